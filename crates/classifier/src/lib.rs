@@ -1,0 +1,1 @@
+//! Residual networks trained to classify while their similarities follow a neural target

@@ -1,0 +1,1 @@
+//! Stimuli and labelled image sets: identities, pixel ranges, CIFAR, augmentation, procedural images

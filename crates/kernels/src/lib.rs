@@ -1,0 +1,1 @@
+//! Differentiable candle operations for convolution, normalisation, readout and similarity

@@ -1,0 +1,1 @@
+//! Scans of visual cortex: reading, writing, reliability, simulation with known truth

@@ -1,0 +1,1 @@
+//! Predictive models of neural responses: core, readout, shifter, modulator, fit, predict, metrics

@@ -1,0 +1,1 @@
+//! Noise and adversarial attacks on any classifier with batched logits

@@ -1,0 +1,1 @@
+//! Representational similarity of image pairs from population responses

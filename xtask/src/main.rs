@@ -1,0 +1,2 @@
+//! Orchestrator.
+fn main() {}
