@@ -1,0 +1,127 @@
+//! The light half: checks the machine, compiles the heavy half once, and hands over.
+
+use crate::command_line::{Arguments, Command as Task};
+use crate::native_tools::{self, Environment};
+use anyhow::{Context, Result, bail};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+/// Prepares the machine, then either tests the workspace or builds the orchestrator in full and runs it on the same
+/// command line.
+pub fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
+    let workspace = native_tools::workspace_root();
+    let target = native_tools::target_folder()?;
+    let environment = native_tools::ensure(&target)?;
+    match arguments.command {
+        Task::Test => test(&workspace, &environment, arguments.threads),
+        _ => build_and_run(&workspace, &target, &environment, arguments.threads),
+    }
+}
+
+/// One set of flags for every call of cargo, so that the dependencies are compiled once.
+const PROFILE: [&str; 3] = ["--release", "--features", "xtask/pipeline"];
+
+fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, threads: Option<u16>) -> Result<()> {
+    let started = Instant::now();
+    let binary = target.join("release/xtask");
+    if !binary.exists() {
+        eprintln!("Compiling the workspace for the first time: candle and HDF5 take some minutes.");
+    }
+    cargo(workspace, environment, &["build", "--package", "xtask"], &PROFILE)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if seconds > 2.0 {
+        eprintln!("build: {}", minutes(seconds));
+    }
+    let mut command = Command::new(&binary);
+    command.args(std::env::args_os().skip(1));
+    if let Some(threads) = threads {
+        command.env("RAYON_NUM_THREADS", threads.to_string());
+    }
+    let status = command.status().with_context(|| format!("could not start {}", binary.display()))?;
+    std::process::exit(status.code().unwrap_or(1));
+}
+
+fn test(workspace: &Path, environment: &Environment, threads: Option<u16>) -> Result<()> {
+    let started = Instant::now();
+    let mut environment = environment.clone();
+    if let Some(threads) = threads {
+        environment.push(("RAYON_NUM_THREADS", threads.to_string()));
+    }
+    cargo(workspace, &environment, &["fmt", "--all", "--check"], &[])?;
+    cargo(workspace, &environment, &["test", "--workspace", "--no-run"], &PROFILE)?;
+    let built = started.elapsed().as_secs_f64();
+    let tests = cargo_test(workspace, &environment)?;
+    cargo(
+        workspace,
+        &environment,
+        &["clippy", "--workspace", "--all-targets"],
+        &[&PROFILE[..], &["--", "-D", "warnings"]].concat(),
+    )?;
+    environment.push(("RUSTDOCFLAGS", "-D warnings".into()));
+    cargo(workspace, &environment, &["doc", "--workspace", "--no-deps"], &PROFILE)?;
+    let total = started.elapsed().as_secs_f64();
+    println!("build of the tests: {}; everything: {}", minutes(built), minutes(total));
+    println!("{} passed, {} failed", tests.passed, tests.failed);
+    Ok(())
+}
+
+struct TestCount {
+    passed: u32,
+    failed: u32,
+}
+
+/// Runs the tests, passes on what they print, and adds up their counts.
+fn cargo_test(workspace: &Path, environment: &Environment) -> Result<TestCount> {
+    use std::io::BufRead;
+    let mut child = cargo_command(workspace, environment, &["test", "--workspace", "--no-fail-fast"], &PROFILE)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .context("could not start cargo test")?;
+    let mut count = TestCount { passed: 0, failed: 0 };
+    let output = std::io::BufReader::new(child.stdout.take().expect("standard output is piped"));
+    for line in output.lines() {
+        let line = line.context("could not read what the tests print")?;
+        println!("{line}");
+        if let Some(summary) = line.strip_prefix("test result: ") {
+            count.passed += number_before(summary, " passed");
+            count.failed += number_before(summary, " failed");
+        }
+    }
+    let status = child.wait().context("could not wait for cargo test")?;
+    if !status.success() {
+        println!("{} passed, {} failed", count.passed, count.failed);
+        bail!("some tests failed: see above");
+    }
+    Ok(count)
+}
+
+fn number_before(summary: &str, word: &str) -> u32 {
+    let Some(end) = summary.find(word) else { return 0 };
+    let digits = summary[..end].rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().unwrap_or(0)
+}
+
+fn cargo(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Result<()> {
+    let status = cargo_command(workspace, environment, what, flags).status().context("could not start cargo")?;
+    if status.success() {
+        return Ok(());
+    }
+    let hint = match what[0] {
+        "fmt" => "\nRun `cargo fmt --all` (where that is unknown: rustup component add rustfmt).",
+        "clippy" => "\nIf clippy itself is missing: rustup component add clippy.",
+        _ => "",
+    };
+    bail!("`cargo {} {}` ended with {status}{hint}", what.join(" "), flags.join(" "));
+}
+
+fn cargo_command(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace).args(what).args(flags);
+    command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
+    command
+}
+
+fn minutes(seconds: f64) -> String {
+    format!("{} min {:02} s", seconds as u64 / 60, seconds as u64 % 60)
+}

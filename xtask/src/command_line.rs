@@ -1,0 +1,69 @@
+//! What can be typed after `cargo xtask`.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// From recordings of visual cortex to robust image classifiers.
+///
+/// The first call prepares the machine (it looks for cmake and installs it where it can) and compiles the workspace;
+/// later calls start at once.
+#[derive(Parser, Debug)]
+#[command(bin_name = "cargo xtask", version, after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Worker threads. Results do not depend on it, only the time does [default: all processors]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask pipeline
+      the embedded default: simulated scans, procedural images, a report in a few minutes
+  cargo xtask pipeline --dry-run
+      which stages would run, which are done
+  cargo xtask pipeline --run runs/lab --set scans.files='[\"scan1.h5\",\"scan2.h5\"]' --set images.file='\"cifar.safetensors\"'
+      real files
+  cargo xtask inspect scan1.h5
+      shapes, tiers, repeats, reliability
+";
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run every stage from scans to the report; what is already done is not done again
+    Pipeline(PipelineArguments),
+    /// What continuous integration runs: format, lints, all tests, documentation
+    Test,
+    /// Check a file against the data-spec of its kind and say what is wrong, and where
+    Validate(FileArgument),
+    /// Show what is in a file: shapes, tiers, repeats, reliability, units
+    Inspect(FileArgument),
+}
+
+#[derive(Args, Debug)]
+#[cfg_attr(not(feature = "pipeline"), allow(dead_code))]
+pub struct PipelineArguments {
+    /// Configuration (TOML); without it the embedded default, which needs no files
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override one setting; the value is TOML, a bare word is taken as a string. May be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Run directory [default: runs/<config name>]
+    #[arg(long, value_name = "DIR")]
+    pub run: Option<PathBuf>,
+    /// Run only this stage (its inputs must exist already)
+    #[arg(long, value_name = "STAGE")]
+    pub only: Option<String>,
+    /// Say which stages would run and which are done, then stop
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+#[cfg_attr(not(feature = "pipeline"), allow(dead_code))]
+pub struct FileArgument {
+    /// A scan (.h5, or a Sensorium folder or .zip), image set, responses, similarity, checkpoint or results file
+    pub file: PathBuf,
+}
