@@ -1,1 +1,13 @@
-//! Stimuli and labelled image sets: identities, pixel ranges, CIFAR, augmentation, procedural images
+//! Images on both sides of the chain: the stimuli that a mouse saw, and the labelled images that a classifier learns.
+//!
+//! A stimulus is known by its content ([`ImageId`]), so that scans that showed the same images can be matched whatever
+//! their files call them. Pixels are f32 in [0, 1] at every boundary; labelled sets keep their bytes.
+//!
+
+mod error;
+mod identity;
+mod stimuli;
+
+pub use error::{Error, Result};
+pub use identity::ImageId;
+pub use stimuli::StimulusSet;
