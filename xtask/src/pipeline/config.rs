@@ -1,0 +1,181 @@
+//! The configuration of a run, resolved and checked.
+
+use super::overrides;
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const DEFAULT: &str = include_str!("../../configs/default.toml");
+
+/// Everything that decides what a run computes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub name: String,
+    pub seed: u64,
+    pub scans: Scans,
+    pub simulation: Simulation,
+    pub images: Images,
+    pub response: Response,
+    pub similarity: Similarity,
+    pub training: Training,
+    pub robustness: Robustness,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scans {
+    pub files: Vec<PathBuf>,
+    pub truth: Vec<PathBuf>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulation {
+    pub scans: usize,
+    pub neurons: usize,
+    pub images: usize,
+    pub oracle_images: usize,
+    pub repeats: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Images {
+    pub file: PathBuf,
+    pub train: usize,
+    pub test: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Response {
+    pub channels: Vec<usize>,
+    pub kernels: Vec<usize>,
+    pub pyramid_levels: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    pub max_epochs: usize,
+    pub patience: usize,
+    pub decays: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Similarity {
+    pub images: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    pub conditions: Vec<Condition>,
+    pub seeds: u64,
+    pub alpha: f64,
+    pub epochs: usize,
+    pub batch: usize,
+    pub pairs: usize,
+    pub learning_rate: f64,
+    pub weight_decay: f64,
+    pub blocks: Vec<usize>,
+    pub base_channels: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Robustness {
+    pub noise_images: usize,
+    pub attack_images: usize,
+    pub gaussian: Vec<f32>,
+    pub linf: Vec<f32>,
+    pub l2: Vec<f32>,
+    pub pgd_steps: usize,
+}
+
+/// What the classifier's similarities are pulled towards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// Cross entropy alone.
+    None,
+    /// Similarity of predicted responses.
+    Denoised,
+    /// The denoised similarity under one permutation of the images.
+    Shuffled,
+    /// Similarity of single trials.
+    Raw,
+    /// Similarity of the images' pixels.
+    Pixels,
+}
+
+impl Condition {
+    /// As in configuration and artifacts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Denoised => "denoised",
+            Self::Shuffled => "shuffled",
+            Self::Raw => "raw",
+            Self::Pixels => "pixels",
+        }
+    }
+}
+
+impl Config {
+    /// The embedded default under an optional file and `--set` overrides; relative paths are relative to where the
+    /// command runs.
+    pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self> {
+        let table = overrides::layer(DEFAULT, file, settings)?;
+        let config: Self = table.try_into().context("the configuration does not fit")?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        if !self.scans.truth.is_empty() {
+            ensure!(
+                self.scans.truth.len() == self.scans.files.len(),
+                "scans.truth has {} files, scans.files has {}: give one truth file for each scan, in the same order, or none",
+                self.scans.truth.len(),
+                self.scans.files.len()
+            );
+        }
+        for path in self.scans.files.iter().chain(&self.scans.truth) {
+            ensure!(path.exists(), "scans: {} does not exist", path.display());
+        }
+        if !self.images.file.as_os_str().is_empty() && !self.images.file.exists() {
+            bail!("images.file: {} does not exist", self.images.file.display());
+        }
+        for (key, value) in [
+            ("training.seeds", self.training.seeds as usize),
+            ("training.epochs", self.training.epochs),
+            ("training.batch", self.training.batch),
+            ("training.pairs", self.training.pairs),
+            ("images.train", self.images.train),
+            ("images.test", self.images.test),
+            ("robustness.noise_images", self.robustness.noise_images),
+            ("robustness.attack_images", self.robustness.attack_images),
+        ] {
+            ensure!(value > 0, "{key} is 0; it must be at least 1");
+        }
+        ensure!(!self.training.conditions.is_empty(), "training.conditions is empty; name at least `none`");
+        for levels in [&self.robustness.gaussian, &self.robustness.linf, &self.robustness.l2] {
+            ensure!(
+                !levels.is_empty() && levels.windows(2).all(|pair| pair[0] < pair[1]),
+                "robustness: levels must rise and be at least one, found {levels:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// A seed of its own for each stage and part, so that adding a part changes no other.
+    pub fn seed_of(&self, part: &str) -> u64 {
+        let hash = super::provenance::hash_bytes(format!("{}/{part}", self.seed).as_bytes());
+        u64::from_str_radix(&hash[..16], 16).expect("a hash is hexadecimal")
+    }
+
+    /// As TOML, for the run directory.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self).context("the configuration cannot be written as TOML")
+    }
+}

@@ -1,0 +1,348 @@
+//! `report.html`: one self-contained page that shows what a run found.
+
+mod heatmap;
+mod page;
+mod plots;
+
+pub use heatmap::{data_uri, order_by_similarity};
+
+use super::results::{ConditionSummary, LevelSummary, Results, ScanResult, Spread};
+use anyhow::Result;
+use page::Page;
+use plots::{Axes, Curve, colour, curves, histogram, scatter};
+use plotters::style::RGBColor;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One epoch of a classifier.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrainingEpoch {
+    pub epoch: usize,
+    pub loss: f64,
+    pub similarity_loss: Option<f64>,
+    pub train_accuracy: f64,
+    pub validation_accuracy: f64,
+    pub pair_correlation: Option<f64>,
+    pub gamma: Vec<f64>,
+}
+
+/// One epoch of the response model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResponseEpoch {
+    pub epoch: usize,
+    pub loss: f64,
+    pub validation_correlation: f64,
+}
+
+/// A neuron's repeat averages against its predictions, over the oracle images.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExampleNeuron {
+    pub scan: String,
+    pub neuron: usize,
+    pub correlation: f64,
+    /// Predicted, measured.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Per neuron of a scan: oracle correlation and test correlation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NeuronCorrelations {
+    pub scan: String,
+    pub oracle: Vec<f64>,
+    pub test: Vec<f64>,
+}
+
+/// A similarity matrix as a picture.
+pub struct MatrixPicture {
+    pub name: String,
+    pub uri: String,
+    pub limit: f32,
+}
+
+/// Everything that the page shows.
+pub struct Content<'a> {
+    pub results: &'a Results,
+    pub seconds: &'a BTreeMap<String, f64>,
+    pub response_epochs: Vec<ResponseEpoch>,
+    pub training: BTreeMap<(String, u64), Vec<TrainingEpoch>>,
+    pub examples: Vec<ExampleNeuron>,
+    pub correlations: Vec<NeuronCorrelations>,
+    pub matrices: Vec<MatrixPicture>,
+    pub settings: String,
+    pub sources: Vec<String>,
+}
+
+/// The page as HTML.
+pub fn render(content: &Content) -> Result<String> {
+    let results = content.results;
+    let mut page = Page::default();
+    page.title(
+        &format!("brainprior: {}", results.name),
+        "Image classifiers whose similarities follow those of mouse visual cortex, against their controls.",
+    );
+    headline(&mut page, results)?;
+    noise_and_attacks(&mut page, results)?;
+    scans(&mut page, content)?;
+    matrices(&mut page, content);
+    training(&mut page, content)?;
+    provenance(&mut page, content);
+    Ok(page.finish(&format!("brainprior: {}", results.name)))
+}
+
+fn percent(spread: &Spread, seeds: usize) -> String {
+    match seeds {
+        1 => format!("{:.1}%", 100.0 * spread.mean),
+        _ => format!("{:.1} ± {:.1}%", 100.0 * spread.mean, 100.0 * spread.standard_deviation),
+    }
+}
+
+fn css(colour: RGBColor) -> String {
+    format!("rgb({},{},{})", colour.0, colour.1, colour.2)
+}
+
+fn headline(page: &mut Page, results: &Results) -> Result<()> {
+    let Some(first) = results.conditions.first() else { return Ok(()) };
+    let middle = first.gaussian_noise.len() / 2;
+    let last = first.gaussian_noise.len() - 1;
+    let shown: Vec<usize> = if middle == last { vec![last] } else { vec![middle, last] };
+    let mut header = vec!["condition".to_owned(), "clean".to_owned()];
+    for index in &shown {
+        let level = first.gaussian_noise[*index].level;
+        header.push(format!("noise {level:.2}"));
+        header.push(format!("kept at {level:.2}"));
+    }
+    header.extend(first.minimal_perturbation.keys().map(|name| format!("median min. {name}")));
+    let rows: Vec<_> = results
+        .conditions
+        .iter()
+        .enumerate()
+        .map(|(row, condition)| {
+            let mut cells = vec![condition.condition.clone(), percent(&condition.clean_accuracy, condition.seeds)];
+            for index in &shown {
+                let level = &condition.gaussian_noise[*index];
+                cells.push(percent(&level.accuracy, condition.seeds));
+                cells.push(format!("{:.2} ± {:.2}", level.retention.mean, level.retention.standard_deviation));
+            }
+            cells.extend(condition.minimal_perturbation.values().map(|value| match value {
+                Some(value) => format!("{:.4} ± {:.4}", value.mean, value.standard_deviation),
+                None => "beyond the largest".to_owned(),
+            }));
+            (Some(css(colour(&condition.condition, row))), cells)
+        })
+        .collect();
+    page.section(
+        "Result",
+        "Accuracy on clean and noisy test images, the share of clean accuracy that is kept, and the smallest perturbation that changes a decision; mean and standard deviation over seeds.",
+    );
+    page.table(&header, &rows);
+    Ok(())
+}
+
+fn level_curves(conditions: &[ConditionSummary], of: impl Fn(&ConditionSummary) -> Vec<LevelSummary>, retention: bool) -> Vec<Curve> {
+    conditions
+        .iter()
+        .enumerate()
+        .map(|(index, condition)| Curve {
+            name: condition.condition.clone(),
+            colour: colour(&condition.condition, index),
+            points: of(condition)
+                .iter()
+                .map(|level| {
+                    let value = if retention { &level.retention } else { &level.accuracy };
+                    (level.level, value.mean, value.standard_deviation)
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
+    page.section("Noise", "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds, bands one standard deviation.");
+    let noise = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), false);
+    let kept = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), true);
+    let axes = |title, y| Axes { title, x: "standard deviation of the noise", y, y_range: None };
+    page.figures(&[
+        (curves(&axes("Accuracy under noise", "accuracy"), &noise)?, "Accuracy at each noise level.".into()),
+        (curves(&axes("Accuracy kept", "noisy over clean"), &kept)?, "The same over each network's own clean accuracy.".into()),
+    ]);
+    page.section("Attacks", "Accuracy when each image is perturbed by the attack within epsilon. PGD starts at the image and at random points.");
+    let Some(first) = results.conditions.first() else { return Ok(()) };
+    let mut figures = Vec::new();
+    for name in first.attacks.keys() {
+        let data = level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
+        let axes = Axes { title: name, x: "epsilon", y: "accuracy", y_range: None };
+        figures.push((curves(&axes, &data)?, format!("{name}: accuracy against the size of the perturbation.")));
+    }
+    page.figures(&figures);
+    Ok(())
+}
+
+fn scan_row(scan: &ScanResult) -> Vec<String> {
+    let estimate = |estimate: &super::results::Estimate| format!("{:.3} [{:.3}, {:.3}]", estimate.median, estimate.low, estimate.high);
+    vec![
+        scan.name.clone(),
+        scan.neurons.to_string(),
+        scan.trials.to_string(),
+        scan.excluded_neurons.to_string(),
+        format!("{:.3}", scan.oracle),
+        estimate(&scan.test_correlation),
+        estimate(&scan.correlation_to_average),
+        format!("{:.3}", scan.fraction_oracle),
+        estimate(&scan.feve),
+    ]
+}
+
+fn scans(page: &mut Page, content: &Content) -> Result<()> {
+    page.section("Scans and response model", "Medians over neurons with 95% bootstrap intervals; the model never saw the oracle images.");
+    let header = ["scan", "neurons", "trials", "excluded", "oracle", "test correlation", "to repeat average", "fraction oracle", "FEVE"];
+    let rows: Vec<_> = content.results.scans.iter().map(|scan| (None, scan_row(scan))).collect();
+    page.table(&header.map(str::to_owned), &rows);
+    let against: Vec<_> = content
+        .results
+        .scans
+        .iter()
+        .map(|scan| {
+            let average = &scan.similarity_to_repeat_average;
+            let mut cells = vec![scan.name.clone(), format!("{:.3}", average.single_trials), format!("{:.3}", average.denoised)];
+            match &scan.similarity_to_truth {
+                Some(truth) => cells.extend(
+                    [truth.single_trials, truth.repeat_average, truth.denoised_equal_weights, truth.denoised_weighted]
+                        .map(|value| format!("{value:.3}")),
+                ),
+                None => cells.extend(["–"; 4].map(str::to_owned)),
+            }
+            (None, cells)
+        })
+        .collect();
+    page.paragraph("Correlation over the pairs of oracle images between similarity matrices, with the repeat average and, for simulated scans, with the known truth:");
+    let header =
+        ["scan", "single trials ~ average", "denoised ~ average", "single trials ~ truth", "average ~ truth", "denoised ~ truth", "denoised, weighted ~ truth"];
+    page.table(&header.map(str::to_owned), &against);
+
+    let mut figures = Vec::new();
+    for neurons in &content.correlations {
+        let pairs: Vec<(f64, f64)> = neurons.oracle.iter().copied().zip(neurons.test.iter().copied()).collect();
+        let title = format!("{}: model against oracle", neurons.scan);
+        let axes = Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
+        figures.push((scatter(&axes, &pairs, true, RGBColor(0, 114, 178))?, "A point for each neuron; on the line the model predicts a trial as well as the other repeats do.".into()));
+        let title = format!("{}: reliability", neurons.scan);
+        let axes = Axes { title: &title, x: "oracle correlation", y: "neurons", y_range: None };
+        figures.push((histogram(&axes, &neurons.oracle, 24, RGBColor(0, 158, 115))?, "How well a trial is predicted by the other repeats of its image.".into()));
+    }
+    for example in &content.examples {
+        let title = format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
+        let axes = Axes { title: &title, x: "predicted", y: "measured, repeat average", y_range: None };
+        figures.push((scatter(&axes, &example.points, false, RGBColor(213, 94, 0))?, "A point for each oracle image.".into()));
+    }
+    if !content.response_epochs.is_empty() {
+        let points = content.response_epochs.iter().map(|epoch| (epoch.epoch as f64, epoch.validation_correlation, 0.0)).collect();
+        let curve = Curve { name: "validation".into(), colour: RGBColor(0, 114, 178), points };
+        let axes = Axes { title: "Response model", x: "epoch", y: "validation correlation", y_range: None };
+        figures.push((curves(&axes, &[curve])?, "Mean over neurons and scans.".into()));
+    }
+    page.figures(&figures);
+    Ok(())
+}
+
+fn matrices(page: &mut Page, content: &Content) {
+    page.section(
+        "Similarity matrices",
+        "Cosine similarity of centred population vectors for pairs of oracle images, all in the same order; red is similar, blue is opposite.",
+    );
+    let figures: Vec<_> = content
+        .matrices
+        .iter()
+        .map(|matrix| (page::matrix_image(&matrix.uri, &matrix.name), format!("{} (colours saturate at ±{:.2})", matrix.name, matrix.limit)))
+        .collect();
+    page.figures(&figures);
+    let header = ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "~ oracle"].map(str::to_owned);
+    let rows: Vec<_> = content
+        .results
+        .targets
+        .iter()
+        .enumerate()
+        .map(|(index, target)| {
+            let cells = vec![
+                target.name.clone(),
+                target.images.to_string(),
+                target.pairs.to_string(),
+                format!("{:.4}", target.mean),
+                format!("{:.4}", target.standard_deviation),
+                format!("{:.3}", target.correlation_with_denoised),
+                target.correlation_with_oracle.map_or("–".into(), |value| format!("{value:.3}")),
+            ];
+            (Some(css(colour(&target.name, index))), cells)
+        })
+        .collect();
+    page.paragraph("The targets of the regulariser, over all pairs of their images:");
+    page.table(&header, &rows);
+}
+
+fn training(page: &mut Page, content: &Content) -> Result<()> {
+    page.section("Training", "Mean over seeds. Gamma is the mixture of the stem (level 1) and the stages (levels 2 to 5) that follows the target.");
+    let mut by_condition: Vec<(String, Vec<&Vec<TrainingEpoch>>)> = Vec::new();
+    for condition in &content.results.conditions {
+        let own = content.training.iter().filter(|((name, _), _)| *name == condition.condition).map(|(_, epochs)| epochs).collect();
+        by_condition.push((condition.condition.clone(), own));
+    }
+    let averaged = |value: &dyn Fn(&TrainingEpoch) -> Option<f64>| -> Vec<Curve> {
+        by_condition
+            .iter()
+            .enumerate()
+            .filter_map(|(index, (name, seeds))| {
+                let length = seeds.iter().map(|epochs| epochs.len()).min()?;
+                let points: Vec<(f64, f64, f64)> = (0..length)
+                    .filter_map(|epoch| {
+                        let values: Option<Vec<f64>> = seeds.iter().map(|epochs| value(&epochs[epoch])).collect();
+                        let spread = Spread::of(&values?);
+                        Some((epoch as f64 + 1.0, spread.mean, spread.standard_deviation))
+                    })
+                    .collect();
+                (!points.is_empty()).then(|| Curve { name: name.clone(), colour: colour(name, index), points })
+            })
+            .collect()
+    };
+    let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
+    let mut figures = vec![
+        (curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))?, "Held-out training images.".to_owned()),
+        (curves(&axes("Following the target", "correlation over pairs"), &averaged(&|epoch| epoch.pair_correlation))?, "Network similarity against the target's, pairs of each epoch.".to_owned()),
+    ];
+    for (name, seeds) in &by_condition {
+        let Some(first) = seeds.first().filter(|epochs| epochs.iter().any(|epoch| epoch.similarity_loss.is_some())) else { continue };
+        let levels = first.first().map_or(0, |epoch| epoch.gamma.len());
+        let mixture: Vec<Curve> = (0..levels)
+            .map(|level| Curve {
+                name: format!("level {}", level + 1),
+                colour: colour("", level),
+                points: (0..first.len())
+                    .map(|epoch| {
+                        let values: Vec<f64> = seeds.iter().filter_map(|epochs| epochs.get(epoch).map(|epoch| epoch.gamma[level])).collect();
+                        let spread = Spread::of(&values);
+                        (epoch as f64 + 1.0, spread.mean, spread.standard_deviation)
+                    })
+                    .collect(),
+            })
+            .collect();
+        let title = format!("Gamma, {name}");
+        let axes = Axes { title: &title, x: "epoch", y: "gamma", y_range: Some((0.0, 1.0)) };
+        figures.push((curves(&axes, &mixture)?, "Which levels of the network carry the target.".into()));
+    }
+    page.figures(&figures);
+    Ok(())
+}
+
+fn provenance(page: &mut Page, content: &Content) {
+    let results = content.results;
+    page.section("What was run", "Enough to run it again.");
+    page.paragraph(&format!(
+        "brainprior {}, device {}, seed {}, configuration {}…",
+        results.crate_version,
+        results.device,
+        results.seed,
+        &results.config_hash[..12]
+    ));
+    page.details("Inputs", &content.sources.join("\n"));
+    let times: String = content.seconds.iter().map(|(task, seconds)| format!("{task:<32} {seconds:8.1} s\n")).collect();
+    page.details("Time by task", &times);
+    page.details("Resolved configuration", &content.settings);
+}

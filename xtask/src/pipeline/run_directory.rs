@@ -1,0 +1,165 @@
+//! A run directory: one folder per task, a record beside each finished artifact, nothing done twice.
+
+use super::progress::Terminal;
+use super::provenance::{self, Key, Record};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What to do with tasks that are not done yet.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mode {
+    /// Run them.
+    Run,
+    /// Run those of one stage; those of others must be done.
+    Only(String),
+    /// Say that they would run.
+    Dry,
+}
+
+/// The folder of one run.
+pub struct RunDirectory {
+    root: PathBuf,
+    mode: Mode,
+}
+
+const RECORD: &str = "record.json";
+
+impl RunDirectory {
+    /// Opens or creates the folder.
+    pub fn open(root: &Path, mode: Mode) -> Result<Self> {
+        if mode != Mode::Dry {
+            std::fs::create_dir_all(root).with_context(|| format!("could not create the run directory {}", root.display()))?;
+        }
+        Ok(Self { root: root.to_path_buf(), mode })
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of a task.
+    pub fn folder(&self, task: &str) -> PathBuf {
+        self.root.join(task)
+    }
+
+    /// The record of a task whose artifact is there, is unchanged, and was made from this very key.
+    pub fn finished(&self, key: &Key) -> Option<Record> {
+        let folder = self.folder(&key.task);
+        let record: Record = provenance::read_json(&folder.join(RECORD)).ok()?;
+        let intact = |(file, hash): (&String, &String)| provenance::hash_path(&folder.join(file)).is_ok_and(|found| found == *hash);
+        (record.key == *key && record.outputs.iter().all(intact)).then_some(record)
+    }
+
+    /// Runs `work` unless its artifact is there already. `work` gets the task's folder and returns the files that it
+    /// wrote, relative to that folder. Returns nothing on a dry run of a task that is not done.
+    pub fn task(&self, key: Key, terminal: &Terminal, work: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Option<Record>> {
+        if let Some(record) = self.finished(&key) {
+            terminal.done_before(&key.task);
+            return Ok(Some(record));
+        }
+        let stage = key.task.split('/').next().unwrap_or_default();
+        match &self.mode {
+            Mode::Dry => {
+                terminal.would_run(&key.task);
+                return Ok(None);
+            }
+            Mode::Only(only) if only != stage => bail!(
+                "--only {only}: its input `{}` is missing or was made with other settings; run the same command with --only {stage}, or without --only",
+                key.task
+            ),
+            _ => {}
+        }
+        let folder = self.folder(&key.task);
+        std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
+        let record_path = folder.join(RECORD);
+        if record_path.exists() {
+            std::fs::remove_file(&record_path).with_context(|| format!("could not remove the stale {}", record_path.display()))?;
+        }
+        self.forget_other_work(&folder, &key)?;
+        let started = Instant::now();
+        let files = work(&folder).with_context(|| format!("stage `{}` failed", key.task))?;
+        let mut outputs = BTreeMap::new();
+        for file in files {
+            let hash = provenance::hash_path(&folder.join(&file))?;
+            outputs.insert(file, hash);
+        }
+        let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64() };
+        provenance::write_json(&record_path, &record)?;
+        terminal.finished(&record.key.task, record.seconds);
+        Ok(Some(record))
+    }
+
+    /// Removes checkpoints that were left by a task of another key, so that none is taken up by mistake.
+    fn forget_other_work(&self, folder: &Path, key: &Key) -> Result<()> {
+        let marker = folder.join("in-progress.json");
+        let same = provenance::read_json::<Key>(&marker).is_ok_and(|found| found == *key);
+        if !same {
+            std::fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
+            std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+            provenance::write_json(&marker, key)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, text: &str) -> Result<Vec<String>> {
+        std::fs::write(folder.join("x"), text)?;
+        Ok(vec!["x".into()])
+    }
+
+    #[test]
+    fn a_finished_task_is_not_done_again_until_something_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
+        let terminal = Terminal::silent();
+        let key = || Key::new("stage/part", 1, 7).unwrap();
+        run.task(key(), &terminal, |folder| write(folder, "one")).unwrap();
+        run.task(key(), &terminal, |_| panic!("done already")).unwrap();
+
+        std::fs::write(folder.path().join("stage/part/x"), "tampered").unwrap();
+        run.task(key(), &terminal, |folder| write(folder, "two")).unwrap();
+        assert_eq!(std::fs::read(folder.path().join("stage/part/x")).unwrap(), b"two");
+
+        let mut called = false;
+        run.task(Key::new("stage/part", 2, 7).unwrap(), &terminal, |folder| {
+            called = true;
+            assert!(!folder.join("x").exists(), "what another key left is gone");
+            write(folder, "three")
+        })
+        .unwrap();
+        assert!(called);
+    }
+
+    #[test]
+    fn an_interrupted_task_keeps_its_own_checkpoints() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
+        let terminal = Terminal::silent();
+        let key = || Key::new("train/none-seed0", 1, 7).unwrap();
+        let interrupted = run.task(key(), &terminal, |folder| {
+            write(folder, "epoch 1")?;
+            bail!("power lost")
+        });
+        assert!(format!("{:#}", interrupted.unwrap_err()).contains("train/none-seed0"));
+        run.task(key(), &terminal, |folder| {
+            assert_eq!(std::fs::read(folder.join("x")).unwrap(), b"epoch 1");
+            write(folder, "epoch 2")
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn only_names_the_missing_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path(), Mode::Only("train".into())).unwrap();
+        let error = run.task(Key::new("scans", 1, 7).unwrap(), &Terminal::silent(), |_| Ok(vec![])).unwrap_err();
+        assert!(error.to_string().contains("--only scans"), "{error}");
+    }
+}
