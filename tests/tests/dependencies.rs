@@ -1,0 +1,57 @@
+//! The directions in which the workspace's packages may depend on each other, read from `cargo tree`.
+
+use std::process::Command;
+
+const LIBRARIES: [&str; 7] = ["kernels", "images", "recording", "response-model", "similarity", "classifier", "robustness"];
+
+/// Names of all packages that `package` depends on, directly or not, in a normal build.
+fn dependencies(package: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}", "--offline"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("cargo starts");
+    assert!(output.status.success(), "cargo tree {package}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo tree prints text");
+    let names: Vec<String> = text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+    assert_eq!(names[0], package);
+    names[1..].to_vec()
+}
+
+#[track_caller]
+fn never(package: &str, forbidden: &[&str]) {
+    let found = dependencies(package);
+    for name in forbidden {
+        assert!(!found.iter().any(|dependency| dependency == name), "{package} depends on {name}");
+    }
+}
+
+#[test]
+fn robustness_knows_neither_classifier_nor_recordings() {
+    never("brainprior-robustness", &["brainprior-classifier", "brainprior-recording", "hdf5-metno", "hdf5-metno-sys"]);
+}
+
+#[test]
+fn similarity_never_sees_the_response_model() {
+    never("brainprior-similarity", &["brainprior-response-model", "brainprior-classifier"]);
+}
+
+#[test]
+fn the_simulator_cannot_use_the_response_model() {
+    never("brainprior-recording", &["brainprior-response-model", "brainprior-kernels"]);
+}
+
+#[test]
+fn kernels_and_images_stand_alone() {
+    for package in ["brainprior-kernels", "brainprior-images"] {
+        let others: Vec<String> = LIBRARIES.iter().map(|name| format!("brainprior-{name}")).filter(|name| name != package).collect();
+        never(package, &others.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_terminal_belongs_to_the_orchestrator() {
+    for library in LIBRARIES {
+        never(&format!("brainprior-{library}"), &["anyhow", "clap", "indicatif", "tracing-subscriber", "xtask"]);
+    }
+}

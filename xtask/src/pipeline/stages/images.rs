@@ -1,0 +1,40 @@
+//! Stage `images`: the labelled set of the run, in grayscale and at the sizes asked for, in one format.
+
+use crate::pipeline::context::Context;
+use crate::pipeline::provenance::{self, Key, Record};
+use anyhow::{Result, ensure};
+use brainprior_images::{LabelledSplit, procedural, read_labelled, write_labelled};
+
+const FILE: &str = "images.safetensors";
+
+/// Makes or cuts out the labelled set.
+pub fn run(context: &Context) -> Result<Option<Record>> {
+    let settings = &context.config.images;
+    let given = !settings.file.as_os_str().is_empty();
+    let mut key = Key::new("images", (settings.train, settings.test), if given { 0 } else { context.config.seed_of("images") })?;
+    if given {
+        key = key.input("labelled images", &provenance::hash_path(&settings.file)?);
+    }
+    let seed = key.seed;
+    context.run.task(key, &context.terminal, |folder| {
+        let split = if given { read_labelled(&settings.file)? } else { procedural::ten_classes(settings.train, settings.test, seed) };
+        for (tier, found, wanted) in [("train", split.train.len(), settings.train), ("test", split.test.len(), settings.test)] {
+            ensure!(
+                found >= wanted,
+                "{}: images.{tier} = {wanted}, but the set has {found}; lower it with --set images.{tier}={found}",
+                settings.file.display()
+            );
+        }
+        let split = LabelledSplit {
+            train: split.train.to_grayscale().take(settings.train),
+            test: split.test.to_grayscale().take(settings.test),
+        };
+        write_labelled(&folder.join(FILE), &split)?;
+        Ok(vec![FILE.into()])
+    })
+}
+
+/// Reads the labelled set of the run.
+pub fn load(context: &Context) -> Result<LabelledSplit> {
+    Ok(read_labelled(&context.run.folder("images").join(FILE))?)
+}

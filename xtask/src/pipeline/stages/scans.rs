@@ -1,0 +1,115 @@
+//! Stage `scans`: simulates scans where no files are given, then reads every scan as anyone's file and measures how
+//! reliable its neurons are.
+
+use crate::pipeline::context::Context;
+use crate::pipeline::provenance::{self, Key, Record};
+use anyhow::{Context as _, Result};
+use brainprior_images::procedural;
+use brainprior_recording::simulation::{self, SimulationConfig};
+use brainprior_recording::{Reliability, Responses, Scan, read_scan, reliability, write_static_hdf5};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const HEIGHT: usize = 36;
+const WIDTH: usize = 64;
+
+/// Where the scans of a run lie.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Index {
+    pub scans: Vec<Source>,
+}
+
+/// One scan's file and, where it is known, its truth.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Source {
+    pub scan: PathBuf,
+    pub truth: Option<PathBuf>,
+}
+
+/// A scan with everything that later stages ask of it.
+pub struct Loaded {
+    pub scan: Scan,
+    pub reliability: Reliability,
+    /// Expected responses of the stimuli, for measuring only.
+    pub truth: Option<Responses>,
+}
+
+const INDEX: &str = "index.json";
+
+/// Writes simulated scans, or records the given files.
+pub fn run(context: &Context) -> Result<Option<Record>> {
+    let config = &context.config;
+    let files = &config.scans.files;
+    if files.is_empty() {
+        let key = Key::new("scans", &config.simulation, config.seed_of("scans"))?;
+        let seed = key.seed;
+        return context.run.task(key, &context.terminal, |folder| simulate(context, folder, seed));
+    }
+    let mut key = Key::new("scans", (), 0)?;
+    for (index, path) in files.iter().enumerate() {
+        key = key.input(&format!("scan {index}"), &provenance::hash_path(path)?);
+        if let Some(truth) = config.scans.truth.get(index) {
+            key = key.input(&format!("truth {index}"), &provenance::hash_path(truth)?);
+        }
+    }
+    context.run.task(key, &context.terminal, |folder| {
+        let mut scans = Vec::new();
+        for (index, path) in files.iter().enumerate() {
+            read_scan(path)?;
+            let truth = config.scans.truth.get(index);
+            scans.push(Source { scan: absolute(path)?, truth: truth.map(|path| absolute(path)).transpose()? });
+        }
+        provenance::write_json(&folder.join(INDEX), &Index { scans })?;
+        Ok(vec![INDEX.into()])
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(path).with_context(|| format!("could not resolve {}", path.display()))
+}
+
+fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> {
+    let settings = &context.config.simulation;
+    let all = procedural::natural_stimuli(settings.images + settings.oracle_images, HEIGHT, WIDTH, seed);
+    let stimuli = all.subset(&(0..settings.images).collect::<Vec<_>>());
+    let oracle = all.subset(&(settings.images..all.len()).collect::<Vec<_>>());
+    let mut outputs = vec![INDEX.to_owned()];
+    let mut scans = Vec::new();
+    let mut bar = context.terminal.bar("simulating scans", settings.scans as u64);
+    for index in 0..settings.scans {
+        let name = format!("sim-{}", index + 1);
+        let simulation = SimulationConfig {
+            neurons: settings.neurons,
+            repeats: settings.repeats,
+            seed: seed.wrapping_add(1 + index as u64),
+            ..SimulationConfig::default()
+        };
+        let simulated = simulation::simulate(&name, &stimuli, &oracle, &simulation)?;
+        let (scan, truth) = (format!("{name}.h5"), format!("{name}.truth.h5"));
+        write_static_hdf5(&folder.join(&scan), &simulated.scan)?;
+        simulation::write_truth(&folder.join(&truth), &simulated.truth)?;
+        scans.push(Source { scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)) });
+        outputs.extend([scan, truth]);
+        bar.set(index as u64 + 1, settings.scans as u64, "");
+    }
+    provenance::write_json(&folder.join(INDEX), &Index { scans })?;
+    Ok(outputs)
+}
+
+/// Reads the scans of the run, their reliability and their truth.
+pub fn load(context: &Context) -> Result<Vec<Loaded>> {
+    let folder = context.run.folder("scans");
+    let index: Index = provenance::read_json(&folder.join(INDEX))?;
+    let mut loaded = Vec::new();
+    for source in index.scans {
+        // Joining an absolute path gives that path, so that given files and simulated ones are found alike.
+        let scan = read_scan(&folder.join(&source.scan))?;
+        let reliability = reliability(&scan)?;
+        let truth = match source.truth {
+            Some(path) => Some(simulation::truth_for(&scan, &simulation::read_truth(&folder.join(path))?)?),
+            None => None,
+        };
+        loaded.push(Loaded { scan, reliability, truth });
+    }
+    Ok(loaded)
+}
