@@ -1,1 +1,19 @@
-//! Scans of visual cortex: reading, writing, reliability, simulation with known truth
+//! Scans of visual cortex: reading, writing, reliability, simulation with known truth.
+//!
+//! A [`Scan`] is one recording session in which a mouse saw images while the activity of its neurons was recorded. It
+//! holds together by construction: every trial names an existing image, all arrays have one row a trial, all numbers are
+//! finite, and no image is both trained and tested on.
+
+mod error;
+mod neurons;
+mod reliability;
+mod responses;
+mod scan;
+mod tier;
+
+pub use error::{Error, Result};
+pub use neurons::Neurons;
+pub use reliability::{Reliability, reliability};
+pub use responses::{Fitting, Measurement, ResponseKind, Responses};
+pub use scan::{Origin, Scan, ScanParts};
+pub use tier::Tier;

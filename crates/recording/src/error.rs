@@ -1,0 +1,188 @@
+//! What can be wrong with a recording.
+
+use brainprior_images::ImageId;
+use std::path::{Path, PathBuf};
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{path}: {doing}: {source}")]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The HDF5 library refused.
+    #[error("{path}: {dataset}: {doing}: {source}; {advice}")]
+    Hdf5 {
+        /// The file.
+        path: PathBuf,
+        /// The dataset or group, `/` for the file itself.
+        dataset: String,
+        /// What was tried.
+        doing: &'static str,
+        /// What the HDF5 library said.
+        source: hdf5::Error,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A file does not have the layout that its kind has.
+    #[error("{path}: {dataset}: expected {expected}, found {found}; {advice}")]
+    Layout {
+        /// The file or folder.
+        path: PathBuf,
+        /// The dataset, array or archive member.
+        dataset: String,
+        /// What the layout asks for.
+        expected: String,
+        /// What is there.
+        found: String,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A file whose content makes no valid scan or responses.
+    #[error("{path}: {source}")]
+    Content {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<Error>,
+    },
+    /// Sizes that do not fit together.
+    #[error("{what}: expected {expected}, found {found}")]
+    Size {
+        /// What has the size.
+        what: &'static str,
+        /// The size asked for.
+        expected: String,
+        /// The size given.
+        found: String,
+    },
+    /// A value that is infinite or not a number.
+    #[error("{what}: row {row}, column {column}: expected a finite number, found {found}; leave that row out of the file")]
+    NotFinite {
+        /// The array.
+        what: &'static str,
+        /// The trial or image.
+        row: usize,
+        /// The neuron or quantity.
+        column: usize,
+        /// The value.
+        found: f32,
+    },
+    /// A response that is infinite or not a number.
+    #[error(
+        "response of row {row}, neuron {neuron} (unit {unit}): expected a finite number, found {found}; leave that row or that neuron out"
+    )]
+    Response {
+        /// The trial.
+        row: usize,
+        /// Index of the neuron.
+        neuron: usize,
+        /// Unit identifier of the neuron.
+        unit: i64,
+        /// The value.
+        found: f32,
+    },
+    /// A trial of an image that does not exist.
+    #[error("trial {trial} names image {found}, expected 0 to {}", .images.saturating_sub(1))]
+    Image {
+        /// The trial.
+        trial: usize,
+        /// The index it names.
+        found: usize,
+        /// How many images there are.
+        images: usize,
+    },
+    /// A tier of another name than the known ones.
+    #[error(
+        "tiers: row {row}: expected train, validation, test or final_test, found {found:?}; rename it, or leave that row out"
+    )]
+    Tier {
+        /// The trial.
+        row: usize,
+        /// The name.
+        found: String,
+    },
+    /// One image in two tiers, which would let a model be tested on what it was trained on.
+    #[error(
+        "image {image} is in tier {first_tier} (row {first_row}) and in tier {second_tier} (row {second_row}); \
+         give all its rows one tier, or leave some out"
+    )]
+    TwoTiers {
+        /// The image.
+        image: ImageId,
+        /// A trial of it.
+        first_row: usize,
+        /// The tier of that trial.
+        first_tier: &'static str,
+        /// Another trial of it.
+        second_row: usize,
+        /// The tier of that trial.
+        second_tier: &'static str,
+    },
+    /// Two rows with one image identifier and different pixels.
+    #[error(
+        "{dataset}: rows {first_row} and {second_row} have the same identifier ({id}) and different pixels; \
+         repeats are told by content here and by identifier elsewhere, so correct the identifiers or the images"
+    )]
+    Identifier {
+        /// The dataset that holds the identifiers.
+        dataset: String,
+        /// A row.
+        first_row: usize,
+        /// Another row.
+        second_row: usize,
+        /// Their common identifier.
+        id: String,
+    },
+    /// Fewer than two images were shown more than once in the test tier.
+    #[error(
+        "scan {scan}: expected two images or more with repeats in tier test, found {repeated} (among {test_trials} test \
+         rows); reliability needs repeats, so give the rows of the repeated images tier test"
+    )]
+    NoRepeats {
+        /// Name of the scan.
+        scan: String,
+        /// How many images have repeats.
+        repeated: usize,
+        /// How many trials its test tier has.
+        test_trials: usize,
+    },
+    /// An image that is not there.
+    #[error("responses of scan {scan} hold no image {id}")]
+    MissingImage {
+        /// Name of the scan.
+        scan: String,
+        /// The image looked for.
+        id: ImageId,
+    },
+    /// An image given twice.
+    #[error("rows {first} and {second} are both image {id}; responses hold one row for each image")]
+    Duplicate {
+        /// A row.
+        first: usize,
+        /// Another row.
+        second: usize,
+        /// The image of both.
+        id: ImageId,
+    },
+    /// Stimuli that are no valid images.
+    #[error(transparent)]
+    Images(#[from] brainprior_images::Error),
+}
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// This error, with the file in which it was found.
+    pub(crate) fn inside(self, path: &Path) -> Self {
+        Self::Content { path: path.to_owned(), source: Box::new(self) }
+    }
+}

@@ -1,0 +1,111 @@
+//! How well a neuron's responses repeat.
+
+use crate::{Error, Result, Scan};
+use rayon::prelude::*;
+
+/// How well each neuron repeats its responses to the oracle images, one entry a neuron.
+///
+/// With r_it the response to oracle image i in repeat t, T_i >= 2 repeats of image i, and all trials weighted alike
+/// unless said otherwise. An entry is `None` for a neuron that never varies over the repeats of any image (eta = 0),
+/// for which none of these is defined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reliability {
+    /// w = sigma / eta, sigma^2 = Var_i [mean_t r_it] (ddof 1), eta^2 = mean_i Var_t [r_it] (ddof 1) (Li et al. 2019,
+    /// section 2). sigma^2 is that of the means as observed: it holds a part eta^2 / T of noise.
+    pub w: Vec<Option<f32>>,
+    /// Correlation of each trial with the mean of the other trials of its image, over all trials. Too low for a finite
+    /// number of repeats: the mean of T - 1 trials is noisy (`oracle_corr_jackknife` of neuralpredictors).
+    pub oracle_jackknife: Vec<Option<f32>>,
+    /// sqrt(V / (V + N)), V the variance of the means over images, N the mean variance over repeats, both ddof 0: the
+    /// correlation of a trial with the mean of all trials, itself among them (`oracle_corr_conservative` of
+    /// neuralpredictors). Too high, since the means hold noise of the very trials; less so with more repeats.
+    pub oracle_conservative: Vec<Option<f32>>,
+    /// (T - N) / T, T the variance over all trials, N the mean variance over repeats, both ddof 1: the fraction of
+    /// explainable variance. Nearly unbiased, hence below 0 for some neurons without signal.
+    pub explainable_variance: Vec<Option<f32>>,
+    /// V / N as in `oracle_conservative`: signal-to-noise ratio of the variances, too high by about 1 / T.
+    pub snr: Vec<Option<f32>>,
+    /// How many neurons have no entry.
+    pub excluded: usize,
+    /// How many oracle images there are.
+    pub images: usize,
+    /// How many trials of them.
+    pub trials: usize,
+}
+
+struct Neuron {
+    w: f32,
+    jackknife: f32,
+    conservative: f32,
+    explainable_variance: f32,
+    snr: f32,
+}
+
+/// Reliability of every neuron over the oracle images, which are those repeated in the test tier.
+///
+/// # Errors
+/// [`Error::NoRepeats`] where fewer than two images are repeated.
+pub fn reliability(scan: &Scan) -> Result<Reliability> {
+    let repeats: Vec<Vec<usize>> = scan.repeats().into_values().collect();
+    if repeats.len() < 2 {
+        let test_trials = scan.trials_in(crate::Tier::Test).len();
+        return Err(Error::NoRepeats { scan: scan.name().to_owned(), repeated: repeats.len(), test_trials });
+    }
+    let neurons: Vec<Option<Neuron>> =
+        (0..scan.neurons().len()).into_par_iter().map(|neuron| of_neuron(scan, neuron, &repeats)).collect();
+    let column = |value: fn(&Neuron) -> f32| neurons.iter().map(|neuron| neuron.as_ref().map(value)).collect();
+    Ok(Reliability {
+        w: column(|neuron| neuron.w),
+        oracle_jackknife: column(|neuron| neuron.jackknife),
+        oracle_conservative: column(|neuron| neuron.conservative),
+        explainable_variance: column(|neuron| neuron.explainable_variance),
+        snr: column(|neuron| neuron.snr),
+        excluded: neurons.iter().filter(|neuron| neuron.is_none()).count(),
+        images: repeats.len(),
+        trials: repeats.iter().map(Vec::len).sum(),
+    })
+}
+
+fn of_neuron(scan: &Scan, neuron: usize, repeats: &[Vec<usize>]) -> Option<Neuron> {
+    let column = scan.responses().column(neuron);
+    let images = repeats.len() as f64;
+    let (mut means, mut noise_unbiased, mut noise_biased) = (Vec::with_capacity(repeats.len()), 0.0, 0.0);
+    let (mut trials, mut others) = (vec![], vec![]);
+    for rows in repeats {
+        let values = || rows.iter().map(|row| f64::from(column[*row]));
+        let count = rows.len() as f64;
+        let total: f64 = values().sum();
+        let mean = total / count;
+        let squares: f64 = values().map(|value| (value - mean).powi(2)).sum();
+        noise_unbiased += squares / (count - 1.0) / images;
+        noise_biased += squares / count / images;
+        means.push(mean);
+        trials.extend(values());
+        others.extend(values().map(|value| (total - value) / (count - 1.0)));
+    }
+    if noise_unbiased == 0.0 {
+        return None;
+    }
+    let signal = sum_of_squares(&means);
+    let total = sum_of_squares(&trials) / (trials.len() as f64 - 1.0);
+    let (signal_unbiased, signal_biased) = (signal / (images - 1.0), signal / images);
+    Some(Neuron {
+        w: (signal_unbiased / noise_unbiased).sqrt() as f32,
+        jackknife: correlation(&trials, &others) as f32,
+        conservative: (signal_biased / (signal_biased + noise_biased)).sqrt() as f32,
+        explainable_variance: ((total - noise_unbiased) / total) as f32,
+        snr: (signal_biased / noise_biased) as f32,
+    })
+}
+
+/// Sum of squared deviations from the mean.
+fn sum_of_squares(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|value| (value - mean).powi(2)).sum()
+}
+
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let (mean_a, mean_b) = (a.iter().sum::<f64>() / a.len() as f64, b.iter().sum::<f64>() / b.len() as f64);
+    let product: f64 = a.iter().zip(b).map(|(a, b)| (a - mean_a) * (b - mean_b)).sum();
+    product / (sum_of_squares(a) * sum_of_squares(b)).sqrt()
+}

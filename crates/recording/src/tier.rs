@@ -1,0 +1,42 @@
+//! The parts into which the trials of a scan are divided.
+
+use std::fmt;
+
+/// What a trial is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tier {
+    /// To fit models on.
+    Train,
+    /// To decide when to stop fitting.
+    Validation,
+    /// To test on; the repeated oracle images are here.
+    Test,
+}
+
+impl Tier {
+    /// From its name in a file, NUL padding and blanks removed. `final_test`, the second repeated set of the Sensorium
+    /// 2022 scans, is [`Tier::Test`]: both are repeated images on which nothing is fitted.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.trim_end_matches('\0').trim() {
+            "train" => Some(Self::Train),
+            "validation" => Some(Self::Validation),
+            "test" | "final_test" => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    /// Its name in a file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
