@@ -1,1 +1,68 @@
-//! Representational similarity of image pairs from population responses
+//! How alike a population of neurons finds images: the similarity of every pair, exactly.
+//!
+//! Each neuron is weighted, its mean over images is taken away, each image's population vector is brought to length one,
+//! and the similarity of two images is the cosine of their vectors (section 3.1 of the paper). Measured responses,
+//! predicted responses and pixels all take this one path; matrices of several scans are averaged by the identity of their
+//! images, shuffled as a control, compared, and kept on disk with their provenance.
+//!
+//! The same input gives the same bytes for any number of threads.
+//!
+//! ```
+//! use brainprior_images::ImageId;
+//! use brainprior_similarity::{pearson, vectors};
+//! use ndarray::array;
+//!
+//! let ids: Vec<ImageId> = (0..3).map(ImageId::from_u64).collect();
+//! let responses = array![[1.0f32, 0.0], [0.0, 1.0], [2.0, 2.0]];
+//! let matrix = vectors(&ids, responses.view(), &[1.0, 1.0], "two neurons")?;
+//! // Once the means (1, 1) are gone, the vectors are (0, -1), (-1, 0) and (1, 1).
+//! assert!(matrix.get(0, 1).abs() < 1e-7);
+//! assert!((matrix.get(2, 0) + 0.5f32.sqrt()).abs() < 1e-6);
+//! assert!(pearson(&matrix, &matrix)? > 0.999_999);
+//! # Ok::<(), brainprior_similarity::Error>(())
+//! ```
+
+mod average;
+mod compare;
+mod control;
+mod error;
+mod file;
+mod matrix;
+mod population;
+mod product;
+pub mod weights;
+
+pub use average::{Average, average};
+pub use compare::{Spread, pearson, spearman, spread};
+pub use control::pixels;
+pub use error::{Error, Result};
+pub use matrix::SimilarityMatrix;
+
+use brainprior_images::ImageId;
+use brainprior_recording::Responses;
+use ndarray::ArrayView2;
+
+/// Similarities of all pairs of the images of `responses`, measured or predicted, with one weight for each neuron
+/// ([`weights`]).
+///
+/// # Errors
+/// As [`vectors`].
+pub fn similarity(responses: &Responses, weights: &[f32]) -> Result<SimilarityMatrix> {
+    let source = format!("scan {}, {:?}", responses.scan(), responses.kind());
+    vectors(responses.ids(), responses.values().view(), weights, &source)
+}
+
+/// Similarities of all pairs of images that are given by vectors of any kind, `values` being `[images, dimensions]`, with
+/// one weight for each dimension; `source` goes into the provenance.
+///
+/// # Errors
+/// Sizes that do not fit together, an image given twice, a value that is not finite, a negative weight, weights that are
+/// all zero, an image whose vector is zero after weighting and centring.
+pub fn vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[f32], source: &str) -> Result<SimilarityMatrix> {
+    let _span = tracing::info_span!("similarity", source, images = values.nrows(), dimensions = values.ncols()).entered();
+    matrix::positions(ids)?;
+    let unit = population::unit_vectors(ids, values, weights, source)?;
+    let packed = product::cosines(&unit);
+    let step = format!("{source}: cosines of {} images in {} of {} dimensions", ids.len(), unit.width, values.ncols());
+    SimilarityMatrix::new(ids.to_vec(), packed, vec![step])
+}

@@ -1,0 +1,232 @@
+//! The matrix itself.
+
+use crate::{Error, Result};
+use brainprior_images::ImageId;
+use rayon::prelude::*;
+use std::collections::HashMap;
+
+/// Similarities of all pairs of distinct images, in [-1, 1].
+///
+/// Only the strict upper triangle is held, row by row (the order of `scipy.spatial.distance.squareform`), so a matrix
+/// cannot be asymmetric; the diagonal is 1 by definition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimilarityMatrix {
+    ids: Vec<ImageId>,
+    packed: Vec<f32>,
+    provenance: Vec<String>,
+    donors: Option<Vec<ImageId>>,
+}
+
+impl SimilarityMatrix {
+    /// From the strict upper triangle of `ids.len()` images; `provenance` says, step by step, how it was made.
+    ///
+    /// # Errors
+    /// Fewer than two images, one given twice, another length than `n (n - 1) / 2`, a value outside [-1, 1].
+    pub fn new(ids: Vec<ImageId>, packed: Vec<f32>, provenance: Vec<String>) -> Result<Self> {
+        positions(&ids)?;
+        if packed.len() != pairs(ids.len()) {
+            return Err(Error::Size {
+                what: "strict upper triangle",
+                expected: format!("{} pairs of {} images", pairs(ids.len()), ids.len()),
+                found: packed.len().to_string(),
+            });
+        }
+        if let Some(index) = packed.par_iter().position_first(|value| !(-1.0..=1.0).contains(value)) {
+            let (first, second) = pair_at(ids.len(), index);
+            return Err(Error::Similarity { first, second, found: packed[index] });
+        }
+        Ok(Self { ids, packed, provenance, donors: None })
+    }
+
+    /// The same similarities, image `i` being known to carry those of `donors[i]`.
+    pub(crate) fn with_donors(mut self, donors: Option<Vec<ImageId>>) -> Self {
+        debug_assert!(donors.as_ref().is_none_or(|donors| donors.len() == self.ids.len()));
+        self.donors = donors;
+        self
+    }
+
+    /// The same with one more step of provenance.
+    pub fn with_provenance(mut self, step: impl Into<String>) -> Self {
+        self.provenance.push(step.into());
+        self
+    }
+
+    /// Number of images, at least 2.
+    #[expect(clippy::len_without_is_empty, reason = "a matrix is never empty")]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Number of pairs, `n (n - 1) / 2`.
+    pub fn pairs(&self) -> usize {
+        self.packed.len()
+    }
+
+    /// Identity of each image, in order.
+    pub fn ids(&self) -> &[ImageId] {
+        &self.ids
+    }
+
+    /// The strict upper triangle: (0,1), (0,2), ..., (1,2), ...
+    pub fn packed(&self) -> &[f32] {
+        &self.packed
+    }
+
+    /// How the matrix was made, a step each.
+    pub fn provenance(&self) -> &[String] {
+        &self.provenance
+    }
+
+    /// After a shuffle: whose similarities each image carries. `None` where each carries its own.
+    pub fn donors(&self) -> Option<&[ImageId]> {
+        self.donors.as_deref()
+    }
+
+    /// Similarity of images `i` and `j`.
+    ///
+    /// # Panics
+    /// On an index beyond the images.
+    pub fn get(&self, i: usize, j: usize) -> f32 {
+        let n = self.len();
+        assert!(i < n && j < n, "pair ({i}, {j}) of {n} images");
+        if i == j { 1.0 } else { self.packed[row_start(n, i.min(j)) + i.max(j) - i.min(j) - 1] }
+    }
+
+    /// Similarity of image `i` with every image, itself included.
+    ///
+    /// # Panics
+    /// On an index beyond the images.
+    pub fn row(&self, i: usize) -> Vec<f32> {
+        (0..self.len()).map(|j| self.get(i, j)).collect()
+    }
+
+    /// The part of row `i` right of the diagonal: similarities with images `i + 1, i + 2, ...`.
+    ///
+    /// # Panics
+    /// On an index beyond the images.
+    pub fn upper_row(&self, i: usize) -> &[f32] {
+        let start = row_start(self.len(), i);
+        &self.packed[start..start + self.len() - 1 - i]
+    }
+
+    /// The matrix of `ids` (at least two, distinct), in that order.
+    ///
+    /// # Errors
+    /// An image that this matrix does not have, or one given twice.
+    pub fn select(&self, ids: &[ImageId]) -> Result<Self> {
+        if ids == self.ids {
+            return Ok(self.clone());
+        }
+        let own = positions(&self.ids)?;
+        positions(ids)?;
+        let indices = ids
+            .iter()
+            .map(|id| own.get(id).copied().ok_or(Error::MissingImage { id: *id, images: self.len(), matrix: "this matrix" }))
+            .collect::<Result<Vec<usize>>>()?;
+        let donors = self.donors.as_ref().map(|donors| indices.iter().map(|index| donors[*index]).collect());
+        let packed = self.gathered(&indices);
+        Ok(Self { ids: ids.to_vec(), packed, provenance: self.provenance.clone(), donors })
+    }
+
+    /// The strict upper triangle after taking images at `indices`.
+    pub(crate) fn gathered(&self, indices: &[usize]) -> Vec<f32> {
+        let mut packed = vec![0.0; pairs(indices.len())];
+        rows_mut(indices.len(), &mut packed).into_par_iter().enumerate().for_each(|(i, row)| {
+            for (value, j) in row.iter_mut().zip(&indices[i + 1..]) {
+                *value = self.get(indices[i], *j);
+            }
+        });
+        packed
+    }
+}
+
+/// Where each image lies.
+pub(crate) fn positions(ids: &[ImageId]) -> Result<HashMap<ImageId, usize>> {
+    if ids.len() < 2 {
+        return Err(Error::Size {
+            what: "images of a similarity matrix",
+            expected: "at least 2".into(),
+            found: ids.len().to_string(),
+        });
+    }
+    let mut positions = HashMap::with_capacity(ids.len());
+    for (second, id) in ids.iter().enumerate() {
+        if let Some(first) = positions.insert(*id, second) {
+            return Err(Error::Duplicate { first, second, id: *id });
+        }
+    }
+    Ok(positions)
+}
+
+/// Pairs of `images` distinct images.
+pub(crate) fn pairs(images: usize) -> usize {
+    images * images.saturating_sub(1) / 2
+}
+
+/// Where row `i` of the strict upper triangle starts.
+pub(crate) fn row_start(images: usize, i: usize) -> usize {
+    i * (2 * images - i - 1) / 2
+}
+
+/// The rows of a strict upper triangle, the last being empty.
+pub(crate) fn rows_mut(images: usize, mut packed: &mut [f32]) -> Vec<&mut [f32]> {
+    let mut rows = Vec::with_capacity(images);
+    for i in 0..images {
+        let (row, rest) = packed.split_at_mut(images - 1 - i);
+        rows.push(row);
+        packed = rest;
+    }
+    rows
+}
+
+fn pair_at(images: usize, index: usize) -> (usize, usize) {
+    let first = (0..images).rfind(|i| row_start(images, *i) <= index && i + 1 < images).expect("an index of a pair");
+    (first, first + 1 + index - row_start(images, first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(count: u64) -> Vec<ImageId> {
+        (0..count).map(ImageId::from_u64).collect()
+    }
+
+    #[test]
+    fn views_agree() {
+        let matrix = SimilarityMatrix::new(ids(4), vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6], vec![]).unwrap();
+        assert_eq!(matrix.row(1), vec![0.1, 1.0, 0.4, 0.5]);
+        assert_eq!(matrix.row(3), vec![0.3, 0.5, 0.6, 1.0]);
+        assert_eq!(matrix.upper_row(1), &[0.4, 0.5]);
+        assert_eq!(matrix.upper_row(3), &[] as &[f32]);
+        assert_eq!(matrix.get(2, 1), matrix.get(1, 2));
+        let selected = matrix.select(&[3, 0, 2].map(ImageId::from_u64)).unwrap();
+        assert_eq!(selected.packed(), &[0.3, 0.6, 0.2]);
+    }
+
+    #[test]
+    fn every_index_has_its_pair() {
+        for n in 2..9 {
+            let mut index = 0;
+            for i in 0..n {
+                for j in i + 1..n {
+                    assert_eq!(pair_at(n, index), (i, j));
+                    index += 1;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bad_matrices_are_refused_by_name() {
+        let error = SimilarityMatrix::new(ids(3), vec![0.0, 0.5, 1.5], vec![]).unwrap_err().to_string();
+        assert!(error.contains("images 1 and 2") && error.contains("1.5"), "{error}");
+        assert!(SimilarityMatrix::new(ids(3), vec![0.0, f32::NAN, 0.5], vec![]).is_err());
+        assert!(SimilarityMatrix::new(ids(3), vec![0.0; 2], vec![]).is_err());
+        assert!(SimilarityMatrix::new(ids(1), vec![], vec![]).is_err());
+        let twice = [1, 2, 1].map(ImageId::from_u64).to_vec();
+        assert!(matches!(SimilarityMatrix::new(twice, vec![0.0; 3], vec![]), Err(Error::Duplicate { first: 0, second: 2, .. })));
+        let matrix = SimilarityMatrix::new(ids(3), vec![0.0; 3], vec![]).unwrap();
+        assert!(matches!(matrix.select(&[0, 7].map(ImageId::from_u64)), Err(Error::MissingImage { .. })));
+    }
+}

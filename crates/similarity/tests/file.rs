@@ -1,0 +1,94 @@
+//! Matrices written and read again, and files that are not what they say.
+
+use brainprior_images::ImageId;
+use brainprior_similarity::{Error, SimilarityMatrix};
+use std::path::Path;
+
+fn matrix() -> SimilarityMatrix {
+    let ids = [3, u64::MAX, 1, 77].map(ImageId::from_u64).to_vec();
+    SimilarityMatrix::new(ids, vec![0.1, -1.0, 0.3, 1.0, 0.5, -0.6], vec!["first step".into(), "second \u{3c1}".into()]).unwrap()
+}
+
+#[test]
+fn written_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.h5");
+    matrix().write(&path).unwrap();
+    assert_eq!(SimilarityMatrix::read(&path).unwrap(), matrix());
+    let shuffled = matrix().shuffled(1);
+    shuffled.write(&path).unwrap();
+    assert_eq!(SimilarityMatrix::read(&path).unwrap(), shuffled);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
+}
+
+#[test]
+fn equal_matrices_give_equal_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.h5"), folder.path().join("b.h5"));
+    matrix().write(&a).unwrap();
+    matrix().write(&b).unwrap();
+    assert_eq!(std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+}
+
+fn edited(path: &Path, edit: impl FnOnce(&hdf5::File)) -> String {
+    matrix().write(path).unwrap();
+    let file = hdf5::File::open_rw(path).unwrap();
+    edit(&file);
+    file.close().unwrap();
+    let error = SimilarityMatrix::read(path).unwrap_err().to_string();
+    assert!(error.contains("bad.h5"), "the file is named: {error}");
+    error
+}
+
+#[test]
+fn files_that_are_not_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.h5");
+    assert!(matches!(SimilarityMatrix::read(&path), Err(Error::File { .. })));
+
+    std::fs::write(&path, b"not HDF5 at all").unwrap();
+    assert!(matches!(SimilarityMatrix::read(&path), Err(Error::Hdf5 { dataset: "/", .. })));
+
+    matrix().write(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(SimilarityMatrix::read(&path).is_err());
+
+    let error = edited(&path, |file| file.unlink("similarity").unwrap());
+    assert!(error.contains("similarity"), "{error}");
+
+    let error = edited(&path, |file| {
+        file.unlink("similarity").unwrap();
+        file.new_dataset_builder().with_data(&[0.5f32; 5]).create("similarity").unwrap();
+    });
+    assert!(error.contains("6 pairs of the 4 image_ids, found 5"), "{error}");
+
+    let error = edited(&path, |file| {
+        file.unlink("similarity").unwrap();
+        file.new_dataset_builder().with_data(&[0.5f32, 0.5, 0.5, f32::NAN, 0.5, 0.5]).create("similarity").unwrap();
+    });
+    assert!(error.contains("images 1 and 2") && error.contains("NaN"), "{error}");
+
+    let error = edited(&path, |file| {
+        file.unlink("image_ids").unwrap();
+        file.new_dataset_builder().with_data(&[1u64, 2, 2, 3]).create("image_ids").unwrap();
+    });
+    assert!(error.contains("images 1 and 2 are the same"), "{error}");
+
+    let error = edited(&path, |file| file.attr("version").unwrap().write_scalar(&9u32).unwrap());
+    assert!(error.contains("version: expected 1, found 9"), "{error}");
+}
+
+#[test]
+fn a_failed_write_leaves_what_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = matrix().write(&folder.path().join("missing").join("a.h5")).unwrap_err().to_string();
+    assert!(error.contains("missing"), "{error}");
+    let path = folder.path().join("a.h5");
+    matrix().write(&path).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    assert!(matrix().write(&folder.path().join("folder")).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing temporary is left");
+}
