@@ -75,8 +75,8 @@ pub struct TargetResult {
     pub standard_deviation: f64,
     /// Correlation with the denoised target over all pairs.
     pub correlation_with_denoised: f64,
-    /// Correlation with the similarity of the oracle images' repeat average; the target's own responses to these.
-    pub correlation_with_oracle: Option<f64>,
+    /// The same method on the oracle images, which it never saw, against the similarity of their repeat average.
+    pub correlation_with_oracle: f64,
 }
 
 /// Accuracy at one level of noise or attack.

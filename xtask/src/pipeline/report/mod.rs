@@ -255,7 +255,7 @@ fn matrices(page: &mut Page, content: &Content) {
         .map(|matrix| (page::matrix_image(&matrix.uri, &matrix.name), format!("{} (colours saturate at ±{:.2})", matrix.name, matrix.limit)))
         .collect();
     page.figures(&figures);
-    let header = ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "~ oracle"].map(str::to_owned);
+    let header = ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "oracle images ~ repeat average"].map(str::to_owned);
     let rows: Vec<_> = content
         .results
         .targets
@@ -269,7 +269,7 @@ fn matrices(page: &mut Page, content: &Content) {
                 format!("{:.4}", target.mean),
                 format!("{:.4}", target.standard_deviation),
                 format!("{:.3}", target.correlation_with_denoised),
-                target.correlation_with_oracle.map_or("–".into(), |value| format!("{value:.3}")),
+                format!("{:.3}", target.correlation_with_oracle),
             ];
             (Some(css(colour(&target.name, index))), cells)
         })

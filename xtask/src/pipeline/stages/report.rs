@@ -1,0 +1,114 @@
+//! Stage `report`: gathers every figure into `results.json` and draws `report.html`.
+
+use super::train::{self, Part};
+use super::{response, robustness, scans, similarity};
+use crate::pipeline::context::Context;
+use crate::pipeline::provenance::{self, Record};
+use crate::pipeline::report::{self, Content, MatrixPicture};
+use crate::pipeline::results::{ConditionSummary, Results, ScanResult, summarise};
+use anyhow::{Result, ensure};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Version of `results.json`, as in `data-specs/results.toml`.
+const RESULTS_VERSION: u32 = 1;
+
+/// Writes `results.json`, `times.json` and `report.html`; returns the report's path and the summary by condition.
+pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<ConditionSummary>)> {
+    let root = context.run.root();
+    let config = &context.config;
+    let loaded = scans::load(context)?;
+    let fitted = response::summary(context)?;
+    let compared = similarity::summary(context)?;
+    let scans: Vec<ScanResult> = loaded
+        .iter()
+        .zip(&fitted.scans)
+        .zip(compared.scans)
+        .map(|((loaded, fitted), compared)| ScanResult {
+            name: fitted.name.clone(),
+            neurons: loaded.scan.responses().ncols(),
+            trials: loaded.scan.tiers().len(),
+            images: loaded.scan.stimuli().len(),
+            oracle_images: loaded.scan.repeats().len(),
+            excluded_neurons: loaded.reliability.excluded,
+            oracle: median(&loaded.reliability.oracle_jackknife),
+            test_correlation: fitted.test_correlation.clone(),
+            correlation_to_average: fitted.correlation_to_average.clone(),
+            fraction_oracle: fitted.fraction_oracle,
+            feve: fitted.feve.clone(),
+            similarity_to_truth: compared.to_truth,
+            similarity_to_repeat_average: compared.to_repeat_average,
+        })
+        .collect();
+    let mut networks = Vec::new();
+    for condition in &config.training.conditions {
+        for seed in 0..config.training.seeds {
+            networks.push(robustness::load(context, Part { condition: *condition, seed })?);
+        }
+    }
+    let settings = config.to_toml()?;
+    let results = Results {
+        format: "brainprior-results".into(),
+        version: RESULTS_VERSION,
+        name: config.name.clone(),
+        crate_version: env!("CARGO_PKG_VERSION").into(),
+        config_hash: provenance::hash_bytes(serde_json::to_string(config)?.as_bytes()),
+        seed: config.seed,
+        device: "cpu".into(),
+        scans,
+        targets: compared.targets,
+        conditions: summarise(&networks),
+        networks,
+    };
+    provenance::write_json(&root.join("results.json"), &results)?;
+    let seconds: BTreeMap<String, f64> = records.iter().map(|record| (record.key.task.clone(), record.seconds)).collect();
+    provenance::write_json(&root.join("times.json"), &seconds)?;
+    let sources = match config.scans.files.is_empty() {
+        true => vec!["scans: simulated, with known truth".to_owned()],
+        false => config.scans.files.iter().map(|path| format!("scan: {}", path.display())).collect(),
+    };
+    let content = Content {
+        results: &results,
+        seconds: &seconds,
+        response_epochs: fitted.epochs,
+        training: train::histories(context)?,
+        examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
+        correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
+        matrices: pictures(context)?,
+        settings,
+        sources,
+    };
+    let path = root.join("report.html");
+    provenance::write_atomically(&path, report::render(&content)?.as_bytes())?;
+    Ok((path, results.conditions))
+}
+
+fn median(values: &[Option<f32>]) -> f64 {
+    let mut present: Vec<f32> = values.iter().flatten().copied().collect();
+    present.sort_by(f32::total_cmp);
+    match present.len() {
+        0 => f64::NAN,
+        count if count % 2 == 1 => f64::from(present[count / 2]),
+        count => (f64::from(present[count / 2 - 1]) + f64::from(present[count / 2])) / 2.0,
+    }
+}
+
+/// The matrices of oracle images, all in the order that the repeat average suggests.
+fn pictures(context: &Context) -> Result<Vec<MatrixPicture>> {
+    let Some(measured) = similarity::oracle_matrix(context, "measured")? else { return Ok(Vec::new()) };
+    let at = |matrix: &brainprior_similarity::SimilarityMatrix, i: usize, j: usize| if i == j { 1.0 } else { matrix.get(i, j) };
+    let order = report::order_by_similarity(measured.len(), |i, j| at(&measured, i, j));
+    let mut pictures = Vec::new();
+    for (name, title) in
+        [("truth", "Known truth"), ("measured", "Measured, average of repeats"), ("denoised", "Denoised by the model"), ("single", "Single trials")]
+    {
+        let Some(matrix) = similarity::oracle_matrix(context, name)? else { continue };
+        ensure!(matrix.ids() == measured.ids(), "the oracle matrices {name} and measured hold different images; run stage similarity again");
+        let mut sizes: Vec<f32> = matrix.packed().iter().map(|value| value.abs()).collect();
+        sizes.sort_by(f32::total_cmp);
+        let limit = sizes.get(sizes.len() * 98 / 100).copied().unwrap_or(1.0).max(1e-3);
+        let uri = report::data_uri(order.len(), limit, |i, j| at(&matrix, order[i], order[j]))?;
+        pictures.push(MatrixPicture { name: title.to_owned(), uri, limit });
+    }
+    Ok(pictures)
+}
