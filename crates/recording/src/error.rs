@@ -172,6 +172,16 @@ pub enum Error {
         /// The image of both.
         id: ImageId,
     },
+    /// A simulation that cannot be made.
+    #[error("simulation: {what}: expected {expected}, found {found}")]
+    Simulation {
+        /// The number or set at fault.
+        what: &'static str,
+        /// What would do.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
     /// Stimuli that are no valid images.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),

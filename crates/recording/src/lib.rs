@@ -9,6 +9,7 @@ mod neurons;
 mod reliability;
 mod responses;
 mod scan;
+pub mod simulation;
 mod tier;
 
 pub use error::{Error, Result};

@@ -30,6 +30,8 @@ pub enum ResponseKind {
     Measured(Measurement),
     /// From a response model.
     Predicted(Fitting),
+    /// Known, because the scan is simulated.
+    Expected,
 }
 
 /// One response for each image and neuron, `[images, neurons]`: distinct images, finite values.

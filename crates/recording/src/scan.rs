@@ -23,6 +23,8 @@ pub struct ScanParts {
     pub name: String,
     /// The distinct images.
     pub stimuli: StimulusSet,
+    /// For each image, the number by which its source knows it (`frame_image_id`), where there is one.
+    pub image_labels: Option<Vec<i64>>,
     /// For each trial, which of the images was shown.
     pub trial_image: Vec<usize>,
     /// For each trial, what it is for.
@@ -83,10 +85,17 @@ impl Scan {
                 found: parts.neurons.len().to_string(),
             });
         }
+        let images = parts.stimuli.len();
+        if let Some(found) = parts.image_labels.as_ref().map(Vec::len).filter(|found| *found != images) {
+            return Err(Error::Size {
+                what: "labels of the images",
+                expected: format!("{images}, one for each distinct image"),
+                found: found.to_string(),
+            });
+        }
         if let Some(columns) = parts.pupil_center.as_ref().map(Array2::ncols).filter(|columns| *columns != 2) {
             return Err(Error::Size { what: "columns of pupil_center", expected: "2".into(), found: columns.to_string() });
         }
-        let images = parts.stimuli.len();
         if let Some(trial) = parts.trial_image.iter().position(|image| *image >= images) {
             return Err(Error::Image { trial, found: parts.trial_image[trial], images });
         }
@@ -107,6 +116,11 @@ impl Scan {
     /// The distinct images.
     pub fn stimuli(&self) -> &StimulusSet {
         &self.parts.stimuli
+    }
+
+    /// For each of [`Scan::stimuli`], the number by which its source knows it (`frame_image_id`), where there is one.
+    pub fn image_labels(&self) -> Option<&[i64]> {
+        self.parts.image_labels.as_deref()
     }
 
     /// For each trial, the index of its image in [`Scan::stimuli`].

@@ -1,0 +1,185 @@
+//! Simulated scans with known truth, to test what is computed from scans.
+//!
+//! The model is made of other parts than the response model that is fitted to scans, so that finding the truth again
+//! proves something. For a neuron with Gabor filters in quadrature (even, odd) and a Gaussian window, and an image moved
+//! by the gaze and standardised over all stimuli:
+//!
+//! ```text
+//! simple   = max(0, even . image + luminance * window . image)          luminance > 0: ON, < 0: OFF, half of them 0
+//! energy   = sqrt((even . image)^2 + (odd . image)^2)
+//! contrast = standard deviation of the image under the window
+//! drive    = (((1 - complex_weight) simple + complex_weight energy) / (semisaturation * contrast_scale + contrast))^exponent
+//! ceiling  = d / (1 + d / knee),  d = drive / drive_scale
+//! expected = mean_rate * (baseline_fraction + (1 - baseline_fraction) * ceiling / mean of ceiling)
+//! rate     = expected * exp(behavior_gain . standardised behaviour), exponent within +-1.5
+//! response = sum of a Poisson number of gamma-distributed events, per event and unit of rate
+//! ```
+//!
+//! The image moves with the eye: a neuron sees `image(x + dx, y + dy)`, (dx, dy) linear in the pupil centre up to a bound.
+//! Tuning follows mouse V1 at the resolution of 36 x 64 stimuli, so that the eigenspectrum of the population's signal
+//! falls like 1/n (Stringer et al., Nature 2019) and cosine similarities of images spread by 0.15 and more.
+//!
+//! ```
+//! use brainprior_images::StimulusSet;
+//! use brainprior_recording::simulation::{SimulationConfig, simulate};
+//!
+//! // Gratings of different direction and phase in place of natural images.
+//! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
+//!     let (x, y, angle) = ((pixel % 32) as f32, (pixel / 32) as f32, image as f32 * 0.7);
+//!     0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
+//! });
+//! let set = |images: std::ops::Range<usize>| StimulusSet::new(18, 32, images.flat_map(grating).collect());
+//! let config = SimulationConfig { neurons: 20, repeats: 5, ..Default::default() };
+//! let simulated = simulate("sim", &set(0..40)?, &set(40..50)?, &config)?;
+//! assert_eq!(simulated.scan.responses().dim(), (40 + 10 * 5, 20));
+//! assert_eq!(simulated.truth.expected_responses().dim(), (50, 20));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod behavior;
+mod cell;
+mod config;
+mod design;
+mod encoder;
+mod noise;
+mod truth;
+mod truth_file;
+
+pub use cell::Cell;
+pub use config::SimulationConfig;
+pub use truth::{Circumstances, Truth, truth_for};
+pub use truth_file::{read_truth, write_truth};
+
+use crate::{Error, Neurons, Origin, Result, Scan, ScanParts};
+use behavior::Behavior;
+use brainprior_images::StimulusSet;
+use design::Design;
+use encoder::{BATCH, DRIVE_KNEE, Encoder};
+use ndarray::{Array2, Axis, s};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// A simulated scan and what generated it.
+#[derive(Clone, Debug)]
+pub struct Simulated {
+    /// The scan; its rows are in order of presentation, its stimuli those shown once and then the oracle images.
+    pub scan: Scan,
+    /// What generated it, a row for each of the scan's stimuli.
+    pub truth: Truth,
+}
+
+/// Random streams of one simulation; that of trial t is `TRIALS + t`.
+const CELLS: u64 = 0;
+const DESIGN: u64 = 1;
+const BEHAVIOR: u64 = 2;
+const CORTEX: u64 = 3;
+const TRIALS: u64 = 1 << 32;
+
+/// Simulates a scan in which the images of `stimuli` are shown once and those of `oracle` several times.
+///
+/// The same arguments give the same scan, bit for bit, for any number of threads.
+///
+/// # Errors
+/// A number in `config` out of its range; no stimulus; sets of different image sizes, or with an image in common; stimuli
+/// without contrast.
+pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config: &SimulationConfig) -> Result<Simulated> {
+    let _span = tracing::info_span!("simulate", scan = name, neurons = config.neurons, seed = config.seed).entered();
+    config.check()?;
+    let all = united(stimuli, oracle)?;
+    let stream = |stream| {
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+        rng.set_stream(stream);
+        rng
+    };
+    let (height, width) = (all.height(), all.width());
+    let (images, mean, std) = standardised(&all);
+    let cells = cell::draw_cells(config, height, width, &mut stream(CELLS));
+    let shown_once = images.slice(s![..stimuli.len(), ..]);
+    let mut encoder = Encoder::calibrated(cells, height, width, shown_once)?;
+    let expected = encoder.rates(images.view());
+
+    let design = Design::draw(stimuli.len(), oracle.len(), config, &mut stream(DESIGN));
+    let trials = design.trial_image.len();
+    let behavior = Behavior::draw(trials, config.max_gaze_shift, &mut stream(BEHAVIOR));
+    noise::set_event_rates(encoder.cells_mut(), expected.slice(s![..stimuli.len(), ..]), &behavior);
+
+    let mut responses = Array2::zeros((trials, config.neurons));
+    responses.axis_chunks_iter_mut(Axis(0), BATCH).into_par_iter().enumerate().for_each(|(batch, mut responses)| {
+        let first = batch * BATCH;
+        let mut seen = Array2::<f32>::zeros((responses.nrows(), height * width));
+        for (trial, mut seen) in (first..).zip(seen.rows_mut()) {
+            let image = images.row(design.trial_image[trial]);
+            let (image, seen) = (image.to_slice().expect("row-major"), seen.as_slice_mut().expect("row-major"));
+            encoder::shift_image(image, width, behavior.shift(trial), seen);
+        }
+        encoder.rates_into(seen.view(), responses.view_mut());
+        for (trial, mut responses) in (first..).zip(responses.rows_mut()) {
+            let mut rng = stream(TRIALS + trial as u64);
+            for (response, cell) in responses.iter_mut().zip(encoder.cells()) {
+                let factor = if cell.responsive { behavior.factor(trial, &cell.behavior_gain) } else { 1.0 };
+                *response = cell.respond(*response * factor, &mut rng);
+            }
+        }
+    });
+
+    let circumstances = Circumstances {
+        seed: config.seed.cast_signed(),
+        behavior_mean: behavior.mean,
+        behavior_std: behavior.std,
+        gaze_matrix: behavior.gaze_matrix,
+        pupil_center_mean: behavior.pupil_center_mean,
+        image_mean_std: [255.0 * mean, 255.0 * std],
+        drive_knee: DRIVE_KNEE,
+    };
+    let truth = Truth::new(expected, Some(all.ids().to_vec()), encoder.cells().to_vec(), circumstances)?;
+    let scan = Scan::new(ScanParts {
+        name: name.to_owned(),
+        image_labels: Some((0..all.len() as i64).collect()),
+        stimuli: all,
+        trial_image: design.trial_image,
+        tiers: design.tiers,
+        responses,
+        behavior: Some(behavior.values),
+        pupil_center: Some(behavior.pupil_center),
+        neurons: neurons(config.neurons, &mut stream(CORTEX))?,
+        trial_idx: None,
+        origin: Origin { animal_id: 0, session: 1, scan_idx: 1 },
+    })?;
+    Ok(Simulated { scan, truth })
+}
+
+/// The images shown once, then the oracle images.
+fn united(stimuli: &StimulusSet, oracle: &StimulusSet) -> Result<StimulusSet> {
+    if stimuli.is_empty() {
+        return Err(Error::Simulation { what: "stimuli shown once", expected: "at least one".into(), found: "none".into() });
+    }
+    let all = StimulusSet::union(&[stimuli, oracle])?;
+    match stimuli.len() + oracle.len() - all.len() {
+        0 => Ok(all),
+        common => Err(Error::Simulation {
+            what: "oracle images",
+            expected: "none among the stimuli shown once".into(),
+            found: format!("{common} of {} that are", oracle.len()),
+        }),
+    }
+}
+
+/// Images `[stimuli, pixels]` without the mean and in units of the standard deviation over all of them, and both.
+fn standardised(stimuli: &StimulusSet) -> (Array2<f32>, f64, f64) {
+    let (mean, variance) = encoder::moments(stimuli.pixels().iter().copied());
+    let std = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    let pixels = stimuli.pixels().iter().map(|pixel| ((f64::from(*pixel) - mean) / std) as f32).collect();
+    let shape = (stimuli.len(), stimuli.height() * stimuli.width());
+    (Array2::from_shape_vec(shape, pixels).expect("a stimulus set is full"), mean, std)
+}
+
+/// Neurons of layer 2/3 of V1, anywhere in a field of view of 0.6 mm: position says nothing about tuning.
+fn neurons(count: usize, rng: &mut ChaCha8Rng) -> Result<Neurons> {
+    let coordinates =
+        Array2::from_shape_fn(
+            (count, 3),
+            |(_, axis)| if axis == 2 { rng.random_range(150.0..300.0) } else { rng.random_range(0.0..600.0) },
+        );
+    Neurons::new((1..=count as i64).collect(), vec!["V1".into(); count], vec!["L2/3".into(); count], Some(coordinates))
+}

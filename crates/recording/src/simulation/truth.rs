@@ -1,0 +1,123 @@
+//! What generated a simulated scan.
+
+use super::cell::Cell;
+use crate::{Error, ResponseKind, Responses, Result, Scan};
+use brainprior_images::ImageId;
+use ndarray::{Array2, Axis};
+use std::collections::HashMap;
+
+/// What the neurons of a simulated scan have in common.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Circumstances {
+    /// Seed of the simulation.
+    pub seed: i64,
+    /// Mean over the trials of pupil dilation, its derivative, running speed.
+    pub behavior_mean: [f64; 3],
+    /// Standard deviation of the same over the trials.
+    pub behavior_std: [f64; 3],
+    /// Shift in image pixels per camera pixel: (dx, dy) = matrix x (pupil centre - mean), its length bounded.
+    pub gaze_matrix: [[f64; 2]; 2],
+    /// Pupil centre at which the shift is zero, camera pixels.
+    pub pupil_center_mean: [f64; 2],
+    /// Mean and standard deviation over all pixels of the stimuli, grey levels 0 to 255.
+    pub image_mean_std: [f64; 2],
+    /// Soft ceiling of the drive, in units of its mean.
+    pub drive_knee: f32,
+}
+
+/// What generated a simulated scan: expected responses of every neuron to every stimulus, and the neurons.
+///
+/// No model is to be fitted to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Truth {
+    expected_responses: Array2<f32>,
+    ids: Option<Vec<ImageId>>,
+    cells: Vec<Cell>,
+    circumstances: Circumstances,
+}
+
+impl Truth {
+    /// From expected responses `[stimuli, neurons]` at zero gaze shift and mean behaviour, the identity of each stimulus
+    /// where it is known, and the neurons.
+    ///
+    /// # Errors
+    /// Lengths that differ; an expected response that is not finite.
+    pub fn new(
+        expected_responses: Array2<f32>,
+        ids: Option<Vec<ImageId>>,
+        cells: Vec<Cell>,
+        circumstances: Circumstances,
+    ) -> Result<Self> {
+        let (stimuli, neurons) = expected_responses.dim();
+        for (what, expected, found) in [
+            ("image identities of a truth", stimuli, ids.as_ref().map_or(stimuli, Vec::len)),
+            ("neurons of a truth", neurons, cells.len()),
+        ] {
+            if expected != found {
+                return Err(Error::Size {
+                    what,
+                    expected: format!("{expected}, as the expected responses"),
+                    found: found.to_string(),
+                });
+            }
+        }
+        crate::scan::all_finite("expected responses", &expected_responses)?;
+        Ok(Self { expected_responses, ids, cells, circumstances })
+    }
+
+    /// `[stimuli, neurons]`: noise-free, at zero gaze shift and mean behaviour.
+    pub fn expected_responses(&self) -> &Array2<f32> {
+        &self.expected_responses
+    }
+
+    /// The stimulus of each row; `None` where rows are known by the labels of the scan's images alone.
+    pub fn ids(&self) -> Option<&[ImageId]> {
+        self.ids.as_deref()
+    }
+
+    /// The neurons, in the order of the scan.
+    pub fn cells(&self) -> &[Cell] {
+        &self.cells
+    }
+
+    /// What the neurons have in common.
+    pub fn circumstances(&self) -> &Circumstances {
+        &self.circumstances
+    }
+}
+
+/// Expected responses to the stimuli of `scan`, in its order: matched by content where the truth holds the identities of
+/// its stimuli, and else by the labels of the scan's images, label i being row i of the truth.
+///
+/// # Errors
+/// Another number of neurons than the scan has; a stimulus of the scan that the truth lacks; neither identities nor labels.
+pub fn truth_for(scan: &Scan, truth: &Truth) -> Result<Responses> {
+    if scan.neurons().len() != truth.cells.len() {
+        return Err(Error::Size {
+            what: "neurons of a truth",
+            expected: format!("{}, as scan {}", scan.neurons().len(), scan.name()),
+            found: truth.cells.len().to_string(),
+        });
+    }
+    let ids = scan.stimuli().ids();
+    let rows: Vec<Option<usize>> = match (truth.ids(), scan.image_labels()) {
+        (Some(known), _) => {
+            let position: HashMap<ImageId, usize> = known.iter().enumerate().map(|(row, id)| (*id, row)).collect();
+            ids.iter().map(|id| position.get(id).copied()).collect()
+        }
+        (None, Some(labels)) => {
+            let row = |label: &i64| usize::try_from(*label).ok().filter(|row| *row < truth.expected_responses.nrows());
+            labels.iter().map(row).collect()
+        }
+        (None, None) => {
+            return Err(Error::Simulation {
+                what: "the truth of a scan",
+                expected: "identities of its stimuli, or labels of the images in the scan".into(),
+                found: format!("neither for scan {}", scan.name()),
+            });
+        }
+    };
+    let missing = |id| Error::MissingImage { scan: format!("{} (truth)", scan.name()), id };
+    let rows: Vec<usize> = rows.into_iter().zip(ids).map(|(row, id)| row.ok_or_else(|| missing(*id))).collect::<Result<_>>()?;
+    Responses::new(scan.name(), ResponseKind::Expected, ids.to_vec(), truth.expected_responses.select(Axis(0), &rows))
+}
