@@ -6,54 +6,18 @@ use brainprior_images::ImageId;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// A mean over scans and what it was taken over.
-#[derive(Clone, Debug)]
-pub struct Average {
-    matrix: SimilarityMatrix,
-    scans: usize,
-    scans_of_image: Vec<usize>,
-}
-
-impl Average {
-    /// The mean.
-    pub fn matrix(&self) -> &SimilarityMatrix {
-        &self.matrix
-    }
-
-    /// The mean, alone.
-    pub fn into_matrix(self) -> SimilarityMatrix {
-        self.matrix
-    }
-
-    /// How many matrices were given.
-    pub fn scans(&self) -> usize {
-        self.scans
-    }
-
-    /// For each image, how many of the matrices have it.
-    pub fn scans_of_image(&self) -> &[usize] {
-        &self.scans_of_image
-    }
-
-    /// How many images are missing in at least one matrix.
-    pub fn incomplete_images(&self) -> usize {
-        self.scans_of_image.iter().filter(|scans| **scans < self.scans).count()
-    }
-}
-
 /// Mean over scans (section 3.1 of the paper). Images are those of any scan, in the order in which they first appear; a
-/// pair is averaged over the scans that have both its images.
+/// pair is averaged over the scans that have both its images. [`SimilarityMatrix::scans`] counts the scans of each image.
 ///
 /// Shuffle after averaging: identities that were shuffled by scan cannot be matched, so donors are not kept.
 ///
 /// # Errors
 /// No matrix at all, or a pair of images that occurs in no scan.
-pub fn average(matrices: &[&SimilarityMatrix]) -> Result<Average> {
+pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
     if matrices.is_empty() {
         return Err(Error::Size { what: "matrices to average", expected: "at least 1".into(), found: "none".into() });
     }
     let ids = union(matrices);
-    let mut scans_of_image = vec![0; ids.len()];
     let located: Vec<Vec<Option<usize>>> = matrices
         .iter()
         .map(|matrix| {
@@ -61,12 +25,6 @@ pub fn average(matrices: &[&SimilarityMatrix]) -> Result<Average> {
             Ok(ids.iter().map(|id| positions.get(id).copied()).collect())
         })
         .collect::<Result<_>>()?;
-    for located in &located {
-        for (scans, position) in scans_of_image.iter_mut().zip(located) {
-            *scans += usize::from(position.is_some());
-        }
-    }
-
     let mut packed = vec![0.0f32; pairs(ids.len())];
     let unknown = rows_mut(ids.len(), &mut packed).into_par_iter().enumerate().find_map_first(|(i, row)| {
         let mut sums = vec![(0.0f64, 0u32); row.len()];
@@ -87,14 +45,20 @@ pub fn average(matrices: &[&SimilarityMatrix]) -> Result<Average> {
     if let Some((first, second)) = unknown {
         return Err(Error::NoCommonScan { first: ids[first], second: ids[second] });
     }
+    let mut scans = vec![0u32; ids.len()];
+    for (matrix, located) in matrices.iter().zip(&located) {
+        for (scans, position) in scans.iter_mut().zip(located) {
+            *scans += position.map_or(0, |position| matrix.scans()[position]);
+        }
+    }
     let mut provenance: Vec<String> = matrices.iter().flat_map(|matrix| matrix.provenance()).cloned().collect();
-    let incomplete = scans_of_image.iter().filter(|scans| **scans < matrices.len()).count();
+    let incomplete = (0..ids.len()).filter(|image| located.iter().any(|located| located[*image].is_none())).count();
     provenance.push(format!(
         "averaged over {} scans, {} images, {incomplete} of them missing in some scan",
         matrices.len(),
         ids.len()
     ));
-    Ok(Average { matrix: SimilarityMatrix::new(ids, packed, provenance)?, scans: matrices.len(), scans_of_image })
+    Ok(SimilarityMatrix::new(ids, packed, provenance)?.with_scans(scans))
 }
 
 fn union(matrices: &[&SimilarityMatrix]) -> Vec<ImageId> {
@@ -120,12 +84,10 @@ mod tests {
     fn an_image_missing_in_a_scan_averages_over_those_that_have_it() {
         let first = matrix(&[1, 2, 3], &[0.5, 0.25, -0.5]);
         let second = matrix(&[3, 1, 2, 4], &[0.75, 0.0, 0.5, 0.0, 0.25, -1.0]);
-        let mean = average(&[&first, &second]).unwrap();
-        let matrix = mean.matrix();
+        let matrix = average(&[&first, &second]).unwrap();
         assert_eq!(matrix.ids(), [1, 2, 3, 4].map(ImageId::from_u64));
         assert_eq!(matrix.packed(), &[0.25, 0.5, 0.25, -0.25, -1.0, 0.5]);
-        assert_eq!(mean.scans_of_image(), &[2, 2, 2, 1]);
-        assert_eq!((mean.scans(), mean.incomplete_images()), (2, 1));
+        assert_eq!(matrix.scans(), &[2, 2, 2, 1]);
         assert!(matrix.provenance().last().unwrap().contains("1 of them missing"));
     }
 
@@ -139,6 +101,6 @@ mod tests {
     #[test]
     fn the_mean_of_one_is_itself() {
         let only = matrix(&[5, 6, 7], &[0.1, 0.2, 0.3]);
-        assert_eq!(average(&[&only]).unwrap().matrix().packed(), only.packed());
+        assert_eq!(average(&[&only]).unwrap().packed(), only.packed());
     }
 }

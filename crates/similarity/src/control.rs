@@ -23,6 +23,7 @@ impl SimilarityMatrix {
         SimilarityMatrix::new(self.ids().to_vec(), self.gathered(&order), provenance)
             .expect("rearranged similarities of the same images")
             .with_donors(Some(donors))
+            .with_scans(order.iter().map(|donor| self.scans()[*donor]).collect())
     }
 }
 

@@ -10,6 +10,7 @@ const FORMAT: &str = "brainprior-similarity";
 const VERSION: u32 = 1;
 const IMAGE_IDS: &str = "image_ids";
 const SIMILARITY: &str = "similarity";
+const SCANS: &str = "scans";
 const PROVENANCE: &str = "provenance";
 const DONOR_IDS: &str = "donor_ids";
 
@@ -48,6 +49,7 @@ impl SimilarityMatrix {
         let numbers = |ids: &[ImageId]| -> Vec<u64> { ids.iter().map(|id| id.to_u64()).collect() };
         file.new_dataset_builder().with_data(&numbers(self.ids())).create(IMAGE_IDS).map_err(at(IMAGE_IDS))?;
         file.new_dataset_builder().with_data(self.packed()).create(SIMILARITY).map_err(at(SIMILARITY))?;
+        file.new_dataset_builder().with_data(self.scans()).create(SCANS).map_err(at(SCANS))?;
         let steps: Vec<VarLenUnicode> = self.provenance().iter().map(|step| text(step)).collect();
         file.new_dataset_builder().with_data(&steps).create(PROVENANCE).map_err(at(PROVENANCE))?;
         if let Some(donors) = self.donors() {
@@ -93,6 +95,10 @@ impl SimilarityMatrix {
             .iter()
             .map(|step| step.as_str().to_owned())
             .collect();
+        let scans = file.dataset(SCANS).and_then(|d| d.read_1d::<u32>()).map_err(failed("read", SCANS))?.to_vec();
+        if scans.len() != ids.len() {
+            return Err(layout(SCANS, format!("{} images", ids.len()), scans.len().to_string()));
+        }
         let donors = file.link_exists(DONOR_IDS).then(|| identities(DONOR_IDS)).transpose()?;
         if let Some(donors) = donors.as_ref().filter(|donors| donors.len() != ids.len()) {
             return Err(layout(DONOR_IDS, format!("{} images", ids.len()), donors.len().to_string()));
@@ -101,6 +107,6 @@ impl SimilarityMatrix {
             Error::Similarity { .. } => layout(SIMILARITY, "values in [-1, 1]".into(), error.to_string()),
             error => layout(IMAGE_IDS, "at least two distinct images".into(), error.to_string()),
         })?;
-        Ok(matrix.with_donors(donors))
+        Ok(matrix.with_donors(donors).with_scans(scans))
     }
 }

@@ -30,20 +30,21 @@ mod file;
 mod matrix;
 mod population;
 mod product;
-pub mod weights;
+mod weights;
 
-pub use average::{Average, average};
+pub use average::average;
 pub use compare::{Spread, pearson, spearman, spread};
 pub use control::pixels;
 pub use error::{Error, Result};
 pub use matrix::SimilarityMatrix;
+pub use weights::{measured_weights, predicted_weights, product_of_weights, standardising_weights};
 
 use brainprior_images::ImageId;
 use brainprior_recording::Responses;
 use ndarray::ArrayView2;
 
 /// Similarities of all pairs of the images of `responses`, measured or predicted, with one weight for each neuron
-/// ([`weights`]).
+/// ([`measured_weights`], [`predicted_weights`], [`standardising_weights`]).
 ///
 /// # Errors
 /// As [`vectors`].

@@ -15,6 +15,7 @@ pub struct SimilarityMatrix {
     packed: Vec<f32>,
     provenance: Vec<String>,
     donors: Option<Vec<ImageId>>,
+    scans: Vec<u32>,
 }
 
 impl SimilarityMatrix {
@@ -31,17 +32,29 @@ impl SimilarityMatrix {
                 found: packed.len().to_string(),
             });
         }
-        if let Some(index) = packed.par_iter().position_first(|value| !(-1.0..=1.0).contains(value)) {
+        let outside = |value: &f32| !(-1.0..=1.0).contains(value);
+        // Counting is branchless, so that the values pass at the speed of the memory.
+        let part = packed.par_chunks(1 << 14).position_first(|part| part.iter().filter(|value| outside(value)).count() > 0);
+        if let Some(start) = part.map(|part| part << 14) {
+            let index = start + packed[start..].iter().position(outside).expect("a value outside");
             let (first, second) = pair_at(ids.len(), index);
             return Err(Error::Similarity { first, second, found: packed[index] });
         }
-        Ok(Self { ids, packed, provenance, donors: None })
+        let scans = vec![1; ids.len()];
+        Ok(Self { ids, packed, provenance, donors: None, scans })
     }
 
     /// The same similarities, image `i` being known to carry those of `donors[i]`.
     pub(crate) fn with_donors(mut self, donors: Option<Vec<ImageId>>) -> Self {
         debug_assert!(donors.as_ref().is_none_or(|donors| donors.len() == self.ids.len()));
         self.donors = donors;
+        self
+    }
+
+    /// The same similarities, image `i` being known to come from `scans[i]` scans.
+    pub(crate) fn with_scans(mut self, scans: Vec<u32>) -> Self {
+        debug_assert_eq!(scans.len(), self.ids.len());
+        self.scans = scans;
         self
     }
 
@@ -80,6 +93,11 @@ impl SimilarityMatrix {
     /// After a shuffle: whose similarities each image carries. `None` where each carries its own.
     pub fn donors(&self) -> Option<&[ImageId]> {
         self.donors.as_deref()
+    }
+
+    /// Over how many scans the similarities of each image were averaged; 1 before any average.
+    pub fn scans(&self) -> &[u32] {
+        &self.scans
     }
 
     /// Similarity of images `i` and `j`.
@@ -124,8 +142,9 @@ impl SimilarityMatrix {
             .map(|id| own.get(id).copied().ok_or(Error::MissingImage { id: *id, images: self.len(), matrix: "this matrix" }))
             .collect::<Result<Vec<usize>>>()?;
         let donors = self.donors.as_ref().map(|donors| indices.iter().map(|index| donors[*index]).collect());
+        let scans = indices.iter().map(|index| self.scans[*index]).collect();
         let packed = self.gathered(&indices);
-        Ok(Self { ids: ids.to_vec(), packed, provenance: self.provenance.clone(), donors })
+        Ok(Self { ids: ids.to_vec(), packed, provenance: self.provenance.clone(), donors, scans })
     }
 
     /// The strict upper triangle after taking images at `indices`.

@@ -8,6 +8,9 @@ use rayon::prelude::*;
 /// Neurons whose means are summed together. Fixed, so that sums do not depend on the number of threads.
 const COLUMNS: usize = 256;
 
+/// Sums that run side by side over one vector, which a vector unit adds at once in an order that is ours.
+const LANES: usize = 8;
+
 /// Unit vectors `[images, kept neurons]`, row-major; neurons of weight 0 are left out.
 pub(crate) struct UnitVectors {
     pub(crate) values: Vec<f32>,
@@ -15,6 +18,7 @@ pub(crate) struct UnitVectors {
 }
 
 /// e_i = (w r_i - mean_j w r_j) / |...| (section 3.1 of the paper); arithmetic in f64, rounded once.
+/// Values of neurons that have weight 0 are not looked at.
 pub(crate) fn unit_vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[f32], source_name: &str) -> Result<UnitVectors> {
     let (images, neurons) = values.dim();
     check_sizes(ids.len(), images, neurons, weights)?;
@@ -24,11 +28,6 @@ pub(crate) fn unit_vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[
     }
     let values = values.as_standard_layout();
     let values = values.as_slice().expect("a standard layout is contiguous");
-    if let Some(index) = values.par_iter().position_first(|value| !value.is_finite()) {
-        let (image, neuron) = (index / neurons, index % neurons);
-        return Err(Error::Value { image, id: ids[image], neuron, found: values[index] });
-    }
-
     let all = kept.len() == neurons;
     let means: Vec<f64> = kept
         .par_chunks(COLUMNS)
@@ -42,6 +41,12 @@ pub(crate) fn unit_vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[
             sums.into_iter().map(|sum| sum / images as f64)
         })
         .collect();
+    // A sum is finite only where all its terms are.
+    if let Some(column) = means.iter().position(|mean| !mean.is_finite()) {
+        let neuron = kept[column];
+        let image = (0..images).find(|image| !values[image * neurons + neuron].is_finite()).expect("a term that is not finite");
+        return Err(Error::Value { image, id: ids[image], neuron, found: values[image * neurons + neuron] });
+    }
     let weights: Vec<f64> = kept.iter().map(|neuron| f64::from(weights[*neuron])).collect();
 
     let width = kept.len();
@@ -81,32 +86,29 @@ fn check_sizes(ids: usize, images: usize, neurons: usize, weights: &[f32]) -> Re
 
 /// Whether the centred vector has a direction: a norm above what rounding leaves of equal responses.
 fn normalise(row: &[f32], means: &[f64], weights: &[f64], unit: &mut [f32]) -> bool {
-    let (mut centred, mut raw) = (Lanes::default(), Lanes::default());
-    for (index, ((value, mean), weight)) in row.iter().zip(means).zip(weights).enumerate() {
-        let value = f64::from(*value);
-        centred.add_square(index, weight * (value - mean));
-        raw.add_square(index, weight * value);
+    let (mut centred, mut raw) = ([0.0f64; LANES], [0.0f64; LANES]);
+    let mut add = |lane: usize, value: f32, mean: f64, weight: f64| {
+        let value = f64::from(value);
+        centred[lane] += (weight * (value - mean)).powi(2);
+        raw[lane] += (weight * value).powi(2);
+    };
+    let ((rows, row_rest), (mean, mean_rest), (weight, weight_rest)) =
+        (row.as_chunks::<LANES>(), means.as_chunks::<LANES>(), weights.as_chunks::<LANES>());
+    for ((row, mean), weight) in rows.iter().zip(mean).zip(weight) {
+        for lane in 0..LANES {
+            add(lane, row[lane], mean[lane], weight[lane]);
+        }
     }
-    let (centred, raw) = (centred.sum().sqrt(), raw.sum().sqrt());
-    if centred.is_nan() || centred <= raw * f64::from(f32::EPSILON) {
+    for (lane, ((value, mean), weight)) in row_rest.iter().zip(mean_rest).zip(weight_rest).enumerate() {
+        add(lane, *value, *mean, *weight);
+    }
+    let (centred, raw) = (centred.iter().sum::<f64>().sqrt(), raw.iter().sum::<f64>().sqrt());
+    if centred <= raw * f64::from(f32::EPSILON) {
         return false;
     }
+    let inverse = 1.0 / centred;
     for (((unit, value), mean), weight) in unit.iter_mut().zip(row).zip(means).zip(weights) {
-        *unit = (weight * (f64::from(*value) - mean) / centred) as f32;
+        *unit = (weight * (f64::from(*value) - mean) * inverse) as f32;
     }
     true
-}
-
-/// Eight interleaved sums, which a vector unit can add at once in an order that is ours.
-#[derive(Default)]
-struct Lanes([f64; 8]);
-
-impl Lanes {
-    fn add_square(&mut self, index: usize, value: f64) {
-        self.0[index % 8] += value * value;
-    }
-
-    fn sum(&self) -> f64 {
-        self.0.iter().sum()
-    }
 }

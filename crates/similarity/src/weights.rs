@@ -1,33 +1,25 @@
 //! What each neuron counts in a population vector.
 
 use crate::{Error, Result};
-use brainprior_recording::{Scan, Tier};
-
-/// Weight 1 for each of `neurons`.
-pub fn equal(neurons: usize) -> Vec<f32> {
-    vec![1.0; neurons]
-}
+use brainprior_recording::{Reliability, Scan, Tier};
 
 /// For measured responses: w_a, the signal-to-noise ratio of each neuron (section 3.1 of the paper). A neuron without
 /// one, excluded from the reliability, has weight 0.
-///
-/// # Errors
-/// A ratio that is negative or not finite.
-pub fn measured(w: &[Option<f32>]) -> Result<Vec<f32>> {
-    w.iter().map(|w| w.unwrap_or(0.0)).enumerate().map(|(neuron, w)| checked(neuron, w)).collect()
+pub fn measured_weights(reliability: &Reliability) -> Vec<f32> {
+    reliability.w.iter().map(|w| w.unwrap_or(0.0)).collect()
 }
 
 /// For predicted responses: w_a v_a, with v_a the correlation of predicted and measured responses (section 3.1 of the
 /// paper). Where v_a is not above 0 the model knows nothing of the neuron, which then has weight 0.
 ///
 /// # Errors
-/// Different lengths; a ratio that is negative or not finite; a correlation that is not a number.
-pub fn predicted(w: &[Option<f32>], v: &[f32]) -> Result<Vec<f32>> {
+/// Different numbers of neurons; a correlation that is not a number.
+pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32>> {
     if let Some(neuron) = v.iter().position(|v| v.is_nan()) {
         return Err(Error::Weight { neuron, expected: "a correlation of predicted and measured responses", found: v[neuron] });
     }
     let positive: Vec<f32> = v.iter().map(|v| v.max(0.0)).collect();
-    product(&measured(w)?, &positive)
+    product_of_weights(&measured_weights(reliability), &positive)
 }
 
 /// For responses in the units of the file: one over the standard deviation of each neuron over the trials of tier
@@ -35,7 +27,7 @@ pub fn predicted(w: &[Option<f32>], v: &[f32]) -> Result<Vec<f32>> {
 ///
 /// # Errors
 /// A scan without trials of that tier.
-pub fn standardising(scan: &Scan) -> Result<Vec<f32>> {
+pub fn standardising_weights(scan: &Scan) -> Result<Vec<f32>> {
     let trials = scan.trials_in(Tier::Train);
     if trials.is_empty() {
         return Err(Error::Size { what: "trials of tier `train`", expected: "at least 1".into(), found: "none".into() });
@@ -55,7 +47,7 @@ pub fn standardising(scan: &Scan) -> Result<Vec<f32>> {
 ///
 /// # Errors
 /// Different lengths, or a product that is negative or not finite.
-pub fn product(first: &[f32], second: &[f32]) -> Result<Vec<f32>> {
+pub fn product_of_weights(first: &[f32], second: &[f32]) -> Result<Vec<f32>> {
     if first.len() != second.len() {
         return Err(Error::Size {
             what: "weights of the same neurons",
@@ -63,14 +55,10 @@ pub fn product(first: &[f32], second: &[f32]) -> Result<Vec<f32>> {
             found: second.len().to_string(),
         });
     }
-    first.iter().zip(second).enumerate().map(|(neuron, (a, b))| checked(neuron, a * b)).collect()
-}
-
-fn checked(neuron: usize, weight: f32) -> Result<f32> {
-    if weight.is_finite() && weight >= 0.0 {
-        Ok(weight)
-    } else {
-        Err(Error::Weight { neuron, expected: "a finite weight of at least 0", found: weight })
+    let product: Vec<f32> = first.iter().zip(second).map(|(a, b)| a * b).collect();
+    match product.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
+        Some(neuron) => Err(Error::Weight { neuron, expected: "a finite weight of at least 0", found: product[neuron] }),
+        None => Ok(product),
     }
 }
 
@@ -78,13 +66,27 @@ fn checked(neuron: usize, weight: f32) -> Result<f32> {
 mod tests {
     use super::*;
 
+    fn reliability(w: &[Option<f32>]) -> Reliability {
+        let none = vec![None; w.len()];
+        Reliability {
+            w: w.to_vec(),
+            oracle_jackknife: none.clone(),
+            oracle_conservative: none.clone(),
+            explainable_variance: none.clone(),
+            snr: none,
+            excluded: w.iter().filter(|w| w.is_none()).count(),
+            images: 2,
+            trials: 4,
+        }
+    }
+
     #[test]
     fn excluded_and_unpredicted_neurons_have_no_weight() {
-        let w = [Some(2.0), None, Some(0.5), Some(1.0)];
-        assert_eq!(measured(&w).unwrap(), [2.0, 0.0, 0.5, 1.0]);
-        assert_eq!(predicted(&w, &[0.5, 0.9, -0.3, 0.0]).unwrap(), [1.0, 0.0, 0.0, 0.0]);
-        assert!(predicted(&w, &[0.5; 3]).is_err());
-        assert!(matches!(predicted(&w, &[0.5, f32::NAN, 0.0, 0.0]), Err(Error::Weight { neuron: 1, .. })));
-        assert!(matches!(measured(&[Some(1.0), Some(f32::INFINITY)]), Err(Error::Weight { neuron: 1, .. })));
+        let known = reliability(&[Some(2.0), None, Some(0.5), Some(1.0)]);
+        assert_eq!(measured_weights(&known), [2.0, 0.0, 0.5, 1.0]);
+        assert_eq!(predicted_weights(&known, &[0.5, 0.9, -0.3, 0.0]).unwrap(), [1.0, 0.0, 0.0, 0.0]);
+        assert!(matches!(predicted_weights(&known, &[0.5; 3]), Err(Error::Size { .. })));
+        assert!(matches!(predicted_weights(&known, &[0.5, f32::NAN, 0.0, 0.0]), Err(Error::Weight { neuron: 1, .. })));
+        assert!(matches!(product_of_weights(&[1.0, 1.0], &[1.0, f32::INFINITY]), Err(Error::Weight { neuron: 1, .. })));
     }
 }
