@@ -75,9 +75,19 @@ pub enum Error {
         /// The value.
         found: f32,
     },
+    /// A pixel outside its range, or not a number.
+    #[error("images: row {row}, pixel {pixel}: expected a value in [0, 255], found {found}; rescale the images")]
+    Pixel {
+        /// The trial.
+        row: usize,
+        /// Index of the pixel, row-major.
+        pixel: usize,
+        /// The value.
+        found: f32,
+    },
     /// A response that is infinite or not a number.
     #[error(
-        "response of row {row}, neuron {neuron} (unit {unit}): expected a finite number, found {found}; leave that row or that neuron out"
+        "responses: row {row}, neuron {neuron} (unit {unit}): expected a finite number, found {found}; leave that row or that neuron out"
     )]
     Response {
         /// The trial.

@@ -5,6 +5,7 @@
 //! finite, and no image is both trained and tested on.
 
 mod error;
+mod format;
 mod neurons;
 mod reliability;
 mod responses;
@@ -13,6 +14,7 @@ pub mod simulation;
 mod tier;
 
 pub use error::{Error, Result};
+pub use format::{read_scan, write_sensorium, write_static_hdf5};
 pub use neurons::Neurons;
 pub use reliability::{Reliability, reliability};
 pub use responses::{Fitting, Measurement, ResponseKind, Responses};

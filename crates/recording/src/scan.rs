@@ -65,7 +65,7 @@ impl Scan {
                 found: format!("{trials} x {neurons}"),
             });
         }
-        let mut rows = vec![("images shown", parts.trial_image.len()), ("tiers", parts.tiers.len())];
+        let mut rows = vec![("images", parts.trial_image.len()), ("tiers", parts.tiers.len())];
         rows.extend(parts.behavior.as_ref().map(|behavior| ("behavior", behavior.nrows())));
         rows.extend(parts.pupil_center.as_ref().map(|pupil| ("pupil_center", pupil.nrows())));
         rows.extend(parts.trial_idx.as_ref().map(|order| ("trial_idx", order.len())));

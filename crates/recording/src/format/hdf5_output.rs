@@ -1,0 +1,96 @@
+//! Writing HDF5 files whole, with errors that name file and dataset.
+
+use super::hdf5_input::failed;
+use super::replace;
+use crate::{Error, Result};
+use hdf5::H5Type;
+use hdf5::types::{FixedAscii, TypeDescriptor, VarLenUnicode};
+use ndarray::{Array2, ArrayBase, Data, Dimension};
+use std::path::Path;
+
+/// Longest string that is written, in bytes.
+const LONGEST: usize = 64;
+/// Datasets of at least so many bytes are chunked and compressed, in chunks of about that size.
+const CHUNK: usize = 1 << 18;
+const ADVICE: &str = "see that the folder exists and that the disk has room";
+
+/// An HDF5 file being written, as yet under a temporary name.
+pub(crate) struct Output {
+    path: std::path::PathBuf,
+    file: hdf5::File,
+}
+
+/// Lets `fill` write a new HDF5 file, which replaces `path` when all went well.
+pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Output) -> Result<()>) -> Result<()> {
+    replace::file(path, |temporary| {
+        let file = hdf5::File::create(temporary).map_err(|source| failed(path, "/", "create", source, ADVICE))?;
+        let mut output = Output { path: path.to_owned(), file };
+        fill(&mut output)?;
+        output.file.flush().map_err(|source| failed(path, "/", "write", source, ADVICE))?;
+        output.file.close().map_err(|source| failed(path, "/", "close", source, ADVICE))
+    })
+}
+
+impl Output {
+    /// A dataset of any shape; a large one is chunked along its rows, shuffled and compressed.
+    pub(crate) fn array<T: H5Type, S: Data<Elem = T>, D: Dimension>(
+        &mut self,
+        name: &str,
+        values: &ArrayBase<S, D>,
+    ) -> Result<()> {
+        let mut builder = self.file.new_dataset_builder();
+        let row = std::mem::size_of::<T>() * values.shape().iter().skip(1).product::<usize>();
+        if values.ndim() > 0 && values.len() * std::mem::size_of::<T>() >= CHUNK {
+            let mut chunk = values.shape().to_vec();
+            chunk[0] = (CHUNK / row).clamp(1, chunk[0]);
+            builder = builder.chunk(chunk).shuffle().deflate(4);
+        }
+        builder.with_data(values.view()).create(name).map(|_| ()).map_err(|source| self.failed(name, source))
+    }
+
+    pub(crate) fn matrix(&mut self, name: &str, values: &Array2<f32>) -> Result<()> {
+        self.array(name, values)
+    }
+
+    pub(crate) fn integers(&mut self, name: &str, values: &[i64]) -> Result<()> {
+        self.array(name, &ndarray::ArrayView1::from(values))
+    }
+
+    /// Byte strings of one length, NUL-padded: that of the longest, `shortest` or more.
+    pub(crate) fn strings<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>, shortest: usize) -> Result<()> {
+        let values: Vec<&str> = values.collect();
+        let length = values.iter().map(|value| value.len()).max().unwrap_or(0).max(shortest);
+        let fixed: Vec<FixedAscii<LONGEST>> = values
+            .iter()
+            .map(|value| {
+                FixedAscii::from_ascii(value.as_bytes()).map_err(|_| Error::Layout {
+                    path: self.path.clone(),
+                    dataset: name.to_owned(),
+                    expected: format!("ASCII text of at most {LONGEST} bytes"),
+                    found: format!("{value:?}"),
+                    advice: "shorten or rename it",
+                })
+            })
+            .collect::<Result<_>>()?;
+        let data = ndarray::ArrayView1::from(&fixed);
+        let builder = self.file.new_dataset_builder().with_data_as(data, &TypeDescriptor::FixedAscii(length));
+        builder.create(name).map(|_| ()).map_err(|source| self.failed(name, source))
+    }
+
+    /// A string attribute of the file.
+    pub(crate) fn text_attribute(&mut self, name: &str, value: &str) -> Result<()> {
+        let value: VarLenUnicode = value.replace('\0', " ").parse().expect("text without NUL");
+        let attribute = self.file.new_attr::<VarLenUnicode>().create(name);
+        attribute.and_then(|attribute| attribute.write_scalar(&value)).map_err(|source| self.failed(name, source))
+    }
+
+    /// An integer attribute of the file.
+    pub(crate) fn integer_attribute(&mut self, name: &str, value: i64) -> Result<()> {
+        let attribute = self.file.new_attr::<i64>().create(name);
+        attribute.and_then(|attribute| attribute.write_scalar(&value)).map_err(|source| self.failed(name, source))
+    }
+
+    fn failed(&self, name: &str, source: hdf5::Error) -> Error {
+        failed(&self.path, name, "write", source, ADVICE)
+    }
+}

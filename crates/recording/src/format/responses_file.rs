@@ -1,0 +1,59 @@
+//! Responses as HDF5; `data-specs/responses.toml`.
+
+use super::hdf5_input::Input;
+use super::hdf5_output;
+use crate::{Error, Fitting, Measurement, ResponseKind, Responses, Result};
+use brainprior_images::ImageId;
+use ndarray::ArrayView1;
+use std::path::Path;
+
+const FORMAT: &str = "brainprior-responses";
+const VERSION: i64 = 1;
+const KINDS: [(&str, ResponseKind); 4] = [
+    ("measured single trial", ResponseKind::Measured(Measurement::SingleTrial)),
+    ("measured repeat mean", ResponseKind::Measured(Measurement::RepeatMean)),
+    ("predicted in-sample", ResponseKind::Predicted(Fitting::InSample)),
+    ("predicted cross-fitted", ResponseKind::Predicted(Fitting::CrossFitted)),
+];
+
+impl Responses {
+    /// Writes an HDF5 file, under a temporary name first: a failed write leaves what was at `path`.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        hdf5_output::write(path, |output| {
+            let kind = KINDS.iter().find(|(_, kind)| *kind == self.kind()).expect("every kind has a name").0;
+            output.text_attribute("format", FORMAT)?;
+            output.integer_attribute("version", VERSION)?;
+            output.text_attribute("scan", self.scan())?;
+            output.text_attribute("kind", kind)?;
+            let ids: Vec<u64> = self.ids().iter().map(|id| id.to_u64()).collect();
+            output.array("image_id", &ArrayView1::from(&ids))?;
+            output.matrix("values", self.values())
+        })
+    }
+
+    /// Reads what [`Responses::write`] wrote.
+    ///
+    /// # Errors
+    /// A file of another kind, another version, cut off or damaged; and all that [`Responses::new`] refuses.
+    pub fn read(path: &Path) -> Result<Self> {
+        let input = Input::open(path)?;
+        let advice = "name a file of responses, made by this version";
+        let format = (input.text_attribute("format")?, input.integer_attribute("version")?);
+        if format != (FORMAT.to_owned(), VERSION) {
+            let found = format!("{} version {}", format.0, format.1);
+            return Err(input.layout("attributes format and version", format!("{FORMAT} version {VERSION}"), found, advice));
+        }
+        let name = input.text_attribute("kind")?;
+        let Some((_, kind)) = KINDS.iter().find(|(known, _)| *known == name) else {
+            let expected = KINDS.map(|(known, _)| known).join(", or ");
+            return Err(input.layout("attribute kind", expected, name, advice));
+        };
+        let dataset = input.dataset("image_id", &[None])?;
+        let ids = input.values::<u64>("image_id", &dataset)?.into_iter().map(ImageId::from_u64).collect();
+        let scan = input.text_attribute("scan")?;
+        Responses::new(&scan, *kind, ids, input.matrix("values", None)?).map_err(|error: Error| error.inside(path))
+    }
+}

@@ -1,0 +1,189 @@
+//! The file tree of the Sensorium competition and of `FileTreeDataset` of neuralpredictors; `data-specs/sensorium.toml`.
+
+use super::annotations::{Annotations, Source};
+use super::assemble::{Pixels, Rows};
+use super::npy::{Npy, Values};
+use super::statistics;
+use super::tree::Tree;
+use super::{IMAGE_CLASS, replace};
+use crate::{Error, Result, Scan};
+use ndarray::{Array2, Axis};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+const TIERS: &str = "meta/trials/tiers.npy";
+
+/// Reads the tree in a folder.
+pub(crate) fn read_folder(path: &Path) -> Result<Scan> {
+    read(Tree::folder(path))
+}
+
+/// Reads the tree in a zip archive.
+pub(crate) fn read_zip(path: &Path) -> Result<Scan> {
+    read(Tree::zip(path, TIERS)?)
+}
+
+fn read(mut tree: Tree) -> Result<Scan> {
+    let tiers = tree.strings(TIERS)?;
+    let trials = tiers.len();
+    let (height, width, pixels) = images(&mut tree, trials)?;
+    let responses = matrix(&mut tree, "data/responses", trials)?;
+    let mut optional = |folder| if tree.count(folder) > 0 { matrix(&mut tree, folder, trials).map(Some) } else { Ok(None) };
+    let (behavior, pupil_center) = (optional("data/behavior")?, optional("data/pupil_center")?);
+    let annotations = Annotations::read(&mut tree, responses.ncols())?;
+    let rows = Rows { height, width, pixels, tiers, responses, behavior, pupil_center, annotations };
+    rows.assemble(tree.path())
+}
+
+/// The images of all rows: all of one size, and all bytes or none.
+fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
+    one_file_each(tree, "data/images", trials)?;
+    let (mut size, mut bytes, mut floats) = (None, vec![], vec![]);
+    for row in 0..trials {
+        let name = format!("data/images/{row}.npy");
+        let array = tree.array(&name)?;
+        let found = format!("shape {:?}", array.shape);
+        let expected = match (size, &array.shape[..]) {
+            (None, [1, height, width]) => {
+                size = Some((*height, *width));
+                None
+            }
+            (None, _) => Some("shape [1, height, width]".to_owned()),
+            (Some((height, width)), shape) => {
+                (*shape != [1, height, width]).then(|| format!("shape [1, {height}, {width}], as row 0"))
+            }
+        };
+        if let Some(expected) = expected {
+            return Err(tree.layout(&name, expected, found, "save every image in grayscale and at one size"));
+        }
+        match array.values {
+            Values::Bytes(values) => bytes.extend(values),
+            Values::Floats(values) => floats.extend(values),
+            Values::Integers(values) => floats.extend(values.into_iter().map(|value| value as f32)),
+            Values::Strings(_) => return Err(tree.layout(&name, "pixels".into(), "strings".into(), "save them as numbers")),
+        }
+    }
+    let (height, width) = size.unwrap_or_default();
+    match (bytes.is_empty(), floats.is_empty()) {
+        (false, false) => {
+            let found = "some images of bytes and some of other numbers".into();
+            Err(tree.layout("data/images", "one type for all".into(), found, "save all images in one type"))
+        }
+        (_, true) => Ok((height, width, Pixels::Bytes(bytes))),
+        (true, false) => Ok((height, width, Pixels::Floats(floats))),
+    }
+}
+
+/// One vector from each row's file.
+fn matrix(tree: &mut Tree, folder: &str, trials: usize) -> Result<Array2<f32>> {
+    one_file_each(tree, folder, trials)?;
+    let (mut columns, mut all) = (None, vec![]);
+    for row in 0..trials {
+        let name = format!("{folder}/{row}.npy");
+        let (shape, values) = tree.numbers(&name)?;
+        let columns = *columns.get_or_insert(values.len());
+        if shape != [columns] {
+            let found = format!("shape {shape:?}");
+            return Err(tree.layout(&name, format!("shape [{columns}], as row 0"), found, "save one vector for each row"));
+        }
+        all.extend(values);
+    }
+    Ok(Array2::from_shape_vec((trials, columns.unwrap_or(0)), all).expect("rows of one length"))
+}
+
+fn one_file_each(tree: &Tree, folder: &str, trials: usize) -> Result<()> {
+    let found = tree.count(folder);
+    if found == trials {
+        return Ok(());
+    }
+    let expected = format!("{trials} array files, one for each entry of {TIERS}");
+    Err(tree.layout(folder, expected, found.to_string(), "see that the tree was copied or unpacked whole"))
+}
+
+/// Writes a scan as a Sensorium file tree: a folder, or where the name ends in `.zip` an archive with the tree at its top.
+/// Images whose pixels are all multiples of 1/255 are written as bytes, others as f32 in [0, 1].
+///
+/// It is made under a temporary name, synced and renamed: a failed write leaves what was at `path`.
+///
+/// # Errors
+/// A file or folder that cannot be written.
+pub fn write_sensorium(path: &Path, scan: &Scan) -> Result<()> {
+    let _span = tracing::info_span!("write_sensorium", scan = scan.name()).entered();
+    let failed = |source| Error::File { path: path.to_owned(), doing: "write", source };
+    if path.extension().is_some_and(|ending| ending == "zip") {
+        return replace::file(path, |temporary| {
+            let mut archive = ZipWriter::new(BufWriter::new(File::create(temporary).map_err(failed)?));
+            write(scan, &mut |name, bytes| {
+                archive.start_file(name, SimpleFileOptions::default()).map_err(|error| failed(error.into()))?;
+                archive.write_all(bytes).map_err(failed)
+            })?;
+            let mut file = archive.finish().map_err(|error| failed(error.into()))?;
+            file.flush().map_err(failed)
+        });
+    }
+    replace::folder(path, |temporary| {
+        write(scan, &mut |name, bytes| {
+            let file = temporary.join(name);
+            let folder = file.parent().unwrap_or(temporary);
+            if !folder.is_dir() {
+                fs::create_dir_all(folder).map_err(failed)?;
+            }
+            fs::write(file, bytes).map_err(failed)
+        })
+    })
+}
+
+fn write(scan: &Scan, put: &mut dyn FnMut(&str, &[u8]) -> Result<()>) -> Result<()> {
+    let mut save = |name: &str, shape: Vec<usize>, values: Values| put(name, &Npy { shape, values }.to_bytes());
+    let (stimuli, trials) = (scan.stimuli(), scan.tiers().len());
+    let area = stimuli.height() * stimuli.width();
+    let bytes = statistics::image_bytes(stimuli);
+    for (row, image) in scan.trial_image().iter().enumerate() {
+        let values = match &bytes {
+            Some(bytes) => Values::Bytes(bytes[image * area..(image + 1) * area].to_vec()),
+            None => Values::Floats(stimuli.image(*image).to_vec()),
+        };
+        save(&format!("data/images/{row}.npy"), vec![1, stimuli.height(), stimuli.width()], values)?;
+    }
+    let mut matrices = vec![("responses", scan.responses())];
+    matrices.extend(scan.behavior().map(|behavior| ("behavior", behavior)));
+    matrices.extend(scan.pupil_center().map(|pupil| ("pupil_center", pupil)));
+    for (key, matrix) in matrices {
+        for (row, values) in matrix.axis_iter(Axis(0)).enumerate() {
+            save(&format!("data/{key}/{row}.npy"), vec![values.len()], Values::Floats(values.to_vec()))?;
+        }
+    }
+
+    let items = super::item_info(scan);
+    let tiers = scan.tiers().iter().map(|tier| tier.name().to_owned()).collect();
+    save(TIERS, vec![trials], Values::Strings(tiers))?;
+    for (name, values) in items.integers {
+        save(&Tree::of_rows(name), vec![trials], Values::Integers(values))?;
+    }
+    save(&Tree::of_rows("frame_image_class"), vec![trials], Values::Strings(vec![IMAGE_CLASS.to_owned(); trials]))?;
+    save(&Tree::of_rows("condition_hash"), vec![trials], Values::Strings(items.condition_hash))?;
+
+    let neurons = scan.neurons();
+    for (name, values) in super::neuron_info(scan) {
+        save(&Tree::of_neurons(name), vec![neurons.len()], Values::Integers(values))?;
+    }
+    save(&Tree::of_neurons("area"), vec![neurons.len()], Values::Strings(neurons.area().to_vec()))?;
+    save(&Tree::of_neurons("layer"), vec![neurons.len()], Values::Strings(neurons.layer().to_vec()))?;
+    if let Some(coordinates) = neurons.coordinates() {
+        let values = Values::Floats(coordinates.iter().copied().collect());
+        save(&Tree::of_neurons("cell_motor_coordinates"), vec![neurons.len(), 3], values)?;
+    }
+
+    for (key, statistics, scalar) in statistics::of_scan(scan) {
+        for source in statistics::SOURCES {
+            for (name, values) in statistics.named() {
+                let shape = if scalar { vec![] } else { vec![values.len()] };
+                save(&format!("meta/statistics/{key}/{source}/{name}.npy"), shape, Values::Floats(values.to_vec()))?;
+            }
+        }
+    }
+    put("config.json", b"{\"links\": {}}\n")
+}

@@ -1,0 +1,105 @@
+//! The static HDF5 layout of the Sinz and Tolias labs' loaders (`StaticImageSet` of neuralpredictors); `data-specs/scan.toml`.
+
+use super::annotations::Annotations;
+use super::assemble::{Pixels, Rows};
+use super::hdf5_input::Input;
+use super::hdf5_output::{self, Output};
+use super::statistics::{self, Statistics};
+use crate::{Result, Scan};
+use ndarray::{ArrayD, ArrayView1};
+use std::path::Path;
+
+/// Reads a scan in the static layout.
+pub(crate) fn read(path: &Path) -> Result<Scan> {
+    let mut input = Input::open(path)?;
+    let images = input.dataset("images", &[None, Some(1), None, None])?;
+    let shape = images.shape();
+    let pixels = if input.is_float("images", &images)? || images.dtype().is_ok_and(|dtype| dtype.size() != 1) {
+        Pixels::Floats(input.values("images", &images)?)
+    } else {
+        Pixels::Bytes(input.values("images", &images)?)
+    };
+    let responses = input.matrix("responses", None)?;
+    let optional = |name, columns| input.has(name).then(|| input.matrix(name, columns)).transpose();
+    let (behavior, pupil_center) = (optional("behavior", None)?, optional("pupil_center", Some(2))?);
+    let rows = Rows {
+        height: shape[2],
+        width: shape[3],
+        pixels,
+        tiers: input.strings("tiers")?,
+        behavior,
+        pupil_center,
+        annotations: Annotations::read(&mut input, responses.ncols())?,
+        responses,
+    };
+    rows.assemble(path)
+}
+
+/// Writes a scan in the static HDF5 layout, chunked and compressed, with the statistics and the item information that the
+/// lab's loaders read. Images whose pixels are all multiples of 1/255 are written as bytes, others as f32 in [0, 1].
+///
+/// The file is made under a temporary name, synced and renamed: a failed write leaves what was at `path`.
+///
+/// # Errors
+/// A file that cannot be written; an area or layer that is no ASCII text of at most 64 bytes.
+pub fn write_static_hdf5(path: &Path, scan: &Scan) -> Result<()> {
+    let _span = tracing::info_span!("write_static_hdf5", scan = scan.name()).entered();
+    hdf5_output::write(path, |output| {
+        let trials = scan.tiers().len();
+        write_images(output, scan)?;
+        output.matrix("responses", scan.responses())?;
+        scan.behavior().map_or(Ok(()), |behavior| output.matrix("behavior", behavior))?;
+        scan.pupil_center().map_or(Ok(()), |pupil| output.matrix("pupil_center", pupil))?;
+        output.strings("tiers", scan.tiers().iter().map(|tier| tier.name()), 10)?;
+
+        let items = super::item_info(scan);
+        for (name, values) in items.integers {
+            output.integers(&format!("item_info/{name}"), &values)?;
+        }
+        output.strings("item_info/frame_image_class", std::iter::repeat_n(super::IMAGE_CLASS, trials), 1)?;
+        output.strings("item_info/condition_hash", items.condition_hash.iter().map(String::as_str), 1)?;
+
+        let neurons = scan.neurons();
+        for (name, values) in super::neuron_info(scan) {
+            output.integers(&format!("neurons/{name}"), &values)?;
+        }
+        output.strings("neurons/area", neurons.area().iter().map(String::as_str), 1)?;
+        output.strings("neurons/layer", neurons.layer().iter().map(String::as_str), 1)?;
+        neurons.coordinates().map_or(Ok(()), |xyz| output.matrix("neurons/cell_motor_coordinates", xyz))?;
+
+        for (key, statistics, scalar) in statistics::of_scan(scan) {
+            write_statistics(output, key, &statistics, scalar)?;
+        }
+        output.text_attribute("description", "static scan: one row of images, responses and behavior for each trial")?;
+        output.text_attribute("statistics_rows", statistics::rows_described(scan))
+    })
+}
+
+fn write_images(output: &mut Output, scan: &Scan) -> Result<()> {
+    let stimuli = scan.stimuli();
+    let shape = [scan.trial_image().len(), 1, stimuli.height(), stimuli.width()];
+    let rows = || scan.trial_image().iter().flat_map(|image| stimuli.image(*image));
+    match statistics::image_bytes(stimuli) {
+        Some(bytes) => {
+            let area = stimuli.height() * stimuli.width();
+            let rows = scan.trial_image().iter().flat_map(|image| &bytes[image * area..(image + 1) * area]).copied();
+            output.array("images", &ArrayD::from_shape_vec(&shape[..], rows.collect()).expect("one image a row"))
+        }
+        None => output.array("images", &ArrayD::from_shape_vec(&shape[..], rows().copied().collect()).expect("one image a row")),
+    }
+}
+
+fn write_statistics(output: &mut Output, key: &str, statistics: &Statistics, scalar: bool) -> Result<()> {
+    for source in statistics::SOURCES {
+        for (name, values) in statistics.named() {
+            let path = format!("statistics/{key}/{source}/{name}");
+            let values = if scalar {
+                ArrayView1::from(values).into_shape_with_order(vec![])
+            } else {
+                Ok(ArrayView1::from(values).into_dyn())
+            };
+            output.array(&path, &values.expect("one value for a scalar").to_owned())?;
+        }
+    }
+    Ok(())
+}
