@@ -3,7 +3,7 @@
 use candle_core::DType;
 
 /// Why an operation refused its arguments. Functions of this crate return `candle_core::Result`; this type travels inside
-/// (`?` and `.into()` call `candle_core::Error::wrap`), so that its text reaches the caller.
+/// (`candle_core::Error::wrap`, or `?` and `.into()`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
