@@ -109,6 +109,16 @@ pub enum Error {
         /// How many images there are.
         images: usize,
     },
+    /// One number for two images.
+    #[error("images {first} and {second} have the same label {label}; give distinct images distinct labels, or none")]
+    Label {
+        /// The number.
+        label: i64,
+        /// An image.
+        first: usize,
+        /// Another image.
+        second: usize,
+    },
     /// A tier of another name than the known ones.
     #[error(
         "tiers: row {row}: expected train, validation, test or final_test, found {found:?}; rename it, or leave that row out"

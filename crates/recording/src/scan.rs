@@ -3,7 +3,7 @@
 use crate::{Error, Neurons, Result, Tier};
 use brainprior_images::StimulusSet;
 use ndarray::Array2;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where a scan comes from, in the terms of the lab's data key `animal-session-scan`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct ScanParts {
     pub name: String,
     /// The distinct images.
     pub stimuli: StimulusSet,
-    /// For each image, the number by which its source knows it (`frame_image_id`), where there is one.
+    /// For each image, the number by which its source knows it (`frame_image_id`), where there is one; all distinct.
     pub image_labels: Option<Vec<i64>>,
     /// For each trial, which of the images was shown.
     pub trial_image: Vec<usize>,
@@ -54,7 +54,7 @@ impl Scan {
     /// Checks `parts` and makes a scan of them. Images that no trial shows are allowed.
     ///
     /// # Errors
-    /// No trial or no neuron; lengths that differ; a trial of an image that does not exist; a response, a behaviour or a
+    /// No trial or no neuron; lengths that differ; one label for two images; a trial of an image that does not exist; a response, a behaviour or a
     /// pupil position that is not finite (row and column are named); one image in two tiers.
     pub fn new(parts: ScanParts) -> Result<Self> {
         let (trials, neurons) = parts.responses.dim();
@@ -92,6 +92,12 @@ impl Scan {
                 expected: format!("{images}, one for each distinct image"),
                 found: found.to_string(),
             });
+        }
+        let mut first = HashMap::new();
+        for (second, label) in parts.image_labels.iter().flatten().enumerate() {
+            if let Some(first) = first.insert(*label, second) {
+                return Err(Error::Label { label: *label, first, second });
+            }
         }
         if let Some(columns) = parts.pupil_center.as_ref().map(Array2::ncols).filter(|columns| *columns != 2) {
             return Err(Error::Size { what: "columns of pupil_center", expected: "2".into(), found: columns.to_string() });

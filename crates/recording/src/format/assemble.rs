@@ -4,7 +4,7 @@ use super::annotations::{Annotations, Identifiers};
 use crate::{Error, Result, Scan, ScanParts, Tier};
 use brainprior_images::StimulusSet;
 use ndarray::Array2;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Pixels of all rows, as a file holds them.
@@ -40,11 +40,12 @@ impl Rows {
         let tiers = self.tiers.iter().enumerate().map(tier).collect::<Result<_>>()?;
         let (first_rows, trial_image) = distinct(&pixels, area);
         let Annotations { identifiers, neurons, trial_idx, origin } = self.annotations;
-        identifiers.map_or(Ok(()), |identifiers| identifiers.agree(&trial_image))?;
+        identifiers.as_ref().map_or(Ok(()), |identifiers| identifiers.agree(&trial_image))?;
         let shown = first_rows.iter().flat_map(|row| &pixels[row * area..(row + 1) * area]).copied().collect();
         let parts = ScanParts {
             name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             stimuli: StimulusSet::new(self.height, self.width, shown)?,
+            image_labels: identifiers.and_then(|identifiers| identifiers.labels(&first_rows)),
             trial_image,
             tiers,
             responses: self.responses,
@@ -92,6 +93,12 @@ fn distinct(pixels: &[f32], area: usize) -> (Vec<usize>, Vec<usize>) {
 }
 
 impl Identifiers {
+    /// The number of each image, from its first row; `None` where they are no numbers, or the same for several classes.
+    fn labels(&self, first_rows: &[usize]) -> Option<Vec<i64>> {
+        let labels: Vec<i64> = first_rows.iter().map(|row| self.of_row[*row].0.parse().ok()).collect::<Option<_>>()?;
+        (labels.iter().collect::<HashSet<_>>().len() == labels.len()).then_some(labels)
+    }
+
     /// Rows of one identifier must show one image. One image under several identifiers is one image here.
     fn agree(&self, trial_image: &[usize]) -> Result<()> {
         if self.of_row.len() != trial_image.len() {

@@ -85,13 +85,14 @@ fn item_info(scan: &Scan) -> ItemInfo {
     let trials = scan.tiers().len();
     let origin = scan.origin();
     let in_order = || (0..trials as i64).collect();
+    let label = |image: &usize| scan.image_labels().map_or(*image as i64, |labels| labels[*image]);
     ItemInfo {
         integers: [
             ("animal_id", vec![origin.animal_id; trials]),
             ("session", vec![origin.session; trials]),
             ("scan_idx", vec![origin.scan_idx; trials]),
             ("trial_idx", scan.trial_idx().map_or_else(in_order, <[i64]>::to_vec)),
-            ("frame_image_id", scan.trial_image().iter().map(|image| *image as i64).collect()),
+            ("frame_image_id", scan.trial_image().iter().map(label).collect()),
         ],
         condition_hash: scan.trial_image().iter().map(|image| scan.stimuli().ids()[*image].to_string()).collect(),
     }

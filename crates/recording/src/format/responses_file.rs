@@ -9,11 +9,12 @@ use std::path::Path;
 
 const FORMAT: &str = "brainprior-responses";
 const VERSION: i64 = 1;
-const KINDS: [(&str, ResponseKind); 4] = [
+const KINDS: [(&str, ResponseKind); 5] = [
     ("measured single trial", ResponseKind::Measured(Measurement::SingleTrial)),
     ("measured repeat mean", ResponseKind::Measured(Measurement::RepeatMean)),
     ("predicted in-sample", ResponseKind::Predicted(Fitting::InSample)),
     ("predicted cross-fitted", ResponseKind::Predicted(Fitting::CrossFitted)),
+    ("expected", ResponseKind::Expected),
 ];
 
 impl Responses {
