@@ -1,7 +1,7 @@
 //! Checks that every operation makes of its arguments.
 
 use crate::Error;
-use candle_core::{CpuStorage, DType, Layout, Result, Tensor};
+use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 /// All tensors are f32 and lie on one device.
 pub(crate) fn same_kind(op: &'static str, arguments: &[(&'static str, &Tensor)]) -> std::result::Result<(), Error> {
@@ -22,4 +22,42 @@ pub(crate) fn same_kind(op: &'static str, arguments: &[(&'static str, &Tensor)])
 pub(crate) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let (start, end) = layout.contiguous_offsets().ok_or_else(|| candle_core::Error::RequiresContiguous { op: "kernel" }.bt())?;
     Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+/// Reads the elements of a CPU tensor, in order.
+pub(crate) fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let tensor = tensor.contiguous()?;
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => work(contiguous(storage, layout)?),
+        _ => candle_core::bail!("this operation has no implementation for {:?}", tensor.device().location()),
+    }
+}
+
+/// The four sizes of an image tensor, none of them 0.
+pub(crate) fn image_sizes(op: &'static str, argument: &'static str, tensor: &Tensor) -> std::result::Result<[usize; 4], Error> {
+    match *tensor.dims() {
+        [batch, channels, height, width] if batch * channels * height * width > 0 => Ok([batch, channels, height, width]),
+        _ => Err(Error::Shape {
+            op,
+            argument,
+            expected: "[batch, channels, height, width], at least 1 each".into(),
+            found: tensor.dims().to_vec(),
+            remedy: "reshape it, and leave out empty batches",
+        }),
+    }
+}
+
+/// A tensor has exactly this shape.
+pub(crate) fn has_shape(
+    op: &'static str,
+    argument: &'static str,
+    tensor: &Tensor,
+    shape: &[usize],
+) -> std::result::Result<(), Error> {
+    if tensor.dims() == shape {
+        return Ok(());
+    }
+    let remedy = "reshape it, or match the other arguments";
+    Err(Error::Shape { op, argument, expected: format!("{shape:?}"), found: tensor.dims().to_vec(), remedy })
 }

@@ -2,11 +2,37 @@
 //!
 //! Every operation is a candle custom operation with an exact gradient, computed only where it is asked for, and stands
 //! beside a naive reference in its tests. Threads share outputs, never a sum, so that results do not depend on their number.
+//!
+//! ```
+//! use brainprior_kernels::{Conv2dGeometry, conv2d};
+//! use candle_core::{DType, Device, Tensor};
+//!
+//! let images = Tensor::ones((8, 1, 36, 64), DType::F32, &Device::Cpu)?;
+//! let kernels = Tensor::ones((32, 1, 9, 9), DType::F32, &Device::Cpu)?;
+//! let features = conv2d(&images, &kernels, Conv2dGeometry { padding: 4, ..Default::default() })?;
+//! assert_eq!(features.dims(), [8, 32, 36, 64]);
+//! # Ok::<(), candle_core::Error>(())
+//! ```
 
 mod arguments;
+mod batch_norm;
+mod channels;
 mod conv2d;
 mod error;
+mod losses;
 mod matrix;
+mod optimiser;
+mod pair_cosine;
+mod point_readout;
+mod pooling;
+#[cfg(test)]
+mod testing;
 
+pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;
+pub use losses::{CLAMP, arctanh_squared_loss, cross_entropy};
+pub use optimiser::{Adam, Sgd};
+pub use pair_cosine::pair_cosine;
+pub use point_readout::point_readout;
+pub use pooling::{area_pool, average_pool};

@@ -1,0 +1,137 @@
+use super::*;
+use crate::testing::{close, numeric_gradient, same_for_any_threads, values, var, wide};
+use proptest::prelude::*;
+
+const EPS: f64 = 1e-5;
+
+fn activate(activation: Activation, z: f64) -> f64 {
+    match activation {
+        Activation::Identity => z,
+        Activation::Relu => z.max(0.0),
+        Activation::Elu => {
+            if z > 0.0 {
+                z
+            } else {
+                z.exp() - 1.0
+            }
+        }
+    }
+}
+
+/// The definition, in f64; given statistics replace the batch's own.
+fn reference(
+    dims: [usize; 4],
+    x: &[f64],
+    scale: &[f64],
+    shift: &[f64],
+    residual: &[f64],
+    activation: Activation,
+    given: Option<(&[f64], &[f64])>,
+) -> Vec<f64> {
+    let [batch, channels, height, width] = dims;
+    let area = height * width;
+    let mut y = vec![0.0; x.len()];
+    for channel in 0..channels {
+        let indices: Vec<usize> = (0..batch).flat_map(|n| (0..area).map(move |p| (n * channels + channel) * area + p)).collect();
+        let count = indices.len() as f64;
+        let (mean, variance) = match given {
+            Some((mean, variance)) => (mean[channel], variance[channel]),
+            None => {
+                let mean = indices.iter().map(|i| x[*i]).sum::<f64>() / count;
+                (mean, indices.iter().map(|i| (x[*i] - mean).powi(2)).sum::<f64>() / count)
+            }
+        };
+        for i in indices {
+            let z = (x[i] - mean) / (variance + EPS).sqrt() * scale[channel] + shift[channel] + residual[i];
+            y[i] = activate(activation, z);
+        }
+    }
+    y
+}
+
+fn check(dims: [usize; 4], activation: Activation, with_residual: bool, training: bool) {
+    let (x, residual) = (var(&dims, 1), var(&dims, 2));
+    let (scale, shift) = (var(&[dims[1]], 3), var(&[dims[1]], 4));
+    let mean = var(&[dims[1]], 5);
+    let variance = mean.as_tensor().sqr().unwrap().affine(1.0, 0.5).unwrap().detach();
+    let mean = mean.as_tensor().detach();
+    let skip = with_residual.then_some(residual.as_tensor());
+    let y = match training {
+        true => batch_norm_train(&x, &scale, &shift, skip, activation, EPS).unwrap().0,
+        false => batch_norm_eval(&x, &scale, &shift, &mean, &variance, skip, activation, EPS).unwrap(),
+    };
+    let upstream = Tensor::from_vec(values(y.elem_count(), 6), y.dims(), &Device::Cpu).unwrap();
+    let grads = (&y * &upstream).unwrap().sum_all().unwrap().backward().unwrap();
+
+    let (count, channels) = (x.elem_count(), dims[1]);
+    let at = [wide(&x), wide(&scale), wide(&shift), if with_residual { wide(&residual) } else { vec![0.0; count] }].concat();
+    let (mean, variance, upstream) = (wide(&mean), wide(&variance), wide(&upstream));
+    let f = |at: &[f64]| {
+        let (x, rest) = at.split_at(count);
+        let (scale, rest) = rest.split_at(channels);
+        let (shift, residual) = rest.split_at(channels);
+        reference(dims, x, scale, shift, residual, activation, (!training).then_some((&mean, &variance)))
+    };
+    close(&y, &f(&at), 2e-6);
+    let expected = numeric_gradient(&at, |at| f(at).iter().zip(&upstream).map(|(y, g)| y * g).sum());
+    close(grads.get(&x).unwrap(), &expected[..count], 2e-4);
+    close(grads.get(&scale).unwrap(), &expected[count..count + channels], 2e-4);
+    close(grads.get(&shift).unwrap(), &expected[count + channels..count + 2 * channels], 2e-4);
+    match with_residual {
+        true => close(grads.get(&residual).unwrap(), &expected[count + 2 * channels..], 2e-4),
+        false => assert!(grads.get(&residual).is_none()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #[test]
+    fn equals_the_definition_and_its_finite_differences(
+        batch in 2usize..5, channels in 1usize..4, height in 1usize..6, width in 1usize..6,
+        activation in prop::sample::select(vec![Activation::Identity, Activation::Elu]), residual: bool, training: bool,
+    ) {
+        check([batch, channels, height, width], activation, residual, training);
+    }
+}
+
+#[test]
+fn relu_and_large_batches() {
+    check([2, 3, 5, 7], Activation::Relu, true, true);
+    check([3, 2, 4, 4], Activation::Relu, false, false);
+    check([65, 1, 3, 3], Activation::Identity, true, true);
+}
+
+#[test]
+fn statistics_are_those_of_the_batch_even_far_from_zero() {
+    let x = Tensor::from_vec(values(4 * 2 * 30, 1), (4, 2, 5, 6), &Device::Cpu).unwrap().affine(0.1, 1000.0).unwrap();
+    let ones = Tensor::from_slice(&[1f32, 1.0], 2, &Device::Cpu).unwrap();
+    let (_, found) = batch_norm_train(&x, &ones, &ones, None, Activation::Identity, EPS).unwrap();
+    let all = wide(&x);
+    let channel: Vec<f64> = (0..4).flat_map(|n| all[n * 60..n * 60 + 30].to_vec()).collect();
+    let mean = channel.iter().sum::<f64>() / 120.0;
+    let variance = channel.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 120.0;
+    assert!((wide(&found.mean)[0] - mean).abs() < 1e-3);
+    assert!((wide(&found.variance)[0] / variance - 1.0).abs() < 1e-3, "{} against {variance}", wide(&found.variance)[0]);
+    assert_eq!(found.count, 120);
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    same_for_any_threads(|| {
+        let (x, scale, shift) = (var(&[9, 5, 7, 3], 1), var(&[5], 2), var(&[5], 3));
+        let (y, found) = batch_norm_train(&x, &scale, &shift, None, Activation::Elu, EPS).unwrap();
+        let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        vec![y, found.mean, found.variance, grads.get(&x).unwrap().clone(), grads.get(&scale).unwrap().clone()]
+    });
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    let (x, two, three) = (var(&[2, 3, 4, 4], 1), var(&[2], 2), var(&[3], 3));
+    let error = batch_norm_train(&x, &two, &three, None, Activation::Relu, EPS).unwrap_err().to_string();
+    assert!(error.contains("scale has shape [2], expected [3]"), "{error}");
+    let error = batch_norm_train(&three, &three, &three, None, Activation::Relu, EPS).unwrap_err().to_string();
+    assert!(error.contains("[batch, channels, height, width]"), "{error}");
+    let error = batch_norm_train(&x, &three, &three, Some(&three), Activation::Relu, EPS).unwrap_err().to_string();
+    assert!(error.contains("residual has shape [3]"), "{error}");
+}

@@ -1,0 +1,60 @@
+use super::*;
+use crate::testing::{close, numeric_gradient, same_for_any_threads, values, var, wide};
+use proptest::prelude::*;
+
+fn reference(pairs: usize, area: usize, center: &[f64], features: &[f64]) -> Vec<f64> {
+    let length = center.len() * area;
+    let vector = |image: usize| -> Vec<f64> { (0..length).map(|i| features[image * length + i] - center[i / area]).collect() };
+    (0..pairs)
+        .map(|pair| {
+            let (u, v) = (vector(pair), vector(pairs + pair));
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            dot(&u, &v) / (dot(&u, &u).sqrt() * dot(&v, &v).sqrt())
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #[test]
+    fn equals_the_cosine_and_its_finite_differences(pairs in 1usize..5, channels in 1usize..4, h in 1usize..6, w in 2usize..6) {
+        let (features, center) = (var(&[2 * pairs, channels, h, w], 1), var(&[channels], 2));
+        let y = pair_cosine(&features, &center).unwrap();
+        let (f, c) = (wide(&features), wide(&center));
+        close(&y, &reference(pairs, h * w, &c, &f), 2e-6);
+        let upstream = Tensor::from_vec(values(pairs, 3), pairs, &Device::Cpu).unwrap();
+        let grads = (&y * &upstream).unwrap().sum_all().unwrap().backward().unwrap();
+        let up = wide(&upstream);
+        let expected = numeric_gradient(&f, |f| reference(pairs, h * w, &c, f).iter().zip(&up).map(|(y, g)| y * g).sum());
+        close(grads.get(&features).unwrap(), &expected, 1e-4);
+        prop_assert!(grads.get(&center).is_none());
+    }
+}
+
+#[test]
+fn an_image_is_like_itself_and_unlike_its_opposite() {
+    let x = var(&[1, 2, 4, 4], 1);
+    let zero = Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap();
+    let cosine = |other: &Tensor| wide(&pair_cosine(&Tensor::cat(&[x.as_tensor(), other], 0).unwrap(), &zero).unwrap())[0];
+    assert!((cosine(&x) - 1.0).abs() < 1e-6);
+    assert!((cosine(&x.neg().unwrap()) + 1.0).abs() < 1e-6);
+    assert_eq!(cosine(&x.zeros_like().unwrap()), 0.0);
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    same_for_any_threads(|| {
+        let (x, center) = (var(&[14, 3, 9, 11], 1), var(&[3], 2));
+        let y = pair_cosine(&x, &center).unwrap();
+        let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        vec![y, grads.get(&x).unwrap().clone()]
+    });
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    let error = pair_cosine(&var(&[3, 2, 2, 2], 1), &var(&[2], 1)).unwrap_err().to_string();
+    assert!(error.contains("an even number of images"), "{error}");
+    let error = pair_cosine(&var(&[4, 2, 2, 2], 1), &var(&[3], 1)).unwrap_err().to_string();
+    assert!(error.contains("center has shape [3], expected [2]"), "{error}");
+}

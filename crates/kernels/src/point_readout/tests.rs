@@ -1,0 +1,92 @@
+use super::*;
+use crate::testing::{close, numeric_gradient, same_for_any_threads, values, var, wide};
+use candle_core::Var;
+use proptest::prelude::*;
+
+/// Bilinear interpolation as a weighted mean over all pixels, then the linear map, in f64.
+fn reference(op: &PointReadout, features: &[f64], positions: &[f64], weights: &[f64]) -> Vec<f64> {
+    let hat = |pixel: f64, at: usize| (1.0 - (pixel - at as f64).abs()).max(0.0);
+    let mut output = Vec::new();
+    for image in 0..op.batch {
+        for neuron in 0..op.neurons {
+            let at = |axis: usize, size: usize| {
+                let position = positions[(image * op.neurons + neuron) * 2 + axis];
+                (((position + 1.0) * size as f64 - 1.0) / 2.0).clamp(0.0, (size - 1) as f64)
+            };
+            let (px, py) = (at(0, op.width), at(1, op.height));
+            let mut value = 0.0;
+            for channel in 0..op.channels {
+                for y in 0..op.height {
+                    for x in 0..op.width {
+                        let feature = features[((image * op.channels + channel) * op.height + y) * op.width + x];
+                        value += weights[neuron * op.channels + channel] * feature * hat(py, y) * hat(px, x);
+                    }
+                }
+            }
+            output.push(value);
+        }
+    }
+    output
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #[test]
+    fn equals_interpolation_by_definition(batch in 1usize..6, channels in 1usize..10, height in 1usize..6, width in 1usize..6, neurons in 1usize..5, seed in 0u64..99) {
+        let op = PointReadout { batch, channels, height, width, neurons };
+        let features = var(&[batch, channels, height, width], seed);
+        // Beyond the edges too: 1.3 times the range.
+        let spread: Vec<f32> = values(batch * neurons * 2, seed + 1).into_iter().map(|value| 1.3 * value).collect();
+        let positions = Var::from_vec(spread, (batch, neurons, 2), &Device::Cpu).unwrap();
+        let weights = var(&[neurons, channels], seed + 2);
+        let y = point_readout(&features, &positions, &weights).unwrap();
+        let upstream = Tensor::from_vec(values(batch * neurons, seed + 3), (batch, neurons), &Device::Cpu).unwrap();
+        let grads = (&y * &upstream).unwrap().sum_all().unwrap().backward().unwrap();
+        let (f, p, w, up) = (wide(&features), wide(&positions), wide(&weights), wide(&upstream));
+        close(&y, &reference(&op, &f, &p, &w), 1e-5);
+        let total = |f: &[f64], p: &[f64], w: &[f64]| reference(&op, f, p, w).iter().zip(&up).map(|(y, g)| y * g).sum::<f64>();
+        close(grads.get(&features).unwrap(), &numeric_gradient(&f, |f| total(f, &p, &w)), 1e-4);
+        close(grads.get(&positions).unwrap(), &numeric_gradient(&p, |p| total(&f, p, &w)), 1e-3);
+        close(grads.get(&weights).unwrap(), &numeric_gradient(&w, |w| total(&f, &p, w)), 1e-4);
+    }
+}
+
+#[test]
+fn edges_and_centres_are_where_the_convention_puts_them() {
+    let features = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0], (1, 1, 1, 4), &Device::Cpu).unwrap();
+    let positions =
+        Tensor::from_slice(&[-1f32, 0.0, -0.75, 0.0, 0.0, 0.0, 1.0, 0.0, f32::NAN, 0.0], (1, 5, 2), &Device::Cpu).unwrap();
+    let weights = Tensor::ones((5, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
+    let y = crate::testing::elements(&point_readout(&features, &positions, &weights).unwrap());
+    assert_eq!(y[..4], [1.0, 1.0, 2.5, 4.0]);
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    same_for_any_threads(|| {
+        let (f, p, w) = (var(&[33, 6, 7, 9], 1), var(&[33, 11, 2], 2), var(&[11, 6], 3));
+        let y = point_readout(&f, &p, &w).unwrap();
+        let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        vec![y, grads.get(&f).unwrap().clone(), grads.get(&p).unwrap().clone(), grads.get(&w).unwrap().clone()]
+    });
+}
+
+#[test]
+fn gradients_that_nobody_asks_for_are_left_out() {
+    let (f, p, w) = (var(&[5, 2, 3, 3], 1), var(&[5, 4, 2], 2), var(&[4, 2], 3));
+    let y = point_readout(&f.as_tensor().detach(), &p.as_tensor().detach(), &w).unwrap();
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    assert!(grads.get(&w).is_some() && grads.get(&f).is_none() && grads.get(&p).is_none());
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    let (f, p, w) = (var(&[2, 3, 4, 4], 1), var(&[2, 5, 2], 2), var(&[5, 3], 3));
+    let fails = |f: &Tensor, p: &Tensor, w: &Tensor, part: &str| {
+        let error = point_readout(f, p, w).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    fails(&f, &p, &var(&[5, 2], 1), "weights has shape [5, 2], expected [5, 3]");
+    fails(&f, &var(&[1, 5, 2], 1), &w, "positions has shape [1, 5, 2], expected [2, 5, 2]");
+    fails(&w, &p, &w, "features has shape [5, 3]");
+}

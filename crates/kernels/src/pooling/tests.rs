@@ -1,0 +1,50 @@
+use super::*;
+use crate::testing::{close, elements, numeric_gradient, values, var, wide};
+use proptest::prelude::*;
+
+fn reference(planes: usize, (h, w): (usize, usize), kernel: usize, stride: usize, partial: bool, x: &[f64]) -> Vec<f64> {
+    let starts = |size: usize| (0..size).step_by(stride).filter(|start| partial || start + kernel <= size).collect::<Vec<_>>();
+    let mut output = Vec::new();
+    for plane in 0..planes {
+        for y in starts(h) {
+            for xx in starts(w) {
+                let window: Vec<f64> = (y..(y + kernel).min(h))
+                    .flat_map(|r| (xx..(xx + kernel).min(w)).map(move |c| (r, c)))
+                    .map(|(r, c)| x[(plane * h + r) * w + c])
+                    .collect();
+                output.push(window.iter().sum::<f64>() / window.len() as f64);
+            }
+        }
+    }
+    output
+}
+
+proptest! {
+    #[test]
+    fn means_over_windows(batch in 1usize..4, channels in 1usize..4, h in 1usize..10, w in 1usize..10, kernel in 1usize..5, stride in 1usize..4, area: bool) {
+        prop_assume!(area || kernel <= h.min(w));
+        let stride = if area { kernel } else { stride };
+        let x = var(&[batch, channels, h, w], 1);
+        let y = if area { area_pool(&x, kernel).unwrap() } else { average_pool(&x, kernel, stride).unwrap() };
+        let f = |x: &[f64]| reference(batch * channels, (h, w), kernel, stride, area, x);
+        close(&y, &f(&wide(&x)), 1e-6);
+        let upstream = Tensor::from_vec(values(y.elem_count(), 2), y.dims(), &Device::Cpu).unwrap();
+        let grads = (&y * &upstream).unwrap().sum_all().unwrap().backward().unwrap();
+        let up = wide(&upstream);
+        close(grads.get(&x).unwrap(), &numeric_gradient(&wide(&x), |x| f(x).iter().zip(&up).map(|(y, g)| y * g).sum()), 1e-5);
+    }
+}
+
+#[test]
+fn partial_blocks_average_what_exists() {
+    let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0, 5.0], (1, 1, 1, 5), &Device::Cpu).unwrap();
+    assert_eq!(elements(&area_pool(&x, 2).unwrap()), [1.5, 3.5, 5.0]);
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    let x = var(&[1, 1, 3, 3], 1);
+    assert!(area_pool(&x, 0).unwrap_err().to_string().contains("factor is 0"));
+    assert!(average_pool(&x, 4, 1).unwrap_err().to_string().contains("kernel is 4, expected at most the image, 3 x 3"));
+    assert!(area_pool(&var(&[3], 1), 2).unwrap_err().to_string().contains("[batch, channels, height, width]"));
+}
