@@ -44,7 +44,8 @@ fn the_simulator_cannot_use_the_response_model() {
 #[test]
 fn kernels_and_images_stand_alone() {
     for package in ["brainprior-kernels", "brainprior-images"] {
-        let others: Vec<String> = LIBRARIES.iter().map(|name| format!("brainprior-{name}")).filter(|name| name != package).collect();
+        let others: Vec<String> =
+            LIBRARIES.iter().map(|name| format!("brainprior-{name}")).filter(|name| name != package).collect();
         never(package, &others.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }

@@ -15,7 +15,8 @@ pub fn run<J: Send, R: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<R> + Sync)
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| -> Result<()> {
         for _ in 0..workers {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads_each).build().context("could not start worker threads")?;
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(threads_each).build().context("could not start worker threads")?;
             let (queue, results, stop, work) = (&queue, &results, &stop, &work);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {

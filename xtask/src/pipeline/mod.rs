@@ -72,8 +72,13 @@ fn run_pipeline(arguments: &PipelineArguments) -> Result<()> {
 /// Events of the libraries and stages, one JSON object a line, appended over the runs of one directory.
 fn log_to(root: &std::path::Path) -> Result<()> {
     let path = root.join("log.jsonl");
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("could not open {}", path.display()))?;
-    let subscriber = tracing_subscriber::fmt().json().with_writer(std::sync::Mutex::new(file)).with_max_level(tracing::Level::INFO).finish();
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("could not open {}", path.display()))?;
+    let subscriber =
+        tracing_subscriber::fmt().json().with_writer(std::sync::Mutex::new(file)).with_max_level(tracing::Level::INFO).finish();
     tracing::subscriber::set_global_default(subscriber).context("a log is written already")
 }
 

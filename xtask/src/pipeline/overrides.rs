@@ -13,7 +13,8 @@ use toml::{Table, Value};
 pub fn layer(default: &str, file: Option<&Path>, overrides: &[String]) -> Result<Table> {
     let mut table: Table = default.parse().context("the embedded default is not valid TOML")?;
     if let Some(path) = file {
-        let text = std::fs::read_to_string(path).with_context(|| format!("could not read the configuration {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("could not read the configuration {}", path.display()))?;
         let over: Table = text.parse().with_context(|| format!("{} is not valid TOML", path.display()))?;
         merge(&mut table, over, &path.display().to_string(), "")?;
     }
@@ -72,11 +73,7 @@ fn fitting(known: &Value, value: Value, source: &str, path: &str) -> Result<Valu
     if known.same_type(&value) {
         return Ok(value);
     }
-    bail!(
-        "{source}: `{path}` expects {} (the default is {known}), found {}: {value}",
-        known.type_str(),
-        value.type_str()
-    );
+    bail!("{source}: `{path}` expects {} (the default is {known}), found {}: {value}", known.type_str(), value.type_str());
 }
 
 fn suggestion(known: &Table, key: &str, section: &str) -> String {

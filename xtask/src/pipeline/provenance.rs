@@ -131,7 +131,9 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         file.persist(path)?;
         Ok(())
     };
-    write().with_context(|| format!("could not write {} ({} bytes); what was there before is untouched", path.display(), bytes.len()))
+    write().with_context(|| {
+        format!("could not write {} ({} bytes); what was there before is untouched", path.display(), bytes.len())
+    })
 }
 
 /// Writes a value as indented JSON, atomically.

@@ -173,11 +173,7 @@ fn summarise_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
                     .zip(&own)
                     .map(|(accuracy, network)| if network.clean_accuracy > 0.0 { accuracy / network.clean_accuracy } else { 0.0 })
                     .collect();
-                LevelSummary {
-                    level: curves[0][index].level,
-                    accuracy: Spread::of(&accuracy),
-                    retention: Spread::of(&retention),
-                }
+                LevelSummary { level: curves[0][index].level, accuracy: Spread::of(&accuracy), retention: Spread::of(&retention) }
             })
             .collect()
     };

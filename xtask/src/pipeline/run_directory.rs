@@ -49,7 +49,8 @@ impl RunDirectory {
     pub fn finished(&self, key: &Key) -> Option<Record> {
         let folder = self.folder(&key.task);
         let record: Record = provenance::read_json(&folder.join(RECORD)).ok()?;
-        let intact = |(file, hash): (&String, &String)| provenance::hash_path(&folder.join(file)).is_ok_and(|found| found == *hash);
+        let intact =
+            |(file, hash): (&String, &String)| provenance::hash_path(&folder.join(file)).is_ok_and(|found| found == *hash);
         (record.key == *key && record.outputs.iter().all(intact)).then_some(record)
     }
 
@@ -76,7 +77,8 @@ impl RunDirectory {
         std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
         let record_path = folder.join(RECORD);
         if record_path.exists() {
-            std::fs::remove_file(&record_path).with_context(|| format!("could not remove the stale {}", record_path.display()))?;
+            std::fs::remove_file(&record_path)
+                .with_context(|| format!("could not remove the stale {}", record_path.display()))?;
         }
         self.forget_other_work(&folder, &key)?;
         let started = Instant::now();

@@ -20,8 +20,9 @@ pub fn list(path: &Path, container: Container) -> Result<Contents> {
 }
 
 fn hdf5_contents(path: &Path) -> Result<Contents> {
-    let file = hdf5::File::open(path)
-        .with_context(|| format!("{}: not a complete HDF5 file (expected one that HDF5 1.8 or newer can open)", path.display()))?;
+    let file = hdf5::File::open(path).with_context(|| {
+        format!("{}: not a complete HDF5 file (expected one that HDF5 1.8 or newer can open)", path.display())
+    })?;
     let mut contents = Contents::new();
     walk_group(&file, "", &mut contents)?;
     Ok(contents)
@@ -31,7 +32,10 @@ fn walk_group(group: &hdf5::Group, prefix: &str, contents: &mut Contents) -> Res
     for name in group.member_names()? {
         let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
         if let Ok(dataset) = group.dataset(&name) {
-            let dtype = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).with_context(|| format!("{path}: its type is unreadable"))?;
+            let dtype = dataset
+                .dtype()
+                .and_then(|dtype| dtype.to_descriptor())
+                .with_context(|| format!("{path}: its type is unreadable"))?;
             contents.insert(path, Found { dtype: hdf5_type(&dtype), shape: dataset.shape() });
         } else if let Ok(group) = group.group(&name) {
             walk_group(&group, &path, contents)?;
@@ -46,16 +50,23 @@ fn hdf5_type(descriptor: &TypeDescriptor) -> String {
         TypeDescriptor::Unsigned(size) => format!("u{}", *size as usize * 8),
         TypeDescriptor::Float(size) => format!("f{}", *size as usize * 8),
         TypeDescriptor::Boolean => "bool".into(),
-        TypeDescriptor::FixedAscii(_) | TypeDescriptor::FixedUnicode(_) | TypeDescriptor::VarLenAscii | TypeDescriptor::VarLenUnicode => "string".into(),
+        TypeDescriptor::FixedAscii(_)
+        | TypeDescriptor::FixedUnicode(_)
+        | TypeDescriptor::VarLenAscii
+        | TypeDescriptor::VarLenUnicode => "string".into(),
         other => format!("{other:?}").to_lowercase(),
     }
 }
 
 fn safetensors_contents(path: &Path) -> Result<Contents> {
     let bytes = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-    let tensors = safetensors::SafeTensors::deserialize(&bytes)
-        .with_context(|| format!("{}: the safetensors header does not agree with the file of {} bytes", path.display(), bytes.len()))?;
-    let describe = |view: &safetensors::tensor::TensorView| Found { dtype: format!("{:?}", view.dtype()).to_lowercase(), shape: view.shape().to_vec() };
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).with_context(|| {
+        format!("{}: the safetensors header does not agree with the file of {} bytes", path.display(), bytes.len())
+    })?;
+    let describe = |view: &safetensors::tensor::TensorView| Found {
+        dtype: format!("{:?}", view.dtype()).to_lowercase(),
+        shape: view.shape().to_vec(),
+    };
     Ok(tensors.tensors().iter().map(|(name, view)| (name.clone(), describe(view))).collect())
 }
 

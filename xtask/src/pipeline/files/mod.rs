@@ -45,7 +45,11 @@ fn kind_of(path: &Path) -> Result<Kind> {
         Some("json") => Ok(Kind::Results),
         Some("safetensors") => {
             let contents = contents::list(path, Container::Safetensors)?;
-            Ok(if contents.contains_key("train_images") || contents.contains_key("test_images") { Kind::ImageSet } else { Kind::Checkpoint })
+            Ok(if contents.contains_key("train_images") || contents.contains_key("test_images") {
+                Kind::ImageSet
+            } else {
+                Kind::Checkpoint
+            })
         }
         Some("h5" | "hdf5") => bail!(
             "{}: not an HDF5 file: expected it to begin with the HDF5 signature, found {:02x?}; was the download cut short?",
@@ -75,7 +79,13 @@ pub fn validate(path: &Path) -> Result<String> {
     if let Some(contents) = &listed {
         let problems = spec.problems(contents);
         if !problems.is_empty() {
-            bail!("{} is not a valid {} (data-spec version {}):\n  {}", path.display(), spec.title, spec.version, problems.join("\n  "));
+            bail!(
+                "{} is not a valid {} (data-spec version {}):\n  {}",
+                path.display(),
+                spec.title,
+                spec.version,
+                problems.join("\n  ")
+            );
         }
     }
     match kind {

@@ -134,7 +134,12 @@ impl Spec {
                     continue;
                 }
                 if dataset.shape.len() != found.shape.len() {
-                    problems.push(format!("{name}: expected rank {} ({}), found shape {:?}", dataset.shape.len(), dataset.shape.join(" x "), found.shape));
+                    problems.push(format!(
+                        "{name}: expected rank {} ({}), found shape {:?}",
+                        dataset.shape.len(),
+                        dataset.shape.join(" x "),
+                        found.shape
+                    ));
                     continue;
                 }
                 for (axis, (expected, size)) in dataset.shape.iter().zip(&found.shape).enumerate() {
@@ -149,7 +154,13 @@ impl Spec {
                 }
             }
             if dataset.required && !present {
-                problems.push(format!("{}: missing; expected {} [{}], {}", dataset.path, dataset.dtype, dataset.shape.join(", "), dataset.meaning));
+                problems.push(format!(
+                    "{}: missing; expected {} [{}], {}",
+                    dataset.path,
+                    dataset.dtype,
+                    dataset.shape.join(", "),
+                    dataset.meaning
+                ));
             }
         }
         problems

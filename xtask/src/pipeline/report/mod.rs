@@ -138,7 +138,11 @@ fn headline(page: &mut Page, results: &Results) -> Result<()> {
     Ok(())
 }
 
-fn level_curves(conditions: &[ConditionSummary], of: impl Fn(&ConditionSummary) -> Vec<LevelSummary>, retention: bool) -> Vec<Curve> {
+fn level_curves(
+    conditions: &[ConditionSummary],
+    of: impl Fn(&ConditionSummary) -> Vec<LevelSummary>,
+    retention: bool,
+) -> Vec<Curve> {
     conditions
         .iter()
         .enumerate()
@@ -157,7 +161,10 @@ fn level_curves(conditions: &[ConditionSummary], of: impl Fn(&ConditionSummary) 
 }
 
 fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
-    page.section("Noise", "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds, bands one standard deviation.");
+    page.section(
+        "Noise",
+        "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds, bands one standard deviation.",
+    );
     let noise = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), false);
     let kept = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), true);
     let axes = |title, y| Axes { title, x: "standard deviation of the noise", y, y_range: None };
@@ -165,7 +172,10 @@ fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
         (curves(&axes("Accuracy under noise", "accuracy"), &noise)?, "Accuracy at each noise level.".into()),
         (curves(&axes("Accuracy kept", "noisy over clean"), &kept)?, "The same over each network's own clean accuracy.".into()),
     ]);
-    page.section("Attacks", "Accuracy when each image is perturbed by the attack within epsilon. PGD starts at the image and at random points.");
+    page.section(
+        "Attacks",
+        "Accuracy when each image is perturbed by the attack within epsilon. PGD starts at the image and at random points.",
+    );
     let Some(first) = results.conditions.first() else { return Ok(()) };
     let mut figures = Vec::new();
     for name in first.attacks.keys() {
@@ -178,7 +188,8 @@ fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
 }
 
 fn scan_row(scan: &ScanResult) -> Vec<String> {
-    let estimate = |estimate: &super::results::Estimate| format!("{:.3} [{:.3}, {:.3}]", estimate.median, estimate.low, estimate.high);
+    let estimate =
+        |estimate: &super::results::Estimate| format!("{:.3} [{:.3}, {:.3}]", estimate.median, estimate.low, estimate.high);
     vec![
         scan.name.clone(),
         scan.neurons.to_string(),
@@ -193,8 +204,12 @@ fn scan_row(scan: &ScanResult) -> Vec<String> {
 }
 
 fn scans(page: &mut Page, content: &Content) -> Result<()> {
-    page.section("Scans and response model", "Medians over neurons with 95% bootstrap intervals; the model never saw the oracle images.");
-    let header = ["scan", "neurons", "trials", "excluded", "oracle", "test correlation", "to repeat average", "fraction oracle", "FEVE"];
+    page.section(
+        "Scans and response model",
+        "Medians over neurons with 95% bootstrap intervals; the model never saw the oracle images.",
+    );
+    let header =
+        ["scan", "neurons", "trials", "excluded", "oracle", "test correlation", "to repeat average", "fraction oracle", "FEVE"];
     let rows: Vec<_> = content.results.scans.iter().map(|scan| (None, scan_row(scan))).collect();
     page.table(&header.map(str::to_owned), &rows);
     let against: Vec<_> = content
@@ -215,8 +230,15 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
         })
         .collect();
     page.paragraph("Correlation over the pairs of oracle images between similarity matrices, with the repeat average and, for simulated scans, with the known truth:");
-    let header =
-        ["scan", "single trials ~ average", "denoised ~ average", "single trials ~ truth", "average ~ truth", "denoised ~ truth", "denoised, weighted ~ truth"];
+    let header = [
+        "scan",
+        "single trials ~ average",
+        "denoised ~ average",
+        "single trials ~ truth",
+        "average ~ truth",
+        "denoised ~ truth",
+        "denoised, weighted ~ truth",
+    ];
     page.table(&header.map(str::to_owned), &against);
 
     let mut figures = Vec::new();
@@ -224,10 +246,16 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
         let pairs: Vec<(f64, f64)> = neurons.oracle.iter().copied().zip(neurons.test.iter().copied()).collect();
         let title = format!("{}: model against oracle", neurons.scan);
         let axes = Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
-        figures.push((scatter(&axes, &pairs, true, RGBColor(0, 114, 178))?, "A point for each neuron; on the line the model predicts a trial as well as the other repeats do.".into()));
+        figures.push((
+            scatter(&axes, &pairs, true, RGBColor(0, 114, 178))?,
+            "A point for each neuron; on the line the model predicts a trial as well as the other repeats do.".into(),
+        ));
         let title = format!("{}: reliability", neurons.scan);
         let axes = Axes { title: &title, x: "oracle correlation", y: "neurons", y_range: None };
-        figures.push((histogram(&axes, &neurons.oracle, 24, RGBColor(0, 158, 115))?, "How well a trial is predicted by the other repeats of its image.".into()));
+        figures.push((
+            histogram(&axes, &neurons.oracle, 24, RGBColor(0, 158, 115))?,
+            "How well a trial is predicted by the other repeats of its image.".into(),
+        ));
     }
     for example in &content.examples {
         let title = format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
@@ -235,7 +263,8 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
         figures.push((scatter(&axes, &example.points, false, RGBColor(213, 94, 0))?, "A point for each oracle image.".into()));
     }
     if !content.response_epochs.is_empty() {
-        let points = content.response_epochs.iter().map(|epoch| (epoch.epoch as f64, epoch.validation_correlation, 0.0)).collect();
+        let points =
+            content.response_epochs.iter().map(|epoch| (epoch.epoch as f64, epoch.validation_correlation, 0.0)).collect();
         let curve = Curve { name: "validation".into(), colour: RGBColor(0, 114, 178), points };
         let axes = Axes { title: "Response model", x: "epoch", y: "validation correlation", y_range: None };
         figures.push((curves(&axes, &[curve])?, "Mean over neurons and scans.".into()));
@@ -252,10 +281,13 @@ fn matrices(page: &mut Page, content: &Content) {
     let figures: Vec<_> = content
         .matrices
         .iter()
-        .map(|matrix| (page::matrix_image(&matrix.uri, &matrix.name), format!("{} (colours saturate at ±{:.2})", matrix.name, matrix.limit)))
+        .map(|matrix| {
+            (page::matrix_image(&matrix.uri, &matrix.name), format!("{} (colours saturate at ±{:.2})", matrix.name, matrix.limit))
+        })
         .collect();
     page.figures(&figures);
-    let header = ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "oracle images ~ repeat average"].map(str::to_owned);
+    let header = ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "oracle images ~ repeat average"]
+        .map(str::to_owned);
     let rows: Vec<_> = content
         .results
         .targets
@@ -279,10 +311,14 @@ fn matrices(page: &mut Page, content: &Content) {
 }
 
 fn training(page: &mut Page, content: &Content) -> Result<()> {
-    page.section("Training", "Mean over seeds. Gamma is the mixture of the stem (level 1) and the stages (levels 2 to 5) that follows the target.");
+    page.section(
+        "Training",
+        "Mean over seeds. Gamma is the mixture of the stem (level 1) and the stages (levels 2 to 5) that follows the target.",
+    );
     let mut by_condition: Vec<(String, Vec<&Vec<TrainingEpoch>>)> = Vec::new();
     for condition in &content.results.conditions {
-        let own = content.training.iter().filter(|((name, _), _)| *name == condition.condition).map(|(_, epochs)| epochs).collect();
+        let own =
+            content.training.iter().filter(|((name, _), _)| *name == condition.condition).map(|(_, epochs)| epochs).collect();
         by_condition.push((condition.condition.clone(), own));
     }
     let averaged = |value: &dyn Fn(&TrainingEpoch) -> Option<f64>| -> Vec<Curve> {
@@ -304,11 +340,19 @@ fn training(page: &mut Page, content: &Content) -> Result<()> {
     };
     let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
     let mut figures = vec![
-        (curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))?, "Held-out training images.".to_owned()),
-        (curves(&axes("Following the target", "correlation over pairs"), &averaged(&|epoch| epoch.pair_correlation))?, "Network similarity against the target's, pairs of each epoch.".to_owned()),
+        (
+            curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))?,
+            "Held-out training images.".to_owned(),
+        ),
+        (
+            curves(&axes("Following the target", "correlation over pairs"), &averaged(&|epoch| epoch.pair_correlation))?,
+            "Network similarity against the target's, pairs of each epoch.".to_owned(),
+        ),
     ];
     for (name, seeds) in &by_condition {
-        let Some(first) = seeds.first().filter(|epochs| epochs.iter().any(|epoch| epoch.similarity_loss.is_some())) else { continue };
+        let Some(first) = seeds.first().filter(|epochs| epochs.iter().any(|epoch| epoch.similarity_loss.is_some())) else {
+            continue;
+        };
         let levels = first.first().map_or(0, |epoch| epoch.gamma.len());
         let mixture: Vec<Curve> = (0..levels)
             .map(|level| Curve {
@@ -316,7 +360,8 @@ fn training(page: &mut Page, content: &Content) -> Result<()> {
                 colour: colour("", level),
                 points: (0..first.len())
                     .map(|epoch| {
-                        let values: Vec<f64> = seeds.iter().filter_map(|epochs| epochs.get(epoch).map(|epoch| epoch.gamma[level])).collect();
+                        let values: Vec<f64> =
+                            seeds.iter().filter_map(|epochs| epochs.get(epoch).map(|epoch| epoch.gamma[level])).collect();
                         let spread = Spread::of(&values);
                         (epoch as f64 + 1.0, spread.mean, spread.standard_deviation)
                     })

@@ -11,7 +11,8 @@ pub fn colour(name: &str, index: usize) -> RGBColor {
         "shuffled" => RGBColor(86, 180, 233),
         "raw" => RGBColor(0, 158, 115),
         "pixels" => RGBColor(204, 121, 167),
-        _ => [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)][index % 5],
+        _ => [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)]
+            [index % 5],
     }
 }
 
@@ -118,7 +119,8 @@ pub fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBColor) -> 
     })
 }
 
-type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
+type Chart<'a, 'b> =
+    ChartContext<'a, SVGBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
 
 fn draw(axes: &Axes, x: (f64, f64), y: (f64, f64), content: impl FnOnce(&mut Chart) -> Result<()>) -> Result<String> {
     let mut text = String::new();
@@ -157,7 +159,8 @@ mod tests {
     #[test]
     fn curves_are_svg_with_a_legend() {
         let axes = Axes { title: "Accuracy", x: "noise", y: "accuracy", y_range: Some((0.0, 1.0)) };
-        let curve = |name: &str| Curve { name: name.into(), colour: colour(name, 0), points: vec![(0.0, 0.9, 0.01), (0.1, 0.5, 0.02)] };
+        let curve =
+            |name: &str| Curve { name: name.into(), colour: colour(name, 0), points: vec![(0.0, 0.9, 0.01), (0.1, 0.5, 0.02)] };
         let svg = curves(&axes, &[curve("none"), curve("denoised")]).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("denoised") && svg.contains("polygon"));
     }

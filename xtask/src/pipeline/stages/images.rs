@@ -17,7 +17,8 @@ pub fn run(context: &Context) -> Result<Option<Record>> {
     }
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
-        let split = if given { read_labelled(&settings.file)? } else { procedural::ten_classes(settings.train, settings.test, seed) };
+        let split =
+            if given { read_labelled(&settings.file)? } else { procedural::ten_classes(settings.train, settings.test, seed) };
         for (tier, found, wanted) in [("train", split.train.len(), settings.train), ("test", split.test.len(), settings.test)] {
             ensure!(
                 found >= wanted,

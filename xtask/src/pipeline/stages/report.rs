@@ -99,11 +99,17 @@ fn pictures(context: &Context) -> Result<Vec<MatrixPicture>> {
     let at = |matrix: &brainprior_similarity::SimilarityMatrix, i: usize, j: usize| if i == j { 1.0 } else { matrix.get(i, j) };
     let order = report::order_by_similarity(measured.len(), |i, j| at(&measured, i, j));
     let mut pictures = Vec::new();
-    for (name, title) in
-        [("truth", "Known truth"), ("measured", "Measured, average of repeats"), ("denoised", "Denoised by the model"), ("single", "Single trials")]
-    {
+    for (name, title) in [
+        ("truth", "Known truth"),
+        ("measured", "Measured, average of repeats"),
+        ("denoised", "Denoised by the model"),
+        ("single", "Single trials"),
+    ] {
         let Some(matrix) = similarity::oracle_matrix(context, name)? else { continue };
-        ensure!(matrix.ids() == measured.ids(), "the oracle matrices {name} and measured hold different images; run stage similarity again");
+        ensure!(
+            matrix.ids() == measured.ids(),
+            "the oracle matrices {name} and measured hold different images; run stage similarity again"
+        );
         let mut sizes: Vec<f32> = matrix.packed().iter().map(|value| value.abs()).collect();
         sizes.sort_by(f32::total_cmp);
         let limit = sizes.get(sizes.len() * 98 / 100).copied().unwrap_or(1.0).max(1e-3);

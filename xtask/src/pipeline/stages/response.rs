@@ -134,7 +134,8 @@ fn summarise(name: String, loaded: &Loaded, metrics: &Metrics, predicted: &Respo
     let oracle = &loaded.reliability.oracle_jackknife;
     let test = &metrics.test_correlation;
     let kept: Vec<usize> = (0..oracle.len()).filter(|neuron| oracle[*neuron].is_some() && test[*neuron].is_some()).collect();
-    let at = |values: &[Option<f32>]| kept.iter().map(|neuron| f64::from(values[*neuron].unwrap_or_default())).collect::<Vec<f64>>();
+    let at =
+        |values: &[Option<f32>]| kept.iter().map(|neuron| f64::from(values[*neuron].unwrap_or_default())).collect::<Vec<f64>>();
     // The neurons at the 95th, 75th and 50th percentile of test correlation stand for the population.
     let mut ranked = kept.clone();
     ranked.sort_by(|a, b| test[*b].unwrap_or_default().total_cmp(&test[*a].unwrap_or_default()));
@@ -143,7 +144,9 @@ fn summarise(name: String, loaded: &Loaded, metrics: &Metrics, predicted: &Respo
         .iter()
         .filter_map(|quantile| ranked.get((quantile * ranked.len() as f64) as usize).copied())
         .map(|neuron| {
-            let column = |responses: &Responses| responses.values().column(neuron).iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+            let column = |responses: &Responses| {
+                responses.values().column(neuron).iter().map(|value| f64::from(*value)).collect::<Vec<f64>>()
+            };
             let points: Vec<(f64, f64)> = column(predicted).into_iter().zip(column(&measured)).collect();
             let correlation = f64::from(metrics.correlation_to_average[neuron].unwrap_or_default());
             ExampleNeuron { scan: name.clone(), neuron, correlation, points }
@@ -169,7 +172,9 @@ fn summarise(name: String, loaded: &Loaded, metrics: &Metrics, predicted: &Respo
 
 /// One line for each neuron, for tools that read CSV.
 fn neuron_table(loaded: &Loaded, metrics: &Metrics) -> Result<String> {
-    let mut text = String::from("unit_id,w,v,oracle_jackknife,oracle_conservative,explainable_variance,test_correlation,correlation_to_average,feve\n");
+    let mut text = String::from(
+        "unit_id,w,v,oracle_jackknife,oracle_conservative,explainable_variance,test_correlation,correlation_to_average,feve\n",
+    );
     let reliability = &loaded.reliability;
     for (neuron, unit) in loaded.scan.neurons().unit_ids().iter().enumerate() {
         write!(text, "{unit}")?;
@@ -205,4 +210,3 @@ pub fn predictions(context: &Context, scans: usize) -> Result<Vec<Predicted>> {
     let read = |file: String| Responses::read(&folder.join(file));
     (0..scans).map(|index| Ok(Predicted { target: read(target_file(index))?, oracle: read(oracle_file(index))? })).collect()
 }
-

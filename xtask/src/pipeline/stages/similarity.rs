@@ -9,7 +9,9 @@ use crate::pipeline::results::{SimilarityToRepeatAverage, SimilarityToTruth, Tar
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Tier};
-use brainprior_similarity::{SimilarityMatrix, average, measured_weights, pearson, pixels, predicted_weights, similarity, spread};
+use brainprior_similarity::{
+    SimilarityMatrix, average, measured_weights, pearson, pixels, predicted_weights, similarity, spread,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,7 +44,9 @@ impl OracleMatrices {
     /// Over scans, by name; without truth where no scan has one.
     fn averages(self) -> Result<BTreeMap<&'static str, SimilarityMatrix>> {
         let mut averages = BTreeMap::new();
-        for (name, matrices) in [("measured", self.measured), ("denoised", self.denoised), ("single", self.single), ("truth", self.truth)] {
+        for (name, matrices) in
+            [("measured", self.measured), ("denoised", self.denoised), ("single", self.single), ("truth", self.truth)]
+        {
             if !matrices.is_empty() {
                 averages.insert(name, average(&matrices.iter().collect::<Vec<_>>())?);
             }
@@ -90,7 +94,9 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
 
         let stimuli = target_images(context, &loaded)?;
         let denoised = {
-            let of = |(predicted, weights): (&Predicted, &Weights)| Ok(similarity(&predicted.target.select(stimuli.ids())?, &weights.predicted)?);
+            let of = |(predicted, weights): (&Predicted, &Weights)| {
+                Ok(similarity(&predicted.target.select(stimuli.ids())?, &weights.predicted)?)
+            };
             let matrices: Vec<SimilarityMatrix> = predicted.iter().zip(&weights).map(of).collect::<Result<_>>()?;
             average(&matrices.iter().collect::<Vec<_>>())?
         };
@@ -145,7 +151,11 @@ impl Weights {
     fn of(loaded: &Loaded, v: &[f32]) -> Result<Self> {
         let equal = inverse_training_deviation(loaded);
         let times = |weights: Vec<f32>| weights.iter().zip(&equal).map(|(weight, scale)| weight * scale).collect();
-        Ok(Self { measured: times(measured_weights(&loaded.reliability)), predicted: times(predicted_weights(&loaded.reliability, v)?), equal })
+        Ok(Self {
+            measured: times(measured_weights(&loaded.reliability)),
+            predicted: times(predicted_weights(&loaded.reliability, v)?),
+            equal,
+        })
     }
 }
 
@@ -163,14 +173,21 @@ fn inverse_training_deviation(loaded: &Loaded) -> Vec<f32> {
         .collect()
 }
 
-fn compare_oracle(loaded: &Loaded, predicted: &Predicted, weights: &Weights, matrices: &mut OracleMatrices) -> Result<ScanSimilarity> {
+fn compare_oracle(
+    loaded: &Loaded,
+    predicted: &Predicted,
+    weights: &Weights,
+    matrices: &mut OracleMatrices,
+) -> Result<ScanSimilarity> {
     let scan = &loaded.scan;
     let measured = similarity(&scan.repeat_means(), &weights.measured)?;
     let ids = measured.ids().to_vec();
     let denoised_responses = predicted.oracle.select(&ids)?;
     let denoised = similarity(&denoised_responses, &weights.predicted)?;
     let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
-    let single: Vec<SimilarityMatrix> = (0..repeats).map(|repeat| Ok(similarity(&scan.repeat(repeat).select(&ids)?, &weights.measured)?)).collect::<Result<_>>()?;
+    let single: Vec<SimilarityMatrix> = (0..repeats)
+        .map(|repeat| Ok(similarity(&scan.repeat(repeat).select(&ids)?, &weights.measured)?))
+        .collect::<Result<_>>()?;
     let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
     let to_repeat_average = SimilarityToRepeatAverage {
         single_trials: mean(single.iter().map(|matrix| Ok(pearson(matrix, &measured)?)).collect::<Result<_>>()?),
@@ -180,7 +197,9 @@ fn compare_oracle(loaded: &Loaded, predicted: &Predicted, weights: &Weights, mat
         None => None,
         Some(truth) => {
             let truth = similarity(&truth.select(&ids)?, &weights.equal)?;
-            let against = |responses: &Responses, weights: &[f32]| -> Result<f64> { Ok(pearson(&similarity(&responses.select(&ids)?, weights)?, &truth)?) };
+            let against = |responses: &Responses, weights: &[f32]| -> Result<f64> {
+                Ok(pearson(&similarity(&responses.select(&ids)?, weights)?, &truth)?)
+            };
             let singles = (0..repeats).map(|repeat| against(&scan.repeat(repeat), &weights.equal)).collect::<Result<_>>()?;
             let found = SimilarityToTruth {
                 single_trials: mean(singles),

@@ -25,8 +25,11 @@ impl Part {
     /// Every condition and seed of the run; conditions with a target, which take longest, come first.
     pub fn all(context: &Context) -> Vec<Self> {
         let training = &context.config.training;
-        let mut parts: Vec<Self> =
-            training.conditions.iter().flat_map(|condition| (0..training.seeds).map(|seed| Self { condition: *condition, seed })).collect();
+        let mut parts: Vec<Self> = training
+            .conditions
+            .iter()
+            .flat_map(|condition| (0..training.seeds).map(|seed| Self { condition: *condition, seed }))
+            .collect();
         parts.sort_by_key(|part| (part.condition == Condition::None, part.seed));
         parts
     }
@@ -38,7 +41,12 @@ impl Part {
 }
 
 /// Trains every part that is not trained yet. The record of each part, where it is there.
-pub fn run(context: &Context, scans: &Record, images: &Record, similarity_record: &Record) -> Result<Vec<(Part, Option<Record>)>> {
+pub fn run(
+    context: &Context,
+    scans: &Record,
+    images: &Record,
+    similarity_record: &Record,
+) -> Result<Vec<(Part, Option<Record>)>> {
     jobs::run(Part::all(context), |part| {
         let settings = &context.config.training;
         let task = part.task("train");
@@ -75,7 +83,12 @@ fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<
         }
     };
     let settings = &context.config.training;
-    let net = NetConfig { blocks: settings.blocks.clone(), base_channels: settings.base_channels, input_channels: 1, classes: data.train.classes() };
+    let net = NetConfig {
+        blocks: settings.blocks.clone(),
+        base_channels: settings.base_channels,
+        input_channels: 1,
+        classes: data.train.classes(),
+    };
     let training = TrainConfig {
         net,
         epochs: settings.epochs,
@@ -123,5 +136,8 @@ pub fn history(context: &Context, part: Part) -> Result<Vec<TrainingEpoch>> {
 
 /// The histories of all parts, by condition and seed.
 pub fn histories(context: &Context) -> Result<BTreeMap<(String, u64), Vec<TrainingEpoch>>> {
-    Part::all(context).into_iter().map(|part| Ok(((part.condition.name().to_owned(), part.seed), history(context, part)?))).collect()
+    Part::all(context)
+        .into_iter()
+        .map(|part| Ok(((part.condition.name().to_owned(), part.seed), history(context, part)?)))
+        .collect()
 }
