@@ -11,9 +11,11 @@ mod sensorium;
 mod static_hdf5;
 mod statistics;
 mod tree;
+mod truth_file;
 
 pub use sensorium::write_sensorium;
 pub use static_hdf5::write_static_hdf5;
+pub use truth_file::{read_truth, write_truth};
 
 use crate::{Error, Result, Scan};
 use std::fs::File;

@@ -11,7 +11,7 @@ const FREQUENCIES: (f32, f32) = (0.012, 0.16);
 /// Smallest and largest envelope, pixels.
 const SIGMAS: (f32, f32) = (2.0, 10.0);
 /// Share of the neurons with an ON or OFF luminance part.
-const LUMINANCE_SHARE: f64 = 0.5;
+const LUMINANCE_SHARE: f64 = 0.65;
 
 /// One simulated neuron. Lengths are pixels, angles radians; the formulas are in the documentation of the
 /// [module](super).
@@ -65,7 +65,7 @@ pub struct Cell {
 
 /// Draws the neurons; what depends on the stimuli is still 0, and `luminance` is relative to the Gabor part.
 ///
-/// Spatial frequencies are log-normal around 0.045 cycles per pixel (0.028 to 0.072 between the quartiles), where mouse
+/// Spatial frequencies are log-normal around 0.045 cycles per pixel (0.026 to 0.077 between the quartiles), where mouse
 /// V1 lies when 64 pixels span the stimulus of the paper; envelopes shrink with frequency, a third of a cycle wide.
 pub(super) fn draw_cells(config: &SimulationConfig, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Vec<Cell> {
     let unresponsive = (config.fraction_unresponsive * config.neurons as f64).round() as usize;
@@ -75,11 +75,11 @@ pub(super) fn draw_cells(config: &SimulationConfig, height: usize, width: usize,
 }
 
 fn draw_cell(responsive: bool, config: &SimulationConfig, height: f32, width: f32, rng: &mut ChaCha8Rng) -> Cell {
-    let spatial_frequency = log_normal(rng, 0.045, 0.7).clamp(FREQUENCIES.0, FREQUENCIES.1);
+    let spatial_frequency = log_normal(rng, 0.045, 0.8).clamp(FREQUENCIES.0, FREQUENCIES.1);
     let largest = SIGMAS.1.min(height.min(width) / 3.6).max(SIGMAS.0);
     let sigma = (0.35 / spatial_frequency * log_normal(rng, 1.0, 0.2)).clamp(SIGMAS.0, largest);
     let luminance = if rng.random_bool(LUMINANCE_SHARE) {
-        rng.random_range(0.3..2.0) * if rng.random_bool(0.5) { 1.0 } else { -1.0 }
+        rng.random_range(0.5..3.0) * if rng.random_bool(0.5) { 1.0 } else { -1.0 }
     } else {
         0.0
     };
@@ -95,7 +95,7 @@ fn draw_cell(responsive: bool, config: &SimulationConfig, height: f32, width: f3
         aspect: rng.random_range(0.6..1.0),
         complex_weight: rng.random_range(0.0..1.0),
         luminance,
-        semisaturation: rng.random_range(1.0..3.0),
+        semisaturation: rng.random_range(1.5..4.0),
         exponent: rng.random_range(1.0..1.6),
         baseline_fraction: rng.random_range(0.0..0.3),
         mean_rate: log_normal(rng, 1.0, 0.4),
@@ -132,15 +132,15 @@ mod tests {
         };
         let within = |value: f32, low: f32, high: f32| assert!((low..high).contains(&value), "{value} outside [{low}, {high})");
         within(quantile(|cell| cell.spatial_frequency, 0.5), 0.042, 0.048);
-        within(quantile(|cell| cell.spatial_frequency, 0.25), 0.025, 0.031);
-        within(quantile(|cell| cell.spatial_frequency, 0.75), 0.066, 0.078);
+        within(quantile(|cell| cell.spatial_frequency, 0.25), 0.024, 0.029);
+        within(quantile(|cell| cell.spatial_frequency, 0.75), 0.072, 0.083);
         within(quantile(|cell| cell.target_snr, 0.05), 0.11, 0.15);
         within(quantile(|cell| cell.target_snr, 0.5), 0.24, 0.26);
         within(quantile(|cell| cell.target_snr, 0.95), 0.44, 0.52);
         within(quantile(|cell| cell.mean_rate, 0.5), 0.95, 1.05);
         within(quantile(|cell| cell.behavior_gain[2], 0.5), 0.105, 0.135);
         let luminance = cells.iter().filter(|cell| cell.luminance != 0.0).count() as f64 / 4000.0;
-        assert!((0.46..0.54).contains(&luminance), "{luminance}");
+        assert!((0.61..0.69).contains(&luminance), "{luminance}");
         assert!(cells.iter().all(|cell| (0.0..64.0).contains(&cell.x) && (0.0..36.0).contains(&cell.y)));
     }
 }

@@ -5,7 +5,7 @@
 //! by the gaze and standardised over all stimuli:
 //!
 //! ```text
-//! simple   = max(0, even . image + luminance * window . image)          luminance > 0: ON, < 0: OFF, half of them 0
+//! simple   = max(0, even . image + luminance * window . image)          luminance > 0: ON, < 0: OFF, often 0
 //! energy   = sqrt((even . image)^2 + (odd . image)^2)
 //! contrast = standard deviation of the image under the window
 //! drive    = (((1 - complex_weight) simple + complex_weight energy) / (semisaturation * contrast_scale + contrast))^exponent
@@ -43,12 +43,11 @@ mod design;
 mod encoder;
 mod noise;
 mod truth;
-mod truth_file;
 
+pub use crate::format::{read_truth, write_truth};
 pub use cell::Cell;
 pub use config::SimulationConfig;
 pub use truth::{Circumstances, Truth, truth_for};
-pub use truth_file::{read_truth, write_truth};
 
 use crate::{Error, Neurons, Origin, Result, Scan, ScanParts};
 use behavior::Behavior;

@@ -1,0 +1,153 @@
+//! The truth of a simulated scan as HDF5; `data-specs/truth.toml`.
+
+use super::hdf5_input::Input;
+use super::hdf5_output;
+use crate::Result;
+use crate::simulation::{Cell, Circumstances, Truth};
+use brainprior_images::ImageId;
+use hdf5::H5Type;
+use ndarray::{Array2, ArrayView1, arr0, arr2};
+use std::path::Path;
+
+const EXPECTED: &str = "ground_truth/expected_responses";
+const IMAGE_IDS: &str = "ground_truth/image_ids";
+const NOTE: &str = "expected_responses: noise-free, gaze shift zero (pupil_center at pupil_center_mean), behaviour at its mean \
+                    (gain 1); gain = exp(behavior_gain @ (behavior - behavior_mean) / behavior_std), exponent clipped to \
+                    +-1.5; (dx, dy) = gaze_matrix @ (pupil_center - pupil_center_mean), length bounded; a neuron sees \
+                    I(y + dy, x + dx)";
+
+/// A parameter with one number for each neuron.
+struct Column {
+    name: &'static str,
+    get: fn(&Cell) -> f32,
+    set: fn(&mut Cell, f32),
+}
+
+macro_rules! columns {
+    ($($field:ident),*) => {
+        [$(Column {
+            name: concat!("parameters/", stringify!($field)),
+            get: |cell| cell.$field,
+            set: |cell, value| cell.$field = value,
+        }),*]
+    };
+}
+
+const COLUMNS: [Column; 20] = columns!(
+    x,
+    y,
+    orientation,
+    phase,
+    spatial_frequency,
+    sigma,
+    aspect,
+    complex_weight,
+    luminance,
+    contrast_scale,
+    semisaturation,
+    exponent,
+    drive_scale,
+    saturated_drive_mean,
+    baseline_fraction,
+    mean_rate,
+    signal_variance,
+    target_snr,
+    event_gamma_shape,
+    events_per_unit_rate
+);
+
+/// Writes what generated a simulated scan as an HDF5 file, under a temporary name first: a failed write leaves what was at
+/// `path`.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
+    hdf5_output::write(path, |output| {
+        output.text_attribute("note", NOTE)?;
+        output.matrix(EXPECTED, truth.expected_responses())?;
+        if let Some(ids) = truth.ids() {
+            let ids: Vec<u64> = ids.iter().map(|id| id.to_u64()).collect();
+            output.array(IMAGE_IDS, &ArrayView1::from(&ids))?;
+        }
+        let cells = truth.cells();
+        for column in &COLUMNS {
+            let values: Vec<f32> = cells.iter().map(column.get).collect();
+            output.array(column.name, &ArrayView1::from(&values))?;
+        }
+        let responsive: Vec<u8> = cells.iter().map(|cell| u8::from(cell.responsive)).collect();
+        output.array("parameters/responsive", &ArrayView1::from(&responsive))?;
+        let gain = Array2::from_shape_fn((cells.len(), 3), |(neuron, column)| cells[neuron].behavior_gain[column]);
+        output.matrix("parameters/behavior_gain", &gain)?;
+        let common = truth.circumstances();
+        output.integer_attribute("seed", common.seed)?;
+        output.array("parameters/behavior_mean", &ArrayView1::from(&common.behavior_mean))?;
+        output.array("parameters/behavior_std", &ArrayView1::from(&common.behavior_std))?;
+        output.array("parameters/gaze_matrix", &arr2(&common.gaze_matrix))?;
+        output.array("parameters/pupil_center_mean", &ArrayView1::from(&common.pupil_center_mean))?;
+        output.array("parameters/image_mean_std", &ArrayView1::from(&common.image_mean_std))?;
+        output.array("parameters/drive_knee", &arr0(common.drive_knee))
+    })
+}
+
+/// Reads what generated a simulated scan. Files without image identities, and without a luminance part, are read too.
+///
+/// # Errors
+/// A file of another kind, cut off or damaged; a dataset that is missing or of another shape; a number that is not finite.
+pub fn read_truth(path: &Path) -> Result<Truth> {
+    let reader = Reader(Input::open(path)?);
+    let expected = reader.0.matrix(EXPECTED, None)?;
+    let (stimuli, neurons) = expected.dim();
+    let mut cells = vec![Cell::default(); neurons];
+    for column in &COLUMNS {
+        // Without a luminance part its weight is 0.
+        if column.name == "parameters/luminance" && !reader.0.has(column.name) {
+            continue;
+        }
+        let values = reader.finite::<f32>(column.name, &[Some(neurons)])?;
+        cells.iter_mut().zip(values).for_each(|(cell, value)| (column.set)(cell, value));
+    }
+    let responsive = reader.finite::<f32>("parameters/responsive", &[Some(neurons)])?;
+    let gain = reader.finite::<f32>("parameters/behavior_gain", &[Some(neurons), Some(3)])?;
+    for ((cell, responsive), gain) in cells.iter_mut().zip(responsive).zip(gain.chunks_exact(3)) {
+        cell.responsive = responsive != 0.0;
+        cell.behavior_gain.copy_from_slice(gain);
+    }
+    let ids = if reader.0.has(IMAGE_IDS) {
+        let ids: Vec<u64> = reader.0.values(IMAGE_IDS, &reader.0.dataset(IMAGE_IDS, &[Some(stimuli)])?)?;
+        Some(ids.into_iter().map(ImageId::from_u64).collect())
+    } else {
+        None
+    };
+    let [a, b, c, d] = reader.fixed("parameters/gaze_matrix", &[Some(2), Some(2)])?;
+    let circumstances = Circumstances {
+        seed: reader.0.integer_attribute("seed")?,
+        behavior_mean: reader.fixed("parameters/behavior_mean", &[Some(3)])?,
+        behavior_std: reader.fixed("parameters/behavior_std", &[Some(3)])?,
+        gaze_matrix: [[a, b], [c, d]],
+        pupil_center_mean: reader.fixed("parameters/pupil_center_mean", &[Some(2)])?,
+        image_mean_std: reader.fixed("parameters/image_mean_std", &[Some(2)])?,
+        drive_knee: reader.fixed::<1>("parameters/drive_knee", &[])?[0] as f32,
+    };
+    Truth::new(expected, ids, cells, circumstances).map_err(|error| error.inside(path))
+}
+
+struct Reader(Input);
+
+impl Reader {
+    /// All values of a dataset, row-major; every one a finite number.
+    fn finite<T: H5Type + Copy + Into<f64>>(&self, name: &str, shape: &[Option<usize>]) -> Result<Vec<T>> {
+        let values: Vec<T> = self.0.values(name, &self.0.dataset(name, shape)?)?;
+        match values.iter().position(|value| !(*value).into().is_finite()) {
+            None => Ok(values),
+            Some(index) => {
+                let found = format!("{} at position {index}", values[index].into());
+                Err(self.0.layout(name, "finite numbers".into(), found, "simulate the scan again"))
+            }
+        }
+    }
+
+    /// `N` finite numbers.
+    fn fixed<const N: usize>(&self, name: &str, shape: &[Option<usize>]) -> Result<[f64; N]> {
+        Ok(self.finite::<f64>(name, shape)?.try_into().expect("the shape was checked"))
+    }
+}

@@ -1,0 +1,360 @@
+//! Simulated scans against what is known of them: their truth, their statistics, and those of mouse V1.
+
+use brainprior_images::StimulusSet;
+use brainprior_recording::simulation::{Simulated, SimulationConfig, Truth, read_truth, simulate, truth_for, write_truth};
+use brainprior_recording::{Tier, read_scan, reliability, write_static_hdf5};
+use ndarray::{Array2, Axis};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::PathBuf;
+
+/// Dead leaves: discs of any size and shade that hide each other, which have the edges and the power-law spectrum of
+/// natural images.
+fn natural_stimuli(count: usize, height: usize, width: usize, seed: u64) -> StimulusSet {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pixels = Vec::with_capacity(count * height * width);
+    for _ in 0..count {
+        let mut image = vec![None; height * width];
+        let mut bare = height * width;
+        while bare > 0 {
+            // Radii with density r^-3 from 2 pixels to 120.
+            let radius = 2.0 * (1.0 - rng.random_range(0.0..1.0_f32) * (1.0 - 60.0_f32.powi(-2))).powf(-0.5);
+            let (x, y) = (rng.random_range(-120.0..width as f32 + 120.0), rng.random_range(-120.0..height as f32 + 120.0));
+            let shade: u8 = rng.random_range(0..=255);
+            let (top, left) = ((y - radius).ceil().max(0.0) as usize, (x - radius).ceil().max(0.0) as usize);
+            for row in top..((y + radius).max(0.0) as usize + 1).min(height) {
+                for column in left..((x + radius).max(0.0) as usize + 1).min(width) {
+                    let pixel: &mut Option<f32> = &mut image[row * width + column];
+                    if pixel.is_none() && (row as f32 - y).hypot(column as f32 - x) < radius {
+                        *pixel = Some(f32::from(shade) / 255.0);
+                        bare -= 1;
+                    }
+                }
+            }
+        }
+        pixels.extend(image.into_iter().flatten());
+    }
+    StimulusSet::new(height, width, pixels).unwrap()
+}
+
+/// The first `count` real stimuli, where the folder of shared data is there.
+fn real_stimuli(count: usize) -> Option<StimulusSet> {
+    let path = shared("stimuli-imagenet-64x36.h5")?;
+    let images = hdf5::File::open(path).unwrap().dataset("images").unwrap().read_raw::<u8>().unwrap();
+    Some(StimulusSet::new(36, 64, images[..count * 36 * 64].iter().map(|byte| f32::from(*byte) / 255.0).collect()).unwrap())
+}
+
+/// A file of the shared data, or `None` and the reason in the test's output.
+#[allow(clippy::print_stderr)]
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
+    if !path.exists() {
+        eprintln!("skipped: {} is not there", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// Eigenvalues of a symmetric matrix, descending, by cyclic Jacobi rotations.
+fn eigenvalues(mut a: Array2<f64>) -> Vec<f64> {
+    let n = a.nrows();
+    for _ in 0..8 {
+        for p in 0..n {
+            for q in p + 1..n {
+                if a[[p, q]].abs() < 1e-9 {
+                    continue;
+                }
+                let theta = (a[[q, q]] - a[[p, p]]) / (2.0 * a[[p, q]]);
+                let tangent = theta.signum() / (theta.abs() + theta.hypot(1.0));
+                let cosine = 1.0 / tangent.hypot(1.0);
+                let sine = tangent * cosine;
+                let (diagonal_p, diagonal_q) = (a[[p, p]] - tangent * a[[p, q]], a[[q, q]] + tangent * a[[p, q]]);
+                for k in 0..n {
+                    // Row p and q; the columns follow by symmetry.
+                    let (x, y) = (a[[p, k]], a[[q, k]]);
+                    (a[[p, k]], a[[q, k]]) = (cosine * x - sine * y, sine * x + cosine * y);
+                }
+                for k in 0..n {
+                    (a[[k, p]], a[[k, q]]) = (a[[p, k]], a[[q, k]]);
+                }
+                (a[[p, p]], a[[q, q]], a[[p, q]], a[[q, p]]) = (diagonal_p, diagonal_q, 0.0, 0.0);
+            }
+        }
+    }
+    let mut values: Vec<f64> = a.diag().to_vec();
+    values.sort_by(|x, y| y.total_cmp(x));
+    values
+}
+
+/// Expected responses of the responsive neurons, each without its mean and divided by its standard deviation.
+fn standardised_signal(simulated: &Simulated) -> Array2<f64> {
+    let cells = simulated.truth.cells();
+    let responsive: Vec<usize> = (0..cells.len()).filter(|neuron| cells[*neuron].responsive).collect();
+    let mut signal = simulated.truth.expected_responses().select(Axis(1), &responsive).mapv(f64::from);
+    for mut neuron in signal.columns_mut() {
+        let (mean, std) = (neuron.mean().unwrap(), neuron.std(0.0));
+        neuron.mapv_inplace(|value| (value - mean) / std);
+    }
+    signal
+}
+
+/// Exponent a of the fit n^-a to the eigenvalues of rank 5 to 100, by least squares on logarithms.
+fn spectral_exponent(signal: &Array2<f64>) -> f64 {
+    let values = eigenvalues(signal.t().dot(signal) / signal.nrows() as f64);
+    let points: Vec<(f64, f64)> = (5..=100).map(|rank| ((rank as f64).ln(), values[rank - 1].ln())).collect();
+    let mean = |f: fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / points.len() as f64;
+    let (mx, my) = (mean(|p| p.0), mean(|p| p.1));
+    let slope =
+        points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>();
+    -slope
+}
+
+/// Standard deviation of the cosine similarities of all pairs of images.
+fn similarity_spread(signal: &Array2<f64>) -> f64 {
+    let mut rows = signal.clone();
+    for mut row in rows.rows_mut() {
+        let norm = row.dot(&row).sqrt();
+        row /= norm;
+    }
+    let cosines = rows.dot(&rows.t());
+    let pairs: Vec<f64> = cosines.indexed_iter().filter(|((i, j), _)| i < j).map(|(_, cosine)| *cosine).collect();
+    let mean = pairs.iter().sum::<f64>() / pairs.len() as f64;
+    (pairs.iter().map(|cosine| (cosine - mean).powi(2)).sum::<f64>() / pairs.len() as f64).sqrt()
+}
+
+fn median(values: impl Iterator<Item = f32>) -> f32 {
+    let mut values: Vec<f32> = values.collect();
+    values.sort_by(f32::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The embedded default's statistics, as bands around those of mouse V1.
+fn check_like_visual_cortex(images: &StimulusSet, seed: u64) {
+    let (single, oracle): (Vec<usize>, Vec<usize>) = (0..images.len()).partition(|image| *image < 900);
+    let config = SimulationConfig { neurons: 300, seed, ..Default::default() };
+    let simulated = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let signal = standardised_signal(&simulated);
+    assert_eq!(signal.dim(), (1000, 270));
+    let (exponent, spread) = (spectral_exponent(&signal), similarity_spread(&signal));
+    let cells = simulated.truth.cells();
+    let reliability = reliability(&simulated.scan).unwrap();
+    let oracle = |responsive| {
+        let neurons = (0..300).filter(|neuron| cells[*neuron].responsive == responsive);
+        median(neurons.filter_map(|neuron| reliability.oracle_jackknife[neuron]))
+    };
+    let silent = simulated.scan.responses().iter().filter(|response| **response == 0.0).count() as f64;
+    let silent = silent / simulated.scan.responses().len() as f64;
+    let found = format!("seed {seed}: 1/n^{exponent:.3}, spread {spread:.3}, oracle {:.3}, zeros {silent:.2}", oracle(true));
+    assert!((0.8..1.3).contains(&exponent), "{found}");
+    assert!((0.15..0.3).contains(&spread), "{found}");
+    assert!((0.3..0.5).contains(&oracle(true)) && oracle(false).abs() < 0.1, "{found}");
+    assert!((0.2..0.8).contains(&silent), "{found}");
+}
+
+#[test]
+fn populations_are_like_visual_cortex() {
+    for seed in [1, 2] {
+        check_like_visual_cortex(&natural_stimuli(1000, 36, 64, seed), seed);
+    }
+}
+
+#[test]
+fn populations_are_like_visual_cortex_on_real_stimuli() {
+    if let Some(images) = real_stimuli(1000) {
+        for seed in 1..4 {
+            check_like_visual_cortex(&images, seed);
+        }
+    }
+}
+
+/// Without behaviour gain and gaze shift, the mean over many repeats comes as close to the truth as chance allows.
+#[test]
+fn the_truth_is_the_mean_over_many_repeats() {
+    let images = natural_stimuli(60, 36, 64, 3);
+    let (single, oracle): (Vec<usize>, Vec<usize>) = (0..60).partition(|image| *image < 50);
+    let config = SimulationConfig { neurons: 30, repeats: 600, behavior_gain: 0.0, max_gaze_shift: 0.0, ..Default::default() };
+    let Simulated { scan, truth } = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let mut squares = vec![];
+    for (image, trials) in scan.repeats() {
+        assert_eq!(trials.len(), 600);
+        let mean = scan.responses().select(Axis(0), &trials).mapv(f64::from).mean_axis(Axis(0)).unwrap();
+        for (neuron, cell) in truth.cells().iter().enumerate() {
+            let rate = f64::from(truth.expected_responses()[[image, neuron]]);
+            let per_event = (1.0 + 1.0 / f64::from(cell.event_gamma_shape)) / f64::from(cell.events_per_unit_rate);
+            let standard_error = (rate * per_event / 600.0).sqrt();
+            let deviation = (mean[neuron] - rate) / standard_error;
+            assert!(
+                deviation.abs() < 6.0,
+                "image {image}, neuron {neuron}: {} instead of {rate} +- {standard_error}",
+                mean[neuron]
+            );
+            squares.push((deviation * deviation) as f32);
+        }
+    }
+    let mean = squares.iter().sum::<f32>() / squares.len() as f32;
+    assert!((0.7..1.4).contains(&mean), "mean squared deviation in standard errors {mean}");
+}
+
+/// The signal has the share of the variance of single trials that was drawn for each neuron, behaviour included.
+#[test]
+fn the_signal_has_its_share_of_the_variance() {
+    let images = natural_stimuli(1000, 36, 64, 4);
+    let config = SimulationConfig { neurons: 60, max_gaze_shift: 0.0, ..Default::default() };
+    let no_oracle = images.subset(&[]);
+    let Simulated { scan, truth } = simulate("sim", &images, &no_oracle, &config).unwrap();
+    let mut ratios = vec![];
+    for (neuron, cell) in truth.cells().iter().enumerate().filter(|(_, cell)| cell.responsive) {
+        let variance = scan.responses().column(neuron).mapv(f64::from).var(0.0);
+        ratios.push((f64::from(cell.signal_variance) / variance / f64::from(cell.target_snr)) as f32);
+    }
+    let middle = median(ratios.iter().copied());
+    assert!((0.85..1.15).contains(&middle), "{middle}");
+    assert_eq!(ratios.len(), 54);
+}
+
+#[test]
+fn any_number_of_threads_simulates_the_same() {
+    let images = natural_stimuli(150, 36, 64, 5);
+    let (single, oracle): (Vec<usize>, Vec<usize>) = (0..150).partition(|image| *image < 140);
+    let run = |threads, seed| {
+        let config = SimulationConfig { neurons: 50, seed, repeats: 3, ..Default::default() };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap())
+    };
+    let (one, three, other) = (run(1, 7), run(3, 7), run(3, 8));
+    assert_eq!(one.scan.responses(), three.scan.responses());
+    assert_eq!(one.scan.behavior(), three.scan.behavior());
+    assert_eq!(one.scan.trial_image(), three.scan.trial_image());
+    assert_eq!(one.truth, three.truth);
+    assert_ne!(one.scan.responses(), other.scan.responses());
+    assert_ne!(one.truth, other.truth);
+}
+
+#[test]
+fn scans_have_the_trials_and_tiers_asked_for() {
+    let images = natural_stimuli(110, 36, 64, 6);
+    let (single, oracle): (Vec<usize>, Vec<usize>) = (0..110).partition(|image| *image < 100);
+    let config = SimulationConfig { neurons: 20, ..Default::default() };
+    let Simulated { scan, truth } = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let count = |tier| scan.trials_in(tier).len();
+    assert_eq!((count(Tier::Train), count(Tier::Validation), count(Tier::Test)), (90, 10, 100));
+    assert_eq!(scan.repeats().len(), 10);
+    assert_eq!(scan.stimuli().ids(), images.ids());
+    assert_eq!(truth.ids(), Some(images.ids()));
+    assert!(scan.responses().iter().all(|response| *response >= 0.0));
+    assert_eq!(scan.behavior().unwrap().dim(), (200, 3));
+
+    let overlapping = simulate("sim", &images, &images.subset(&oracle), &config).unwrap_err().to_string();
+    assert!(overlapping.contains("10 of 10"), "{overlapping}");
+    assert!(simulate("sim", &images.subset(&[]), &images, &config).is_err());
+    let grey = StimulusSet::new(36, 64, [0.2, 0.4].iter().flat_map(|grey| vec![*grey; 36 * 64]).collect()).unwrap();
+    assert!(simulate("sim", &grey, &images, &config).unwrap_err().to_string().contains("contrast"));
+}
+
+#[test]
+fn truths_come_back_from_disk() {
+    let images = natural_stimuli(60, 36, 64, 7);
+    let (single, oracle): (Vec<usize>, Vec<usize>) = (0..60).partition(|image| *image < 50);
+    let config = SimulationConfig { neurons: 12, ..Default::default() };
+    let Simulated { scan, truth } = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sim.truth.h5");
+    write_truth(&path, &truth).unwrap();
+    assert_eq!(read_truth(&path).unwrap(), truth);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    write_truth(&path, &truth).unwrap();
+    assert!(write_truth(&folder.path().join("nowhere/sim.truth.h5"), &truth).is_err());
+
+    let aligned = truth_for(&scan, &truth).unwrap();
+    assert_eq!(aligned.values(), truth.expected_responses());
+    assert_eq!(aligned.ids(), scan.stimuli().ids());
+
+    // A file holds its rows in order of presentation, and so its images in another order: they are matched by content.
+    let file = folder.path().join("sim.h5");
+    write_static_hdf5(&file, &scan).unwrap();
+    let read = read_scan(&file).unwrap();
+    assert_ne!(read.stimuli().ids(), scan.stimuli().ids());
+    let reordered = truth_for(&read, &truth).unwrap();
+    assert_eq!(reordered, aligned.select(read.stimuli().ids()).unwrap());
+
+    let unnamed = Truth::new(truth.expected_responses().clone(), None, truth.cells().to_vec(), truth.circumstances().clone());
+    let unnamed = unnamed.unwrap();
+    assert_eq!(truth_for(&scan, &unnamed).unwrap(), aligned);
+    assert_eq!(truth_for(&read, &unnamed).unwrap(), reordered);
+    let half = Truth::new(
+        truth.expected_responses().select(Axis(0), &[3, 2, 1]),
+        Some([3, 2, 1].map(|row| images.ids()[row]).to_vec()),
+        truth.cells().to_vec(),
+        truth.circumstances().clone(),
+    );
+    let error = truth_for(&scan, &half.unwrap()).unwrap_err().to_string();
+    assert!(error.contains(&images.ids()[0].to_string()), "{error}");
+}
+
+#[test]
+fn damaged_truths_say_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sim.truth.h5");
+    let images = natural_stimuli(30, 36, 64, 8);
+    let config = SimulationConfig { neurons: 4, ..Default::default() };
+    let truth = simulate("sim", &images, &images.subset(&[]), &config).unwrap().truth;
+    let broken = |breaking: &dyn Fn(&hdf5::File)| {
+        write_truth(&path, &truth).unwrap();
+        let file = hdf5::File::open_rw(&path).unwrap();
+        breaking(&file);
+        file.close().unwrap();
+        let error = read_truth(&path).unwrap_err().to_string();
+        assert!(error.contains("sim.truth.h5"), "{error}");
+        error
+    };
+    let missing = broken(&|file| file.unlink("parameters/sigma").unwrap());
+    assert!(missing.contains("parameters/sigma"), "{missing}");
+    let short = broken(&|file| {
+        file.unlink("parameters/x").unwrap();
+        file.new_dataset_builder().with_data(&[1.0_f32, 2.0]).create("parameters/x").unwrap();
+    });
+    assert!(short.contains("parameters/x") && short.contains("shape (4)") && short.contains("shape (2)"), "{short}");
+    let infinite = broken(&|file| {
+        file.dataset("parameters/y").unwrap().write_raw(&[1.0_f32, f32::INFINITY, 2.0, 3.0]).unwrap();
+    });
+    assert!(infinite.contains("parameters/y") && infinite.contains("inf at position 1"), "{infinite}");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(read_truth(&path).unwrap_err().to_string().contains("sim.truth.h5"));
+    assert!(read_truth(&folder.path().join("none.h5")).is_err());
+}
+
+/// Truths of scans that other code simulated, without image identities and, the first of them, without a luminance part.
+#[test]
+fn truths_of_other_simulators_are_read() {
+    for (name, neurons, unresponsive, luminance) in [("sim-scan-a", 400, 39, false), ("sim-scan-c", 2000, 202, true)] {
+        let Some(path) = shared(&format!("{name}.truth.h5")) else { return };
+        let truth = read_truth(&path).unwrap();
+        assert_eq!(truth.expected_responses().dim(), (5100, neurons));
+        assert_eq!(truth.cells().iter().filter(|cell| !cell.responsive).count(), unresponsive);
+        assert_eq!(truth.cells().iter().any(|cell| cell.luminance != 0.0), luminance);
+        assert_eq!(truth.ids(), None);
+        assert!(truth.circumstances().gaze_matrix[0][0] > 0.3 && truth.circumstances().drive_knee == 8.0);
+    }
+}
+
+/// Rows of such a truth belong to the images that the scan's file labels with their numbers: the mean over ten repeats
+/// follows its own row and no other.
+#[test]
+fn truths_of_other_simulators_are_matched_by_label() {
+    let (Some(file), Some(truth)) = (shared("sim-scan-a.h5"), shared("sim-scan-a.truth.h5")) else { return };
+    let (scan, truth) = (read_scan(&file).unwrap(), read_truth(&truth).unwrap());
+    let measured = scan.repeat_means();
+    let expected = truth_for(&scan, &truth).unwrap().select(measured.ids()).unwrap();
+    let correlation = |neuron: usize, offset: usize| {
+        let (a, b) = (measured.values().column(neuron), expected.values().column(neuron));
+        let (a, b) = (a.mapv(f64::from) - f64::from(a.mean().unwrap()), b.mapv(f64::from) - f64::from(b.mean().unwrap()));
+        let count = a.len();
+        let dot: f64 = (0..count).map(|image| a[image] * b[(image + offset) % count]).sum();
+        (dot / (a.dot(&a) * b.dot(&b)).sqrt()) as f32
+    };
+    let responsive: Vec<usize> = (0..400).filter(|neuron| truth.cells()[*neuron].responsive).collect();
+    let (own, other) =
+        (median(responsive.iter().map(|n| correlation(*n, 0))), median(responsive.iter().map(|n| correlation(*n, 1))));
+    assert!(own > 0.6 && other.abs() < 0.1, "{own} with its own row, {other} with the next");
+}
