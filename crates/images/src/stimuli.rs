@@ -100,7 +100,11 @@ impl StimulusSet {
     /// No set at all, or sets of different image sizes.
     pub fn union(sets: &[&StimulusSet]) -> Result<Self> {
         let Some(first) = sets.first() else {
-            return Err(Error::Size { what: "a union of stimulus sets", expected: "at least one set".into(), found: "none".into() });
+            return Err(Error::Size {
+                what: "a union of stimulus sets",
+                expected: "at least one set".into(),
+                found: "none".into(),
+            });
         };
         let mut union = Self { height: first.height, width: first.width, ids: vec![], pixels: vec![], positions: HashMap::new() };
         for set in sets {

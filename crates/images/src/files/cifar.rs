@@ -1,0 +1,291 @@
+//! The binary version of CIFAR-10 and CIFAR-100 (Krizhevsky 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>).
+//!
+//! A record is one label byte (CIFAR-100: a coarse, then a fine one), then 1024 bytes each of red, green and blue,
+//! row-major 32 x 32. The number of records is that of the file.
+
+use super::read;
+use crate::{Error, LabelledImages, LabelledSplit, Result};
+use flate2::read::GzDecoder;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+const CHANNELS: usize = 3;
+const SIDE: usize = 32;
+const PIXELS: usize = CHANNELS * SIDE * SIDE;
+
+/// What tells the two sets apart.
+struct Layout {
+    folder: &'static str,
+    train: &'static [&'static str],
+    test: &'static str,
+    names: &'static str,
+    classes: usize,
+    /// Bytes before the pixels; the last of them is the label.
+    label_bytes: usize,
+}
+
+const CIFAR_10: Layout = Layout {
+    folder: "cifar-10-batches-bin",
+    train: &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"],
+    test: "test_batch.bin",
+    names: "batches.meta.txt",
+    classes: 10,
+    label_bytes: 1,
+};
+
+const CIFAR_100: Layout = Layout {
+    folder: "cifar-100-binary",
+    train: &["train.bin"],
+    test: "test.bin",
+    names: "fine_label_names.txt",
+    classes: 100,
+    label_bytes: 2,
+};
+
+/// Files by name, in a folder or unpacked from an archive.
+enum Source {
+    Folder,
+    Archive(BTreeMap<String, Vec<u8>>),
+}
+
+pub(super) fn read_folder(path: &Path) -> Result<LabelledSplit> {
+    for layout in [&CIFAR_10, &CIFAR_100] {
+        for folder in [path.to_owned(), path.join(layout.folder)] {
+            if folder.join(layout.train[0]).is_file() || folder.join(layout.test).is_file() {
+                return read_set(&folder, &Source::Folder, layout);
+            }
+        }
+    }
+    Err(no_set(path))
+}
+
+pub(super) fn read_archive(path: &Path) -> Result<LabelledSplit> {
+    let unpacking = |source| Error::File { path: path.into(), doing: "unpack (is the download complete?)", source };
+    let mut members = BTreeMap::new();
+    let bytes = read(path)?;
+    let mut archive = tar::Archive::new(GzDecoder::new(&bytes[..]));
+    for entry in archive.entries().map_err(unpacking)? {
+        let mut entry = entry.map_err(unpacking)?;
+        let name = entry.path().map_err(unpacking)?.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if [&CIFAR_10, &CIFAR_100].iter().any(|layout| layout.has(&name)) {
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).map_err(unpacking)?;
+            members.insert(name, content);
+        }
+    }
+    let found = [&CIFAR_10, &CIFAR_100].into_iter().find(|layout| members.contains_key(layout.test));
+    let layout = found.ok_or_else(|| no_set(path))?;
+    read_set(path, &Source::Archive(members), layout)
+}
+
+fn no_set(path: &Path) -> Error {
+    Error::Layout {
+        path: path.into(),
+        dataset: "files".into(),
+        expected: format!(
+            "those of CIFAR-10 ({} ... {}) or CIFAR-100 ({}, {})",
+            CIFAR_10.train[0], CIFAR_10.test, CIFAR_100.train[0], CIFAR_100.test
+        ),
+        found: "none of them".into(),
+        advice: "take the binary version of the set, not the one for Python or Matlab",
+    }
+}
+
+impl Layout {
+    fn has(&self, name: &str) -> bool {
+        self.train.contains(&name) || [self.test, self.names].contains(&name)
+    }
+}
+
+impl Source {
+    /// The bytes of `name` and what messages call it, if it is there.
+    fn get(&self, path: &Path, name: &str) -> Result<Option<(PathBuf, Vec<u8>)>> {
+        match self {
+            Self::Folder if path.join(name).is_file() => {
+                let file = path.join(name);
+                read(&file).map(|bytes| Some((file, bytes)))
+            }
+            Self::Folder => Ok(None),
+            Self::Archive(members) => Ok(members.get(name).map(|bytes| (path.into(), bytes.clone()))),
+        }
+    }
+}
+
+fn read_set(path: &Path, source: &Source, layout: &Layout) -> Result<LabelledSplit> {
+    let names = class_names(path, source, layout)?;
+    Ok(LabelledSplit {
+        train: read_part(path, source, layout, layout.train, &names)?,
+        test: read_part(path, source, layout, &[layout.test], &names)?,
+    })
+}
+
+/// From the file that lists them, or numbers where it is missing.
+fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<String>> {
+    let Some((file, bytes)) = source.get(path, layout.names)? else {
+        return Ok((0..layout.classes).map(|label| label.to_string()).collect());
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if names.len() != layout.classes {
+        return Err(Error::Layout {
+            path: file,
+            dataset: layout.names.into(),
+            expected: format!("{} class names, one a line", layout.classes),
+            found: names.len().to_string(),
+            advice: "take the file of the original archive, or remove it to number the classes",
+        });
+    }
+    Ok(names)
+}
+
+fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], names: &[String]) -> Result<LabelledImages> {
+    let record_bytes = layout.label_bytes + PIXELS;
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    for name in files {
+        let wrong = |file: PathBuf, dataset: String, expected: String, found: String, advice| Error::Layout {
+            path: file,
+            dataset,
+            expected,
+            found,
+            advice,
+        };
+        let Some((file, bytes)) = source.get(path, name)? else {
+            let advice = "take it from the original archive";
+            return Err(wrong(path.into(), (*name).into(), "a file of this name".into(), "none".into(), advice));
+        };
+        if bytes.is_empty() || bytes.len() % record_bytes != 0 {
+            let expected = format!("a multiple of {record_bytes} bytes, those of a record");
+            let found = format!(
+                "{} bytes ({} records and {} bytes)",
+                bytes.len(),
+                bytes.len() / record_bytes,
+                bytes.len() % record_bytes
+            );
+            return Err(wrong(file, (*name).into(), expected, found, "the file is cut short or of another kind: fetch it again"));
+        }
+        for (record, bytes) in bytes.chunks_exact(record_bytes).enumerate() {
+            let (head, image) = bytes.split_at(layout.label_bytes);
+            let label = head[layout.label_bytes - 1];
+            if usize::from(label) >= layout.classes {
+                let expected = format!("a label from 0 to {}", layout.classes - 1);
+                let advice = "the file is damaged or of another kind: fetch it again";
+                return Err(wrong(file, format!("{name}, record {record}"), expected, label.to_string(), advice));
+            }
+            labels.push(label);
+            pixels.extend_from_slice(image);
+        }
+    }
+    LabelledImages::new(CHANNELS, SIDE, SIDE, pixels, labels, names.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::read_labelled;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use std::fs;
+    use std::path::Path;
+
+    fn record(label: &[u8], value: u8) -> Vec<u8> {
+        let mut record = label.to_vec();
+        for channel in 0..3 {
+            record.extend(vec![value + channel; 1024]);
+        }
+        record
+    }
+
+    /// CIFAR-10 with two records a file, file k holding labels 2k and 2k + 1.
+    fn write_cifar_10(folder: &Path) {
+        fs::create_dir_all(folder).unwrap();
+        for batch in 0..6u8 {
+            let name = if batch == 5 { "test_batch.bin".into() } else { format!("data_batch_{}.bin", batch + 1) };
+            let label = batch % 5 * 2;
+            fs::write(folder.join(name), [record(&[label], batch), record(&[label + 1], 100 + batch)].concat()).unwrap();
+        }
+        fs::write(folder.join("batches.meta.txt"), "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n")
+            .unwrap();
+    }
+
+    fn pack(folder: &Path, archive: &Path) {
+        let mut tar = tar::Builder::new(GzEncoder::new(fs::File::create(archive).unwrap(), Compression::fast()));
+        tar.append_dir_all(folder.file_name().unwrap(), folder).unwrap();
+        tar.into_inner().unwrap().finish().unwrap();
+    }
+
+    #[test]
+    fn cifar_10_as_folder_parent_and_archive() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("cifar-10-batches-bin");
+        write_cifar_10(&folder);
+        let split = read_labelled(&folder).unwrap();
+        assert_eq!(split.train.labels(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(split.test.labels(), [0, 1]);
+        assert_eq!(split.train.class_names()[9], "truck");
+        assert_eq!((split.train.channels(), split.train.height(), split.train.width()), (3, 32, 32));
+        assert_eq!((split.train.image(3)[0], split.train.image(3)[1024], split.train.image(3)[3071]), (101, 102, 103));
+        assert_eq!(read_labelled(root.path()).unwrap(), split);
+        let archive = root.path().join("cifar-10-binary.tar.gz");
+        pack(&folder, &archive);
+        assert_eq!(read_labelled(&archive).unwrap(), split);
+    }
+
+    #[test]
+    fn cifar_100_takes_the_fine_label() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("cifar-100-binary");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("train.bin"), [record(&[19, 99], 1), record(&[3, 7], 2)].concat()).unwrap();
+        fs::write(folder.join("test.bin"), record(&[0, 42], 3)).unwrap();
+        let split = read_labelled(&folder).unwrap();
+        assert_eq!((split.train.labels(), split.test.labels()), (&[99u8, 7][..], &[42u8][..]));
+        assert_eq!((split.train.classes(), split.train.class_names()[42].as_str()), (100, "42"));
+        let archive = root.path().join("cifar-100-binary.tar.gz");
+        pack(&folder, &archive);
+        assert_eq!(read_labelled(&archive).unwrap(), split);
+        fs::write(folder.join("test.bin"), record(&[0, 100], 3)).unwrap();
+        let error = read_labelled(&folder).unwrap_err().to_string();
+        assert!(error.contains("test.bin, record 0") && error.contains("0 to 99") && error.contains("found 100"), "{error}");
+    }
+
+    #[test]
+    fn a_cut_file_and_a_wrong_label_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        write_cifar_10(root.path());
+        let batch = root.path().join("data_batch_3.bin");
+        let whole = fs::read(&batch).unwrap();
+        fs::write(&batch, &whole[..whole.len() - 10]).unwrap();
+        let error = read_labelled(root.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("data_batch_3.bin") && error.contains("multiple of 3073") && error.contains("6136 bytes"),
+            "{error}"
+        );
+        fs::write(&batch, record(&[10], 0)).unwrap();
+        let error = read_labelled(root.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("data_batch_3.bin, record 0") && error.contains("0 to 9") && error.contains("found 10"),
+            "{error}"
+        );
+        fs::remove_file(&batch).unwrap();
+        assert!(read_labelled(root.path()).unwrap_err().to_string().contains("data_batch_3.bin"));
+        fs::write(root.path().join("batches.meta.txt"), "cat\n").unwrap();
+        assert!(read_labelled(root.path()).unwrap_err().to_string().contains("10 class names"));
+    }
+
+    #[test]
+    fn what_is_no_cifar_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("data_batch_1"), "pickle").unwrap();
+        assert!(read_labelled(root.path()).unwrap_err().to_string().contains("binary version"));
+        let folder = root.path().join("cifar-10-batches-bin");
+        write_cifar_10(&folder);
+        let archive = root.path().join("set.tar.gz");
+        pack(&folder, &archive);
+        let whole = fs::read(&archive).unwrap();
+        fs::write(&archive, &whole[..whole.len() / 2]).unwrap();
+        let error = read_labelled(&archive).unwrap_err().to_string();
+        assert!(error.contains("set.tar.gz") && error.contains("unpack"), "{error}");
+        fs::write(&archive, "no archive").unwrap();
+        assert!(read_labelled(&archive).is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! Labelled sets on disk: CIFAR's own formats, and safetensors.
+
+mod cifar;
+mod tensors;
+
+use crate::{Error, LabelledSplit, Result};
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Reads a labelled set, told apart by its name and contents:
+///
+/// - a folder with the binary version of CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`) or of
+///   CIFAR-100 (`train.bin`, `test.bin`; the fine labels are used), or one that holds it as
+///   `cifar-10-batches-bin` or `cifar-100-binary`;
+/// - the official archive of either, `.tar.gz`;
+/// - `.safetensors` with U8 tensors `train_images`, `test_images`, `[images, channels, height, width]`, and
+///   `train_labels`, `test_labels`, `[images]`. Without `class_names` in the metadata (a name a line) the classes are
+///   numbered up to the largest label in training.
+///
+/// # Errors
+/// A file that cannot be read or is of no known kind, and everything in which it departs from its layout: a cut record, a
+/// label out of range, a header that disagrees with the file, a missing tensor, another data type or shape.
+pub fn read_labelled(path: &Path) -> Result<LabelledSplit> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if path.is_dir() {
+        cifar::read_folder(path)
+    } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
+        cifar::read_archive(path)
+    } else if name.ends_with(".safetensors") {
+        tensors::read_set(path)
+    } else {
+        // A name that does not exist is a typing error rather than an unknown kind.
+        fs::metadata(path).map_err(|source| Error::File { path: path.into(), doing: "open", source })?;
+        let (found, advice) = if name.ends_with(".xz") {
+            ("a file packed with xz".to_owned(), "unpack it first: xz --decompress --keep FILE.xz")
+        } else {
+            (format!("{name:?}"), "give one of these")
+        };
+        Err(Error::Layout {
+            path: path.into(),
+            dataset: "kind of file".into(),
+            expected: "a folder or .tar.gz with CIFAR's .bin files, or .safetensors".into(),
+            found,
+            advice,
+        })
+    }
+}
+
+/// Writes a labelled set as safetensors, for [`read_labelled`]. The layout is `data-specs/image-set.toml`.
+///
+/// The file is written under a temporary name beside `path`, synced, and renamed: a write that fails leaves what was there.
+///
+/// # Errors
+/// Parts that differ in image size or classes; a file that cannot be written.
+pub fn write_labelled(path: &Path, split: &LabelledSplit) -> Result<()> {
+    replace(path, &tensors::serialize(path, split)?)
+}
+
+/// Puts `bytes` in the place of `path`, whole or not at all.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    let partial = path.with_file_name(name);
+    let written = write_synced(&partial, bytes).and_then(|()| fs::rename(&partial, path));
+    written.map_err(|source| {
+        // The error that matters is the first; what is left of the partial file is of no use.
+        let _ = fs::remove_file(&partial);
+        Error::File { path: path.into(), doing: "write", source }
+    })
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The whole of a file.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|source| Error::File { path: PathBuf::from(path), doing: "read", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LabelledImages;
+
+    fn split() -> LabelledSplit {
+        let names = vec!["cat".to_owned(), "dog".to_owned()];
+        LabelledSplit {
+            train: LabelledImages::new(1, 2, 2, (0..12).collect(), vec![0, 1, 1], names.clone()).unwrap(),
+            test: LabelledImages::new(1, 2, 2, (100..104).collect(), vec![1], names).unwrap(),
+        }
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let packed = folder.path().join("set.safetensors.xz");
+        fs::write(&packed, "x").unwrap();
+        let error = read_labelled(&packed).unwrap_err().to_string();
+        assert!(error.contains("set.safetensors.xz") && error.contains("xz --decompress"), "{error}");
+        let other = folder.path().join("set.png");
+        assert!(read_labelled(&other).unwrap_err().to_string().contains("open"));
+        fs::write(&other, "x").unwrap();
+        assert!(read_labelled(&other).unwrap_err().to_string().contains(".safetensors"));
+    }
+
+    #[test]
+    fn a_set_comes_back_as_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        write_labelled(&path, &split()).unwrap();
+        assert_eq!(read_labelled(&path).unwrap(), split());
+        let first = fs::read(&path).unwrap();
+        write_labelled(&path, &split()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), first, "equal sets give equal bytes");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the file");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        write_labelled(&path, &split()).unwrap();
+        // A folder in the way of the temporary file fails for every user, root included.
+        fs::create_dir(folder.path().join("set.safetensors.partial")).unwrap();
+        let swapped = LabelledSplit { train: split().test, test: split().train };
+        let error = write_labelled(&path, &swapped).unwrap_err().to_string();
+        assert!(error.contains("set.safetensors") && error.contains("write"), "{error}");
+        assert_eq!(read_labelled(&path).unwrap(), split());
+    }
+
+    #[test]
+    fn parts_must_agree() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        let names = vec!["cat".to_owned(), "dog".to_owned()];
+        let test = LabelledImages::new(1, 1, 4, (100..104).collect(), vec![1], names).unwrap();
+        let error = write_labelled(&path, &LabelledSplit { train: split().train, test }).unwrap_err().to_string();
+        assert!(error.contains("test_images") && error.contains("1 x 2 x 2") && error.contains("1 x 1 x 4"), "{error}");
+        assert!(!path.exists());
+    }
+}
