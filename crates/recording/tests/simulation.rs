@@ -261,6 +261,17 @@ fn truths_come_back_from_disk() {
     let path = folder.path().join("sim.truth.h5");
     write_truth(&path, &truth).unwrap();
     assert_eq!(read_truth(&path).unwrap(), truth);
+    let spec = include_str!("../../../data-specs/truth.toml");
+    let file = hdf5::File::open(&path).unwrap();
+    for group in file.groups().unwrap() {
+        for name in group.member_names().unwrap() {
+            let entry = format!("path = \"{}/{name}\"", group.name().trim_start_matches('/'));
+            assert!(spec.contains(&entry), "no {entry} in the spec");
+        }
+    }
+    let described = spec.matches("[[dataset]]").count();
+    assert_eq!(file.groups().unwrap().iter().map(|group| group.len() as usize).sum::<usize>(), described);
+    file.close().unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     write_truth(&path, &truth).unwrap();
     assert!(write_truth(&folder.path().join("nowhere/sim.truth.h5"), &truth).is_err());
