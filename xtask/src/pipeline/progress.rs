@@ -1,6 +1,6 @@
 //! What a person sees while the pipeline works: bars with the remaining time on a terminal, plain lines elsewhere.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ impl Terminal {
     /// Shows nothing, for tests.
     #[cfg(test)]
     pub fn silent() -> Self {
-        Self { bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()), shows_bars: false, silent: true }
+        Self { bars: MultiProgress::with_draw_target(indicatif::ProgressDrawTarget::hidden()), shows_bars: false, silent: true }
     }
 
     /// One line for people.

@@ -32,14 +32,14 @@ impl Kind {
 
     fn text(self) -> &'static str {
         match self {
-            Self::Scan => include_str!("../../../data-specs/scan.toml"),
-            Self::Sensorium => include_str!("../../../data-specs/sensorium.toml"),
-            Self::Truth => include_str!("../../../data-specs/truth.toml"),
-            Self::ImageSet => include_str!("../../../data-specs/image-set.toml"),
-            Self::Responses => include_str!("../../../data-specs/responses.toml"),
-            Self::Similarity => include_str!("../../../data-specs/similarity.toml"),
-            Self::Checkpoint => include_str!("../../../data-specs/checkpoint.toml"),
-            Self::Results => include_str!("../../../data-specs/results.toml"),
+            Self::Scan => include_str!("../../../../data-specs/scan.toml"),
+            Self::Sensorium => include_str!("../../../../data-specs/sensorium.toml"),
+            Self::Truth => include_str!("../../../../data-specs/truth.toml"),
+            Self::ImageSet => include_str!("../../../../data-specs/image-set.toml"),
+            Self::Responses => include_str!("../../../../data-specs/responses.toml"),
+            Self::Similarity => include_str!("../../../../data-specs/similarity.toml"),
+            Self::Checkpoint => include_str!("../../../../data-specs/checkpoint.toml"),
+            Self::Results => include_str!("../../../../data-specs/results.toml"),
         }
     }
 

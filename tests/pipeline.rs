@@ -1,0 +1,142 @@
+//! The whole chain on a run of seconds: from simulated scans to the report, twice with different threads, interrupted and
+//! resumed.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+/// A run small enough for a test; every stage does its real work.
+const SMALL: &[&str] = &[
+    "name=small",
+    "simulation.scans=2",
+    "simulation.neurons=12",
+    "simulation.images=60",
+    "simulation.oracle_images=10",
+    "simulation.repeats=4",
+    "images.train=128",
+    "images.test=40",
+    "response.core.channels=[4, 4]",
+    "response.core.kernels=[7, 3]",
+    "response.optimisation.max_epochs=2",
+    "training.seeds=2",
+    "training.epochs=2",
+    "training.base_channels=4",
+    "training.pairs=4",
+    "robustness.noise_images=40",
+    "robustness.attack_images=10",
+    "robustness.gaussian=[0.0, 0.1]",
+    "robustness.linf=[0.01, 0.1]",
+    "robustness.l2=[0.1, 1.0]",
+    "robustness.pgd_steps=3",
+];
+
+fn pipeline(run: &Path, threads: &str, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg("pipeline").arg("--run").arg(run).env("RAYON_NUM_THREADS", threads);
+    for setting in SMALL.iter().chain(more) {
+        command.args(["--set", setting]);
+    }
+    command
+}
+
+#[track_caller]
+fn succeed(mut command: Command) -> Output {
+    let output = command.output().expect("the pipeline starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[test]
+fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    succeed(pipeline(&one, "1", &[]));
+    let output = succeed(pipeline(&two, "2", &[]));
+    let read = |run: &Path| std::fs::read_to_string(run.join("results.json")).unwrap();
+    assert_eq!(read(&one), read(&two), "threads change no figure");
+
+    let results: serde_json::Value = serde_json::from_str(&read(&two)).unwrap();
+    assert_eq!(results["networks"].as_array().unwrap().len(), 8);
+    assert_eq!(results["scans"].as_array().unwrap().len(), 2);
+    let conditions: Vec<&str> = results["conditions"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    assert_eq!(conditions, ["none", "denoised", "shuffled", "raw"]);
+    for network in results["networks"].as_array().unwrap() {
+        let gamma: f64 = network["gamma"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
+        assert!((gamma - 1.0).abs() < 1e-5, "gamma is a mixture: {gamma}");
+        let attacks = network["attacks"].as_object().unwrap();
+        assert_eq!(attacks.keys().collect::<Vec<_>>(), ["fgsm", "pgd_l2", "pgd_linf"]);
+    }
+    let terminal = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(terminal.contains("denoised") && terminal.contains("report.html"), "{terminal}");
+
+    let report = std::fs::read_to_string(two.join("report.html")).unwrap();
+    assert!(report.contains("<svg") && report.contains("data:image/png;base64,"));
+    assert!(!report.contains("<script") && !report.contains("href=\"http") && !report.contains("src=\"http"), "the page stands alone");
+
+    // A second run of the same command does nothing but say so.
+    let before = modified(&two.join("train/denoised-seed0/network.safetensors"));
+    let output = succeed(pipeline(&two, "2", &[]));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(said.matches("already done").count(), 4 + 8 + 8, "{said}");
+    assert_eq!(modified(&two.join("train/denoised-seed0/network.safetensors")), before);
+
+    // Another noise level repeats the measurement and nothing before it.
+    let output = succeed(pipeline(&two, "2", &["robustness.gaussian=[0.0, 0.2]"]));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(said.matches("already done").count(), 4 + 8, "{said}");
+
+    for file in ["results.json", "scans/sim-1.h5", "scans/sim-1.truth.h5", "images/images.safetensors", "response/predicted-0.h5"]
+        .into_iter()
+        .chain(["similarity/denoised.h5", "train/raw-seed1/network.safetensors"])
+    {
+        let output = succeed(xtask("validate", &two.join(file)));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("a valid"), "{file}");
+        succeed(xtask("inspect", &two.join(file)));
+    }
+}
+
+fn xtask(task: &str, file: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.arg(task).arg(file);
+    command
+}
+
+fn modified(path: &Path) -> std::time::SystemTime {
+    path.metadata().and_then(|metadata| metadata.modified()).unwrap()
+}
+
+#[test]
+fn a_killed_run_ends_with_the_bytes_of_an_unbroken_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["training.conditions=[\"none\", \"denoised\"]", "training.seeds=1", "training.epochs=4"];
+    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
+    succeed(pipeline(&whole, "2", &more));
+    // Killed ever later, so that every stage is hit, until a run gets through.
+    let mut kills = 0;
+    for attempt in 1..=60 {
+        let mut child = pipeline(&broken, "2", &more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(150 + 60 * attempt));
+        if child.try_wait().unwrap().is_some_and(|status| status.success()) {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills >= 1, "the run was too short to be killed even once");
+    succeed(pipeline(&broken, "2", &more));
+    for file in ["results.json", "train/denoised-seed0/network.safetensors", "response/model.safetensors"] {
+        assert!(std::fs::read(whole.join(file)).unwrap() == std::fs::read(broken.join(file)).unwrap(), "{file} differs after {kills} kills");
+    }
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("dry");
+    let mut command = pipeline(&run, "1", &[]);
+    command.arg("--dry-run");
+    let output = succeed(command);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("would run"));
+    assert!(!run.exists());
+}
