@@ -8,7 +8,7 @@ const LIBRARIES: [&str; 7] = ["kernels", "images", "recording", "response-model"
 fn dependencies(package: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}", "--offline"])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .expect("cargo starts");
     assert!(output.status.success(), "cargo tree {package}: {}", String::from_utf8_lossy(&output.stderr));
