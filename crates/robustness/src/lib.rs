@@ -1,1 +1,48 @@
-//! Noise and adversarial attacks on any classifier with batched logits
+//! How a classifier holds up under noise and attack, for any model with batched logits.
+//!
+//! A model takes images in [0, 1] and keeps its normalisation inside ([`Classifier`]). An attack only proposes images; the
+//! frame around it ([`attack()`]) brings each within its bounds and judges it alone, so no attack can report a success that
+//! is none, and none can fail in silence: zero gradients are counted, and images that withstand everything are censored,
+//! not dropped.
+//!
+//! ```
+//! use brainprior_robustness::{Classifier, Examples, Fgsm, Norm, Settings, attack};
+//! use candle_core::Tensor;
+//!
+//! /// Class 1 where the mean pixel is above one half.
+//! struct Bright;
+//! impl Classifier for Bright {
+//!     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+//!         let mean = images.flatten_from(1)?.mean_keepdim(1)?;
+//!         Tensor::cat(&[&(mean.neg()? + 1.0)?, &mean], 1)
+//!     }
+//! }
+//!
+//! let examples = Examples::new(1, 2, 2, vec![0.6; 4], vec![1])?;
+//! let settings = Settings { seed: 7, batch: 64 };
+//! let attacked = attack(&Bright, &Fgsm::new(Norm::Linf), &examples, 0.11, settings, &mut |_| {})?;
+//! assert!(attacked.outcomes()[0].success && attacked.outcomes()[0].distance <= 0.11);
+//! # Ok::<(), brainprior_robustness::Error>(())
+//! ```
+
+mod attack;
+mod attacks;
+mod batch;
+mod error;
+mod examples;
+mod median;
+mod minimal;
+mod model;
+mod noise;
+mod norm;
+
+pub use attack::{Attack, AttackPoint, Attacked, Outcome, attack, attack_curve};
+pub use attacks::{Fgsm, Pgd};
+pub use batch::{Batch, Gradients};
+pub use error::{Error, Result};
+pub use examples::Examples;
+pub use median::{Median, median};
+pub use minimal::{MinimalPerturbations, Perturbation, Search, minimal_perturbations};
+pub use model::{Classifier, Loss, Progress, Settings, accuracy, correct};
+pub use noise::{Clamp, Noise, NoisePoint, noise_curve};
+pub use norm::Norm;

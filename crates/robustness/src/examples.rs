@@ -1,0 +1,111 @@
+//! Labelled images to test a model on.
+
+use crate::{Error, Result};
+
+/// Labelled images `[images, channels, height, width]`, every value in [0, 1].
+///
+/// Each keeps the number under which it was first given: its random streams hang on that number, so that an image alone
+/// meets the same noise and the same random starts as in any subset and any batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examples {
+    shape: [usize; 3],
+    pixels: Vec<f32>,
+    labels: Vec<usize>,
+    numbers: Vec<usize>,
+}
+
+impl Examples {
+    /// From `labels.len() * channels * height * width` values.
+    ///
+    /// # Errors
+    /// Sizes that do not fit; a value outside [0, 1].
+    pub fn new(channels: usize, height: usize, width: usize, pixels: Vec<f32>, labels: Vec<usize>) -> Result<Self> {
+        let area = channels * height * width;
+        if area == 0 || pixels.len() != labels.len() * area {
+            return Err(Error::Size {
+                what: "values of the images",
+                expected: format!("{} images of {channels} x {height} x {width}, no size being 0", labels.len()),
+                found: pixels.len().to_string(),
+            });
+        }
+        if let Some(index) = pixels.iter().position(|pixel| !(0.0..=1.0).contains(pixel)) {
+            return Err(Error::Pixel { image: index / area, pixel: index % area, found: pixels[index] });
+        }
+        let numbers = (0..labels.len()).collect();
+        Ok(Self { shape: [channels, height, width], pixels, labels, numbers })
+    }
+
+    /// The images at `indices`, in that order, under the numbers that they have here.
+    ///
+    /// # Panics
+    /// On an index beyond the images.
+    pub fn subset(&self, indices: &[usize]) -> Self {
+        Self {
+            shape: self.shape,
+            pixels: indices.iter().flat_map(|index| self.image(*index)).copied().collect(),
+            labels: indices.iter().map(|index| self.labels[*index]).collect(),
+            numbers: indices.iter().map(|index| self.numbers[*index]).collect(),
+        }
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Channels, height, width.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    /// Values of one image.
+    pub fn area(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Values of image `index`.
+    pub fn image(&self, index: usize) -> &[f32] {
+        &self.pixels[index * self.area()..(index + 1) * self.area()]
+    }
+
+    /// Class of image `index`.
+    pub fn label(&self, index: usize) -> usize {
+        self.labels[index]
+    }
+
+    /// Class of each image.
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// The number under which each image was first given.
+    pub fn numbers(&self) -> &[usize] {
+        &self.numbers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_values_are_named() {
+        let error = Examples::new(1, 1, 2, vec![0.0, 1.0, 0.5, 1.5], vec![0, 1]).unwrap_err().to_string();
+        assert!(error.contains("image 1, pixel 1") && error.contains("1.5"), "{error}");
+        assert!(Examples::new(1, 1, 2, vec![0.0, f32::NAN], vec![0]).is_err());
+        assert!(Examples::new(1, 1, 2, vec![0.0; 3], vec![0]).is_err());
+        assert!(Examples::new(0, 1, 2, vec![], vec![0]).is_err());
+    }
+
+    #[test]
+    fn a_subset_keeps_the_numbers() {
+        let examples = Examples::new(1, 1, 1, vec![0.1, 0.2, 0.3], vec![5, 6, 7]).unwrap();
+        let subset = examples.subset(&[2, 0]).subset(&[0]);
+        assert_eq!((subset.image(0), subset.label(0), subset.numbers()), (&[0.3][..], 7, &[2][..]));
+    }
+}

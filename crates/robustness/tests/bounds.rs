@@ -1,0 +1,195 @@
+//! What holds for every attack on every model: bounds, counts, and independence of the batch.
+
+mod models;
+
+use brainprior_robustness::{
+    Attack, Batch, Clamp, Classifier, Error, Examples, Fgsm, Noise, Norm, Perturbation, Pgd, Result, Search, Settings, accuracy,
+    attack, attack_curve, median, minimal_perturbations, noise_curve,
+};
+use candle_core::Tensor;
+use models::Planes;
+use proptest::prelude::*;
+
+fn settings(batch: usize) -> Settings {
+    Settings { seed: 5, batch }
+}
+
+fn attacks() -> Vec<Box<dyn Attack>> {
+    let norms = [Norm::Linf, Norm::L2];
+    let pgd = |norm| Pgd::new(norm).with_steps(6).with_restarts(2);
+    norms.iter().flat_map(|norm| [Box::new(Fgsm::new(*norm)) as Box<dyn Attack>, Box::new(pgd(*norm))]).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn epsilon_and_bounds_hold_exactly(
+        seed in any::<u64>(),
+        batch in 1usize..34,
+        epsilon in prop_oneof![0.0..0.01f64, 0.0..0.9f64],
+        contrast in 0.05f32..0.5,
+    ) {
+        let model = Planes::random(3, 24, 0.7, seed);
+        let examples = model.examples(12, contrast, seed ^ 1);
+        for attacker in attacks() {
+            let attacked = attack(&model, attacker.as_ref(), &examples, epsilon, settings(batch), &mut |_| {}).unwrap();
+            for (index, outcome) in attacked.outcomes().iter().enumerate() {
+                let distance = attacker.norm().distance(examples.image(index), attacked.image(index));
+                prop_assert!(distance <= epsilon);
+                prop_assert_eq!(distance, outcome.distance);
+                prop_assert!(attacked.image(index).iter().all(|value| (0.0..=1.0).contains(value)));
+                // What is called a success is one, seen by itself.
+                let alone = Examples::new(1, 1, 24, attacked.image(index).to_vec(), vec![examples.label(index)]).unwrap();
+                prop_assert_eq!(accuracy(&model, &alone, settings(1)).unwrap(), Some(f64::from(u8::from(!outcome.success))));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_alone_and_in_any_batch_gives_the_same() {
+    let model = Planes::random(4, 30, 0.5, 8);
+    let examples = model.examples(33, 0.3, 9);
+    for attacker in attacks() {
+        let run =
+            |examples: &Examples, batch| attack(&model, attacker.as_ref(), examples, 0.03, settings(batch), &mut |_| {}).unwrap();
+        let all = run(&examples, 33);
+        for batch in 1..33 {
+            assert_eq!(run(&examples, batch), all, "batches of {batch}");
+        }
+        for index in [0, 7, 32] {
+            let alone = run(&examples.subset(&[index]), 1);
+            assert_eq!((alone.outcomes()[0], alone.image(0)), (all.outcomes()[index], all.image(index)));
+        }
+    }
+    let noise = |batch| {
+        noise_curve(&model, &examples, Noise::Gaussian, Clamp::Unit, &[0.0, 0.2, 0.4], settings(batch), &mut |_| {}).unwrap()
+    };
+    assert_eq!(noise(1), noise(33));
+    assert_eq!(noise(33)[0].accuracy(), Some(1.0));
+    assert!(noise(33)[2].correct < 33);
+}
+
+#[test]
+fn a_model_that_is_always_wrong() {
+    let model = Planes::random(2, 16, 0.0, 1);
+    let right = model.examples(5, 0.2, 2);
+    let pixels = (0..5).flat_map(|index| right.image(index)).copied().collect();
+    let wrong = Examples::new(1, 1, 16, pixels, right.labels().iter().map(|label| 1 - label).collect()).unwrap();
+    let pgd = Pgd::new(Norm::Linf);
+    let attacked = attack(&model, &pgd, &wrong, 0.1, settings(4), &mut |_| {}).unwrap();
+    assert_eq!(attacked.accuracy(), Some(0.0));
+    assert!(attacked.outcomes().iter().all(|o| !o.initially_correct && o.success && o.distance == 0.0 && o.gradient_calls == 0));
+    let search = Search { largest: 0.5, tolerance: 0.01 };
+    let minimal = minimal_perturbations(&model, &[&pgd], &wrong, search, settings(4), &mut |_| {}).unwrap();
+    assert_eq!(minimal.all(), &[Perturbation::Found(0.0); 5]);
+    assert!(matches!(median(&minimal.of_initially_correct(), 100, 0), Err(Error::NoImages)));
+    let none = right.subset(&[]);
+    assert_eq!(accuracy(&model, &none, settings(4)).unwrap(), None);
+    assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4), &mut |_| {}).unwrap().accuracy(), None);
+}
+
+/// Steps of one eighth: right on most images, and flat wherever one looks.
+struct Quantised(Planes);
+
+impl Classifier for Quantised {
+    fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        self.0.logits(&((images * 8.0)?.detach().round()? / 8.0)?)
+    }
+}
+
+#[test]
+fn zero_gradients_are_counted_and_failures_censored() {
+    let model = Quantised(Planes::random(2, 16, 0.0, 3));
+    let examples = model.0.examples(6, 0.5, 4);
+    let right = brainprior_robustness::correct(&model, &examples, settings(6)).unwrap();
+    let pgd = Pgd::new(Norm::L2).with_steps(5).from_the_image();
+    let points = attack_curve(&model, &pgd, &examples, &[0.1, 0.5], settings(4), &mut |_| {}).unwrap();
+    for point in &points {
+        assert!(point.zero_gradients > 0);
+        assert_eq!(point.zero_gradients, point.gradient_calls);
+    }
+    let search = Search { largest: 0.5, tolerance: 0.01 };
+    let minimal = minimal_perturbations(&model, &[&pgd], &examples, search, settings(4), &mut |_| {}).unwrap();
+    assert_eq!(minimal.censored(), right.iter().filter(|right| **right).count());
+    assert!(minimal.zero_gradients() > 0);
+    assert!(minimal.of_initially_correct().iter().all(|perturbation| *perturbation == Perturbation::Censored(0.5)));
+}
+
+/// Claims whatever it likes.
+struct Overshoot;
+
+impl Attack for Overshoot {
+    fn name(&self) -> &'static str {
+        "overshoot"
+    }
+
+    fn norm(&self) -> Norm {
+        Norm::L2
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        for image in 0..batch.len() {
+            let start = batch.original(image).to_vec();
+            batch.place(image, Norm::Linf, &start, &vec![1.0; start.len()], 10.0);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_attack_in_the_wrong_norm_is_brought_back() {
+    let model = Planes::random(2, 16, 0.0, 3);
+    let examples = model.examples(4, 0.3, 4);
+    let attacked = attack(&model, &Overshoot, &examples, 0.2, settings(4), &mut |_| {}).unwrap();
+    assert!(attacked.outcomes().iter().all(|outcome| outcome.distance <= 0.2 && outcome.distance > 0.19));
+}
+
+/// A model that has broken down.
+struct Broken;
+
+impl Classifier for Broken {
+    fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        images.flatten_from(1)?.narrow(1, 0, 2)?.affine(0.0, f64::NAN)
+    }
+}
+
+#[test]
+fn bad_input_is_named() {
+    let model = Planes::random(2, 16, 0.0, 3);
+    let examples = model.examples(3, 0.3, 4);
+    let run = |epsilon| attack(&model, &Fgsm::new(Norm::Linf), &examples, epsilon, settings(4), &mut |_| {});
+    assert!(matches!(run(-0.1), Err(Error::Level { index: 0, .. })));
+    assert!(matches!(run(1.5), Err(Error::Level { .. })));
+    assert!(run(f64::NAN).is_err());
+    let curve = |epsilons: &[f64]| attack_curve(&model, &Fgsm::new(Norm::L2), &examples, epsilons, settings(4), &mut |_| {});
+    assert!(matches!(curve(&[0.1, 0.3, 0.2]), Err(Error::Level { index: 2, .. })));
+    assert!(curve(&[0.1, 3.9]).is_ok() && curve(&[0.1, 4.1]).is_err(), "the L2 range of 16 values is 4");
+
+    let labels = vec![0, 1, 7];
+    let pixels = (0..3).flat_map(|index| examples.image(index)).copied().collect();
+    let labelled = Examples::new(1, 1, 16, pixels, labels).unwrap();
+    let error = accuracy(&model, &labelled, settings(4)).unwrap_err();
+    assert!(matches!(error, Error::Label { image: 2, found: 7, classes: 2 }), "{error}");
+    let error = accuracy(&Broken, &examples.subset(&[2, 1]), settings(4)).unwrap_err();
+    assert!(matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }), "{error}");
+    let search = |attacks: &[&dyn Attack], largest, tolerance| {
+        minimal_perturbations(&model, attacks, &examples, Search { largest, tolerance }, settings(4), &mut |_| {})
+    };
+    let (linf, l2) = (Fgsm::new(Norm::Linf), Fgsm::new(Norm::L2));
+    assert!(matches!(search(&[&linf, &l2], 0.1, 0.01), Err(Error::Size { .. })));
+    assert!(search(&[], 0.1, 0.01).is_err());
+    assert!(search(&[&linf], 0.0, 0.01).is_err() && search(&[&linf], 0.1, 0.0).is_err());
+}
+
+#[test]
+fn progress_ends_at_the_total() {
+    let model = Planes::random(2, 16, 0.0, 3);
+    let examples = model.examples(9, 0.3, 4);
+    let mut seen = Vec::new();
+    attack_curve(&model, &Fgsm::new(Norm::Linf), &examples, &[0.01, 0.1], settings(4), &mut |progress| seen.push(progress))
+        .unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0].done <= pair[1].done));
+    assert_eq!(seen.last().map(|progress| (progress.done, progress.total)), Some((18, 18)));
+}

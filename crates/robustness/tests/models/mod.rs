@@ -1,0 +1,64 @@
+//! Models whose answers are known. They sum value by value, so that an image gives the same bits in any batch.
+
+use brainprior_robustness::{Classifier, Examples};
+use candle_core::{Device, Result, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// logit_k = scale * (sum_p w_kp x_p + bend * v_kp x_p^2 + b_k), v being w backwards.
+pub struct Planes {
+    pub weights: Vec<Vec<f32>>,
+    pub bias: Vec<f32>,
+    pub bend: f64,
+    pub scale: f64,
+}
+
+impl Planes {
+    pub fn random(classes: usize, area: usize, bend: f64, seed: u64) -> Self {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let mut row = || (0..area).map(|_| generator.random_range(-1.0f32..1.0)).collect::<Vec<f32>>();
+        let weights: Vec<Vec<f32>> = (0..classes).map(|_| row()).collect();
+        // Classes meet in the grey middle of the image space.
+        let bias = weights.iter().map(|row| -0.5 * row.iter().sum::<f32>()).collect();
+        Self { weights, bias, bend, scale: 1.0 }
+    }
+
+    pub fn value(&self, image: &[f32], class: usize) -> f64 {
+        let weights = &self.weights[class];
+        let terms = image.iter().zip(weights).zip(weights.iter().rev()).map(|((x, w), v)| {
+            let x = f64::from(*x);
+            x * f64::from(*w) + self.bend * x * x * f64::from(*v)
+        });
+        terms.sum::<f64>() + f64::from(self.bias[class])
+    }
+
+    pub fn class(&self, image: &[f32]) -> usize {
+        (0..self.bias.len()).max_by(|a, b| self.value(image, *a).total_cmp(&self.value(image, *b))).unwrap()
+    }
+
+    /// Grey images with a little structure, so that box bounds are far, and their true classes.
+    #[allow(dead_code, reason = "not every test file makes examples")]
+    pub fn examples(&self, images: usize, contrast: f32, seed: u64) -> Examples {
+        let area = self.weights[0].len();
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let pixels: Vec<f32> = (0..images * area).map(|_| 0.5 + contrast * generator.random_range(-1.0f32..1.0)).collect();
+        let labels = pixels.chunks(area).map(|image| self.class(image)).collect();
+        Examples::new(1, 1, area, pixels, labels).unwrap()
+    }
+}
+
+impl Classifier for Planes {
+    fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        let x = images.flatten_from(1)?;
+        let area = x.dim(1)?;
+        let curved = (x.sqr()? * self.bend)?;
+        let columns = (self.weights.iter().zip(&self.bias))
+            .map(|(weights, bias)| {
+                let w = Tensor::from_slice(weights, (1, area), &Device::Cpu)?;
+                let bent = curved.broadcast_mul(&w.flip(&[1])?)?;
+                (((x.broadcast_mul(&w)? + bent)?.sum_keepdim(1)? + f64::from(*bias))? * self.scale)?.contiguous()
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Tensor::cat(&columns, 1)
+    }
+}
