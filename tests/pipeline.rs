@@ -58,7 +58,8 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
     let results: serde_json::Value = serde_json::from_str(&read(&two)).unwrap();
     assert_eq!(results["networks"].as_array().unwrap().len(), 8);
     assert_eq!(results["scans"].as_array().unwrap().len(), 2);
-    let conditions: Vec<&str> = results["conditions"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    let conditions: Vec<&str> =
+        results["conditions"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
     assert_eq!(conditions, ["none", "denoised", "shuffled", "raw"]);
     for network in results["networks"].as_array().unwrap() {
         let gamma: f64 = network["gamma"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
@@ -71,7 +72,10 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
 
     let report = std::fs::read_to_string(two.join("report.html")).unwrap();
     assert!(report.contains("<svg") && report.contains("data:image/png;base64,"));
-    assert!(!report.contains("<script") && !report.contains("href=\"http") && !report.contains("src=\"http"), "the page stands alone");
+    assert!(
+        !report.contains("<script") && !report.contains("href=\"http") && !report.contains("src=\"http"),
+        "the page stands alone"
+    );
 
     // A second run of the same command does nothing but say so.
     let before = modified(&two.join("train/denoised-seed0/network.safetensors"));
@@ -126,7 +130,10 @@ fn a_killed_run_ends_with_the_bytes_of_an_unbroken_one() {
     assert!(kills >= 1, "the run was too short to be killed even once");
     succeed(pipeline(&broken, "2", &more));
     for file in ["results.json", "train/denoised-seed0/network.safetensors", "response/model.safetensors"] {
-        assert!(std::fs::read(whole.join(file)).unwrap() == std::fs::read(broken.join(file)).unwrap(), "{file} differs after {kills} kills");
+        assert!(
+            std::fs::read(whole.join(file)).unwrap() == std::fs::read(broken.join(file)).unwrap(),
+            "{file} differs after {kills} kills"
+        );
     }
 }
 

@@ -35,9 +35,13 @@ fn timed(name: &str, work: impl Fn() -> Result<Tensor>) -> Result<()> {
 fn main() -> Result<()> {
     let (x, scale, shift) = (var(&[64, 64, 32, 32])?, var(&[64])?, var(&[64])?);
     for activation in [Activation::Relu, Activation::Elu] {
-        timed(&format!("batch norm + {activation:?} 64x64x32x32"), || Ok(batch_norm_train(&x, &scale, &shift, None, activation, 1e-5)?.0))?;
+        timed(&format!("batch norm + {activation:?} 64x64x32x32"), || {
+            Ok(batch_norm_train(&x, &scale, &shift, None, activation, 1e-5)?.0)
+        })?;
     }
-    timed("batch norm + residual + Relu 64x64x32x32", || Ok(batch_norm_train(&x, &scale, &shift, Some(&x), Activation::Relu, 1e-5)?.0))?;
+    timed("batch norm + residual + Relu 64x64x32x32", || {
+        Ok(batch_norm_train(&x, &scale, &shift, Some(&x), Activation::Relu, 1e-5)?.0)
+    })?;
     let (features, positions, weights) = (var(&[32, 48, 36, 64])?, var(&[32, 400, 2])?, var(&[400, 48])?);
     timed("point readout 32x48x36x64, 400 neurons", || point_readout(&features, &positions, &weights))?;
     let (pairs, center) = (var(&[32, 16, 36, 64])?, var(&[16])?);

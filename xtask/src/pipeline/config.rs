@@ -16,7 +16,7 @@ pub struct Config {
     pub scans: Scans,
     pub simulation: Simulation,
     pub images: Images,
-    pub response: Response,
+    pub response: brainprior_response_model::Config,
     pub similarity: Similarity,
     pub training: Training,
     pub robustness: Robustness,
@@ -49,19 +49,6 @@ pub struct Images {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Response {
-    pub channels: Vec<usize>,
-    pub kernels: Vec<usize>,
-    pub pyramid_levels: usize,
-    pub batch: usize,
-    pub learning_rate: f64,
-    pub max_epochs: usize,
-    pub patience: usize,
-    pub decays: usize,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Similarity {
     pub images: usize,
 }
@@ -77,6 +64,7 @@ pub struct Training {
     pub pairs: usize,
     pub learning_rate: f64,
     pub weight_decay: f64,
+    pub augmentation: bool,
     pub blocks: Vec<usize>,
     pub base_channels: usize,
 }
@@ -86,9 +74,9 @@ pub struct Training {
 pub struct Robustness {
     pub noise_images: usize,
     pub attack_images: usize,
-    pub gaussian: Vec<f32>,
-    pub linf: Vec<f32>,
-    pub l2: Vec<f32>,
+    pub gaussian: Vec<f64>,
+    pub linf: Vec<f64>,
+    pub l2: Vec<f64>,
     pub pgd_steps: usize,
 }
 
@@ -127,6 +115,7 @@ impl Config {
     pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self> {
         let table = overrides::layer(DEFAULT, file, settings)?;
         let config: Self = table.try_into().context("the configuration does not fit")?;
+        config.response.check()?;
         config.check()?;
         Ok(config)
     }

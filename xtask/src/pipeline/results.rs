@@ -20,10 +20,10 @@ pub struct Results {
     pub conditions: Vec<ConditionSummary>,
 }
 
-/// Median over neurons with a bootstrap interval.
+/// A figure over neurons (a median, or a slope) with its bootstrap interval of 95%.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Estimate {
-    pub median: f64,
+    pub value: f64,
     pub low: f64,
     pub high: f64,
     pub neurons: usize,
@@ -38,11 +38,11 @@ pub struct ScanResult {
     pub images: usize,
     pub oracle_images: usize,
     pub excluded_neurons: usize,
-    pub oracle: f64,
-    pub test_correlation: Estimate,
-    pub correlation_to_average: Estimate,
-    pub fraction_oracle: f64,
-    pub feve: Estimate,
+    pub oracle: Option<f64>,
+    pub test_correlation: Option<Estimate>,
+    pub correlation_to_average: Option<Estimate>,
+    pub fraction_oracle: Option<Estimate>,
+    pub feve: Option<Estimate>,
     /// Correlation over pairs of oracle images with the similarity of the known truth, where there is one.
     pub similarity_to_truth: Option<SimilarityToTruth>,
     /// Correlation over pairs of oracle images with the similarity of the repeat average (paper, section 3).

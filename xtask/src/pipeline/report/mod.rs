@@ -188,17 +188,19 @@ fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
 }
 
 fn scan_row(scan: &ScanResult) -> Vec<String> {
-    let estimate =
-        |estimate: &super::results::Estimate| format!("{:.3} [{:.3}, {:.3}]", estimate.median, estimate.low, estimate.high);
+    let estimate = |estimate: &Option<super::results::Estimate>| match estimate {
+        Some(estimate) => format!("{:.3} [{:.3}, {:.3}]", estimate.value, estimate.low, estimate.high),
+        None => "–".into(),
+    };
     vec![
         scan.name.clone(),
         scan.neurons.to_string(),
         scan.trials.to_string(),
         scan.excluded_neurons.to_string(),
-        format!("{:.3}", scan.oracle),
+        scan.oracle.map_or("–".into(), |oracle| format!("{oracle:.3}")),
         estimate(&scan.test_correlation),
         estimate(&scan.correlation_to_average),
-        format!("{:.3}", scan.fraction_oracle),
+        estimate(&scan.fraction_oracle),
         estimate(&scan.feve),
     ]
 }

@@ -34,7 +34,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
             oracle: median(&loaded.reliability.oracle_jackknife),
             test_correlation: fitted.test_correlation.clone(),
             correlation_to_average: fitted.correlation_to_average.clone(),
-            fraction_oracle: fitted.fraction_oracle,
+            fraction_oracle: fitted.fraction_oracle.clone(),
             feve: fitted.feve.clone(),
             similarity_to_truth: compared.to_truth,
             similarity_to_repeat_average: compared.to_repeat_average,
@@ -70,7 +70,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
     let content = Content {
         results: &results,
         seconds: &seconds,
-        response_epochs: fitted.epochs,
+        response_epochs: response::epochs(context)?,
         training: train::histories(context)?,
         examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
         correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
@@ -83,13 +83,13 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
     Ok((path, results.conditions))
 }
 
-fn median(values: &[Option<f32>]) -> f64 {
+fn median(values: &[Option<f32>]) -> Option<f64> {
     let mut present: Vec<f32> = values.iter().flatten().copied().collect();
     present.sort_by(f32::total_cmp);
     match present.len() {
-        0 => f64::NAN,
-        count if count % 2 == 1 => f64::from(present[count / 2]),
-        count => (f64::from(present[count / 2 - 1]) + f64::from(present[count / 2])) / 2.0,
+        0 => None,
+        count if count % 2 == 1 => Some(f64::from(present[count / 2])),
+        count => Some((f64::from(present[count / 2 - 1]) + f64::from(present[count / 2])) / 2.0),
     }
 }
 

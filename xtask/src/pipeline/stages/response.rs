@@ -8,12 +8,14 @@ use crate::pipeline::results::Estimate;
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Tier};
-use brainprior_response_model::{FitEvent, Metrics, fit};
+use brainprior_response_model::{FitEvent, Interval, Metrics, fit};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 const MODEL: &str = "model.safetensors";
 const SUMMARY: &str = "summary.json";
+const EPOCHS: &str = "epochs.json";
 
 /// What later stages and the report ask of a scan's model.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,10 +23,10 @@ pub struct ScanSummary {
     pub name: String,
     /// Correlation of prediction and response over validation trials, per neuron.
     pub v: Vec<f32>,
-    pub test_correlation: Estimate,
-    pub correlation_to_average: Estimate,
-    pub fraction_oracle: f64,
-    pub feve: Estimate,
+    pub test_correlation: Option<Estimate>,
+    pub correlation_to_average: Option<Estimate>,
+    pub fraction_oracle: Option<Estimate>,
+    pub feve: Option<Estimate>,
     pub correlations: NeuronCorrelations,
     pub examples: Vec<ExampleNeuron>,
 }
@@ -32,7 +34,6 @@ pub struct ScanSummary {
 /// The whole stage.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Summary {
-    pub epochs: Vec<ResponseEpoch>,
     pub scans: Vec<ScanSummary>,
 }
 
@@ -53,19 +54,40 @@ pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
     context.run.task(key, &context.terminal, |folder| {
         let loaded = super::scans::load(context)?;
         let scans: Vec<_> = loaded.iter().map(|loaded| &loaded.scan).collect();
-        let mut epochs = Vec::new();
         let mut bar = context.terminal.bar("response model", 1);
         let checkpoint = folder.join("checkpoint.safetensors");
         let mut message = String::new();
+        // Kept beside the fit's own checkpoint, so that the curve of a resumed fit is whole.
+        let mut curve: BTreeMap<usize, ResponseEpoch> = provenance::read_json(&folder.join(EPOCHS)).unwrap_or_default();
+        let mut unwritten = None;
         let model = fit(&scans, &config.response, seed, Some(&checkpoint), &mut |event| match event {
-            FitEvent::Step { done, total } => bar.set(done as u64, total as u64, &message),
-            FitEvent::Epoch { epoch, loss, validation_correlation, .. } => {
-                message = format!("epoch {} validation correlation {validation_correlation:.3}", epoch + 1);
-                epochs.push(ResponseEpoch { epoch: epoch + 1, loss, validation_correlation });
+            FitEvent::Step { epoch, done, total } => {
+                let most = config.response.optimisation.max_epochs;
+                bar.set((epoch * total + done) as u64, (most * total) as u64, &message);
             }
-            FitEvent::Note(text) => context.terminal.line(&format!("    {text}")),
+            FitEvent::Epoch { epoch, train_loss, validation_correlation, .. } => {
+                curve.insert(epoch + 1, ResponseEpoch { epoch: epoch + 1, loss: train_loss, validation_correlation });
+                unwritten = provenance::write_json(&folder.join(EPOCHS), &curve).err();
+                message = format!("epoch {}, validation correlation {validation_correlation:.3}", epoch + 1);
+            }
+            FitEvent::WithoutModulator { scan } => {
+                context.terminal.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
+            }
+            FitEvent::WithoutShifter { scan } => {
+                context.terminal.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
+            }
+            FitEvent::NeverVarying { scan, neurons } => {
+                context
+                    .terminal
+                    .line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
+            }
+            FitEvent::Resumed { epochs } => context.terminal.line(&format!("    response model goes on after epoch {epochs}")),
+            _ => {}
         })?;
         drop(bar);
+        if let Some(error) = unwritten {
+            return Err(error);
+        }
         model.save(&folder.join(MODEL))?;
         let mut outputs = vec![MODEL.to_owned(), SUMMARY.to_owned()];
         let target = target_stimuli(&loaded)?;
@@ -77,13 +99,14 @@ pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
             let oracle = model.predict(index, &oracle_stimuli(loaded))?;
             oracle.write(&folder.join(oracle_file(index)))?;
             outputs.extend([target_file(index), oracle_file(index)]);
-            let metrics = model.metrics(index, &loaded.scan)?;
+            let metrics = model.metrics(index, &loaded.scan, seed)?;
+            let v = model.v_a(index)?;
             let table = format!("neurons-{index}.csv");
-            provenance::write_atomically(&folder.join(&table), neuron_table(loaded, &metrics)?.as_bytes())?;
+            provenance::write_atomically(&folder.join(&table), neuron_table(loaded, v, &metrics)?.as_bytes())?;
             outputs.push(table);
-            summaries.push(summarise(name, loaded, &metrics, &oracle));
+            summaries.push(summarise(name, loaded, v, &metrics, &oracle));
         }
-        provenance::write_json(&folder.join(SUMMARY), &Summary { epochs, scans: summaries })?;
+        provenance::write_json(&folder.join(SUMMARY), &Summary { scans: summaries })?;
         std::fs::remove_file(&checkpoint).or_else(ignore_missing).context("could not remove the fit's checkpoint")?;
         Ok(outputs)
     })
@@ -130,9 +153,8 @@ pub fn oracle_stimuli(loaded: &Loaded) -> StimulusSet {
     loaded.scan.stimuli().subset(&loaded.scan.repeats().into_keys().collect::<Vec<_>>())
 }
 
-fn summarise(name: String, loaded: &Loaded, metrics: &Metrics, predicted: &Responses) -> ScanSummary {
-    let oracle = &loaded.reliability.oracle_jackknife;
-    let test = &metrics.test_correlation;
+fn summarise(name: String, loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics, predicted: &Responses) -> ScanSummary {
+    let (oracle, test) = (&metrics.oracle, &metrics.single_trial);
     let kept: Vec<usize> = (0..oracle.len()).filter(|neuron| oracle[*neuron].is_some() && test[*neuron].is_some()).collect();
     let at =
         |values: &[Option<f32>]| kept.iter().map(|neuron| f64::from(values[*neuron].unwrap_or_default())).collect::<Vec<f64>>();
@@ -148,22 +170,20 @@ fn summarise(name: String, loaded: &Loaded, metrics: &Metrics, predicted: &Respo
                 responses.values().column(neuron).iter().map(|value| f64::from(*value)).collect::<Vec<f64>>()
             };
             let points: Vec<(f64, f64)> = column(predicted).into_iter().zip(column(&measured)).collect();
-            let correlation = f64::from(metrics.correlation_to_average[neuron].unwrap_or_default());
+            let correlation = f64::from(metrics.to_average[neuron].unwrap_or_default());
             ExampleNeuron { scan: name.clone(), neuron, correlation, points }
         })
         .collect();
-    let estimate = |estimate: &brainprior_response_model::Estimate| Estimate {
-        median: estimate.median,
-        low: estimate.low,
-        high: estimate.high,
-        neurons: estimate.count,
+    let estimate = |interval: Option<Interval>, values: &[Option<f32>]| {
+        let neurons = values.iter().flatten().count();
+        interval.map(|interval| Estimate { value: interval.value, low: interval.low, high: interval.high, neurons })
     };
     ScanSummary {
-        v: metrics.v.clone(),
-        test_correlation: estimate(&metrics.test_correlation_median),
-        correlation_to_average: estimate(&metrics.correlation_to_average_median),
-        fraction_oracle: metrics.fraction_oracle,
-        feve: estimate(&metrics.feve_median),
+        v: v.iter().map(|v| v.unwrap_or_default()).collect(),
+        test_correlation: estimate(metrics.median_single_trial, test),
+        correlation_to_average: estimate(metrics.median_to_average, &metrics.to_average),
+        fraction_oracle: estimate(metrics.fraction_oracle, test),
+        feve: estimate(metrics.median_feve, &metrics.feve),
         correlations: NeuronCorrelations { scan: name.clone(), oracle: at(oracle), test: at(test) },
         examples,
         name,
@@ -171,7 +191,7 @@ fn summarise(name: String, loaded: &Loaded, metrics: &Metrics, predicted: &Respo
 }
 
 /// One line for each neuron, for tools that read CSV.
-fn neuron_table(loaded: &Loaded, metrics: &Metrics) -> Result<String> {
+fn neuron_table(loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics) -> Result<String> {
     let mut text = String::from(
         "unit_id,w,v,oracle_jackknife,oracle_conservative,explainable_variance,test_correlation,correlation_to_average,feve\n",
     );
@@ -180,12 +200,12 @@ fn neuron_table(loaded: &Loaded, metrics: &Metrics) -> Result<String> {
         write!(text, "{unit}")?;
         let columns = [
             reliability.w[neuron],
-            Some(metrics.v[neuron]),
+            v[neuron],
             reliability.oracle_jackknife[neuron],
             reliability.oracle_conservative[neuron],
             reliability.explainable_variance[neuron],
-            metrics.test_correlation[neuron],
-            metrics.correlation_to_average[neuron],
+            metrics.single_trial[neuron],
+            metrics.to_average[neuron],
             metrics.feve[neuron],
         ];
         for value in columns {
@@ -202,6 +222,12 @@ fn neuron_table(loaded: &Loaded, metrics: &Metrics) -> Result<String> {
 /// The stage's summary.
 pub fn summary(context: &Context) -> Result<Summary> {
     provenance::read_json(&context.run.folder("response").join(SUMMARY))
+}
+
+/// The learning curve.
+pub fn epochs(context: &Context) -> Result<Vec<ResponseEpoch>> {
+    let curve: BTreeMap<usize, ResponseEpoch> = provenance::read_json(&context.run.folder("response").join(EPOCHS))?;
+    Ok(curve.into_values().collect())
 }
 
 /// Predictions of every scan, in the order of the scans.

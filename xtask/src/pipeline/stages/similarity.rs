@@ -8,7 +8,7 @@ use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::results::{SimilarityToRepeatAverage, SimilarityToTruth, TargetResult};
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
-use brainprior_recording::{Responses, Tier};
+use brainprior_recording::Responses;
 use brainprior_similarity::{
     SimilarityMatrix, average, measured_weights, pearson, pixels, predicted_weights, similarity, spread,
 };
@@ -149,28 +149,13 @@ struct Weights {
 
 impl Weights {
     fn of(loaded: &Loaded, v: &[f32]) -> Result<Self> {
-        let equal = inverse_training_deviation(loaded);
-        let times = |weights: Vec<f32>| weights.iter().zip(&equal).map(|(weight, scale)| weight * scale).collect();
+        let equal = standardising_weights(&loaded.scan)?;
         Ok(Self {
-            measured: times(measured_weights(&loaded.reliability)),
-            predicted: times(predicted_weights(&loaded.reliability, v)?),
+            measured: product_of_weights(&measured_weights(&loaded.reliability), &equal)?,
+            predicted: product_of_weights(&predicted_weights(&loaded.reliability, v)?, &equal)?,
             equal,
         })
     }
-}
-
-/// 1 over each neuron's standard deviation over the training tier (ddof 0); 0 for a neuron that never varies there.
-fn inverse_training_deviation(loaded: &Loaded) -> Vec<f32> {
-    let trials = loaded.scan.trials_in(Tier::Train);
-    let responses = loaded.scan.responses();
-    (0..responses.ncols())
-        .map(|neuron| {
-            let values = || trials.iter().map(|trial| f64::from(responses[[*trial, neuron]]));
-            let mean = values().sum::<f64>() / trials.len() as f64;
-            let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / trials.len() as f64;
-            if variance > 0.0 { (1.0 / variance.sqrt()) as f32 } else { 0.0 }
-        })
-        .collect()
 }
 
 fn compare_oracle(

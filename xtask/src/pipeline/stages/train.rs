@@ -97,16 +97,21 @@ fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<
         alpha: settings.alpha,
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
+        augmentation: settings.augmentation,
         ..TrainConfig::default()
     };
     let mut bar = context.terminal.bar(&part.task("train"), 1);
     let mut message = String::new();
     let trained = train(&data.train, &target, &training, seed, folder, &mut |event| match event {
-        TrainEvent::Step { done, total } => bar.set(done as u64, total as u64, &message),
+        TrainEvent::Step { done, total, .. } => bar.set(done as u64, total as u64, &message),
         TrainEvent::Epoch(epoch) => message = format!("validation {:.1}%", 100.0 * epoch.validation_accuracy),
     })?;
     drop(bar);
-    trained.network.save(&folder.join(NETWORK))?;
+    let origin = match &target {
+        Target::None => vec!["no target".to_owned()],
+        Target::Similarity { matrix, .. } => matrix.provenance().to_vec(),
+    };
+    trained.network.save(&folder.join(NETWORK), &origin)?;
     let history: Vec<TrainingEpoch> = trained
         .epochs
         .iter()
