@@ -168,3 +168,39 @@ impl Config {
         toml::to_string_pretty(self).context("the configuration cannot be written as TOML")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_configurations_hold() {
+        let default = Config::load(None, &[]).unwrap();
+        assert_eq!(default.name, "default");
+        let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/paper.toml");
+        let paper = Config::load(Some(Path::new(paper)), &[]).unwrap();
+        assert_eq!(paper.training.base_channels, 64);
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_name_their_key() {
+        for (setting, part) in [
+            ("training.epochs=0", "training.epochs is 0"),
+            ("training.conditions=[]", "training.conditions is empty"),
+            ("robustness.gaussian=[0.2, 0.1]", "must rise"),
+            ("scans.files=nowhere.h5", "nowhere.h5 does not exist"),
+        ] {
+            let error = Config::load(None, &[setting.to_owned()]).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        let error = format!("{:#}", Config::load(None, &["training.conditions=[\"denoise\"]".to_owned()]).unwrap_err());
+        assert!(error.contains("denoise") && error.contains("denoised"), "{error}");
+    }
+
+    #[test]
+    fn parts_have_seeds_of_their_own() {
+        let config = Config::load(None, &[]).unwrap();
+        assert_ne!(config.seed_of("scans"), config.seed_of("images"));
+        assert_eq!(config.seed_of("scans"), Config::load(None, &["training.epochs=3".to_owned()]).unwrap().seed_of("scans"));
+    }
+}
