@@ -1,0 +1,175 @@
+//! Networks on disk, after `data-specs/checkpoint.toml`.
+
+use crate::architecture::Architecture;
+use crate::archive::{self, Archive};
+use crate::{NetConfig, ResNet, Result};
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+const FORMAT: &str = "brainprior-checkpoint";
+const VERSION: u32 = 1;
+const BATCHES: &str = "num_batches_tracked";
+
+/// What the header says for its readers; only the provenance is read again.
+#[derive(Serialize, Deserialize)]
+struct Description {
+    net: NetConfig,
+    crate_version: String,
+    provenance: Vec<String>,
+}
+
+impl ResNet {
+    /// Writes the network as safetensors under the names of the equivalent PyTorch module's state dict: under a temporary
+    /// name in the same folder, synced, then renamed.
+    ///
+    /// # Errors
+    /// Whatever the file system refuses.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors: BTreeMap<String, Tensor> =
+            self.named().map(|(slot, tensor)| (slot.name.clone(), tensor.detach())).collect();
+        for norm in self.norms() {
+            tensors.insert(format!("{norm}.{BATCHES}"), Tensor::new(self.batches() as i64, &Device::Cpu)?);
+        }
+        let crate_version = env!("CARGO_PKG_VERSION").to_owned();
+        let description = Description { net: self.config().clone(), crate_version, provenance: self.provenance().to_vec() };
+        archive::write(path, FORMAT, VERSION, description, tensors)
+    }
+
+    /// Reads a network that [`ResNet::save`] wrote, or the state dict of an equal PyTorch module. The shape of the network
+    /// is read off the names and shapes of the tensors, so that a file needs nothing but them. Without `gamma`, all taps
+    /// count alike.
+    ///
+    /// # Errors
+    /// A file that is not safetensors or not whole, a tensor that is missing, has another type or shape, or holds a number
+    /// that is not finite, or one that no such network has.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = archive::read_bytes(path)?;
+        let file = Archive::open(path, &bytes)?;
+        let config = infer(&file)?;
+        let names: BTreeSet<&str> = file.names().into_iter().collect();
+        let counter = format!("stem.1.{BATCHES}");
+        let batches =
+            if names.contains(counter.as_str()) { file.tensor(&counter, DType::I64, &[])?.to_scalar::<i64>()?.max(0) } else { 0 };
+        let network = Self::assemble(&config, batches as u64, |slot| {
+            if slot.name == "gamma" && !names.contains("gamma") {
+                return Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, &Device::Cpu)?);
+            }
+            file.tensor(&slot.name, DType::F32, &slot.shape)
+        })?;
+        let known: BTreeSet<&str> = network.named().map(|(slot, _)| slot.name.as_str()).collect();
+        match names.iter().find(|name| !known.contains(*name) && !name.ends_with(BATCHES)) {
+            Some(name) => Err(file.layout(name, format!("no such tensor in a network of {config:?}"), "one".into())),
+            // A state dict from elsewhere has no header of ours.
+            None => match file.metadata::<Description>(FORMAT, VERSION) {
+                Ok(found) => Ok(network.with_provenance(found.provenance)),
+                Err(_) => Ok(network),
+            },
+        }
+    }
+}
+
+/// The shape of the network whose tensors a file holds.
+fn infer(file: &Archive) -> Result<NetConfig> {
+    let rank = |name: &str, rank: usize| -> Result<Vec<usize>> {
+        let shape = file.shape(name)?;
+        if shape.len() == rank { Ok(shape) } else { Err(file.layout(name, format!("rank {rank}"), format!("{shape:?}"))) }
+    };
+    let stem = rank("stem.0.weight", 4)?;
+    let head = rank("head.weight", 2)?;
+    let names: BTreeSet<&str> = file.names().into_iter().collect();
+    let has = |stage: usize, block: usize| names.contains(format!("stages.{stage}.{block}.conv1.weight").as_str());
+    let blocks = (0..).take_while(|stage| has(*stage, 0)).map(|stage| (0..).take_while(|block| has(stage, *block)).count());
+    let config = NetConfig { blocks: blocks.collect(), base_channels: stem[0], input_channels: stem[1], classes: head[0] };
+    config.check().map_err(|error| file.layout("tensors", "a residual network".into(), error.to_string()))?;
+    Ok(config)
+}
+
+/// All tensors of a network under a prefix.
+pub(crate) fn collect(network: &ResNet, prefix: &str, into: &mut BTreeMap<String, Tensor>) {
+    into.extend(network.named().map(|(slot, tensor)| (format!("{prefix}{}", slot.name), tensor.detach())));
+}
+
+/// A network of known shape from tensors under a prefix.
+pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches: u64) -> Result<ResNet> {
+    ResNet::assemble(config, batches, |slot| file.tensor(&format!("{prefix}{}", slot.name), DType::F32, &slot.shape))
+}
+
+impl Architecture {
+    /// Channels of each tap.
+    pub(crate) fn tap_channels(config: &NetConfig) -> Vec<usize> {
+        std::iter::once(config.base_channels).chain((0..config.blocks.len()).map(|stage| config.base_channels << stage)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+    use candle_core::Var;
+
+    fn tiny() -> NetConfig {
+        NetConfig { blocks: vec![1, 2], base_channels: 2, input_channels: 3, classes: 5 }
+    }
+
+    #[test]
+    fn a_network_survives_the_disk_and_its_bytes_do_not_vary() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("network.safetensors");
+        let network = ResNet::new(&tiny(), 3).unwrap().with_provenance(vec!["a test".into()]);
+        network.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let loaded = ResNet::load(&path).unwrap();
+        assert_eq!(loaded.config(), &tiny());
+        assert_eq!(loaded.provenance(), ["a test"]);
+        let images = Tensor::full(0.3f32, (2, 3, 8, 8), &Device::Cpu).unwrap();
+        let logits = |network: &ResNet| network.logits(&images).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(logits(&loaded), logits(&network));
+        loaded.save(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn damaged_files_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("network.safetensors");
+        let message = || ResNet::load(&path).unwrap_err().to_string();
+        assert!(message().contains("network.safetensors: read"));
+        std::fs::write(&path, "not safetensors").unwrap();
+        assert!(message().contains("header"), "{}", message());
+
+        let network = ResNet::new(&tiny(), 3).unwrap();
+        network.save(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
+        assert!(message().contains("header"), "{}", message());
+
+        let with = |change: &dyn Fn(&mut BTreeMap<String, Tensor>)| {
+            let mut tensors = BTreeMap::new();
+            collect(&network, "", &mut tensors);
+            change(&mut tensors);
+            archive::write(&path, FORMAT, VERSION, (), tensors).unwrap();
+            ResNet::load(&path).unwrap_err().to_string()
+        };
+        let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+        let error = with(&|tensors| drop(tensors.remove("stages.1.0.bn2.bias")));
+        assert!(error.contains("stages.1.0.bn2.bias: expected a tensor, found none"), "{error}");
+        let error = with(&|tensors| drop(tensors.insert("head.bias".into(), zeros(&[4]))));
+        assert!(error.contains("head.bias: expected F32 [5], found F32 [4]"), "{error}");
+        let error = with(&|tensors| drop(tensors.insert("extra".into(), zeros(&[1]))));
+        assert!(error.contains("extra"), "{error}");
+        let nan = Var::from_vec(vec![0.0, f32::NAN, 0.0], 3, &Device::Cpu).unwrap();
+        let error = with(&|tensors| drop(tensors.insert("gamma".into(), nan.as_tensor().clone())));
+        assert!(error.contains("gamma: expected finite numbers, found element 1"), "{error}");
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing/network.safetensors");
+        let error = ResNet::new(&tiny(), 3).unwrap().save(&path).unwrap_err();
+        assert!(matches!(error, Error::File { .. }), "{error}");
+    }
+}

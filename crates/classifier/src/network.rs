@@ -1,0 +1,319 @@
+//! The residual network.
+
+use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
+use crate::streams::{Purpose, stream};
+use crate::{Error, NetConfig, Result};
+use brainprior_images::LabelledImages;
+use brainprior_kernels::{
+    Activation, BatchStatistics, Conv2dGeometry, average_pool, batch_norm_eval, batch_norm_train, conv2d, cross_entropy,
+};
+use candle_core::{D, DType, Device, Tensor, Var};
+use rand::Rng;
+use std::sync::Arc;
+
+/// PyTorch's constant below the root of a batch norm.
+const EPSILON: f64 = 1e-5;
+/// Part of the newest batch in the running statistics, PyTorch's default.
+const MOMENTUM: f64 = 0.1;
+/// Side of the squares that are averaged before the head.
+const POOL: usize = 4;
+/// Images evaluated at once. Fixed, so that results do not depend on the caller.
+const EVALUATION_BATCH: usize = 250;
+
+/// A residual network with a 7x7 stem of stride 1 and no max-pool, its batch norms' running statistics, and the mixture
+/// gamma of its similarities.
+///
+/// Images enter in [0, 1] and are brought to 5 (x - 0.5) inside. Tensors have the names of the state dict of the
+/// equivalent PyTorch module, see `data-specs/checkpoint.toml`.
+///
+/// ```
+/// use brainprior_classifier::{NetConfig, ResNet};
+/// use candle_core::{DType, Device, Tensor};
+///
+/// let config = NetConfig { blocks: vec![1, 1, 1, 1], base_channels: 4, ..NetConfig::default() };
+/// let network = ResNet::new(&config, 7)?;
+/// let images = Tensor::zeros((2, 1, 32, 32), DType::F32, &Device::Cpu)?;
+/// assert_eq!(network.logits(&images)?.dims(), [2, 10]);
+/// assert_eq!(network.gamma()?, [0.2; 5]);
+/// # Ok::<(), brainprior_classifier::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ResNet {
+    config: NetConfig,
+    architecture: Arc<Architecture>,
+    tensors: Vec<Tensor>,
+    batches: u64,
+    provenance: Vec<String>,
+}
+
+/// How well labelled images are classified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross entropy, in nats.
+    pub loss: f64,
+    /// Part that is classified correctly.
+    pub accuracy: f64,
+}
+
+/// Which statistics batch norms use.
+pub(crate) enum Pass<'a> {
+    /// The running ones.
+    Evaluation,
+    /// Those of the batch, which are handed out in the order in which the layers ran.
+    Training(&'a mut Vec<(usize, BatchStatistics)>),
+}
+
+impl ResNet {
+    /// A network with fresh weights: those of convolutions and of the head uniform within 1 / sqrt(inputs of an output), as
+    /// PyTorch draws them by default; scales 1, shifts 0, gamma's logits 0.
+    ///
+    /// # Errors
+    /// A setting outside its range.
+    pub fn new(config: &NetConfig, seed: u64) -> Result<Self> {
+        config.check()?;
+        let mut position = 0;
+        Self::assemble(config, 0, |slot| {
+            let size = slot.shape.iter().product();
+            let mut generator = stream(seed, Purpose::Initial, 0, position);
+            position += 1;
+            let values = match slot.role {
+                Role::Weight { fan_in } | Role::Bias { fan_in } => {
+                    let bound = 1.0 / (fan_in as f32).sqrt();
+                    (0..size).map(|_| generator.random_range(-bound..bound)).collect()
+                }
+                Role::Scale | Role::Variance => vec![1.0; size],
+                Role::Shift | Role::Mean | Role::Gamma => vec![0.0; size],
+            };
+            Ok(Tensor::from_vec(values, slot.shape.as_slice(), &Device::Cpu)?)
+        })
+    }
+
+    /// A network whose tensors, of the shapes asked for, come from `source`.
+    pub(crate) fn assemble(config: &NetConfig, batches: u64, mut source: impl FnMut(&Slot) -> Result<Tensor>) -> Result<Self> {
+        let architecture = Architecture::new(config);
+        let tensors = architecture.slots.iter().map(&mut source).collect::<Result<_>>()?;
+        Ok(Self { config: config.clone(), architecture: Arc::new(architecture), tensors, batches, provenance: vec![] })
+    }
+
+    /// Shape of the network.
+    pub fn config(&self) -> &NetConfig {
+        &self.config
+    }
+
+    /// How the network was made, a step each.
+    pub fn provenance(&self) -> &[String] {
+        &self.provenance
+    }
+
+    /// The same network, made in these steps.
+    pub fn with_provenance(self, provenance: Vec<String>) -> Self {
+        Self { provenance, ..self }
+    }
+
+    /// Number of learned values.
+    pub fn parameters(&self) -> usize {
+        self.named().filter(|(slot, _)| slot.role.learned()).map(|(_, tensor)| tensor.elem_count()).sum()
+    }
+
+    /// How often the running statistics have been updated; PyTorch's `num_batches_tracked`.
+    pub(crate) fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// Every tensor with what it is.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&Slot, &Tensor)> {
+        self.architecture.slots.iter().zip(&self.tensors)
+    }
+
+    /// Names of the batch norms.
+    pub(crate) fn norms(&self) -> impl Iterator<Item = &str> {
+        self.architecture.conv_norms().map(|layer| self.architecture.slots[layer.norm].name.trim_end_matches(".weight"))
+    }
+
+    /// The same network with variables in place of learned tensors, and the variables by name.
+    pub(crate) fn trainable(&self) -> Result<(Self, Vec<(Role, String, Var)>)> {
+        let mut variables = Vec::new();
+        let mut network = self.clone();
+        for (slot, tensor) in self.architecture.slots.iter().zip(&mut network.tensors) {
+            if slot.role.learned() {
+                let variable = Var::from_tensor(&tensor.copy()?)?;
+                *tensor = variable.as_tensor().clone();
+                variables.push((slot.role, slot.name.clone(), variable));
+            }
+        }
+        Ok((network, variables))
+    }
+
+    /// The same tensors without gradients; they follow the variables that they come from.
+    pub(crate) fn detached(&self) -> Self {
+        Self { tensors: self.tensors.iter().map(Tensor::detach).collect(), ..self.clone() }
+    }
+
+    /// A copy that nothing changes any more.
+    pub(crate) fn snapshot(&self) -> Result<Self> {
+        let tensors = self.tensors.iter().map(|tensor| Ok(tensor.copy()?.detach())).collect::<Result<_>>()?;
+        Ok(Self { tensors, ..self.clone() })
+    }
+
+    /// Class scores `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1], under the running
+    /// statistics. Differentiable with respect to the images.
+    ///
+    /// # Errors
+    /// Images of another shape, or too small to be averaged before the head.
+    pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        self.classify(images, &mut Pass::Evaluation)
+    }
+
+    /// Outputs of the stem and of each stage, `[batch, channels, height, width]` each, of images as in
+    /// [`ResNet::logits`]: the layers whose similarities are compared with a target.
+    ///
+    /// # Errors
+    /// Images of another shape.
+    pub fn taps(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        self.features(images, &mut Pass::Evaluation)
+    }
+
+    /// What each tap counts in the similarity of the network: non-negative, summing to 1.
+    ///
+    /// # Errors
+    /// None, as long as the device works.
+    pub fn gamma(&self) -> Result<Vec<f64>> {
+        let logits: Vec<f64> = self.gamma_logits().to_vec1::<f32>()?.into_iter().map(f64::from).collect();
+        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let powers: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
+        let sum: f64 = powers.iter().sum();
+        Ok(powers.iter().map(|power| power / sum).collect())
+    }
+
+    /// Mean loss and accuracy on labelled images.
+    ///
+    /// # Errors
+    /// No image, or images of other channels or classes.
+    pub fn evaluate(&self, data: &LabelledImages) -> Result<Evaluation> {
+        let all: Vec<usize> = (0..data.len()).collect();
+        self.evaluate_at(data, &all)
+    }
+
+    pub(crate) fn evaluate_at(&self, data: &LabelledImages, indices: &[usize]) -> Result<Evaluation> {
+        self.check_data(data)?;
+        if indices.is_empty() {
+            return Err(Error::Size { what: "images to evaluate", expected: "at least one".into(), found: "none".into() });
+        }
+        let network = self.detached();
+        let (mut loss, mut correct) = (0.0, 0);
+        for part in indices.chunks(EVALUATION_BATCH) {
+            let shape = (part.len(), data.channels(), data.height(), data.width());
+            let mut pixels = vec![0.0; part.len() * shape.1 * shape.2 * shape.3];
+            for (index, image) in part.iter().zip(pixels.chunks_exact_mut(shape.1 * shape.2 * shape.3)) {
+                data.pixels_unit(*index, image);
+            }
+            let labels: Vec<u32> = part.iter().map(|index| u32::from(data.label(*index))).collect();
+            let logits = network.logits(&Tensor::from_vec(pixels, shape, &Device::Cpu)?)?;
+            correct += count_correct(&logits, &labels)?;
+            let labels = Tensor::from_vec(labels, part.len(), &Device::Cpu)?;
+            loss += f64::from(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?) * part.len() as f64;
+        }
+        let count = indices.len() as f64;
+        Ok(Evaluation { loss: loss / count, accuracy: correct as f64 / count })
+    }
+
+    pub(crate) fn check_data(&self, data: &LabelledImages) -> Result<()> {
+        let agree = |what, expected: usize, found: usize| {
+            let found = found.to_string();
+            if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }
+        };
+        agree("channels of the labelled images (net.input_channels)", self.config.input_channels, data.channels())?;
+        agree("classes of the labelled images (net.classes)", self.config.classes, data.classes())
+    }
+
+    pub(crate) fn gamma_logits(&self) -> &Tensor {
+        &self.tensors[self.architecture.gamma]
+    }
+
+    pub(crate) fn classify(&self, images: &Tensor, pass: &mut Pass) -> Result<Tensor> {
+        let mut features = self.features(images, pass)?;
+        let last = features.pop().expect("a network has at least one stage");
+        let mut pooled = average_pool(&last, POOL, POOL)?.flatten_from(2)?;
+        pooled = if pooled.dim(2)? == 1 { pooled.squeeze(2)? } else { pooled.mean(2)? };
+        let (weight, bias) = (&self.tensors[self.architecture.head], &self.tensors[self.architecture.head + 1]);
+        Ok(pooled.matmul(&weight.t()?)?.broadcast_add(bias)?)
+    }
+
+    pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<Tensor>> {
+        let channels = images.dims4()?.1;
+        if channels != self.config.input_channels || images.dtype() != DType::F32 {
+            return Err(Error::Size {
+                what: "images of a network",
+                expected: format!("[batch, {}, height, width] of f32", self.config.input_channels),
+                found: format!("{:?} of {:?}", images.dims(), images.dtype()),
+            });
+        }
+        let input = images.affine(5.0, -2.5)?;
+        let mut taps = Vec::with_capacity(self.config.taps());
+        let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
+        for stage in &self.architecture.stages {
+            taps.push(x.clone());
+            for block in stage {
+                x = self.block(block, &x, pass)?;
+            }
+        }
+        taps.push(x);
+        Ok(taps)
+    }
+
+    fn block(&self, block: &Block, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
+        let inner = self.conv_norm(&block.first, x, None, Activation::Relu, pass)?;
+        let around = match &block.shortcut {
+            Some(shortcut) => self.conv_norm(shortcut, x, None, Activation::Identity, pass)?,
+            None => x.clone(),
+        };
+        self.conv_norm(&block.second, &inner, Some(&around), Activation::Relu, pass)
+    }
+
+    fn conv_norm(
+        &self,
+        layer: &ConvNorm,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        activation: Activation,
+        pass: &mut Pass,
+    ) -> Result<Tensor> {
+        let geometry = Conv2dGeometry { stride: layer.stride, padding: layer.padding, ..Conv2dGeometry::default() };
+        let x = conv2d(x, &self.tensors[layer.weight], geometry)?;
+        let [scale, shift, mean, variance] = std::array::from_fn(|part| &self.tensors[layer.norm + part]);
+        match pass {
+            Pass::Evaluation => Ok(batch_norm_eval(&x, scale, shift, mean, variance, residual, activation, EPSILON)?),
+            Pass::Training(statistics) => {
+                let (y, batch) = batch_norm_train(&x, scale, shift, residual, activation, EPSILON)?;
+                statistics.push((layer.norm, batch));
+                Ok(y)
+            }
+        }
+    }
+
+    /// Takes the statistics of one batch into the running ones; variances unbiased, as in PyTorch.
+    pub(crate) fn update_running(&mut self, statistics: &[(usize, BatchStatistics)]) -> Result<()> {
+        for (norm, batch) in statistics {
+            let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
+            for (slot, value, factor) in [(norm + 2, &batch.mean, 1.0), (norm + 3, &batch.variance, unbiased)] {
+                let kept = self.tensors[slot].affine(1.0 - MOMENTUM, 0.0)?;
+                self.tensors[slot] = (kept + value.detach().affine(MOMENTUM * factor, 0.0)?)?.detach();
+            }
+        }
+        self.batches += 1;
+        Ok(())
+    }
+}
+
+/// Softmax of logits `[taps]`, as a column `[taps, 1]`.
+pub(crate) fn mixture(logits: &Tensor) -> Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?.exp()?;
+    Ok(shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.unsqueeze(1)?)
+}
+
+/// How many rows have their largest score at the label; the first of equal scores counts.
+pub(crate) fn count_correct(logits: &Tensor, labels: &[u32]) -> Result<usize> {
+    let rows = logits.detach().to_vec2::<f32>()?;
+    let best = |row: &[f32]| (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best });
+    Ok(rows.iter().zip(labels).filter(|(row, label)| best(row) == **label as usize).count())
+}

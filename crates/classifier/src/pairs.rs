@@ -1,0 +1,199 @@
+//! Pairs of stimuli with their target similarities, drawn without replacement.
+//!
+//! All pairs i < j are numbered along the packed triangle of the matrix and visited in a random order, each once before
+//! any comes again. The order of 12.5 million pairs is not stored: a Feistel network, keyed by the seed and by how often
+//! all pairs have been seen, permutes the numbers below a power of four, and numbers beyond the last pair are permuted
+//! again until they fall below (cycle walking, at most four turns on average). So the pairs of any step are known from
+//! the step alone, which is what makes a training resumable.
+
+use crate::streams::{Purpose, stream};
+use crate::{Error, Result, Target};
+use brainprior_images::StimulusSet;
+use brainprior_similarity::SimilarityMatrix;
+use candle_core::{Device, Tensor};
+use rand::Rng;
+
+const ROUNDS: usize = 6;
+
+/// A random permutation of the numbers below `count`.
+#[derive(Clone, Debug)]
+struct Permutation {
+    count: u64,
+    half_bits: u32,
+    keys: [u64; ROUNDS],
+}
+
+impl Permutation {
+    fn new(count: u64, seed: u64, pass: usize) -> Self {
+        let bits = u64::BITS - (count - 1).leading_zeros();
+        let mut generator = stream(seed, Purpose::Pairs, pass, 0);
+        Self { count, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| generator.random()) }
+    }
+
+    fn at(&self, mut number: u64) -> u64 {
+        debug_assert!(number < self.count);
+        let mask = (1 << self.half_bits) - 1;
+        loop {
+            let (mut left, mut right) = (number >> self.half_bits, number & mask);
+            for key in self.keys {
+                (left, right) = (right, left ^ (mixed(right ^ key) & mask));
+            }
+            number = left << self.half_bits | right;
+            if number < self.count {
+                return number;
+            }
+        }
+    }
+}
+
+/// The finaliser of SplitMix64.
+fn mixed(mut value: u64) -> u64 {
+    value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
+/// The pair at `index` of the packed strict upper triangle of `images` images.
+fn pair_at(images: usize, index: usize) -> (usize, usize) {
+    let start = |row: usize| row * (2 * images - row - 1) / 2;
+    let side = (2 * images - 1) as f64;
+    let mut row = ((side - (side * side - 8.0 * index as f64).max(0.0).sqrt()) / 2.0) as usize;
+    // The root is rounded; the row is at most one off.
+    row = row.min(images - 2);
+    while start(row) > index {
+        row -= 1;
+    }
+    while start(row + 1) <= index {
+        row += 1;
+    }
+    (row, row + 1 + index - start(row))
+}
+
+/// Stimuli and similarities to draw pairs from.
+pub(crate) struct Pairs<'a> {
+    stimuli: &'a StimulusSet,
+    matrix: &'a SimilarityMatrix,
+    /// Where each image of the matrix lies among the stimuli.
+    positions: Vec<usize>,
+    seed: u64,
+    channels: usize,
+}
+
+/// The pairs of a step.
+pub(crate) struct PairBatch {
+    /// `[2 pairs, channels, height, width]`: first images, then second images.
+    pub(crate) images: Tensor,
+    /// `[pairs]`: similarities to be met.
+    pub(crate) target: Tensor,
+}
+
+impl<'a> Pairs<'a> {
+    /// The pairs of a target, if it has any; grayscale stimuli are repeated for each of `channels`.
+    pub(crate) fn new(target: &'a Target, channels: usize, seed: u64) -> Result<Option<Self>> {
+        let Target::Similarity { stimuli, matrix } = target else { return Ok(None) };
+        let place = |(index, id): (usize, &brainprior_images::ImageId)| {
+            stimuli.position(*id).ok_or(Error::MissingStimulus { index, id: *id, stimuli: stimuli.len() })
+        };
+        let positions = matrix.ids().iter().enumerate().map(place).collect::<Result<Vec<usize>>>()?;
+        Ok(Some(Self { stimuli, matrix, positions, seed, channels }))
+    }
+
+    /// The `count` pairs from number `start` of the whole training on.
+    fn draw(&self, start: u64, count: usize) -> impl Iterator<Item = usize> {
+        let all = self.matrix.packed().len() as u64;
+        let mut pass = None;
+        (start..start + count as u64).map(move |number| {
+            let current = (number / all) as usize;
+            if pass.as_ref().is_none_or(|(known, _)| *known != current) {
+                pass = Some((current, Permutation::new(all, self.seed, current)));
+            }
+            pass.as_ref().expect("just set").1.at(number % all) as usize
+        })
+    }
+
+    /// The `count` pairs of `step` of the whole training.
+    pub(crate) fn batch(&self, step: usize, count: usize) -> Result<PairBatch> {
+        let area = self.stimuli.height() * self.stimuli.width() * self.channels;
+        let mut images = vec![0.0f32; 2 * count * area];
+        let mut target = Vec::with_capacity(count);
+        let (first, second) = images.split_at_mut(count * area);
+        let rows = first.chunks_exact_mut(area).zip(second.chunks_exact_mut(area));
+        for (index, (first, second)) in self.draw((step * count) as u64, count).zip(rows) {
+            let (i, j) = pair_at(self.matrix.len(), index);
+            for (row, image) in [(first, i), (second, j)] {
+                let image = self.stimuli.image(self.positions[image]);
+                row.chunks_exact_mut(image.len()).for_each(|channel| channel.copy_from_slice(image));
+            }
+            target.push(self.matrix.packed()[index]);
+        }
+        let shape = (2 * count, self.channels, self.stimuli.height(), self.stimuli.width());
+        Ok(PairBatch {
+            images: Tensor::from_vec(images, shape, &Device::Cpu)?,
+            target: Tensor::from_vec(target, count, &Device::Cpu)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_triangle_is_numbered_as_the_matrix_is_packed() {
+        for images in [2usize, 3, 17, 100] {
+            let pairs = (0..images).flat_map(|i| (i + 1..images).map(move |j| (i, j)));
+            for (index, expected) in pairs.enumerate() {
+                assert_eq!(pair_at(images, index), expected);
+            }
+        }
+        assert_eq!(pair_at(5000, 12_497_499), (4998, 4999));
+        assert_eq!(pair_at(5000, 4998), (0, 4999));
+        assert_eq!(pair_at(5000, 4999), (1, 2));
+    }
+
+    #[test]
+    fn every_pair_comes_once_before_any_comes_again() {
+        let ids: Vec<_> = (0..40).map(brainprior_images::ImageId::from_u64).collect();
+        let matrix = SimilarityMatrix::new(ids, vec![0.0; 780], vec![]).unwrap();
+        let stimuli = StimulusSet::new(1, 1, vec![]).unwrap();
+        let pairs = Pairs { stimuli: &stimuli, matrix: &matrix, positions: vec![], seed: 3, channels: 1 };
+        let mut passes = [vec![0; 780], vec![0; 780]];
+        let mut orders = [vec![], vec![]];
+        for step in 0..120 {
+            for (offset, index) in pairs.draw(step * 13, 13).enumerate() {
+                let pass = (step as usize * 13 + offset) / 780;
+                passes[pass][index] += 1;
+                orders[pass].push(index);
+            }
+        }
+        assert_eq!(passes, [vec![1; 780], vec![1; 780]]);
+        assert_ne!(orders[0], orders[1], "each pass has its own order");
+    }
+
+    #[test]
+    fn orders_look_random() {
+        let permutation = Permutation::new(12_497_500, 1, 0);
+        let drawn: Vec<f64> = (0..20_000).map(|number| permutation.at(number) as f64 / 12_497_500.0).collect();
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let centred: Vec<f64> = drawn.iter().map(|value| value - 0.5).collect();
+        let neighbours: Vec<f64> = centred.windows(2).map(|pair| pair[0] * pair[1]).collect();
+        let squares: Vec<f64> = centred.iter().map(|value| value * value).collect();
+        // Five standard errors of uniform numbers.
+        assert!(mean(&centred).abs() < 5.0 * (1.0f64 / 12.0 / 20_000.0).sqrt());
+        assert!((mean(&squares) - 1.0 / 12.0).abs() < 5.0 * (1.0f64 / 180.0 / 20_000.0).sqrt());
+        assert!(mean(&neighbours).abs() < 5.0 / 12.0 / 20_000f64.sqrt());
+    }
+
+    proptest! {
+        #[test]
+        fn a_permutation_is_one(count in 1u64..3000, seed: u64, pass in 0usize..5) {
+            let permutation = Permutation::new(count, seed, pass);
+            let mut seen = vec![false; count as usize];
+            for number in 0..count {
+                let image = permutation.at(number) as usize;
+                prop_assert!(!std::mem::replace(&mut seen[image], true));
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! All that a training goes on from after an interruption.
+
+use crate::architecture::Architecture;
+use crate::archive::{self, Archive};
+use crate::checkpoint::{collect, restore};
+use crate::objective::Centers;
+use crate::{EpochReport, Error, ResNet, Result, Target, TrainConfig};
+use brainprior_images::LabelledImages;
+use candle_core::{DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const FORMAT: &str = "brainprior-training-state";
+const VERSION: u32 = 1;
+const FILE: &str = "training-state.safetensors";
+
+/// What makes two trainings the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    config: TrainConfig,
+    seed: u64,
+    data: String,
+    target: String,
+}
+
+impl Identity {
+    pub(crate) fn new(data: &LabelledImages, target: &Target, config: &TrainConfig, seed: u64) -> Self {
+        let mut hash = Sha256::new();
+        for size in [data.channels(), data.height(), data.width(), data.classes()] {
+            hash.update((size as u64).to_le_bytes());
+        }
+        hash.update(data.pixels());
+        hash.update(data.labels());
+        let data = hex(hash);
+        let mut hash = Sha256::new();
+        if let Target::Similarity { stimuli, matrix } = target {
+            hash.update((stimuli.height() as u64).to_le_bytes());
+            hash.update((stimuli.width() as u64).to_le_bytes());
+            // The identity of a stimulus is its content.
+            matrix.ids().iter().for_each(|id| hash.update(id.to_u64().to_le_bytes()));
+            matrix.packed().iter().for_each(|value| hash.update(value.to_le_bytes()));
+        }
+        Self { config: config.clone(), seed, data, target: hex(hash) }
+    }
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    identity: Identity,
+    batches: u64,
+    best_epoch: usize,
+    best_batches: u64,
+}
+
+/// A training after some epochs.
+pub(crate) struct State {
+    pub(crate) network: ResNet,
+    /// Velocities of the gradient descent, by name.
+    pub(crate) velocities: Vec<(String, Tensor)>,
+    pub(crate) centers: Centers,
+    pub(crate) best: ResNet,
+    pub(crate) best_epoch: usize,
+    pub(crate) epochs: Vec<EpochReport>,
+}
+
+/// Where the state of a training is kept.
+pub(crate) fn path(folder: &Path) -> PathBuf {
+    folder.join(FILE)
+}
+
+impl State {
+    /// Writes the state, replacing that of an earlier epoch in one move.
+    pub(crate) fn write(&self, path: &Path, identity: &Identity) -> Result<()> {
+        let mut tensors = BTreeMap::new();
+        collect(&self.network, "network.", &mut tensors);
+        collect(&self.best, "best.", &mut tensors);
+        tensors.extend(self.velocities.iter().map(|(name, tensor)| (format!("velocities.{name}"), tensor.clone())));
+        tensors.extend(self.centers.tensors().iter().enumerate().map(|(tap, center)| (format!("centers.{tap}"), center.clone())));
+        let rows: Vec<f64> = self.epochs.iter().flat_map(EpochReport::row).collect();
+        let columns = EpochReport::columns(self.network.config().taps());
+        tensors.insert("epochs".into(), Tensor::from_vec(rows, (self.epochs.len(), columns), &Device::Cpu)?);
+        let description = Description {
+            identity: identity.clone(),
+            batches: self.network.batches(),
+            best_epoch: self.best_epoch,
+            best_batches: self.best.batches(),
+        };
+        archive::write(path, FORMAT, VERSION, description, tensors)
+    }
+
+    /// The state at `path`, if there is one.
+    pub(crate) fn read(path: &Path, identity: &Identity) -> Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = archive::read_bytes(path)?;
+        let file = Archive::open(path, &bytes)?;
+        let found: Description = file.metadata(FORMAT, VERSION)?;
+        identity.check(&found.identity, path)?;
+        let net = &identity.config.net;
+        let names = file.names();
+        let velocities = names
+            .iter()
+            .filter_map(|name| name.strip_prefix("velocities.").map(|short| (name, short)))
+            .map(|(name, short)| Ok((short.to_owned(), file.tensor(name, DType::F32, &file.shape(name)?)?)))
+            .collect::<Result<_>>()?;
+        let centers = Architecture::tap_channels(net)
+            .into_iter()
+            .enumerate()
+            .filter(|(tap, _)| names.contains(&format!("centers.{tap}").as_str()))
+            .map(|(tap, channels)| file.tensor(&format!("centers.{tap}"), DType::F32, &[channels]))
+            .collect::<Result<_>>()?;
+        let columns = EpochReport::columns(net.taps());
+        let done = file.shape("epochs")?.first().copied().unwrap_or_default();
+        let rows = file.tensor("epochs", DType::F64, &[done, columns])?.to_vec2::<f64>()?;
+        Ok(Some(Self {
+            network: restore(&file, "network.", net, found.batches)?,
+            velocities,
+            centers: Centers::from_tensors(centers),
+            best: restore(&file, "best.", net, found.best_batches)?,
+            best_epoch: found.best_epoch,
+            epochs: rows.iter().enumerate().map(|(epoch, row)| EpochReport::from_row(epoch, row)).collect(),
+        }))
+    }
+}
+
+impl Identity {
+    /// As JSON.
+    pub(crate) fn describe(&self) -> String {
+        serde_json::to_string(self).expect("plain data without maps")
+    }
+
+    fn check(&self, found: &Self, path: &Path) -> Result<()> {
+        let other = |what, expected: String, found: String| {
+            if expected == found {
+                return Ok(());
+            }
+            Err(Error::OtherTraining { path: path.to_owned(), what, expected, found })
+        };
+        other("settings", format!("{:?}", self.config), format!("{:?}", found.config))?;
+        other("seed", self.seed.to_string(), found.seed.to_string())?;
+        other("SHA-256 of the labelled images", self.data.clone(), found.data.clone())?;
+        other("SHA-256 of the target", self.target.clone(), found.target.clone())
+    }
+}
