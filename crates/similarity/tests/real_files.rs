@@ -1,0 +1,76 @@
+//! The scans in `shared/data` beside the workspace, where they are: similarities of single trials and of repeat means
+//! against those of the known truth, as NumPy found them.
+
+use brainprior_recording::simulation::{Truth, read_truth};
+use brainprior_recording::{Responses, Scan, read_scan, reliability};
+use brainprior_similarity::{measured_weights, pearson, product_of_weights, similarity, spread, standardising_weights, vectors};
+use ndarray::Axis;
+use std::path::{Path, PathBuf};
+
+/// A file, or `None` with a printed reason.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
+    if !path.exists() {
+        eprintln!("skipped: there is no {}", path.display());
+        return None;
+    }
+    Some(path)
+}
+
+/// Pearson correlation with the truth's similarities, of single trials (mean over the repeats) and of repeat means.
+fn against_truth(scan: &Scan, truth: &Truth, weights: &[f32]) -> [f64; 2] {
+    let means = scan.repeat_means();
+    // The files name an image by its row in the stimulus file, and so does the truth.
+    let labels = scan.image_labels().unwrap();
+    let rows: Vec<usize> = means.ids().iter().map(|id| labels[scan.stimuli().position(*id).unwrap()] as usize).collect();
+    let expected = truth.expected_responses().select(Axis(0), &rows);
+    let expected = vectors(means.ids(), expected.view(), weights, "truth").unwrap();
+    let correlation = |responses: &Responses| pearson(&similarity(responses, weights).unwrap(), &expected).unwrap();
+    let single = (0..10).map(|repeat| correlation(&scan.repeat(repeat))).sum::<f64>() / 10.0;
+    [single, correlation(&means)]
+}
+
+/// `expected`: single trials and repeat means in units of each neuron's standard deviation over the training tier, the
+/// same times w, and in the units of the file.
+fn check(name: &str, expected: [[f64; 2]; 3]) {
+    let (Some(path), Some(truth)) = (shared(&format!("{name}.h5")), shared(&format!("{name}.truth.h5"))) else { return };
+    let (scan, truth) = (read_scan(&path).unwrap(), read_truth(&truth).unwrap());
+    let standardised = standardising_weights(&scan).unwrap();
+    let w = measured_weights(&reliability(&scan).unwrap());
+    let weighted = product_of_weights(&standardised, &w).unwrap();
+    let equal = vec![1.0; w.len()];
+    for (weights, expected) in [&standardised, &weighted, &equal].into_iter().zip(expected) {
+        let found = against_truth(&scan, &truth, weights);
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found - expected).abs() < 0.0015, "{name}: expected {expected}, found {found}");
+        }
+    }
+}
+
+#[test]
+fn simulated_scan_a() {
+    check("sim-scan-a", [[0.513, 0.933], [0.595, 0.942], [0.369, 0.849]]);
+}
+
+#[test]
+fn simulated_scan_b() {
+    check("sim-scan-b", [[0.489, 0.923], [0.579, 0.936], [0.345, 0.831]]);
+}
+
+#[test]
+fn simulated_scan_c() {
+    check("sim-scan-c", [[0.773, 0.980], [0.795, 0.981], [0.712, 0.975]]);
+}
+
+#[test]
+fn single_trials_of_a_whole_scan() {
+    let Some(path) = shared("sim-scan-a.h5") else { return };
+    let scan = read_scan(&path).unwrap();
+    let matrix = similarity(&scan.single_trials(), &standardising_weights(&scan).unwrap()).unwrap();
+    assert_eq!((matrix.len(), matrix.pairs()), (5000, 12_497_500));
+    let spread = spread(&matrix);
+    // Centred vectors of 5000 images are nearly orthogonal on average: the mean of all pairs is about -1 / 5000.
+    assert!(spread.mean.abs() < 0.01 && spread.maximum <= 1.0, "{spread:?}");
+    assert!(spread.standard_deviation > 1.0 / 400f64.sqrt(), "more than neurons without any correlation: {spread:?}");
+}
