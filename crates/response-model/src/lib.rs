@@ -1,1 +1,68 @@
-//! Predictive models of neural responses: core, readout, shifter, modulator, fit, predict, metrics
+//! Predictive models of neural responses: what a population would say to any image, with the noise of single trials taken out.
+//!
+//! One convolutional core is shared by all neurons of all scans; each scan adds a pyramid readout (one position per neuron,
+//! read at several scales), a shifter (receptive fields move with the pupil) and a modulator (rates scale with
+//! behaviour), as in Sinz et al. 2018 and Walker et al. 2019, which Li et al. 2019 (section 2) build on. The model is
+//! trained with a Poisson loss on single trials. [`ResponseModel::predict`] then gives the denoised responses that
+//! representational similarity is computed from, and [`ResponseModel::v_a`] the neurons' validation correlations.
+//!
+//! Two things make it quick on a processor. The core's output depends on the image alone, so batches are made of distinct
+//! images over all scans, and one pass of the core serves every scan's trials of them. And receptive fields are located by
+//! reverse correlation before training, so that the readout starts where it would otherwise take many epochs to get to.
+//!
+//! ```
+//! use brainprior_images::StimulusSet;
+//! use brainprior_recording::simulation::{SimulationConfig, simulate};
+//! use brainprior_response_model::{Config, FitEvent, fit};
+//!
+//! // A scan of gratings; `brainprior_recording::read_scan` reads a recorded one.
+//! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
+//!     let (x, y, angle) = ((pixel % 32) as f32, (pixel / 32) as f32, image as f32 * 0.7);
+//!     0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
+//! });
+//! let set = |images: std::ops::Range<usize>| StimulusSet::new(18, 32, images.flat_map(grating).collect());
+//! let simulation = SimulationConfig { neurons: 20, ..Default::default() };
+//! let scan = simulate("sim", &set(0..100)?, &set(100..110)?, &simulation)?.scan;
+//!
+//! let mut config = Config::small();
+//! config.optimisation.max_epochs = 2;
+//! let mut correlations = Vec::new();
+//! let model = fit(&[&scan], &config, 1, None, &mut |event| {
+//!     if let FitEvent::Epoch { validation_correlation, .. } = event {
+//!         correlations.push(validation_correlation);
+//!     }
+//! })?;
+//! assert_eq!(correlations.len(), 2);
+//! assert_eq!(model.predict(0, scan.stimuli())?.values().dim(), (110, 20));
+//! assert_eq!(model.v_a(0)?.len(), 20);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod checkpoint;
+mod config;
+mod core;
+mod error;
+mod file;
+mod fit;
+mod head;
+mod loss;
+mod metrics;
+mod model;
+mod modulator;
+mod normalization;
+mod parameters;
+mod presentations;
+mod readout;
+mod receptive_field;
+mod save;
+mod shifter;
+mod statistics;
+
+pub use config::{
+    Config, CoreConfig, GainPlacement, LossConfig, ModulatorConfig, OptimisationConfig, ReadoutConfig, ShifterConfig,
+};
+pub use error::{Error, Result};
+pub use fit::{FitEvent, fit};
+pub use metrics::{LEAST_FEV, Metrics};
+pub use model::ResponseModel;
+pub use statistics::Interval;

@@ -1,0 +1,128 @@
+//! Fits a response model to scans and prints how well it denoises them.
+//!
+//! ```text
+//! cargo run --release -p brainprior-response-model --example fit_scans -- [CONFIG] EPOCHS FILE...
+//! ```
+//!
+//! CONFIG is JSON, such as `{"core": {"stride": 1}}`. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also prints
+//! the correlation, over the pairs of oracle images, of the similarity of predictions with that of the true expected
+//! responses, both in units of each neuron's training standard deviation. The truth serves for that alone.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use brainprior_recording::simulation::{read_truth, truth_for};
+use brainprior_recording::{Responses, Scan, read_scan};
+use brainprior_response_model::{Config, FitEvent, Interval, ResponseModel, fit};
+use ndarray::{Array2, Axis};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    let mut config = match args.first() {
+        Some(json) if json.starts_with('{') => serde_json::from_str(&args.remove(0))?,
+        _ => Config::default(),
+    };
+    config.optimisation.max_epochs = args.first().ok_or("give EPOCHS FILE...")?.parse()?;
+    let paths: Vec<PathBuf> = args[1..].iter().map(PathBuf::from).collect();
+    let scans: Vec<Scan> = paths.iter().map(|path| read_scan(path)).collect::<std::result::Result<_, _>>()?;
+
+    let started = Instant::now();
+    let model = fit(&scans.iter().collect::<Vec<_>>(), &config, 1, None, &mut |event| match event {
+        FitEvent::Step { .. } => {}
+        FitEvent::Epoch { epoch, train_loss, validation_correlation, learning_rate, best, seconds, .. } => println!(
+            "epoch {epoch:3}  loss {train_loss:.5}  validation {validation_correlation:.4}{}  rate {learning_rate:.5}  {seconds:.1} s",
+            if best { "*" } else { " " }
+        ),
+        other => println!("{other:?}"),
+    })?;
+    println!("fit in {:.1} s", started.elapsed().as_secs_f64());
+    for (s, (scan, path)) in scans.iter().zip(&paths).enumerate() {
+        report(&model, s, scan, path)?;
+    }
+    Ok(())
+}
+
+fn report(model: &ResponseModel, s: usize, scan: &Scan, path: &Path) -> Result<()> {
+    let show =
+        |figure: Option<Interval>| figure.map_or("undefined".into(), |f| format!("{:.3} [{:.3}, {:.3}]", f.value, f.low, f.high));
+    println!("scan {}:", scan.name());
+    let metrics = model.metrics(s, scan, 1)?;
+    println!("  single-trial test correlation  {}", show(metrics.median_single_trial));
+    println!("  correlation to repeat average  {}", show(metrics.median_to_average));
+    println!("  fraction oracle (slope)        {}", show(metrics.fraction_oracle));
+    println!("  FEVE                           {}", show(metrics.median_feve));
+    let truth_path = path.with_extension("truth.h5");
+    if !truth_path.exists() {
+        return Ok(());
+    }
+    let oracle: Vec<usize> = scan.repeats().into_keys().collect();
+    let images = scan.stimuli().subset(&oracle);
+    let truth = read_truth(&truth_path)?;
+    let expected = truth_for(scan, &truth)?.select(images.ids())?;
+    let std = model.response_std(s)?;
+    let truth_matrix = similarity(&expected, std);
+    let against = |name: &str, responses: &Responses| -> Result<()> {
+        let matrix = similarity(&responses.select(images.ids())?, std);
+        println!("  similarity of {name} with the truth: {:.4}", pearson(&matrix, &truth_matrix));
+        Ok(())
+    };
+    let predicted = model.predict(s, &images)?;
+    against("predictions", &predicted)?;
+    against("single trials", &scan.repeat(0))?;
+    against("repeat means", &scan.repeat_means())?;
+    let mut correlations: Vec<f64> = (0..std.len())
+        .filter(|&n| truth.cells()[n].responsive)
+        .map(|n| {
+            let column = |r: &Responses| r.values().column(n).iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+            pearson(&column(&predicted), &column(&expected))
+        })
+        .collect();
+    correlations.sort_by(f64::total_cmp);
+    println!("  predicted against true responses, median of responsive neurons: {:.4}", correlations[correlations.len() / 2]);
+    let (height, width) = (images.height() as f32, images.width() as f32);
+    let mut distances: Vec<f32> = model
+        .positions(s)?
+        .iter()
+        .zip(truth.cells())
+        .filter(|(_, cell)| cell.responsive)
+        .map(|([x, y], cell)| {
+            // Pixel centres are at whole numbers in the truth.
+            let (x, y) = ((x + 1.0) / 2.0 * width - 0.5, (y + 1.0) / 2.0 * height - 0.5);
+            (x - cell.x).hypot(y - cell.y)
+        })
+        .collect();
+    distances.sort_by(f32::total_cmp);
+    let quantile = |q: f64| distances[(q * (distances.len() - 1) as f64) as usize];
+    println!("  position error, pixels: median {:.2}, 75% {:.2}, 95% {:.2}", quantile(0.5), quantile(0.75), quantile(0.95));
+    Ok(())
+}
+
+/// Cosine similarities of the images' population vectors, each neuron divided by `std` and centred over the images.
+fn similarity(responses: &Responses, std: &[f32]) -> Vec<f64> {
+    let mut r: Array2<f64> = responses.values().mapv(f64::from);
+    for (mut column, std) in r.columns_mut().into_iter().zip(std) {
+        let mean = column.sum() / column.len() as f64;
+        column.mapv_inplace(|v| (v - mean) / f64::from(*std));
+    }
+    for mut row in r.axis_iter_mut(Axis(0)) {
+        let norm = row.dot(&row).sqrt();
+        row /= norm;
+    }
+    let gram = r.dot(&r.t());
+    (0..r.nrows()).flat_map(|i| (i + 1..r.nrows()).map(move |j| (i, j))).map(|pair| gram[pair]).collect()
+}
+
+fn pearson(a: &[f64], b: &[f64]) -> f64 {
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    let (ma, mb) = (mean(a), mean(b));
+    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
+    for (x, y) in a.iter().zip(b) {
+        aa += (x - ma).powi(2);
+        bb += (y - mb).powi(2);
+        ab += (x - ma) * (y - mb);
+    }
+    ab / (aa * bb).sqrt()
+}

@@ -1,0 +1,191 @@
+//! What can go wrong between a scan and its model, and what to do about it.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No scan was given to fit.
+    #[error("a response model needs at least one scan; none was given")]
+    NoScans,
+
+    /// A value of the configuration lies outside of its range.
+    #[error("response model configuration: `{key}` is {found}, expected {expected}")]
+    Configuration {
+        /// Key within the configuration, dotted.
+        key: &'static str,
+        /// The value found.
+        found: String,
+        /// The range expected.
+        expected: &'static str,
+    },
+
+    /// The scans of one fit show images of different sizes.
+    #[error(
+        "scan `{scan}` shows images of {found_height} x {found_width}, the first scan {expected_height} x {expected_width} \
+         (height x width); one core needs one size: resample the images, or fit the scans apart"
+    )]
+    ImageSize {
+        /// Name of the scan, or of what was to be predicted.
+        scan: String,
+        /// Height expected, pixels.
+        expected_height: usize,
+        /// Width expected, pixels.
+        expected_width: usize,
+        /// Height found, pixels.
+        found_height: usize,
+        /// Width found, pixels.
+        found_width: usize,
+    },
+
+    /// A tier that the fit or the metrics need has too few trials.
+    #[error(
+        "scan `{scan}` has {found} trials of tier `{tier}`, expected at least {expected}; \
+         mark more rows of the scan's `tiers` as `{tier}`"
+    )]
+    TooFewTrials {
+        /// Name of the scan.
+        scan: String,
+        /// Name of the tier.
+        tier: &'static str,
+        /// Trials found.
+        found: usize,
+        /// Trials needed.
+        expected: usize,
+    },
+
+    /// Negative responses, which the Poisson loss cannot explain.
+    #[error(
+        "scan `{scan}`: {count} of {total} responses are negative (first: {value} at trial {trial}, neuron {neuron}); the Poisson \
+         loss expects counts or rates >= 0. Set `loss.rectify_negative = true` to take them as 0, or write the scan with \
+         deconvolved (non-negative) activity"
+    )]
+    NegativeResponses {
+        /// Name of the scan.
+        scan: String,
+        /// How many are negative, over the trials of all tiers.
+        count: usize,
+        /// How many there are.
+        total: usize,
+        /// Row of the first.
+        trial: usize,
+        /// Column of the first.
+        neuron: usize,
+        /// The first.
+        value: f32,
+    },
+
+    /// Not one neuron of the scan varies over its training trials.
+    #[error("scan `{scan}`: none of its {neurons} neurons varies over the {trials} training trials, so there is nothing to fit")]
+    NothingVaries {
+        /// Name of the scan.
+        scan: String,
+        /// Neurons of the scan.
+        neurons: usize,
+        /// Training trials of the scan.
+        trials: usize,
+    },
+
+    /// The loss stopped being a finite number.
+    #[error(
+        "the training loss is {loss} in epoch {epoch}, step {step}; lower `optimisation.learning_rate` (now {learning_rate}) or \
+         `optimisation.gradient_clip`"
+    )]
+    Diverged {
+        /// Epoch, counted from 0.
+        epoch: usize,
+        /// Step within the epoch, counted from 0.
+        step: usize,
+        /// The loss.
+        loss: f32,
+        /// Learning rate at that step.
+        learning_rate: f64,
+    },
+
+    /// The model has no scan of that number.
+    #[error("scan {index} asked of a response model of {len} scans (counted from 0)")]
+    NoSuchScan {
+        /// The number asked for.
+        index: usize,
+        /// Scans of the model.
+        len: usize,
+    },
+
+    /// A scan does not belong to this part of the model.
+    #[error("{what} of scan `{scan}`: found {found}, the model was fitted with {expected}; give the scan that was fitted")]
+    ScanMismatch {
+        /// Name of the scan.
+        scan: String,
+        /// What differs.
+        what: &'static str,
+        /// What the model has.
+        expected: String,
+        /// What the scan has.
+        found: String,
+    },
+
+    /// A trial number beyond the scan.
+    #[error("trial {trial} asked of scan `{scan}`, which has {trials} (counted from 0)")]
+    NoSuchTrial {
+        /// Name of the scan.
+        scan: String,
+        /// The trial asked for.
+        trial: usize,
+        /// Trials of the scan.
+        trials: usize,
+    },
+
+    /// A model or checkpoint file cannot be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+
+    /// A file is not what it should be.
+    #[error("{path}: {what}: found {found}, expected {expected}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The tensor or the header's field.
+        what: String,
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+
+    /// A checkpoint of another fit lies where this fit would resume.
+    #[error(
+        "{path} is the checkpoint of another fit: {what} differs (found {found}, expected {expected}); \
+         delete it to start afresh, or give another path"
+    )]
+    ForeignCheckpoint {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the checkpoint has.
+        found: String,
+        /// What this fit has.
+        expected: String,
+    },
+
+    /// The images of several scans do not go together.
+    #[error(transparent)]
+    Images(#[from] brainprior_images::Error),
+
+    /// Reliability or responses of a scan.
+    #[error(transparent)]
+    Recording(#[from] brainprior_recording::Error),
+
+    /// A tensor operation.
+    #[error("tensor operation: {0}")]
+    Tensor(#[from] candle_core::Error),
+}

@@ -1,0 +1,110 @@
+//! How well a model predicts the repeated test trials of a scan.
+
+use brainprior_recording::{Scan, Tier, reliability};
+
+use crate::statistics::{Interval, bootstrap, correlation, median, slope};
+use crate::{Error, ResponseModel, Result};
+
+/// Fraction of explainable variance that a neuron needs to have a FEVE.
+pub const LEAST_FEV: f64 = 0.15;
+
+/// Quality of prediction on the test tier, for each neuron and over neurons.
+///
+/// `None` stands for what is undefined: a neuron that never varies, or whose prediction never does.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Metrics {
+    /// Correlation of predicted and observed responses over the single trials, each with its behaviour and pupil.
+    pub single_trial: Vec<Option<f32>>,
+    /// Correlation over repeated images of the mean prediction and the mean response over the repeats.
+    pub to_average: Vec<Option<f32>>,
+    /// Oracle correlation (jackknife) of the recording, see [`brainprior_recording::Reliability`].
+    pub oracle: Vec<Option<f32>>,
+    /// Fraction of explainable variance explained, 1 - (mean squared error - noise) / (variance - noise), the noise being the
+    /// mean over repeated images of the variance over repeats (ddof 1); `None` below a fraction of [`LEAST_FEV`]
+    /// (Cadena et al. 2019).
+    pub feve: Vec<Option<f32>>,
+    /// Median of `single_trial`.
+    pub median_single_trial: Option<Interval>,
+    /// Median of `to_average`.
+    pub median_to_average: Option<Interval>,
+    /// Slope through the origin of `single_trial` on `oracle` (Sinz et al. 2018).
+    pub fraction_oracle: Option<Interval>,
+    /// Median of `feve`.
+    pub median_feve: Option<Interval>,
+}
+
+impl ResponseModel {
+    /// Metrics of scan number `scan` on the test tier of `recorded`; `seed` is that of the bootstrap over neurons.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`]; [`Error::Recording`] where the test tier repeats too few images.
+    pub fn metrics(&self, scan: usize, recorded: &Scan, seed: u64) -> Result<Metrics> {
+        self.part(scan)?;
+        let oracle = reliability(recorded)?.oracle_jackknife;
+        let trials = recorded.trials_in(Tier::Test);
+        if trials.is_empty() {
+            let scan = recorded.name().to_owned();
+            return Err(Error::TooFewTrials { scan, tier: Tier::Test.name(), found: 0, expected: 1 });
+        }
+        let predicted = self.predict_trials(scan, recorded, &trials)?;
+        // Rows of `predicted` for each repeated image.
+        let row = |trial: &usize| trials.binary_search(trial).expect("trials of a tier ascend");
+        let repeats: Vec<Vec<usize>> = recorded.repeats().values().map(|of_image| of_image.iter().map(row).collect()).collect();
+        let single_trial = self.tier_correlation(scan, recorded, Tier::Test)?;
+        let neurons = single_trial.len();
+        let (mut to_average, mut feve) = (Vec::with_capacity(neurons), Vec::with_capacity(neurons));
+        for n in 0..neurons {
+            let observed = |row: usize| f64::from(recorded.responses()[(trials[row], n)]);
+            let expected = |row: usize| f64::from(predicted[(row, n)]);
+            let neuron = Neuron { observed: &observed, expected: &expected, repeats: &repeats };
+            let varies = single_trial[n].is_some();
+            to_average.push(if varies { neuron.to_average() } else { None });
+            feve.push(if varies { neuron.feve() } else { None });
+        }
+        let defined = |values: &[Option<f32>]| values.iter().flatten().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let pairs: Vec<(f64, f64)> = oracle
+            .iter()
+            .zip(&single_trial)
+            .filter_map(|(oracle, test)| Some((f64::from((*oracle)?), f64::from((*test)?))))
+            .collect();
+        Ok(Metrics {
+            median_single_trial: bootstrap(&defined(&single_trial), median, seed),
+            median_to_average: bootstrap(&defined(&to_average), median, seed),
+            fraction_oracle: bootstrap(&pairs, slope, seed),
+            median_feve: bootstrap(&defined(&feve), median, seed),
+            single_trial,
+            to_average,
+            oracle,
+            feve,
+        })
+    }
+}
+
+struct Neuron<'a> {
+    observed: &'a dyn Fn(usize) -> f64,
+    expected: &'a dyn Fn(usize) -> f64,
+    repeats: &'a [Vec<usize>],
+}
+
+impl Neuron<'_> {
+    fn to_average(&self) -> Option<f32> {
+        let mean = |of: &dyn Fn(usize) -> f64, rows: &[usize]| rows.iter().map(|&r| of(r)).sum::<f64>() / rows.len() as f64;
+        let pairs: Vec<(f64, f64)> =
+            self.repeats.iter().map(|rows| (mean(self.expected, rows), mean(self.observed, rows))).collect();
+        correlation(pairs.into_iter()).map(|r| r as f32)
+    }
+
+    fn feve(&self) -> Option<f32> {
+        let rows: Vec<usize> = self.repeats.iter().flatten().copied().collect();
+        let noise = self.repeats.iter().map(|rows| variance(self.observed, rows)).sum::<f64>() / self.repeats.len() as f64;
+        let total = variance(self.observed, &rows);
+        let error = rows.iter().map(|&r| ((self.observed)(r) - (self.expected)(r)).powi(2)).sum::<f64>() / rows.len() as f64;
+        (total > 0.0 && (total - noise) / total >= LEAST_FEV).then(|| (1.0 - (error - noise) / (total - noise)) as f32)
+    }
+}
+
+/// Variance with ddof 1.
+fn variance(of: &dyn Fn(usize) -> f64, rows: &[usize]) -> f64 {
+    let mean = rows.iter().map(|&r| of(r)).sum::<f64>() / rows.len() as f64;
+    rows.iter().map(|&r| (of(r) - mean).powi(2)).sum::<f64>() / (rows.len() as f64 - 1.0).max(1.0)
+}

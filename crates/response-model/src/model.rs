@@ -1,0 +1,281 @@
+//! A fitted model: one core, and a head for each scan.
+
+use brainprior_images::StimulusSet;
+use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
+use candle_core::Tensor;
+use ndarray::Array2;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::Config;
+use crate::core::{DenseCore, Level, Pyramid};
+use crate::head::Head;
+use crate::normalization::{ImageNormalization, ScanNormalization};
+use crate::parameters::Parameters;
+use crate::presentations::{covariates, image_batch};
+use crate::statistics::correlation;
+use crate::{Error, Result};
+
+/// Images or trials that pass the model at once in prediction.
+const PREDICTION_BATCH: usize = 64;
+
+/// A predictive model of the neurons of one or more scans.
+///
+/// Rates are those of Li et al. 2019, section 2 (their rho-hat): rho = gain(behaviour) (ELU(readout(core(image), position +
+/// shift(pupil))) + 1), or with the gain within ELU (see [`GainPlacement`](crate::GainPlacement)), in units of each neuron's training standard deviation, multiplied by it on return.
+#[derive(Debug)]
+pub struct ResponseModel {
+    pub(crate) config: Config,
+    pub(crate) image: ImageNormalization,
+    pub(crate) core: DenseCore,
+    pub(crate) scans: Vec<ScanModel>,
+    pub(crate) parameters: Parameters,
+}
+
+/// The part of a model that belongs to one scan.
+#[derive(Debug)]
+pub(crate) struct ScanModel {
+    pub(crate) name: String,
+    pub(crate) normalization: ScanNormalization,
+    pub(crate) head: Head,
+    pub(crate) v_a: Vec<Option<f32>>,
+}
+
+/// What a scan needs to get its part of a model.
+pub(crate) struct ScanDescription {
+    pub(crate) name: String,
+    pub(crate) normalization: ScanNormalization,
+    /// (x, y) in [-1, 1] of each neuron.
+    pub(crate) positions: Vec<f32>,
+}
+
+impl ResponseModel {
+    /// An untrained model.
+    pub(crate) fn new(config: Config, image: ImageNormalization, scans: Vec<ScanDescription>, seed: u64) -> Result<Self> {
+        let mut parameters = Parameters::default();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let core = DenseCore::new(&config.core, &mut parameters, &mut rng)?;
+        let mut models = Vec::with_capacity(scans.len());
+        for (s, scan) in scans.into_iter().enumerate() {
+            // A stream of its own, so that a scan's start does not depend on the others' sizes.
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(1 + s as u64);
+            let ScanDescription { name, normalization, positions } = scan;
+            let head = Head::new(s, &config, core.channels(), &normalization, positions, &mut parameters, &mut rng)?;
+            let v_a = vec![None; normalization.varies.len()];
+            models.push(ScanModel { name, normalization, head, v_a });
+        }
+        Ok(Self { config, image, core, scans: models, parameters })
+    }
+
+    /// Scans of the model.
+    pub fn scan_count(&self) -> usize {
+        self.scans.len()
+    }
+
+    /// What it was built and trained with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Name of a scan.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn scan_name(&self, scan: usize) -> Result<&str> {
+        Ok(&self.part(scan)?.name)
+    }
+
+    /// Validation correlation v_a of each neuron (Li et al. 2019, section 2): between the predicted and the observed
+    /// responses of the validation tier's trials, whose images the model was not trained on. `None` for a neuron that
+    /// never varies, in training or in validation.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn v_a(&self, scan: usize) -> Result<&[Option<f32>]> {
+        Ok(&self.part(scan)?.v_a)
+    }
+
+    /// Standard deviation of each neuron's responses over the training tier (1% of the neurons' mean where it is below
+    /// that), by which predictions and responses are divided to bring all neurons to one scale.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn response_std(&self, scan: usize) -> Result<&[f32]> {
+        Ok(&self.part(scan)?.normalization.response_std)
+    }
+
+    /// Centre (x, y) of each neuron's receptive field: -1 and 1 are the outer edges of the first and the last pixel
+    /// (align_corners = false), x to the right, y downwards.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn positions(&self, scan: usize) -> Result<Vec<[f32; 2]>> {
+        Ok(self.part(scan)?.head.readout.positions()?)
+    }
+
+    /// Shift of all receptive fields, in half image widths and heights (x, y), for pupil centres `[trials, 2]` in the
+    /// scan's units; `None` where the scan was fitted without a shifter.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn shifts(&self, scan: usize, pupil_center: &Array2<f32>) -> Result<Option<Vec<[f32; 2]>>> {
+        let part = self.part(scan)?;
+        let (Some(shifter), Some(by)) = (&part.head.shifter, &part.normalization.pupil) else { return Ok(None) };
+        let rows = rows(pupil_center, by)?;
+        let shifts: Vec<Vec<f32>> = shifter.eval(&rows)?.to_vec2()?;
+        Ok(Some(shifts.iter().map(|row| [row[0], row[1]]).collect()))
+    }
+
+    /// Gain of each neuron, `[trials, neurons]`, for behaviour `[trials, columns]` in the scan's units; exactly 1 at the mean
+    /// behaviour of training. `None` where the scan was fitted without a modulator.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn gains(&self, scan: usize, behavior: &Array2<f32>) -> Result<Option<Array2<f32>>> {
+        let part = self.part(scan)?;
+        let (Some(modulator), Some(by)) = (&part.head.modulator, &part.normalization.behavior) else { return Ok(None) };
+        Ok(Some(array(&modulator.log_gain(&rows(behavior, by)?)?.exp()?)?))
+    }
+
+    /// Predicted responses of scan number `scan` to `stimuli`, in the scan's own units, at the mean behaviour of its
+    /// training trials and at zero shift: what the paper compares between images. Marked in-sample, since training
+    /// images may be among them.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`]; [`Error::ImageSize`].
+    pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
+        let part = self.part(scan)?;
+        self.check_size(&part.name, stimuli)?;
+        let neurons = part.normalization.varies.len();
+        let mut values = Vec::with_capacity(stimuli.len() * neurons);
+        for start in (0..stimuli.len()).step_by(PREDICTION_BATCH) {
+            let end = (start + PREDICTION_BATCH).min(stimuli.len());
+            let pyramid = self.pyramid(&image_batch((start..end).map(|i| stimuli.image(i)), &self.image)?)?;
+            let rates = part.head.rates(&pyramid, None, None)?.to_vec2::<f32>()?;
+            rates.iter().for_each(|row| values.extend(part.in_scan_units(row)));
+        }
+        let values = Array2::from_shape_vec((stimuli.len(), neurons), values).expect("one row an image");
+        let kind = ResponseKind::Predicted(Fitting::InSample);
+        Ok(Responses::new(&part.name, kind, stimuli.ids().to_vec(), values)?)
+    }
+
+    /// Predicted responses `[trials, neurons]` of trials of `recorded`, which is scan number `scan` of the fit, with each
+    /// trial's behaviour and pupil, in the scan's own units.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`] where `recorded` is another scan; [`Error::NoSuchTrial`].
+    pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
+        let part = self.part(scan)?;
+        self.check_scan(part, recorded)?;
+        let count = recorded.trial_image().len();
+        if let Some(&trial) = trials.iter().find(|&&t| t >= count) {
+            return Err(Error::NoSuchTrial { scan: part.name.clone(), trial, trials: count });
+        }
+        // By image, so that the repeats of an image share its pass through the core.
+        let mut order: Vec<usize> = (0..trials.len()).collect();
+        order.sort_by_key(|&i| recorded.trial_image()[trials[i]]);
+        let mut values = Array2::zeros((trials.len(), part.normalization.varies.len()));
+        for chunk in order.chunks(PREDICTION_BATCH) {
+            let shown: Vec<usize> = chunk.iter().map(|&i| recorded.trial_image()[trials[i]]).collect();
+            let mut images = shown.clone();
+            images.dedup();
+            let pyramid = self.pyramid(&image_batch(images.iter().map(|&i| recorded.stimuli().image(i)), &self.image)?)?;
+            let pyramid =
+                pyramid.rows(&shown.iter().map(|i| images.binary_search(i).expect("sorted") as u32).collect::<Vec<_>>())?;
+            let rows: Vec<Option<usize>> = chunk.iter().map(|&i| Some(trials[i])).collect();
+            let rates = part.head.trial_rates(&pyramid, &covariates(recorded, &rows, &part.normalization)?)?;
+            for (&i, rates) in chunk.iter().zip(rates.to_vec2::<f32>()?) {
+                values.row_mut(i).iter_mut().zip(part.in_scan_units(&rates)).for_each(|(value, rate)| *value = rate);
+            }
+        }
+        Ok(values)
+    }
+
+    /// Correlation of prediction and observation over the trials of `tier`, for each neuron.
+    pub(crate) fn tier_correlation(&self, scan: usize, recorded: &Scan, tier: Tier) -> Result<Vec<Option<f32>>> {
+        let trials = recorded.trials_in(tier);
+        let predicted = self.predict_trials(scan, recorded, &trials)?;
+        let varies = &self.scans[scan].normalization.varies;
+        let neuron = |n: usize| {
+            let observed = recorded.responses().column(n);
+            let pairs = trials.iter().zip(predicted.column(n)).map(|(&t, &p)| (f64::from(p), f64::from(observed[t])));
+            if varies[n] { correlation(pairs).map(|r| r as f32) } else { None }
+        };
+        Ok((0..varies.len()).map(neuron).collect())
+    }
+
+    /// Features at all scales of normalised images, with the running statistics.
+    pub(crate) fn pyramid(&self, images: &Tensor) -> Result<Pyramid> {
+        Ok(Pyramid::new(self.core.eval(images)?.detach(), self.config.readout.levels)?)
+    }
+
+    pub(crate) fn part(&self, index: usize) -> Result<&ScanModel> {
+        self.scans.get(index).ok_or(Error::NoSuchScan { index, len: self.scans.len() })
+    }
+
+    fn check_size(&self, scan: &str, stimuli: &StimulusSet) -> Result<()> {
+        let ImageNormalization { height, width, .. } = self.image;
+        if (stimuli.height(), stimuli.width()) == (height, width) {
+            return Ok(());
+        }
+        Err(Error::ImageSize {
+            scan: scan.to_owned(),
+            expected_height: height,
+            expected_width: width,
+            found_height: stimuli.height(),
+            found_width: stimuli.width(),
+        })
+    }
+
+    fn check_scan(&self, part: &ScanModel, recorded: &Scan) -> Result<()> {
+        self.check_size(recorded.name(), recorded.stimuli())?;
+        let of_scan = |values: Option<&Array2<f32>>| values.map_or(0, Array2::ncols);
+        let of_model = |by: &Option<crate::normalization::ColumnNormalization>| by.as_ref().map_or(0, |by| by.columns());
+        let by = &part.normalization;
+        let checks = [
+            ("neurons", by.varies.len(), recorded.responses().ncols()),
+            ("columns of behavior", of_model(&by.behavior), of_scan(recorded.behavior())),
+            ("columns of pupil_center", of_model(&by.pupil), of_scan(recorded.pupil_center())),
+        ];
+        match checks.into_iter().find(|(_, expected, found)| expected != found) {
+            None => Ok(()),
+            Some((what, expected, found)) => Err(Error::ScanMismatch {
+                scan: recorded.name().to_owned(),
+                what,
+                expected: expected.to_string(),
+                found: found.to_string(),
+            }),
+        }
+    }
+}
+
+impl ScanModel {
+    /// Rates of one trial or image in the scan's units; a neuron that never varied in training keeps its value.
+    fn in_scan_units<'a>(&'a self, rates: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        let by = &self.normalization;
+        (0..rates.len()).map(|n| if by.varies[n] { rates[n] } else { by.response_mean[n] } * by.response_std[n])
+    }
+}
+
+impl Pyramid {
+    /// The pyramid whose b-th image is image `rows[b]` of this one.
+    fn rows(self, rows: &[u32]) -> Result<Pyramid> {
+        if rows.iter().enumerate().all(|(b, &row)| b == row as usize) {
+            return Ok(self);
+        }
+        let index = Tensor::new(rows, &candle_core::Device::Cpu)?;
+        let select = |level: Level| Ok(Level { features: level.features.index_select(&index, 0)?, extent: level.extent });
+        Ok(Pyramid { levels: self.levels.into_iter().map(select).collect::<Result<_>>()? })
+    }
+}
+
+fn rows(values: &Array2<f32>, by: &crate::normalization::ColumnNormalization) -> Result<Tensor> {
+    let scaled: Vec<f32> = values.rows().into_iter().flat_map(|row| by.apply(row.iter()).collect::<Vec<_>>()).collect();
+    Ok(Tensor::from_vec(scaled, (values.nrows(), by.columns()), &candle_core::Device::Cpu)?)
+}
+
+fn array(values: &Tensor) -> Result<Array2<f32>> {
+    let shape = values.dims2()?;
+    Ok(Array2::from_shape_vec(shape, values.flatten_all()?.to_vec1()?).expect("a tensor has as many values as its shape says"))
+}

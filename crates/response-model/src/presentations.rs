@@ -1,0 +1,151 @@
+//! Batches of distinct images over all scans: one pass of the core serves every scan.
+
+use brainprior_images::StimulusSet;
+use brainprior_recording::{Scan, Tier};
+use candle_core::{Device, Tensor};
+
+use crate::Result;
+use crate::normalization::{ImageNormalization, ScanNormalization};
+
+/// One image and at most one trial of it in each scan.
+///
+/// The core's output depends on the image alone, not on behaviour or gaze, and scans share images; so an image passes
+/// the core once for all its trials. A scan that showed an image more often gives rise to further presentations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Presentation {
+    /// Index into the union of the scans' images.
+    pub(crate) image: usize,
+    /// For each scan the row of its trial.
+    pub(crate) trials: Vec<Option<usize>>,
+}
+
+/// All scans of a fit side by side.
+pub(crate) struct Presentations<'a> {
+    scans: &'a [&'a Scan],
+    images: StimulusSet,
+    training: Vec<Presentation>,
+    validation: Vec<Presentation>,
+}
+
+/// The part of a batch that belongs to one scan: rows of `[batch, ...]` without a trial are zero, with weight zero.
+pub(crate) struct ScanBatch {
+    pub(crate) responses: Tensor,
+    pub(crate) weights: Tensor,
+    pub(crate) covariates: Covariates,
+}
+
+/// Z-scored covariates of a batch, `[batch, columns]`; `None` where the scan has none.
+#[derive(Default)]
+pub(crate) struct Covariates {
+    pub(crate) behavior: Option<Tensor>,
+    pub(crate) pupil: Option<Tensor>,
+}
+
+impl<'a> Presentations<'a> {
+    pub(crate) fn new(scans: &'a [&'a Scan]) -> Result<Self> {
+        let images = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
+        let of_tier = |tier| present(scans, &images, tier);
+        let (training, validation) = (of_tier(Tier::Train), of_tier(Tier::Validation));
+        Ok(Self { scans, images, training, validation })
+    }
+
+    pub(crate) fn training(&self) -> &[Presentation] {
+        &self.training
+    }
+
+    pub(crate) fn validation(&self) -> &[Presentation] {
+        &self.validation
+    }
+
+    /// Images of the training tier, each once.
+    pub(crate) fn training_images(&self) -> impl Iterator<Item = &[f32]> + Clone {
+        let mut indices: Vec<usize> = self.training.iter().map(|p| p.image).collect();
+        indices.sort_unstable();
+        indices.dedup();
+        indices.into_iter().map(|i| self.images.image(i))
+    }
+
+    /// Normalised images of `presentations`, `[batch, 1, height, width]`.
+    pub(crate) fn image_batch(&self, presentations: &[&Presentation], by: &ImageNormalization) -> Result<Tensor> {
+        image_batch(presentations.iter().map(|p| self.images.image(p.image)), by)
+    }
+
+    /// What scan `scan` contributes to a batch; `None` where it has no trial of these images. `weight` is that of each
+    /// trial and neuron that takes part.
+    pub(crate) fn scan_batch(
+        &self,
+        scan: usize,
+        presentations: &[&Presentation],
+        by: &ScanNormalization,
+        weight: f32,
+    ) -> Result<Option<ScanBatch>> {
+        let trials: Vec<Option<usize>> = presentations.iter().map(|p| p.trials[scan]).collect();
+        if trials.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let recorded = self.scans[scan];
+        let (rows, neurons) = (trials.len(), recorded.responses().ncols());
+        let mut responses = Vec::with_capacity(rows * neurons);
+        let mut weights = Vec::with_capacity(rows * neurons);
+        for trial in &trials {
+            match trial {
+                Some(trial) => {
+                    responses.extend(by.responses(recorded.responses().row(*trial).iter()));
+                    weights.extend(by.varies.iter().map(|&varies| if varies { weight } else { 0.0 }));
+                }
+                None => {
+                    responses.resize(responses.len() + neurons, 0.0);
+                    weights.resize(weights.len() + neurons, 0.0);
+                }
+            }
+        }
+        Ok(Some(ScanBatch {
+            responses: Tensor::from_vec(responses, (rows, neurons), &Device::Cpu)?,
+            weights: Tensor::from_vec(weights, (rows, neurons), &Device::Cpu)?,
+            covariates: covariates(recorded, &trials, by)?,
+        }))
+    }
+}
+
+/// Normalised images, `[batch, 1, height, width]`.
+pub(crate) fn image_batch<'a>(images: impl Iterator<Item = &'a [f32]>, by: &ImageNormalization) -> Result<Tensor> {
+    let mut pixels = Vec::new();
+    images.for_each(|image| by.apply(image, &mut pixels));
+    let count = pixels.len() / (by.height * by.width);
+    Ok(Tensor::from_vec(pixels, (count, 1, by.height, by.width), &Device::Cpu)?)
+}
+
+/// Z-scored covariates of `trials`; zero, the training mean, where there is no trial.
+pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormalization) -> Result<Covariates> {
+    let gather = |values: Option<&ndarray::Array2<f32>>, by: &Option<crate::normalization::ColumnNormalization>| {
+        let (Some(values), Some(by)) = (values, by) else { return Ok(None) };
+        let mut rows = Vec::with_capacity(trials.len() * by.columns());
+        for trial in trials {
+            match trial {
+                Some(trial) => rows.extend(by.apply(values.row(*trial).iter())),
+                None => rows.resize(rows.len() + by.columns(), 0.0),
+            }
+        }
+        Tensor::from_vec(rows, (trials.len(), by.columns()), &Device::Cpu).map(Some)
+    };
+    Ok(Covariates { behavior: gather(scan.behavior(), &by.behavior)?, pupil: gather(scan.pupil_center(), &by.pupil)? })
+}
+
+fn present(scans: &[&Scan], images: &StimulusSet, tier: Tier) -> Vec<Presentation> {
+    let mut of_image: Vec<Vec<Vec<usize>>> = vec![vec![Vec::new(); scans.len()]; images.len()];
+    for (s, scan) in scans.iter().enumerate() {
+        let ids = scan.stimuli().ids();
+        let in_union: Vec<usize> = ids.iter().map(|id| images.position(*id).expect("the union has every image")).collect();
+        for trial in scan.trials_in(tier) {
+            of_image[in_union[scan.trial_image()[trial]]][s].push(trial);
+        }
+    }
+    let mut presentations = Vec::new();
+    for (image, trials) in of_image.iter().enumerate() {
+        for k in 0..trials.iter().map(Vec::len).max().unwrap_or(0) {
+            let trials = trials.iter().map(|of_scan| of_scan.get(k).copied()).collect();
+            presentations.push(Presentation { image, trials });
+        }
+    }
+    presentations
+}

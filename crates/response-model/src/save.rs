@@ -1,0 +1,123 @@
+//! A fitted model as one safetensors file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::config::Config;
+use crate::file::{self, Contents, damaged};
+use crate::model::{ResponseModel, ScanDescription};
+use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
+
+const FORMAT: &str = "brainprior response-model, version 1";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    format: String,
+    config: Config,
+    height: usize,
+    width: usize,
+    scans: Vec<ScanHeader>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScanHeader {
+    name: String,
+    neurons: usize,
+    behavior_columns: usize,
+    pupil_columns: usize,
+}
+
+impl ResponseModel {
+    /// Writes the model to `path`: its tensors by name, and configuration, image size and scans in the header. The file is
+    /// written whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io).
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors: BTreeMap<String, Tensor> =
+            self.parameters.iter().map(|(name, var)| (name.to_owned(), var.as_tensor().clone())).collect();
+        let mut add = |name: String, values: &[f32]| -> Result<()> {
+            tensors.insert(name, Tensor::new(values, &Device::Cpu)?);
+            Ok(())
+        };
+        add("image.mean_std".to_owned(), &[self.image.mean, self.image.std])?;
+        let mut scans = Vec::new();
+        for (s, part) in self.scans.iter().enumerate() {
+            let name = |what: &str| format!("scan{s}.{what}");
+            let by = &part.normalization;
+            let flag = |flags: Vec<bool>| flags.into_iter().map(|f| f32::from(u8::from(f))).collect::<Vec<_>>();
+            add(name("response_std"), &by.response_std)?;
+            add(name("response_mean"), &by.response_mean)?;
+            add(name("varies"), &flag(by.varies.clone()))?;
+            add(name("v_a"), &part.v_a.iter().map(|v| v.unwrap_or(0.0)).collect::<Vec<_>>())?;
+            add(name("v_a_defined"), &flag(part.v_a.iter().map(Option::is_some).collect()))?;
+            for (what, columns) in [("behavior", &by.behavior), ("pupil", &by.pupil)] {
+                if let Some(columns) = columns {
+                    add(name(&format!("{what}_mean")), &columns.mean)?;
+                    add(name(&format!("{what}_std")), &columns.std)?;
+                }
+            }
+            let columns = |columns: &Option<ColumnNormalization>| columns.as_ref().map_or(0, ColumnNormalization::columns);
+            scans.push(ScanHeader {
+                name: part.name.clone(),
+                neurons: by.varies.len(),
+                behavior_columns: columns(&by.behavior),
+                pupil_columns: columns(&by.pupil),
+            });
+        }
+        let ImageNormalization { height, width, .. } = self.image;
+        let header = Header { format: FORMAT.to_owned(), config: self.config.clone(), height, width, scans };
+        file::write(path, &header, tensors)
+    }
+
+    /// Reads a model that [`ResponseModel::save`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::Error::Io); [`Error::File`](crate::Error::File) where a tensor or the header is missing or not what it should be.
+    pub fn load(path: &Path) -> Result<Self> {
+        let contents: Contents<Header> = Contents::read(path, FORMAT)?;
+        let header = &contents.header;
+        if header.format != FORMAT {
+            return Err(damaged(path, "format", &header.format, FORMAT));
+        }
+        header.config.check()?;
+        let mean_std = contents.vector::<f32>("image.mean_std", 2)?;
+        let image = ImageNormalization { height: header.height, width: header.width, mean: mean_std[0], std: mean_std[1] };
+        let mut descriptions = Vec::new();
+        let mut validation = Vec::new();
+        for (s, scan) in header.scans.iter().enumerate() {
+            let vector = |what: &str, len| contents.vector::<f32>(&format!("scan{s}.{what}"), len);
+            let columns = |what: &str, len: usize| -> Result<Option<ColumnNormalization>> {
+                if len == 0 {
+                    return Ok(None);
+                }
+                let (mean, std) = (vector(&format!("{what}_mean"), len)?, vector(&format!("{what}_std"), len)?);
+                Ok(Some(ColumnNormalization { mean, std }))
+            };
+            let normalization = ScanNormalization {
+                response_std: vector("response_std", scan.neurons)?,
+                response_mean: vector("response_mean", scan.neurons)?,
+                varies: vector("varies", scan.neurons)?.into_iter().map(|v| v != 0.0).collect(),
+                behavior: columns("behavior", scan.behavior_columns)?,
+                pupil: columns("pupil", scan.pupil_columns)?,
+            };
+            let defined = vector("v_a_defined", scan.neurons)?;
+            let values = vector("v_a", scan.neurons)?.into_iter().zip(defined);
+            validation.push(values.map(|(v, defined)| (defined != 0.0).then_some(v)).collect());
+            let positions = vec![0.0; 2 * scan.neurons];
+            descriptions.push(ScanDescription { name: scan.name.clone(), normalization, positions });
+        }
+        let mut model = Self::new(header.config.clone(), image, descriptions, 0)?;
+        model.parameters.restore(&contents.state("", &model.parameters)?)?;
+        for (part, v_a) in model.scans.iter_mut().zip(validation) {
+            part.v_a = v_a;
+        }
+        Ok(model)
+    }
+}

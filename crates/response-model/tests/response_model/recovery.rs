@@ -1,0 +1,109 @@
+//! A fit finds back what generated a simulated scan.
+
+use brainprior_images::StimulusSet;
+use brainprior_recording::simulation::{SimulationConfig, truth_for};
+use brainprior_response_model::{Config, CoreConfig, OptimisationConfig, ResponseModel, fit};
+
+fn pearson(pairs: &[(f64, f64)]) -> f64 {
+    let n = pairs.len() as f64;
+    let (mx, my) = (pairs.iter().map(|p| p.0).sum::<f64>() / n, pairs.iter().map(|p| p.1).sum::<f64>() / n);
+    let sum = |f: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|(x, y)| f(x - mx, y - my)).sum::<f64>();
+    sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
+    let simulation =
+        SimulationConfig { neurons: 40, repeats: 6, fraction_unresponsive: 0.0, max_gaze_shift: 2.0, ..Default::default() };
+    let simulated = crate::fixture::simulated(1000, 40, &simulation);
+    let (scan, truth) = (&simulated.scan, &simulated.truth);
+    let config = Config {
+        core: CoreConfig { channels: vec![8, 8], kernels: vec![9, 3], ..CoreConfig::default() },
+        optimisation: OptimisationConfig { batch_images: 32, max_epochs: 15, ..OptimisationConfig::default() },
+        ..Config::default()
+    };
+    let model = fit(&[scan], &config, 1, None, &mut |_| {}).unwrap();
+
+    let metrics = model.metrics(0, scan, 1).unwrap();
+    let to_average = metrics.median_to_average.unwrap();
+    assert!(to_average.value > 0.45 && to_average.low < to_average.value, "{to_average:?}");
+    assert!(metrics.fraction_oracle.unwrap().value > 0.8, "{:?}", metrics.fraction_oracle);
+
+    // At the mean behaviour and zero shift, against the noise-free responses to images of the test tier.
+    let oracle: Vec<usize> = scan.repeats().into_keys().collect();
+    let images = scan.stimuli().subset(&oracle);
+    let predicted = model.predict(0, &images).unwrap();
+    let expected = truth_for(scan, truth).unwrap().select(images.ids()).unwrap();
+    let neuron = |n: usize| {
+        let columns = (predicted.values().column(n), expected.values().column(n));
+        columns.0.iter().zip(columns.1).map(|(&p, &e)| (f64::from(p), f64::from(e))).collect::<Vec<_>>()
+    };
+    let against_truth = median((0..40).map(|n| pearson(&neuron(n))).collect());
+    assert!(against_truth > 0.6, "predicted against true responses: {against_truth}");
+    // In the scan's units: the predicted mean is the true mean.
+    let ratios = (0..40).map(|n| neuron(n).iter().map(|p| p.0).sum::<f64>() / neuron(n).iter().map(|p| p.1).sum::<f64>());
+    let ratio = median(ratios.collect());
+    assert!((0.85..1.15).contains(&ratio), "{ratio}");
+
+    let positions = model.positions(0).unwrap().into_iter().zip(truth.cells());
+    let distance = median(
+        positions
+            .map(|([x, y], cell)| {
+                let (x, y) = ((x + 1.0) / 2.0 * 32.0 - 0.5, (y + 1.0) / 2.0 * 20.0 - 0.5);
+                f64::from((x - cell.x).hypot(y - cell.y))
+            })
+            .collect(),
+    );
+    assert!(distance < 3.5, "median distance of fields {distance} pixels");
+
+    // The eye's movement: linear in the pupil centre.
+    let pupil = scan.pupil_center().unwrap();
+    let gaze = truth.circumstances();
+    let shifts = model.shifts(0, pupil).unwrap().unwrap();
+    for k in 0..2 {
+        let pair = |(shift, row): (&[f32; 2], ndarray::ArrayView1<f32>)| {
+            let from_mean = |j: usize| f64::from(row[j]) - gaze.pupil_center_mean[j];
+            let true_shift = gaze.gaze_matrix[k][0] * from_mean(0) + gaze.gaze_matrix[k][1] * from_mean(1);
+            (f64::from(shift[k]), true_shift)
+        };
+        let r = pearson(&shifts.iter().zip(pupil.rows()).map(pair).collect::<Vec<_>>());
+        assert!(r > 0.9, "axis {k}: fitted against true shift {r}");
+    }
+
+    // The gains of neurons that behaviour moves, over trials.
+    let behavior = scan.behavior().unwrap();
+    let gains = model.gains(0, behavior).unwrap().unwrap();
+    let of_neuron = |n: usize| {
+        let pair = |(t, row): (usize, ndarray::ArrayView1<f32>)| {
+            let scaled = |k: usize| (f64::from(row[k]) - gaze.behavior_mean[k]) / gaze.behavior_std[k];
+            let log_gain: f64 = (0..3).map(|k| f64::from(truth.cells()[n].behavior_gain[k]) * scaled(k)).sum();
+            (f64::from(gains[(t, n)].ln()), log_gain)
+        };
+        pearson(&behavior.rows().into_iter().enumerate().map(pair).collect::<Vec<_>>())
+    };
+    let r = median((0..40).map(of_neuron).collect());
+    assert!(r > 0.8, "fitted against true log gain {r}");
+
+    saved_model_predicts_the_same(&model, &images);
+}
+
+fn saved_model_predicts_the_same(model: &ResponseModel, images: &StimulusSet) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    model.save(&path).unwrap();
+    let loaded = ResponseModel::load(&path).unwrap();
+    assert_eq!(loaded.predict(0, images).unwrap(), model.predict(0, images).unwrap());
+    assert_eq!(loaded.v_a(0).unwrap(), model.v_a(0).unwrap());
+    assert_eq!(loaded.config(), model.config());
+    let again = folder.path().join("again.safetensors");
+    loaded.save(&again).unwrap();
+    assert!(std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap());
+    std::fs::write(&path, &std::fs::read(&again).unwrap()[..2000]).unwrap();
+    let message = ResponseModel::load(&path).unwrap_err().to_string();
+    assert!(message.contains("model.safetensors"), "{message}");
+}
