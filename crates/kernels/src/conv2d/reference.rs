@@ -1,31 +1,25 @@
-//! Convolution as it is defined, in f64.
+//! The definition of a convolution and of its gradients, written out in `f64`.
 
-use super::Conv2dGeometry;
+use super::problem::Problem;
 
-/// Output of shape `[batch, out, oh, ow]`, and the products that make it, as (output, input, weight) indices.
-pub fn terms(x: [usize; 4], w: [usize; 4], g: Conv2dGeometry, mut visit: impl FnMut(usize, usize, usize)) -> [usize; 4] {
-    let [b, c, h, width] = x;
-    let [o, cg, kh, kw] = w;
-    let oh = (h + 2 * g.padding - g.dilation * (kh - 1) - 1) / g.stride + 1;
-    let ow = (width + 2 * g.padding - g.dilation * (kw - 1) - 1) / g.stride + 1;
-    for n in 0..b {
-        for out in 0..o {
-            let group = out / (o / g.groups);
-            for y in 0..oh {
-                for xx in 0..ow {
-                    for input in 0..cg {
-                        for ky in 0..kh {
-                            for kx in 0..kw {
-                                let (iy, ix) = (y * g.stride + ky * g.dilation, xx * g.stride + kx * g.dilation);
-                                if iy < g.padding || ix < g.padding || iy - g.padding >= h || ix - g.padding >= width {
-                                    continue;
+/// Calls `term(output index, input index, weight index)` for every product that a convolution sums.
+fn for_each_term(p: &Problem, mut term: impl FnMut(usize, usize, usize)) {
+    for b in 0..p.batch {
+        for co in 0..p.out_channels {
+            for oy in 0..p.out_height {
+                for ox in 0..p.out_width {
+                    let output = ((b * p.out_channels + co) * p.out_height + oy) * p.out_width + ox;
+                    for ci in 0..p.group_in() {
+                        let channel = co / p.group_out() * p.group_in() + ci;
+                        for ky in 0..p.kernel_height {
+                            for kx in 0..p.kernel_width {
+                                let (y, x) = (oy * p.stride + ky * p.dilation, ox * p.stride + kx * p.dilation);
+                                let (Some(y), Some(x)) = (y.checked_sub(p.padding), x.checked_sub(p.padding)) else { continue };
+                                if y < p.height && x < p.width {
+                                    let input = ((b * p.in_channels + channel) * p.height + y) * p.width + x;
+                                    let weight = ((co * p.group_in() + ci) * p.kernel_height + ky) * p.kernel_width + kx;
+                                    term(output, input, weight);
                                 }
-                                let channel = group * cg + input;
-                                visit(
-                                    ((n * o + out) * oh + y) * ow + xx,
-                                    ((n * c + channel) * h + iy - g.padding) * width + ix - g.padding,
-                                    ((out * cg + input) * kh + ky) * kw + kx,
-                                );
                             }
                         }
                     }
@@ -33,5 +27,29 @@ pub fn terms(x: [usize; 4], w: [usize; 4], g: Conv2dGeometry, mut visit: impl Fn
             }
         }
     }
-    [b, o, oh, ow]
+}
+
+/// `[output, magnitude]`: the sums and the sums of absolute values, by which rounding errors are judged.
+type Sums = [Vec<f64>; 2];
+
+fn sums(p: &Problem, len: usize, mut term: impl FnMut(usize, usize, usize) -> (usize, f64)) -> Sums {
+    let (mut value, mut magnitude) = (vec![0.0; len], vec![0.0; len]);
+    for_each_term(p, |output, input, weight| {
+        let (index, product) = term(output, input, weight);
+        value[index] += product;
+        magnitude[index] += product.abs();
+    });
+    [value, magnitude]
+}
+
+pub(super) fn forward(p: &Problem, x: &[f32], w: &[f32]) -> Sums {
+    sums(p, p.output_dims().iter().product(), |o, i, k| (o, f64::from(x[i]) * f64::from(w[k])))
+}
+
+pub(super) fn input_gradient(p: &Problem, dy: &[f32], w: &[f32]) -> Sums {
+    sums(p, p.input_dims().iter().product(), |o, i, k| (i, f64::from(dy[o]) * f64::from(w[k])))
+}
+
+pub(super) fn weight_gradient(p: &Problem, x: &[f32], dy: &[f32]) -> Sums {
+    sums(p, p.weight_dims().iter().product(), |o, i, k| (k, f64::from(x[i]) * f64::from(dy[o])))
 }

@@ -1,0 +1,96 @@
+//! How fast `conv2d` runs on this machine, against candle's own convolution: GFLOP/s of the forward pass alone and with
+//! both gradients, medians of alternating runs.
+//!
+//! `cargo run --release -p brainprior-kernels --example conv2d_speed [part of a shape]`
+
+#![allow(clippy::print_stdout)]
+
+use std::time::Instant;
+
+use brainprior_kernels::{Conv2dGeometry, conv2d};
+use candle_core::{DType, Device, Result, Tensor, Var};
+
+/// batch, in channels, out channels, height, width, kernel, stride, groups
+const SHAPES: [[usize; 8]; 16] = [
+    [64, 1, 64, 32, 32, 7, 1, 1],
+    [64, 64, 64, 32, 32, 3, 1, 1],
+    [64, 64, 128, 32, 32, 3, 2, 1],
+    [64, 128, 128, 16, 16, 3, 1, 1],
+    [64, 256, 256, 8, 8, 3, 1, 1],
+    [64, 512, 512, 4, 4, 3, 1, 1],
+    [32, 1, 32, 36, 64, 9, 1, 1],
+    [64, 16, 16, 32, 32, 3, 1, 1],
+    [64, 16, 32, 32, 32, 3, 2, 1],
+    [64, 16, 32, 32, 32, 1, 2, 1],
+    [64, 32, 32, 16, 16, 3, 1, 1],
+    [32, 16, 16, 36, 64, 3, 1, 1],
+    [32, 1, 32, 36, 64, 13, 1, 1],
+    [32, 32, 32, 36, 64, 3, 1, 1],
+    [32, 64, 32, 36, 64, 7, 1, 1],
+    [32, 64, 64, 36, 64, 9, 1, 64],
+];
+
+const RUNS: usize = 7;
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+fn seconds(work: &dyn Fn() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn main() -> Result<()> {
+    let wanted = std::env::args().nth(1).unwrap_or_default();
+    println!("{:34} {:>9} {:>9} {:>9} {:>9}   GFLOP/s", "", "forward", "candle", "training", "candle");
+    for [batch, inputs, outputs, height, width, kernel, stride, groups] in SHAPES {
+        let name = format!("{batch}x{inputs}->{outputs} {height}x{width} k{kernel} s{stride} g{groups}");
+        if !name.contains(&wanted) {
+            continue;
+        }
+        let fill = |count: usize| (0..count).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect::<Vec<_>>();
+        let x_shape = (batch, inputs, height, width);
+        let w_shape = (outputs, inputs / groups, kernel, kernel);
+        let x = Tensor::from_vec(fill(batch * inputs * height * width), x_shape, &Device::Cpu)?;
+        let w = Var::from_vec(fill(outputs * inputs / groups * kernel * kernel), w_shape, &Device::Cpu)?;
+        // The first layer of a network needs no gradient of its input.
+        let x = if inputs > 1 { Var::from_tensor(&x)?.as_tensor().clone() } else { x };
+        let (plain_x, plain_w) = (x.detach(), w.as_tensor().detach());
+        let padding = kernel / 2;
+        let geometry = Conv2dGeometry { stride, padding, groups, ..Default::default() };
+        let ours = |x: &Tensor, w: &Tensor| conv2d(x, w, geometry);
+        let candles = |x: &Tensor, w: &Tensor| x.conv2d(w, padding, stride, 1, groups);
+        let forward = |f: &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>| f(&plain_x, &plain_w).map(drop);
+        let training = |f: &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>| f(&x, w.as_tensor())?.backward().map(drop);
+        let works: [&dyn Fn() -> Result<()>; 4] =
+            [&|| forward(&ours), &|| forward(&candles), &|| training(&ours), &|| training(&candles)];
+        // Candle needs a kernel of its own for the gradients of every group; one run says enough.
+        let runs = |i: usize| if i % 2 == 1 { if groups > 1 { 0 } else { 2 } } else { RUNS };
+        let mut times = [const { Vec::new() }; 4];
+        for run in 0..RUNS + 1 {
+            for (i, work) in works.iter().enumerate() {
+                if run < runs(i) {
+                    let elapsed = seconds(work)?;
+                    if run > 0 {
+                        times[i].push(elapsed);
+                    }
+                }
+            }
+        }
+        let out = conv2d(&plain_x.to_dtype(DType::F32)?, &plain_w, geometry)?.elem_count();
+        let flops = 2.0 * (out * inputs / groups * kernel * kernel) as f64;
+        let parts = [1.0, 1.0, if inputs > 1 { 3.0 } else { 2.0 }, if inputs > 1 { 3.0 } else { 2.0 }];
+        print!("{name:34}");
+        for (times, part) in times.into_iter().zip(parts) {
+            match times.is_empty() {
+                true => print!(" {:>9}", "-"),
+                false => print!(" {:>9.1}", part * flops / median(times) / 1e9),
+            }
+        }
+        println!();
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Runs a [`Correlation`] over a batch, images side by side.
+
+use rayon::prelude::*;
+
+use super::correlation::{Correlation, Phase};
+use super::pack::{Block, Packed, WeightOrder, blocks};
+use super::scratch::{Scratch, aligned, with_scratch};
+use super::simd::Isa;
+use super::{pixels, rows};
+
+/// Framed images that a thread works on at a time take about this many floats, half of a second-level cache: weights
+/// that do not fit the cache are read once for all of them.
+const IMAGES_FLOATS: usize = 128 * 1024;
+
+/// Which way the lanes of a vector lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lanes {
+    Rows,
+    Pixels,
+}
+
+/// A pass with everything that its tasks share.
+struct Pass<'a> {
+    isa: Isa,
+    c: &'a Correlation,
+    groups: usize,
+    lanes: Lanes,
+    blocks: Vec<Block>,
+    packed: Packed,
+}
+
+/// The way that takes fewer cycles.
+fn choose(isa: Isa, c: &Correlation) -> Lanes {
+    let total = |cost: fn(Isa, &Phase, &[Block]) -> f64, widths: &[usize]| -> f64 {
+        let blocks = blocks(c.out_channels, widths);
+        c.phases.iter().map(|phase| cost(isa, phase, &blocks) * phase.taps.len() as f64).sum()
+    };
+    match total(rows::cost, rows::widths(isa)) <= total(pixels::cost, pixels::widths(isa)) {
+        true => Lanes::Rows,
+        false => Lanes::Pixels,
+    }
+}
+
+/// The result, `[batch, groups * out channels, height, width]`, of a source `[batch, groups * in channels, ..]` and a weight
+/// whose groups follow one another.
+pub(super) fn correlate(
+    isa: Isa,
+    c: &Correlation,
+    groups: usize,
+    source: &[f32],
+    weight: &[f32],
+    order: WeightOrder,
+) -> Vec<f32> {
+    correlate_in(isa, choose(isa, c), c, groups, source, weight, order)
+}
+
+pub(super) fn correlate_in(
+    isa: Isa,
+    lanes: Lanes,
+    c: &Correlation,
+    groups: usize,
+    source: &[f32],
+    weight: &[f32],
+    order: WeightOrder,
+) -> Vec<f32> {
+    let widths = match lanes {
+        Lanes::Rows => rows::widths(isa),
+        Lanes::Pixels => pixels::widths(isa),
+    };
+    let blocks = blocks(c.out_channels, widths);
+    let packed = Packed::new(c, groups, &blocks, weight, order);
+    let source_image = groups * c.in_channels * c.frame.height * c.frame.width;
+    let target_image = groups * c.out_channels * c.plane();
+    let batch = source.len() / source_image;
+    let pass = Pass { isa, c, groups, lanes, blocks, packed };
+    let mut target = vec![0.0; batch * target_image];
+    let threads = rayon::current_num_threads();
+    let together = (IMAGES_FLOATS / c.frame.buffer(c.in_channels)).clamp(1, batch.div_ceil(threads));
+    let parts = pass.parts(4 * threads / batch);
+    if lanes == Lanes::Pixels && together > 1 {
+        let tasks = target.par_chunks_mut(together * target_image).zip(source.par_chunks(together * source_image));
+        tasks.for_each(|(target, source)| with_scratch(|scratch| pass.images(source, 0, 1, target, scratch)));
+    } else {
+        target.par_chunks_mut(target_image / parts).enumerate().for_each(|(task, target)| {
+            let source = &source[task / parts * source_image..][..source_image];
+            with_scratch(|scratch| pass.images(source, task % parts, parts, target, scratch));
+        });
+    }
+    target
+}
+
+impl Pass<'_> {
+    /// Into how many equal parts the channels of an image can be cut, at most `wanted`.
+    fn parts(&self, wanted: usize) -> usize {
+        let divides = |&parts: &usize| match self.groups {
+            1 => self.c.out_channels.is_multiple_of(parts * self.blocks[0].width),
+            groups => groups.is_multiple_of(parts),
+        };
+        (1..=wanted.max(1)).rev().find(|parts| *parts == 1 || divides(parts)).unwrap_or(1)
+    }
+
+    /// Makes part `part` of `parts` of the channels of some images.
+    fn images(&self, source: &[f32], part: usize, parts: usize, target: &mut [f32], scratch: &mut Scratch) {
+        let c = self.c;
+        let in_image = self.groups * c.in_channels * c.frame.height * c.frame.width;
+        let images = source.len() / in_image;
+        let group_source = c.in_channels * c.frame.height * c.frame.width;
+        let framed_image = c.frame.buffer(c.in_channels).next_multiple_of(16);
+        let (groups, blocks) = if self.groups == 1 {
+            let count = self.blocks.len() / parts;
+            (0..1, part * count..(part + 1) * count)
+        } else {
+            let count = self.groups / parts;
+            (part * count..(part + 1) * count, 0..self.blocks.len())
+        };
+        // More blocks than `parts` divides happen only for one part.
+        let blocks = &self.blocks[if parts == 1 { 0..self.blocks.len() } else { blocks }];
+        let before: usize = self.blocks.iter().take_while(|b| b.first < blocks[0].first).map(|b| b.width).sum();
+        let width: usize = blocks.iter().map(|b| b.width).sum();
+        let channels: usize = blocks.iter().map(|b| b.channels).sum();
+        let first_group = groups.start;
+        let target_image = target.len() / images;
+        for group in groups {
+            let framed = aligned(&mut scratch.source, images * framed_image);
+            for (source, framed) in source.chunks_exact(in_image).zip(framed.chunks_exact_mut(framed_image)) {
+                c.frame.fill(&source[group * group_source..][..group_source], framed);
+            }
+            let sources: Vec<&[f32]> = framed.chunks_exact(framed_image).collect();
+            let mut targets: Vec<&mut [f32]> = target
+                .chunks_exact_mut(target_image)
+                .map(|target| &mut target[(group - first_group) * channels * c.plane()..][..channels * c.plane()])
+                .collect();
+            for (index, phase) in c.phases.iter().enumerate() {
+                let depth = c.in_channels * phase.taps.len();
+                let weights = &self.packed.get(group, index)[before * depth..][..width * depth];
+                if c.step == 1 {
+                    self.phase(phase, &sources, blocks, weights, &mut targets, &mut scratch.sums);
+                    continue;
+                }
+                let phase_target = channels * phase.rows * phase.columns;
+                let plane = aligned(&mut scratch.plane, images * phase_target);
+                let mut planes: Vec<&mut [f32]> = plane.chunks_exact_mut(phase_target).collect();
+                self.phase(phase, &sources, blocks, weights, &mut planes, &mut scratch.sums);
+                for (plane, target) in planes.iter().zip(&mut targets) {
+                    interleave(c, phase, plane, target);
+                }
+            }
+        }
+    }
+
+    fn phase(
+        &self,
+        phase: &Phase,
+        sources: &[&[f32]],
+        blocks: &[Block],
+        weights: &[f32],
+        targets: &mut [&mut [f32]],
+        sums: &mut Vec<f32>,
+    ) {
+        if phase.taps.is_empty() {
+            targets.iter_mut().for_each(|target| target.fill(0.0));
+            return;
+        }
+        match self.lanes {
+            Lanes::Rows => {
+                for (source, target) in sources.iter().zip(targets) {
+                    rows::correlate(self.isa, self.c, phase, source, blocks, weights, target);
+                }
+            }
+            Lanes::Pixels => pixels::correlate(self.isa, self.c, phase, sources, blocks, weights, targets, sums),
+        }
+    }
+}
+
+/// Puts the outputs of a phase to their rows and columns of the result.
+fn interleave(c: &Correlation, phase: &Phase, plane: &[f32], target: &mut [f32]) {
+    for (from, to) in plane.chunks_exact(phase.rows * phase.columns).zip(target.chunks_exact_mut(c.plane())) {
+        for (from, to) in from.chunks_exact(phase.columns).zip(to.chunks_exact_mut(c.width).skip(phase.first_row).step_by(c.step))
+        {
+            from.iter().zip(to.iter_mut().skip(phase.first_column).step_by(c.step)).for_each(|(from, to)| *to = *from);
+        }
+    }
+}

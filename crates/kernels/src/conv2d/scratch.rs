@@ -1,0 +1,36 @@
+//! Buffers that every thread keeps and uses again.
+
+use std::cell::RefCell;
+
+/// What one task of a pass needs at a time.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Padded images.
+    pub source: Vec<f32>,
+    /// Sums that are not finished or not in their final order.
+    pub sums: Vec<f32>,
+    /// One phase of a result whose phases interleave, or one operand in another order.
+    pub plane: Vec<f32>,
+}
+
+thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+
+/// Lends the thread its buffers. They hold what the last task left.
+pub(super) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
+    // Taken and put back, so that a task which is started while another waits gets buffers of its own.
+    let mut scratch = SCRATCH.take();
+    let result = work(&mut scratch);
+    SCRATCH.set(scratch);
+    result
+}
+
+const CACHE_LINE_FLOATS: usize = 16;
+
+/// The first `len` floats of the buffer that start at a cache line.
+pub(super) fn aligned(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len + CACHE_LINE_FLOATS {
+        buffer.resize(len + CACHE_LINE_FLOATS, 0.0);
+    }
+    let start = buffer.as_ptr().align_offset(64).min(CACHE_LINE_FLOATS);
+    &mut buffer[start..start + len]
+}
