@@ -20,7 +20,6 @@ mod channels;
 mod conv2d;
 mod error;
 mod losses;
-mod matrix;
 mod optimiser;
 mod pair_cosine;
 mod point_readout;
