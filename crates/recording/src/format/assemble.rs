@@ -11,6 +11,8 @@ use std::path::Path;
 pub(crate) enum Pixels {
     /// 0 to 255.
     Bytes(Vec<u8>),
+    /// 0 to 255.
+    Integers(Vec<i64>),
     /// 0 to 255, or 0 to 1 where none is above 1.
     Floats(Vec<f32>),
 }
@@ -62,14 +64,15 @@ impl Rows {
 impl Pixels {
     /// In [0, 1]. Floating-point pixels are taken as 0 to 255 where any of them is above 1.
     fn unit(self, area: usize) -> Result<Vec<f32>> {
-        let values = match self {
+        let (values, whole): (Vec<f32>, bool) = match self {
             Self::Bytes(bytes) => return Ok(bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect()),
-            Self::Floats(values) => values,
+            Self::Integers(values) => (values.into_iter().map(|value| value as f32).collect(), true),
+            Self::Floats(values) => (values, false),
         };
         if let Some(index) = values.iter().position(|value| !(0.0..=255.0).contains(value)) {
             return Err(Error::Pixel { row: index / area, pixel: index % area, found: values[index] });
         }
-        let scale = if values.iter().any(|value| *value > 1.0) { 255.0 } else { 1.0 };
+        let scale = if whole || values.iter().any(|value| *value > 1.0) { 255.0 } else { 1.0 };
         // Adding zero makes -0 into 0, so that equal pixels have equal bits.
         Ok(values.into_iter().map(|value| value / scale + 0.0).collect())
     }

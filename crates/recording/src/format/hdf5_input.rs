@@ -2,13 +2,23 @@
 
 use super::annotations::Source;
 use crate::{Error, Result};
-use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
+use hdf5::types::{FixedAscii, FixedUnicode, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Dataset, H5Type};
 use ndarray::Array2;
 use std::path::{Path, PathBuf};
 
 /// Longest fixed-length string that is read, in bytes.
 const LONGEST: usize = 256;
+
+/// Kinds of numbers.
+pub(crate) enum Number {
+    /// Unsigned, of 8 bits.
+    Byte,
+    /// Whole, of another width.
+    Whole,
+    /// Floating-point.
+    Float,
+}
 
 /// An HDF5 file opened for reading.
 pub(crate) struct Input {
@@ -51,14 +61,14 @@ impl Input {
     /// A matrix of numbers, whatever their width.
     pub(crate) fn matrix(&self, name: &str, columns: Option<usize>) -> Result<Array2<f32>> {
         let dataset = self.dataset(name, &[None, columns])?;
-        self.numeric(name, &dataset)?;
+        self.number(name, &dataset)?;
         dataset.read_2d().map_err(|source| self.failed(name, source))
     }
 
     /// A vector of whole numbers.
     pub(crate) fn integers(&self, name: &str) -> Result<Vec<i64>> {
         let dataset = self.dataset(name, &[None])?;
-        self.numeric(name, &dataset)?;
+        self.number(name, &dataset)?;
         self.values(name, &dataset)
     }
 
@@ -91,9 +101,14 @@ impl Input {
         Ok(strings)
     }
 
-    /// Whether the dataset holds whole numbers (`Some(false)`), floating-point numbers (`Some(true)`) or neither.
-    pub(crate) fn is_float(&self, name: &str, dataset: &Dataset) -> Result<bool> {
-        self.numeric(name, dataset)
+    /// The kind of numbers in a dataset; anything else is an error.
+    pub(crate) fn number(&self, name: &str, dataset: &Dataset) -> Result<Number> {
+        match self.type_of(name, dataset)? {
+            TypeDescriptor::Float(_) => Ok(Number::Float),
+            TypeDescriptor::Unsigned(IntSize::U1) => Ok(Number::Byte),
+            TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) => Ok(Number::Whole),
+            other => Err(self.layout(name, "numbers".into(), other.to_string(), "store them as integers or floats")),
+        }
     }
 
     /// A string attribute of the file.
@@ -111,14 +126,6 @@ impl Input {
 
     pub(crate) fn layout(&self, dataset: &str, expected: String, found: String, advice: &'static str) -> Error {
         Error::Layout { path: self.path.clone(), dataset: dataset.to_owned(), expected, found, advice }
-    }
-
-    fn numeric(&self, name: &str, dataset: &Dataset) -> Result<bool> {
-        match self.type_of(name, dataset)? {
-            TypeDescriptor::Float(_) => Ok(true),
-            TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Boolean => Ok(false),
-            other => Err(self.layout(name, "numbers".into(), other.to_string(), "store them as integers or floats")),
-        }
     }
 
     fn type_of(&self, name: &str, dataset: &Dataset) -> Result<TypeDescriptor> {

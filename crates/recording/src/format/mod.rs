@@ -28,8 +28,8 @@ const IMAGE_CLASS: &str = "image";
 /// Reads a scan: a file in the static HDF5 layout, a Sensorium file tree (a folder), or such a tree zipped, at the root of
 /// the archive or in one folder. Which of them it is, is seen from the content, not from the name.
 ///
-/// Images become f32 in [0, 1]: bytes are divided by 255; floating-point and wider integer pixels are divided by 255 where
-/// any pixel of the file is above 1, and taken as they are otherwise. Two rows show the same image where all pixels are
+/// Images become f32 in [0, 1]: bytes and other whole numbers are divided by 255; floating-point pixels are divided by 255
+/// where any pixel of the file is above 1, and taken as they are otherwise. Two rows show the same image where all pixels are
 /// equal, whatever the file calls them: rows of one identifier (`image_id`, `colorframeprojector_image_id` or
 /// `frame_image_id`, with its class) must have equal pixels, which is an error otherwise; equal pixels under several
 /// identifiers are one image, and a warning is traced. Tier `final_test` is read as test.

@@ -38,10 +38,10 @@ fn read(mut tree: Tree) -> Result<Scan> {
     rows.assemble(tree.path())
 }
 
-/// The images of all rows: all of one size, and all bytes or none.
+/// The images of all rows: all of one size and one type.
 fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
     one_file_each(tree, "data/images", trials)?;
-    let (mut size, mut bytes, mut floats) = (None, vec![], vec![]);
+    let (mut size, mut bytes, mut whole, mut floats) = (None, vec![], vec![], vec![]);
     for row in 0..trials {
         let name = format!("data/images/{row}.npy");
         let array = tree.array(&name)?;
@@ -62,18 +62,21 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
         match array.values {
             Values::Bytes(values) => bytes.extend(values),
             Values::Floats(values) => floats.extend(values),
-            Values::Integers(values) => floats.extend(values.into_iter().map(|value| value as f32)),
+            Values::Integers(values) => whole.extend(values),
             Values::Strings(_) => return Err(tree.layout(&name, "pixels".into(), "strings".into(), "save them as numbers")),
         }
     }
     let (height, width) = size.unwrap_or_default();
-    match (bytes.is_empty(), floats.is_empty()) {
-        (false, false) => {
-            let found = "some images of bytes and some of other numbers".into();
-            Err(tree.layout("data/images", "one type for all".into(), found, "save all images in one type"))
-        }
-        (_, true) => Ok((height, width, Pixels::Bytes(bytes))),
-        (true, false) => Ok((height, width, Pixels::Floats(floats))),
+    let pixels = trials * height * width;
+    if bytes.len() == pixels {
+        Ok((height, width, Pixels::Bytes(bytes)))
+    } else if whole.len() == pixels {
+        Ok((height, width, Pixels::Integers(whole)))
+    } else if floats.len() == pixels {
+        Ok((height, width, Pixels::Floats(floats)))
+    } else {
+        let found = "bytes in some and other numbers in others".into();
+        Err(tree.layout("data/images", "one type for all images".into(), found, "save all images in one type"))
     }
 }
 

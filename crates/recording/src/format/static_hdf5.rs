@@ -2,7 +2,7 @@
 
 use super::annotations::Annotations;
 use super::assemble::{Pixels, Rows};
-use super::hdf5_input::Input;
+use super::hdf5_input::{Input, Number};
 use super::hdf5_output::{self, Output};
 use super::statistics::{self, Statistics};
 use crate::{Result, Scan};
@@ -14,10 +14,10 @@ pub(crate) fn read(path: &Path) -> Result<Scan> {
     let mut input = Input::open(path)?;
     let images = input.dataset("images", &[None, Some(1), None, None])?;
     let shape = images.shape();
-    let pixels = if input.is_float("images", &images)? || images.dtype().is_ok_and(|dtype| dtype.size() != 1) {
-        Pixels::Floats(input.values("images", &images)?)
-    } else {
-        Pixels::Bytes(input.values("images", &images)?)
+    let pixels = match input.number("images", &images)? {
+        Number::Byte => Pixels::Bytes(input.values("images", &images)?),
+        Number::Whole => Pixels::Integers(input.values("images", &images)?),
+        Number::Float => Pixels::Floats(input.values("images", &images)?),
     };
     let responses = input.matrix("responses", None)?;
     let optional = |name, columns| input.has(name).then(|| input.matrix(name, columns)).transpose();
