@@ -10,7 +10,7 @@ use rayon::prelude::*;
 /// for which none of these is defined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reliability {
-    /// w = sigma / eta, sigma^2 = Var_i [mean_t r_it] (ddof 1), eta^2 = mean_i Var_t [r_it] (ddof 1) (Li et al. 2019,
+    /// w = sigma / eta, sigma^2 = Var_i(mean_t r_it) (ddof 1), eta^2 = mean_i Var_t(r_it) (ddof 1) (Li et al. 2019,
     /// section 2). sigma^2 is that of the means as observed: it holds a part eta^2 / T of noise.
     pub w: Vec<Option<f32>>,
     /// Correlation of each trial with the mean of the other trials of its image, over all trials. Too low for a finite

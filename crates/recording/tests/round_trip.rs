@@ -157,7 +157,8 @@ fn specs_describe_what_is_written() {
     let mut named: Vec<&str> =
         table["attribute"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap()).collect();
     let mut written = file.attr_names().unwrap();
-    (named.sort(), written.sort());
+    named.sort();
+    written.sort();
     assert_eq!(named, written);
 }
 

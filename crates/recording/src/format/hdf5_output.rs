@@ -23,7 +23,9 @@ pub(crate) struct Output {
 /// Lets `fill` write a new HDF5 file, which replaces `path` when all went well.
 pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Output) -> Result<()>) -> Result<()> {
     replace::file(path, |temporary| {
-        let file = hdf5::File::create(temporary).map_err(|source| failed(path, "/", "create", source, ADVICE))?;
+        // Made in memory and written out as a whole: HDF5 (1.14) crashes where a dataset finds no room on the disk.
+        let created = hdf5::File::with_options().with_fapl(|access| access.core_options(CHUNK, true)).create(temporary);
+        let file = created.map_err(|source| failed(path, "/", "create", source, ADVICE))?;
         let mut output = Output { path: path.to_owned(), file };
         fill(&mut output)?;
         output.file.flush().map_err(|source| failed(path, "/", "write", source, ADVICE))?;

@@ -225,7 +225,7 @@ mod tests {
             ];
             for array in arrays {
                 let bytes = array.to_bytes();
-                prop_assert_eq!(bytes.len() > 0, true);
+                prop_assert_eq!((10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))) % 64, 0, "data are aligned");
                 prop_assert_eq!(&Npy::parse(&bytes).unwrap(), &array);
             }
         }

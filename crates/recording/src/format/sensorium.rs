@@ -8,8 +8,8 @@ use super::tree::Tree;
 use super::{IMAGE_CLASS, replace};
 use crate::{Error, Result, Scan};
 use ndarray::{Array2, Axis};
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::{Cursor, Write};
 use std::path::Path;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -118,13 +118,13 @@ pub fn write_sensorium(path: &Path, scan: &Scan) -> Result<()> {
     let failed = |source| Error::File { path: path.to_owned(), doing: "write", source };
     if path.extension().is_some_and(|ending| ending == "zip") {
         return replace::file(path, |temporary| {
-            let mut archive = ZipWriter::new(BufWriter::new(File::create(temporary).map_err(failed)?));
+            let mut archive = ZipWriter::new(Cursor::new(vec![]));
             write(scan, &mut |name, bytes| {
                 archive.start_file(name, SimpleFileOptions::default()).map_err(|error| failed(error.into()))?;
                 archive.write_all(bytes).map_err(failed)
             })?;
-            let mut file = archive.finish().map_err(|error| failed(error.into()))?;
-            file.flush().map_err(failed)
+            let bytes = archive.finish().map_err(|error| failed(error.into()))?.into_inner();
+            fs::write(temporary, bytes).map_err(failed)
         });
     }
     replace::folder(path, |temporary| {

@@ -72,7 +72,7 @@ fn of_values(mut values: Vec<f32>) -> [f32; 5] {
     let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
     let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
     let middle = values.len() / 2;
-    let even = values.len() % 2 == 0;
+    let even = values.len().is_multiple_of(2);
     let (below, upper, above) = values.select_nth_unstable_by(middle, f32::total_cmp);
     let largest_below = below.iter().copied().max_by(f32::total_cmp);
     let min = below.iter().copied().min_by(f32::total_cmp).unwrap_or(*upper);
