@@ -42,7 +42,8 @@ impl SimilarityMatrix {
 
     fn write_datasets(&self, path: &Path) -> std::result::Result<(), (&'static str, hdf5::Error)> {
         let at = |dataset| move |source| (dataset, source);
-        let file = hdf5::File::create(path).map_err(at("/"))?;
+        // Without the time of writing, so that equal matrices give equal bytes.
+        let file = hdf5::File::with_options().with_fcpl(|p| p.obj_track_times(false)).create(path).map_err(at("/"))?;
         let text = |text: &str| text.replace('\0', " ").parse::<VarLenUnicode>().expect("no NUL is left");
         file.new_attr::<VarLenUnicode>().create("format").and_then(|a| a.write_scalar(&text(FORMAT))).map_err(at("format"))?;
         file.new_attr::<u32>().create("version").and_then(|a| a.write_scalar(&VERSION)).map_err(at("version"))?;
