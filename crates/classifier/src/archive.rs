@@ -133,10 +133,10 @@ impl<'a> Archive<'a> {
             return Err(self.layout(name, format!("{wanted:?} {shape:?}"), found));
         }
         let tensor = Tensor::from_raw_buffer(view.data(), dtype, shape, &Device::Cpu)?;
-        if dtype == DType::F32 {
-            if let Some(index) = tensor.flatten_all()?.to_vec1::<f32>()?.iter().position(|value| !value.is_finite()) {
-                return Err(self.layout(name, "finite numbers".into(), format!("element {index} that is not")));
-            }
+        if dtype == DType::F32
+            && let Some(index) = tensor.flatten_all()?.to_vec1::<f32>()?.iter().position(|value| !value.is_finite())
+        {
+            return Err(self.layout(name, "finite numbers".into(), format!("element {index} that is not")));
         }
         Ok(tensor)
     }

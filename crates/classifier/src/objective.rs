@@ -76,3 +76,8 @@ pub(crate) fn pair_similarity(
     let loss = arctanh_squared_loss(&similarity, &pairs.target, loss_scale)?;
     Ok(PairSimilarity { loss, similarity, statistics })
 }
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use brainprior_similarity::SimilarityMatrix;
 
 /// A condition of training.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a training has one")]
 pub enum Target {
     /// Cross entropy alone; no pair is passed.
     None,

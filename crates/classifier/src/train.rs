@@ -137,6 +137,10 @@ impl<'a> Trainer<'a> {
             observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second });
         }
         let validation = self.network.evaluate_at(data, self.loader.validation())?;
+        if !validation.loss.is_finite() {
+            let learning_rate = self.config.learning_rate_at((epoch + 1) * steps - 1, total);
+            return Err(Error::Diverged { epoch, step: steps - 1, learning_rate, loss: validation.loss });
+        }
         let report = tally.report(epoch, validation, self.network.gamma()?);
         if epoch == 0 || report.validation_loss < self.epochs[self.best_epoch].validation_loss {
             self.best = self.network.snapshot()?;

@@ -1,0 +1,150 @@
+use super::reference::{self, Images};
+use super::*;
+use crate::NetConfig;
+use crate::archive::{Archive, read_bytes};
+use candle_core::{DType, Device, Var};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::collections::HashMap;
+use std::path::Path;
+
+const ALPHA: f64 = 20.0;
+
+/// A tiny network whose every tensor is random, so that none drops out of a test.
+fn network() -> ResNet {
+    let config = NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 1, classes: 3 };
+    let mut generator = ChaCha8Rng::seed_from_u64(4);
+    ResNet::assemble(&config, 0, |slot| {
+        let base = if slot.name.ends_with(".weight") && slot.shape.len() == 1 { 1.0 } else { 0.0 };
+        let values = (0..slot.shape.iter().product()).map(|_| base + generator.random_range(-0.5f32..0.5)).collect();
+        Ok(Tensor::from_vec(values, slot.shape.as_slice(), &Device::Cpu)?)
+    })
+    .unwrap()
+}
+
+fn images(dims: [usize; 4], seed: u64) -> (Tensor, Images) {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..dims.iter().product()).map(|_| generator.random()).collect();
+    let wide = Images { dims, values: values.iter().copied().map(f64::from).collect() };
+    (Tensor::from_vec(values, (dims[0], dims[1], dims[2], dims[3]), &Device::Cpu).unwrap(), wide)
+}
+
+/// Centres after batches of pairs, from zero.
+fn reference_centers(network: &reference::Network, batches: &[&Images]) -> Vec<Vec<f64>> {
+    let mut centers: Vec<Vec<f64>> = network.taps(batches[0]).iter().map(|tap| vec![0.0; tap.dims[1]]).collect();
+    for batch in batches {
+        for (center, tap) in centers.iter_mut().zip(network.taps(batch)) {
+            center.iter_mut().zip(tap.channel_means()).for_each(|(center, mean)| *center = 0.9 * *center + 0.1 * mean);
+        }
+    }
+    centers
+}
+
+#[test]
+fn the_joint_loss_and_its_gradient_are_those_of_the_formula() {
+    let (network, variables) = network().trainable().unwrap();
+    let mut naive = reference::Network::of(&network);
+    let (labelled, wide_labelled) = images([4, 1, 8, 8], 1);
+    let (earlier, wide_earlier) = images([6, 1, 6, 10], 2);
+    let (stimuli, wide_stimuli) = images([6, 1, 6, 10], 3);
+    let (labels, target) = ([0u32, 2, 1, 1], [0.3f32, -0.2, 0.05]);
+    let batch = |images: Tensor| PairBatch { images, target: Tensor::new(&target, &Device::Cpu).unwrap() };
+
+    let mut centers = Centers::default();
+    pair_similarity(&network, &batch(earlier), 1.0, &mut centers).unwrap();
+    let pairs = pair_similarity(&network, &batch(stimuli), 1.0, &mut centers).unwrap();
+    let classified = classification(&network, &labelled, &Tensor::new(&labels, &Device::Cpu).unwrap()).unwrap();
+    let joint = (classified.loss + pairs.loss.affine(ALPHA, 0.0).unwrap()).unwrap();
+
+    // Centres are not differentiated: they stay as they are while parameters are moved.
+    let fixed = reference_centers(&naive, &[&wide_earlier, &wide_stimuli]);
+    let loss = |network: &reference::Network| {
+        network.cross_entropy(&wide_labelled, &labels) + ALPHA * network.similarity_loss(&wide_stimuli, &target, &fixed)
+    };
+    let (expected, found) = (loss(&naive), f64::from(joint.to_scalar::<f32>().unwrap()));
+    assert!((found - expected).abs() < 1e-5 * expected, "loss {found}, expected {expected}");
+
+    let gradients = joint.backward().unwrap();
+    for (_, name, variable) in &variables {
+        let found = gradients.get(variable).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let step = 1e-5;
+        let expected: Vec<f64> = (0..found.len())
+            .map(|index| {
+                let value = naive.values[name][index];
+                let mut at = |value| {
+                    naive.values.get_mut(name).unwrap()[index] = value;
+                    loss(&naive)
+                };
+                let difference = (at(value + step) - at(value - step)) / (2.0 * step);
+                at(value);
+                difference
+            })
+            .collect();
+        let size = expected.iter().map(|value| value.abs()).fold(0.0, f64::max);
+        for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+            let error = (f64::from(*found) - expected).abs();
+            assert!(error < 2e-4 * size, "{name}[{index}]: {found}, expected {expected}, largest {size}");
+        }
+    }
+}
+
+#[test]
+fn the_lineages_loss_is_four_times_the_papers() {
+    let (stimuli, _) = images([6, 1, 6, 10], 3);
+    let pairs = PairBatch { images: stimuli, target: Tensor::new(&[0.3f32, -0.2, 0.05], &Device::Cpu).unwrap() };
+    let loss = |scale| {
+        let found = pair_similarity(&network(), &pairs, scale, &mut Centers::default()).unwrap();
+        found.loss.to_scalar::<f32>().unwrap()
+    };
+    assert!((loss(4.0) - 4.0 * loss(1.0)).abs() < 1e-5 * loss(4.0));
+}
+
+/// Against PyTorch: `tests/golden/joint_step.py` made the file.
+#[test]
+fn logits_loss_and_gradients_are_those_of_pytorch() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/joint_step.safetensors"));
+    let bytes = read_bytes(path).unwrap();
+    let file = Archive::open(path, &bytes).unwrap();
+    let tensor = |name: &str| file.tensor(name, DType::F32, &file.shape(name).unwrap()).unwrap();
+    let config = NetConfig { blocks: vec![1, 2, 1, 1], base_channels: 2, input_channels: 1, classes: 10 };
+    let network = ResNet::assemble(&config, 0, |slot| Ok(tensor(&format!("before.{}", slot.name)))).unwrap();
+
+    close("logits", &network.logits(&tensor("images")).unwrap(), &tensor("logits"), 1e-5);
+
+    let (mut network, variables) = network.trainable().unwrap();
+    let labels = tensor("labels").to_dtype(DType::U32).unwrap();
+    let images = classification(&network, &tensor("images"), &labels).unwrap();
+    let drawn = PairBatch { images: tensor("stimuli"), target: tensor("target") };
+    let pairs = pair_similarity(&network, &drawn, 1.0, &mut Centers::default()).unwrap();
+    close("cross entropy", &images.loss, &tensor("cross_entropy"), 1e-5);
+    close("similarities", &pairs.similarity, &tensor("similarities"), 1e-5);
+    close("similarity loss", &pairs.loss, &tensor("similarity_loss"), 1e-5);
+    let joint = (images.loss + pairs.loss.affine(ALPHA, 0.0).unwrap()).unwrap();
+    let gradients = joint.backward().unwrap();
+    let variables: HashMap<String, Var> = variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
+    for (name, variable) in &variables {
+        close(name, gradients.get(variable).unwrap(), &tensor(&format!("gradient.{name}")), 2e-5);
+    }
+    network.update_running(&images.statistics).unwrap();
+    network.update_running(&pairs.statistics).unwrap();
+    for (slot, tensor) in network.named().filter(|(slot, _)| !slot.role.learned()) {
+        close(&slot.name, tensor, &self::golden(&file, &slot.name), 1e-5);
+    }
+}
+
+fn golden(file: &Archive, name: &str) -> Tensor {
+    let name = format!("after.{name}");
+    file.tensor(&name, DType::F32, &file.shape(&name).unwrap()).unwrap()
+}
+
+/// Errors are measured by the largest element.
+#[track_caller]
+fn close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
+    assert_eq!(found.elem_count(), expected.elem_count(), "{what}");
+    let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let (found, expected) = (values(found), values(expected));
+    let size = expected.iter().fold(0.0f32, |size, value| size.max(value.abs()));
+    for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        assert!((found - expected).abs() <= tolerance * size, "{what}[{index}]: {found}, expected {expected}, largest {size}");
+    }
+}

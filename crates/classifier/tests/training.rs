@@ -1,0 +1,248 @@
+//! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
+
+use brainprior_classifier::{Error, NetConfig, RunningStatistics, Target, TrainConfig, TrainEvent, Trained, train};
+use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_similarity::vectors;
+use ndarray::Array2;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+const SIDE: usize = 16;
+
+/// Noisy gratings: the class is the orientation and the phase is random.
+fn gratings(count: usize) -> LabelledImages {
+    let mut generator = ChaCha8Rng::seed_from_u64(9);
+    let labels: Vec<u8> = (0..count).map(|image| (image % 3) as u8).collect();
+    let mut pixels = Vec::with_capacity(count * SIDE * SIDE);
+    for label in &labels {
+        let phase: f32 = generator.random_range(0.0..std::f32::consts::TAU);
+        let (fx, fy) = [(1.0, 0.0), (0.0, 1.0), (0.7, 0.7)][usize::from(*label)];
+        for y in 0..SIDE {
+            for x in 0..SIDE {
+                let wave = ((fx * x as f32 + fy * y as f32) * 1.2 + phase).sin();
+                pixels.push((127.0 + 60.0 * wave + generator.random_range(-40.0..40.0)) as u8);
+            }
+        }
+    }
+    LabelledImages::new(1, SIDE, SIDE, pixels, labels, ["across", "along", "oblique"].map(String::from).to_vec()).unwrap()
+}
+
+/// Stimuli that are bright on the left or right by some amount, and the similarity of those amounts: brightness of four
+/// quadrants, centred.
+fn target() -> Target {
+    let mut generator = ChaCha8Rng::seed_from_u64(2);
+    let (count, height, width) = (40, 8, 12);
+    let amounts = Array2::from_shape_fn((count, 4), |_| generator.random_range(0.2f32..0.8));
+    let mut pixels = Vec::with_capacity(count * height * width);
+    for image in 0..count {
+        for y in 0..height {
+            for x in 0..width {
+                let quadrant = 2 * (2 * y / height) + 2 * x / width;
+                pixels.push(amounts[[image, quadrant]] + generator.random_range(-0.1..0.1));
+            }
+        }
+    }
+    let stimuli = StimulusSet::new(height, width, pixels).unwrap();
+    let matrix = vectors(stimuli.ids(), amounts.view(), &[1.0; 4], "brightness of quadrants").unwrap();
+    Target::Similarity { stimuli, matrix }
+}
+
+fn config() -> TrainConfig {
+    TrainConfig {
+        net: NetConfig { blocks: vec![1, 1], base_channels: 4, input_channels: 1, classes: 3 },
+        epochs: 4,
+        batch: 32,
+        pairs: 8,
+        validation_fraction: 0.1,
+        ..TrainConfig::default()
+    }
+}
+
+fn run(target: &Target, config: &TrainConfig, folder: &Path) -> Trained {
+    train(&gratings(300), target, config, 7, folder, &mut |_| ()).unwrap()
+}
+
+/// The bytes of the best and the last network.
+fn bytes(trained: &Trained) -> [Vec<u8>; 2] {
+    let folder = tempfile::tempdir().unwrap();
+    [&trained.network, &trained.last].map(|network| {
+        let path = folder.path().join("network.safetensors");
+        network.save(&path).unwrap();
+        std::fs::read(path).unwrap()
+    })
+}
+
+#[test]
+fn a_separable_set_is_learned_and_the_best_epoch_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = run(&Target::None, &config(), folder.path());
+    let evaluation = trained.network.evaluate(&gratings(600)).unwrap();
+    assert!(evaluation.accuracy > 0.9, "{evaluation:?}, chance is 0.33: {:?}", trained.epochs);
+    let losses: Vec<f64> = trained.epochs.iter().map(|epoch| epoch.validation_loss).collect();
+    assert_eq!(losses.len(), 4);
+    assert!(losses.iter().all(|loss| losses[trained.best_epoch] <= *loss), "{losses:?}");
+    assert!(trained.epochs.iter().all(|epoch| epoch.similarity_loss.is_none() && epoch.pair_correlation.is_none()));
+    assert_eq!(trained.epochs[3].gamma, [1.0 / 3.0; 3], "nothing moves gamma without a target");
+}
+
+#[test]
+fn similarities_move_to_the_target_and_gamma_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { epochs: 6, ..config() };
+    let trained = run(&target(), &config, folder.path());
+    let (first, last) = (&trained.epochs[0], &trained.epochs[5]);
+    assert!(last.similarity_loss.unwrap() < 0.5 * first.similarity_loss.unwrap(), "{:?}", trained.epochs);
+    assert!(last.pair_correlation.unwrap() > 0.6, "{:?}", trained.epochs);
+    assert!(last.gamma.iter().any(|gamma| (gamma - 1.0 / 3.0).abs() > 0.05), "{:?}", last.gamma);
+    assert!((last.gamma.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    assert!(trained.network.provenance()[0].contains("quadrants"), "{:?}", trained.network.provenance());
+}
+
+#[test]
+fn an_interrupted_training_ends_with_the_same_bytes() {
+    let whole = tempfile::tempdir().unwrap();
+    let target = target();
+    let expected = run(&target, &config(), whole.path());
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut events = 0;
+    // Ends at the first step, in the middle of an epoch, right after an epoch, and in the last epoch.
+    for limit in [1, 14, 11, 8] {
+        let interrupted = catch_unwind(AssertUnwindSafe(|| {
+            let mut left = limit;
+            train(&gratings(300), &target, &config(), 7, folder.path(), &mut |_| {
+                events += 1;
+                left -= 1;
+                if left == 0 {
+                    panic!("interrupted on purpose");
+                }
+            })
+        }));
+        assert!(interrupted.is_err());
+    }
+    let found = run(&target, &config(), folder.path());
+    assert_eq!(found.epochs, expected.epochs);
+    assert!(bytes(&found) == bytes(&expected), "weights differ after a resume");
+    assert_eq!(events, 34);
+
+    let again = train(&gratings(300), &target, &config(), 7, folder.path(), &mut |_| panic!("all epochs are done")).unwrap();
+    assert!(bytes(&again) == bytes(&expected));
+}
+
+#[test]
+fn threads_change_nothing() {
+    let target = target();
+    let with = |threads: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let config = TrainConfig { epochs: 2, ..config() };
+        let trained = pool.install(|| run(&target, &config, folder.path()));
+        (bytes(&trained), trained.epochs)
+    };
+    let (one, two) = (with(1), with(2));
+    assert!(one == two, "{:?} and {:?}", one.1, two.1);
+}
+
+#[test]
+fn running_statistics_are_of_labelled_images_unless_shared() {
+    let target = target();
+    let trained = |running_statistics, target: &Target| {
+        let folder = tempfile::tempdir().unwrap();
+        // alpha 0: pairs pass the trunk without moving its weights.
+        let config = TrainConfig { epochs: 1, alpha: 0.0, running_statistics, ..config() };
+        run(target, &config, folder.path()).epochs[0].validation_loss
+    };
+    let none = trained(RunningStatistics::Separate, &Target::None);
+    assert_eq!(trained(RunningStatistics::Separate, &target), none);
+    assert_ne!(trained(RunningStatistics::Shared, &target), none);
+}
+
+#[test]
+fn colour_networks_see_grayscale_stimuli() {
+    let gray = gratings(60);
+    let pixels = (0..60).flat_map(|image| gray.image(image).repeat(3)).collect();
+    let colour = LabelledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
+    let mut config = TrainConfig { epochs: 1, ..config() };
+    let folder = tempfile::tempdir().unwrap();
+    let error = train(&colour, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("channels") && error.contains("expected 1, found 3"), "{error}");
+    config.net.input_channels = 3;
+    train(&colour, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = gratings(60);
+    let attempt = |target: &Target, config: &TrainConfig, seed: u64| {
+        train(&data, target, config, seed, folder.path(), &mut |_| ()).unwrap_err()
+    };
+    let Target::Similarity { stimuli, matrix } = target() else { unreachable!("made above") };
+    let missing = Target::Similarity { stimuli: stimuli.subset(&(0..30).collect::<Vec<_>>()), matrix: matrix.clone() };
+    let error = attempt(&missing, &config(), 7);
+    assert!(matches!(error, Error::MissingStimulus { index: 30, stimuli: 30, .. }), "{error}");
+
+    let diverging = TrainConfig { learning_rate: 1e30, ..config() };
+    let apart = tempfile::tempdir().unwrap();
+    let error = train(&data, &Target::None, &diverging, 7, apart.path(), &mut |_| ()).unwrap_err();
+    assert!(matches!(error, Error::Diverged { .. }) && error.to_string().contains("lower learning_rate"), "{error}");
+
+    let held_back = TrainConfig { validation_fraction: 0.999, ..config() };
+    assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held back"));
+
+    let wrong_classes = NetConfig { classes: 4, ..config().net };
+    let error = attempt(&Target::None, &TrainConfig { net: wrong_classes, ..config() }, 7).to_string();
+    assert!(error.contains("classes") && error.contains("expected 4, found 3"), "{error}");
+
+    // Another training in the same folder is not taken up.
+    let short = TrainConfig { epochs: 1, ..config() };
+    train(&data, &Target::None, &short, 7, folder.path(), &mut |_| ()).unwrap();
+    for error in [
+        attempt(&Target::None, &short, 8),
+        attempt(&Target::None, &TrainConfig { alpha: 1.0, ..short.clone() }, 7),
+        attempt(&Target::Similarity { stimuli, matrix }, &short, 7),
+    ] {
+        assert!(matches!(error, Error::OtherTraining { .. }), "{error}");
+        assert!(error.to_string().contains("training-state.safetensors"), "{error}");
+    }
+    let state = folder.path().join("training-state.safetensors");
+    let bytes = std::fs::read(&state).unwrap();
+    std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(matches!(attempt(&Target::None, &short, 7), Error::Layout { .. }));
+}
+
+#[test]
+fn events_tell_the_course_of_a_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut events = Vec::new();
+    let config = TrainConfig { epochs: 2, ..config() };
+    train(&gratings(100), &target(), &config, 7, folder.path(), &mut |event| events.push(event)).unwrap();
+    // 90 images in batches of 32.
+    assert_eq!(events.len(), 2 * (3 + 1));
+    let done: Vec<usize> = events
+        .iter()
+        .filter_map(|event| match event {
+            TrainEvent::Step { done, total: 6, loss, similarity_loss: Some(similarity), images_per_second } => {
+                assert!(loss.is_finite() && *similarity > 0.0 && *images_per_second > 0.0);
+                Some(*done)
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(done, [1, 2, 3, 4, 5, 6]);
+    assert!(matches!(&events[7], TrainEvent::Epoch(report) if report.epoch == 1));
+}
+
+#[test]
+fn similarities_of_a_matrix_are_found_by_identity() {
+    // The order of the stimuli does not matter, only that of the matrix, along which pairs are numbered.
+    let Target::Similarity { stimuli, matrix } = target() else { unreachable!("made above") };
+    let reversed: Vec<usize> = (0..stimuli.len()).rev().collect();
+    let shuffled = Target::Similarity { stimuli: stimuli.subset(&reversed), matrix: matrix.clone() };
+    let straight = Target::Similarity { stimuli, matrix };
+    let config = TrainConfig { epochs: 1, ..config() };
+    let [first, second] = [&straight, &shuffled].map(|target| run(target, &config, tempfile::tempdir().unwrap().path()));
+    assert_eq!(first.epochs, second.epochs);
+}
