@@ -2,12 +2,30 @@
 //!
 //! A stimulus is known by its content ([`ImageId`]), so that scans that showed the same images can be matched whatever
 //! their files call them. Pixels are f32 in [0, 1] at every boundary; labelled sets keep their bytes.
+//!
+//! Sets come from files ([`read_labelled`]: CIFAR-10, CIFAR-100, safetensors) or are made ([`procedural`]), so that the
+//! whole chain runs without a download.
+//!
+//! ```
+//! use brainprior_images::{procedural, read_labelled, write_labelled};
+//!
+//! let split = procedural::ten_classes(20, 10, 1);
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("images.safetensors");
+//! write_labelled(&path, &split)?;
+//! assert_eq!(read_labelled(&path)?, split);
+//!
+//! let stimuli = procedural::natural_stimuli(5, 36, 64, 1);
+//! assert_eq!(stimuli.position(stimuli.ids()[3]), Some(3));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod augmentation;
 mod error;
 mod files;
 mod identity;
 mod labelled;
+pub mod procedural;
 mod stimuli;
 
 pub use error::{Error, Result};
