@@ -19,6 +19,7 @@ use crate::model::{ResponseModel, ScanDescription};
 use crate::normalization::{ImageNormalization, ScanNormalization};
 use crate::parameters::State;
 use crate::presentations::{Covariates, Presentation, Presentations, ScanBatch, covariates};
+use crate::readout::read;
 use crate::receptive_field::{ContrastMaps, Start};
 use crate::{Error, Result};
 
@@ -354,6 +355,7 @@ impl<'a> Trainer<'a> {
         let pyramid = Pyramid::new(self.model.core.train(&images)?, config.readout.levels)?;
         let neurons: usize = self.model.scans.iter().map(|part| part.normalization.varies.len()).sum();
         let mut total = self.model.core.penalty()?;
+        let (mut readouts, mut own) = (Vec::new(), Vec::new());
         for (s, part) in self.model.scans.iter().enumerate() {
             let head = &part.head;
             total = (total + (head.readout.absolute_weights()? * (config.readout.l1 / neurons as f64))?)?;
@@ -363,13 +365,17 @@ impl<'a> Trainer<'a> {
             // The expected number of this scan's trials in a batch, so that every trial counts the same.
             let trials = self.scans[s].trials_in(Tier::Train).len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
-            let Some(own) = self.presentations.scan_batch(s, batch, &part.normalization, weight)? else { continue };
-            let ScanBatch { responses, weights, covariates } = own;
-            let shift = match (&head.shifter, &covariates.pupil, &self.training_pupils[s]) {
+            let Some(batch) = self.presentations.scan_batch(s, batch, &part.normalization, weight)? else { continue };
+            let shift = match (&head.shifter, &batch.covariates.pupil, &self.training_pupils[s]) {
                 (Some(shifter), Some(pupil), Some(all)) => Some(shifter.train(pupil, all)?),
                 _ => None,
             };
-            let rates = head.rates(&pyramid, shift.as_ref(), covariates.behavior.as_ref())?;
+            readouts.push((&head.readout, shift));
+            own.push((head, batch));
+        }
+        for (values, (head, batch)) in read(&readouts, &pyramid)?.iter().zip(own) {
+            let ScanBatch { responses, weights, covariates } = batch;
+            let rates = head.rates(values, covariates.behavior.as_ref())?;
             total = (total + loss::poisson(&rates, &responses, &weights, config.loss.poisson_eps)?)?;
         }
         Ok(total)
@@ -421,12 +427,17 @@ impl<'a> Trainer<'a> {
         let all: Vec<&Presentation> = self.presentations.validation().iter().collect();
         for chunk in all.chunks(64) {
             let pyramid = self.model.pyramid(&self.presentations.image_batch(chunk, &self.model.image)?)?;
+            let (mut readouts, mut own) = (Vec::new(), Vec::new());
             for (s, part) in self.model.scans.iter().enumerate() {
                 let trials: Vec<Option<usize>> = chunk.iter().map(|p| p.trials[s]).collect();
-                if trials.iter().all(Option::is_none) {
-                    continue;
+                if trials.iter().any(Option::is_some) {
+                    let covariates = covariates(self.scans[s], &trials, &part.normalization)?;
+                    readouts.push((&part.head.readout, part.head.shift(&covariates)?));
+                    own.push((s, trials, covariates));
                 }
-                let rates = part.head.trial_rates(&pyramid, &covariates(self.scans[s], &trials, &part.normalization)?)?;
+            }
+            for (values, (s, trials, covariates)) in read(&readouts, &pyramid)?.iter().zip(own) {
+                let rates = self.model.scans[s].head.rates(values, covariates.behavior.as_ref())?;
                 let rows = trials.into_iter().zip(rates.to_vec2::<f32>()?);
                 predicted[s].extend(rows.filter_map(|(trial, rates)| Some((trial?, rates))));
             }
@@ -519,9 +530,9 @@ mod tests {
         let model = ResponseModel::new(config, image, scans.iter().map(describe).collect(), 1).unwrap();
         let trainer = Trainer::new(model, &scans, presentations, 1).unwrap();
         // Away from zero, where the penalty on absolute weights has its kink.
-        for (_, var) in &trainer.trained {
+        for (name, var) in &trainer.trained {
             let moved = (var.as_tensor().detach() * 3.0).unwrap();
-            if var.dims().len() == 3 {
+            if name.contains("readout.weights") {
                 var.set(&((moved.sign().unwrap() * 0.2).unwrap() + moved).unwrap()).unwrap();
             }
         }

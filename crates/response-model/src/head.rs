@@ -4,7 +4,6 @@ use candle_core::{Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Config, GainPlacement};
-use crate::core::Pyramid;
 use crate::loss;
 use crate::modulator::Modulator;
 use crate::normalization::ScanNormalization;
@@ -50,28 +49,26 @@ impl Head {
         Ok(Self { readout, shifter, modulator, placement: config.modulator.placement })
     }
 
-    /// Rates `[batch, neurons]`, in units of the training standard deviation, of images whose features are `pyramid`.
+    /// Rates `[batch, neurons]`, in units of the training standard deviation, from the readout's values `[batch, neurons]`.
     ///
-    /// `shift` are shifts `[batch, 2]`, `behavior` is z-scored; without them at zero shift and the mean behaviour.
-    pub(crate) fn rates(&self, pyramid: &Pyramid, shift: Option<&Tensor>, behavior: Option<&Tensor>) -> Result<Tensor> {
-        let value = self.readout.forward(pyramid, shift)?;
+    /// `behavior` is z-scored; without it at the mean behaviour.
+    pub(crate) fn rates(&self, values: &Tensor, behavior: Option<&Tensor>) -> Result<Tensor> {
         let gain = match (&self.modulator, behavior) {
             (Some(modulator), Some(behavior)) => Some(modulator.log_gain(behavior)?.exp()?),
             _ => None,
         };
         match (gain, self.placement) {
-            (None, _) => loss::output(&value),
-            (Some(gain), GainPlacement::BeforeOutput) => loss::output(&(value * gain)?),
-            (Some(gain), GainPlacement::OnRate) => loss::output(&value)? * gain,
+            (None, _) => loss::output(values),
+            (Some(gain), GainPlacement::BeforeOutput) => loss::output(&(values * gain)?),
+            (Some(gain), GainPlacement::OnRate) => loss::output(values)? * gain,
         }
     }
 
-    /// Rates of the trials whose covariates are given, with the shifter as it is outside of training.
-    pub(crate) fn trial_rates(&self, pyramid: &Pyramid, covariates: &Covariates) -> Result<Tensor> {
-        let shift = match (&self.shifter, &covariates.pupil) {
-            (Some(shifter), Some(pupil)) => Some(shifter.eval(pupil)?),
-            _ => None,
-        };
-        self.rates(pyramid, shift.as_ref(), covariates.behavior.as_ref())
+    /// Shifts `[batch, 2]` of trials, with the shifter as it is outside of training; `None` without one.
+    pub(crate) fn shift(&self, covariates: &Covariates) -> Result<Option<Tensor>> {
+        match (&self.shifter, &covariates.pupil) {
+            (Some(shifter), Some(pupil)) => shifter.eval(pupil).map(Some),
+            _ => Ok(None),
+        }
     }
 }

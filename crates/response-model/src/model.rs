@@ -13,6 +13,7 @@ use crate::head::Head;
 use crate::normalization::{ImageNormalization, ScanNormalization};
 use crate::parameters::Parameters;
 use crate::presentations::{covariates, image_batch};
+use crate::readout::read;
 use crate::statistics::correlation;
 use crate::{Error, Result};
 
@@ -148,14 +149,15 @@ impl ResponseModel {
         let part = self.part(scan)?;
         self.check_size(&part.name, stimuli)?;
         let neurons = part.normalization.varies.len();
-        let mut values = Vec::with_capacity(stimuli.len() * neurons);
+        let mut predicted = Vec::with_capacity(stimuli.len() * neurons);
         for start in (0..stimuli.len()).step_by(PREDICTION_BATCH) {
             let end = (start + PREDICTION_BATCH).min(stimuli.len());
             let pyramid = self.pyramid(&image_batch((start..end).map(|i| stimuli.image(i)), &self.image)?)?;
-            let rates = part.head.rates(&pyramid, None, None)?.to_vec2::<f32>()?;
-            rates.iter().for_each(|row| values.extend(part.in_scan_units(row)));
+            let values = &read(&[(&part.head.readout, None)], &pyramid)?[0];
+            let rates = part.head.rates(values, None)?.to_vec2::<f32>()?;
+            rates.iter().for_each(|row| predicted.extend(part.in_scan_units(row)));
         }
-        let values = Array2::from_shape_vec((stimuli.len(), neurons), values).expect("one row an image");
+        let values = Array2::from_shape_vec((stimuli.len(), neurons), predicted).expect("one row an image");
         let kind = ResponseKind::Predicted(Fitting::InSample);
         Ok(Responses::new(&part.name, kind, stimuli.ids().to_vec(), values)?)
     }
@@ -175,7 +177,7 @@ impl ResponseModel {
         // By image, so that the repeats of an image share its pass through the core.
         let mut order: Vec<usize> = (0..trials.len()).collect();
         order.sort_by_key(|&i| recorded.trial_image()[trials[i]]);
-        let mut values = Array2::zeros((trials.len(), part.normalization.varies.len()));
+        let mut predicted = Array2::zeros((trials.len(), part.normalization.varies.len()));
         for chunk in order.chunks(PREDICTION_BATCH) {
             let shown: Vec<usize> = chunk.iter().map(|&i| recorded.trial_image()[trials[i]]).collect();
             let mut images = shown.clone();
@@ -184,12 +186,14 @@ impl ResponseModel {
             let pyramid =
                 pyramid.rows(&shown.iter().map(|i| images.binary_search(i).expect("sorted") as u32).collect::<Vec<_>>())?;
             let rows: Vec<Option<usize>> = chunk.iter().map(|&i| Some(trials[i])).collect();
-            let rates = part.head.trial_rates(&pyramid, &covariates(recorded, &rows, &part.normalization)?)?;
+            let own = covariates(recorded, &rows, &part.normalization)?;
+            let values = &read(&[(&part.head.readout, part.head.shift(&own)?)], &pyramid)?[0];
+            let rates = part.head.rates(values, own.behavior.as_ref())?;
             for (&i, rates) in chunk.iter().zip(rates.to_vec2::<f32>()?) {
-                values.row_mut(i).iter_mut().zip(part.in_scan_units(&rates)).for_each(|(value, rate)| *value = rate);
+                predicted.row_mut(i).iter_mut().zip(part.in_scan_units(&rates)).for_each(|(value, rate)| *value = rate);
             }
         }
-        Ok(values)
+        Ok(predicted)
     }
 
     /// Correlation of prediction and observation over the trials of `tier`, for each neuron.

@@ -10,8 +10,11 @@ use crate::parameters::{Parameters, Role};
 /// One position per neuron, shared by all scales, bilinear samples of all channels, a linear map and a bias.
 #[derive(Debug)]
 pub(crate) struct PyramidReadout {
+    /// `[neurons, 2]`
     positions: Var,
-    weights: Var,
+    /// For each level `[neurons, channels]`.
+    weights: Vec<Var>,
+    /// `[neurons]`
     bias: Var,
 }
 
@@ -31,51 +34,33 @@ impl PyramidReadout {
     ) -> Result<Self> {
         let neurons = mean_rates.len();
         let inverse = |&rate: &f32| if rate > 1.0 { rate - 1.0 } else { rate.max(1e-3).ln() };
+        let bias = mean_rates.iter().map(inverse).collect();
+        // Features have unit variance, so the values start with a standard deviation of about 0.3 / sqrt(channels).
         let std = 0.3 / ((channels * levels) as f32).sqrt() / (channels as f32).sqrt();
+        let weights = (0..levels).map(|l| {
+            let name = format!("{prefix}.readout.weights.level{l}");
+            parameters.normal(&name, &[neurons, channels], std, rng)
+        });
         Ok(Self {
+            weights: weights.collect::<Result<_>>()?,
             positions: parameters.add(&format!("{prefix}.readout.positions"), Role::Trained, positions, &[neurons, 2])?,
-            weights: parameters.normal(&format!("{prefix}.readout.weights"), &[levels, neurons, channels], std, rng)?,
-            bias: parameters.add(
-                &format!("{prefix}.readout.bias"),
-                Role::Trained,
-                mean_rates.iter().map(inverse).collect(),
-                &[neurons],
-            )?,
+            bias: parameters.add(&format!("{prefix}.readout.bias"), Role::Trained, bias, &[neurons])?,
         })
     }
 
-    /// Value of each neuron for each image, `[batch, neurons]`, with all positions moved by `shift` `[batch, 2]`, or by
-    /// nothing.
-    pub(crate) fn forward(&self, pyramid: &Pyramid, shift: Option<&Tensor>) -> Result<Tensor> {
-        let batch = pyramid.levels[0].features.dim(0)?;
-        let neurons = self.bias.elem_count();
+    /// Positions `[batch, neurons, 2]`, all moved by `shift` `[batch, 2]`, or by nothing.
+    fn shifted(&self, batch: usize, shift: Option<&Tensor>) -> Result<Tensor> {
         let positions = self.positions.unsqueeze(0)?;
-        let positions = match shift {
-            Some(shift) => positions.broadcast_add(&shift.unsqueeze(1)?)?,
-            None => positions.broadcast_as((batch, neurons, 2))?.contiguous()?,
-        };
-        let mut value: Option<Tensor> = None;
-        for (l, level) in pyramid.levels.iter().enumerate() {
-            let here = match level.extent {
-                [1.0, 1.0] => positions.clone(),
-                [x, y] => {
-                    // (p + 1) e - 1: the blocks of this level reach beyond the border of the finest.
-                    let scale = Tensor::new(&[x as f32, y as f32], &Device::Cpu)?;
-                    positions.broadcast_mul(&scale)?.broadcast_add(&(scale - 1.0)?)?
-                }
-            };
-            let part = point_readout(&level.features, &here, &self.weights.get(l)?)?;
-            value = Some(match value {
-                Some(sum) => (sum + part)?,
-                None => part,
-            });
+        match shift {
+            Some(shift) => positions.broadcast_add(&shift.unsqueeze(1)?),
+            None => positions.broadcast_as((batch, self.bias.elem_count(), 2))?.contiguous(),
         }
-        value.expect("a pyramid has at least one level").broadcast_add(&self.bias)
     }
 
     /// Sum over neurons of the absolute weights.
     pub(crate) fn absolute_weights(&self) -> Result<Tensor> {
-        self.weights.abs()?.sum_all()
+        let levels = self.weights.iter().map(|weights| weights.abs()?.sum_all()).collect::<Result<Vec<_>>>()?;
+        Tensor::stack(&levels, 0)?.sum_all()
     }
 
     /// Keeps the positions on the image, where their gradient is not zero.
@@ -88,4 +73,36 @@ impl PyramidReadout {
         let rows: Vec<Vec<f32>> = self.positions.to_vec2()?;
         Ok(rows.iter().map(|row| [row[0], row[1]]).collect())
     }
+}
+
+/// Values of the neurons of several readouts for each image, `[batch, neurons]` for each readout, all positions of a
+/// readout moved by its shifts `[batch, 2]`, if any.
+///
+/// All neurons are read in one pass over each level: the features are large, the positions are not.
+pub(crate) fn read(readouts: &[(&PyramidReadout, Option<Tensor>)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
+    let batch = pyramid.levels[0].features.dim(0)?;
+    let positions = readouts.iter().map(|(readout, shift)| readout.shifted(batch, shift.as_ref()));
+    let positions = Tensor::cat(&positions.collect::<Result<Vec<_>>>()?, 1)?;
+    let biases: Vec<&Tensor> = readouts.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
+    let mut values = Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;
+    for (l, level) in pyramid.levels.iter().enumerate() {
+        let here = match level.extent {
+            [1.0, 1.0] => positions.clone(),
+            [x, y] => {
+                // (p + 1) e - 1: the blocks of this level reach beyond the border of the finest.
+                let scale = Tensor::new(&[x as f32, y as f32], &Device::Cpu)?;
+                positions.broadcast_mul(&scale)?.broadcast_add(&(scale - 1.0)?)?
+            }
+        };
+        let weights: Vec<&Tensor> = readouts.iter().map(|(readout, _)| readout.weights[l].as_tensor()).collect();
+        values = (values + point_readout(&level.features, &here, &Tensor::cat(&weights, 0)?)?)?;
+    }
+    let mut first = 0;
+    let mut parts = Vec::with_capacity(readouts.len());
+    for (readout, _) in readouts {
+        let neurons = readout.bias.elem_count();
+        parts.push(values.narrow(1, first, neurons)?);
+        first += neurons;
+    }
+    Ok(parts)
 }
