@@ -119,6 +119,7 @@ fn an_interrupted_training_ends_with_the_same_bytes() {
                     panic!("interrupted on purpose");
                 }
             })
+            .unwrap();
         }));
         assert!(interrupted.is_err());
     }
