@@ -32,7 +32,6 @@ fn write_without_room(folder: &Path) {
         scan.single_trials().write(&folder.join("responses.h5")).unwrap_err(),
     ] {
         assert!(matches!(error, Error::File { .. } | Error::Hdf5 { .. }), "{error}");
-        println!("refused: {error}");
         assert!(error.to_string().contains(folder.to_str().unwrap()), "{error}");
     }
 }

@@ -60,6 +60,23 @@ fn large_arrays_are_compressed() {
     assert!(responses.storage_size() < 16 * 20_000);
 }
 
+/// Not even the time of writing shows.
+#[test]
+fn equal_scans_give_equal_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |time: &str| {
+        let (scan, name) = (fixture::scan(true), |ending| folder.path().join(format!("{time}.{ending}")));
+        write_static_hdf5(&name("h5"), &scan).unwrap();
+        write_sensorium(&name("zip"), &scan).unwrap();
+        scan.single_trials().write(&name("responses")).unwrap();
+        ["h5", "zip", "responses"].map(|ending| std::fs::read(name(ending)).unwrap())
+    };
+    let first = write("first");
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let equal: Vec<bool> = first.iter().zip(write("second")).map(|(first, second)| *first == second).collect();
+    assert_eq!(equal, [true; 3], "static HDF5, Sensorium zip, responses");
+}
+
 #[test]
 fn responses_of_every_kind() {
     let scan = fixture::scan(true);

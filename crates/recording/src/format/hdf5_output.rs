@@ -24,7 +24,10 @@ pub(crate) struct Output {
 pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Output) -> Result<()>) -> Result<()> {
     replace::file(path, |temporary| {
         // Made in memory and written out as a whole: HDF5 (1.14) crashes where a dataset finds no room on the disk.
-        let created = hdf5::File::with_options().with_fapl(|access| access.core_options(CHUNK, true)).create(temporary);
+        let created = hdf5::File::with_options()
+            .with_fapl(|access| access.core_options(CHUNK, true))
+            .with_fcpl(|creation| creation.obj_track_times(false))
+            .create(temporary);
         let file = created.map_err(|source| failed(path, "/", "create", source, ADVICE))?;
         let mut output = Output { path: path.to_owned(), file };
         fill(&mut output)?;
@@ -34,13 +37,14 @@ pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Output) -> Result<()>) -
 }
 
 impl Output {
-    /// A dataset of any shape; a large one is chunked along its rows, shuffled and compressed.
+    /// A dataset of any shape; a large one is chunked along its rows, shuffled and compressed. The time of writing is not
+    /// kept, so that equal content gives equal files.
     pub(crate) fn array<T: H5Type, S: Data<Elem = T>, D: Dimension>(
         &mut self,
         name: &str,
         values: &ArrayBase<S, D>,
     ) -> Result<()> {
-        let mut builder = self.file.new_dataset_builder();
+        let mut builder = self.file.new_dataset_builder().obj_track_times(false);
         let row = std::mem::size_of::<T>() * values.shape().iter().skip(1).product::<usize>();
         if values.ndim() > 0 && values.len() * std::mem::size_of::<T>() >= CHUNK {
             let mut chunk = values.shape().to_vec();
@@ -75,7 +79,8 @@ impl Output {
             })
             .collect::<Result<_>>()?;
         let data = ndarray::ArrayView1::from(&fixed);
-        let builder = self.file.new_dataset_builder().with_data_as(data, &TypeDescriptor::FixedAscii(length));
+        let builder =
+            self.file.new_dataset_builder().obj_track_times(false).with_data_as(data, &TypeDescriptor::FixedAscii(length));
         builder.create(name).map(|_| ()).map_err(|source| self.failed(name, source))
     }
 
