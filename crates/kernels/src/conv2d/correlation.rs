@@ -39,8 +39,13 @@ pub(super) struct Correlation {
     pub phases: Vec<Phase>,
 }
 
-/// Frame of `problem`'s input, in which output `(y, x)` reads tap `(0, 0)` at `offset(y * stride, x * stride)`.
+/// Frame of the input, in which output `(y, x)` reads tap `(0, 0)` at `y * stride` rows (of the frame's stride) and `x` floats.
 pub(super) fn input_frame(p: &Problem) -> Frame {
+    if p.taps() == 1 && p.padding == 0 {
+        // What the stride skips is not read by any tap.
+        let (rows, run) = (p.out_height, p.out_width);
+        return Frame { height: p.height, width: p.width, top: 0, left: 0, rows, run, stride: 1, every: p.stride };
+    }
     let reach = |out: usize, kernel: usize| (out - 1) * p.stride + (kernel - 1) * p.dilation + 1;
     Frame {
         height: p.height,
@@ -50,6 +55,7 @@ pub(super) fn input_frame(p: &Problem) -> Frame {
         rows: reach(p.out_height, p.kernel_height),
         run: reach(p.out_width, p.kernel_width).div_ceil(p.stride),
         stride: p.stride,
+        every: 1,
     }
 }
 
@@ -71,7 +77,7 @@ impl Correlation {
             in_channels: p.group_in(),
             out_channels: p.group_out(),
             frame,
-            row_step: p.stride * frame.row(),
+            row_step: frame.stride * frame.row(),
             height: p.out_height,
             width: p.out_width,
             step: 1,
@@ -96,7 +102,7 @@ impl Correlation {
         };
         let (row_phases, top, rows) = axis(p.height, p.kernel_height);
         let (column_phases, left, run) = axis(p.width, p.kernel_width);
-        let frame = Frame { height: p.out_height, width: p.out_width, top, left, rows, run, stride: 1 };
+        let frame = Frame { height: p.out_height, width: p.out_width, top, left, rows, run, stride: 1, every: 1 };
         let mut phases = Vec::new();
         for (first_row, rows, row_shifts) in &row_phases {
             for (first_column, columns, column_shifts) in &column_phases {

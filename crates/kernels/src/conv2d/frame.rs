@@ -1,5 +1,9 @@
 //! Images with their padding, laid out so that neighbouring outputs read neighbouring floats whatever the stride.
 
+use std::cell::Cell;
+
+use super::simd::{Isa, Vector, compiled_for_each, instance};
+
 /// How the planes of an image lie in a buffer: rows of zeros above and below, columns of zeros left and right, and each
 /// row split by column number modulo the stride, so that `stride` runs of `run` floats make a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub(super) struct Frame {
     /// Columns of the frame that one run has.
     pub run: usize,
     pub stride: usize,
+    /// Only every so many-th row and column of the image is kept, counted from the first: what a strided kernel of one tap reads.
+    pub every: usize,
 }
 
 /// Floats after the last plane that a kernel may read (it does not use them), beyond the rows of a tile.
@@ -40,37 +46,78 @@ impl Frame {
     }
 
     /// Lays out consecutive planes of an image in a buffer of at least [`Frame::buffer`] floats.
-    pub fn fill(&self, image: &[f32], buffer: &mut [f32]) {
+    pub fn fill(&self, isa: Isa, image: &[f32], buffer: &mut [f32]) {
         let planes = image.len() / (self.height * self.width);
         let (framed, slack) = buffer.split_at_mut(planes * self.plane());
         slack.fill(0.0);
+        let kernel: unsafe fn(&Fill) = instance!(isa, filled);
         for (plane, framed) in image.chunks_exact(self.height * self.width).zip(framed.chunks_exact_mut(self.plane())) {
-            let rows = self.height.min(self.rows.saturating_sub(self.top));
-            let (above, rest) = framed.split_at_mut(self.top.min(self.rows) * self.row());
-            let (inner, below) = rest.split_at_mut(rows * self.row());
-            above.fill(0.0);
-            below.fill(0.0);
-            for (row, framed) in plane.chunks_exact(self.width).zip(inner.chunks_exact_mut(self.row())) {
-                self.fill_row(row, framed);
-            }
+            let arguments = Fill { frame: self, plane, framed: Cell::from_mut(framed).as_slice_of_cells() };
+            // SAFETY: the kernel asks for nothing but its instruction set, which was detected.
+            unsafe { kernel(&arguments) };
         }
     }
+}
 
-    fn fill_row(&self, row: &[f32], framed: &mut [f32]) {
-        for (phase, run) in framed.chunks_exact_mut(self.run).enumerate() {
-            // Column `left + i` of the frame is column `i` of the image; this run has those equal to `phase` modulo the stride.
-            let left = self.left.saturating_sub(phase).div_ceil(self.stride).min(run.len());
-            let first = left * self.stride + phase - self.left.min(left * self.stride + phase);
-            let columns = self.width.saturating_sub(first).div_ceil(self.stride).min(run.len() - left);
-            let (before, rest) = run.split_at_mut(left);
-            let (inner, after) = rest.split_at_mut(columns);
-            before.fill(0.0);
-            after.fill(0.0);
-            if self.stride == 1 {
-                inner.copy_from_slice(&row[first..first + columns]);
-            } else if columns > 0 {
-                inner.iter_mut().zip(row[first..].iter().step_by(self.stride)).for_each(|(to, from)| *to = *from);
+/// One plane and where it goes.
+struct Fill<'a> {
+    frame: &'a Frame,
+    plane: &'a [f32],
+    framed: &'a [Cell<f32>],
+}
+
+/// # Safety
+///
+/// None but that the processor has the instruction set.
+#[inline(always)]
+unsafe fn filled<V: Vector>(arguments: &Fill) {
+    let Fill { frame: f, plane, framed } = *arguments;
+    let zero = |cells: &[Cell<f32>]| cells.iter().for_each(|cell| cell.set(0.0));
+    let (above, rest) = framed.split_at(f.top.min(f.rows) * f.row());
+    let rows = f.height.div_ceil(f.every).min(f.rows.saturating_sub(f.top));
+    let (inner, below) = rest.split_at(rows * f.row());
+    zero(above);
+    zero(below);
+    for (row, framed) in plane.chunks_exact(f.width).step_by(f.every).zip(inner.chunks_exact(f.row())) {
+        for (phase, run) in framed.chunks_exact(f.run).enumerate() {
+            // Column `left + i` of the frame is column `i * every` of the image; this run has those equal to `phase` modulo
+            // the stride.
+            let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(run.len());
+            let first = (left * f.stride + phase).saturating_sub(f.left);
+            let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(run.len() - left);
+            let (before, rest) = run.split_at(left);
+            let (inner, after) = rest.split_at(columns);
+            zero(before);
+            zero(after);
+            if columns > 0 {
+                // SAFETY: the caller vouches for the instruction set.
+                unsafe { copied::<V>(&row[first * f.every..], f.stride * f.every, inner) };
             }
         }
     }
 }
+
+/// `to[i] = from[i * step]`
+///
+/// # Safety
+///
+/// None but that the processor has the instruction set.
+#[inline(always)]
+unsafe fn copied<V: Vector>(from: &[f32], step: usize, to: &[Cell<f32>]) {
+    assert!((to.len() - 1) * step < from.len());
+    let whole = if step <= 2 { to.len() / V::LANES * V::LANES } else { 0 };
+    for i in (0..whole).step_by(V::LANES) {
+        // SAFETY: vectors of `to` end before `whole`, and what is read of `from` ends with the float for the last of them;
+        // cells are written through a pointer as `Cell::set` would.
+        unsafe {
+            let from = from.as_ptr().add(i * step);
+            let vector = if step == 1 { V::load(from) } else { V::load_every_second(from) };
+            vector.store(to.as_ptr().add(i).cast_mut().cast());
+        }
+    }
+    for i in whole..to.len() {
+        to[i].set(from[i * step]);
+    }
+}
+
+compiled_for_each!(filled, Fill);

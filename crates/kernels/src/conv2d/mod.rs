@@ -123,11 +123,18 @@ impl CustomOp2 for WeightGradient {
 }
 
 fn forward(isa: Isa, p: &Problem, x: &[f32], weight: &[f32]) -> Vec<f32> {
-    let order = WeightOrder { out_step: p.group_in() * p.taps(), in_step: p.taps() };
-    pass::correlate(isa, &Correlation::forward(p), p.groups, x, weight, order)
+    pass::correlate(isa, &Correlation::forward(p), p.groups, x, weight, forward_order(p))
+}
+
+fn forward_order(p: &Problem) -> WeightOrder {
+    WeightOrder { out_step: p.group_in() * p.taps(), in_step: p.taps() }
 }
 
 fn input_gradient(isa: Isa, p: &Problem, dy: &[f32], weight: &[f32]) -> Vec<f32> {
-    let order = WeightOrder { out_step: p.taps(), in_step: p.group_in() * p.taps() };
-    pass::correlate(isa, &Correlation::input_gradient(p), p.groups, dy, weight, order)
+    pass::correlate(isa, &Correlation::input_gradient(p), p.groups, dy, weight, input_gradient_order(p))
+}
+
+/// What the forward pass sums over, the input gradient makes, and the other way around.
+fn input_gradient_order(p: &Problem) -> WeightOrder {
+    WeightOrder { out_step: p.taps(), in_step: p.group_in() * p.taps() }
 }

@@ -123,26 +123,41 @@ impl Pass<'_> {
         for group in groups {
             let framed = aligned(&mut scratch.source, images * framed_image);
             for (source, framed) in source.chunks_exact(in_image).zip(framed.chunks_exact_mut(framed_image)) {
-                c.frame.fill(&source[group * group_source..][..group_source], framed);
+                c.frame.fill(self.isa, &source[group * group_source..][..group_source], framed);
             }
             let sources: Vec<&[f32]> = framed.chunks_exact(framed_image).collect();
             let mut targets: Vec<&mut [f32]> = target
                 .chunks_exact_mut(target_image)
                 .map(|target| &mut target[(group - first_group) * channels * c.plane()..][..channels * c.plane()])
                 .collect();
-            for (index, phase) in c.phases.iter().enumerate() {
-                let depth = c.in_channels * phase.taps.len();
-                let weights = &self.packed.get(group, index)[before * depth..][..width * depth];
-                if c.step == 1 {
-                    self.phase(phase, &sources, blocks, weights, &mut targets, &mut scratch.sums);
+            let weights = |index: usize| {
+                let depth = c.in_channels * c.phases[index].taps.len();
+                &self.packed.get(group, index)[before * depth..][..width * depth]
+            };
+            if c.step == 1 {
+                self.phase(&c.phases[0], &sources, blocks, weights(0), &mut targets, &mut scratch.sums);
+                continue;
+            }
+            // The phases of a row of the result interleave and are written together.
+            let mut index = 0;
+            for phases in c.phases.chunk_by(|a, b| a.first_row == b.first_row) {
+                let first = index;
+                index += phases.len();
+                if phases.iter().all(|phase| phase.taps.is_empty()) {
                     continue;
                 }
-                let phase_target = channels * phase.rows * phase.columns;
-                let plane = aligned(&mut scratch.plane, images * phase_target);
-                let mut planes: Vec<&mut [f32]> = plane.chunks_exact_mut(phase_target).collect();
-                self.phase(phase, &sources, blocks, weights, &mut planes, &mut scratch.sums);
-                for (plane, target) in planes.iter().zip(&mut targets) {
-                    interleave(c, phase, plane, target);
+                let image: usize = phases.iter().map(|phase| channels * phase.rows * phase.columns).sum();
+                let planes = aligned(&mut scratch.plane, images * image);
+                let mut rest = &mut *planes;
+                for (i, phase) in phases.iter().enumerate() {
+                    let size = channels * phase.rows * phase.columns;
+                    let (these, others) = rest.split_at_mut(images * size);
+                    rest = others;
+                    let mut these: Vec<&mut [f32]> = these.chunks_exact_mut(size).collect();
+                    self.phase(phase, &sources, blocks, weights(first + i), &mut these, &mut scratch.sums);
+                }
+                for (image, target) in targets.iter_mut().enumerate() {
+                    interleave(c, phases, planes, image, images, target);
                 }
             }
         }
@@ -172,12 +187,33 @@ impl Pass<'_> {
     }
 }
 
-/// Puts the outputs of a phase to their rows and columns of the result.
-fn interleave(c: &Correlation, phase: &Phase, plane: &[f32], target: &mut [f32]) {
-    for (from, to) in plane.chunks_exact(phase.rows * phase.columns).zip(target.chunks_exact_mut(c.plane())) {
-        for (from, to) in from.chunks_exact(phase.columns).zip(to.chunks_exact_mut(c.width).skip(phase.first_row).step_by(c.step))
-        {
-            from.iter().zip(to.iter_mut().skip(phase.first_column).step_by(c.step)).for_each(|(from, to)| *to = *from);
+/// Puts the outputs of the phases of some rows, `[phase][image][channel][row][column]`, to their places in the result.
+fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, images: usize, target: &mut [f32]) {
+    let rows = phases[0].rows;
+    let channels = target.len() / c.plane();
+    let mut start = 0;
+    let mut sources = Vec::new();
+    for phase in phases {
+        let size = channels * rows * phase.columns;
+        sources.push(&planes[start + image * size..][..size]);
+        start += images * size;
+    }
+    for (channel, target) in target.chunks_exact_mut(c.plane()).enumerate() {
+        for (row, to) in target.chunks_exact_mut(c.width).skip(phases[0].first_row).step_by(c.step).enumerate() {
+            let run = |phase: usize| {
+                let columns = phases[phase].columns;
+                &sources[phase][(channel * rows + row) * columns..][..columns]
+            };
+            if c.step == 2 && c.width.is_multiple_of(2) {
+                let (even, odd) = (run(0), run(1));
+                for (to, (even, odd)) in to.chunks_exact_mut(2).zip(even.iter().zip(odd)) {
+                    (to[0], to[1]) = (*even, *odd);
+                }
+            } else {
+                for (phase, first) in phases.iter().map(|phase| phase.first_column).enumerate() {
+                    to[first..].iter_mut().step_by(c.step).zip(run(phase)).for_each(|(to, from)| *to = *from);
+                }
+            }
         }
     }
 }

@@ -5,7 +5,12 @@ use super::pack::Block;
 use super::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Vectors of outputs that a kernel makes at a time, at most.
-const VECTORS: usize = 3;
+const VECTORS: usize = 6;
+
+/// The same for a block of channels: as many as keep the multipliers busy and fit the registers.
+fn vectors(block: usize) -> usize {
+    if block >= 4 { 3 } else { VECTORS }
+}
 
 /// Some vectors of outputs of a block of channels.
 struct Tile<'a> {
@@ -66,20 +71,19 @@ unsafe fn weighted_rows<V: Vector, const BLOCK: usize, const VECS: usize>(tile: 
 compiled_for_each!(weighted_rows, Tile, BLOCK, VECS);
 
 fn kernel(isa: Isa, block: usize, vectors: usize) -> unsafe fn(&Tile) {
-    macro_rules! of_block {
-        ($block:expr) => {
+    macro_rules! of {
+        ($block:expr, $($vectors:expr),*; $most:expr) => {
             match vectors {
-                1 => instance!(isa, weighted_rows, $block, 1),
-                2 => instance!(isa, weighted_rows, $block, 2),
-                _ => instance!(isa, weighted_rows, $block, 3),
+                $($vectors => instance!(isa, weighted_rows, $block, $vectors),)*
+                _ => instance!(isa, weighted_rows, $block, $most),
             }
         };
     }
     match block {
-        8 => of_block!(8),
-        4 => of_block!(4),
-        2 => of_block!(2),
-        _ => of_block!(1),
+        8 => of!(8, 1, 2; 3),
+        4 => of!(4, 1, 2; 3),
+        2 => of!(2, 1, 2, 3, 4, 5; 6),
+        _ => of!(1, 1, 2, 3, 4, 5; 6),
     }
 }
 
@@ -90,9 +94,9 @@ pub(super) fn widths(isa: Isa) -> &'static [usize] {
 
 /// Cycles per channel and tap, roughly: multiplications or loads, two of either at a time.
 pub(super) fn cost(isa: Isa, phase: &Phase, blocks: &[Block]) -> f64 {
-    let vectors = (phase.rows * phase.columns.div_ceil(isa.lanes())) as f64;
-    let per_vector = |width: usize| (width as f64).max(1.5 + width as f64 / VECTORS as f64);
-    blocks.iter().map(|b| vectors * per_vector(b.width) / 2.0).sum()
+    let count = (phase.rows * phase.columns.div_ceil(isa.lanes())) as f64;
+    let per_vector = |width: usize| (width as f64).max(1.5 + width as f64 / vectors(width) as f64);
+    blocks.iter().map(|b| count * per_vector(b.width) / 2.0).sum()
 }
 
 /// Makes the outputs of one image and phase: `target[block channel * target_plane + row * columns + column]`.
@@ -108,8 +112,7 @@ pub(super) fn correlate(
     let lanes = isa.lanes();
     let target_plane = phase.rows * phase.columns;
     let in_row = phase.columns.div_ceil(lanes);
-    let vectors = phase.rows * in_row;
-    let tiles = vectors.div_ceil(VECTORS);
+    let all = phase.rows * in_row;
     let reach = phase.taps.iter().map(|t| t.offset).max().unwrap_or(0) + (c.in_channels - 1) * c.frame.plane();
     let last = (phase.rows - 1) * c.row_step + (in_row - 1) * lanes + lanes;
     assert!(reach + last <= source.len(), "a row reaches beyond its frame");
@@ -118,10 +121,11 @@ pub(super) fn correlate(
         let (these, others) = weights.split_at(block.width * c.in_channels * phase.taps.len());
         weights = others;
         let target = &mut target[(block.first - blocks[0].first) * target_plane..][..block.width * target_plane];
+        let tiles = all.div_ceil(vectors(block.width));
         let mut vector = 0;
         for tile in 0..tiles {
             // As even as can be: two tiles of two take less time than one of three and one of one.
-            let count = (vectors - vector).div_ceil(tiles - tile);
+            let count = (all - vector).div_ceil(tiles - tile);
             let mut arguments = Tile {
                 source: [std::ptr::null(); VECTORS],
                 target: [std::ptr::null_mut(); VECTORS],

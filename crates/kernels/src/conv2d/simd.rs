@@ -63,6 +63,8 @@ pub(super) trait Vector: Copy {
     /// The first `count < LANES` floats, then zeros.
     unsafe fn load_first(from: *const f32, count: usize) -> Self;
     unsafe fn store_first(self, to: *mut f32, count: usize);
+    /// Every second of the `2 * LANES - 1` floats.
+    unsafe fn load_every_second(from: *const f32) -> Self;
     /// `self * factor + sum`
     unsafe fn mul_add(self, factor: Self, sum: Self) -> Self;
     /// The sum of the lanes, in a fixed order.
@@ -103,6 +105,14 @@ impl Vector for Avx512 {
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         unsafe { _mm512_mask_storeu_ps(to, (1 << count) - 1, self.0) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_every_second(from: *const f32) -> Self {
+        unsafe {
+            let index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
+            Self(_mm512_permutex2var_ps(_mm512_loadu_ps(from), index, _mm512_loadu_ps(from.add(15))))
+        }
     }
 
     #[inline(always)]
@@ -160,6 +170,15 @@ impl Vector for Avx2 {
         unsafe {
             self.store(lanes.as_mut_ptr());
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_every_second(from: *const f32) -> Self {
+        unsafe {
+            // Floats 0 2 8 10 | 4 6 12 14, then their pairs in order.
+            let mixed = _mm256_shuffle_ps(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(7)), 0b11_01_10_00);
+            Self(_mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(mixed), 0b11_01_10_00)))
         }
     }
 
@@ -234,6 +253,11 @@ impl Vector for Portable {
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, count) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_every_second(from: *const f32) -> Self {
+        Self(std::array::from_fn(|i| unsafe { *from.add(2 * i) }))
     }
 
     #[inline(always)]

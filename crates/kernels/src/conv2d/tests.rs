@@ -4,7 +4,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::{Conv2dGeometry, conv2d, problem::Problem, reference};
+use super::correlation::Correlation;
+use super::pass::{Lanes, correlate_in};
+use super::problem::Problem;
+use super::simd::Isa;
+use super::weight_gradient::weight_gradient;
+use super::{Conv2dGeometry, conv2d, forward_order, input_gradient_order, reference};
 use crate::Error;
 
 fn normal(seed: u64, dims: &[usize]) -> Tensor {
@@ -27,27 +32,38 @@ fn all_three(x: &Tensor, w: &Tensor, direction: &Tensor, geometry: Conv2dGeometr
 
 /// Rounding to within a small multiple of what a sum of these magnitudes must lose.
 #[track_caller]
-fn check_close(what: &str, found: &Tensor, expected: [Vec<f64>; 2]) {
-    let [expected, magnitude] = expected;
-    let found = flat(found);
+fn check_close(what: &str, found: &[f32], [expected, magnitude]: &[Vec<f64>; 2]) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    for (i, (&f, (&e, &m))) in found.iter().zip(expected.iter().zip(&magnitude)).enumerate() {
+    for (i, (&f, (&e, &m))) in found.iter().zip(expected.iter().zip(magnitude)).enumerate() {
         assert!((f64::from(f) - e).abs() <= 2e-6 * m + 1e-12, "{what}[{i}]: {f} instead of {e}, sum of magnitudes {m}");
     }
 }
 
+/// Every way to compute, on every instruction set of this processor, and the public function.
 #[track_caller]
 fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: [usize; 2], geometry: Conv2dGeometry) {
     let w_dims = [out_channels, x_dims[1] / geometry.groups, kernel[0], kernel[1]];
-    let (x, w) = (normal(1, &x_dims), normal(2, &w_dims));
-    let p = Problem::new(x.dims(), w.dims(), geometry).unwrap();
-    let direction = normal(3, &p.output_dims());
-    let [y, dx, dw] = all_three(&x, &w, &direction, geometry).unwrap();
+    let p = Problem::new(&x_dims, &w_dims, geometry).unwrap();
+    let (x, w, dy) = (normal(1, &x_dims), normal(2, &w_dims), normal(3, &p.output_dims()));
     let what = format!("{x_dims:?} {w_dims:?} {geometry:?}");
+    let [y, dx, dw] = all_three(&x, &w, &dy, geometry).unwrap();
     assert_eq!(y.dims(), p.output_dims(), "{what}");
-    check_close(&format!("y of {what}"), &y, reference::forward(&p, &flat(&x), &flat(&w)));
-    check_close(&format!("dx of {what}"), &dx, reference::input_gradient(&p, &flat(&direction), &flat(&w)));
-    check_close(&format!("dw of {what}"), &dw, reference::weight_gradient(&p, &flat(&x), &flat(&direction)));
+    let (x, w, dy) = (flat(&x), flat(&w), flat(&dy));
+    let expected =
+        [reference::forward(&p, &x, &w), reference::input_gradient(&p, &dy, &w), reference::weight_gradient(&p, &x, &dy)];
+    check_close(&format!("y of {what}"), &flat(&y), &expected[0]);
+    check_close(&format!("dx of {what}"), &flat(&dx), &expected[1]);
+    check_close(&format!("dw of {what}"), &flat(&dw), &expected[2]);
+    for isa in Isa::available() {
+        for lanes in [Lanes::Rows, Lanes::Pixels] {
+            let what = format!("{what} {isa:?} {lanes:?}");
+            let y = correlate_in(isa, lanes, &Correlation::forward(&p), p.groups, &x, &w, forward_order(&p));
+            check_close(&format!("y of {what}"), &y, &expected[0]);
+            let dx = correlate_in(isa, lanes, &Correlation::input_gradient(&p), p.groups, &dy, &w, input_gradient_order(&p));
+            check_close(&format!("dx of {what}"), &dx, &expected[1]);
+        }
+        check_close(&format!("dw of {what} {isa:?}"), &weight_gradient(isa, &p, &x, &dy), &expected[2]);
+    }
 }
 
 fn geometry(stride: usize, padding: usize, dilation: usize, groups: usize) -> Conv2dGeometry {
@@ -68,6 +84,7 @@ fn agrees_with_the_definition_on_the_layers_in_use() {
         ([5, 96, 4, 4], 80, 3, geometry(1, 1, 1, 1)),
         ([2, 96, 4, 4], 64, 1, geometry(1, 0, 1, 1)),
         ([2, 8, 18, 32], 8, 9, geometry(1, 4, 1, 8)),
+        ([3, 200, 3, 4], 150, 3, geometry(1, 1, 1, 1)),
         ([65, 3, 5, 6], 4, 3, geometry(1, 1, 1, 1)),
         ([1, 64, 1, 1], 10, 1, geometry(1, 0, 1, 1)),
     ] {
@@ -126,7 +143,7 @@ fn reads_narrowed_and_transposed_arguments() {
     let x = x.narrow(0, 1, 3).unwrap().narrow(1, 2, 6).unwrap().transpose(2, 3).unwrap();
     let w = w.permute([2, 3, 0, 1]).unwrap();
     let p = Problem::new(x.dims(), w.dims(), g).unwrap();
-    check_close("y", &conv2d(&x, &w, g).unwrap(), reference::forward(&p, &flat(&x), &flat(&w)));
+    check_close("y", &flat(&conv2d(&x, &w, g).unwrap()), &reference::forward(&p, &flat(&x), &flat(&w)));
 
     let (x, w) = (Var::from_tensor(&normal(1, &[4, 6, 7, 8])).unwrap(), normal(2, &[20, 6, 3, 3]));
     let seen = x.narrow(0, 1, 2).unwrap();
@@ -135,7 +152,7 @@ fn reads_narrowed_and_transposed_arguments() {
     let grads = (y * &direction).unwrap().sum_all().unwrap().backward().unwrap();
     let p = Problem::new(seen.dims(), w.dims(), g).unwrap();
     let dx = grads.get(&x).unwrap();
-    check_close("dx", &dx.narrow(0, 1, 2).unwrap(), reference::input_gradient(&p, &flat(&direction), &flat(&w)));
+    check_close("dx", &flat(&dx.narrow(0, 1, 2).unwrap()), &reference::input_gradient(&p, &flat(&direction), &flat(&w)));
     assert!(flat(&dx.narrow(0, 3, 1).unwrap()).iter().all(|&g| g == 0.0));
 }
 
@@ -153,6 +170,7 @@ fn is_bitwise_the_same_for_any_number_of_threads() {
     for (dims, co, k, g) in [
         ([13, 16, 12, 12], 32, 3, geometry(1, 1, 1, 1)),
         ([9, 24, 11, 10], 20, 3, geometry(2, 1, 1, 1)),
+        ([5, 200, 3, 4], 150, 3, geometry(1, 1, 1, 1)),
         ([33, 1, 20, 20], 16, 7, geometry(1, 3, 1, 1)),
         ([6, 8, 12, 20], 8, 5, geometry(1, 2, 1, 8)),
     ] {

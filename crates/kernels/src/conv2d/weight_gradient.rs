@@ -23,6 +23,9 @@ const FEW_CHANNELS: usize = 5;
 /// Floats of the output's gradient that stay in the first-level cache while all taps are summed.
 const NEAR_FLOATS: usize = 4096;
 
+/// Tiles of taps that a task takes where tasks share outputs: many enough to read the output's gradient from near.
+const TASK_TILES: usize = 32;
+
 /// What the tasks share.
 struct Sums<'a> {
     isa: Isa,
@@ -108,13 +111,13 @@ impl Sums<'_> {
         for (x_image, dy_image) in self.images(x, dy) {
             for group in 0..p.groups {
                 let x = &x[x_image + group * p.group_in() * p.in_plane()..][..p.group_in() * p.in_plane()];
-                self.frame.fill(x, framed);
+                self.frame.fill(self.isa, x, framed);
                 for channel in group * p.group_out()..(group + 1) * p.group_out() {
                     let plane = plane_sums::Plane {
                         rows: p.out_height,
                         columns: p.out_width,
                         x: framed,
-                        x_row: p.stride * self.frame.row(),
+                        x_row: self.frame.stride * self.frame.row(),
                         dy: &dy[dy_image + channel * p.out_plane()..][..p.out_plane()],
                     };
                     plane_sums::sum(self.isa, &plane, &self.offsets, &mut sums[channel * self.depth()..][..self.depth()]);
@@ -130,7 +133,11 @@ impl Sums<'_> {
         let tile = tap_sums::tile(self.isa, self.depth());
         for (x_image, dy_image) in self.images(x, dy) {
             for (group, sums) in sums.chunks_exact_mut(self.group_sums()).enumerate() {
-                self.frame.fill(&x[x_image + group * p.group_in() * p.in_plane()..][..p.group_in() * p.in_plane()], framed);
+                self.frame.fill(
+                    self.isa,
+                    &x[x_image + group * p.group_in() * p.in_plane()..][..p.group_in() * p.in_plane()],
+                    framed,
+                );
                 let mut sums = sums;
                 for block in &self.blocks {
                     let (these, others) = sums.split_at_mut(block.width * self.depth());
@@ -143,9 +150,9 @@ impl Sums<'_> {
                             images: 1,
                             rows: rows.min(p.out_height - first),
                             columns: p.out_width,
-                            x: &framed[first * p.stride * self.frame.row()..],
+                            x: &framed[first * self.frame.stride * self.frame.row()..],
                             x_image: 0,
-                            x_row: p.stride * self.frame.row(),
+                            x_row: self.frame.stride * self.frame.row(),
                             dy: &lanes[first * p.out_width * block.width..],
                             dy_image: 0,
                         };
@@ -172,7 +179,7 @@ impl Sums<'_> {
                 let mut lanes = lanes;
                 for (group, framed) in framed.chunks_exact_mut(group_frame).enumerate() {
                     let x = &x[x_start + group * p.group_in() * p.in_plane()..][..p.group_in() * p.in_plane()];
-                    self.frame.fill(x, framed);
+                    self.frame.fill(self.isa, x, framed);
                     for block in &self.blocks {
                         let (these, others) = lanes.split_at_mut(block.width * p.out_plane());
                         lanes = others;
@@ -191,23 +198,29 @@ impl Sums<'_> {
             for block in &self.blocks {
                 let (these, others) = rest.split_at_mut(block.width * self.depth());
                 rest = others;
-                let pixels = tap_sums::Pixels {
-                    images: p.batch,
-                    rows: p.out_height,
-                    columns: p.out_width,
-                    x: &framed[group * group_frame..],
-                    x_image,
-                    x_row: p.stride * self.frame.row(),
-                    dy: &lanes[lanes_start..],
-                    dy_image,
-                };
+                let (x, dy) = (&framed[group * group_frame..], &lanes[lanes_start..]);
                 lanes_start += block.width * p.out_plane();
-                let tiles = self.offsets.chunks(tile).zip(these.chunks_mut(tile * block.width));
-                tasks.extend(tiles.map(|(offsets, sums)| (pixels, offsets, block.width, sums)));
+                let parts = self.offsets.chunks(TASK_TILES * tile).zip(these.chunks_mut(TASK_TILES * tile * block.width));
+                tasks.extend(parts.map(|(offsets, sums)| (x, dy, offsets, block.width, sums)));
             }
         }
-        tasks.into_par_iter().for_each(|(pixels, offsets, width, sums)| {
-            tap_sums::sum(self.isa, &pixels, offsets, width, sums, false);
+        tasks.into_par_iter().for_each(|(x, dy, offsets, width, sums)| {
+            let images = (NEAR_FLOATS / (p.out_plane() * width)).max(1);
+            for first in (0..p.batch).step_by(images) {
+                let pixels = tap_sums::Pixels {
+                    images: images.min(p.batch - first),
+                    rows: p.out_height,
+                    columns: p.out_width,
+                    x: &x[first * x_image..],
+                    x_image,
+                    x_row: self.frame.stride * self.frame.row(),
+                    dy: &dy[first * dy_image..],
+                    dy_image,
+                };
+                for (offsets, sums) in offsets.chunks(tile).zip(sums.chunks_mut(tile * width)) {
+                    tap_sums::sum(self.isa, &pixels, offsets, width, sums, first > 0);
+                }
+            }
         });
         sums
     }
