@@ -3,7 +3,7 @@
 use crate::Error;
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
-/// All tensors are f32 and lie on one device.
+/// All tensors are f32, lie on one device, and have no more elements than can be addressed (a broadcast one may).
 pub(crate) fn same_kind(op: &'static str, arguments: &[(&'static str, &Tensor)]) -> std::result::Result<(), Error> {
     let first = arguments[0].1.device();
     for (argument, tensor) in arguments {
@@ -13,6 +13,10 @@ pub(crate) fn same_kind(op: &'static str, arguments: &[(&'static str, &Tensor)])
         if !tensor.device().same_device(first) {
             let (expected, found) = (format!("{:?}", first.location()), format!("{:?}", tensor.device().location()));
             return Err(Error::Device { op, argument, expected, found });
+        }
+        let bytes = tensor.dims().iter().try_fold(size_of::<f32>(), |product, size| product.checked_mul(*size));
+        if bytes.is_none_or(|bytes| bytes > isize::MAX as usize) && !tensor.dims().contains(&0) {
+            return Err(Error::Overflow { op, what: argument });
         }
     }
     Ok(())
@@ -37,7 +41,7 @@ pub(crate) fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Res
 /// The four sizes of an image tensor, none of them 0.
 pub(crate) fn image_sizes(op: &'static str, argument: &'static str, tensor: &Tensor) -> std::result::Result<[usize; 4], Error> {
     match *tensor.dims() {
-        [batch, channels, height, width] if batch * channels * height * width > 0 => Ok([batch, channels, height, width]),
+        [batch, channels, height, width] if !tensor.dims().contains(&0) => Ok([batch, channels, height, width]),
         _ => Err(Error::Shape {
             op,
             argument,

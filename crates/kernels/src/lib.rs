@@ -25,7 +25,10 @@ mod pair_cosine;
 mod point_readout;
 mod pooling;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod testing;
+mod vectorized;
 
 pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use conv2d::{Conv2dGeometry, conv2d};

@@ -2,17 +2,19 @@
 
 use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, same_kind, with_elements};
-use crate::channels::sum_by_pairs;
+use crate::channels::Sums;
+use crate::vectorized::vectorized;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 const OP: &str = "pair_cosine";
 
-/// Below this norm a feature vector counts as this long, as in PyTorch's `cosine_similarity`.
+/// Feature vectors below this norm have no direction.
 const SHORTEST: f64 = 1e-8;
 
 /// Cosine of each pair, `[pairs]`. `features` `[2 pairs, channels, height, width]` holds the first images of all pairs, then
-/// the second ones; `center` `[channels]` is subtracted at every pixel and has no gradient.
+/// the second ones; `center` `[channels]` is subtracted at every pixel and has no gradient. A pair in which one image's
+/// centred features are zero (a norm below 1e-8) has cosine 0 and no gradient.
 ///
 /// # Errors
 /// An odd number of images, or ranks, sizes or kinds that do not fit (see [`Error`]).
@@ -36,7 +38,7 @@ struct PairCosine {
     center: Vec<f32>,
 }
 
-/// Lengths of both vectors and their cosine.
+/// Lengths of both vectors and their cosine; none where a vector is zero.
 struct Pair {
     first: f64,
     second: f64,
@@ -48,16 +50,38 @@ impl PairCosine {
         self.center.len() * self.area
     }
 
-    fn pair(&self, first: &[f32], second: &[f32]) -> Pair {
-        let (mut a, mut b, mut ab) = (0.0, 0.0, 0.0);
+    fn pair(&self, first: &[f32], second: &[f32]) -> Option<Pair> {
+        let mut sums = Sums::new();
         for ((center, first), second) in self.center.iter().zip(first.chunks_exact(self.area)).zip(second.chunks_exact(self.area))
         {
-            a += sum_by_pairs(first, first, |x, _| (x - center) * (x - center));
-            b += sum_by_pairs(second, second, |y, _| (y - center) * (y - center));
-            ab += sum_by_pairs(first, second, |x, y| (x - center) * (y - center));
+            add_products(&mut sums, first, second, *center);
         }
-        let (first, second) = (a.sqrt().max(SHORTEST), b.sqrt().max(SHORTEST));
-        Pair { first, second, cosine: ab / (first * second) }
+        let [a, b, ab] = sums.totals();
+        let (first, second) = (a.sqrt(), b.sqrt());
+        // False, too, for what is not a number, which then shows in the cosine.
+        let zero = first < SHORTEST || second < SHORTEST;
+        (!zero).then(|| Pair { first, second, cosine: ab / (first * second) })
+    }
+}
+
+vectorized! {
+    fn add_products(sums: &mut Sums<3>, first: &[f32], second: &[f32], center: f32) {
+        sums.add(first, second, second, |x, y, _| {
+            let (x, y) = (x - center, y - center);
+            [x * x, y * y, x * y]
+        });
+    }
+}
+
+vectorized! {
+    /// Gradients of both images' features in one channel.
+    fn channel_gradients(into: [&mut [f32]; 2], of: [&[f32]; 2], center: f32, across: f32, along: [f32; 2]) {
+        let [into_first, into_second] = into;
+        for (((to_first, to_second), x), y) in into_first.iter_mut().zip(into_second).zip(of[0]).zip(of[1]) {
+            let (x, y) = (x - center, y - center);
+            *to_first = across * y - along[0] * x;
+            *to_second = across * x - along[1] * y;
+        }
     }
 }
 
@@ -69,7 +93,8 @@ impl CustomOp1 for PairCosine {
     fn cpu_fwd(&self, features: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (first, second) = contiguous(features, layout)?.split_at(self.pairs * self.length());
         let pairs = first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length()));
-        let cosines: Vec<f32> = pairs.map(|(first, second)| self.pair(first, second).cosine as f32).collect();
+        let cosine = |(first, second)| self.pair(first, second).map_or(0.0, |pair| pair.cosine as f32);
+        let cosines: Vec<f32> = pairs.map(cosine).collect();
         Ok((CpuStorage::F32(cosines), Shape::from(self.pairs)))
     }
 
@@ -85,15 +110,13 @@ impl CustomOp1 for PairCosine {
                     .zip(first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length())))
                     .zip(gradient.par_iter())
                     .for_each(|(((into_first, into_second), (first, second)), g)| {
-                        let pair = self.pair(first, second);
+                        let Some(pair) = self.pair(first, second) else { return };
                         let across = (f64::from(*g) / (pair.first * pair.second)) as f32;
-                        let along_first = (f64::from(*g) * pair.cosine / (pair.first * pair.first)) as f32;
-                        let along_second = (f64::from(*g) * pair.cosine / (pair.second * pair.second)) as f32;
-                        for (index, (to, other)) in into_first.iter_mut().zip(into_second.iter_mut()).enumerate() {
-                            let center = self.center[index / self.area];
-                            let (x, y) = (first[index] - center, second[index] - center);
-                            *to = across * y - along_first * x;
-                            *other = across * x - along_second * y;
+                        let along = [pair.first, pair.second].map(|norm| (f64::from(*g) * pair.cosine / (norm * norm)) as f32);
+                        for (channel, center) in self.center.iter().enumerate() {
+                            let plane = channel * self.area..(channel + 1) * self.area;
+                            let into = [&mut into_first[plane.clone()], &mut into_second[plane.clone()]];
+                            channel_gradients(into, [&first[plane.clone()], &second[plane]], *center, across, along);
                         }
                     });
                 Tensor::from_vec(input, features.dims(), &Device::Cpu).map(Some)

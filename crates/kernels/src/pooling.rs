@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::arguments::{contiguous, image_sizes, same_kind, with_elements};
+use crate::vectorized::vectorized;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -71,22 +72,92 @@ struct Pooling {
 }
 
 impl Pooling {
+    fn area(&self) -> usize {
+        self.size.0 * self.size.1
+    }
+
+    fn out_area(&self) -> usize {
+        self.out.0 * self.out.1
+    }
+
     fn window(&self, index: usize, size: usize) -> Range<usize> {
         index * self.stride..(index * self.stride + self.kernel).min(size)
     }
 
-    /// Calls `visit` with each output, its window's rows and columns, and 1 over the number of its pixels.
-    fn windows(&self, mut visit: impl FnMut(usize, Range<usize>, Range<usize>, f32)) {
-        for y in 0..self.out.0 {
-            let rows = self.window(y, self.size.0);
-            for x in 0..self.out.1 {
-                let columns = self.window(x, self.size.1);
-                let share = 1.0 / (rows.len() * columns.len()) as f32;
-                visit(y * self.out.1 + x, rows.clone(), columns, share);
+    /// Windows of a row of outputs: the image's rows, and 1 over the number of rows.
+    fn row(&self, y: usize) -> (Range<usize>, f32) {
+        let rows = self.window(y, self.size.0);
+        let share = 1.0 / rows.len() as f32;
+        (rows, share)
+    }
+}
+
+vectorized! {
+    /// Averages one plane; `sums` is room for a row of the image.
+    fn pool(p: &Pooling, plane: &[f32], output: &mut [f32], sums: &mut [f32]) {
+        for (y, output) in output.chunks_exact_mut(p.out.1).enumerate() {
+            let (rows, share) = p.row(y);
+            sums.fill(0.0);
+            for row in rows {
+                sums.iter_mut().zip(&plane[row * p.size.1..]).for_each(|(sum, value)| *sum += value);
+            }
+            match (p.kernel, p.stride) {
+                // Its own code, unrolled for the commonest window.
+                (2, 2) => average(p, share, sums, output, 2, 2),
+                (kernel, stride) => average(p, share, sums, output, kernel, stride),
             }
         }
     }
 }
+
+#[inline(always)]
+fn average(p: &Pooling, share: f32, sums: &[f32], output: &mut [f32], kernel: usize, stride: usize) {
+    let factor = share / kernel as f32;
+    for (x, value) in output.iter_mut().enumerate() {
+        *value = match sums.get(x * stride..x * stride + kernel) {
+            Some(window) => window.iter().sum::<f32>() * factor,
+            None => {
+                let window = &sums[p.window(x, p.size.1)];
+                window.iter().sum::<f32>() * (share / window.len() as f32)
+            }
+        };
+    }
+}
+
+vectorized! {
+    /// Spreads one plane's gradient over the windows; `shares` is room for a row of the image.
+    fn spread(p: &Pooling, gradient: &[f32], plane: &mut [f32], shares: &mut [f32]) {
+        for (y, gradient) in gradient.chunks_exact(p.out.1).enumerate() {
+            let (rows, share) = p.row(y);
+            match (p.kernel, p.stride) {
+                (2, 2) => distribute(p, share, gradient, shares, 2, 2),
+                (kernel, stride) => distribute(p, share, gradient, shares, kernel, stride),
+            }
+            for row in rows {
+                plane[row * p.size.1..].iter_mut().zip(&*shares).for_each(|(value, share)| *value += share);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn distribute(p: &Pooling, share: f32, gradient: &[f32], shares: &mut [f32], kernel: usize, stride: usize) {
+    let factor = share / kernel as f32;
+    shares.fill(0.0);
+    for (x, g) in gradient.iter().enumerate() {
+        match shares.get_mut(x * stride..x * stride + kernel) {
+            Some(window) => window.iter_mut().for_each(|value| *value += g * factor),
+            None => {
+                let window = &mut shares[p.window(x, p.size.1)];
+                let factor = share / window.len() as f32;
+                window.iter_mut().for_each(|value| *value += g * factor);
+            }
+        }
+    }
+}
+
+/// Planes that one thread takes at a time.
+const PLANES: usize = 16;
 
 impl CustomOp1 for Pooling {
     fn name(&self) -> &'static str {
@@ -95,27 +166,24 @@ impl CustomOp1 for Pooling {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = contiguous(x, layout)?;
-        let (area, out_area, width) = (self.size.0 * self.size.1, self.out.0 * self.out.1, self.size.1);
-        let mut output = vec![0.0; self.planes * out_area];
-        output.par_chunks_exact_mut(out_area).zip(x.par_chunks_exact(area)).for_each(|(output, plane)| {
-            self.windows(|index, rows, columns, share| {
-                let sum: f32 = rows.map(|row| plane[row * width..][columns.clone()].iter().sum::<f32>()).sum();
-                output[index] = sum * share;
-            });
+        let mut output = vec![0.0; self.planes * self.out_area()];
+        let parts = output.par_chunks_mut(PLANES * self.out_area()).zip(x.par_chunks(PLANES * self.area()));
+        parts.for_each(|(output, x)| {
+            let mut sums = vec![0.0; self.size.1];
+            let planes = output.chunks_exact_mut(self.out_area()).zip(x.chunks_exact(self.area()));
+            planes.for_each(|(output, plane)| pool(self, plane, output, &mut sums));
         });
         Ok((CpuStorage::F32(output), Shape::from((self.dims[0], self.dims[1], self.out.0, self.out.1))))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let (area, out_area, width) = (self.size.0 * self.size.1, self.out.0 * self.out.1, self.size.1);
         with_elements(gradient, |gradient| {
-            let mut input = vec![0.0; self.planes * area];
-            input.par_chunks_exact_mut(area).zip(gradient.par_chunks_exact(out_area)).for_each(|(plane, gradient)| {
-                self.windows(|index, rows, columns, share| {
-                    for row in rows {
-                        plane[row * width..][columns.clone()].iter_mut().for_each(|value| *value += gradient[index] * share);
-                    }
-                });
+            let mut input = vec![0.0; self.planes * self.area()];
+            let parts = input.par_chunks_mut(PLANES * self.area()).zip(gradient.par_chunks(PLANES * self.out_area()));
+            parts.for_each(|(input, gradient)| {
+                let mut shares = vec![0.0; self.size.1];
+                let planes = input.chunks_exact_mut(self.area()).zip(gradient.chunks_exact(self.out_area()));
+                planes.for_each(|(plane, gradient)| spread(self, gradient, plane, &mut shares));
             });
             Tensor::from_vec(input, x.dims(), &Device::Cpu).map(Some)
         })

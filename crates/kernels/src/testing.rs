@@ -61,3 +61,13 @@ pub fn same_for_any_threads(work: impl Fn() -> Vec<Tensor> + Sync) {
     };
     assert_eq!(run(1), run(2));
 }
+
+/// The same values as a view that is not contiguous and does not start at its storage's first element.
+pub fn scattered(tensor: &Tensor) -> Tensor {
+    let last = tensor.rank() - 1;
+    let padded = tensor.pad_with_same(last, 1, 2).unwrap().transpose(0, last).unwrap().contiguous().unwrap();
+    let view = padded.transpose(0, last).unwrap().narrow(last, 1, tensor.dims()[last]).unwrap();
+    // Of one value, every view is contiguous.
+    assert!(!view.is_contiguous() || tensor.elem_count() == tensor.dims()[last]);
+    view
+}

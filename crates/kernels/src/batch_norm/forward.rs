@@ -1,61 +1,110 @@
-//! Statistics and normalised values, a channel at a time.
+//! Statistics and normalised values, a group of channels at a time: read from memory once, then from the cache.
 
-use super::{Activation, BatchNorm, Moments, Sizes, inverse_deviation};
-use crate::channels::{planes, sum_by};
+use super::{Activation, BatchNorm, Moments, inverse_deviation};
+use crate::channels::Sums;
+use crate::vectorized::{exp_minus_one, vectorized};
 use rayon::prelude::*;
 
 pub(super) fn run(op: &BatchNorm, x: &[f32], affine: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
-    let s = op.sizes;
-    if op.training {
-        let found: Vec<(f32, f32)> = (0..s.channels).into_par_iter().map(|channel| moments(s, x, channel)).collect();
-        let inverse = found.iter().map(|(_, variance)| inverse_deviation(f64::from(*variance), op.eps)).collect();
-        let (mean, variance) = found.into_iter().unzip();
-        // A second forward pass of one operation would find the same values.
-        let _ = op.moments.set(Moments { mean, variance, inverse_deviation: inverse });
-    }
-    let moments = op.moments.get().expect("set above, or given");
+    let groups = op.sizes.groups();
+    let (scale, shift) = affine.split_at(groups.channels);
     let mut y = vec![0.0; x.len()];
-    let (scale, shift) = affine.split_at(s.channels);
-    planes(&mut y, s.channels, s.area).into_par_iter().enumerate().for_each(|(channel, targets)| {
-        let factor = scale[channel] * moments.inverse_deviation[channel];
-        let offset = shift[channel] - moments.mean[channel] * factor;
-        for (image, target) in targets.into_iter().enumerate() {
-            let start = (image * s.channels + channel) * s.area;
-            let source = &x[start..][..s.area];
-            let residual = residual.map(|residual| &residual[start..][..s.area]);
-            match op.activation {
-                Activation::Identity => fill(target, source, residual, factor, offset, |z| Activation::Identity.apply(z)),
-                Activation::Relu => fill(target, source, residual, factor, offset, |z| Activation::Relu.apply(z)),
-                Activation::Elu => fill(target, source, residual, factor, offset, |z| Activation::Elu.apply(z)),
+    let found: Vec<Vec<(f32, f32)>> = groups
+        .split(&mut y)
+        .into_par_iter()
+        .enumerate()
+        .map(|(group, mut targets)| {
+            let mut found = Vec::new();
+            for (position, channel) in groups.channels_of(group).enumerate() {
+                let planes = || (0..groups.batch).map(|image| groups.plane(image, channel));
+                let (mean, deviation) = match op.given.as_deref() {
+                    Some(given) => (given.mean[channel], given.inverse_deviation[channel]),
+                    None => {
+                        let (mean, variance) = moments((groups.batch * groups.area) as f64, planes().map(|plane| &x[plane]));
+                        found.push((mean, variance));
+                        (mean, inverse_deviation(f64::from(variance), op.eps))
+                    }
+                };
+                let line = Line { mean, factor: scale[channel] * deviation, shift: shift[channel] };
+                for (target, plane) in targets.iter_mut().zip(planes()) {
+                    let target = &mut target[position * groups.area..][..groups.area];
+                    normalize(target, &x[plane.clone()], residual.map(|residual| &residual[plane]), line, op.activation);
+                }
             }
-        }
-    });
+            found
+        })
+        .collect();
+    if op.given.is_none() {
+        let (mean, variance): (Vec<f32>, Vec<f32>) = found.into_iter().flatten().unzip();
+        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), op.eps)).collect();
+        // A second forward pass of one operation would find the same values.
+        let _ = op.found.set(Moments { mean, variance, inverse_deviation });
+    }
     y
 }
 
+/// What a channel's values go through before the activation.
+#[derive(Clone, Copy)]
+struct Line {
+    mean: f32,
+    factor: f32,
+    shift: f32,
+}
+
+vectorized! {
+    fn normalize(y: &mut [f32], x: &[f32], residual: Option<&[f32]>, line: Line, activation: Activation) {
+        match activation {
+            Activation::Identity => fill(y, x, residual, line, |z| z),
+            // Not `max`, which would turn what is not a number into 0.
+            Activation::Relu => fill(y, x, residual, line, |z| if z < 0.0 { 0.0 } else { z }),
+            Activation::Elu => fill(y, x, residual, line, |z| {
+                let below = exp_minus_one(if z > 0.0 { 0.0 } else { z });
+                if z > 0.0 { z } else { below }
+            }),
+        }
+    }
+}
+
 #[inline(always)]
-fn fill(target: &mut [f32], source: &[f32], residual: Option<&[f32]>, factor: f32, offset: f32, activation: impl Fn(f32) -> f32) {
+fn fill(y: &mut [f32], x: &[f32], residual: Option<&[f32]>, line: Line, activation: impl Fn(f32) -> f32) {
+    let Line { mean, factor, shift } = line;
     match residual {
         Some(residual) => {
-            for ((y, x), r) in target.iter_mut().zip(source).zip(residual) {
-                *y = activation(x * factor + offset + r);
+            for ((y, x), r) in y.iter_mut().zip(x).zip(residual) {
+                *y = activation((x - mean) * factor + shift + r);
             }
         }
         None => {
-            for (y, x) in target.iter_mut().zip(source) {
-                *y = activation(x * factor + offset);
+            for (y, x) in y.iter_mut().zip(x) {
+                *y = activation((x - mean) * factor + shift);
             }
         }
     }
 }
 
 /// Mean and biased variance, in two passes so that a large mean costs no accuracy.
-fn moments(s: Sizes, x: &[f32], channel: usize) -> (f32, f32) {
-    let parts = || (0..s.batch).map(|image| &x[(image * s.channels + channel) * s.area..][..s.area]);
-    let count = (s.batch * s.area) as f64;
-    let mean = parts().map(|part| sum_by(part, |x| x)).sum::<f64>() / count;
+fn moments<'a>(count: f64, planes: impl Iterator<Item = &'a [f32]> + Clone) -> (f32, f32) {
+    let mut sums = Sums::new();
+    planes.clone().for_each(|plane| add_values(&mut sums, plane));
+    let [sum] = sums.totals();
+    let mean = sum / count;
     let center = mean as f32;
-    let squares = parts().map(|part| sum_by(part, |x| (x - center) * (x - center))).sum::<f64>() / count;
-    let correction = mean - f64::from(center);
-    (center, (squares - correction * correction).max(0.0) as f32)
+    let mut sums = Sums::new();
+    planes.for_each(|plane| add_squares(&mut sums, plane, center));
+    let [squares] = sums.totals();
+    // The squares were taken about the rounded mean.
+    let rounding = mean - f64::from(center);
+    (center, (squares / count - rounding * rounding).max(0.0) as f32)
+}
+
+vectorized! {
+    fn add_values(sums: &mut Sums<1>, plane: &[f32]) {
+        sums.add(plane, plane, plane, |x, _, _| [x]);
+    }
+}
+
+vectorized! {
+    fn add_squares(sums: &mut Sums<1>, plane: &[f32], center: f32) {
+        sums.add(plane, plane, plane, |x, _, _| [(x - center) * (x - center)]);
+    }
 }

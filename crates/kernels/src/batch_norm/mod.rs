@@ -1,13 +1,15 @@
 //! Batch normalisation in one pass with what follows it: an optional residual, then the activation.
 //!
 //! y = activation((x - mean) / sqrt(variance + eps) * scale + shift + residual), statistics over batch and space of each
-//! channel. Channels are independent, so that threads share them and never a sum.
+//! channel. Channels are independent, so that threads share them and never a sum. Sums run in f32 over short stretches and
+//! in f64 over those.
 
 mod backward;
 mod forward;
 
 use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, same_kind, with_elements};
+use crate::channels::Groups;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use std::sync::{Arc, OnceLock};
 
@@ -20,29 +22,6 @@ pub enum Activation {
     Relu,
     /// z for z > 0, exp(z) - 1 below.
     Elu,
-}
-
-impl Activation {
-    #[inline(always)]
-    fn apply(self, z: f32) -> f32 {
-        match self {
-            Self::Identity => z,
-            Self::Relu => z.max(0.0),
-            Self::Elu if z > 0.0 => z,
-            Self::Elu => z.exp_m1(),
-        }
-    }
-
-    /// The derivative, from the activation's own value.
-    #[inline(always)]
-    fn slope(self, y: f32) -> f32 {
-        match self {
-            Self::Identity => 1.0,
-            Self::Relu => f32::from(y > 0.0),
-            Self::Elu if y > 0.0 => 1.0,
-            Self::Elu => y + 1.0,
-        }
-    }
 }
 
 /// Statistics of one batch, for the caller's running averages.
@@ -66,20 +45,30 @@ struct Moments {
 /// Sizes of the input.
 #[derive(Clone, Copy)]
 struct Sizes {
-    batch: usize,
-    channels: usize,
-    area: usize,
     dims: [usize; 4],
 }
 
-#[derive(Clone)]
+impl Sizes {
+    fn groups(&self) -> Groups {
+        let [batch, channels, height, width] = self.dims;
+        Groups { batch, channels, area: height * width }
+    }
+}
+
 struct BatchNorm {
     sizes: Sizes,
     activation: Activation,
     eps: f64,
-    /// Whether the moments are those of the batch, so that the gradient flows through them.
-    training: bool,
-    moments: Arc<OnceLock<Moments>>,
+    /// Moments that the caller gave, through which no gradient flows; none where they are those of the batch.
+    given: Option<Box<Moments>>,
+    /// Those of the batch, once the forward pass has found them.
+    found: Arc<OnceLock<Moments>>,
+}
+
+impl BatchNorm {
+    fn moments(&self) -> Option<&Moments> {
+        self.given.as_deref().or_else(|| self.found.get())
+    }
 }
 
 const OP: &str = "batch_norm";
@@ -88,7 +77,7 @@ const OP: &str = "batch_norm";
 /// `residual` has the shape of `x`. Differentiable in all four.
 ///
 /// # Errors
-/// Ranks, channels or kinds that do not fit (see [`Error`]).
+/// Ranks, channels or kinds that do not fit, an `eps` that is not positive (see [`Error`]).
 pub fn batch_norm_train(
     x: &Tensor,
     scale: &Tensor,
@@ -97,17 +86,15 @@ pub fn batch_norm_train(
     activation: Activation,
     eps: f64,
 ) -> Result<(Tensor, BatchStatistics)> {
-    let sizes = check(x, &[("scale", scale), ("shift", shift)], residual)?;
-    let op = BatchNorm { sizes, activation, eps, training: true, moments: Arc::default() };
-    let moments = op.moments.clone();
+    let sizes = check(x, eps, &[("scale", scale), ("shift", shift)], residual)?;
+    let found = Arc::default();
+    let op = BatchNorm { sizes, activation, eps, given: None, found: Arc::clone(&found) };
     let y = apply(op, x, scale, shift, residual)?;
-    let Some(Moments { mean, variance, .. }) = moments.get() else {
-        candle_core::bail!("{OP}: the forward pass did not keep its statistics")
-    };
+    let Moments { mean, variance, .. } = found.get().expect("the forward pass has found them");
     let statistics = BatchStatistics {
         mean: Tensor::from_slice(mean, mean.len(), &Device::Cpu)?,
         variance: Tensor::from_slice(variance, variance.len(), &Device::Cpu)?,
-        count: sizes.batch * sizes.area,
+        count: sizes.groups().batch * sizes.groups().area,
     };
     Ok((y, statistics))
 }
@@ -116,7 +103,7 @@ pub fn batch_norm_train(
 /// [`batch_norm_train`].
 ///
 /// # Errors
-/// Ranks, channels or kinds that do not fit (see [`Error`]).
+/// Ranks, channels or kinds that do not fit, an `eps` that is not positive (see [`Error`]).
 pub fn batch_norm_eval(
     x: &Tensor,
     scale: &Tensor,
@@ -127,19 +114,28 @@ pub fn batch_norm_eval(
     activation: Activation,
     eps: f64,
 ) -> Result<Tensor> {
-    let sizes = check(x, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
+    let sizes = check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
     let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
     let (mean, variance) = (copy(mean)?, copy(variance)?);
     let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
-    let moments = Arc::new(OnceLock::from(Moments { mean, inverse_deviation, variance }));
-    apply(BatchNorm { sizes, activation, eps, training: false, moments }, x, scale, shift, residual)
+    let given = Some(Box::new(Moments { mean, inverse_deviation, variance }));
+    apply(BatchNorm { sizes, activation, eps, given, found: Arc::default() }, x, scale, shift, residual)
 }
 
 fn inverse_deviation(variance: f64, eps: f64) -> f32 {
     (1.0 / (variance + eps).sqrt()) as f32
 }
 
-fn check(x: &Tensor, by_channel: &[(&'static str, &Tensor)], residual: Option<&Tensor>) -> std::result::Result<Sizes, Error> {
+fn check(
+    x: &Tensor,
+    eps: f64,
+    by_channel: &[(&'static str, &Tensor)],
+    residual: Option<&Tensor>,
+) -> std::result::Result<Sizes, Error> {
+    if !(eps > 0.0 && eps.is_finite()) {
+        let expected = "positive and finite, so that a channel without variance can be divided by".into();
+        return Err(Error::Parameter { op: OP, parameter: "eps", expected, found: eps.to_string() });
+    }
     let mut all = vec![("x", x)];
     all.extend_from_slice(by_channel);
     all.extend(residual.map(|residual| ("residual", residual)));
@@ -151,7 +147,7 @@ fn check(x: &Tensor, by_channel: &[(&'static str, &Tensor)], residual: Option<&T
     if let Some(residual) = residual {
         has_shape(OP, "residual", residual, &dims)?;
     }
-    Ok(Sizes { batch: dims[0], channels: dims[1], area: dims[2] * dims[3], dims })
+    Ok(Sizes { dims })
 }
 
 fn apply(op: BatchNorm, x: &Tensor, scale: &Tensor, shift: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{close, numeric_gradient, var, wide};
+use crate::testing::{close, numeric_gradient, scattered, var, wide};
 use candle_core::Var;
 
 fn atanh_loss(scale: f64, s: &[f64], t: &[f64]) -> f64 {
@@ -46,6 +46,28 @@ fn cross_entropy_equals_its_definition() {
         let grads = loss.backward().unwrap();
         close(grads.get(&logits).unwrap(), &numeric_gradient(&wide_logits, |x| entropy(classes, x, &labels)), 1e-6);
     }
+}
+
+#[test]
+fn views_are_read_as_they_stand() {
+    let (logits, labels) = (var(&[4, 3], 1), Tensor::new(&[[0u32, 9], [2, 9], [1, 9], [2, 9]], &Device::Cpu).unwrap());
+    let labels = labels.narrow(1, 0, 1).unwrap().squeeze(1).unwrap();
+    assert!(!labels.is_contiguous());
+    let found = cross_entropy(&scattered(&logits), &labels).unwrap();
+    close(&found, &[entropy(3, &wide(&logits), &[0, 2, 1, 2])], 1e-6);
+    let columns = var(&[4, 3], 2);
+    let column = |index: usize| columns.narrow(1, index, 1).unwrap().squeeze(1).unwrap();
+    let loss = arctanh_squared_loss(&column(0), &column(1), 2.0).unwrap();
+    close(&loss, &[atanh_loss(2.0, &wide(&column(0)), &wide(&column(1)))], 1e-6);
+}
+
+#[test]
+fn what_is_not_a_number_shows() {
+    let labels = Tensor::new(&[0u32], &Device::Cpu).unwrap();
+    let logits = Tensor::new(&[[f32::NAN, 1.0]], &Device::Cpu).unwrap();
+    assert!(wide(&cross_entropy(&logits, &labels).unwrap())[0].is_nan());
+    let (s, t) = (Tensor::new(&[f32::NAN], &Device::Cpu).unwrap(), Tensor::new(&[0f32], &Device::Cpu).unwrap());
+    assert!(wide(&arctanh_squared_loss(&s, &t, 1.0).unwrap())[0].is_nan());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Optimisers: one pass over each parameter, with a state that can be saved and loaded for an exact resume.
+//! Optimisers: one pass over each parameter, in place, with a state that can be saved and loaded for an exact resume.
 
 mod adam;
 mod sgd;
@@ -8,7 +8,9 @@ pub use sgd::Sgd;
 
 use crate::Error;
 use crate::arguments::with_elements;
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Tensor, Var};
+use rayon::prelude::*;
+use std::cell::Cell;
 
 /// A parameter by name, with the optimiser's own buffers of the same length.
 struct Slot<const BUFFERS: usize> {
@@ -16,6 +18,9 @@ struct Slot<const BUFFERS: usize> {
     var: Var,
     buffers: [Vec<f32>; BUFFERS],
 }
+
+/// Values that one thread takes at a time.
+const PART: usize = 1 << 15;
 
 impl<const BUFFERS: usize> Slot<BUFFERS> {
     fn all(vars: Vec<(String, Var)>) -> Vec<Self> {
@@ -26,14 +31,33 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         vars.into_iter().map(slot).collect()
     }
 
-    /// Replaces the parameter by what `update` makes of a copy of its values, given the gradient.
-    fn update(&mut self, gradient: &Tensor, update: impl FnOnce(&mut [f32], &[f32], &mut [Vec<f32>; BUFFERS])) -> Result<()> {
-        let mut values = with_elements(&self.var, |values| Ok(values.to_vec()))?;
+    /// Changes the parameter in place by what `update` does to parts of (values, gradient, buffers).
+    fn update(
+        &mut self,
+        op: &'static str,
+        gradient: &Tensor,
+        update: impl Fn(&mut [f32], &[f32], [&mut [f32]; BUFFERS]) + Sync,
+    ) -> Result<()> {
+        if self.var.dtype() != DType::F32 {
+            return Err(Error::DType { op, argument: "a parameter", expected: DType::F32, found: self.var.dtype() }.into());
+        }
+        let buffers = &mut self.buffers;
         with_elements(gradient, |gradient| {
-            update(&mut values, gradient, &mut self.buffers);
-            Ok(())
-        })?;
-        self.var.set(&Tensor::from_vec(values, self.var.dims(), &Device::Cpu)?)
+            self.var.inplace_op1(&InPlace {
+                name: op,
+                work: Cell::new(Some(|values: &mut [f32]| {
+                    if values.len() <= PART {
+                        return update(values, gradient, buffers.each_mut().map(Vec::as_mut_slice));
+                    }
+                    let mut buffers = buffers.each_mut().map(|buffer| buffer.chunks_mut(PART));
+                    let parts = values.chunks_mut(PART).zip(gradient.chunks(PART)).map(|(values, gradient)| {
+                        (values, gradient, buffers.each_mut().map(|parts| parts.next().unwrap_or_default()))
+                    });
+                    let parts: Vec<_> = parts.collect();
+                    parts.into_par_iter().for_each(|(values, gradient, buffers)| update(values, gradient, buffers));
+                })),
+            })
+        })
     }
 
     /// The buffers as tensors, named after the parameter and the buffer.
@@ -42,23 +66,37 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         self.buffers.iter().zip(names).map(|(values, buffer)| Ok((format!("{}.{buffer}", self.name), tensor(values)?))).collect()
     }
 
-    fn load(&mut self, op: &'static str, names: [&str; BUFFERS], state: &[(String, Tensor)]) -> Result<()> {
-        for (values, buffer) in self.buffers.iter_mut().zip(names) {
+    /// The buffers that a state holds for this parameter.
+    fn stored(&self, op: &'static str, names: [&str; BUFFERS], state: &[(String, Tensor)]) -> Result<[Vec<f32>; BUFFERS]> {
+        let mut buffers = std::array::from_fn(|_| Vec::new());
+        for (values, buffer) in buffers.iter_mut().zip(names) {
             let name = format!("{}.{buffer}", self.name);
-            *values = with_elements(entry(op, &name, state)?, |found| Ok(found.to_vec()))?;
-            if values.len() != self.var.elem_count() {
-                let expected = format!("{} elements, as the parameter", self.var.elem_count());
+            let found = entry(op, &name, state)?;
+            if found.dims() != self.var.dims() || found.dtype() != DType::F32 {
                 return Err(Error::Parameter {
                     op,
-                    parameter: "a loaded buffer",
-                    expected,
-                    found: format!("{name} of {}", values.len()),
+                    parameter: "the loaded state",
+                    expected: format!("`{name}` of shape {:?} and type F32, as the parameter", self.var.dims()),
+                    found: format!("shape {:?} and type {:?}", found.dims(), found.dtype()),
                 }
                 .into());
             }
+            *values = with_elements(found, |found| Ok(found.to_vec()))?;
         }
-        Ok(())
+        Ok(buffers)
     }
+}
+
+/// Takes up a state for all parameters, or for none where it does not fit.
+fn load<const BUFFERS: usize>(
+    op: &'static str,
+    slots: &mut [Slot<BUFFERS>],
+    names: [&str; BUFFERS],
+    state: &[(String, Tensor)],
+) -> Result<()> {
+    let stored = slots.iter().map(|slot| slot.stored(op, names, state)).collect::<Result<Vec<_>>>()?;
+    slots.iter_mut().zip(stored).for_each(|(slot, buffers)| slot.buffers = buffers);
+    Ok(())
 }
 
 fn entry<'a>(op: &'static str, name: &str, state: &'a [(String, Tensor)]) -> std::result::Result<&'a Tensor, Error> {
@@ -69,6 +107,36 @@ fn entry<'a>(op: &'static str, name: &str, state: &'a [(String, Tensor)]) -> std
         expected: format!("an entry `{name}`"),
         found: "none".into(),
     })
+}
+
+fn check_rate(op: &'static str, rate: f64) -> std::result::Result<(), Error> {
+    if rate.is_finite() && rate >= 0.0 {
+        return Ok(());
+    }
+    let expected = "finite and not negative".into();
+    Err(Error::Parameter { op, parameter: "learning_rate", expected, found: rate.to_string() })
+}
+
+/// Work on the elements of a tensor where they lie, done once.
+struct InPlace<F> {
+    name: &'static str,
+    work: Cell<Option<F>>,
+}
+
+impl<F: FnOnce(&mut [f32])> InplaceOp1 for InPlace<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        match (storage, layout.contiguous_offsets(), self.work.take()) {
+            (CpuStorage::F32(values), Some((start, end)), Some(work)) => {
+                work(&mut values[start..end]);
+                Ok(())
+            }
+            _ => candle_core::bail!("{}: a parameter is not a contiguous f32 tensor", self.name),
+        }
+    }
 }
 
 #[cfg(test)]

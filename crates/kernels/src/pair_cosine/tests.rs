@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{close, numeric_gradient, same_for_any_threads, values, var, wide};
+use crate::testing::{close, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
 use proptest::prelude::*;
 
 fn reference(pairs: usize, area: usize, center: &[f64], features: &[f64]) -> Vec<f64> {
@@ -39,6 +39,37 @@ fn an_image_is_like_itself_and_unlike_its_opposite() {
     assert!((cosine(&x) - 1.0).abs() < 1e-6);
     assert!((cosine(&x.neg().unwrap()) + 1.0).abs() < 1e-6);
     assert_eq!(cosine(&x.zeros_like().unwrap()), 0.0);
+}
+
+#[test]
+fn features_that_are_all_at_the_centre_have_no_direction_and_no_gradient() {
+    let mut values = values(4 * 8, 1);
+    values[..8].fill(0.25);
+    let x = candle_core::Var::from_vec(values, (4, 1, 2, 4), &Device::Cpu).unwrap();
+    let y = pair_cosine(&x, &Tensor::from_slice(&[0.25f32], 1, &Device::Cpu).unwrap()).unwrap();
+    assert_eq!(wide(&y)[0], 0.0);
+    let gradient = wide(y.sum_all().unwrap().backward().unwrap().get(&x).unwrap());
+    assert!(gradient[..8].iter().chain(&gradient[16..24]).all(|g| *g == 0.0));
+    assert!(gradient[8..16].iter().chain(&gradient[24..]).all(|g| *g != 0.0));
+}
+
+#[test]
+fn scales_cancel_and_what_is_not_a_number_shows() {
+    let (x, center) = (var(&[4, 2, 3, 3], 1), Tensor::zeros(2, candle_core::DType::F32, &Device::Cpu).unwrap());
+    let expected = wide(&pair_cosine(&x, &center).unwrap());
+    for factor in [1e-6, 1e6] {
+        close(&pair_cosine(&x.affine(factor, 0.0).unwrap(), &center).unwrap(), &expected, 1e-6);
+    }
+    assert!(wide(&pair_cosine(&x.affine(f64::NAN, 0.0).unwrap(), &center).unwrap()).iter().all(|y| y.is_nan()));
+}
+
+#[test]
+fn views_are_read_as_they_stand() {
+    let (x, center) = (var(&[4, 2, 3, 5], 1), var(&[2], 2));
+    let (y, z) = (pair_cosine(&x, &center).unwrap(), pair_cosine(&scattered(&x), &center).unwrap());
+    assert_eq!(wide(&y), wide(&z));
+    let gradients = [y, z].map(|y| wide(y.sum_all().unwrap().backward().unwrap().get(&x).unwrap()));
+    assert_eq!(gradients[0], gradients[1]);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{close, numeric_gradient, same_for_any_threads, values, var, wide};
+use crate::testing::{close, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
 use candle_core::Var;
 use proptest::prelude::*;
 
@@ -32,7 +32,7 @@ fn reference(op: &PointReadout, features: &[f64], positions: &[f64], weights: &[
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
-    fn equals_interpolation_by_definition(batch in 1usize..6, channels in 1usize..10, height in 1usize..6, width in 1usize..6, neurons in 1usize..5, seed in 0u64..99) {
+    fn equals_interpolation_by_definition(batch in 1usize..6, channels in prop::sample::select(vec![1usize, 2, 7, 16, 19]), height in 1usize..6, width in 1usize..6, neurons in 1usize..5, seed in 0u64..99) {
         let op = PointReadout { batch, channels, height, width, neurons };
         let features = var(&[batch, channels, height, width], seed);
         // Beyond the edges too: 1.3 times the range.
@@ -59,6 +59,7 @@ fn edges_and_centres_are_where_the_convention_puts_them() {
     let weights = Tensor::ones((5, 1), candle_core::DType::F32, &Device::Cpu).unwrap();
     let y = crate::testing::elements(&point_readout(&features, &positions, &weights).unwrap());
     assert_eq!(y[..4], [1.0, 1.0, 2.5, 4.0]);
+    assert!(y[4].is_nan());
 }
 
 #[test]
@@ -72,11 +73,45 @@ fn threads_do_not_change_a_bit() {
 }
 
 #[test]
+fn large_batches_and_many_neurons() {
+    // Several stretches of images with a shorter last one, and sums longer than one thread's part.
+    let (batch, channels, neurons) = (65, 3, 3000);
+    let op = PointReadout { batch, channels, height: 2, width: 3, neurons };
+    let (f, p, w) = (var(&[batch, channels, 2, 3], 1), var(&[batch, neurons, 2], 2), var(&[neurons, channels], 3));
+    let y = point_readout(&f, &p, &w).unwrap();
+    close(&y, &reference(&op, &wide(&f), &wide(&p), &wide(&w)), 1e-5);
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    // The value is linear in the features and in the weights: each gradient times its argument gives the sum of the values.
+    let total: f64 = wide(&y).iter().sum();
+    for var in [&f, &w] {
+        let product: f64 = wide(var).iter().zip(wide(grads.get(var).unwrap())).map(|(x, g)| x * g).sum();
+        assert!((product - total).abs() < 1e-3 * total.abs().max(1.0), "{product} against {total}");
+    }
+}
+
+#[test]
+fn views_are_read_as_they_stand() {
+    let (f, p, w) = (var(&[3, 4, 5, 6], 1), var(&[3, 7, 2], 2), var(&[7, 4], 3));
+    let run = |view: &dyn Fn(&Tensor) -> Tensor| {
+        let y = point_readout(&view(&f), &view(&p), &view(&w)).unwrap();
+        let grads = view(&y).sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        [wide(&y), wide(grads.get(&f).unwrap()), wide(grads.get(&p).unwrap()), wide(grads.get(&w).unwrap())]
+    };
+    assert_eq!(run(&scattered), run(&|x: &Tensor| x.clone()));
+}
+
+#[test]
 fn gradients_that_nobody_asks_for_are_left_out() {
     let (f, p, w) = (var(&[5, 2, 3, 3], 1), var(&[5, 4, 2], 2), var(&[4, 2], 3));
     let y = point_readout(&f.as_tensor().detach(), &p.as_tensor().detach(), &w).unwrap();
     let grads = y.sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&w).is_some() && grads.get(&f).is_none() && grads.get(&p).is_none());
+    let y = point_readout(&f, &p.as_tensor().detach(), &w.as_tensor().detach()).unwrap();
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    assert!(grads.get(&f).is_some() && grads.get(&w).is_none() && grads.get(&p).is_none());
+    let y = point_readout(&f.as_tensor().detach(), &p, &w.as_tensor().detach()).unwrap();
+    let grads = y.sum_all().unwrap().backward().unwrap();
+    assert!(grads.get(&p).is_some() && grads.get(&w).is_none() && grads.get(&f).is_none());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{close, elements, numeric_gradient, values, var, wide};
+use crate::testing::{close, elements, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
 use proptest::prelude::*;
 
 fn reference(planes: usize, (h, w): (usize, usize), kernel: usize, stride: usize, partial: bool, x: &[f64]) -> Vec<f64> {
@@ -39,6 +39,23 @@ proptest! {
 fn partial_blocks_average_what_exists() {
     let x = Tensor::from_slice(&[1f32, 2.0, 3.0, 4.0, 5.0], (1, 1, 1, 5), &Device::Cpu).unwrap();
     assert_eq!(elements(&area_pool(&x, 2).unwrap()), [1.5, 3.5, 5.0]);
+}
+
+#[test]
+fn views_many_planes_and_blocks_larger_than_the_image() {
+    let x = var(&[5, 7, 4, 6], 1);
+    for factor in [2, 3, 100, usize::MAX] {
+        let y = area_pool(&x, factor).unwrap();
+        assert_eq!(elements(&area_pool(&scattered(&x), factor).unwrap()), elements(&y));
+        assert_eq!(y.dims(), [5, 7, 4usize.div_ceil(factor), 6usize.div_ceil(factor)]);
+    }
+    close(&area_pool(&x, usize::MAX).unwrap(), &reference(35, (4, 6), 6, 6, true, &wide(&x)), 1e-6);
+    close(&average_pool(&x, 3, usize::MAX).unwrap(), &reference(35, (4, 6), 3, 100, false, &wide(&x)), 1e-6);
+    same_for_any_threads(|| {
+        let y = area_pool(&x, 2).unwrap();
+        let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        vec![y, grads.get(&x).unwrap().clone()]
+    });
 }
 
 #[test]
