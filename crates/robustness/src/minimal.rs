@@ -75,6 +75,10 @@ impl MinimalPerturbations {
 /// those of verified images, not of the attack's bound; a later attack has only to beat the earlier ones, so cheap
 /// attacks come first.
 ///
+/// [`crate::Pgd`] started at the image, with [`crate::Loss::Margin`], comes closest for the fewest gradients: on a linear
+/// model of ten classes whose logits lie close together its median is 0.2% above the closed form in either norm, where
+/// cross-entropy from the image is 23% (Linf) and 26% (L2) above, from a random point 38% and 49%.
+///
 /// # Errors
 /// Attacks of different norms, or none; a largest size or tolerance that makes no sense; as [`crate::attack`].
 pub fn minimal_perturbations(

@@ -114,3 +114,22 @@ fn random_starts_and_restarts_help_no_image_to_stand() {
     assert!(standing(once.with_restarts(5)) <= standing(once));
     assert!(standing(once.from_the_image()) <= standing(once));
 }
+
+/// The figures in the documentation of `minimal_perturbations`.
+#[test]
+fn the_margin_from_the_image_comes_closest() {
+    let mut model = Planes::random(10, 256, 0.0, 2);
+    model.scale = 2.0;
+    for (norm, from_the_image, from_random) in [(Norm::Linf, 1.23, 1.38), (Norm::L2, 1.26, 1.49)] {
+        let random = Pgd::new(norm).with_steps(20);
+        let image = random.from_the_image();
+        let margin = image.with_loss(Loss::Margin);
+        for (pgd, expected) in [(margin, 1.002), (image, from_the_image), (random, from_random)] {
+            let (found, truth) = minimal(&model, &[&pgd], 100);
+            let mut ratios: Vec<f64> =
+                found.all().iter().zip(&truth).map(|(found, truth)| found.found().unwrap() / truth).collect();
+            ratios.sort_by(f64::total_cmp);
+            assert!((ratios[50] - expected).abs() < 0.01, "{pgd:?}: {} times the closed form", ratios[50]);
+        }
+    }
+}

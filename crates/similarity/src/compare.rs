@@ -101,18 +101,27 @@ fn correlation<T: Number>(first: &[T], second: &[T]) -> Result<f64> {
 
 /// Rank of each value, from 1; equal values share the mean of their ranks.
 fn ranks(values: &[f32]) -> Vec<f64> {
-    let mut order: Vec<u32> = (0..values.len()).map(|index| u32::try_from(index).expect("fewer than 2^32 pairs")).collect();
-    order.par_sort_unstable_by(|a, b| values[*a as usize].total_cmp(&values[*b as usize]).then(a.cmp(b)));
+    // Value and index in one number, so that sorting touches nothing else. Adding 0 makes -0 equal to 0.
+    let mut order: Vec<u64> =
+        values.par_iter().enumerate().map(|(index, value)| ordered_bits(value + 0.0) << 32 | index as u64).collect();
+    assert!(u32::try_from(values.len()).is_ok(), "fewer than 2^32 pairs");
+    order.par_sort_unstable();
     let mut ranks = vec![0.0; values.len()];
     let mut start = 0;
-    for tied in order.chunk_by(|a, b| values[*a as usize] == values[*b as usize]) {
+    for tied in order.chunk_by(|a, b| a >> 32 == b >> 32) {
         let shared = start as f64 + (tied.len() as f64 + 1.0) / 2.0;
-        for index in tied {
-            ranks[*index as usize] = shared;
+        for entry in tied {
+            ranks[(entry & 0xffff_ffff) as usize] = shared;
         }
         start += tied.len();
     }
     ranks
+}
+
+/// Bits that sort as the value does.
+fn ordered_bits(value: f32) -> u64 {
+    let bits = value.to_bits();
+    u64::from(if value.is_sign_negative() { !bits } else { bits | 1 << 31 })
 }
 
 #[cfg(test)]

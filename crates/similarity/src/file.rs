@@ -8,6 +8,8 @@ use std::path::Path;
 
 const FORMAT: &str = "brainprior-similarity";
 const VERSION: u32 = 1;
+/// By how many bytes a file in the making grows.
+const INCREMENT: usize = 1 << 24;
 const IMAGE_IDS: &str = "image_ids";
 const SIMILARITY: &str = "similarity";
 const SCANS: &str = "scans";
@@ -42,8 +44,13 @@ impl SimilarityMatrix {
 
     fn write_datasets(&self, path: &Path) -> std::result::Result<(), (&'static str, hdf5::Error)> {
         let at = |dataset| move |source| (dataset, source);
-        // Without the time of writing, so that equal matrices give equal bytes.
-        let file = hdf5::File::with_options().with_fcpl(|p| p.obj_track_times(false)).create(path).map_err(at("/"))?;
+        // Made in memory and written out as a whole: HDF5 (1.14) crashes where a dataset finds no room on the disk. Without
+        // the time of writing, so that equal matrices give equal bytes.
+        let file = hdf5::File::with_options()
+            .with_fapl(|access| access.core_options(INCREMENT, true))
+            .with_fcpl(|creation| creation.obj_track_times(false))
+            .create(path)
+            .map_err(at("/"))?;
         let text = |text: &str| text.replace('\0', " ").parse::<VarLenUnicode>().expect("no NUL is left");
         file.new_attr::<VarLenUnicode>().create("format").and_then(|a| a.write_scalar(&text(FORMAT))).map_err(at("format"))?;
         file.new_attr::<u32>().create("version").and_then(|a| a.write_scalar(&VERSION)).map_err(at("version"))?;

@@ -86,11 +86,34 @@ fn a_failed_write_leaves_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let error = matrix().write(&folder.path().join("missing").join("a.h5")).unwrap_err().to_string();
     assert!(error.contains("missing"), "{error}");
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    assert!(matrix().write(&folder.path().join("folder")).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
+}
+
+/// Tells the second process, which may not write much, where to write.
+#[cfg(unix)]
+const TARGET: &str = "BRAINPRIOR_FAILED_WRITE";
+
+/// A second process, whose files may not grow beyond 600 blocks, fails to write as on a full disk.
+#[cfg(unix)]
+#[test]
+fn full_disk() {
+    if let Some(path) = std::env::var_os(TARGET) {
+        let images = 1000;
+        let large = SimilarityMatrix::new((0..images).map(ImageId::from_u64).collect(), vec![0.5; 499_500], vec![]).unwrap();
+        let error = large.write(Path::new(&path)).unwrap_err().to_string();
+        assert!(error.contains("a.h5"), "{error}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.h5");
     matrix().write(&path).unwrap();
     let before = std::fs::read(&path).unwrap();
-    std::fs::create_dir(folder.path().join("folder")).unwrap();
-    assert!(matrix().write(&folder.path().join("folder")).is_err());
-    assert_eq!(std::fs::read(&path).unwrap(), before);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing temporary is left");
+    let limited = "trap '' XFSZ; ulimit -f 600; exec \"$0\" --exact full_disk --nocapture";
+    let mut shell = std::process::Command::new("sh");
+    let output = shell.arg("-c").arg(limited).arg(std::env::current_exe().unwrap()).env(TARGET, &path).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(std::fs::read(&path).unwrap() == before, "the old file was changed");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
 }
