@@ -89,10 +89,10 @@ fn measure(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<Ve
     }
 
     let mut minimal = BTreeMap::new();
-    let ensembles: [(&str, Vec<&dyn Attack>, &Vec<f64>); 2] =
-        [("linf", vec![&fgsm, &linf], &settings.linf), ("l2", vec![&l2], &settings.l2)];
-    for (name, ensemble, epsilons) in ensembles {
-        let largest = SEARCH_BEYOND * epsilons.last().copied().unwrap_or(1.0);
+    let ensembles: [(&str, Norm, Vec<&dyn Attack>, &Vec<f64>); 2] =
+        [("linf", Norm::Linf, vec![&fgsm, &linf], &settings.linf), ("l2", Norm::L2, vec![&l2], &settings.l2)];
+    for (name, norm, ensemble, epsilons) in ensembles {
+        let largest = (SEARCH_BEYOND * epsilons.last().copied().unwrap_or(1.0)).min(norm.range(attacked.area()));
         let search = Search { largest, tolerance: TOLERANCE };
         let found = minimal_perturbations(&model, &ensemble, &attacked, search, run, &mut |progress| {
             show(&format!("smallest {name}"), progress)

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::Responses;
 use brainprior_similarity::{
-    SimilarityMatrix, average, measured_weights, pearson, pixels, predicted_weights, similarity, spread,
+    SimilarityMatrix, average, measured_weights, pearson, pixels, predicted_weights, product_of_weights, similarity, spread,
+    standardising_weights,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -107,11 +107,7 @@ fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<
         TrainEvent::Epoch(epoch) => message = format!("validation {:.1}%", 100.0 * epoch.validation_accuracy),
     })?;
     drop(bar);
-    let origin = match &target {
-        Target::None => vec!["no target".to_owned()],
-        Target::Similarity { matrix, .. } => matrix.provenance().to_vec(),
-    };
-    trained.network.save(&folder.join(NETWORK), &origin)?;
+    trained.network.save(&folder.join(NETWORK))?;
     let history: Vec<TrainingEpoch> = trained
         .epochs
         .iter()
