@@ -1,41 +1,11 @@
 //! Simulated scans against what is known of them: their truth, their statistics, and those of mouse V1.
 
 use brainprior_images::StimulusSet;
+use brainprior_images::procedural::natural_stimuli;
 use brainprior_recording::simulation::{Simulated, SimulationConfig, Truth, read_truth, simulate, truth_for, write_truth};
 use brainprior_recording::{Tier, read_scan, reliability, write_static_hdf5};
 use ndarray::{Array2, Axis};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::path::PathBuf;
-
-/// Dead leaves: discs of any size and shade that hide each other, which have the edges and the power-law spectrum of
-/// natural images.
-fn natural_stimuli(count: usize, height: usize, width: usize, seed: u64) -> StimulusSet {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut pixels = Vec::with_capacity(count * height * width);
-    for _ in 0..count {
-        let mut image = vec![None; height * width];
-        let mut bare = height * width;
-        while bare > 0 {
-            // Radii with density r^-3 from 2 pixels to 120.
-            let radius = 2.0 * (1.0 - rng.random_range(0.0..1.0_f32) * (1.0 - 60.0_f32.powi(-2))).powf(-0.5);
-            let (x, y) = (rng.random_range(-120.0..width as f32 + 120.0), rng.random_range(-120.0..height as f32 + 120.0));
-            let shade: u8 = rng.random_range(0..=255);
-            let (top, left) = ((y - radius).ceil().max(0.0) as usize, (x - radius).ceil().max(0.0) as usize);
-            for row in top..((y + radius).max(0.0) as usize + 1).min(height) {
-                for column in left..((x + radius).max(0.0) as usize + 1).min(width) {
-                    let pixel: &mut Option<f32> = &mut image[row * width + column];
-                    if pixel.is_none() && (row as f32 - y).hypot(column as f32 - x) < radius {
-                        *pixel = Some(f32::from(shade) / 255.0);
-                        bare -= 1;
-                    }
-                }
-            }
-        }
-        pixels.extend(image.into_iter().flatten());
-    }
-    StimulusSet::new(height, width, pixels).unwrap()
-}
 
 /// The first `count` real stimuli, where the folder of shared data is there.
 fn real_stimuli(count: usize) -> Option<StimulusSet> {
@@ -198,7 +168,7 @@ fn the_truth_is_the_mean_over_many_repeats() {
 /// The signal has the share of the variance of single trials that was drawn for each neuron, behaviour included.
 #[test]
 fn the_signal_has_its_share_of_the_variance() {
-    let images = natural_stimuli(1000, 36, 64, 4);
+    let images = natural_stimuli(500, 36, 64, 4);
     let config = SimulationConfig { neurons: 60, max_gaze_shift: 0.0, ..Default::default() };
     let no_oracle = images.subset(&[]);
     let Simulated { scan, truth } = simulate("sim", &images, &no_oracle, &config).unwrap();
