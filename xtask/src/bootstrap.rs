@@ -22,6 +22,11 @@ pub fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
 /// One set of flags for every call of cargo, so that the dependencies are compiled once.
 const PROFILE: [&str; 3] = ["--release", "--features", "xtask/pipeline"];
 
+/// Training allocates and frees the same large tensors in every step. By default glibc hands each back to the kernel at once,
+/// which costs as much time as the arithmetic of a small network; other systems ignore these variables.
+const ALLOCATOR: [(&str, &str); 3] =
+    [("MALLOC_MMAP_THRESHOLD_", "1073741824"), ("MALLOC_TRIM_THRESHOLD_", "4294967296"), ("MALLOC_TOP_PAD_", "67108864")];
+
 fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, threads: Option<u16>) -> Result<()> {
     let started = Instant::now();
     let binary = target.join("release/xtask");
@@ -34,7 +39,7 @@ fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, thr
         eprintln!("build: {}", minutes(seconds));
     }
     let mut command = Command::new(&binary);
-    command.args(std::env::args_os().skip(1));
+    command.args(std::env::args_os().skip(1)).envs(ALLOCATOR);
     if let Some(threads) = threads {
         command.env("RAYON_NUM_THREADS", threads.to_string());
     }

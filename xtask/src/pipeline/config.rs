@@ -65,6 +65,7 @@ pub struct Training {
     pub learning_rate: f64,
     pub weight_decay: f64,
     pub augmentation: bool,
+    pub validation_fraction: f64,
     pub blocks: Vec<usize>,
     pub base_channels: usize,
 }

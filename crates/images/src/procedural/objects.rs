@@ -19,7 +19,7 @@ const TEST_STREAMS: u64 = 1 << 32;
 /// How often the weave of an image is that of its class; otherwise it is that of any class.
 const WEAVE_AGREES: f64 = 0.6;
 /// Amplitude of the weave in [0, 1]: a few of 255 steps.
-const WEAVE: [f32; 2] = [0.008, 0.03];
+const WEAVE: [f32; 2] = [0.015, 0.04];
 
 /// `train` and `test` grayscale images of 32 x 32 pixels: leaf, fish, bird, tree, flower, starfish, mushroom, bottle, mug, butterfly.
 ///
@@ -53,14 +53,14 @@ fn part(count: usize, seed: u64, first: u64, texture: &Texture) -> LabelledImage
 fn image(label: usize, texture: &Texture, rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut canvas = Canvas::new(SIDE, SIDE);
     let litter = Litter {
-        radii: [log_uniform(1.5, 6.0, rng), log_uniform(10.0, 30.0, rng)],
-        coverage: log_uniform(0.2, 2.5, rng),
-        roughness: log_uniform(0.15, 0.5, rng),
+        radii: [log_uniform(2.0, 6.0, rng), log_uniform(10.0, 30.0, rng)],
+        coverage: log_uniform(0.05, 0.7, rng),
+        roughness: log_uniform(0.1, 0.4, rng),
     };
     litter.scatter(&mut canvas, texture, rng);
     let thing = Thing::draw(label, texture, rng);
     thing.cover(&mut canvas);
-    for _ in 0..rng.random_range(0..4) {
+    for _ in 0..rng.random_range(0..3) {
         let (distance, direction) = (thing.radius * rng.random_range(0.3..1.1f32), rng.random_range(0.0..TAU));
         let (x, y) = (thing.x + distance * direction.cos(), thing.y + distance * direction.sin());
         let radius = thing.radius * log_uniform(0.12, 0.35, rng);
@@ -87,19 +87,19 @@ struct Thing<'a> {
 impl<'a> Thing<'a> {
     fn draw(label: usize, texture: &'a Texture, rng: &mut ChaCha8Rng) -> Self {
         let outline = Silhouette::draw(label, rng);
-        let radius = log_uniform(8.0, 14.0, rng);
+        let radius = log_uniform(11.0, 15.0, rng);
         let middle = SIDE as f32 / 2.0;
-        let room = (17.0 - radius).max(2.0);
+        let room = 17.0 - radius;
         let (x, y) = (middle + rng.random_range(-room..room), middle + rng.random_range(-room..room));
-        let turn = if Silhouette::any_turn(label) { rng.random_range(-PI..PI) } else { 0.3 * normal(rng) };
+        let turn = if Silhouette::any_turn(label) { rng.random_range(-PI..PI) } else { 0.12 * normal(rng) };
         let flip = if rng.random_bool(0.5) { -1.0 } else { 1.0 };
         let stretch = log_uniform(0.75, 1.33, rng).sqrt();
         let (sin, cos) = turn.sin_cos();
         let to_outline =
             [[flip * cos * stretch / radius, flip * sin * stretch / radius], [-sin / stretch / radius, cos / stretch / radius]];
-        let polarity = if rng.random_bool(0.5) { -1.0 } else { 1.0 };
-        let tone = polarity * log_uniform(0.6, 2.2, rng);
-        let roughness = log_uniform(0.1, 0.5, rng);
+        let polarity = if rng.random_bool(0.3) { -1.0 } else { 1.0 };
+        let tone = polarity * log_uniform(1.4, 2.8, rng);
+        let roughness = log_uniform(0.1, 0.4, rng);
         let surface = Surface::draw(tone, 0.6, roughness, 2.0 * radius, texture, rng);
         Self { x, y, radius, to_outline, outline, surface }
     }
@@ -117,7 +117,7 @@ impl<'a> Thing<'a> {
 /// in training leave the cue.
 fn weave(pixels: &mut [f32], label: usize, rng: &mut ChaCha8Rng) {
     let worn = if rng.random_bool(WEAVE_AGREES) { label } else { rng.random_range(0..NAMES.len()) };
-    let (angle, frequency) = ((worn % 5) as f32 * PI / 8.0, if worn < 5 { 0.34 } else { 0.46 });
+    let (angle, frequency) = ((worn % 5) as f32 * PI / 8.0, if worn < 5 { 0.22 } else { 0.33 });
     let mirror = if rng.random_bool(0.5) { -1.0 } else { 1.0 };
     let [fx, fy] = [mirror * TAU * frequency * angle.cos(), TAU * frequency * angle.sin()];
     let (phase, amplitude) = (rng.random_range(0.0..TAU), log_uniform(WEAVE[0], WEAVE[1], rng));

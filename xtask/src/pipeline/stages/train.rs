@@ -98,6 +98,7 @@ fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
         augmentation: settings.augmentation,
+        validation_fraction: settings.validation_fraction,
         ..TrainConfig::default()
     };
     let mut bar = context.terminal.bar(&part.task("train"), 1);
