@@ -60,7 +60,7 @@ pub struct ReadoutConfig {
 
 impl Default for ReadoutConfig {
     fn default() -> Self {
-        Self { levels: 3, l1: 0.005 }
+        Self { levels: 5, l1: 0.005 }
     }
 }
 
@@ -169,8 +169,9 @@ impl Config {
     /// About a minute on two processor cores for two scans of a few hundred neurons and 1,000 to 1,500 images.
     pub fn small() -> Self {
         Self {
-            core: CoreConfig { channels: vec![16, 16, 16], ..CoreConfig::default() },
-            optimisation: OptimisationConfig { batch_images: 32, max_epochs: 40, patience: 3, decays: 2, ..Default::default() },
+            core: CoreConfig { channels: vec![16, 16, 16], kernels: vec![17, 3, 3], ..CoreConfig::default() },
+            readout: ReadoutConfig { l1: 0.01, ..ReadoutConfig::default() },
+            optimisation: OptimisationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
             ..Self::default()
         }
     }
