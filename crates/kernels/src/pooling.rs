@@ -93,9 +93,12 @@ impl Pooling {
 }
 
 vectorized! {
-    /// Averages one plane; `sums` is room for a row of the image.
-    fn pool(p: &Pooling, plane: &[f32], output: &mut [f32], sums: &mut [f32]) {
-        for (y, output) in output.chunks_exact_mut(p.out.1).enumerate() {
+    /// Averages some planes.
+    fn pool(p: &Pooling, planes: &[f32], output: &mut [f32]) {
+        let mut sums = vec![0.0; p.size.1];
+        let sums = sums.as_mut_slice();
+        for (index, output) in output.chunks_exact_mut(p.out.1).enumerate() {
+            let (plane, y) = (&planes[index / p.out.0 * p.area()..][..p.area()], index % p.out.0);
             let (rows, share) = p.row(y);
             sums.fill(0.0);
             for row in rows {
@@ -125,16 +128,19 @@ fn average(p: &Pooling, share: f32, sums: &[f32], output: &mut [f32], kernel: us
 }
 
 vectorized! {
-    /// Spreads one plane's gradient over the windows; `shares` is room for a row of the image.
-    fn spread(p: &Pooling, gradient: &[f32], plane: &mut [f32], shares: &mut [f32]) {
-        for (y, gradient) in gradient.chunks_exact(p.out.1).enumerate() {
+    /// Spreads the gradients of some planes over the windows.
+    fn spread(p: &Pooling, gradient: &[f32], planes: &mut [f32]) {
+        let mut shares = vec![0.0; p.size.1];
+        let shares = shares.as_mut_slice();
+        for (index, gradient) in gradient.chunks_exact(p.out.1).enumerate() {
+            let (plane, y) = (&mut planes[index / p.out.0 * p.area()..][..p.area()], index % p.out.0);
             let (rows, share) = p.row(y);
             match (p.kernel, p.stride) {
                 (2, 2) => distribute(p, share, gradient, shares, 2, 2),
                 (kernel, stride) => distribute(p, share, gradient, shares, kernel, stride),
             }
             for row in rows {
-                plane[row * p.size.1..].iter_mut().zip(&*shares).for_each(|(value, share)| *value += share);
+                plane[row * p.size.1..].iter_mut().zip(shares.iter()).for_each(|(value, share)| *value += share);
             }
         }
     }
@@ -156,8 +162,8 @@ fn distribute(p: &Pooling, share: f32, gradient: &[f32], shares: &mut [f32], ker
     }
 }
 
-/// Planes that one thread takes at a time.
-const PLANES: usize = 16;
+/// Floats of the image that one thread takes at a time, at least: planes may be small.
+const RUN: usize = 1 << 14;
 
 impl CustomOp1 for Pooling {
     fn name(&self) -> &'static str {
@@ -167,24 +173,18 @@ impl CustomOp1 for Pooling {
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = contiguous(x, layout)?;
         let mut output = vec![0.0; self.planes * self.out_area()];
-        let parts = output.par_chunks_mut(PLANES * self.out_area()).zip(x.par_chunks(PLANES * self.area()));
-        parts.for_each(|(output, x)| {
-            let mut sums = vec![0.0; self.size.1];
-            let planes = output.chunks_exact_mut(self.out_area()).zip(x.chunks_exact(self.area()));
-            planes.for_each(|(output, plane)| pool(self, plane, output, &mut sums));
-        });
+        let planes = RUN.div_ceil(self.area());
+        let parts = output.par_chunks_mut(planes * self.out_area()).zip(x.par_chunks(planes * self.area()));
+        parts.for_each(|(output, x)| pool(self, x, output));
         Ok((CpuStorage::F32(output), Shape::from((self.dims[0], self.dims[1], self.out.0, self.out.1))))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         with_elements(gradient, |gradient| {
             let mut input = vec![0.0; self.planes * self.area()];
-            let parts = input.par_chunks_mut(PLANES * self.area()).zip(gradient.par_chunks(PLANES * self.out_area()));
-            parts.for_each(|(input, gradient)| {
-                let mut shares = vec![0.0; self.size.1];
-                let planes = input.chunks_exact_mut(self.area()).zip(gradient.chunks_exact(self.out_area()));
-                planes.for_each(|(plane, gradient)| spread(self, gradient, plane, &mut shares));
-            });
+            let planes = RUN.div_ceil(self.area());
+            let parts = input.par_chunks_mut(planes * self.area()).zip(gradient.par_chunks(planes * self.out_area()));
+            parts.for_each(|(input, gradient)| spread(self, gradient, input));
             Tensor::from_vec(input, x.dims(), &Device::Cpu).map(Some)
         })
     }

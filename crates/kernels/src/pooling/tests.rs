@@ -51,10 +51,13 @@ fn views_many_planes_and_blocks_larger_than_the_image() {
     }
     close(&area_pool(&x, usize::MAX).unwrap(), &reference(35, (4, 6), 6, 6, true, &wide(&x)), 1e-6);
     close(&average_pool(&x, 3, usize::MAX).unwrap(), &reference(35, (4, 6), 3, 100, false, &wide(&x)), 1e-6);
+    let many = var(&[3, 1001, 3, 4], 2);
+    close(&area_pool(&many, 2).unwrap(), &reference(3003, (3, 4), 2, 2, true, &wide(&many)), 1e-6);
     same_for_any_threads(|| {
-        let y = area_pool(&x, 2).unwrap();
+        let x = &many;
+        let y = area_pool(x, 2).unwrap();
         let grads = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
-        vec![y, grads.get(&x).unwrap().clone()]
+        vec![y, grads.get(x).unwrap().clone()]
     });
 }
 
