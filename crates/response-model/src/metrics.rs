@@ -21,13 +21,14 @@ pub struct Metrics {
     pub oracle: Vec<Option<f32>>,
     /// Fraction of explainable variance explained, 1 - (mean squared error - noise) / (variance - noise), the noise being the
     /// mean over repeated images of the variance over repeats (ddof 1); `None` below a fraction of [`LEAST_FEV`]
-    /// (Cadena et al. 2019).
+    /// (Cadena et al. 2019). Above 1 where behaviour and gaze, which the model knows, explain part of that noise.
     pub feve: Vec<Option<f32>>,
     /// Median of `single_trial`.
     pub median_single_trial: Option<Interval>,
     /// Median of `to_average`.
     pub median_to_average: Option<Interval>,
-    /// Slope through the origin of `single_trial` on `oracle` (Sinz et al. 2018).
+    /// Slope through the origin of `single_trial` on `oracle` (Sinz et al. 2018). Above 1 where the model, which knows
+    /// behaviour and gaze, predicts a trial better than the other repeats do.
     pub fraction_oracle: Option<Interval>,
     /// Median of `feve`.
     pub median_feve: Option<Interval>,

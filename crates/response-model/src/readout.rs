@@ -35,7 +35,7 @@ impl PyramidReadout {
         let neurons = mean_rates.len();
         let inverse = |&rate: &f32| if rate > 1.0 { rate - 1.0 } else { rate.max(1e-3).ln() };
         let bias = mean_rates.iter().map(inverse).collect();
-        // Features have unit variance, so the values start with a standard deviation of about 0.3 / sqrt(channels).
+        // Small enough that a neuron starts near its mean rate, whatever the features.
         let std = 0.3 / ((channels * levels) as f32).sqrt() / (channels as f32).sqrt();
         let weights = (0..levels).map(|l| {
             let name = format!("{prefix}.readout.weights.level{l}");
