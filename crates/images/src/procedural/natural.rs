@@ -10,9 +10,10 @@ use rayon::prelude::*;
 /// `count` grayscale images like photographs in what early vision sees of them, as bytes / 255.
 ///
 /// Each is a scene of surfaces that hide each other, with sizes of a power law, shading and texture, under a light of its
-/// own. At the 36 x 64 pixels of the paper they match crops of ImageNet photographs in mean (0.46) and standard deviation (0.25) over all
-/// pixels, in the fall of the amplitude spectrum (about f^-1.3), in the heavy tails of differences between neighbours,
-/// and in the spread of cosine similarities between centred images (standard deviation about 0.3).
+/// own. At the 36 x 64 pixels of the paper they are close to crops of ImageNet photographs in mean (0.46) and standard
+/// deviation (0.25) over all pixels, in the fall of the amplitude spectrum (about f^-1.4), in the heavy tails of
+/// differences between neighbours, and in the spread of cosine similarities between centred images (standard deviation
+/// about 0.3).
 ///
 /// Image i depends on the seed and on i alone.
 ///
