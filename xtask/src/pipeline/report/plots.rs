@@ -119,7 +119,8 @@ pub fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBColor) -> 
     })
 }
 
-type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
+type Chart<'a> =
+    ChartContext<'a, SVGBackend<'a>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
 
 fn draw(axes: &Axes, x: (f64, f64), y: (f64, f64), content: impl for<'a> FnOnce(&mut Chart<'a>) -> Result<()>) -> Result<String> {
     let mut text = String::new();

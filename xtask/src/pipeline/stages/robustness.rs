@@ -9,8 +9,8 @@ use anyhow::Result;
 use brainprior_classifier::ResNet;
 use brainprior_images::LabelledImages;
 use brainprior_robustness::{
-    Attack, AttackPoint, Clamp, Classifier, Examples, Fgsm, Loss, Noise, Norm, Perturbation, Pgd, Progress, Search, Settings, accuracy,
-    attack_curve, median, minimal_perturbations, noise_curve,
+    Attack, AttackPoint, Clamp, Classifier, Examples, Fgsm, Loss, Noise, Norm, Perturbation, Pgd, Progress, Search, Settings,
+    accuracy, attack_curve, median, minimal_perturbations, noise_curve,
 };
 use candle_core::Tensor;
 use std::collections::BTreeMap;
