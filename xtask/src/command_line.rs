@@ -50,7 +50,7 @@ pub struct PipelineArguments {
     /// Override one setting; the value is TOML, a bare word is taken as a string. May be repeated
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub overrides: Vec<String>,
-    /// Run directory [default: runs/<config name>]
+    /// Run directory [default: runs/ and the name of the configuration]
     #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
     /// Run only this stage (its inputs must exist already)
