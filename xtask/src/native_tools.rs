@@ -33,14 +33,15 @@ pub fn ensure(target: &Path) -> Result<Environment> {
         return Ok(Vec::new());
     }
     let tools = target.join("tools");
-    if is_root() && find_cmake().is_none() {
-        install_by_package_manager()?;
-        if find_cmake().is_some() {
-            return Ok(Vec::new());
-        }
-    }
     let cmake = tools.join("cmake/data/bin/cmake");
     if version_of(&cmake.to_string_lossy()).is_none() {
+        // A system's own cmake that is too old stays so: then only pip has a newer one.
+        if is_root() && !starts("cmake") {
+            install_by_package_manager()?;
+            if find_cmake().is_some() {
+                return Ok(Vec::new());
+            }
+        }
         install_by_pip(&tools)?;
     }
     if version_of(&cmake.to_string_lossy()).is_none_or(|version| version < OLDEST_CMAKE) {
