@@ -174,7 +174,7 @@ fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
     ]);
     page.section(
         "Attacks",
-        "Accuracy when each image is perturbed by the attack within epsilon. PGD starts at the image and at random points.",
+        "Accuracy when each image is perturbed by the attack within epsilon. PGD starts at a random point within it.",
     );
     let Some(first) = results.conditions.first() else { return Ok(()) };
     let mut figures = Vec::new();

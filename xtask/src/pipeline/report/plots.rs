@@ -78,12 +78,20 @@ pub fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
                 .background_style(WHITE.mix(0.8))
                 .border_style(BLACK.mix(0.2))
                 .label_font(("sans-serif", 15))
-                .position(SeriesLabelPosition::UpperRight)
+                .position(legend_corner(&curves[0]))
                 .draw()
                 .map_err(failed)?;
         }
         Ok(())
     })
+}
+
+/// Falling curves leave the lower left free, rising ones the lower right.
+fn legend_corner(curve: &Curve) -> SeriesLabelPosition {
+    match (curve.points.first(), curve.points.last()) {
+        (Some(first), Some(last)) if first.1 > last.1 => SeriesLabelPosition::LowerLeft,
+        _ => SeriesLabelPosition::LowerRight,
+    }
 }
 
 /// Points, with the diagonal where `diagonal` is set.
