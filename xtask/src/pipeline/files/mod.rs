@@ -25,7 +25,8 @@ fn kind_of(path: &Path) -> Result<Kind> {
     if name.ends_with(".zip") {
         return Ok(Kind::Sensorium);
     }
-    if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
+    // The reader of image sets also knows how to say that a packed file must be unpacked first.
+    if [".tar.gz", ".tgz", ".xz"].iter().any(|ending| name.ends_with(ending)) {
         return Ok(Kind::ImageSet);
     }
     let mut start = [0; 8];
