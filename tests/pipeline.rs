@@ -32,7 +32,7 @@ const SMALL: &[&str] = &[
 
 fn pipeline(run: &Path, threads: &str, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command.arg("pipeline").arg("--run").arg(run).env("RAYON_NUM_THREADS", threads);
+    command.args(["--threads", threads, "pipeline", "--run"]).arg(run);
     for setting in SMALL.iter().chain(more) {
         command.args(["--set", setting]);
     }

@@ -15,7 +15,7 @@ pub fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let environment = native_tools::ensure(&target)?;
     match arguments.command {
         Task::Test => test(&workspace, &environment, arguments.threads),
-        _ => build_and_run(&workspace, &target, &environment, arguments.threads),
+        _ => build_and_run(&workspace, &target, &environment),
     }
 }
 
@@ -27,7 +27,11 @@ const PROFILE: [&str; 3] = ["--release", "--features", "xtask/pipeline"];
 const ALLOCATOR: [(&str, &str); 3] =
     [("MALLOC_MMAP_THRESHOLD_", "1073741824"), ("MALLOC_TRIM_THRESHOLD_", "4294967296"), ("MALLOC_TOP_PAD_", "67108864")];
 
-fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, threads: Option<u16>) -> Result<()> {
+/// Candle spreads its own elementwise operations over threads that wait for each other by spinning, which halves the speed of
+/// trainings side by side. It goes by this variable; our own operations use the pool that `--threads` sizes.
+const CANDLE_THREADS: &str = "RAYON_NUM_THREADS";
+
+fn build_and_run(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
     let started = Instant::now();
     let binary = target.join("release/xtask");
     if !binary.exists() {
@@ -39,10 +43,7 @@ fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, thr
         eprintln!("build: {}", minutes(seconds));
     }
     let mut command = Command::new(&binary);
-    command.args(std::env::args_os().skip(1)).envs(ALLOCATOR);
-    if let Some(threads) = threads {
-        command.env("RAYON_NUM_THREADS", threads.to_string());
-    }
+    command.args(std::env::args_os().skip(1)).envs(ALLOCATOR).env(CANDLE_THREADS, "1");
     let status = command.status().with_context(|| format!("could not start {}", binary.display()))?;
     std::process::exit(status.code().unwrap_or(1));
 }

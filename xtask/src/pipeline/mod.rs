@@ -27,6 +27,9 @@ use std::time::Instant;
 pub fn run(arguments: Arguments) -> Result<()> {
     // Every failed call of HDF5 becomes an error of ours; its own stack traces would only hide that.
     hdf5::silence_errors(true);
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = arguments.threads.map_or_else(available, usize::from);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("could not start worker threads")?;
     match arguments.command {
         Command::Pipeline(pipeline) => run_pipeline(&pipeline),
         Command::Validate(argument) => {
