@@ -52,6 +52,14 @@ impl Key {
         self
     }
 
+    /// Adds those given files of another task whose names begin with `prefix`: they lie outside the run directory, so that
+    /// the task's own outputs do not tell when they change.
+    pub fn given(mut self, record: &Record, prefix: &str) -> Self {
+        let given = record.key.inputs.iter().filter(|(name, _)| name.starts_with(prefix));
+        self.inputs.extend(given.map(|(name, hash)| (name.clone(), hash.clone())));
+        self
+    }
+
     /// Adds every output of another task.
     pub fn after(mut self, record: &Record) -> Self {
         for (file, hash) in &record.outputs {

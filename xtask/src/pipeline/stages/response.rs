@@ -48,8 +48,7 @@ pub struct Predicted {
 /// Fits and predicts.
 pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
     let config = &context.config;
-    let key = Key::new("response", &config.response, config.seed_of("response"))?.after(after);
-    let key = with_outside_scans(context, key)?;
+    let key = Key::new("response", &config.response, config.seed_of("response"))?.after(after).given(after, "scan");
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
         let loaded = super::scans::load(context)?;
@@ -114,14 +113,6 @@ pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
 
 fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
-}
-
-/// Given scans lie outside the run directory, where no record watches them: their hashes go into the key.
-fn with_outside_scans(context: &Context, mut key: Key) -> Result<Key> {
-    for (index, path) in context.config.scans.files.iter().enumerate() {
-        key = key.input(&format!("scan {index}"), &provenance::hash_path(path)?);
-    }
-    Ok(key)
 }
 
 fn target_file(index: usize) -> String {

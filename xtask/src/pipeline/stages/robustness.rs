@@ -78,14 +78,14 @@ fn measure(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<Ve
     let linf = Pgd::new(Norm::Linf).with_steps(settings.pgd_steps);
     let l2 = Pgd::new(Norm::L2).with_steps(settings.pgd_steps);
     let fgsm = Fgsm::new(Norm::Linf);
+    let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
     let mut attacks = BTreeMap::new();
     for (name, attack, epsilons) in
         [("fgsm", &fgsm as &dyn Attack, &settings.linf), ("pgd_linf", &linf, &settings.linf), ("pgd_l2", &l2, &settings.l2)]
     {
         let points = attack_curve(&model, attack, &attacked, epsilons, run, &mut |progress| show(name, progress))?;
-        let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
         let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
-        attacks.insert(name.to_owned(), std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect());
+        attacks.insert(name.to_owned(), std::iter::once(unperturbed.clone()).chain(points.into_iter().map(point)).collect());
     }
 
     let mut minimal = BTreeMap::new();

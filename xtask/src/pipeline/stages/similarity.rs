@@ -68,7 +68,7 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
         .filter(|condition| *condition == Condition::Denoised || config.training.conditions.contains(condition))
         .collect();
     let settings = (config.similarity.images, wanted.iter().map(|condition| condition.name()).collect::<Vec<_>>());
-    let key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).after(response);
+    let key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
         let loaded = super::scans::load(context)?;
