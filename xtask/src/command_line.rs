@@ -1,6 +1,6 @@
 //! What can be typed after `cargo xtask`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// From recordings of visual cortex to robust image classifiers.
@@ -27,6 +27,8 @@ Examples:
       real files
   cargo xtask inspect scan1.h5
       shapes, tiers, repeats, reliability
+  cargo xtask bench training --filter 'base 16'
+      seconds, images a second and peak memory of a training step
 ";
 
 #[derive(Subcommand, Debug)]
@@ -35,6 +37,8 @@ pub enum Command {
     Pipeline(PipelineArguments),
     /// What continuous integration runs: format, lints, all tests, documentation
     Test,
+    /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error
+    Bench(BenchArguments),
     /// Check a file against the data-spec of its kind and say what is wrong, and where
     Validate(FileArgument),
     /// Show what is in a file: shapes, tiers, repeats, reliability, units
@@ -59,6 +63,27 @@ pub struct PipelineArguments {
     /// Say which stages would run and which are done, then stop
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Args, Debug)]
+#[cfg_attr(not(feature = "pipeline"), allow(dead_code))]
+pub struct BenchArguments {
+    /// What to time
+    pub name: BenchName,
+    /// Counted runs of each case; one more runs first
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub repeats: u16,
+    /// Only cases whose name or shape contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum BenchName {
+    /// Convolutions, batch norm, sampling: GFLOP/s at the sizes of a ResNet18 and of a response model
+    Ops,
+    /// Steps of the joint training of a ResNet18, loader included: seconds, images a second, peak memory
+    Training,
 }
 
 #[derive(Args, Debug)]

@@ -16,9 +16,11 @@
 
 mod arguments;
 mod batch_norm;
+mod bilinear;
 mod channels;
 mod conv2d;
 mod error;
+mod grid_sample;
 mod losses;
 mod optimiser;
 mod pair_cosine;
@@ -33,6 +35,7 @@ mod vectorized;
 pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;
+pub use grid_sample::grid_sample;
 pub use losses::{CLAMP, arctanh_squared_loss, cross_entropy};
 pub use optimiser::{Adam, Sgd};
 pub use pair_cosine::pair_cosine;

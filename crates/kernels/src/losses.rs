@@ -5,7 +5,7 @@ use crate::arguments::{contiguous, has_shape, same_kind, with_elements};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 
 /// Similarities are taken no closer to -1 and 1 than this, so that arctanh stays finite (spec of the method, section 5).
-pub const CLAMP: f32 = 1e-5;
+pub const CLAMP: f64 = 1e-5;
 
 /// `scale * mean over pairs of (arctanh s - arctanh t)^2` (paper, section 2.3), both clamped to 1 - [`CLAMP`] in size; no
 /// gradient where s is clamped. `similarity` and `target` are `[pairs]`; the target has no gradient.
@@ -39,8 +39,9 @@ struct ArctanhSquared {
     scale: f64,
 }
 
+/// Clamped in f64, where 1 - [`CLAMP`] is not rounded by half a percent of its distance to 1.
 fn arctanh(value: f32) -> f64 {
-    f64::from(value.clamp(CLAMP - 1.0, 1.0 - CLAMP)).atanh()
+    f64::from(value).clamp(CLAMP - 1.0, 1.0 - CLAMP).atanh()
 }
 
 impl CustomOp1 for ArctanhSquared {
@@ -57,7 +58,7 @@ impl CustomOp1 for ArctanhSquared {
     fn bwd(&self, similarity: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let factor = f64::from(gradient.to_vec0::<f32>()?) * self.scale * 2.0 / self.target.len() as f64;
         with_elements(similarity, |values| {
-            let one = |(s, t): (&f32, &f32)| match s.abs() < 1.0 - CLAMP {
+            let one = |(s, t): (&f32, &f32)| match f64::from(s.abs()) < 1.0 - CLAMP {
                 true => (factor * (arctanh(*s) - arctanh(*t)) / (1.0 - f64::from(*s).powi(2))) as f32,
                 false => 0.0,
             };

@@ -24,6 +24,7 @@ fn operations() -> Vec<(Operation, Vec<(&'static str, Vec<usize>)>)> {
             |t| point_readout(&t[0], &t[1], &t[2]).map(drop),
             vec![("features", vec![2, 3, 4, 5]), ("positions", vec![2, 6, 2]), ("weights", vec![6, 3])],
         ),
+        (|t| grid_sample(&t[0], &t[1], false).map(drop), vec![("features", vec![2, 3, 4, 5]), ("positions", vec![2, 6, 2])]),
         (|t| area_pool(&t[0], 2).map(drop), vec![("x", vec![2, 3, 4, 5])]),
         (|t| average_pool(&t[0], 2, 2).map(drop), vec![("x", vec![2, 3, 4, 5])]),
         (|t| pair_cosine(&t[0], &t[1]).map(drop), vec![("features", vec![2, 3, 4, 5]), ("center", vec![3])]),

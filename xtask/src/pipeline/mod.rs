@@ -1,5 +1,6 @@
 //! The heavy half: runs what was asked for.
 
+mod bench;
 mod config;
 mod context;
 mod files;
@@ -32,6 +33,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("could not start worker threads")?;
     match arguments.command {
         Command::Pipeline(pipeline) => run_pipeline(&pipeline),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Validate(argument) => {
             println!("{}", files::validate(&argument.file)?);
             Ok(())

@@ -1,53 +1,13 @@
 //! One image, the channels of each pixel together: reading it at the neurons' positions, and the gradients of that.
 
 use super::PointReadout;
+use crate::bilinear::{Corners, slopes};
 use crate::vectorized::vectorized;
 
-/// Where a position falls along one axis: the lower pixel, the upper one, the share of the upper, and whether the
-/// border clamped it.
-#[derive(Clone, Copy)]
-struct Axis {
-    low: usize,
-    high: usize,
-    share: f32,
-    clamped: bool,
-}
-
-impl Axis {
-    #[inline(always)]
-    fn of(position: f32, size: usize) -> Self {
-        let last = (size - 1) as f32;
-        let pixel = ((position + 1.0) * size as f32 - 1.0) / 2.0;
-        let inside = pixel.clamp(0.0, last);
-        // The comparison is false for a position that is not a number, which then has no gradient either.
-        let clamped = !(pixel > 0.0 && pixel < last);
-        let low = (inside as usize).min(size - 1);
-        Self { low, high: (low + 1).min(size - 1), share: inside - low as f32, clamped }
-    }
-}
-
-/// The four pixels around a position, as offsets of their channels, and their shares.
-struct Corners {
-    x: Axis,
-    y: Axis,
-    offsets: [usize; 4],
-    shares: [f32; 4],
-}
-
-impl Corners {
-    #[inline(always)]
-    fn of(op: &PointReadout, position: &[f32]) -> Self {
-        let (x, y) = (Axis::of(position[0], op.width), Axis::of(position[1], op.height));
-        let offset = |row: usize, column: usize| (row * op.width + column) * op.channels;
-        let offsets = [offset(y.low, x.low), offset(y.low, x.high), offset(y.high, x.low), offset(y.high, x.high)];
-        let shares = [(1.0 - y.share) * (1.0 - x.share), (1.0 - y.share) * x.share, y.share * (1.0 - x.share), y.share * x.share];
-        Self { x, y, offsets, shares }
-    }
-
-    #[inline(always)]
-    fn pixels<'a>(&self, op: &PointReadout, pixels: &'a [f32]) -> [&'a [f32]; 4] {
-        self.offsets.map(|offset| &pixels[offset..][..op.channels])
-    }
+/// The channels of the four pixels around a position.
+#[inline(always)]
+fn channels<'a>(op: &PointReadout, corners: &Corners, pixels: &'a [f32]) -> [&'a [f32]; 4] {
+    corners.pixels.map(|pixel| &pixels[pixel * op.channels..][..op.channels])
 }
 
 /// Pixels that are moved together, so that what they write to stays in the cache.
@@ -115,8 +75,8 @@ vectorized! {
     pub(super) fn read(op: &PointReadout, pixels: &[f32], positions: &[f32], weights: &[f32], output: &mut [f32]) {
         let rows = weights.chunks_exact(op.channels);
         for ((value, position), weights) in output.iter_mut().zip(positions.chunks_exact(2)).zip(rows) {
-            let corners = Corners::of(op, position);
-            let [a, b, c, d] = corners.pixels(op, pixels);
+            let corners = op.grid.corners(position);
+            let [a, b, c, d] = channels(op, &corners, pixels);
             let [pa, pb, pc, pd] = corners.shares;
             let (a, b, c, d) = (&a[..weights.len()], &b[..weights.len()], &c[..weights.len()], &d[..weights.len()]);
             [*value] = over_channels(weights.len(), |i| [weights[i] * ((a[i] * pa + b[i] * pb) + (c[i] * pc + d[i] * pd))]);
@@ -141,14 +101,14 @@ vectorized! {
     ) {
         let rows = weights.chunks_exact(op.channels);
         for (neuron, ((g, position), weights)) in gradient.iter().zip(positions.chunks_exact(2)).zip(rows).enumerate() {
-            let corners = Corners::of(op, position);
+            let corners = op.grid.corners(position);
             if !into.positions.is_empty() {
-                let along = slopes(op, &corners, pixels, weights);
+                let along = weighed_slopes(op, &corners, pixels, weights);
                 into.positions[2 * neuron] = if corners.x.clamped { 0.0 } else { g * along[0] };
                 into.positions[2 * neuron + 1] = if corners.y.clamped { 0.0 } else { g * along[1] };
             }
             if !into.weights.is_empty() {
-                let [a, b, c, d] = corners.pixels(op, pixels);
+                let [a, b, c, d] = channels(op, &corners, pixels);
                 let [pa, pb, pc, pd] = corners.shares.map(|share| share * g);
                 let target = &mut into.weights[neuron * op.channels..][..op.channels];
                 for ((((to, a), b), c), d) in target.iter_mut().zip(a).zip(b).zip(c).zip(d) {
@@ -156,9 +116,9 @@ vectorized! {
                 }
             }
             if !into.pixels.is_empty() {
-                for (offset, share) in corners.offsets.into_iter().zip(corners.shares) {
+                for (pixel, share) in corners.pixels.into_iter().zip(corners.shares) {
                     let factor = g * share;
-                    let target = &mut into.pixels[offset..][..op.channels];
+                    let target = &mut into.pixels[pixel * op.channels..][..op.channels];
                     target.iter_mut().zip(weights).for_each(|(to, weight)| *to += factor * weight);
                 }
             }
@@ -168,14 +128,11 @@ vectorized! {
 
 /// How a neuron's value changes along x and y.
 #[inline(always)]
-fn slopes(op: &PointReadout, corners: &Corners, pixels: &[f32], weights: &[f32]) -> [f32; 2] {
-    let [a, b, c, d] = corners.pixels(op, pixels);
+fn weighed_slopes(op: &PointReadout, corners: &Corners, pixels: &[f32], weights: &[f32]) -> [f32; 2] {
+    let [a, b, c, d] = channels(op, corners, pixels);
     let (a, b, c, d) = (&a[..weights.len()], &b[..weights.len()], &c[..weights.len()], &d[..weights.len()]);
-    let [right, left] = [corners.x.share, 1.0 - corners.x.share];
-    let [low, high] = [corners.y.share, 1.0 - corners.y.share];
-    let [along_x, along_y] = over_channels(weights.len(), |i| {
-        [weights[i] * (high * (b[i] - a[i]) + low * (d[i] - c[i])), weights[i] * (left * (c[i] - a[i]) + right * (d[i] - b[i]))]
-    });
-    // One unit of position is half the image.
-    [along_x * op.width as f32 / 2.0, along_y * op.height as f32 / 2.0]
+    let [along_x, along_y] =
+        over_channels(weights.len(), |i| slopes([a[i], b[i], c[i], d[i]], corners).map(|slope| weights[i] * slope));
+    let [per_x, per_y] = op.grid.pixels_per_unit();
+    [along_x * per_x, along_y * per_y]
 }

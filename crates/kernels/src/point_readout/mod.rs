@@ -8,6 +8,7 @@ mod image;
 
 use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, same_kind, with_elements};
+use crate::bilinear::Grid;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -42,26 +43,21 @@ pub fn point_readout(features: &Tensor, positions: &Tensor, weights: &Tensor) ->
     };
     has_shape(OP, "weights", weights, &[neurons, channels])?;
     has_shape(OP, "positions", positions, &[batch, neurons, 2])?;
-    let op = PointReadout { batch, channels, height, width, neurons };
+    let op = PointReadout { batch, channels, neurons, grid: Grid { height, width, align_corners: false } };
     features.contiguous()?.apply_op3(&positions.contiguous()?, &weights.contiguous()?, op)
 }
 
 struct PointReadout {
     batch: usize,
     channels: usize,
-    height: usize,
-    width: usize,
     neurons: usize,
+    grid: Grid,
 }
 
 impl PointReadout {
-    fn area(&self) -> usize {
-        self.height * self.width
-    }
-
     /// Floats of one image.
     fn image(&self) -> usize {
-        self.channels * self.area()
+        self.channels * self.grid.area()
     }
 }
 

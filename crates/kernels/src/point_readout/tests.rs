@@ -13,12 +13,12 @@ fn reference(op: &PointReadout, features: &[f64], positions: &[f64], weights: &[
                 let position = positions[(image * op.neurons + neuron) * 2 + axis];
                 (((position + 1.0) * size as f64 - 1.0) / 2.0).clamp(0.0, (size - 1) as f64)
             };
-            let (px, py) = (at(0, op.width), at(1, op.height));
+            let (px, py) = (at(0, op.grid.width), at(1, op.grid.height));
             let mut value = 0.0;
             for channel in 0..op.channels {
-                for y in 0..op.height {
-                    for x in 0..op.width {
-                        let feature = features[((image * op.channels + channel) * op.height + y) * op.width + x];
+                for y in 0..op.grid.height {
+                    for x in 0..op.grid.width {
+                        let feature = features[((image * op.channels + channel) * op.grid.height + y) * op.grid.width + x];
                         value += weights[neuron * op.channels + channel] * feature * hat(py, y) * hat(px, x);
                     }
                 }
@@ -33,7 +33,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
     #[test]
     fn equals_interpolation_by_definition(batch in 1usize..6, channels in prop::sample::select(vec![1usize, 2, 7, 16, 19]), height in 1usize..6, width in 1usize..6, neurons in 1usize..5, seed in 0u64..99) {
-        let op = PointReadout { batch, channels, height, width, neurons };
+        let op = PointReadout { batch, channels, neurons, grid: Grid { height, width, align_corners: false } };
         let features = var(&[batch, channels, height, width], seed);
         // Beyond the edges too: 1.3 times the range.
         let spread: Vec<f32> = values(batch * neurons * 2, seed + 1).into_iter().map(|value| 1.3 * value).collect();
@@ -76,7 +76,7 @@ fn threads_do_not_change_a_bit() {
 fn large_batches_and_many_neurons() {
     // Several stretches of images with a shorter last one, and sums longer than one thread's part.
     let (batch, channels, neurons) = (65, 3, 3000);
-    let op = PointReadout { batch, channels, height: 2, width: 3, neurons };
+    let op = PointReadout { batch, channels, neurons, grid: Grid { height: 2, width: 3, align_corners: false } };
     let (f, p, w) = (var(&[batch, channels, 2, 3], 1), var(&[batch, neurons, 2], 2), var(&[neurons, channels], 3));
     let y = point_readout(&f, &p, &w).unwrap();
     close(&y, &reference(&op, &wide(&f), &wide(&p), &wide(&w)), 1e-5);

@@ -1,0 +1,70 @@
+//! Steps of the joint training as the trainer takes them, loader and augmentation included: 64 labelled images of 32 x 32 and
+//! pairs of stimuli of 36 x 64, ResNet18.
+
+use super::{Bencher, Case, mixed};
+use anyhow::Result;
+use brainprior_classifier::{NetConfig, Target, TrainConfig, TrainEvent, train};
+use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_similarity::SimilarityMatrix;
+use serde_json::json;
+use std::time::Instant;
+
+const BATCH: usize = 64;
+const STIMULI: usize = 200;
+
+/// Base channels and pairs.
+const STEPS: [(usize, usize); 3] = [(64, 0), (64, 16), (16, 16)];
+
+/// Runs all of them.
+pub fn run(bencher: &Bencher) -> Result<()> {
+    STEPS.into_iter().try_for_each(|(base, pairs)| step(bencher, base, pairs))
+}
+
+fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
+    let case = Case {
+        bench: "training_step",
+        shape: format!("base {base}, {pairs} pairs"),
+        work: vec![("images", BATCH as f64)],
+        labels: vec![("base", json!(base)), ("pairs", json!(pairs))],
+    };
+    if !bencher.wants(&case) {
+        return Ok(());
+    }
+    super::forget_peak_memory();
+    // One step that is not counted, and one image to validate on.
+    let images = labelled((bencher.repeats + 1) * BATCH + 1)?;
+    let target = if pairs == 0 { Target::None } else { similarities()? };
+    let config = TrainConfig {
+        net: NetConfig { base_channels: base, ..NetConfig::default() },
+        epochs: 1,
+        batch: BATCH,
+        pairs: pairs.max(1),
+        learning_rate: 0.01,
+        validation_fraction: 0.5 / images.len() as f64,
+        ..TrainConfig::default()
+    };
+    let folder = tempfile::tempdir()?;
+    let (mut seconds, mut last) = (Vec::new(), Instant::now());
+    train(&images, &target, &config, 1, folder.path(), &mut |event| {
+        if let TrainEvent::Step { .. } = event {
+            seconds.push(last.elapsed().as_secs_f64());
+            last = Instant::now();
+        }
+    })?;
+    bencher.print(case, seconds.split_off(1));
+    Ok(())
+}
+
+fn labelled(count: usize) -> Result<LabelledImages> {
+    let pixels = (0..count as u64 * 1024).map(|pixel| (mixed(pixel) >> 56) as u8).collect();
+    let labels = (0..count as u64).map(|image| (mixed(image) % 10) as u8).collect();
+    Ok(LabelledImages::new(1, 32, 32, pixels, labels, (0..10).map(|class| class.to_string()).collect())?)
+}
+
+fn similarities() -> Result<Target> {
+    let pixels = (0..STIMULI as u64 * 36 * 64).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
+    let stimuli = StimulusSet::new(36, 64, pixels)?;
+    let packed = super::numbers(STIMULI * (STIMULI - 1) / 2).into_iter().map(|value| value / 4.0).collect();
+    let matrix = SimilarityMatrix::new(stimuli.ids().to_vec(), packed, vec![])?;
+    Ok(Target::Similarity { stimuli, matrix })
+}
