@@ -47,7 +47,7 @@ fn convolution(bencher: &Bencher, [images, inputs, outputs, height, width, kerne
 fn batch_norm(bencher: &Bencher, dims: [usize; 4]) -> Result<()> {
     let elements = dims.iter().product::<usize>();
     let x = Var::from_tensor(&Tensor::from_vec(numbers(elements), &dims, &bencher.device)?)?;
-    let [scale, shift] = [1.0, 0.0].map(|value| Tensor::full(value, dims[1], &bencher.device));
+    let [scale, shift] = [1f32, 0.0].map(|value| Tensor::full(value, dims[1], &bencher.device));
     let (scale, shift) = (Var::from_tensor(&scale?)?, Var::from_tensor(&shift?)?);
     let shape = dims.map(|size| size.to_string()).join("x");
     let case = Case { bench: "batchnorm_relu_train", shape, work: vec![("elements", elements as f64)], labels: vec![] };
