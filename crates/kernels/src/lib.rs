@@ -19,6 +19,8 @@ mod batch_norm;
 mod bilinear;
 mod channels;
 mod conv2d;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 mod error;
 mod grid_sample;
 mod losses;

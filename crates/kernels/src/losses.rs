@@ -30,6 +30,10 @@ pub fn arctanh_squared_loss(similarity: &Tensor, target: &Tensor, scale: f64) ->
         }
     };
     has_shape(OP, "target", target, &[pairs])?;
+    #[cfg(feature = "cuda")]
+    if similarity.device().is_cuda() {
+        return crate::cuda::losses::arctanh_squared_loss(similarity, target, scale);
+    }
     let target = with_elements(target, |target| Ok(target.to_vec()))?;
     similarity.contiguous()?.apply_op1(ArctanhSquared { target, scale })
 }
@@ -71,7 +75,8 @@ impl CustomOp1 for ArctanhSquared {
 /// Mean over the batch of -log softmax(logits) at the label. `logits` is `[batch, classes]`, `labels` `[batch]` of u32.
 ///
 /// # Errors
-/// Ranks, sizes or kinds that do not fit, a label that no class has (see [`Error`]).
+/// Ranks, sizes or kinds that do not fit, a label that no class has (see [`Error`]; on a CUDA device such a label makes the loss
+/// not a number instead, since looking at it would wait for the device).
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     const OP: &str = "cross_entropy";
     same_kind(OP, &[("logits", logits)])?;
@@ -93,6 +98,14 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
         return Err(Error::DType { op: OP, argument: "labels", expected: DType::U32, found: labels.dtype() }.into());
     }
     has_shape(OP, "labels", labels, &[batch])?;
+    if !labels.device().same_device(logits.device()) {
+        let [expected, found] = [logits, labels].map(|tensor| format!("{:?}", tensor.device().location()));
+        return Err(Error::Device { op: OP, argument: "labels", expected, found }.into());
+    }
+    #[cfg(feature = "cuda")]
+    if logits.device().is_cuda() {
+        return crate::cuda::losses::cross_entropy(logits, labels);
+    }
     let labels = labels.to_vec1::<u32>()?;
     if let Some(label) = labels.iter().find(|label| **label as usize >= classes) {
         let expected = format!("below {classes}, the number of logits");

@@ -1,7 +1,7 @@
 //! Cosine similarity of the centred features of image pairs (paper, section 2.3).
 
 use crate::Error;
-use crate::arguments::{contiguous, has_shape, image_sizes, same_kind, with_elements};
+use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::channels::Sums;
 use crate::vectorized::vectorized;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
@@ -19,7 +19,7 @@ const SHORTEST: f64 = 1e-8;
 /// # Errors
 /// An odd number of images, or ranks, sizes or kinds that do not fit (see [`Error`]).
 pub fn pair_cosine(features: &Tensor, center: &Tensor) -> Result<Tensor> {
-    same_kind(OP, &[("features", features), ("center", center)])?;
+    stored_kind(OP, &[("features", features)], &[("center", center)])?;
     let [images, channels, height, width] = image_sizes(OP, "features", features)?;
     has_shape(OP, "center", center, &[channels])?;
     if !images.is_multiple_of(2) {
@@ -27,6 +27,10 @@ pub fn pair_cosine(features: &Tensor, center: &Tensor) -> Result<Tensor> {
         return Err(
             Error::Shape { op: OP, argument: "features", expected, found, remedy: "give both images of every pair" }.into()
         );
+    }
+    #[cfg(feature = "cuda")]
+    if features.device().is_cuda() {
+        return crate::cuda::pair_cosine::pair_cosine(features, center);
     }
     let center = with_elements(center, |center| Ok(center.to_vec()))?;
     features.contiguous()?.apply_op1(PairCosine { pairs: images / 2, area: height * width, center })

@@ -1,7 +1,7 @@
 //! Averages over windows of an image.
 
 use crate::Error;
-use crate::arguments::{contiguous, image_sizes, same_kind, with_elements};
+use crate::arguments::{contiguous, image_sizes, stored_kind, with_elements};
 use crate::vectorized::vectorized;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -16,6 +16,10 @@ pub fn area_pool(x: &Tensor, factor: usize) -> Result<Tensor> {
     const OP: &str = "area_pool";
     let [batch, channels, height, width] = checked(OP, x, &[("factor", factor)])?;
     let out = (height.div_ceil(factor), width.div_ceil(factor));
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return crate::cuda::pooling::pool(OP, x, out, factor, factor);
+    }
     x.contiguous()?.apply_op1(Pooling {
         name: OP,
         planes: batch * channels,
@@ -40,6 +44,10 @@ pub fn average_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> 
         return Err(Error::Parameter { op: OP, parameter: "kernel", expected, found: kernel.to_string() }.into());
     }
     let out = ((height - kernel) / stride + 1, (width - kernel) / stride + 1);
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return crate::cuda::pooling::pool(OP, x, out, kernel, stride);
+    }
     x.contiguous()?.apply_op1(Pooling {
         name: OP,
         planes: batch * channels,
@@ -52,7 +60,7 @@ pub fn average_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> 
 }
 
 fn checked(op: &'static str, x: &Tensor, parameters: &[(&'static str, usize)]) -> std::result::Result<[usize; 4], Error> {
-    same_kind(op, &[("x", x)])?;
+    stored_kind(op, &[("x", x)], &[])?;
     for (parameter, value) in parameters {
         if *value == 0 {
             return Err(Error::Parameter { op, parameter, expected: "at least 1".into(), found: "0".into() });

@@ -8,7 +8,7 @@ mod backward;
 mod forward;
 
 use crate::Error;
-use crate::arguments::{contiguous, has_shape, image_sizes, same_kind, with_elements};
+use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::channels::Groups;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use std::sync::{Arc, OnceLock};
@@ -87,6 +87,10 @@ pub fn batch_norm_train(
     eps: f64,
 ) -> Result<(Tensor, BatchStatistics)> {
     let sizes = check(x, eps, &[("scale", scale), ("shift", shift)], residual)?;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return crate::cuda::batch_norm::train(x, scale, shift, residual, activation, eps);
+    }
     let found = Arc::default();
     let op = BatchNorm { sizes, activation, eps, given: None, found: Arc::clone(&found) };
     let y = apply(op, x, scale, shift, residual)?;
@@ -115,6 +119,10 @@ pub fn batch_norm_eval(
     eps: f64,
 ) -> Result<Tensor> {
     let sizes = check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return crate::cuda::batch_norm::eval(x, scale, shift, mean, variance, residual, activation, eps);
+    }
     let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
     let (mean, variance) = (copy(mean)?, copy(variance)?);
     let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
@@ -136,10 +144,9 @@ fn check(
         let expected = "positive and finite, so that a channel without variance can be divided by".into();
         return Err(Error::Parameter { op: OP, parameter: "eps", expected, found: eps.to_string() });
     }
-    let mut all = vec![("x", x)];
-    all.extend_from_slice(by_channel);
-    all.extend(residual.map(|residual| ("residual", residual)));
-    same_kind(OP, &all)?;
+    let mut images = vec![("x", x)];
+    images.extend(residual.map(|residual| ("residual", residual)));
+    stored_kind(OP, &images, by_channel)?;
     let dims = image_sizes(OP, "x", x)?;
     for (argument, tensor) in by_channel {
         has_shape(OP, argument, tensor, &[dims[1]])?;

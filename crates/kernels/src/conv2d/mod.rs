@@ -9,10 +9,11 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use crate::arguments::{contiguous, same_kind};
+use crate::arguments::{contiguous, stored_kind};
 use correlation::Correlation;
 use pack::WeightOrder;
-use problem::{OP, Problem};
+use problem::OP;
+pub(crate) use problem::Problem;
 use simd::Isa;
 
 mod correlation;
@@ -57,18 +58,18 @@ impl Default for Conv2dGeometry {
 /// stride + 1`, rounded down.
 ///
 /// Differentiable in both arguments; a gradient is computed only where one is asked for. On the CPU, the result and the gradients
-/// are the same to the last bit for any number of threads. On other devices candle's own convolution runs.
+/// are the same to the last bit for any number of threads; on CUDA devices cuDNN convolves.
 ///
 /// # Errors
 ///
 /// [`crate::Error`] for wrong ranks, empty dimensions, channels that do not fit, kernels wider than the padded image, other
 /// types than `f32`, arguments on different devices, and sizes that overflow.
 pub fn conv2d(x: &Tensor, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Tensor> {
-    same_kind(OP, &[("x", x), ("weight", weight)])?;
+    stored_kind(OP, &[("x", x), ("weight", weight)], &[])?;
     let problem = Problem::new(x.dims(), weight.dims(), geometry)?;
-    if !x.device().is_cpu() {
-        let Conv2dGeometry { stride, padding, dilation, groups } = geometry;
-        return x.conv2d(weight, padding, stride, dilation, groups);
+    #[cfg(feature = "cuda")]
+    if x.device().is_cuda() {
+        return crate::cuda::convolution::conv2d(problem, x, weight);
     }
     x.contiguous()?.apply_op2(&weight.contiguous()?, Convolution(problem))
 }

@@ -6,8 +6,8 @@ use crate::Error;
 pub(super) const OP: &str = "conv2d";
 
 /// All sizes of a convolution; every product that is used as a buffer length is known to fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Problem {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Problem {
     pub batch: usize,
     pub in_channels: usize,
     pub height: usize,

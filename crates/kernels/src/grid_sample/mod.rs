@@ -4,7 +4,7 @@
 //! pass, over the points that touch a pixel and over the channels of a point, run in one order.
 
 use crate::Error;
-use crate::arguments::{contiguous, image_sizes, same_kind, with_elements};
+use crate::arguments::{contiguous, image_sizes, stored_kind, with_elements};
 use crate::bilinear::{Corners, Grid, slopes};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -32,7 +32,7 @@ const OP: &str = "grid_sample";
 /// # Errors
 /// Ranks, sizes or kinds that do not fit (see [`Error`]).
 pub fn grid_sample(features: &Tensor, positions: &Tensor, align_corners: bool) -> Result<Tensor> {
-    same_kind(OP, &[("features", features), ("positions", positions)])?;
+    stored_kind(OP, &[("features", features)], &[("positions", positions)])?;
     let [batch, channels, height, width] = image_sizes(OP, "features", features)?;
     let points = match *positions.dims() {
         [images, points, 2] if images == batch && points > 0 => points,
@@ -47,6 +47,10 @@ pub fn grid_sample(features: &Tensor, positions: &Tensor, align_corners: bool) -
             .into());
         }
     };
+    #[cfg(feature = "cuda")]
+    if features.device().is_cuda() {
+        return crate::cuda::grid_sample::grid_sample(features, positions, align_corners);
+    }
     let op = GridSample { batch, channels, points, grid: Grid { height, width, align_corners } };
     features.contiguous()?.apply_op2(&positions.contiguous()?, op)
 }

@@ -31,7 +31,7 @@ impl Adam {
     /// gradient stays as it is, and so do its moments.
     ///
     /// # Errors
-    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor on the CPU.
+    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor.
     pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<()> {
         check_rate(OP, learning_rate)?;
         self.steps += 1;
@@ -39,6 +39,13 @@ impl Adam {
         let (rate, scale) = ((learning_rate / first) as f32, (1.0 / second.sqrt()) as f32);
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
+            #[cfg(feature = "cuda")]
+            if let Some((var, buffers)) = slot.on_device()? {
+                let (betas, rests) = (BETAS.map(|beta| beta as f32), BETAS.map(|beta| (1.0 - beta) as f32));
+                let constants = crate::cuda::optimiser::AdamStep { rate, scale, eps: EPS, betas, rests };
+                crate::cuda::optimiser::adam(buffers, var, gradient, &constants)?;
+                continue;
+            }
             slot.update(OP, gradient, |values, gradient, [m, v]| descend(values, gradient, m, v, rate, scale))?;
         }
         Ok(())

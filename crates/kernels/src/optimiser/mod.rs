@@ -17,6 +17,9 @@ struct Slot<const BUFFERS: usize> {
     name: String,
     var: Var,
     buffers: [Vec<f32>; BUFFERS],
+    /// The buffers beside the parameter, from its first step on a device on; those above are then out of date.
+    #[cfg(feature = "cuda")]
+    on_device: Option<crate::cuda::optimiser::Buffers<BUFFERS>>,
 }
 
 /// Values that one thread takes at a time.
@@ -26,7 +29,13 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
     fn all(vars: Vec<(String, Var)>) -> Vec<Self> {
         let slot = |(name, var): (String, Var)| {
             let length = var.elem_count();
-            Self { name, var, buffers: std::array::from_fn(|_| vec![0.0; length]) }
+            Self {
+                name,
+                var,
+                buffers: std::array::from_fn(|_| vec![0.0; length]),
+                #[cfg(feature = "cuda")]
+                on_device: None,
+            }
         };
         vars.into_iter().map(slot).collect()
     }
@@ -60,8 +69,27 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         })
     }
 
-    /// The buffers as tensors, named after the parameter and the buffer.
+    /// The parameter and its buffers, where the parameter is on a device.
+    #[cfg(feature = "cuda")]
+    fn on_device(&mut self) -> Result<Option<(&Var, &mut crate::cuda::optimiser::Buffers<BUFFERS>)>> {
+        if !self.var.device().is_cuda() {
+            return Ok(None);
+        }
+        if self.on_device.is_none() {
+            self.on_device = Some(crate::cuda::optimiser::Buffers::upload(self.var.device(), &self.buffers)?);
+        }
+        Ok(self.on_device.as_mut().map(|buffers| (&self.var, buffers)))
+    }
+
+    /// The buffers as tensors on the CPU, named after the parameter and the buffer.
     fn state(&self, names: [&str; BUFFERS]) -> Result<Vec<(String, Tensor)>> {
+        #[cfg(feature = "cuda")]
+        if let Some(buffers) = &self.on_device {
+            let tensor = |(values, buffer): (Vec<f32>, &str)| {
+                Ok((format!("{}.{buffer}", self.name), Tensor::from_vec(values, self.var.dims(), &Device::Cpu)?))
+            };
+            return buffers.download(self.var.device())?.into_iter().zip(names).map(tensor).collect();
+        }
         let tensor = |values: &Vec<f32>| Tensor::from_slice(values, self.var.dims(), &Device::Cpu);
         self.buffers.iter().zip(names).map(|(values, buffer)| Ok((format!("{}.{buffer}", self.name), tensor(values)?))).collect()
     }
@@ -95,7 +123,13 @@ fn load<const BUFFERS: usize>(
     state: &[(String, Tensor)],
 ) -> Result<()> {
     let stored = slots.iter().map(|slot| slot.stored(op, names, state)).collect::<Result<Vec<_>>>()?;
-    slots.iter_mut().zip(stored).for_each(|(slot, buffers)| slot.buffers = buffers);
+    for (slot, buffers) in slots.iter_mut().zip(stored) {
+        slot.buffers = buffers;
+        #[cfg(feature = "cuda")]
+        {
+            slot.on_device = None;
+        }
+    }
     Ok(())
 }
 

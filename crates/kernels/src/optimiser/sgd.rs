@@ -25,12 +25,17 @@ impl Sgd {
     /// gradient stays as it is, and so does its velocity.
     ///
     /// # Errors
-    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor on the CPU.
+    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor.
     pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<()> {
         check_rate(OP, learning_rate)?;
         let (rate, momentum, decay) = (learning_rate as f32, self.momentum, self.weight_decay);
         for slot in &mut self.slots {
             let Some(gradient) = gradients.get(&slot.var) else { continue };
+            #[cfg(feature = "cuda")]
+            if let Some((var, buffers)) = slot.on_device()? {
+                crate::cuda::optimiser::sgd(buffers, var, gradient, rate, momentum, decay)?;
+                continue;
+            }
             slot.update(OP, gradient, |values, gradient, [velocity]| descend(values, gradient, velocity, rate, momentum, decay))?;
         }
         Ok(())

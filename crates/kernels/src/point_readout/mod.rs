@@ -7,7 +7,7 @@ mod backward;
 mod image;
 
 use crate::Error;
-use crate::arguments::{contiguous, has_shape, image_sizes, same_kind, with_elements};
+use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::bilinear::Grid;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -24,7 +24,7 @@ const OP: &str = "point_readout";
 /// # Errors
 /// Ranks, sizes or kinds that do not fit (see [`Error`]).
 pub fn point_readout(features: &Tensor, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
-    same_kind(OP, &[("features", features), ("positions", positions), ("weights", weights)])?;
+    stored_kind(OP, &[("features", features)], &[("positions", positions), ("weights", weights)])?;
     let [batch, channels, height, width] = image_sizes(OP, "features", features)?;
     let neurons = match *weights.dims() {
         [neurons, _] if neurons > 0 => neurons,
@@ -43,6 +43,10 @@ pub fn point_readout(features: &Tensor, positions: &Tensor, weights: &Tensor) ->
     };
     has_shape(OP, "weights", weights, &[neurons, channels])?;
     has_shape(OP, "positions", positions, &[batch, neurons, 2])?;
+    #[cfg(feature = "cuda")]
+    if features.device().is_cuda() {
+        return crate::cuda::point_readout::point_readout(features, positions, weights);
+    }
     let op = PointReadout { batch, channels, neurons, grid: Grid { height, width, align_corners: false } };
     features.contiguous()?.apply_op3(&positions.contiguous()?, &weights.contiguous()?, op)
 }
