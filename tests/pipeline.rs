@@ -78,11 +78,11 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
     );
 
     // A second run of the same command does nothing but say so.
-    let before = modified(&two.join("train/denoised-seed0/network.safetensors"));
+    let before = modified(&two.join("train/denoised-seed0/best.safetensors"));
     let output = succeed(pipeline(&two, "2", &[]));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(said.matches("already done").count(), 4 + 8 + 8, "{said}");
-    assert_eq!(modified(&two.join("train/denoised-seed0/network.safetensors")), before);
+    assert_eq!(modified(&two.join("train/denoised-seed0/best.safetensors")), before);
 
     // Another noise level repeats the measurement and nothing before it.
     let output = succeed(pipeline(&two, "2", &["robustness.gaussian=[0.0, 0.2]"]));
@@ -91,7 +91,7 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
 
     for file in ["results.json", "scans/sim-1.h5", "scans/sim-1.truth.h5", "images/images.safetensors", "response/predicted-0.h5"]
         .into_iter()
-        .chain(["similarity/denoised.h5", "train/raw-seed1/network.safetensors"])
+        .chain(["similarity/denoised.h5", "train/raw-seed1/best.safetensors"])
     {
         let output = succeed(xtask("validate", &two.join(file)));
         assert!(String::from_utf8_lossy(&output.stdout).contains("a valid"), "{file}");
@@ -129,7 +129,7 @@ fn a_killed_run_ends_with_the_bytes_of_an_unbroken_one() {
     }
     assert!(kills >= 1, "the run was too short to be killed even once");
     succeed(pipeline(&broken, "2", &more));
-    for file in ["results.json", "train/denoised-seed0/network.safetensors", "response/model.safetensors"] {
+    for file in ["results.json", "train/denoised-seed0/best.safetensors", "response/model.safetensors"] {
         assert!(
             std::fs::read(whole.join(file)).unwrap() == std::fs::read(broken.join(file)).unwrap(),
             "{file} differs after {kills} kills"

@@ -25,6 +25,10 @@ Examples:
       which stages would run, which are done
   cargo xtask pipeline --run runs/lab --set scans.files='[\"scan1.h5\",\"scan2.h5\"]' --set images.file='\"cifar.safetensors\"'
       real files
+  cargo xtask pipeline --only train --condition denoised --seed 3
+      one network of the grid; many such jobs may share a run directory
+  cargo xtask pipeline --run runs/lab --emit slurm > lab.sh && bash lab.sh
+      the whole run on a cluster
   cargo xtask inspect scan1.h5
       shapes, tiers, repeats, reliability
   cargo xtask bench training --filter 'base 16'
@@ -60,9 +64,25 @@ pub struct PipelineArguments {
     /// Run only this stage (its inputs must exist already)
     #[arg(long, value_name = "STAGE")]
     pub only: Option<String>,
+    /// Train and measure this condition alone (as training.conditions has it); its inputs must exist already
+    #[arg(long, value_name = "CONDITION")]
+    pub condition: Option<String>,
+    /// Train and measure this seed alone
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Print a script that spreads the run over a batch system, and stop
+    #[arg(long, value_name = "SYSTEM", value_enum)]
+    pub emit: Option<BatchSystem>,
     /// Say which stages would run and which are done, then stop
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// A batch system.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub enum BatchSystem {
+    /// A job for what comes before, an array with a task for each condition and seed, a job for what comes after
+    Slurm,
 }
 
 #[derive(Args, Debug)]

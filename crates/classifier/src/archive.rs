@@ -11,6 +11,11 @@ use std::path::Path;
 /// The one key of the header's metadata, whose value is JSON. One, because safetensors writes several in random order.
 const METADATA: &str = "brainprior";
 
+/// Tensors that an error lists where one is missing.
+const NAMES_SHOWN: usize = 6;
+/// How the name of a file in the making begins and ends.
+const PARTIAL: [&str; 2] = [".checkpoint-", ".partial"];
+
 /// The metadata of a file.
 #[derive(Serialize, Deserialize)]
 struct Header<M> {
@@ -46,14 +51,27 @@ pub(crate) fn write<M: Serialize>(
 
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut temporary = tempfile::Builder::new()
-        .prefix(".checkpoint-")
-        .suffix(".partial")
+        .prefix(PARTIAL[0])
+        .suffix(PARTIAL[1])
         .tempfile_in(folder)
         .map_err(failed("create a temporary file beside it"))?;
     temporary.write_all(&whole).map_err(failed("write"))?;
     temporary.as_file().sync_all().map_err(failed("sync"))?;
     temporary.persist(path).map_err(|error| error.error).map_err(failed("rename the temporary file"))?;
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync the folder of"))
+}
+
+/// Removes what writes that were cut off left in a folder.
+pub(crate) fn remove_partial(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(PARTIAL[0]) && name.ends_with(PARTIAL[1]) {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn to_bytes(tensor: &Tensor) -> Result<(Dtype, Vec<u8>)> {
@@ -117,7 +135,13 @@ impl<'a> Archive<'a> {
     }
 
     fn view(&self, name: &str) -> Result<TensorView<'a>> {
-        self.tensors.tensor(name).map_err(|_| self.layout(name, "a tensor".into(), "none".into()))
+        self.tensors.tensor(name).map_err(|_| {
+            let mut names = self.names();
+            names.sort_unstable();
+            let more = if names.len() > NAMES_SHOWN { ", ..." } else { "" };
+            names.truncate(NAMES_SHOWN);
+            self.layout(name, "a tensor".into(), format!("none, only {}{more}", names.join(", ")))
+        })
     }
 
     /// A tensor of the type and shape asked for.

@@ -131,6 +131,41 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
+    /// Against PyTorch: `tests/golden/state_dict.py` made the files.
+    #[test]
+    fn state_dicts_of_pytorch_give_its_logits() {
+        for (name, blocks, input_channels, classes) in [("resnet18", vec![2; 4], 1, 10), ("resnet34", vec![3, 4, 6, 3], 3, 100)] {
+            let path =
+                |suffix: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}{suffix}.safetensors"));
+            let network = ResNet::load(&path("")).unwrap();
+            assert_eq!(network.config(), &NetConfig { blocks, base_channels: 2, input_channels, classes });
+            assert_eq!(network.batches(), 3);
+            let path = path(".expected");
+            let bytes = archive::read_bytes(&path).unwrap();
+            let file = Archive::open(&path, &bytes).unwrap();
+            let values = |name: &str| file.tensor(name, DType::F32, &file.shape(name).unwrap()).unwrap();
+            let found = network.logits(&values("images")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let expected = values("logits").flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let size = expected.iter().fold(0.0f32, |size, value| size.max(value.abs()));
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() <= 1e-5 * size, "{name}: {found}, expected {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn checkpoints_of_other_architectures_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("torchvision.safetensors");
+        let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
+        let tensors =
+            BTreeMap::from([("conv1.weight".to_owned(), ones(&[64, 3, 7, 7])), ("fc.weight".to_owned(), ones(&[10, 512]))]);
+        archive::write(&path, FORMAT, VERSION, (), tensors).unwrap();
+        let error = ResNet::load(&path).unwrap_err().to_string();
+        assert!(error.contains("torchvision.safetensors: stem.0.weight: expected a tensor, found none"), "{error}");
+        assert!(error.contains("only conv1.weight, fc.weight"), "{error}");
+    }
+
     #[test]
     fn damaged_files_are_named() {
         let folder = tempfile::tempdir().unwrap();

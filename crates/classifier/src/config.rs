@@ -3,6 +3,11 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+/// Beyond this, arctanh is of no use in f32 (spec of the method, section 5).
+const LARGEST_TARGET: f64 = 0.99999;
+/// A logit whose share in any mixture underflows to 0.
+const NO_SHARE: f32 = -1e4;
+
 /// Shape of a residual network: a 7x7 stem of stride 1 without max-pool, then stages of basic blocks, each stage with
 /// twice the channels and (but for the first) half the resolution of the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +36,16 @@ impl NetConfig {
         self.blocks.len() + 1
     }
 
+    /// Which convolutional layer, from 1, each tap is the output of: 1, 5, 9, 13, 17 for ResNet18, as the paper counts.
+    pub fn tap_layers(&self) -> Vec<usize> {
+        let mut layer = 1;
+        let stages = self.blocks.iter().map(|blocks| {
+            layer += 2 * blocks;
+            layer
+        });
+        std::iter::once(1).chain(stages).collect()
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let stages = (1..=8).contains(&self.blocks.len()) && self.blocks.iter().all(|blocks| *blocks > 0);
         ensure("net.blocks", "1 to 8 stages of at least one block", stages, || format!("{:?}", self.blocks))?;
@@ -51,6 +66,51 @@ pub enum RunningStatistics {
     Separate,
     /// Those of both batches in turn, as in the lineage (pixel-reg), where stimuli pass the same batch norms.
     Shared,
+}
+
+/// How the similarities at the taps are mixed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mixture {
+    /// gamma is the softmax of trainable logits that start at zero (section 3.2 of the paper).
+    #[default]
+    Learned,
+    /// gamma stays at these weights, one for each tap in use, brought to a sum of 1.
+    Fixed(Vec<f64>),
+}
+
+/// What features are centred by before they are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Centring {
+    /// A running mean of each channel, decay 0.9, updated from the pair batch before use, as in the lineage (pixel-reg).
+    #[default]
+    Running,
+    /// Each channel's mean over the pair batch.
+    Batch,
+}
+
+/// What labelled images go through besides crops and flips.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hardening {
+    /// Nothing.
+    #[default]
+    None,
+    /// Beside each image a copy with Gaussian noise, of a standard deviation drawn for each image uniformly up to this one,
+    /// clipped to [0, 1]. The copies of 64 images at 32 x 32 cost what 16 pairs at 36 x 64 cost.
+    GaussianNoise {
+        /// Largest standard deviation, images in [0, 1].
+        std: f64,
+    },
+    /// In place of each image the one that projected gradient ascent on the loss finds, from a random start (Madry et al.,
+    /// ICLR 2018), under the statistics of the batch.
+    Pgd {
+        /// Largest change of a pixel, images in [0, 1].
+        epsilon: f64,
+        /// Steps of ascent, of 2.5 epsilon / steps each.
+        steps: usize,
+    },
 }
 
 /// Settings of a training. The schedule is given in parts of the training, so that it scales with `epochs`; the
@@ -81,6 +141,16 @@ pub struct TrainConfig {
     pub pairs: usize,
     /// Weight of the similarity loss.
     pub alpha: f64,
+    /// Part of the training over which alpha rises in a line from 0; 0 keeps it constant, as in the paper.
+    pub alpha_warm_up: f64,
+    /// Taps whose similarities are mixed, 0 being the stem and s the output of stage s; empty for all.
+    pub taps: Vec<usize>,
+    /// How they are mixed.
+    pub mixture: Mixture,
+    /// What features are centred by.
+    pub centring: Centring,
+    /// Targets beyond this size are taken as this size, so that a target of 1 is not one of arctanh 1.
+    pub target_limit: f64,
     /// Factor of the similarity loss: 1 is the paper's formula; 4 is the lineage's code, whose loss is four times that.
     pub loss_scale: f64,
     /// Whose statistics are kept for evaluation.
@@ -89,6 +159,12 @@ pub struct TrainConfig {
     pub validation_fraction: f64,
     /// Random crops (reflect padding 4) and horizontal flips of the labelled images.
     pub augmentation: bool,
+    /// What the labelled images go through besides.
+    pub hardening: Hardening,
+    /// Epochs after which the training ends, the schedule being that of `epochs`; 0 for all of them.
+    pub stop_after: usize,
+    /// Whether the network after each epoch stays on disk.
+    pub snapshots: bool,
 }
 
 impl Default for TrainConfig {
@@ -105,10 +181,18 @@ impl Default for TrainConfig {
             weight_decay: 5e-4,
             pairs: 16,
             alpha: 20.0,
+            alpha_warm_up: 0.0,
+            taps: vec![],
+            mixture: Mixture::Learned,
+            centring: Centring::Running,
+            target_limit: LARGEST_TARGET,
             loss_scale: 1.0,
             running_statistics: RunningStatistics::Separate,
             validation_fraction: 0.01,
             augmentation: true,
+            hardening: Hardening::None,
+            stop_after: 0,
+            snapshots: false,
         }
     }
 }
@@ -131,10 +215,74 @@ impl TrainConfig {
         for (setting, value) in [("decay", self.decay), ("decay_every", self.decay_every), ("restart_at", self.restart_at)] {
             ensure(setting, "above 0, at most 1", value > 0.0 && value <= 1.0, || value.to_string())?;
         }
+        ensure("alpha_warm_up", "at least 0, at most 1", (0.0..=1.0).contains(&self.alpha_warm_up), || {
+            self.alpha_warm_up.to_string()
+        })?;
+        let limit = self.target_limit > 0.0 && self.target_limit <= LARGEST_TARGET;
+        ensure("target_limit", "above 0, at most 0.99999", limit, || self.target_limit.to_string())?;
+        ensure("stop_after", "at most `epochs`", self.stop_after <= self.epochs, || self.stop_after.to_string())?;
+        self.check_taps()?;
+        self.check_hardening()?;
         for (setting, value) in [("momentum", self.momentum), ("validation_fraction", self.validation_fraction)] {
             ensure(setting, "at least 0, below 1", (0.0..1.0).contains(&value), || value.to_string())?;
         }
         Ok(())
+    }
+
+    fn check_taps(&self) -> Result<()> {
+        let mut distinct = self.taps.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let known = distinct.len() == self.taps.len() && distinct.last().is_none_or(|tap| *tap < self.net.taps());
+        ensure("taps", "distinct numbers from 0 (the stem) to that of the last stage", known, || format!("{:?}", self.taps))?;
+        let Mixture::Fixed(weights) = &self.mixture else { return Ok(()) };
+        let usable = weights.len() == self.taps_in_use().len()
+            && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
+            && weights.iter().any(|weight| *weight > 0.0);
+        ensure("mixture", "a weight of at least 0 for each tap in use, not all 0", usable, || format!("{weights:?}"))
+    }
+
+    fn check_hardening(&self) -> Result<()> {
+        let size = |value: f64| value > 0.0 && value <= 1.0;
+        match self.hardening {
+            Hardening::None => Ok(()),
+            Hardening::GaussianNoise { std } => ensure("hardening.std", "above 0, at most 1", size(std), || std.to_string()),
+            Hardening::Pgd { epsilon, steps } => {
+                ensure("hardening.epsilon", "above 0, at most 1", size(epsilon), || epsilon.to_string())?;
+                ensure("hardening.steps", "at least 1", steps > 0, || steps.to_string())
+            }
+        }
+    }
+
+    /// The taps whose similarities are mixed.
+    pub(crate) fn taps_in_use(&self) -> Vec<usize> {
+        if self.taps.is_empty() { (0..self.net.taps()).collect() } else { self.taps.clone() }
+    }
+
+    /// Logits of gamma to begin with, one for each tap of the network: that of a tap not in use makes its share exactly 0
+    /// and keeps it there, since its gradient is then 0, too.
+    pub(crate) fn gamma_logits(&self) -> Vec<f32> {
+        let mut logits = vec![NO_SHARE; self.net.taps()];
+        let in_use = self.taps_in_use();
+        for (index, tap) in in_use.into_iter().enumerate() {
+            logits[tap] = match &self.mixture {
+                Mixture::Fixed(weights) if weights[index] > 0.0 => weights[index].ln() as f32,
+                Mixture::Fixed(_) => NO_SHARE,
+                Mixture::Learned => 0.0,
+            };
+        }
+        logits
+    }
+
+    /// Epochs that are run.
+    pub(crate) fn epochs_run(&self) -> usize {
+        if self.stop_after == 0 { self.epochs } else { self.stop_after }
+    }
+
+    /// The weight of the similarity loss at `step` of `steps`.
+    pub(crate) fn alpha_at(&self, step: usize, steps: usize) -> f64 {
+        let progress = step as f64 / steps as f64;
+        if progress < self.alpha_warm_up { self.alpha * progress / self.alpha_warm_up } else { self.alpha }
     }
 
     /// The learning rate of `step` of `steps`.
@@ -172,6 +320,30 @@ mod tests {
     }
 
     #[test]
+    fn taps_are_the_papers_layers() {
+        assert_eq!(NetConfig::default().tap_layers(), [1, 5, 9, 13, 17]);
+        let resnet34 = NetConfig { blocks: vec![3, 4, 6, 3], ..NetConfig::default() };
+        assert_eq!(resnet34.tap_layers(), [1, 7, 15, 27, 33]);
+    }
+
+    #[test]
+    fn alpha_is_constant_or_rises() {
+        let constant = TrainConfig::default();
+        assert!((0..10).all(|step| constant.alpha_at(step, 10) == 20.0));
+        let rising = TrainConfig { alpha_warm_up: 0.5, ..constant };
+        let found: Vec<f64> = (0..6).map(|step| rising.alpha_at(step, 8)).collect();
+        assert_eq!(found, [0.0, 5.0, 10.0, 15.0, 20.0, 20.0]);
+    }
+
+    #[test]
+    fn gamma_starts_at_what_is_asked_for() {
+        let config = TrainConfig { taps: vec![1, 3], mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
+        let shares: Vec<f64> = config.gamma_logits().iter().map(|logit| f64::from(*logit).exp()).collect();
+        assert!((shares[1] / shares[3] - 3.0).abs() < 1e-6 && [0, 2, 4].iter().all(|tap| shares[*tap] == 0.0), "{shares:?}");
+        assert_eq!(TrainConfig::default().gamma_logits(), [0.0; 5]);
+    }
+
+    #[test]
     fn settings_out_of_range_are_named() {
         let check = |config: TrainConfig| config.check().unwrap_err().to_string();
         let default = TrainConfig::default;
@@ -182,6 +354,16 @@ mod tests {
         assert!(check(TrainConfig { alpha: -1.0, ..default() }).contains("alpha"));
         let net = NetConfig { blocks: vec![2, 0], ..NetConfig::default() };
         assert!(check(TrainConfig { net, ..default() }).contains("net.blocks"));
+        assert!(check(TrainConfig { taps: vec![1, 5], ..default() }).starts_with("taps: expected distinct numbers"));
+        assert!(check(TrainConfig { taps: vec![1, 1], ..default() }).contains("[1, 1]"));
+        assert!(check(TrainConfig { mixture: Mixture::Fixed(vec![1.0]), ..default() }).starts_with("mixture"));
+        assert!(check(TrainConfig { target_limit: 1.0, ..default() }).contains("target_limit"));
+        assert!(check(TrainConfig { alpha_warm_up: -0.1, ..default() }).contains("alpha_warm_up"));
+        assert!(check(TrainConfig { stop_after: 41, ..default() }).contains("stop_after"));
+        let noise = Hardening::GaussianNoise { std: 0.0 };
+        assert!(check(TrainConfig { hardening: noise, ..default() }).contains("hardening.std"));
+        let attack = Hardening::Pgd { epsilon: 0.01, steps: 0 };
+        assert!(check(TrainConfig { hardening: attack, ..default() }).contains("hardening.steps"));
         default().check().unwrap();
     }
 }

@@ -38,8 +38,8 @@ pub enum Error {
     OtherTraining {
         /// The state file.
         path: PathBuf,
-        /// What differs.
-        what: &'static str,
+        /// What differs: a setting by its path, the seed, the data.
+        what: String,
         /// As asked for now.
         expected: String,
         /// As stored.
@@ -77,8 +77,17 @@ pub enum Error {
         /// How many stimuli there are.
         stimuli: usize,
     },
-    /// The loss is not a finite number any more. The state of the last finished epoch is kept.
-    #[error("epoch {epoch}, step {step}, learning rate {learning_rate}: the loss is {loss}; lower learning_rate or alpha")]
+    /// The loss is not a finite number any more. Nothing of that step was taken in, and the network of the last finished
+    /// epoch is kept.
+    #[error(
+        "epoch {epoch}, step {step}, learning rate {learning_rate}: the loss is {loss} (cross entropy {cross_entropy}, similarity \
+         loss {}) on a batch of {} labelled images ({}){}; lower learning_rate or alpha{}",
+        .similarity_loss.map_or("none".to_owned(), |loss| loss.to_string()),
+        .images.len(),
+        listed(.images),
+        .first_pair.map_or(String::new(), |pair| format!(" and the pairs from number {pair} on")),
+        .kept.as_ref().map_or(String::new(), |kept| format!("; the network of the last good epoch is {}", kept.display())),
+    )]
     Diverged {
         /// Epoch, from 0.
         epoch: usize,
@@ -86,8 +95,24 @@ pub enum Error {
         step: usize,
         /// The learning rate of that step.
         learning_rate: f64,
-        /// The loss.
+        /// The joint loss.
         loss: f64,
+        /// Its first part.
+        cross_entropy: f64,
+        /// Its second part, before alpha. `None` without a target.
+        similarity_loss: Option<f64>,
+        /// Which labelled images were in the batch.
+        images: Vec<usize>,
+        /// Number of the batch's first pair, over the whole training. `None` without a target.
+        first_pair: Option<u64>,
+        /// The network after the last finished epoch. `None` where none was finished.
+        kept: Option<PathBuf>,
+    },
+    /// Another process trains in this folder.
+    #[error("{folder}: another process is training here; wait for it, or use another folder")]
+    Busy {
+        /// The folder.
+        folder: PathBuf,
     },
     /// A tensor operation refused, mostly for a shape that does not fit.
     #[error("tensor operation: {0}")]
@@ -95,6 +120,16 @@ pub enum Error {
     /// The images refused.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),
+}
+
+/// The first of many numbers.
+fn listed(numbers: &[usize]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = numbers.iter().take(SHOWN).map(usize::to_string).collect::<Vec<_>>().join(", ");
+    if numbers.len() > SHOWN {
+        text += ", ...";
+    }
+    text
 }
 
 /// Result of this crate.

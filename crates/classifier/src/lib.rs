@@ -34,6 +34,8 @@ mod archive;
 mod checkpoint;
 mod config;
 mod error;
+mod folder;
+mod hardening;
 mod loader;
 mod network;
 mod objective;
@@ -44,7 +46,7 @@ mod streams;
 mod target;
 mod train;
 
-pub use config::{NetConfig, RunningStatistics, TrainConfig};
+pub use config::{Centring, Hardening, Mixture, NetConfig, RunningStatistics, TrainConfig};
 pub use error::{Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};

@@ -1,12 +1,13 @@
-//! Batches of labelled images in a random order, varied at random; the same for any number of threads.
+//! Batches of labelled images in a random order, varied at random: known from the seed and their place in the training alone.
 
 use crate::streams::{Purpose, stream};
-use crate::{Error, Result};
+use crate::{Error, Hardening, Result, TrainConfig};
 use brainprior_images::LabelledImages;
 use brainprior_images::augmentation::random_crop_flip;
 use candle_core::{Device, Tensor};
+use rand::Rng;
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
+use rand_distr::{Distribution, Normal};
 
 /// Pixels added on each side before an image is cropped to its own size.
 const PADDING: usize = 4;
@@ -18,6 +19,8 @@ pub(crate) struct Loader<'a> {
     validation: Vec<usize>,
     batch: usize,
     augmentation: bool,
+    /// Largest standard deviation of the noise on a copy of each image; without it there are no copies.
+    noise: Option<f64>,
     seed: u64,
 }
 
@@ -26,14 +29,16 @@ pub(crate) struct LabelledBatch {
     /// `[batch, channels, height, width]` in [0, 1].
     pub(crate) images: Tensor,
     pub(crate) labels: Vec<u32>,
+    /// Where each image lies in the set.
+    pub(crate) indices: Vec<usize>,
 }
 
 impl<'a> Loader<'a> {
     /// Holds back a random part of the images, at least one, for validation.
-    pub(crate) fn new(data: &'a LabelledImages, fraction: f64, batch: usize, augmentation: bool, seed: u64) -> Result<Self> {
+    pub(crate) fn new(data: &'a LabelledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
         let mut order: Vec<usize> = (0..data.len()).collect();
         order.shuffle(&mut stream(seed, Purpose::Validation, 0, 0));
-        let held_back = ((data.len() as f64 * fraction).round() as usize).max(1);
+        let held_back = ((data.len() as f64 * config.validation_fraction).round() as usize).max(1);
         if held_back >= data.len() {
             return Err(Error::Size {
                 what: "labelled images",
@@ -44,7 +49,12 @@ impl<'a> Loader<'a> {
         let mut train = order.split_off(held_back);
         train.sort_unstable();
         order.sort_unstable();
-        Ok(Self { data, train, validation: order, batch, augmentation, seed })
+        let noise = match config.hardening {
+            Hardening::GaussianNoise { std } => Some(std),
+            Hardening::None | Hardening::Pgd { .. } => None,
+        };
+        let (batch, augmentation) = (config.batch, config.augmentation);
+        Ok(Self { data, train, validation: order, batch, augmentation, noise, seed })
     }
 
     /// Batches of an epoch; the last may be smaller.
@@ -64,24 +74,35 @@ impl<'a> Loader<'a> {
         order
     }
 
-    /// The images at `indices`, each varied by its own random stream.
+    /// The images at `indices`, each varied by its own random stream, and behind them their noisy copies where those are
+    /// asked for.
     pub(crate) fn batch(&self, epoch: usize, indices: &[usize]) -> Result<LabelledBatch> {
         let (channels, height, width) = (self.data.channels(), self.data.height(), self.data.width());
         let area = channels * height * width;
-        let mut pixels = vec![0.0f32; indices.len() * area];
-        pixels.par_chunks_exact_mut(area).zip(indices).try_for_each_init(
-            || vec![0.0f32; area],
-            |plain, (out, index)| -> Result<()> {
-                if !self.augmentation {
-                    self.data.pixels_unit(*index, out);
-                    return Ok(());
-                }
-                self.data.pixels_unit(*index, plain);
-                let mut generator = stream(self.seed, Purpose::Augmentation, epoch, *index);
-                Ok(random_crop_flip(plain, height, width, PADDING, &mut generator, out)?)
-            },
-        )?;
-        let images = Tensor::from_vec(pixels, (indices.len(), channels, height, width), &Device::Cpu)?;
-        Ok(LabelledBatch { images, labels: indices.iter().map(|index| u32::from(self.data.label(*index))).collect() })
+        let copies = 1 + usize::from(self.noise.is_some());
+        let mut pixels = vec![0.0f32; copies * indices.len() * area];
+        let (clean, noisy) = pixels.split_at_mut(indices.len() * area);
+        let mut plain = vec![0.0f32; area];
+        for (out, index) in clean.chunks_exact_mut(area).zip(indices) {
+            if !self.augmentation {
+                self.data.pixels_unit(*index, out);
+                continue;
+            }
+            self.data.pixels_unit(*index, &mut plain);
+            let mut generator = stream(self.seed, Purpose::Augmentation, epoch, *index);
+            random_crop_flip(&plain, height, width, PADDING, &mut generator, out)?;
+        }
+        if let Some(largest) = self.noise {
+            for ((image, copy), index) in clean.chunks_exact(area).zip(noisy.chunks_exact_mut(area)).zip(indices) {
+                let mut generator = stream(self.seed, Purpose::Noise, epoch, *index);
+                let std = generator.random_range(0.0..largest) as f32;
+                let normal = Normal::new(0.0f32, std).expect("a standard deviation of at least 0");
+                copy.iter_mut().zip(image).for_each(|(to, from)| *to = (from + normal.sample(&mut generator)).clamp(0.0, 1.0));
+            }
+        }
+        let images = Tensor::from_vec(pixels, (copies * indices.len(), channels, height, width), &Device::Cpu)?;
+        let labels = indices.iter().map(|index| u32::from(self.data.label(*index)));
+        let labels = labels.clone().chain(labels).take(copies * indices.len()).collect();
+        Ok(LabelledBatch { images, labels, indices: indices.to_vec() })
     }
 }

@@ -115,6 +115,13 @@ impl ResNet {
         self.named().filter(|(slot, _)| slot.role.learned()).map(|(_, tensor)| tensor.elem_count()).sum()
     }
 
+    /// Whether every value is a finite number.
+    pub(crate) fn is_finite(&self) -> Result<bool> {
+        // A sum is finite only if all its terms are; f32 of this size do not overflow f64.
+        let finite = |tensor: &Tensor| Ok(tensor.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?.is_finite());
+        self.tensors.iter().map(finite).try_fold(true, |all, one: Result<bool>| Ok(all && one?))
+    }
+
     /// How often the running statistics have been updated; PyTorch's `num_batches_tracked`.
     pub(crate) fn batches(&self) -> u64 {
         self.batches
@@ -128,6 +135,12 @@ impl ResNet {
     /// Names of the batch norms.
     pub(crate) fn norms(&self) -> impl Iterator<Item = &str> {
         self.architecture.conv_norms().map(|layer| self.architecture.slots[layer.norm].name.trim_end_matches(".weight"))
+    }
+
+    /// The same network whose mixture starts at these logits.
+    pub(crate) fn with_gamma_logits(mut self, logits: Vec<f32>) -> Result<Self> {
+        self.tensors[self.architecture.gamma] = Tensor::from_vec(logits, self.config.taps(), &Device::Cpu)?;
+        Ok(self)
     }
 
     /// The same network with variables in place of learned tensors, and the variables by name.
@@ -240,6 +253,11 @@ impl ResNet {
     }
 
     pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<Tensor>> {
+        self.features_up_to(images, self.config.blocks.len(), pass)
+    }
+
+    /// Outputs of the taps up to number `last`; what lies beyond is not computed.
+    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<Tensor>> {
         let channels = images.dims4()?.1;
         if channels != self.config.input_channels || images.dtype() != DType::F32 {
             return Err(Error::Size {
@@ -251,7 +269,7 @@ impl ResNet {
         let input = images.affine(5.0, -2.5)?;
         let mut taps = Vec::with_capacity(self.config.taps());
         let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
-        for stage in &self.architecture.stages {
+        for stage in &self.architecture.stages[..last] {
             taps.push(x.clone());
             for block in stage {
                 x = self.block(block, &x, pass)?;

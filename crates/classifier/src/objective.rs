@@ -2,36 +2,43 @@
 
 use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
-use crate::{ResNet, Result};
+use crate::{Centring, ResNet, Result, TrainConfig};
 use brainprior_kernels::{BatchStatistics, arctanh_squared_loss, cross_entropy, pair_cosine};
 use candle_core::Tensor;
+use std::collections::BTreeMap;
 
 /// Part of the old mean that stays at each update, as in the lineage (pixel-reg).
 const DECAY: f64 = 0.9;
 
 /// Running mean of each channel of each tap over the pairs, which features are centred by before they are compared.
-/// Started at zero, updated from a batch before that batch is centred, and not differentiated (pixel-reg).
+/// Started at zero, updated from a batch before that batch is centred, and not differentiated (pixel-reg). Empty where
+/// each batch is centred by its own mean.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Centers(Vec<Tensor>);
+pub(crate) struct Centers(BTreeMap<usize, Tensor>);
 
 impl Centers {
-    pub(crate) fn from_tensors(tensors: Vec<Tensor>) -> Self {
+    pub(crate) fn from_tensors(tensors: BTreeMap<usize, Tensor>) -> Self {
         Self(tensors)
     }
 
-    pub(crate) fn tensors(&self) -> &[Tensor] {
+    /// By tap.
+    pub(crate) fn tensors(&self) -> &BTreeMap<usize, Tensor> {
         &self.0
     }
 
     /// Takes in a batch: the centre of tap `tap` with features `[batch, channels, height, width]`.
     fn update(&mut self, tap: usize, features: &Tensor) -> Result<&Tensor> {
-        let mean = features.detach().flatten_from(2)?.mean(2)?.mean(0)?.affine(1.0 - DECAY, 0.0)?;
-        match self.0.get_mut(tap) {
-            Some(center) => *center = (center.affine(DECAY, 0.0)? + mean)?,
-            None => self.0.push(mean),
-        }
-        Ok(&self.0[tap])
+        let mean = channel_means(features)?.affine(1.0 - DECAY, 0.0)?;
+        let center = match self.0.get(&tap) {
+            Some(center) => (center.affine(DECAY, 0.0)? + mean)?,
+            None => mean,
+        };
+        Ok(self.0.entry(tap).insert_entry(center).into_mut())
     }
+}
+
+fn channel_means(features: &Tensor) -> Result<Tensor> {
+    Ok(features.detach().flatten_from(2)?.mean(2)?.mean(0)?)
 }
 
 /// What a batch of labelled images gives.
@@ -58,22 +65,31 @@ pub(crate) struct PairSimilarity {
     pub(crate) statistics: Vec<(usize, BatchStatistics)>,
 }
 
-/// Passes both images of each pair through the same trunk in training mode, as one batch.
+/// Passes both images of each pair through the same trunk in training mode, as one batch, as far as the last tap in use.
 pub(crate) fn pair_similarity(
     network: &ResNet,
     pairs: &PairBatch,
-    loss_scale: f64,
+    config: &TrainConfig,
     centers: &mut Centers,
 ) -> Result<PairSimilarity> {
     let mut statistics = Vec::new();
-    let taps = network.features(&pairs.images, &mut Pass::Training(&mut statistics))?;
-    let cosines = taps
+    let in_use = config.taps_in_use();
+    let last = in_use.iter().copied().max().expect("a training with pairs uses at least one tap");
+    let taps = network.features_up_to(&pairs.images, last, &mut Pass::Training(&mut statistics))?;
+    let cosines = in_use
         .iter()
-        .enumerate()
-        .map(|(tap, features)| Ok(pair_cosine(features, centers.update(tap, features)?)?))
+        .map(|tap| {
+            let features = &taps[*tap];
+            Ok(match config.centring {
+                Centring::Running => pair_cosine(features, centers.update(*tap, features)?)?,
+                Centring::Batch => pair_cosine(features, &channel_means(features)?)?,
+            })
+        })
         .collect::<Result<Vec<Tensor>>>()?;
-    let similarity = Tensor::stack(&cosines, 1)?.matmul(&mixture(network.gamma_logits())?)?.squeeze(1)?;
-    let loss = arctanh_squared_loss(&similarity, &pairs.target, loss_scale)?;
+    let logits = in_use.iter().map(|tap| network.gamma_logits().narrow(0, *tap, 1)).collect::<candle_core::Result<Vec<_>>>()?;
+    let shares = mixture(&Tensor::cat(&logits, 0)?)?;
+    let similarity = Tensor::stack(&cosines, 1)?.matmul(&shares)?.squeeze(1)?;
+    let loss = arctanh_squared_loss(&similarity, &pairs.target, config.loss_scale)?;
     Ok(PairSimilarity { loss, similarity, statistics })
 }
 

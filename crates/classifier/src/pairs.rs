@@ -77,6 +77,8 @@ pub(crate) struct Pairs<'a> {
     positions: Vec<usize>,
     seed: u64,
     channels: usize,
+    /// Targets beyond this size are taken as this size.
+    limit: f32,
 }
 
 /// The pairs of a step.
@@ -85,17 +87,19 @@ pub(crate) struct PairBatch {
     pub(crate) images: Tensor,
     /// `[pairs]`: similarities to be met.
     pub(crate) target: Tensor,
+    /// Number of the first pair, over the whole training.
+    pub(crate) first: u64,
 }
 
 impl<'a> Pairs<'a> {
     /// The pairs of a target, if it has any; grayscale stimuli are repeated for each of `channels`.
-    pub(crate) fn new(target: &'a Target, channels: usize, seed: u64) -> Result<Option<Self>> {
+    pub(crate) fn new(target: &'a Target, channels: usize, limit: f64, seed: u64) -> Result<Option<Self>> {
         let Target::Similarity { stimuli, matrix } = target else { return Ok(None) };
         let place = |(index, id): (usize, &brainprior_images::ImageId)| {
             stimuli.position(*id).ok_or(Error::MissingStimulus { index, id: *id, stimuli: stimuli.len() })
         };
         let positions = matrix.ids().iter().enumerate().map(place).collect::<Result<Vec<usize>>>()?;
-        Ok(Some(Self { stimuli, matrix, positions, seed, channels }))
+        Ok(Some(Self { stimuli, matrix, positions, seed, channels, limit: limit as f32 }))
     }
 
     /// The `count` pairs from number `start` of the whole training on.
@@ -124,12 +128,13 @@ impl<'a> Pairs<'a> {
                 let image = self.stimuli.image(self.positions[image]);
                 row.chunks_exact_mut(image.len()).for_each(|channel| channel.copy_from_slice(image));
             }
-            target.push(self.matrix.packed()[index]);
+            target.push(self.matrix.packed()[index].clamp(-self.limit, self.limit));
         }
         let shape = (2 * count, self.channels, self.stimuli.height(), self.stimuli.width());
         Ok(PairBatch {
             images: Tensor::from_vec(images, shape, &Device::Cpu)?,
             target: Tensor::from_vec(target, count, &Device::Cpu)?,
+            first: (step * count) as u64,
         })
     }
 }
@@ -157,7 +162,7 @@ mod tests {
         let ids: Vec<_> = (0..40).map(brainprior_images::ImageId::from_u64).collect();
         let matrix = SimilarityMatrix::new(ids, vec![0.0; 780], vec![]).unwrap();
         let stimuli = StimulusSet::new(1, 1, vec![]).unwrap();
-        let pairs = Pairs { stimuli: &stimuli, matrix: &matrix, positions: vec![], seed: 3, channels: 1 };
+        let pairs = Pairs { stimuli: &stimuli, matrix: &matrix, positions: vec![], seed: 3, channels: 1, limit: 1.0 };
         let mut passes = [vec![0; 780], vec![0; 780]];
         let mut orders = [vec![], vec![]];
         for step in 0..120 {

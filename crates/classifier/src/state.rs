@@ -9,7 +9,7 @@ use brainprior_images::LabelledImages;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "brainprior-training-state";
@@ -81,7 +81,7 @@ impl State {
         collect(&self.network, "network.", &mut tensors);
         collect(&self.best, "best.", &mut tensors);
         tensors.extend(self.velocities.iter().map(|(name, tensor)| (format!("velocities.{name}"), tensor.clone())));
-        tensors.extend(self.centers.tensors().iter().enumerate().map(|(tap, center)| (format!("centers.{tap}"), center.clone())));
+        tensors.extend(self.centers.tensors().iter().map(|(tap, center)| (format!("centers.{tap}"), center.clone())));
         let rows: Vec<f64> = self.epochs.iter().flat_map(EpochReport::row).collect();
         let columns = EpochReport::columns(self.network.config().taps());
         tensors.insert("epochs".into(), Tensor::from_vec(rows, (self.epochs.len(), columns), &Device::Cpu)?);
@@ -114,7 +114,7 @@ impl State {
             .into_iter()
             .enumerate()
             .filter(|(tap, _)| names.contains(&format!("centers.{tap}").as_str()))
-            .map(|(tap, channels)| file.tensor(&format!("centers.{tap}"), DType::F32, &[channels]))
+            .map(|(tap, channels)| Ok((tap, file.tensor(&format!("centers.{tap}"), DType::F32, &[channels])?)))
             .collect::<Result<_>>()?;
         let columns = EpochReport::columns(net.taps());
         let done = file.shape("epochs")?.first().copied().unwrap_or_default();
@@ -137,15 +137,41 @@ impl Identity {
     }
 
     fn check(&self, found: &Self, path: &Path) -> Result<()> {
-        let other = |what, expected: String, found: String| {
+        let other = |what: String, expected: String, found: String| {
             if expected == found {
                 return Ok(());
             }
             Err(Error::OtherTraining { path: path.to_owned(), what, expected, found })
         };
-        other("settings", format!("{:?}", self.config), format!("{:?}", found.config))?;
-        other("seed", self.seed.to_string(), found.seed.to_string())?;
-        other("SHA-256 of the labelled images", self.data.clone(), found.data.clone())?;
-        other("SHA-256 of the target", self.target.clone(), found.target.clone())
+        for (setting, (expected, found)) in differences(&settings(&self.config), &settings(&found.config)) {
+            other(setting, expected, found)?;
+        }
+        other("seed".into(), self.seed.to_string(), found.seed.to_string())?;
+        other("SHA-256 of the labelled images".into(), self.data.clone(), found.data.clone())?;
+        other("SHA-256 of the target".into(), self.target.clone(), found.target.clone())
     }
+}
+
+/// Every setting by its path, as JSON.
+fn settings(config: &TrainConfig) -> BTreeMap<String, String> {
+    fn flatten(path: &str, value: &serde_json::Value, into: &mut BTreeMap<String, String>) {
+        match value {
+            serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                flatten(&path, value, into);
+            }),
+            value => drop(into.insert(path.to_owned(), value.to_string())),
+        }
+    }
+    let mut flat = BTreeMap::new();
+    flatten("", &serde_json::to_value(config).expect("plain data without maps"), &mut flat);
+    flat
+}
+
+/// What two sets of settings disagree in: the setting, its value in each.
+fn differences(first: &BTreeMap<String, String>, second: &BTreeMap<String, String>) -> Vec<(String, (String, String))> {
+    let names: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
+    let value = |settings: &BTreeMap<String, String>, name: &str| settings.get(name).map_or("none".to_owned(), String::clone);
+    let both = |name: &String| (name.clone(), (value(first, name), value(second, name)));
+    names.into_iter().map(both).filter(|(_, (first, second))| first != second).collect()
 }

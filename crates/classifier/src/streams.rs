@@ -16,6 +16,10 @@ pub(crate) enum Purpose {
     Augmentation,
     /// Keys of the order of the pairs, by pass over the pairs.
     Pairs,
+    /// Noise on one image, by epoch and image.
+    Noise,
+    /// Where the attack on a batch starts, by epoch and step.
+    Attack,
 }
 
 /// The stream for `purpose` in `epoch` (below 2^24) at `index`.

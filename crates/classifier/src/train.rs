@@ -1,29 +1,40 @@
 //! The joint training.
 
 use crate::architecture::Role;
+use crate::folder::Folder;
+use crate::hardening::attacked;
 use crate::loader::{LabelledBatch, Loader};
 use crate::network::count_correct;
 use crate::objective::{Centers, classification, pair_similarity};
-use crate::pairs::Pairs;
+use crate::pairs::{PairBatch, Pairs};
 use crate::report::Tally;
 use crate::state::{self, Identity, State};
-use crate::{EpochReport, Error, ResNet, Result, RunningStatistics, Target, TrainConfig, TrainEvent, Trained};
+use crate::streams::{Purpose, stream};
+use crate::{
+    EpochReport, Error, Hardening, Mixture, ResNet, Result, RunningStatistics, Target, TrainConfig, TrainEvent, Trained,
+};
 use brainprior_images::LabelledImages;
 use brainprior_kernels::Sgd;
 use candle_core::{Device, Tensor, Var};
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 use std::time::Instant;
+
+/// Batches that are made ahead of the step that needs them.
+const AHEAD: usize = 2;
 
 /// Trains a network on `data` (grayscale or RGB, as `config.net` says), and on the similarities of `target` where it has
 /// any: stochastic gradient descent on cross entropy + alpha x similarity loss (section 3.2 of the paper).
 ///
-/// After each epoch the state is written to `folder`, which must exist. A training that was interrupted, called again with
-/// the same arguments, goes on after the last finished epoch and ends with the same bytes as one that was not; a finished
-/// one returns at once. Results do not depend on the number of threads.
+/// After each epoch the state is written to `folder`, which must exist, and with it `last.safetensors`, the network after
+/// that epoch, and `best.safetensors`, that of the lowest validation loss. A training that was interrupted, called again
+/// with the same arguments, goes on after the last finished epoch and ends with the same bytes as one that was not; a
+/// finished one returns at once. Results do not depend on the number of threads.
 ///
 /// # Errors
 /// A setting out of range, data that do not fit the network, a target with images that are not among its stimuli, a loss
-/// that is not finite any more, a folder that holds the state of another training, whatever the file system refuses.
+/// that is not finite any more, a folder that holds the state of another training or in which another process trains,
+/// whatever the file system refuses.
 pub fn train(
     data: &LabelledImages,
     target: &Target,
@@ -33,34 +44,27 @@ pub fn train(
     observe: &mut dyn FnMut(TrainEvent),
 ) -> Result<Trained> {
     config.check()?;
-    let path = state::path(folder);
+    let folder = Folder::take(folder)?;
+    let path = state::path(folder.path());
     let identity = Identity::new(data, target, config, seed);
-    let loader = Loader::new(data, config.validation_fraction, config.batch, config.augmentation, seed)?;
-    let pairs = Pairs::new(target, config.net.input_channels, seed)?;
+    let source = Source {
+        loader: Loader::new(data, config, seed)?,
+        pairs: Pairs::new(target, config.net.input_channels, config.target_limit, seed)?,
+        config,
+    };
     let mut trainer = match State::read(&path, &identity)? {
         Some(state) => {
             tracing::info!(epochs = state.epochs.len(), "training goes on from {}", path.display());
-            Trainer::resume(config, loader, pairs, state)?
+            Trainer::resume(config, seed, state)?
         }
         None => {
-            let network = ResNet::new(&config.net, seed)?;
+            let network = ResNet::new(&config.net, seed)?.with_gamma_logits(config.gamma_logits())?;
             network.check_data(data)?;
             let best = network.clone();
             let centers = Centers::default();
-            Trainer::resume(
-                config,
-                loader,
-                pairs,
-                State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] },
-            )?
+            Trainer::resume(config, seed, State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] })?
         }
     };
-    while trainer.epochs.len() < config.epochs {
-        let report = trainer.epoch(data, observe)?;
-        trainer.state()?.write(&path, &identity)?;
-        observe(TrainEvent::Epoch(report));
-    }
-    let State { network: last, best, best_epoch, epochs, .. } = trainer.state()?;
     let provenance = |epoch: usize| {
         let mut steps = match target {
             Target::None => vec!["no target".to_owned()],
@@ -69,19 +73,71 @@ pub fn train(
         steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, identity.describe()));
         steps
     };
+    while trainer.epochs.len() < config.epochs_run() {
+        let epoch = trainer.epochs.len();
+        let report = trainer.epoch(data, &source, observe).map_err(|error| match error {
+            Error::Diverged { epoch, step, learning_rate, loss, cross_entropy, similarity_loss, images, first_pair, .. } => {
+                let kept = (epoch > 0).then(|| folder.last());
+                Error::Diverged { epoch, step, learning_rate, loss, cross_entropy, similarity_loss, images, first_pair, kept }
+            }
+            other => other,
+        })?;
+        let state = trainer.state()?;
+        // Networks first: if the state is not written any more, the epoch is run again and writes them as they are.
+        let network = state.network.clone().with_provenance(provenance(epoch));
+        network.save(&folder.last())?;
+        if state.best_epoch == epoch {
+            network.save(&folder.best())?;
+        }
+        if config.snapshots {
+            network.save(&folder.snapshot(epoch))?;
+        }
+        state.write(&path, &identity)?;
+        observe(TrainEvent::Epoch(report));
+    }
+    let State { network: last, best, best_epoch, epochs, .. } = trainer.state()?;
     Ok(Trained {
         network: best.with_provenance(provenance(best_epoch)),
         best_epoch,
-        last: last.with_provenance(provenance(config.epochs - 1)),
+        last: last.with_provenance(provenance(config.epochs_run() - 1)),
         epochs,
     })
+}
+
+/// Where batches come from.
+struct Source<'a> {
+    loader: Loader<'a>,
+    pairs: Option<Pairs<'a>>,
+    config: &'a TrainConfig,
+}
+
+/// What a step is made of.
+struct Batch {
+    labelled: LabelledBatch,
+    pairs: Option<PairBatch>,
+}
+
+impl Source<'_> {
+    fn batch(&self, epoch: usize, step: usize, indices: &[usize]) -> Result<Batch> {
+        let overall = epoch * self.loader.steps() + step;
+        let pairs = self.pairs.as_ref().map(|pairs| pairs.batch(overall, self.config.pairs)).transpose()?;
+        Ok(Batch { labelled: self.loader.batch(epoch, indices)?, pairs })
+    }
+}
+
+/// A step's place in the training, and what its schedule says.
+#[derive(Clone, Copy)]
+struct Place {
+    epoch: usize,
+    step: usize,
+    learning_rate: f64,
+    alpha: f64,
 }
 
 /// A training in memory.
 struct Trainer<'a> {
     config: &'a TrainConfig,
-    loader: Loader<'a>,
-    pairs: Option<Pairs<'a>>,
+    seed: u64,
     network: ResNet,
     /// Of what decays and of what does not.
     descents: [Sgd; 2],
@@ -92,8 +148,11 @@ struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    fn resume(config: &'a TrainConfig, loader: Loader<'a>, pairs: Option<Pairs<'a>>, state: State) -> Result<Self> {
-        let (network, variables) = state.network.trainable()?;
+    fn resume(config: &'a TrainConfig, seed: u64, state: State) -> Result<Self> {
+        let (network, mut variables) = state.network.trainable()?;
+        if let Mixture::Fixed(_) = config.mixture {
+            variables.retain(|(role, ..)| *role != Role::Gamma);
+        }
         let (decaying, plain): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(role, ..)| role.decays());
         let named =
             |variables: Vec<(Role, String, Var)>| variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
@@ -103,7 +162,7 @@ impl<'a> Trainer<'a> {
             descents.iter_mut().try_for_each(|descent| descent.load_state(&state.velocities))?;
         }
         let State { centers, best, best_epoch, epochs, .. } = state;
-        Ok(Self { config, loader, pairs, network, descents, centers, best, best_epoch, epochs })
+        Ok(Self { config, seed, network, descents, centers, best, best_epoch, epochs })
     }
 
     fn state(&self) -> Result<State> {
@@ -118,28 +177,49 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    fn epoch(&mut self, data: &LabelledImages, observe: &mut dyn FnMut(TrainEvent)) -> Result<EpochReport> {
+    /// One pass over the training images, while a thread of its own makes the batches ahead.
+    fn epoch(&mut self, data: &LabelledImages, source: &Source, observe: &mut dyn FnMut(TrainEvent)) -> Result<EpochReport> {
         let epoch = self.epochs.len();
         let _span = tracing::info_span!("epoch", epoch).entered();
-        let (steps, mut tally) = (self.loader.steps(), Tally::default());
+        let (steps, mut tally) = (source.loader.steps(), Tally::default());
         let total = steps * self.config.epochs;
-        let order = self.loader.order(epoch);
-        for (step, indices) in order.chunks(self.config.batch).enumerate() {
-            let started = Instant::now();
-            let batch = self.loader.batch(epoch, indices)?;
-            let overall = epoch * steps + step;
-            let learning_rate = self.config.learning_rate_at(overall, total);
-            let (loss, similarity_loss) = self.step(&batch, overall, learning_rate, &mut tally)?;
-            if !loss.is_finite() {
-                return Err(Error::Diverged { epoch, step, learning_rate, loss });
+        let order = source.loader.order(epoch);
+        std::thread::scope(|scope| -> Result<()> {
+            let (sender, receiver) = sync_channel(AHEAD);
+            let batches = order.chunks(self.config.batch);
+            scope.spawn(move || {
+                for (step, indices) in batches.enumerate() {
+                    // Nobody listens any more where a step has failed.
+                    if sender.send(source.batch(epoch, step, indices)).is_err() {
+                        return;
+                    }
+                }
+            });
+            for step in 0..steps {
+                let started = Instant::now();
+                let batch = receiver.recv().expect("a batch for each step, or the panic of the thread that makes them")?;
+                let overall = epoch * steps + step;
+                let (learning_rate, alpha) = (self.config.learning_rate_at(overall, total), self.config.alpha_at(overall, total));
+                let (loss, similarity_loss) = self.step(&batch, Place { epoch, step, learning_rate, alpha }, &mut tally)?;
+                let images_per_second = batch.labelled.indices.len() as f64 / started.elapsed().as_secs_f64();
+                observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second });
             }
-            let images_per_second = indices.len() as f64 / started.elapsed().as_secs_f64();
-            observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second });
-        }
-        let validation = self.network.evaluate_at(data, self.loader.validation())?;
-        if !validation.loss.is_finite() {
-            let learning_rate = self.config.learning_rate_at((epoch + 1) * steps - 1, total);
-            return Err(Error::Diverged { epoch, step: steps - 1, learning_rate, loss: validation.loss });
+            Ok(())
+        })?;
+        let validation = self.network.evaluate_at(data, source.loader.validation())?;
+        // Batch norms hide weights that have grown beyond all bounds; running statistics do not.
+        if !validation.loss.is_finite() || !self.network.is_finite()? {
+            return Err(Error::Diverged {
+                epoch,
+                step: steps - 1,
+                learning_rate: self.config.learning_rate_at((epoch + 1) * steps - 1, total),
+                loss: validation.loss,
+                cross_entropy: validation.loss,
+                similarity_loss: None,
+                images: source.loader.validation().to_vec(),
+                first_pair: None,
+                kept: None,
+            });
         }
         let report = tally.report(epoch, validation, self.network.gamma()?);
         if epoch == 0 || report.validation_loss < self.epochs[self.best_epoch].validation_loss {
@@ -151,32 +231,46 @@ impl<'a> Trainer<'a> {
     }
 
     /// One step of gradient descent. The loss and the similarity loss before it.
-    fn step(
-        &mut self,
-        batch: &LabelledBatch,
-        overall: usize,
-        learning_rate: f64,
-        tally: &mut Tally,
-    ) -> Result<(f64, Option<f64>)> {
-        let count = batch.labels.len();
-        let labels = Tensor::from_slice(&batch.labels, count, &Device::Cpu)?;
-        let images = classification(&self.network, &batch.images, &labels)?;
+    fn step(&mut self, batch: &Batch, place: Place, tally: &mut Tally) -> Result<(f64, Option<f64>)> {
+        let Batch { labelled, pairs } = batch;
+        let count = labelled.labels.len();
+        let labels = Tensor::from_slice(&labelled.labels, count, &Device::Cpu)?;
+        let images = match self.config.hardening {
+            Hardening::Pgd { epsilon, steps } => {
+                let mut generator = stream(self.seed, Purpose::Attack, place.epoch, place.step);
+                attacked(&self.network, &labelled.images, &labels, epsilon, steps, &mut generator)?
+            }
+            Hardening::None | Hardening::GaussianNoise { .. } => labelled.images.clone(),
+        };
+        let images = classification(&self.network, &images, &labels)?;
         let cross_entropy = f64::from(images.loss.to_scalar::<f32>()?);
         let (mut joint, mut similarity_loss, mut pair_statistics) = (images.loss, None, None);
-        if let Some(pairs) = &self.pairs {
-            let drawn = pairs.batch(overall, self.config.pairs)?;
-            let found = pair_similarity(&self.network, &drawn, self.config.loss_scale, &mut self.centers)?;
+        if let Some(drawn) = pairs {
+            let found = pair_similarity(&self.network, drawn, self.config, &mut self.centers)?;
             let loss = f64::from(found.loss.to_scalar::<f32>()?);
             tally.pairs(loss, &found.similarity.to_vec1()?, &drawn.target.to_vec1()?);
-            joint = (joint + found.loss.affine(self.config.alpha, 0.0)?)?;
+            joint = (joint + found.loss.affine(place.alpha, 0.0)?)?;
             (similarity_loss, pair_statistics) = (Some(loss), Some(found.statistics));
         }
-        let loss = cross_entropy + self.config.alpha * similarity_loss.unwrap_or(0.0);
-        tally.images(count, count_correct(&images.logits, &batch.labels)?, loss, cross_entropy);
+        let loss = cross_entropy + place.alpha * similarity_loss.unwrap_or(0.0);
+        if !loss.is_finite() {
+            return Err(Error::Diverged {
+                epoch: place.epoch,
+                step: place.step,
+                learning_rate: place.learning_rate,
+                loss,
+                cross_entropy,
+                similarity_loss,
+                images: labelled.indices.clone(),
+                first_pair: pairs.as_ref().map(|pairs| pairs.first),
+                kept: None,
+            });
+        }
+        tally.images(count, count_correct(&images.logits, &labelled.labels)?, loss, cross_entropy);
 
         let gradients = joint.backward()?;
         for descent in &mut self.descents {
-            descent.step(&gradients, learning_rate)?;
+            descent.step(&gradients, place.learning_rate)?;
         }
         self.network.update_running(&images.statistics)?;
         if let (RunningStatistics::Shared, Some(statistics)) = (self.config.running_statistics, pair_statistics) {

@@ -1,6 +1,8 @@
 //! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
 
-use brainprior_classifier::{Error, NetConfig, RunningStatistics, Target, TrainConfig, TrainEvent, Trained, train};
+use brainprior_classifier::{
+    Error, Hardening, Mixture, NetConfig, RunningStatistics, Target, TrainConfig, TrainEvent, Trained, train,
+};
 use brainprior_images::{LabelledImages, StimulusSet};
 use brainprior_similarity::vectors;
 use ndarray::Array2;
@@ -185,11 +187,6 @@ fn what_is_wrong_is_said() {
     let error = attempt(&missing, &config(), 7);
     assert!(matches!(error, Error::MissingStimulus { index: 30, stimuli: 30, .. }), "{error}");
 
-    let diverging = TrainConfig { learning_rate: 1e30, ..config() };
-    let apart = tempfile::tempdir().unwrap();
-    let error = train(&data, &Target::None, &diverging, 7, apart.path(), &mut |_| ()).unwrap_err();
-    assert!(matches!(error, Error::Diverged { .. }) && error.to_string().contains("lower learning_rate"), "{error}");
-
     let held_back = TrainConfig { validation_fraction: 0.999, ..config() };
     assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held back"));
 
@@ -208,6 +205,11 @@ fn what_is_wrong_is_said() {
         assert!(matches!(error, Error::OtherTraining { .. }), "{error}");
         assert!(error.to_string().contains("training-state.safetensors"), "{error}");
     }
+    let error = attempt(&Target::None, &TrainConfig { alpha: 1.0, ..short.clone() }, 7).to_string();
+    assert!(error.contains("alpha: expected 1.0, found 20.0"), "{error}");
+    let wider = NetConfig { base_channels: 8, ..config().net };
+    let error = attempt(&Target::None, &TrainConfig { net: wider, ..short.clone() }, 7).to_string();
+    assert!(error.contains("net.base_channels: expected 8, found 4"), "{error}");
     let state = folder.path().join("training-state.safetensors");
     let bytes = std::fs::read(&state).unwrap();
     std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
@@ -246,4 +248,107 @@ fn similarities_of_a_matrix_are_found_by_identity() {
     let config = TrainConfig { epochs: 1, ..config() };
     let [first, second] = [&straight, &shuffled].map(|target| run(target, &config, tempfile::tempdir().unwrap().path()));
     assert_eq!(first.epochs, second.epochs);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = gratings(60);
+    let attempt = |config: &TrainConfig, folder: &Path| match train(&data, &target(), config, 7, folder, &mut |_| ()) {
+        Ok(_) => panic!("it went on"),
+        Err(error) => error,
+    };
+    let diverging = TrainConfig { epochs: 40, learning_rate: 1e30, ..config() };
+    let error = attempt(&diverging, folder.path());
+    let Error::Diverged { epoch: 0, step: 1, learning_rate, images, first_pair, kept: None, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((*learning_rate, images.len(), *first_pair), (1e30, 22, Some(8)), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("epoch 0, step 1, learning rate 1") && text.contains("batch of 22 labelled images ("), "{text}");
+    assert!(text.contains("pairs from number 8 on") && text.contains("lower learning_rate or alpha"), "{text}");
+
+    // One good epoch, then velocities that no step survives.
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { epochs: 2, ..config() };
+    let stopped = catch_unwind(AssertUnwindSafe(|| {
+        let mut stop = |event| assert!(!matches!(event, TrainEvent::Epoch(_)), "interrupted on purpose");
+        train(&data, &target(), &config, 7, folder.path(), &mut stop)
+    }));
+    assert!(stopped.is_err());
+    let (state, last) = (folder.path().join("training-state.safetensors"), folder.path().join("last.safetensors"));
+    let mut bytes = std::fs::read(&state).unwrap();
+    let place = {
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let velocities = file.tensor("velocities.head.weight.momentum").unwrap().data().as_ptr_range();
+        let begin = bytes.as_ptr() as usize;
+        velocities.start as usize - begin..velocities.end as usize - begin
+    };
+    bytes[place].chunks_exact_mut(4).for_each(|value| value.copy_from_slice(&1e30f32.to_le_bytes()));
+    std::fs::write(&state, &bytes).unwrap();
+    let good = std::fs::read(&last).unwrap();
+    let error = attempt(&config, folder.path());
+    assert!(matches!(&error, Error::Diverged { epoch: 1, kept: Some(kept), .. } if *kept == last), "{error}");
+    assert!(error.to_string().contains("the network of the last good epoch is"), "{error}");
+    assert!(std::fs::read(&last).unwrap() == good && std::fs::read(&state).unwrap() == bytes, "nothing was written");
+}
+
+#[test]
+fn noisy_copies_and_attacks_are_trained_on() {
+    let accuracy = |hardening: Hardening| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = TrainConfig { hardening, epochs: 6, ..config() };
+        let trained = run(&Target::None, &config, folder.path());
+        assert!(trained.last.evaluate(&gratings(300)).unwrap().accuracy > 0.8, "{hardening:?}: {:?}", trained.epochs);
+        trained.epochs[0].cross_entropy
+    };
+    let plain = accuracy(Hardening::None);
+    assert_ne!(accuracy(Hardening::GaussianNoise { std: 0.2 }), plain);
+    assert!(accuracy(Hardening::Pgd { epsilon: 0.03, steps: 2 }) > plain, "attacked images are harder");
+}
+
+#[test]
+fn a_fixed_mixture_stays_and_a_subset_of_taps_is_kept_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { epochs: 2, taps: vec![0, 2], mixture: Mixture::Fixed(vec![1.0, 3.0]), ..config() };
+    let trained = run(&target(), &config, folder.path());
+    for (found, expected) in trained.epochs[1].gamma.iter().zip([0.25, 0.0, 0.75]) {
+        assert!((found - expected).abs() < 1e-6, "{:?}", trained.epochs[1].gamma);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let learned = run(&target(), &TrainConfig { epochs: 4, mixture: Mixture::Learned, ..config }, folder.path());
+    let gamma = &learned.epochs[3].gamma;
+    assert!(gamma[1] == 0.0 && (gamma[0] - 0.5).abs() > 0.01 && (gamma[0] + gamma[2] - 1.0).abs() < 1e-9, "{gamma:?}");
+}
+
+#[test]
+fn the_best_the_last_and_every_epoch_are_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = TrainConfig { epochs: 4, stop_after: 3, snapshots: true, ..config() };
+    let trained = run(&target(), &config, folder.path());
+    assert_eq!(trained.epochs.len(), 3);
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let [best, last] = bytes(&trained);
+    assert!(read("best.safetensors") == best && read("last.safetensors") == last && read("epoch-003.safetensors") == last);
+    assert!(read(&format!("epoch-{:03}.safetensors", trained.best_epoch + 1)) == best);
+
+    // The first three of four epochs are those of the whole training.
+    let whole = tempfile::tempdir().unwrap();
+    let whole = run(&target(), &TrainConfig { stop_after: 0, snapshots: false, ..config }, whole.path());
+    assert_eq!(whole.epochs[..3], trained.epochs);
+}
+
+#[test]
+fn two_trainings_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tried = false;
+    let data = gratings(100);
+    train(&data, &Target::None, &config(), 7, folder.path(), &mut |_| {
+        if !std::mem::replace(&mut tried, true) {
+            let error = train(&data, &Target::None, &config(), 7, folder.path(), &mut |_| ()).unwrap_err();
+            assert!(matches!(error, Error::Busy { .. }) && error.to_string().contains("another process"), "{error}");
+        }
+    })
+    .unwrap();
+    assert!(tried);
 }

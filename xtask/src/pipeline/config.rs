@@ -1,7 +1,9 @@
 //! The configuration of a run, resolved and checked.
 
+use super::conditions::{Arm, Condition};
 use super::overrides;
 use anyhow::{Context, Result, bail, ensure};
+use brainprior_classifier::{Centring, RunningStatistics};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -43,6 +45,7 @@ pub struct Simulation {
 #[serde(deny_unknown_fields)]
 pub struct Images {
     pub file: PathBuf,
+    pub grayscale: bool,
     pub train: usize,
     pub test: usize,
 }
@@ -51,14 +54,29 @@ pub struct Images {
 #[serde(deny_unknown_fields)]
 pub struct Similarity {
     pub images: usize,
+    pub threshold: f64,
+    pub network: PathBuf,
+    pub tap: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<Arm>,
     pub seeds: u64,
     pub alpha: f64,
+    pub alpha_warm_up: f64,
+    pub loss_scale: f64,
+    pub taps: Vec<usize>,
+    pub gamma: Vec<f64>,
+    pub centring: Centring,
+    pub running_statistics: RunningStatistics,
+    pub target_limit: f64,
+    pub early_matches: String,
+    pub noise_std: f64,
+    pub attack_epsilon: f64,
+    pub attack_steps: usize,
+    pub snapshots: bool,
     pub epochs: usize,
     pub batch: usize,
     pub pairs: usize,
@@ -79,35 +97,6 @@ pub struct Robustness {
     pub linf: Vec<f64>,
     pub l2: Vec<f64>,
     pub pgd_steps: usize,
-}
-
-/// What the classifier's similarities are pulled towards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Condition {
-    /// Cross entropy alone.
-    None,
-    /// Similarity of predicted responses.
-    Denoised,
-    /// The denoised similarity under one permutation of the images.
-    Shuffled,
-    /// Similarity of single trials.
-    Raw,
-    /// Similarity of the images' pixels.
-    Pixels,
-}
-
-impl Condition {
-    /// As in configuration and artifacts.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Denoised => "denoised",
-            Self::Shuffled => "shuffled",
-            Self::Raw => "raw",
-            Self::Pixels => "pixels",
-        }
-    }
 }
 
 impl Config {
@@ -148,7 +137,7 @@ impl Config {
         ] {
             ensure!(value > 0, "{key} is 0; it must be at least 1");
         }
-        ensure!(!self.training.conditions.is_empty(), "training.conditions is empty; name at least `none`");
+        self.check_conditions()?;
         for levels in [&self.robustness.gaussian, &self.robustness.linf, &self.robustness.l2] {
             ensure!(
                 !levels.is_empty() && levels.windows(2).all(|pair| pair[0] < pair[1]),
@@ -158,10 +147,53 @@ impl Config {
         Ok(())
     }
 
+    fn check_conditions(&self) -> Result<()> {
+        let arms = &self.training.conditions;
+        ensure!(!arms.is_empty(), "training.conditions is empty; name at least `none`");
+        for (index, arm) in arms.iter().enumerate() {
+            ensure!(!arms[..index].contains(arm), "training.conditions: `{}` stands there twice", arm.name());
+            let settings = arm.settings(&self.training)?;
+            match arm.condition() {
+                Condition::StoppedEarly => {
+                    for needed in [Condition::None.name(), &settings.early_matches] {
+                        ensure!(
+                            arms.iter().any(|arm| arm.name() == needed && arm.condition() != Condition::StoppedEarly),
+                            "training.conditions: `{}` compares `none` with `{}`, but `{needed}` is not among them; add it",
+                            arm.name(),
+                            settings.early_matches
+                        );
+                    }
+                }
+                Condition::Features => {
+                    let network = &self.similarity.network;
+                    ensure!(
+                        network.exists(),
+                        "training.conditions: `features` takes those of a trained network, but similarity.network = {:?} does not \
+                         exist; give a checkpoint, for example one of an earlier run: train/none-seed0/best.safetensors",
+                        network.display().to_string()
+                    );
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// A seed of its own for each stage and part, so that adding a part changes no other.
     pub fn seed_of(&self, part: &str) -> u64 {
         let hash = super::provenance::hash_bytes(format!("{}/{part}", self.seed).as_bytes());
         u64::from_str_radix(&hash[..16], 16).expect("a hash is hexadecimal")
+    }
+
+    /// The same with files named from the root, so that it holds wherever the command runs.
+    pub fn with_absolute_paths(mut self) -> Result<Self> {
+        let files = self.scans.files.iter_mut().chain(&mut self.scans.truth);
+        for path in files.chain([&mut self.images.file, &mut self.similarity.network]) {
+            if !path.as_os_str().is_empty() {
+                *path = std::fs::canonicalize(&path).with_context(|| format!("could not resolve {}", path.display()))?;
+            }
+        }
+        Ok(self)
     }
 
     /// As TOML, for the run directory.
@@ -181,6 +213,8 @@ mod tests {
         let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/paper.toml");
         let paper = Config::load(Some(Path::new(paper)), &[]).unwrap();
         assert_eq!(paper.training.base_channels, 64);
+        let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/experiments.toml");
+        assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.snapshots);
     }
 
     #[test]

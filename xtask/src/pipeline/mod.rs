@@ -1,6 +1,7 @@
 //! The heavy half: runs what was asked for.
 
 mod bench;
+mod conditions;
 mod config;
 mod context;
 mod files;
@@ -11,13 +12,14 @@ mod provenance;
 mod report;
 mod results;
 mod run_directory;
+mod slurm;
 mod stages;
 mod table;
 
-use crate::command_line::{Arguments, Command, PipelineArguments};
+use crate::command_line::{Arguments, BatchSystem, Command, PipelineArguments};
 use anyhow::{Context as _, Result, bail};
 use config::Config;
-use context::Context;
+use context::{Context, Selection};
 use progress::Terminal;
 use provenance::Record;
 use run_directory::{Mode, RunDirectory};
@@ -32,8 +34,8 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let threads = arguments.threads.map_or_else(available, usize::from);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("could not start worker threads")?;
     match arguments.command {
-        Command::Pipeline(pipeline) => run_pipeline(&pipeline),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Pipeline(pipeline) => run_pipeline(&pipeline, threads),
         Command::Validate(argument) => {
             println!("{}", files::validate(&argument.file)?);
             Ok(())
@@ -46,7 +48,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-fn run_pipeline(arguments: &PipelineArguments) -> Result<()> {
+fn run_pipeline(arguments: &PipelineArguments, threads: usize) -> Result<()> {
     let config = Config::load(arguments.config.as_deref(), &arguments.overrides)?;
     let mode = match (&arguments.only, arguments.dry_run) {
         (_, true) => Mode::Dry,
@@ -55,6 +57,10 @@ fn run_pipeline(arguments: &PipelineArguments) -> Result<()> {
         (Some(stage), false) => bail!("--only {stage}: no such stage; the stages are {}", stages::NAMES.join(", ")),
     };
     let root = arguments.run.clone().unwrap_or_else(|| PathBuf::from("runs").join(&config.name));
+    if let Some(BatchSystem::Slurm) = arguments.emit {
+        print!("{}", slurm::script(&config, &root, threads)?);
+        return Ok(());
+    }
     let run = RunDirectory::open(&root, mode.clone())?;
     if mode != Mode::Dry {
         provenance::write_atomically(&root.join("config.toml"), config.to_toml()?.as_bytes())?;
@@ -62,7 +68,9 @@ fn run_pipeline(arguments: &PipelineArguments) -> Result<()> {
     }
     let terminal = Terminal::new();
     terminal.line(&format!("run {} in {}", config.name, root.display()));
-    let context = Context { config, run, terminal };
+    let selection = Selection { condition: arguments.condition.clone(), seed: arguments.seed };
+    let context = Context { config, run, terminal, selection };
+    stages::train::check_selection(&context)?;
     let started = Instant::now();
     let summary = chain(&context, &mode)?;
     context.terminal.line(&format!("run: {:.1} s", started.elapsed().as_secs_f64()));
@@ -114,7 +122,8 @@ fn chain(context: &Context, mode: &Mode) -> Result<Option<Summary>> {
         return Ok(None);
     }
     let mut trained = Vec::new();
-    for (part, record) in stages::train::run(context, &scans, &images, &similarity)? {
+    let inputs = stages::train::Inputs { scans: &scans, images: &images, similarity: &similarity };
+    for (part, record) in stages::train::run(context, inputs)? {
         let Some(record) = record else { continue };
         records.push(record.clone());
         trained.push((part, record));
@@ -122,13 +131,22 @@ fn chain(context: &Context, mode: &Mode) -> Result<Option<Summary>> {
     if stop_after("train") {
         return Ok(None);
     }
+    if context.config.training.snapshots {
+        records.extend(stages::trade_off::run(context, &images, &trained)?.into_iter().flatten());
+        if *mode != Mode::Dry && context.selection.is_all() {
+            stages::trade_off::summarise(context)?;
+        }
+    }
+    if stop_after("trade-off") {
+        return Ok(None);
+    }
     let measured = stages::robustness::run(context, &images, &trained)?;
-    let complete = measured.len() == stages::train::Part::all(context).len() && measured.iter().all(Option::is_some);
+    let complete = measured.len() == stages::train::Part::selected(context).len() && measured.iter().all(Option::is_some);
     records.extend(measured.into_iter().flatten());
     if !complete {
-        return dry(context, 6);
+        return dry(context, 7);
     }
-    if *mode == Mode::Dry || stop_after("robustness") {
+    if *mode == Mode::Dry || stop_after("robustness") || !context.selection.is_all() {
         return Ok(None);
     }
     stages::report::run(context, &records).map(Some)

@@ -4,6 +4,7 @@ use super::progress::Terminal;
 use super::provenance::{self, Key, Record};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,6 +26,8 @@ pub struct RunDirectory {
 }
 
 const RECORD: &str = "record.json";
+/// Where the lock of each task lies: apart from its folder, which is cleared.
+const LOCKS: &str = ".locks";
 
 impl RunDirectory {
     /// Opens or creates the folder.
@@ -54,8 +57,39 @@ impl RunDirectory {
         (record.key == *key && record.outputs.iter().all(intact)).then_some(record)
     }
 
+    /// The lock of a task. The system gives it up when the process ends, however it ends, and on every file system that
+    /// nodes of a cluster share, unless that one was mounted without locks.
+    fn lock_file(&self, task: &str) -> Result<(File, PathBuf)> {
+        let path = self.root.join(LOCKS).join(task);
+        let make = || -> std::io::Result<File> {
+            std::fs::create_dir_all(path.parent().expect("a lock lies in a folder"))?;
+            File::options().create(true).truncate(false).write(true).open(&path)
+        };
+        let file = make().with_context(|| format!("could not make the lock {}", path.display()))?;
+        Ok((file, path))
+    }
+
+    /// Whether another process works on a task right now.
+    pub fn is_busy(&self, task: &str) -> Result<bool> {
+        if self.mode == Mode::Dry {
+            return Ok(false);
+        }
+        Ok(matches!(self.lock_file(task)?.0.try_lock(), Err(TryLockError::WouldBlock)))
+    }
+
+    /// Waits until no other process works on a task.
+    fn take(&self, task: &str, terminal: &Terminal) -> Result<File> {
+        let (file, path) = self.lock_file(task)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            terminal.line(&format!("  … {task:<28} waits for another process that works on it"));
+            file.lock().with_context(|| format!("could not lock {}", path.display()))?;
+        }
+        Ok(file)
+    }
+
     /// Runs `work` unless its artifact is there already. `work` gets the task's folder and returns the files that it
-    /// wrote, relative to that folder. Returns nothing on a dry run of a task that is not done.
+    /// wrote, relative to that folder. Returns nothing on a dry run of a task that is not done. Processes that share a run
+    /// directory do a task once: the others wait for it.
     pub fn task(&self, key: Key, terminal: &Terminal, work: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Option<Record>> {
         if let Some(record) = self.finished(&key) {
             terminal.done_before(&key.task);
@@ -72,6 +106,11 @@ impl RunDirectory {
                 key.task
             ),
             _ => {}
+        }
+        let _lock = self.take(&key.task, terminal)?;
+        if let Some(record) = self.finished(&key) {
+            terminal.done_before(&key.task);
+            return Ok(Some(record));
         }
         let folder = self.folder(&key.task);
         std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
@@ -155,6 +194,33 @@ mod tests {
             write(folder, "epoch 2")
         })
         .unwrap();
+    }
+
+    #[test]
+    fn two_writers_do_a_task_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
+        let other = RunDirectory::open(folder.path(), Mode::Run).unwrap();
+        let terminal = Terminal::silent();
+        let key = || Key::new("train/none-seed0", 1, 7).unwrap();
+        assert!(!run.is_busy("train/none-seed0").unwrap());
+        let waiting = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                while !other.is_busy("train/none-seed0").unwrap() {
+                    std::thread::yield_now();
+                }
+                other.task(key(), &terminal, |_| panic!("the first writer does it")).unwrap()
+            });
+            let work = |folder: &Path| {
+                assert!(run.is_busy("train/none-seed0").unwrap());
+                std::thread::sleep(std::time::Duration::from_millis(100));
+                write(folder, "one")
+            };
+            run.task(key(), &terminal, work).unwrap();
+            waiting.join().unwrap()
+        });
+        assert!(waiting.is_some());
+        assert_eq!(std::fs::read(folder.path().join("train/none-seed0/x")).unwrap(), b"one");
     }
 
     #[test]

@@ -42,6 +42,19 @@ impl Images {
     }
 }
 
+impl Images {
+    /// Cosine of two images whose channels are centred by `center`.
+    pub fn centred_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
+        let centred = |b: usize| -> Vec<f64> {
+            let area = self.dims[2] * self.dims[3];
+            self.image(b).iter().enumerate().map(|(place, value)| value - center[place / area]).collect()
+        };
+        let (u, v) = (centred(first), centred(second));
+        let dot = |u: &[f64], v: &[f64]| u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>();
+        dot(&u, &v) / (dot(&u, &u) * dot(&v, &v)).sqrt()
+    }
+}
+
 /// Tensors of a network by name.
 pub struct Network {
     pub blocks: Vec<usize>,
@@ -159,13 +172,7 @@ impl Network {
         for (pair, target) in target.iter().enumerate() {
             let mut similarity = 0.0;
             for ((tap, center), power) in taps.iter().zip(centers).zip(&powers) {
-                let centred = |b: usize| -> Vec<f64> {
-                    let area = tap.dims[2] * tap.dims[3];
-                    tap.image(b).iter().enumerate().map(|(place, value)| value - center[place / area]).collect()
-                };
-                let (u, v) = (centred(pair), centred(pairs + pair));
-                let dot = |u: &[f64], v: &[f64]| u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>();
-                similarity += power / powers.iter().sum::<f64>() * dot(&u, &v) / (dot(&u, &u) * dot(&v, &v)).sqrt();
+                similarity += power / powers.iter().sum::<f64>() * tap.centred_cosine(pair, pairs + pair, center);
             }
             loss += (similarity.atanh() - f64::from(*target).atanh()).powi(2);
         }

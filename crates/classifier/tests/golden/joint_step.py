@@ -70,6 +70,14 @@ net.train()
 cross_entropy = F.cross_entropy(net(images.double()), labels)
 similarities = net.similarity(stimuli.double())
 similarity_loss = (torch.atanh(similarities) - torch.atanh(target.double())).square().mean()
+# The lineage's 2 arctanh, whose loss is four times that; and as its code has it, with e = 1e-5 in both logarithms.
+twice = lambda s: torch.log(1 + s) - torch.log(1 - s)
+code = lambda s, e=1e-5: torch.log(1 + s + e) - torch.log(1 - s + e)
+lineage_loss = (twice(similarities) - twice(target.double())).square().mean()
+out["lineage_code_loss"] = (code(similarities) - code(target.double())).square().mean()
+lineage = torch.autograd.grad(cross_entropy + ALPHA * lineage_loss, list(net.parameters()), retain_graph=True)
+out["lineage_loss"] = lineage_loss
+out |= {f"lineage_gradient.{name}": gradient for (name, _), gradient in zip(net.named_parameters(), lineage)}
 (cross_entropy + ALPHA * similarity_loss).backward()
 out |= dict(cross_entropy=cross_entropy, similarities=similarities, similarity_loss=similarity_loss)
 out |= {f"gradient.{name}": parameter.grad for name, parameter in net.named_parameters()}

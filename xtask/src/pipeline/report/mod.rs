@@ -3,10 +3,13 @@
 mod heatmap;
 mod page;
 mod plots;
+pub mod trade_off;
+mod training;
 
 pub use heatmap::{data_uri, order_by_similarity};
 
 use super::results::{ConditionSummary, LevelSummary, Results, ScanResult, Spread};
+use super::stages::trade_off::Followed;
 use anyhow::Result;
 use page::Page;
 use plots::{Axes, Curve, colour, curves, histogram, scatter};
@@ -19,8 +22,10 @@ use std::collections::BTreeMap;
 pub struct TrainingEpoch {
     pub epoch: usize,
     pub loss: f64,
+    pub cross_entropy: f64,
     pub similarity_loss: Option<f64>,
     pub train_accuracy: f64,
+    pub validation_loss: f64,
     pub validation_accuracy: f64,
     pub pair_correlation: Option<f64>,
     pub gamma: Vec<f64>,
@@ -65,6 +70,12 @@ pub struct Content<'a> {
     pub seconds: &'a BTreeMap<String, f64>,
     pub response_epochs: Vec<ResponseEpoch>,
     pub training: BTreeMap<(String, u64), Vec<TrainingEpoch>>,
+    /// Labelled images a second, by task.
+    pub speeds: BTreeMap<String, f64>,
+    /// Clean and noisy accuracy over epochs, where it was followed.
+    pub trade_off: Vec<Followed>,
+    /// The convolutional layer that each tap is the output of.
+    pub layers: Vec<usize>,
     pub examples: Vec<ExampleNeuron>,
     pub correlations: Vec<NeuronCorrelations>,
     pub matrices: Vec<MatrixPicture>,
@@ -84,7 +95,7 @@ pub fn render(content: &Content) -> Result<String> {
     noise_and_attacks(&mut page, results)?;
     scans(&mut page, content)?;
     matrices(&mut page, content);
-    training(&mut page, content)?;
+    training::section(&mut page, content)?;
     provenance(&mut page, content);
     Ok(page.finish(&format!("brainprior: {}", results.name)))
 }
@@ -310,72 +321,6 @@ fn matrices(page: &mut Page, content: &Content) {
         .collect();
     page.paragraph("The targets of the regulariser, over all pairs of their images:");
     page.table(&header, &rows);
-}
-
-fn training(page: &mut Page, content: &Content) -> Result<()> {
-    page.section(
-        "Training",
-        "Mean over seeds. Gamma is the mixture of the stem (level 1) and the stages (levels 2 to 5) that follows the target.",
-    );
-    let mut by_condition: Vec<(String, Vec<&Vec<TrainingEpoch>>)> = Vec::new();
-    for condition in &content.results.conditions {
-        let own =
-            content.training.iter().filter(|((name, _), _)| *name == condition.condition).map(|(_, epochs)| epochs).collect();
-        by_condition.push((condition.condition.clone(), own));
-    }
-    let averaged = |value: &dyn Fn(&TrainingEpoch) -> Option<f64>| -> Vec<Curve> {
-        by_condition
-            .iter()
-            .enumerate()
-            .filter_map(|(index, (name, seeds))| {
-                let length = seeds.iter().map(|epochs| epochs.len()).min()?;
-                let points: Vec<(f64, f64, f64)> = (0..length)
-                    .filter_map(|epoch| {
-                        let values: Option<Vec<f64>> = seeds.iter().map(|epochs| value(&epochs[epoch])).collect();
-                        let spread = Spread::of(&values?);
-                        Some((epoch as f64 + 1.0, spread.mean, spread.standard_deviation))
-                    })
-                    .collect();
-                (!points.is_empty()).then(|| Curve { name: name.clone(), colour: colour(name, index), points })
-            })
-            .collect()
-    };
-    let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
-    let mut figures = vec![
-        (
-            curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))?,
-            "Held-out training images.".to_owned(),
-        ),
-        (
-            curves(&axes("Following the target", "correlation over pairs"), &averaged(&|epoch| epoch.pair_correlation))?,
-            "Network similarity against the target's, pairs of each epoch.".to_owned(),
-        ),
-    ];
-    for (name, seeds) in &by_condition {
-        let Some(first) = seeds.first().filter(|epochs| epochs.iter().any(|epoch| epoch.similarity_loss.is_some())) else {
-            continue;
-        };
-        let levels = first.first().map_or(0, |epoch| epoch.gamma.len());
-        let mixture: Vec<Curve> = (0..levels)
-            .map(|level| Curve {
-                name: format!("level {}", level + 1),
-                colour: colour("", level),
-                points: (0..first.len())
-                    .map(|epoch| {
-                        let values: Vec<f64> =
-                            seeds.iter().filter_map(|epochs| epochs.get(epoch).map(|epoch| epoch.gamma[level])).collect();
-                        let spread = Spread::of(&values);
-                        (epoch as f64 + 1.0, spread.mean, spread.standard_deviation)
-                    })
-                    .collect(),
-            })
-            .collect();
-        let title = format!("Gamma, {name}");
-        let axes = Axes { title: &title, x: "epoch", y: "gamma", y_range: Some((0.0, 1.0)) };
-        figures.push((curves(&axes, &mixture)?, "Which levels of the network carry the target.".into()));
-    }
-    page.figures(&figures);
-    Ok(())
 }
 
 fn provenance(page: &mut Page, content: &Content) {

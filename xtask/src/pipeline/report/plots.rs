@@ -11,6 +11,9 @@ pub fn colour(name: &str, index: usize) -> RGBColor {
         "shuffled" => RGBColor(86, 180, 233),
         "raw" => RGBColor(0, 158, 115),
         "pixels" => RGBColor(204, 121, 167),
+        "noise-augmented" => RGBColor(0, 114, 178),
+        "adversarial" => RGBColor(230, 159, 0),
+        "stopped-early" => RGBColor(150, 150, 150),
         _ => [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)]
             [index % 5],
     }
@@ -83,6 +86,36 @@ pub fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
                 .map_err(failed)?;
         }
         Ok(())
+    })
+}
+
+/// Paths through a plane, in the order of their points; the last point is the largest.
+pub fn tracks(axes: &Axes, tracks: &[Curve]) -> Result<String> {
+    let x = limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.0)));
+    let y = axes.y_range.unwrap_or_else(|| limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.1))));
+    draw(axes, x, y, |chart| {
+        for track in tracks {
+            let colour = track.colour;
+            let line = track.points.iter().map(|point| (point.0, point.1));
+            chart
+                .draw_series(LineSeries::new(line.clone(), colour.mix(0.5).stroke_width(1)))
+                .map_err(failed)?
+                .label(track.name.clone())
+                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(3)));
+            let last = track.points.len().saturating_sub(1);
+            let size = |index| if index == last { 6 } else { 2 };
+            chart
+                .draw_series(line.enumerate().map(|(index, point)| Circle::new(point, size(index), colour.filled())))
+                .map_err(failed)?;
+        }
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.2))
+            .label_font(("sans-serif", 15))
+            .position(SeriesLabelPosition::UpperLeft)
+            .draw()
+            .map_err(failed)
     })
 }
 

@@ -1,9 +1,9 @@
-//! Stage `images`: the labelled set of the run, in grayscale and at the sizes asked for, in one format.
+//! Stage `images`: the labelled set of the run, in grayscale or colour and at the sizes asked for, in one format.
 
 use crate::pipeline::context::Context;
 use crate::pipeline::provenance::{self, Key, Record};
 use anyhow::{Result, ensure};
-use brainprior_images::{LabelledSplit, procedural, read_labelled, write_labelled};
+use brainprior_images::{LabelledImages, LabelledSplit, procedural, read_labelled, write_labelled};
 
 const FILE: &str = "images.safetensors";
 
@@ -11,7 +11,11 @@ const FILE: &str = "images.safetensors";
 pub fn run(context: &Context) -> Result<Option<Record>> {
     let settings = &context.config.images;
     let given = !settings.file.as_os_str().is_empty();
-    let mut key = Key::new("images", (settings.train, settings.test), if given { 0 } else { context.config.seed_of("images") })?;
+    let mut key = Key::new(
+        "images",
+        (settings.train, settings.test, settings.grayscale),
+        if given { 0 } else { context.config.seed_of("images") },
+    )?;
     if given {
         key = key.input("labelled images", &provenance::hash_path(&settings.file)?);
     }
@@ -26,10 +30,11 @@ pub fn run(context: &Context) -> Result<Option<Record>> {
                 settings.file.display()
             );
         }
-        let split = LabelledSplit {
-            train: split.train.to_grayscale().take(settings.train),
-            test: split.test.to_grayscale().take(settings.test),
+        let cut = |images: LabelledImages, count| {
+            let images = images.take(count);
+            if settings.grayscale { images.to_grayscale() } else { images }
         };
+        let split = LabelledSplit { train: cut(split.train, settings.train), test: cut(split.test, settings.test) };
         write_labelled(&folder.join(FILE), &split)?;
         Ok(vec![FILE.into()])
     })

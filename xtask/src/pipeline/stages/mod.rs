@@ -6,7 +6,8 @@ pub mod response;
 pub mod robustness;
 pub mod scans;
 pub mod similarity;
+pub mod trade_off;
 pub mod train;
 
 /// Names that `--only` accepts, in order.
-pub const NAMES: [&str; 7] = ["scans", "images", "response", "similarity", "train", "robustness", "report"];
+pub const NAMES: [&str; 8] = ["scans", "images", "response", "similarity", "train", "trade-off", "robustness", "report"];

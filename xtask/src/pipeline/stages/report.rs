@@ -1,12 +1,13 @@
 //! Stage `report`: gathers every figure into `results.json` and draws `report.html`.
 
 use super::train::{self, Part};
-use super::{response, robustness, scans, similarity};
+use super::{response, robustness, scans, similarity, trade_off};
 use crate::pipeline::context::Context;
 use crate::pipeline::provenance::{self, Record};
 use crate::pipeline::report::{self, Content, MatrixPicture};
 use crate::pipeline::results::{ConditionSummary, Results, ScanResult, summarise};
 use anyhow::{Result, ensure};
+use brainprior_classifier::NetConfig;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -43,7 +44,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
     let mut networks = Vec::new();
     for condition in &config.training.conditions {
         for seed in 0..config.training.seeds {
-            networks.push(robustness::load(context, Part { condition: *condition, seed })?);
+            networks.push(robustness::load(context, Part { condition, seed })?);
         }
     }
     let settings = config.to_toml()?;
@@ -72,6 +73,9 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
         seconds: &seconds,
         response_epochs: response::epochs(context)?,
         training: train::histories(context)?,
+        speeds: train::speeds(context),
+        trade_off: trade_off::curves(context)?,
+        layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.tap_layers(),
         examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
         correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
         matrices: pictures(context)?,

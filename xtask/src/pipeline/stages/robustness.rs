@@ -18,7 +18,7 @@ use std::path::Path;
 
 const CURVES: &str = "curves.json";
 /// Images that a network takes at once.
-const BATCH: usize = 100;
+pub const BATCH: usize = 100;
 /// Resamples behind the interval of a median.
 const RESAMPLES: usize = 1000;
 /// Minimal perturbations are searched up to this many times the largest epsilon of the curves.
@@ -37,7 +37,7 @@ pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Re
 }
 
 /// A trained network as `robustness` sees it.
-struct Attackable(ResNet);
+pub struct Attackable(pub ResNet);
 
 impl Classifier for Attackable {
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
@@ -45,7 +45,8 @@ impl Classifier for Attackable {
     }
 }
 
-fn examples(images: &LabelledImages, count: usize) -> Result<Examples> {
+/// The first images of a set in [0, 1].
+pub fn examples(images: &LabelledImages, count: usize) -> Result<Examples> {
     let count = count.min(images.len());
     let area = images.channels() * images.height() * images.width();
     let mut pixels = vec![0.0; count * area];

@@ -2,19 +2,22 @@
 
 use super::response::{self, Predicted};
 use super::scans::Loaded;
-use crate::pipeline::config::Condition;
+use crate::pipeline::conditions::Condition;
 use crate::pipeline::context::Context;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::results::{SimilarityToRepeatAverage, SimilarityToTruth, TargetResult};
-use anyhow::{Context as _, Result};
-use brainprior_images::StimulusSet;
+use anyhow::{Context as _, Result, ensure};
+use brainprior_classifier::{ResNet, Target};
+use brainprior_images::{LabelledImages, StimulusSet};
 use brainprior_recording::Responses;
 use brainprior_similarity::{
     SimilarityMatrix, average, measured_weights, pearson, pixels, predicted_weights, product_of_weights, similarity, spread,
-    standardising_weights,
+    standardising_weights, vectors,
 };
+use candle_core::{Device, Tensor};
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 const SUMMARY: &str = "summary.json";
 
@@ -63,12 +66,18 @@ fn oracle_file(name: &str) -> String {
 /// Computes every target that a condition asks for, and the comparisons.
 pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Option<Record>> {
     let config = &context.config;
-    let wanted: Vec<Condition> = [Condition::Denoised, Condition::Raw, Condition::Shuffled, Condition::Pixels]
-        .into_iter()
-        .filter(|condition| *condition == Condition::Denoised || config.training.conditions.contains(condition))
-        .collect();
-    let settings = (config.similarity.images, wanted.iter().map(|condition| condition.name()).collect::<Vec<_>>());
-    let key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
+    let asked: BTreeSet<Condition> = config.training.conditions.iter().map(|arm| arm.condition()).collect();
+    let wanted: BTreeSet<Condition> =
+        asked.into_iter().filter(|condition| condition.has_matrix()).chain([Condition::Denoised]).collect();
+    let names: Vec<&str> = wanted.iter().map(|condition| condition.name()).collect();
+    let with = |condition| wanted.contains(&condition);
+    let threshold = with(Condition::Thresholded).then_some(config.similarity.threshold);
+    let tap = with(Condition::Features).then_some(config.similarity.tap);
+    let settings = (config.similarity.images, names, threshold, tap);
+    let mut key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
+    if with(Condition::Features) {
+        key = key.input("network", &provenance::hash_path(&config.similarity.network)?);
+    }
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
         let loaded = super::scans::load(context)?;
@@ -107,16 +116,22 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
                 Condition::Denoised => denoised.clone(),
                 Condition::Shuffled => denoised.shuffled(seed),
                 Condition::Raw => raw(&loaded, &weights, &stimuli)?,
+                Condition::Oracle => oracle["measured"].clone(),
                 Condition::Pixels => pixels(&stimuli)?,
-                Condition::None => continue,
+                Condition::Thresholded => thresholded(&denoised, config.similarity.threshold)?,
+                Condition::Features => features(context, &stimuli)?,
+                _ => continue,
             };
             let values = spread(&matrix);
             let on_oracle_images = match condition {
                 Condition::Denoised => oracle["denoised"].clone(),
                 Condition::Shuffled => oracle["denoised"].shuffled(seed),
                 Condition::Raw => oracle["single"].clone(),
+                Condition::Oracle => oracle["measured"].clone(),
                 Condition::Pixels => pixels(&shown)?.select(oracle_images)?,
-                Condition::None => continue,
+                Condition::Thresholded => thresholded(&oracle["denoised"], config.similarity.threshold)?,
+                Condition::Features => features(context, &shown)?.select(oracle_images)?,
+                _ => continue,
             };
             targets.push(TargetResult {
                 name: condition.name().to_owned(),
@@ -124,9 +139,10 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
                 pairs: matrix.pairs(),
                 mean: values.mean,
                 standard_deviation: values.standard_deviation,
-                correlation_with_denoised: match matrix.ids() == denoised.ids() {
-                    true => pearson(&matrix, &denoised)?,
-                    false => pearson(&matrix, &denoised.select(matrix.ids())?)?,
+                // The oracle images are not among those of the target.
+                correlation_with_denoised: match condition {
+                    Condition::Oracle => pearson(&matrix, &oracle["denoised"])?,
+                    _ => pearson(&matrix, &denoised.select(matrix.ids())?)?,
                 },
                 correlation_with_oracle: pearson(&on_oracle_images, &oracle["measured"])?,
             });
@@ -221,16 +237,82 @@ fn raw(loaded: &[Loaded], weights: &[Weights], stimuli: &StimulusSet) -> Result<
     averaged.select(stimuli.ids()).context("an image of the target was shown in no scan outside its test tier")
 }
 
-fn file_of(condition: Condition) -> String {
+/// Similarities above `threshold` as 1, below its negative as -1, others as 0 (Attias et al. 2024).
+fn thresholded(matrix: &SimilarityMatrix, threshold: f64) -> Result<SimilarityMatrix> {
+    let packed = matrix.packed().iter().map(|value| match f64::from(*value) {
+        value if value > threshold => 1.0,
+        value if value < -threshold => -1.0,
+        _ => 0.0,
+    });
+    let mut provenance = matrix.provenance().to_vec();
+    provenance.push(format!("beyond {threshold} in size taken as 1 or -1, within as 0"));
+    Ok(SimilarityMatrix::new(matrix.ids().to_vec(), packed.collect(), provenance)?)
+}
+
+/// Images that a network takes at once.
+const BATCH: usize = 100;
+
+/// The formula of the other targets on the features of the network that `similarity.network` names.
+fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
+    let settings = &context.config.similarity;
+    let network = ResNet::load(&settings.network)?;
+    let taps = network.config().taps();
+    ensure!(
+        settings.tap < taps,
+        "similarity.tap = {}, but {} has taps 0 to {}",
+        settings.tap,
+        settings.network.display(),
+        taps - 1
+    );
+    let (height, width) = (stimuli.height(), stimuli.width());
+    let mut values = Vec::new();
+    for part in stimuli.pixels().chunks(BATCH * height * width) {
+        let images = Tensor::from_slice(part, (part.len() / (height * width), 1, height, width), &Device::Cpu)?;
+        let images = images.repeat((1, network.config().input_channels, 1, 1))?;
+        values.extend(network.taps(&images)?[settings.tap].flatten_all()?.to_vec1::<f32>()?);
+    }
+    let dimensions = values.len() / stimuli.len();
+    let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values).context("features of all stimuli")?;
+    let source = format!("features of {} at tap {}", settings.network.display(), settings.tap);
+    Ok(vectors(stimuli.ids(), values, &vec![1.0; dimensions], &source)?)
+}
+
+/// The target of condition `labels`: pairs of training images, each image's vector being its class (one-hot). By the formula
+/// of the other targets two images of one class have similarity 1, and others about -1 / (classes - 1).
+pub fn of_labels(images: &LabelledImages, count: usize) -> Result<Target> {
+    let gray = images.to_grayscale();
+    let area = gray.height() * gray.width();
+    let mut seen = HashSet::new();
+    let distinct: Vec<usize> = (0..gray.len()).filter(|index| seen.insert(gray.image(*index))).take(count).collect();
+    let mut pixels = vec![0.0; distinct.len() * area];
+    pixels.chunks_exact_mut(area).zip(&distinct).for_each(|(pixels, index)| gray.pixels_unit(*index, pixels));
+    let stimuli = StimulusSet::new(gray.height(), gray.width(), pixels)?;
+    let class = |(row, class): (usize, usize)| f32::from(usize::from(gray.label(distinct[row])) == class);
+    let classes = Array2::from_shape_fn((distinct.len(), gray.classes()), class);
+    let matrix = vectors(stimuli.ids(), classes.view(), &vec![1.0; gray.classes()], "class labels of training images")?;
+    Ok(Target::Similarity { stimuli, matrix })
+}
+
+/// The file of a condition's matrix.
+pub fn file_of(condition: Condition) -> String {
     format!("{}.h5", condition.name())
 }
 
-/// The matrix of a condition; none for `none`.
+/// The matrix of a condition, if this stage makes one for it.
 pub fn load(context: &Context, condition: Condition) -> Result<Option<SimilarityMatrix>> {
-    match condition {
-        Condition::None => Ok(None),
-        _ => Ok(Some(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(condition)))?)),
+    if !condition.has_matrix() {
+        return Ok(None);
     }
+    Ok(Some(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(condition)))?))
+}
+
+/// The images of a condition's matrix.
+pub fn stimuli_of(context: &Context, condition: Condition, loaded: &[Loaded]) -> Result<StimulusSet> {
+    if condition == Condition::Oracle {
+        let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
+        return Ok(StimulusSet::union(&shown.iter().collect::<Vec<_>>())?);
+    }
+    target_images(context, loaded)
 }
 
 /// A matrix of oracle images, if the stage wrote it.

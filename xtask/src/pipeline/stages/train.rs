@@ -1,134 +1,274 @@
-//! Stage `train`: one classifier for every condition and seed, side by side.
+//! Stage `train`: one classifier for every arm of the grid and every seed, side by side.
 
 use super::similarity;
-use crate::pipeline::config::Condition;
+use crate::pipeline::conditions::{Arm, Condition};
+use crate::pipeline::config::Training;
 use crate::pipeline::context::Context;
 use crate::pipeline::jobs;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::TrainingEpoch;
-use anyhow::{Context as _, Result};
-use brainprior_classifier::{NetConfig, ResNet, Target, TrainConfig, TrainEvent, train};
+use anyhow::{Context as _, Result, ensure};
+use brainprior_classifier::{Hardening, Mixture, NetConfig, ResNet, Target, TrainConfig, TrainEvent, train};
+use brainprior_images::LabelledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 const HISTORY: &str = "history.json";
-const NETWORK: &str = "network.safetensors";
+const BEST: &str = "best.safetensors";
+const LAST: &str = "last.safetensors";
+/// Beside the artifact rather than of it: times differ from run to run.
+const SPEED: &str = "speed.json";
+/// Images of a target of labels, like those of a scan.
+const LABELLED_STIMULI: usize = 5000;
 
 /// One network of the run.
 #[derive(Clone, Copy, Debug)]
-pub struct Part {
-    pub condition: Condition,
+pub struct Part<'a> {
+    pub condition: &'a Arm,
     pub seed: u64,
 }
 
-impl Part {
+impl<'a> Part<'a> {
     /// Every condition and seed of the run; conditions with a target, which take longest, come first.
-    pub fn all(context: &Context) -> Vec<Self> {
+    pub fn all(context: &'a Context) -> Vec<Self> {
         let training = &context.config.training;
         let mut parts: Vec<Self> = training
             .conditions
             .iter()
-            .flat_map(|condition| (0..training.seeds).map(|seed| Self { condition: *condition, seed }))
+            .flat_map(|condition| (0..training.seeds).map(move |seed| Self { condition, seed }))
             .collect();
-        parts.sort_by_key(|part| (part.condition == Condition::None, part.seed));
+        parts.sort_by_key(|part| (!part.condition.condition().has_target(), part.seed));
         parts
+    }
+
+    /// Those that were asked for on the command line.
+    pub fn selected(context: &'a Context) -> Vec<Self> {
+        let chosen = |part: &Self| {
+            context.selection.condition.as_ref().is_none_or(|name| name == part.condition.name())
+                && context.selection.seed.is_none_or(|seed| seed == part.seed)
+        };
+        Self::all(context).into_iter().filter(chosen).collect()
     }
 
     /// Name of the part's task within a stage.
     pub fn task(self, stage: &str) -> String {
-        format!("{stage}/{}-seed{}", self.condition.name(), self.seed)
+        format!("{stage}/{}-seed{}", self.condition.folder(), self.seed)
+    }
+
+    /// What is compared to find where `stopped-early` stops: the baseline, and the network whose accuracy it matches.
+    fn compared(self, context: &'a Context) -> Result<[Self; 2]> {
+        let matches = self.condition.settings(&context.config.training)?.early_matches;
+        let of = |name: &str| -> Result<Self> {
+            let arm = context.config.training.conditions.iter().find(|arm| arm.name() == name);
+            let condition = arm.with_context(|| format!("`{name}` is not among training.conditions"))?;
+            Ok(Self { condition, seed: self.seed })
+        };
+        Ok([of(Condition::None.name())?, of(&matches)?])
     }
 }
 
-/// Trains every part that is not trained yet. The record of each part, where it is there.
-pub fn run(
-    context: &Context,
-    scans: &Record,
-    images: &Record,
-    similarity_record: &Record,
-) -> Result<Vec<(Part, Option<Record>)>> {
-    jobs::run(Part::all(context), |part| {
-        let settings = &context.config.training;
-        let task = part.task("train");
-        // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
-        let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
-        let mut key = Key::new(&task, training_key(context), seed)?.after(images);
-        if part.condition != Condition::None {
-            let file = format!("{}.h5", part.condition.name());
-            let hash = similarity_record.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
-            key = key.input("target", hash).input("alpha", &settings.alpha.to_string()).after(scans);
-        }
-        let record = context.run.task(key, &context.terminal, |folder| train_one(context, part, seed, folder))?;
-        Ok((part, record))
+/// What stages before this one left.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub scans: &'a Record,
+    pub images: &'a Record,
+    pub similarity: &'a Record,
+}
+
+/// Trains every selected part that is not trained yet. The record of each part, where it is there.
+pub fn run<'a>(context: &'a Context, inputs: Inputs) -> Result<Vec<(Part<'a>, Option<Record>)>> {
+    let (early, ordinary): (Vec<Part>, Vec<Part>) =
+        Part::selected(context).into_iter().partition(|part| part.condition.condition() == Condition::StoppedEarly);
+    // What another process works on comes last: by then it may be done.
+    let first = jobs::run(ordinary, |part| match context.run.is_busy(&part.task("train"))? {
+        true => Ok((part, None)),
+        false => Ok((part, Some(task(context, inputs, part)?))),
+    })?;
+    let (done, busy): (Vec<_>, Vec<_>) = first.into_iter().partition(|(_, record)| record.is_some());
+    let mut records: Vec<(Part, Option<Record>)> = done.into_iter().map(|(part, record)| (part, record.flatten())).collect();
+    records.extend(jobs::run(busy, |(part, _)| Ok((part, task(context, inputs, part)?)))?);
+    records.extend(jobs::run(early, |part| Ok((part, stop_early(context, inputs, part)?)))?);
+    records.sort_by_key(|(part, _)| (context.config.training.conditions.iter().position(|arm| arm == part.condition), part.seed));
+    Ok(records)
+}
+
+fn task(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Record>> {
+    let key = key(context, inputs, part)?;
+    let seed = key.seed;
+    context.run.task(key, &context.terminal, |folder| train_one(context, part, seed, 0, folder))
+}
+
+/// The baseline again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
+fn stop_early(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Record>> {
+    let compared = part.compared(context)?;
+    let mut key = key(context, inputs, part)?;
+    for part in compared {
+        let Some(record) = task(context, inputs, part)? else { return Ok(None) };
+        key = key.input(&format!("{}/{HISTORY}", record.key.task), &record.outputs[HISTORY]);
+    }
+    let seed = key.seed;
+    context.run.task(key, &context.terminal, |folder| {
+        let [baseline, other] = compared.map(|part| history(context, part));
+        let (baseline, other) = (baseline?, other?);
+        let kept = other.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).context("an empty history")?;
+        let reached = baseline.iter().position(|epoch| epoch.validation_accuracy >= kept.validation_accuracy);
+        let epochs = reached.map_or(baseline.len(), |epoch| epoch + 1);
+        context.terminal.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
+        train_one(context, part, seed, epochs, folder)
     })
 }
 
-/// The settings that one network depends on.
-fn training_key(context: &Context) -> impl serde::Serialize {
-    let mut settings = context.config.training.clone();
-    // What the grid holds besides does not change a network; alpha counts only where there is a target.
+fn key(context: &Context, inputs: Inputs, part: Part) -> Result<Key> {
+    let settings = part.condition.settings(&context.config.training)?;
+    let condition = part.condition.condition();
+    // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
+    let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
+    let mut key = Key::new(&part.task("train"), (condition, relevant(settings, condition)), seed)?.after(inputs.images);
+    if condition.has_matrix() {
+        let file = similarity::file_of(condition);
+        let hash = inputs.similarity.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
+        key = key.input("target", hash).after(inputs.scans);
+    }
+    Ok(key)
+}
+
+/// The settings that one network depends on: what else the grid holds does not change it.
+fn relevant(mut settings: Training, condition: Condition) -> Training {
     settings.conditions.clear();
     settings.seeds = 0;
-    settings.alpha = 0.0;
+    if !condition.has_target() {
+        (settings.alpha, settings.alpha_warm_up, settings.loss_scale, settings.target_limit) = (0.0, 0.0, 0.0, 0.0);
+        settings.pairs = 0;
+        settings.taps.clear();
+        settings.gamma.clear();
+    }
+    if condition != Condition::StoppedEarly {
+        settings.early_matches.clear();
+    }
+    if condition != Condition::NoiseAugmented {
+        settings.noise_std = 0.0;
+    }
+    if condition != Condition::Adversarial {
+        (settings.attack_epsilon, settings.attack_steps) = (0.0, 0);
+    }
     settings
 }
 
-fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<Vec<String>> {
-    let data = super::images::load(context)?;
-    let target = match similarity::load(context, part.condition)? {
+fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Result<Target> {
+    if condition == Condition::Labels {
+        return similarity::of_labels(train, LABELLED_STIMULI);
+    }
+    Ok(match similarity::load(context, condition)? {
         None => Target::None,
         Some(matrix) => {
             let loaded = super::scans::load(context)?;
-            Target::Similarity { stimuli: similarity::target_images(context, &loaded)?, matrix }
+            Target::Similarity { stimuli: similarity::stimuli_of(context, condition, &loaded)?, matrix }
         }
-    };
-    let settings = &context.config.training;
-    let net = NetConfig {
-        blocks: settings.blocks.clone(),
-        base_channels: settings.base_channels,
-        input_channels: 1,
-        classes: data.train.classes(),
-    };
-    let training = TrainConfig {
-        net,
+    })
+}
+
+/// What the library is asked for.
+fn train_config(settings: &Training, condition: Condition, data: &LabelledImages, stop_after: usize) -> TrainConfig {
+    TrainConfig {
+        net: NetConfig {
+            blocks: settings.blocks.clone(),
+            base_channels: settings.base_channels,
+            input_channels: data.channels(),
+            classes: data.classes(),
+        },
         epochs: settings.epochs,
         batch: settings.batch,
         pairs: settings.pairs,
         alpha: settings.alpha,
+        alpha_warm_up: settings.alpha_warm_up,
+        loss_scale: settings.loss_scale,
+        taps: settings.taps.clone(),
+        mixture: if settings.gamma.is_empty() { Mixture::Learned } else { Mixture::Fixed(settings.gamma.clone()) },
+        centring: settings.centring,
+        running_statistics: settings.running_statistics,
+        target_limit: settings.target_limit,
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
         augmentation: settings.augmentation,
         validation_fraction: settings.validation_fraction,
+        hardening: match condition {
+            Condition::NoiseAugmented => Hardening::GaussianNoise { std: settings.noise_std },
+            Condition::Adversarial => Hardening::Pgd { epsilon: settings.attack_epsilon, steps: settings.attack_steps },
+            _ => Hardening::None,
+        },
+        stop_after,
+        snapshots: settings.snapshots,
         ..TrainConfig::default()
-    };
+    }
+}
+
+fn train_one(context: &Context, part: Part, seed: u64, stop_after: usize, folder: &Path) -> Result<Vec<String>> {
+    let condition = part.condition.condition();
+    let data = super::images::load(context)?;
+    let target = target(context, condition, &data.train)?;
+    let settings = part.condition.settings(&context.config.training)?;
+    let config = train_config(&settings, condition, &data.train, stop_after);
     let mut bar = context.terminal.bar(&part.task("train"), 1);
     let mut message = String::new();
-    let trained = train(&data.train, &target, &training, seed, folder, &mut |event| match event {
-        TrainEvent::Step { done, total, .. } => bar.set(done as u64, total as u64, &message),
-        TrainEvent::Epoch(epoch) => message = format!("validation {:.1}%", 100.0 * epoch.validation_accuracy),
+    let mut speeds = Vec::new();
+    let trained = train(&data.train, &target, &config, seed, folder, &mut |event| match event {
+        TrainEvent::Step { done, total, loss, similarity_loss, images_per_second } => {
+            speeds.push(images_per_second);
+            let similarity = similarity_loss.map_or(String::new(), |loss| format!(", similarity {loss:.3}"));
+            let text = format!("loss {loss:.3}{similarity}, {images_per_second:.0} images/s{message}");
+            bar.set(done as u64, total as u64, &text);
+        }
+        TrainEvent::Epoch(epoch) => {
+            let share = |share: &f64| format!("{share:.2}");
+            let pairs = epoch.pair_correlation.map_or(String::new(), |correlation| {
+                let gamma = epoch.gamma.iter().map(share).collect::<Vec<_>>().join(" ");
+                format!(", pairs r {correlation:.2}, gamma {gamma}")
+            });
+            message = format!("; validation {:.1}%{pairs}", 100.0 * epoch.validation_accuracy);
+        }
     })?;
     drop(bar);
-    trained.network.save(&folder.join(NETWORK))?;
     let history: Vec<TrainingEpoch> = trained
         .epochs
         .iter()
         .map(|epoch| TrainingEpoch {
             epoch: epoch.epoch + 1,
             loss: epoch.loss,
+            cross_entropy: epoch.cross_entropy,
             similarity_loss: epoch.similarity_loss,
             train_accuracy: epoch.train_accuracy,
+            validation_loss: epoch.validation_loss,
             validation_accuracy: epoch.validation_accuracy,
             pair_correlation: epoch.pair_correlation,
             gamma: epoch.gamma.clone(),
         })
         .collect();
     provenance::write_json(&folder.join(HISTORY), &history)?;
-    Ok(vec![NETWORK.into(), HISTORY.into()])
+    if !speeds.is_empty() {
+        speeds.sort_by(f64::total_cmp);
+        provenance::write_json(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
+    }
+    let mut outputs = vec![BEST.to_owned(), LAST.to_owned(), HISTORY.to_owned()];
+    if settings.snapshots {
+        outputs.extend((1..=history.len()).map(snapshot_file));
+    }
+    Ok(outputs)
 }
 
-/// The trained network of a part.
+/// The network after `epoch`, from 1.
+fn snapshot_file(epoch: usize) -> String {
+    format!("epoch-{epoch:03}.safetensors")
+}
+
+/// The trained network of a part: that of the lowest validation loss, or where it was stopped.
 pub fn network(context: &Context, part: Part) -> Result<ResNet> {
-    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(NETWORK))?)
+    let file = if part.condition.condition() == Condition::StoppedEarly { LAST } else { BEST };
+    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(file))?)
+}
+
+/// The network of a part after `epoch`, from 1.
+pub fn snapshot(context: &Context, part: Part, epoch: usize) -> Result<ResNet> {
+    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(snapshot_file(epoch)))?)
 }
 
 /// The history of a part.
@@ -142,4 +282,36 @@ pub fn histories(context: &Context) -> Result<BTreeMap<(String, u64), Vec<Traini
         .into_iter()
         .map(|part| Ok(((part.condition.name().to_owned(), part.seed), history(context, part)?)))
         .collect()
+}
+
+/// Labelled images a second in the median step of each part, where it was measured.
+pub fn speeds(context: &Context) -> BTreeMap<String, f64> {
+    let speed = |part: Part| {
+        let path = context.run.folder(&part.task("train")).join(SPEED);
+        Some((part.task("train"), provenance::read_json(&path).ok()?))
+    };
+    Part::all(context).into_iter().filter_map(speed).collect()
+}
+
+/// Refuses a selection that names no part of the grid.
+pub fn check_selection(context: &Context) -> Result<()> {
+    let training = &context.config.training;
+    let names: Vec<&str> = training.conditions.iter().map(Arm::name).collect();
+    if let Some(condition) = &context.selection.condition {
+        ensure!(
+            names.contains(&condition.as_str()),
+            "--condition {condition}: not among training.conditions, which are: {}",
+            names.join("; ")
+        );
+    }
+    if let Some(seed) = context.selection.seed {
+        ensure!(
+            seed < training.seeds,
+            "--seed {seed}: training.seeds = {} makes seeds 0 to {}; raise it with --set training.seeds={}",
+            training.seeds,
+            training.seeds - 1,
+            seed + 1
+        );
+    }
+    Ok(())
 }

@@ -1,0 +1,37 @@
+//! Adversarial training: the images that a step sees are those on which the network of that moment does worst.
+
+use crate::network::Pass;
+use crate::{ResNet, Result};
+use brainprior_kernels::cross_entropy;
+use candle_core::{Device, Tensor, Var};
+use rand::Rng;
+
+/// Length of all steps together, in epsilons: far enough to cross the ball (Madry et al., ICLR 2018).
+const REACH: f64 = 2.5;
+
+/// Projected gradient ascent on the cross entropy within `epsilon` of each pixel, from a random start; images stay in [0, 1].
+/// The network is in training mode, as it is in the step that follows, and does not change.
+pub(crate) fn attacked(
+    network: &ResNet,
+    images: &Tensor,
+    labels: &Tensor,
+    epsilon: f64,
+    steps: usize,
+    generator: &mut impl Rng,
+) -> Result<Tensor> {
+    let network = network.detached();
+    let size = epsilon as f32;
+    let start: Vec<f32> = (0..images.elem_count()).map(|_| generator.random_range(-size..=size)).collect();
+    let start = Tensor::from_vec(start, images.dims(), &Device::Cpu)?;
+    let (lowest, highest) = (images.affine(1.0, -epsilon)?.maximum(0.0)?, images.affine(1.0, epsilon)?.minimum(1.0)?);
+    let within = |moved: Tensor| -> Result<Tensor> { Ok(moved.maximum(&lowest)?.minimum(&highest)?.detach()) };
+    let mut moved = within((images + start)?)?;
+    for _ in 0..steps {
+        let variable = Var::from_tensor(&moved)?;
+        let logits = network.classify(variable.as_tensor(), &mut Pass::Training(&mut Vec::new()))?;
+        let gradients = cross_entropy(&logits, labels)?.backward()?;
+        let Some(gradient) = gradients.get(&variable) else { break };
+        moved = within((&moved + gradient.sign()?.affine(REACH * epsilon / steps as f64, 0.0)?)?)?;
+    }
+    Ok(moved)
+}

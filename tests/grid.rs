@@ -1,0 +1,203 @@
+//! The grid of conditions and seeds: every condition, parts alone, several processes over one run directory, a batch system.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// A chain that takes seconds.
+const SMALL: [&str; 18] = [
+    "simulation.neurons=20",
+    "simulation.images=100",
+    "simulation.oracle_images=10",
+    "simulation.repeats=4",
+    "simulation.scans=1",
+    "images.train=128",
+    "images.test=40",
+    "response.core.channels=[4, 4]",
+    "response.core.kernels=[7, 3]",
+    "response.optimisation.max_epochs=1",
+    "training.epochs=2",
+    "training.base_channels=4",
+    "training.pairs=4",
+    "robustness.noise_images=40",
+    "robustness.attack_images=5",
+    "robustness.gaussian=[0.0, 0.1]",
+    "robustness.linf=[0.1]",
+    "robustness.pgd_steps=2",
+];
+
+fn pipeline(run: &Path, settings: &[&str], arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["--threads", "2", "pipeline", "--run"]).arg(run).env_remove("RUST_BACKTRACE");
+    for setting in SMALL.iter().chain(settings) {
+        command.args(["--set", setting]);
+    }
+    command.args(arguments);
+    command
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn succeed(mut command: Command) -> Output {
+    let output = command.output().expect("the pipeline starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    output
+}
+
+#[track_caller]
+fn fails(mut command: Command, parts: &[&str]) {
+    let output = command.output().expect("the pipeline starts");
+    assert!(!output.status.success());
+    for part in parts {
+        assert!(text(&output.stderr).contains(part), "`{part}` is not in: {}", text(&output.stderr));
+    }
+}
+
+/// Everything before the grid.
+fn inputs(run: &Path, settings: &[&str]) {
+    for stage in ["scans", "images", "response", "similarity"] {
+        succeed(pipeline(run, settings, &["--only", stage]));
+    }
+}
+
+#[test]
+fn every_condition_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first");
+    let conditions = ["training.conditions=none", "training.seeds=1"];
+    inputs(&first, &conditions);
+    succeed(pipeline(&first, &conditions, &["--only", "train"]));
+
+    let lines = [
+        "none",
+        "denoised",
+        "shuffled",
+        "raw",
+        "oracle",
+        "pixels",
+        "thresholded target_limit=0.76",
+        "features",
+        "labels target_limit=0.76",
+        "stopped-early",
+        "noise-augmented",
+        "adversarial attack_steps=1",
+        "denoised taps=[1] pairs=2 alpha_warm_up=0.5",
+        "denoised gamma=[1,0,0,0,1] centring=batch running_statistics=shared loss_scale=4",
+    ];
+    let list = format!("training.conditions={lines:?}");
+    let network = format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());
+    let run = folder.path().join("run");
+    let settings = [list.as_str(), &network, "training.seeds=1", "training.snapshots=true", "images.grayscale=false"];
+    succeed(pipeline(&run, &settings, &[]));
+
+    let results: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
+    let names: Vec<&str> = results["networks"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    assert_eq!(names, lines);
+    let gamma = |condition: &str| -> Vec<f64> {
+        let network = results["networks"].as_array().unwrap().iter().find(|one| one["condition"] == condition).unwrap();
+        network["gamma"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect()
+    };
+    assert_eq!(gamma(lines[12]), [0.0, 1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(gamma(lines[13]), [0.5, 0.0, 0.0, 0.0, 0.5]);
+    let targets: Vec<&str> = results["targets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
+    let report = std::fs::read_to_string(run.join("report.html")).unwrap();
+    for part in ["Clean against noisy accuracy", "Gamma, denoised taps=[1]", "layer 9", "images/s"] {
+        assert!(report.contains(part), "{part}");
+    }
+    for file in ["train/stopped-early-seed0/last.safetensors", "train/denoised-seed0/epoch-002.safetensors"] {
+        assert!(run.join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn parts_run_alone_and_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = ["training.conditions=[\"none\", \"denoised\"]", "training.seeds=2"];
+    let run = folder.path().join("run");
+    inputs(&run, &settings);
+    let part = |condition, seed| pipeline(&run, &settings, &["--only", "train", "--condition", condition, "--seed", seed]);
+    succeed(part("denoised", "1"));
+    let trained = |run: &Path| -> Vec<String> {
+        let entries = std::fs::read_dir(run.join("train")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(trained(&run), ["denoised-seed1"]);
+    fails(part("denoised", "2"), &["--seed 2", "training.seeds=3"]);
+    fails(part("raw", "0"), &["--condition raw", "none; denoised"]);
+
+    // Three processes over the same grid: each network is trained once.
+    let start = || {
+        let mut command = pipeline(&run, &settings, &["--only", "train"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let said: Vec<String> = [start(), start(), start()]
+        .into_iter()
+        .map(|child| {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            text(&output.stderr)
+        })
+        .collect();
+    let everything = said.concat();
+    for part in ["none-seed0", "none-seed1", "denoised-seed0"] {
+        let trained =
+            everything.lines().filter(|line| line.contains(part) && line.contains('✓') && !line.contains("already done"));
+        assert_eq!(trained.count(), 1, "{part}: {everything}");
+    }
+
+    // As one process does it.
+    let alone = folder.path().join("alone");
+    inputs(&alone, &settings);
+    succeed(pipeline(&alone, &settings, &["--only", "train"]));
+    assert_eq!(trained(&alone), trained(&run));
+    for part in trained(&run) {
+        for file in ["best.safetensors", "last.safetensors", "history.json"] {
+            let bytes = |run: &Path| std::fs::read(run.join("train").join(&part).join(file)).unwrap();
+            assert!(bytes(&run) == bytes(&alone), "{part}/{file}");
+        }
+    }
+}
+
+/// Runs a job at once, the tasks of an array one after the other, where Slurm's own would queue it.
+const SBATCH: &str = r#"#!/bin/bash
+for argument in "$@"; do
+  case $argument in
+  --array=0-*) last=${argument#--array=0-} ;;
+  esac
+  script=$argument
+done
+for ((task = 0; task <= ${last:-0}; task++)); do
+  SLURM_ARRAY_TASK_ID=$task SLURM_CPUS_PER_TASK=1 bash "$script" 1>&2 || exit 1
+done
+echo 7
+"#;
+
+#[cfg(unix)]
+#[test]
+fn a_batch_system_runs_the_grid() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("a run");
+    let settings = ["training.conditions=[\"none\", \"denoised alpha=5\"]", "training.seeds=1"];
+    let script = succeed(pipeline(&run, &settings, &["--emit", "slurm"])).stdout;
+    let file = folder.path().join("grid.sh");
+    std::fs::write(&file, &script).unwrap();
+    assert!(text(&script).contains("--array=0-1") && text(&script).contains("'denoised alpha=5' 0"), "{}", text(&script));
+    let tools = folder.path().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    std::fs::write(tools.join("sbatch"), SBATCH).unwrap();
+    std::fs::set_permissions(tools.join("sbatch"), std::fs::Permissions::from_mode(0o755)).unwrap();
+
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("bash");
+    command.arg(&file).env("PATH", path);
+    let output = succeed(command);
+    assert!(text(&output.stdout).contains("inputs 7, grid 7 (tasks 0 to 1), report 7"), "{}", text(&output.stdout));
+    assert!(run.join("report.html").exists());
+    assert!(run.join("train/denoised_alpha=5-seed0/best.safetensors").exists());
+}

@@ -1,0 +1,179 @@
+//! Clean against noisy accuracy: over epochs, and over alpha.
+
+use super::Content;
+use super::page::Page;
+use super::plots::{Axes, Curve, colour, tracks};
+use crate::pipeline::conditions::Condition;
+use crate::pipeline::results::Spread;
+use crate::pipeline::stages::trade_off::{Followed, Snapshot};
+use anyhow::Result;
+
+/// Adds the section, where networks were followed.
+pub fn section(page: &mut Page, content: &Content) -> Result<()> {
+    let figures = figures(&content.trade_off)?;
+    if figures.is_empty() {
+        return Ok(());
+    }
+    page.section(
+        "Clean against noisy accuracy",
+        "Means over seeds. What moves a network along the line of `none` trades one for the other; what lies above it is gained.",
+    );
+    let caption = |name: &str| match name.starts_with("epochs") {
+        true => "A point for each epoch, joined in their order; the last is the largest.".to_owned(),
+        false => "A point for each alpha, rising; the largest alpha has the largest point. The line of `none` is over epochs."
+            .to_owned(),
+    };
+    page.figures(&figures.into_iter().map(|(name, figure)| (figure, caption(&name))).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// By name: for the middle and the strongest noise, all arms over epochs, and the targets over alpha where it varies.
+pub fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
+    let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
+        return Ok(Vec::new());
+    };
+    let last = first.gaussian_noise.len() - 1;
+    let mut levels = vec![last / 2, last];
+    levels.dedup();
+    let mut figures = Vec::new();
+    for level in levels {
+        let noise = first.gaussian_noise[level].level;
+        let axes = |title| Axes { title, x: "clean accuracy", y: "noisy accuracy", y_range: None };
+        // Arms with settings of their own would hide the conditions.
+        let plain = arms.iter().filter(|arm| arm.name == arm.condition.name());
+        let over_epochs: Vec<Curve> = plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
+        if !over_epochs.is_empty() {
+            let title = format!("Over epochs, noise {noise:.2}");
+            figures.push((format!("epochs-{noise:.2}"), tracks(&axes(&title), &over_epochs)?));
+        }
+        let mut lines = over_alpha(arms, level);
+        if !lines.is_empty() {
+            lines.extend(arms.iter().find(|arm| arm.name == "none").map(|arm| epochs_of(arm, level, 0)));
+            let title = format!("Over alpha, noise {noise:.2}");
+            figures.push((format!("alpha-{noise:.2}"), tracks(&axes(&title), &lines)?));
+        }
+    }
+    Ok(figures)
+}
+
+fn epochs_of(arm: &Followed, level: usize, index: usize) -> Curve {
+    let epochs = arm.seeds.iter().map(|(snapshots, _)| snapshots.len()).min().unwrap_or(0);
+    let at = |epoch: usize, value: &dyn Fn(&Snapshot) -> f64| {
+        Spread::of(&arm.seeds.iter().map(|(snapshots, _)| value(&snapshots[epoch])).collect::<Vec<_>>()).mean
+    };
+    let point = |epoch| {
+        (at(epoch, &|snapshot| snapshot.clean_accuracy), at(epoch, &|snapshot| snapshot.gaussian_noise[level].accuracy), 0.0)
+    };
+    Curve { name: arm.name.clone(), colour: colour(&arm.name, index), points: (0..epochs).map(point).collect() }
+}
+
+/// For each target with several alphas, the networks that the trainings kept.
+fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
+    let alone = |arm: &&Followed| {
+        let changes: Vec<&str> = arm.name.split(' ').skip(1).collect();
+        arm.condition.has_target() && changes.iter().all(|change| change.starts_with("alpha="))
+    };
+    let mut conditions: Vec<Condition> = arms.iter().filter(alone).map(|arm| arm.condition).collect();
+    conditions.dedup();
+    let mut lines = Vec::new();
+    for (index, condition) in conditions.into_iter().enumerate() {
+        let mut own: Vec<&Followed> = arms.iter().filter(alone).filter(|arm| arm.condition == condition).collect();
+        own.sort_by(|a, b| a.alpha.total_cmp(&b.alpha));
+        if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == condition.name()) {
+            continue;
+        }
+        let point = |arm: &&Followed| {
+            (
+                kept(arm, |snapshot| snapshot.clean_accuracy).mean,
+                kept(arm, |snapshot| snapshot.gaussian_noise[level].accuracy).mean,
+                0.0,
+            )
+        };
+        let name = condition.name().to_owned();
+        lines.push(Curve { colour: colour(&name, index), name, points: own.iter().map(point).collect() });
+    }
+    lines
+}
+
+/// A figure of the network that each seed's training kept.
+fn kept(arm: &Followed, value: impl Fn(&Snapshot) -> f64) -> Spread {
+    Spread::of(&arm.seeds.iter().map(|(snapshots, kept)| value(&snapshots[*kept])).collect::<Vec<_>>())
+}
+
+/// Half the width of the 95% interval of a mean, by Student's t with a degree of freedom less than there are seeds.
+fn half_width(spread: &Spread, seeds: usize) -> Option<f64> {
+    const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
+    let t = *T.get(seeds.checked_sub(2)?).unwrap_or(&1.96);
+    Some(t * spread.standard_deviation / (seeds as f64).sqrt())
+}
+
+/// Accuracy in percent of the networks that the trainings kept, mean over seeds and 95% interval, as Markdown.
+pub fn table(arms: &[Followed]) -> String {
+    let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
+        return String::new();
+    };
+    let levels: Vec<f64> = first.gaussian_noise.iter().map(|point| point.level).collect();
+    let noisy: Vec<usize> = (0..levels.len()).filter(|level| levels[*level] > 0.0).collect();
+    let mut text = String::from("| condition | seeds | epoch | clean |");
+    noisy.iter().for_each(|level| text += &format!(" noise {:.2} |", levels[*level]));
+    text += &format!(" kept at {:.2} |\n|---|---:|---:|---:|", levels.last().unwrap_or(&0.0));
+    text += &"---:|".repeat(noisy.len() + 1);
+    text += "\n";
+    for arm in arms {
+        let seeds = arm.seeds.len();
+        let cell = |spread: Spread, scale: f64, digits: usize| match half_width(&spread, seeds) {
+            Some(half) => format!(" {:.digits$} ± {:.digits$} |", scale * spread.mean, scale * half),
+            None => format!(" {:.digits$} |", scale * spread.mean),
+        };
+        let last = levels.len() - 1;
+        text += &format!("| {} | {seeds} |", arm.name);
+        text += &format!(" {:.1} |", kept(arm, |snapshot| snapshot.epoch as f64).mean);
+        text += &cell(kept(arm, |snapshot| snapshot.clean_accuracy), 100.0, 1);
+        noisy.iter().for_each(|level| text += &cell(kept(arm, |snapshot| snapshot.gaussian_noise[*level].accuracy), 100.0, 1));
+        let share = |snapshot: &Snapshot| snapshot.gaussian_noise[last].accuracy / snapshot.clean_accuracy.max(1e-9);
+        text += &cell(kept(arm, share), 1.0, 2);
+        text += "\n";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::conditions::Arm;
+    use crate::pipeline::results::Point;
+
+    fn arm(name: &str, alpha: f64, accuracies: &[[f64; 2]]) -> Followed {
+        let snapshot = |(epoch, [clean, noisy]): (usize, &[f64; 2])| Snapshot {
+            epoch: epoch + 1,
+            clean_accuracy: *clean,
+            gaussian_noise: vec![Point { level: 0.0, accuracy: *clean }, Point { level: 0.2, accuracy: *noisy }],
+        };
+        let curve: Vec<Snapshot> = accuracies.iter().enumerate().map(snapshot).collect();
+        let condition = Arm::try_from(name.to_owned()).unwrap().condition();
+        Followed { name: name.to_owned(), condition, alpha, seeds: vec![(curve.clone(), 1), (curve, 0)] }
+    }
+
+    #[test]
+    fn the_table_has_the_networks_that_were_kept() {
+        let arms = [arm("none", 0.0, &[[0.4, 0.3], [0.6, 0.2]])];
+        let text = table(&arms);
+        // Means of 0.6 and 0.4, and 12.706 standard errors.
+        assert!(text.contains("| none | 2 | 1.5 | 50.0 ± 127.1 | 25.0 ± 63.5 |"), "{text}");
+    }
+
+    #[test]
+    fn targets_with_several_alphas_make_a_line() {
+        let epochs = [[0.4, 0.3], [0.6, 0.2]];
+        let arms = [
+            arm("none", 0.0, &epochs),
+            arm("denoised", 20.0, &epochs),
+            arm("denoised alpha=5", 5.0, &epochs),
+            arm("raw", 20.0, &epochs),
+        ];
+        let names: Vec<String> = figures(&arms).unwrap().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["epochs-0.00", "alpha-0.00", "epochs-0.20", "alpha-0.20"]);
+        let lines = over_alpha(&arms, 1);
+        assert_eq!((lines.len(), lines[0].name.as_str(), lines[0].points.len()), (1, "denoised", 2));
+    }
+}

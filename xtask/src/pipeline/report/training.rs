@@ -1,0 +1,101 @@
+//! The section on training: learning curves and gamma over time.
+
+use super::page::Page;
+use super::plots::{Axes, Curve, colour, curves};
+use super::{Content, TrainingEpoch, trade_off};
+use crate::pipeline::results::Spread;
+use anyhow::Result;
+
+/// Adds the section.
+pub fn section(page: &mut Page, content: &Content) -> Result<()> {
+    page.section("Training", "Means over seeds; bands are one standard deviation.");
+    let by_condition = by_condition(content);
+    let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
+    let averaged = |value: &dyn Fn(&TrainingEpoch) -> Option<f64>| averaged(&by_condition, value);
+    let mut figures = vec![
+        (
+            curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))?,
+            "Held-out training images.".to_owned(),
+        ),
+        (
+            curves(&axes("Cross entropy in training", "nats"), &averaged(&|epoch| Some(epoch.cross_entropy)))?,
+            "Labelled images as they were trained on: varied, noisy or attacked.".to_owned(),
+        ),
+    ];
+    let followed = averaged(&|epoch| epoch.pair_correlation);
+    if !followed.is_empty() {
+        figures.push((
+            curves(&axes("Similarity loss", "loss, before alpha"), &averaged(&|epoch| epoch.similarity_loss))?,
+            "Mean over the pairs of each epoch.".to_owned(),
+        ));
+        figures.push((
+            curves(&axes("Following the target", "correlation over pairs"), &followed)?,
+            "Network similarity against the target's, pairs of each epoch.".to_owned(),
+        ));
+    }
+    for (name, seeds) in &by_condition {
+        let mixture = gamma(seeds, &content.layers);
+        if !mixture.is_empty() {
+            let title = format!("Gamma, {name}");
+            let axes = Axes { title: &title, x: "epoch", y: "gamma", y_range: Some((0.0, 1.0)) };
+            let caption = "Which convolutional layers of the network carry the target, as the paper counts them.";
+            figures.push((curves(&axes, &mixture)?, caption.into()));
+        }
+    }
+    page.figures(&figures);
+    trade_off::section(page, content)?;
+    speed(page, content);
+    Ok(())
+}
+
+type ByCondition<'a> = Vec<(String, Vec<&'a Vec<TrainingEpoch>>)>;
+
+fn by_condition<'a>(content: &'a Content) -> ByCondition<'a> {
+    let of = |condition: &str| -> Vec<&'a Vec<TrainingEpoch>> {
+        content.training.iter().filter(|((name, _), _)| name == condition).map(|(_, epochs)| epochs).collect()
+    };
+    content.results.conditions.iter().map(|summary| (summary.condition.clone(), of(&summary.condition))).collect()
+}
+
+fn averaged(by_condition: &ByCondition, value: &dyn Fn(&TrainingEpoch) -> Option<f64>) -> Vec<Curve> {
+    let curve = |(index, (name, seeds)): (usize, &(String, Vec<&Vec<TrainingEpoch>>))| {
+        let length = seeds.iter().map(|epochs| epochs.len()).min()?;
+        let points: Vec<(f64, f64, f64)> = (0..length)
+            .filter_map(|epoch| {
+                let values: Option<Vec<f64>> = seeds.iter().map(|epochs| value(&epochs[epoch])).collect();
+                let spread = Spread::of(&values?);
+                Some((epoch as f64 + 1.0, spread.mean, spread.standard_deviation))
+            })
+            .collect();
+        (!points.is_empty()).then(|| Curve { name: name.clone(), colour: colour(name, index), points })
+    };
+    by_condition.iter().enumerate().filter_map(curve).collect()
+}
+
+/// Shares of the layers over epochs; none without a target.
+fn gamma(seeds: &[&Vec<TrainingEpoch>], layers: &[usize]) -> Vec<Curve> {
+    let Some(first) = seeds.first().filter(|epochs| epochs.iter().any(|epoch| epoch.similarity_loss.is_some())) else {
+        return Vec::new();
+    };
+    let point = |level: usize, epoch: usize| {
+        let values: Vec<f64> = seeds.iter().filter_map(|epochs| epochs.get(epoch).map(|epoch| epoch.gamma[level])).collect();
+        let spread = Spread::of(&values);
+        (epoch as f64 + 1.0, spread.mean, spread.standard_deviation)
+    };
+    layers
+        .iter()
+        .enumerate()
+        .map(|(level, layer)| Curve {
+            name: format!("layer {layer}"),
+            colour: colour("", level),
+            points: (0..first.len()).map(|epoch| point(level, epoch)).collect(),
+        })
+        .collect()
+}
+
+fn speed(page: &mut Page, content: &Content) {
+    if !content.speeds.is_empty() {
+        let lines: String = content.speeds.iter().map(|(task, speed)| format!("{task:<40} {speed:8.0} images/s\n")).collect();
+        page.details("Labelled images a second, in the median step", &lines);
+    }
+}

@@ -1,0 +1,79 @@
+//! `--emit slurm`: a script that spreads a run over a cluster.
+
+use super::config::Config;
+use super::provenance;
+use anyhow::{Context as _, Result};
+use std::fmt::Write;
+use std::path::Path;
+
+/// The script. It submits itself three times, each job waiting for the one before: everything up to the similarities, an array
+/// with one task for each condition and seed, the report. The resolved configuration is written to the run directory first.
+pub fn script(config: &Config, run: &Path, threads: usize) -> Result<String> {
+    std::fs::create_dir_all(run.join("slurm")).with_context(|| format!("could not create {}", run.display()))?;
+    let run = std::fs::canonicalize(run).with_context(|| format!("could not resolve {}", run.display()))?;
+    let settings = run.join("slurm/config.toml");
+    let absolute = config.clone().with_absolute_paths()?;
+    provenance::write_atomically(&settings, absolute.to_toml()?.as_bytes())?;
+    let program = std::env::current_exe().context("could not find this program")?;
+    let training = &config.training;
+    let mut parts = String::new();
+    for seed in 0..training.seeds {
+        for arm in &training.conditions {
+            writeln!(parts, "  {} {seed}", quoted(arm.name()))?;
+        }
+    }
+    let last = training.conditions.len() as u64 * training.seeds - 1;
+    let variables: String = std::env::vars()
+        .filter(|(name, _)| name.starts_with("MALLOC_") || name == "RAYON_NUM_THREADS")
+        .map(|(name, value)| format!("export {name}={value}\n"))
+        .collect();
+    Ok(format!(
+        r#"#!/bin/bash
+# The run {name} on a cluster: `bash THIS_FILE` submits it; options given behind it go to every sbatch,
+# for example `bash THIS_FILE --partition=gpu --time=12:00:00`.
+# Interrupted jobs go on where they were when the same command is given again; what is done is not done twice.
+set -euo pipefail
+run={run}
+{variables}pipeline() {{ {program} --threads "${{SLURM_CPUS_PER_TASK:-{threads}}}" pipeline --config {settings} --run "$run" "$@"; }}
+# Condition and seed of each task of the array.
+parts=(
+{parts})
+
+case "${{BRAINPRIOR_JOB:-submit}}" in
+submit)
+  here=$(realpath "$0")
+  common=(--parsable --cpus-per-task={threads} --export=ALL "$@")
+  inputs=$(BRAINPRIOR_JOB=inputs sbatch "${{common[@]}}" --job-name={job}-inputs --output="$run/slurm/inputs-%j.log" "$here")
+  grid=$(BRAINPRIOR_JOB=grid sbatch "${{common[@]}}" --job-name={job}-grid --output="$run/slurm/grid-%A_%a.log" \
+    --array=0-{last} --dependency=afterok:"$inputs" --kill-on-invalid-dep=yes "$here")
+  report=$(BRAINPRIOR_JOB=report sbatch "${{common[@]}}" --job-name={job}-report --output="$run/slurm/report-%j.log" \
+    --dependency=afterok:"$grid" --kill-on-invalid-dep=yes "$here")
+  echo "inputs $inputs, grid $grid (tasks 0 to {last}), report $report; logs in $run/slurm"
+  ;;
+inputs)
+  for stage in scans images response similarity; do pipeline --only "$stage"; done
+  ;;
+grid)
+  condition=${{parts[2 * SLURM_ARRAY_TASK_ID]}}
+  seed=${{parts[2 * SLURM_ARRAY_TASK_ID + 1]}}
+  for stage in {stages}; do pipeline --only "$stage" --condition "$condition" --seed "$seed"; done
+  ;;
+report)
+  pipeline
+  ;;
+esac
+"#,
+        name = config.name,
+        run = quoted(&run.display().to_string()),
+        program = quoted(&program.display().to_string()),
+        settings = quoted(&settings.display().to_string()),
+        job = quoted(&config.name),
+        stages = if training.snapshots { "train trade-off robustness" } else { "train robustness" },
+    ))
+}
+
+/// One word of a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
