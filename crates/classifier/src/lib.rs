@@ -50,5 +50,5 @@ pub use config::{Centring, Hardening, Mixture, NetConfig, RunningStatistics, Tra
 pub use error::{Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};
-pub use target::Target;
+pub use target::{PairSource, SampledPairs, Target};
 pub use train::train;

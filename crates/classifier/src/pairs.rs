@@ -1,15 +1,14 @@
 //! Pairs of stimuli with their target similarities, drawn without replacement.
 //!
-//! All pairs i < j are numbered along the packed triangle of the matrix and visited in a random order, each once before
+//! All pairs are numbered, those of a matrix along its packed triangle, and visited in a random order, each once before
 //! any comes again. The order of 12.5 million pairs is not stored: a Feistel network, keyed by the seed and by how often
 //! all pairs have been seen, permutes the numbers below a power of four, and numbers beyond the last pair are permuted
 //! again until they fall below (cycle walking, at most four turns on average). So the pairs of any step are known from
 //! the step alone, which is what makes a training resumable.
 
 use crate::streams::{Purpose, stream};
-use crate::{Error, Result, Target};
+use crate::{Error, PairSource, Result, Target};
 use brainprior_images::StimulusSet;
-use brainprior_similarity::SimilarityMatrix;
 use candle_core::{Device, Tensor};
 use rand::Rng;
 
@@ -53,27 +52,11 @@ fn mixed(mut value: u64) -> u64 {
     value ^ value >> 31
 }
 
-/// The pair at `index` of the packed strict upper triangle of `images` images.
-fn pair_at(images: usize, index: usize) -> (usize, usize) {
-    let start = |row: usize| row * (2 * images - row - 1) / 2;
-    let side = (2 * images - 1) as f64;
-    let mut row = ((side - (side * side - 8.0 * index as f64).max(0.0).sqrt()) / 2.0) as usize;
-    // The root is rounded; the row is at most one off.
-    row = row.min(images - 2);
-    while start(row) > index {
-        row -= 1;
-    }
-    while start(row + 1) <= index {
-        row += 1;
-    }
-    (row, row + 1 + index - start(row))
-}
-
 /// Stimuli and similarities to draw pairs from.
 pub(crate) struct Pairs<'a> {
     stimuli: &'a StimulusSet,
-    matrix: &'a SimilarityMatrix,
-    /// Where each image of the matrix lies among the stimuli.
+    source: &'a dyn PairSource,
+    /// Where each image of the pairs lies among the stimuli.
     positions: Vec<usize>,
     seed: u64,
     channels: usize,
@@ -94,24 +77,24 @@ pub(crate) struct PairBatch {
 impl<'a> Pairs<'a> {
     /// The pairs of a target, if it has any; grayscale stimuli are repeated for each of `channels`.
     pub(crate) fn new(target: &'a Target, channels: usize, limit: f64, seed: u64) -> Result<Option<Self>> {
-        let Target::Similarity { stimuli, matrix } = target else { return Ok(None) };
+        let Some((stimuli, source)) = target.pairs() else { return Ok(None) };
         let place = |(index, id): (usize, &brainprior_images::ImageId)| {
             stimuli.position(*id).ok_or(Error::MissingStimulus { index, id: *id, stimuli: stimuli.len() })
         };
-        let positions = matrix.ids().iter().enumerate().map(place).collect::<Result<Vec<usize>>>()?;
-        Ok(Some(Self { stimuli, matrix, positions, seed, channels, limit: limit as f32 }))
+        let positions = source.ids().iter().enumerate().map(place).collect::<Result<Vec<usize>>>()?;
+        Ok(Some(Self { stimuli, source, positions, seed, channels, limit: limit as f32 }))
     }
 
     /// The `count` pairs from number `start` of the whole training on.
-    fn draw(&self, start: u64, count: usize) -> impl Iterator<Item = usize> {
-        let all = self.matrix.packed().len() as u64;
+    fn draw(&self, start: u64, count: usize) -> impl Iterator<Item = u64> {
+        let all = self.source.count();
         let mut pass = None;
         (start..start + count as u64).map(move |number| {
             let current = (number / all) as usize;
             if pass.as_ref().is_none_or(|(known, _)| *known != current) {
                 pass = Some((current, Permutation::new(all, self.seed, current)));
             }
-            pass.as_ref().expect("just set").1.at(number % all) as usize
+            pass.as_ref().expect("just set").1.at(number % all)
         })
     }
 
@@ -122,13 +105,13 @@ impl<'a> Pairs<'a> {
         let mut target = Vec::with_capacity(count);
         let (first, second) = images.split_at_mut(count * area);
         let rows = first.chunks_exact_mut(area).zip(second.chunks_exact_mut(area));
-        for (index, (first, second)) in self.draw((step * count) as u64, count).zip(rows) {
-            let (i, j) = pair_at(self.matrix.len(), index);
+        for (number, (first, second)) in self.draw((step * count) as u64, count).zip(rows) {
+            let (i, j, similarity) = self.source.pair(number);
             for (row, image) in [(first, i), (second, j)] {
                 let image = self.stimuli.image(self.positions[image]);
                 row.chunks_exact_mut(image.len()).for_each(|channel| channel.copy_from_slice(image));
             }
-            target.push(self.matrix.packed()[index].clamp(-self.limit, self.limit));
+            target.push(similarity.clamp(-self.limit, self.limit));
         }
         let shape = (2 * count, self.channels, self.stimuli.height(), self.stimuli.width());
         Ok(PairBatch {
@@ -142,33 +125,21 @@ impl<'a> Pairs<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use brainprior_similarity::SimilarityMatrix;
     use proptest::prelude::*;
-
-    #[test]
-    fn the_triangle_is_numbered_as_the_matrix_is_packed() {
-        for images in [2usize, 3, 17, 100] {
-            let pairs = (0..images).flat_map(|i| (i + 1..images).map(move |j| (i, j)));
-            for (index, expected) in pairs.enumerate() {
-                assert_eq!(pair_at(images, index), expected);
-            }
-        }
-        assert_eq!(pair_at(5000, 12_497_499), (4998, 4999));
-        assert_eq!(pair_at(5000, 4998), (0, 4999));
-        assert_eq!(pair_at(5000, 4999), (1, 2));
-    }
 
     #[test]
     fn every_pair_comes_once_before_any_comes_again() {
         let ids: Vec<_> = (0..40).map(brainprior_images::ImageId::from_u64).collect();
         let matrix = SimilarityMatrix::new(ids, vec![0.0; 780], vec![]).unwrap();
         let stimuli = StimulusSet::new(1, 1, vec![]).unwrap();
-        let pairs = Pairs { stimuli: &stimuli, matrix: &matrix, positions: vec![], seed: 3, channels: 1, limit: 1.0 };
+        let pairs = Pairs { stimuli: &stimuli, source: &matrix, positions: vec![], seed: 3, channels: 1, limit: 1.0 };
         let mut passes = [vec![0; 780], vec![0; 780]];
         let mut orders = [vec![], vec![]];
         for step in 0..120 {
             for (offset, index) in pairs.draw(step * 13, 13).enumerate() {
                 let pass = (step as usize * 13 + offset) / 780;
-                passes[pass][index] += 1;
+                passes[pass][index as usize] += 1;
                 orders[pass].push(index);
             }
         }

@@ -35,12 +35,11 @@ impl Identity {
         hash.update(data.labels());
         let data = hex(hash);
         let mut hash = Sha256::new();
-        if let Target::Similarity { stimuli, matrix } = target {
+        if let Some((stimuli, source)) = target.pairs() {
             hash.update((stimuli.height() as u64).to_le_bytes());
             hash.update((stimuli.width() as u64).to_le_bytes());
             // The identity of a stimulus is its content.
-            matrix.ids().iter().for_each(|id| hash.update(id.to_u64().to_le_bytes()));
-            matrix.packed().iter().for_each(|value| hash.update(value.to_le_bytes()));
+            hash.update(source.fingerprint());
         }
         Self { config: config.clone(), seed, data, target: hex(hash) }
     }

@@ -66,10 +66,7 @@ pub fn train(
         }
     };
     let provenance = |epoch: usize| {
-        let mut steps = match target {
-            Target::None => vec!["no target".to_owned()],
-            Target::Similarity { matrix, .. } => matrix.provenance().to_vec(),
-        };
+        let mut steps = target.pairs().map_or_else(|| vec!["no target".to_owned()], |(_, pairs)| pairs.provenance());
         steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, identity.describe()));
         steps
     };

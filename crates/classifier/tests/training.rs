@@ -1,7 +1,8 @@
 //! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
 
 use brainprior_classifier::{
-    Error, Hardening, Mixture, NetConfig, RunningStatistics, Target, TrainConfig, TrainEvent, Trained, train,
+    Error, Hardening, Mixture, NetConfig, PairSource, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent, Trained,
+    train,
 };
 use brainprior_images::{LabelledImages, StimulusSet};
 use brainprior_similarity::vectors;
@@ -10,6 +11,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 const SIDE: usize = 16;
 
@@ -351,4 +353,43 @@ fn two_trainings_do_not_share_a_folder() {
     })
     .unwrap();
     assert!(tried);
+}
+
+/// Pairs of a matrix, by way of another source.
+#[derive(Debug)]
+struct Streamed(brainprior_similarity::SimilarityMatrix);
+
+impl PairSource for Streamed {
+    fn ids(&self) -> &[brainprior_images::ImageId] {
+        self.0.ids()
+    }
+
+    fn count(&self) -> u64 {
+        self.0.pairs() as u64
+    }
+
+    fn pair(&self, number: u64) -> (usize, usize, f32) {
+        self.0.pair(number)
+    }
+
+    fn provenance(&self) -> Vec<String> {
+        vec!["a stream".into()]
+    }
+
+    fn fingerprint(&self) -> Vec<u8> {
+        vec![1]
+    }
+}
+
+#[test]
+fn samples_and_streams_train_as_their_matrix_does() {
+    let Target::Similarity { stimuli, matrix } = target() else { unreachable!("made above") };
+    let config = TrainConfig { epochs: 1, ..config() };
+    let epochs = |target: &Target| run(target, &config, tempfile::tempdir().unwrap().path()).epochs;
+    let whole = epochs(&target());
+    let sample = SampledPairs::in_range(&matrix, -1.0..=1.0).unwrap();
+    assert_eq!(epochs(&Target::Pairs { stimuli: stimuli.clone(), source: Arc::new(sample) }), whole);
+    assert_eq!(epochs(&Target::Pairs { stimuli: stimuli.clone(), source: Arc::new(Streamed(matrix.clone())) }), whole);
+    let alike = SampledPairs::in_range(&matrix, 0.2..=1.0).unwrap();
+    assert_ne!(epochs(&Target::Pairs { stimuli, source: Arc::new(alike) }), whole);
 }

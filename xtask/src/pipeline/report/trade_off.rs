@@ -38,7 +38,6 @@ pub fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
     let mut figures = Vec::new();
     for level in levels {
         let noise = first.gaussian_noise[level].level;
-        let axes = |title| Axes { title, x: "clean accuracy", y: "noisy accuracy", y_range: None };
         // Arms with settings of their own would hide the conditions.
         let plain = arms.iter().filter(|arm| arm.name == arm.condition.name());
         let over_epochs: Vec<Curve> = plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
@@ -54,6 +53,10 @@ pub fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
         }
     }
     Ok(figures)
+}
+
+fn axes(title: &str) -> Axes<'_> {
+    Axes { title, x: "clean accuracy", y: "noisy accuracy", y_range: None }
 }
 
 fn epochs_of(arm: &Followed, level: usize, index: usize) -> Curve {
