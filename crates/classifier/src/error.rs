@@ -1,6 +1,7 @@
 //! What can go wrong between a data set and a trained network.
 
 use brainprior_images::ImageId;
+use std::fmt;
 use std::path::PathBuf;
 
 /// An error of this crate.
@@ -77,37 +78,9 @@ pub enum Error {
         /// How many stimuli there are.
         stimuli: usize,
     },
-    /// The loss is not a finite number any more. Nothing of that step was taken in, and the network of the last finished
-    /// epoch is kept.
-    #[error(
-        "epoch {epoch}, step {step}, learning rate {learning_rate}: the loss is {loss} (cross entropy {cross_entropy}, similarity \
-         loss {}) on a batch of {} labelled images ({}){}; lower learning_rate or alpha{}",
-        .similarity_loss.map_or("none".to_owned(), |loss| loss.to_string()),
-        .images.len(),
-        listed(.images),
-        .first_pair.map_or(String::new(), |pair| format!(" and the pairs from number {pair} on")),
-        .kept.as_ref().map_or(String::new(), |kept| format!("; the network of the last good epoch is {}", kept.display())),
-    )]
-    Diverged {
-        /// Epoch, from 0.
-        epoch: usize,
-        /// Step of that epoch, from 0.
-        step: usize,
-        /// The learning rate of that step.
-        learning_rate: f64,
-        /// The joint loss.
-        loss: f64,
-        /// Its first part.
-        cross_entropy: f64,
-        /// Its second part, before alpha. `None` without a target.
-        similarity_loss: Option<f64>,
-        /// Which labelled images were in the batch.
-        images: Vec<usize>,
-        /// Number of the batch's first pair, over the whole training. `None` without a target.
-        first_pair: Option<u64>,
-        /// The network after the last finished epoch. `None` where none was finished.
-        kept: Option<PathBuf>,
-    },
+    /// The loss is not a finite number any more.
+    #[error("{0}; lower learning_rate or alpha")]
+    Diverged(Box<Divergence>),
     /// Another process trains in this folder.
     #[error("{folder}: another process is training here; wait for it, or use another folder")]
     Busy {
@@ -120,6 +93,50 @@ pub enum Error {
     /// The images refused.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),
+}
+
+/// A loss that is not a finite number. Nothing of that step was taken in, and the network of the last finished epoch is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Divergence {
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Step of that epoch, from 0.
+    pub step: usize,
+    /// The learning rate of that step.
+    pub learning_rate: f64,
+    /// The joint loss.
+    pub loss: f64,
+    /// Its first part.
+    pub cross_entropy: f64,
+    /// Its second part, before alpha. `None` without a target.
+    pub similarity_loss: Option<f64>,
+    /// Which labelled images were in the batch.
+    pub images: Vec<usize>,
+    /// Number of the batch's first pair, over the whole training. `None` without a target.
+    pub first_pair: Option<u64>,
+    /// The network after the last finished epoch. `None` where none was finished.
+    pub kept: Option<PathBuf>,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { epoch, step, learning_rate, loss, cross_entropy, .. } = self;
+        write!(
+            f,
+            "epoch {epoch}, step {step}, learning rate {learning_rate}: the loss is {loss} (cross entropy {cross_entropy}"
+        )?;
+        if let Some(similarity_loss) = self.similarity_loss {
+            write!(f, ", similarity loss {similarity_loss}")?;
+        }
+        write!(f, ") on a batch of {} labelled images ({})", self.images.len(), listed(&self.images))?;
+        if let Some(pair) = self.first_pair {
+            write!(f, " and the pairs from number {pair} on")?;
+        }
+        if let Some(kept) = &self.kept {
+            write!(f, "; the network of the last good epoch is {}", kept.display())?;
+        }
+        Ok(())
+    }
 }
 
 /// The first of many numbers.

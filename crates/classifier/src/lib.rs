@@ -47,7 +47,7 @@ mod target;
 mod train;
 
 pub use config::{Centring, Hardening, Mixture, NetConfig, RunningStatistics, TrainConfig};
-pub use error::{Error, Result};
+pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};
 pub use target::{PairSource, SampledPairs, Target};

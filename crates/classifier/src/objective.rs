@@ -27,13 +27,14 @@ impl Centers {
     }
 
     /// Takes in a batch: the centre of tap `tap` with features `[batch, channels, height, width]`.
-    fn update(&mut self, tap: usize, features: &Tensor) -> Result<&Tensor> {
+    fn update(&mut self, tap: usize, features: &Tensor) -> Result<Tensor> {
         let mean = channel_means(features)?.affine(1.0 - DECAY, 0.0)?;
         let center = match self.0.get(&tap) {
             Some(center) => (center.affine(DECAY, 0.0)? + mean)?,
             None => mean,
         };
-        Ok(self.0.entry(tap).insert_entry(center).into_mut())
+        self.0.insert(tap, center.clone());
+        Ok(center)
     }
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn pair_similarity(
         .map(|tap| {
             let features = &taps[*tap];
             Ok(match config.centring {
-                Centring::Running => pair_cosine(features, centers.update(*tap, features)?)?,
+                Centring::Running => pair_cosine(features, &centers.update(*tap, features)?)?,
                 Centring::Batch => pair_cosine(features, &channel_means(features)?)?,
             })
         })

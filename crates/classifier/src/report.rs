@@ -42,6 +42,8 @@ pub enum TrainEvent {
         similarity_loss: Option<f64>,
         /// Labelled images trained on a second, in this step.
         images_per_second: f64,
+        /// Part of the step's time that it waited for its batch.
+        waited: f64,
     },
     /// An epoch is done and on disk.
     Epoch(EpochReport),

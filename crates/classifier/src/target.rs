@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 /// A condition of training.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a training has one")]
 pub enum Target {
     /// Cross entropy alone; no pair is passed.
     None,

@@ -11,7 +11,8 @@ use crate::report::Tally;
 use crate::state::{self, Identity, State};
 use crate::streams::{Purpose, stream};
 use crate::{
-    EpochReport, Error, Hardening, Mixture, ResNet, Result, RunningStatistics, Target, TrainConfig, TrainEvent, Trained,
+    Divergence, EpochReport, Error, Hardening, Mixture, ResNet, Result, RunningStatistics, Target, TrainConfig, TrainEvent,
+    Trained,
 };
 use brainprior_images::LabelledImages;
 use brainprior_kernels::Sgd;
@@ -73,9 +74,9 @@ pub fn train(
     while trainer.epochs.len() < config.epochs_run() {
         let epoch = trainer.epochs.len();
         let report = trainer.epoch(data, &source, observe).map_err(|error| match error {
-            Error::Diverged { epoch, step, learning_rate, loss, cross_entropy, similarity_loss, images, first_pair, .. } => {
-                let kept = (epoch > 0).then(|| folder.last());
-                Error::Diverged { epoch, step, learning_rate, loss, cross_entropy, similarity_loss, images, first_pair, kept }
+            Error::Diverged(mut divergence) => {
+                divergence.kept = (epoch > 0).then(|| folder.last());
+                Error::Diverged(divergence)
             }
             other => other,
         })?;
@@ -195,18 +196,20 @@ impl<'a> Trainer<'a> {
             for step in 0..steps {
                 let started = Instant::now();
                 let batch = receiver.recv().expect("a batch for each step, or the panic of the thread that makes them")?;
+                let waited = started.elapsed().as_secs_f64();
                 let overall = epoch * steps + step;
                 let (learning_rate, alpha) = (self.config.learning_rate_at(overall, total), self.config.alpha_at(overall, total));
                 let (loss, similarity_loss) = self.step(&batch, Place { epoch, step, learning_rate, alpha }, &mut tally)?;
-                let images_per_second = batch.labelled.indices.len() as f64 / started.elapsed().as_secs_f64();
-                observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second });
+                let seconds = started.elapsed().as_secs_f64();
+                let (images_per_second, waited) = (batch.labelled.indices.len() as f64 / seconds, waited / seconds);
+                observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second, waited });
             }
             Ok(())
         })?;
         let validation = self.network.evaluate_at(data, source.loader.validation())?;
         // Batch norms hide weights that have grown beyond all bounds; running statistics do not.
         if !validation.loss.is_finite() || !self.network.is_finite()? {
-            return Err(Error::Diverged {
+            return Err(Error::Diverged(Box::new(Divergence {
                 epoch,
                 step: steps - 1,
                 learning_rate: self.config.learning_rate_at((epoch + 1) * steps - 1, total),
@@ -216,7 +219,7 @@ impl<'a> Trainer<'a> {
                 images: source.loader.validation().to_vec(),
                 first_pair: None,
                 kept: None,
-            });
+            })));
         }
         let report = tally.report(epoch, validation, self.network.gamma()?);
         if epoch == 0 || report.validation_loss < self.epochs[self.best_epoch].validation_loss {
@@ -251,7 +254,7 @@ impl<'a> Trainer<'a> {
         }
         let loss = cross_entropy + place.alpha * similarity_loss.unwrap_or(0.0);
         if !loss.is_finite() {
-            return Err(Error::Diverged {
+            return Err(Error::Diverged(Box::new(Divergence {
                 epoch: place.epoch,
                 step: place.step,
                 learning_rate: place.learning_rate,
@@ -261,7 +264,7 @@ impl<'a> Trainer<'a> {
                 images: labelled.indices.clone(),
                 first_pair: pairs.as_ref().map(|pairs| pairs.first),
                 kept: None,
-            });
+            })));
         }
         tally.images(count, count_correct(&images.logits, &labelled.labels)?, loss, cross_entropy);
 

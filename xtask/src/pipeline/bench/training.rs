@@ -21,7 +21,7 @@ pub fn run(bencher: &Bencher) -> Result<()> {
 }
 
 fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
-    let case = Case {
+    let mut case = Case {
         bench: "training_step",
         shape: format!("base {base}, {pairs} pairs"),
         work: vec![("images", BATCH as f64)],
@@ -44,13 +44,17 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
         ..TrainConfig::default()
     };
     let folder = tempfile::tempdir()?;
-    let (mut seconds, mut last) = (Vec::new(), Instant::now());
+    let (mut seconds, mut waiting, mut last) = (Vec::new(), Vec::new(), Instant::now());
     train(&images, &target, &config, 1, folder.path(), &mut |event| {
-        if let TrainEvent::Step { .. } = event {
+        if let TrainEvent::Step { waited, .. } = event {
             seconds.push(last.elapsed().as_secs_f64());
+            waiting.push(waited);
             last = Instant::now();
         }
     })?;
+    // The first batch is made while nothing else runs.
+    waiting.remove(0);
+    case.labels.push(("waited_for_loader", json!(waiting.iter().sum::<f64>() / waiting.len() as f64)));
     bencher.print(case, seconds.split_off(1));
     Ok(())
 }

@@ -212,7 +212,7 @@ fn train_one(context: &Context, part: Part, seed: u64, stop_after: usize, folder
     let mut message = String::new();
     let mut speeds = Vec::new();
     let trained = train(&data.train, &target, &config, seed, folder, &mut |event| match event {
-        TrainEvent::Step { done, total, loss, similarity_loss, images_per_second } => {
+        TrainEvent::Step { done, total, loss, similarity_loss, images_per_second, .. } => {
             speeds.push(images_per_second);
             let similarity = similarity_loss.map_or(String::new(), |loss| format!(", similarity {loss:.3}"));
             let text = format!("loss {loss:.3}{similarity}, {images_per_second:.0} images/s{message}");
