@@ -45,7 +45,6 @@ fn seconds(work: &dyn Fn() -> Result<()>) -> Result<f64> {
 
 fn main() -> Result<()> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
-    println!("{:34} {:>9} {:>9} {:>9} {:>9}   GFLOP/s", "", "forward", "candle", "training", "candle");
     for [batch, inputs, outputs, height, width, kernel, stride, groups] in SHAPES {
         let name = format!("{batch}x{inputs}->{outputs} {height}x{width} k{kernel} s{stride} g{groups}");
         if !name.contains(&wanted) {
@@ -59,38 +58,32 @@ fn main() -> Result<()> {
         // The first layer of a network needs no gradient of its input.
         let x = if inputs > 1 { Var::from_tensor(&x)?.as_tensor().clone() } else { x };
         let (plain_x, plain_w) = (x.detach(), w.as_tensor().detach());
-        let padding = kernel / 2;
-        let geometry = Conv2dGeometry { stride, padding, groups, ..Default::default() };
-        let ours = |x: &Tensor, w: &Tensor| conv2d(x, w, geometry);
-        let candles = |x: &Tensor, w: &Tensor| x.conv2d(w, padding, stride, 1, groups);
-        let forward = |f: &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>| f(&plain_x, &plain_w).map(drop);
-        let training = |f: &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>| f(&x, w.as_tensor())?.backward().map(drop);
-        let works: [&dyn Fn() -> Result<()>; 4] =
-            [&|| forward(&ours), &|| forward(&candles), &|| training(&ours), &|| training(&candles)];
-        // Candle needs a kernel of its own for the gradients of every group; one run says enough.
-        let runs = |i: usize| if i % 2 == 1 { if groups > 1 { 0 } else { 2 } } else { RUNS };
-        let mut times = [const { Vec::new() }; 4];
+        let geometry = Conv2dGeometry { stride, padding: kernel / 2, groups, ..Default::default() };
+        let forward = || conv2d(&plain_x, &plain_w, geometry).map(drop);
+        let dw = || conv2d(&plain_x, w.as_tensor(), geometry)?.backward().map(drop);
+        let both = || conv2d(&x, w.as_tensor(), geometry)?.backward().map(drop);
+        let works: [&dyn Fn() -> Result<()>; 3] = [&forward, &dw, &both];
+        let mut times = [const { Vec::new() }; 3];
         for run in 0..RUNS + 1 {
             for (i, work) in works.iter().enumerate() {
-                if run < runs(i) {
-                    let elapsed = seconds(work)?;
-                    if run > 0 {
-                        times[i].push(elapsed);
-                    }
+                let elapsed = seconds(work)?;
+                if run > 0 {
+                    times[i].push(elapsed);
                 }
             }
         }
         let out = conv2d(&plain_x.to_dtype(DType::F32)?, &plain_w, geometry)?.elem_count();
         let flops = 2.0 * (out * inputs / groups * kernel * kernel) as f64;
-        let parts = [1.0, 1.0, if inputs > 1 { 3.0 } else { 2.0 }, if inputs > 1 { 3.0 } else { 2.0 }];
-        print!("{name:34}");
-        for (times, part) in times.into_iter().zip(parts) {
-            match times.is_empty() {
-                true => print!(" {:>9}", "-"),
-                false => print!(" {:>9.1}", part * flops / median(times) / 1e9),
-            }
-        }
-        println!();
+        let [f, fw, fb] = times.map(median);
+        println!(
+            "{name:34} forward {:7.2} ms {:6.1} GF/s  dw {:7.2} ms  dx {:7.2} ms  training {:7.2} ms {:6.1}",
+            f * 1e3,
+            flops / f / 1e9,
+            (fw - f) * 1e3,
+            (fb - fw) * 1e3,
+            fb * 1e3,
+            flops * if inputs > 1 { 3.0 } else { 2.0 } / fb / 1e9
+        );
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use pack::WeightOrder;
 use problem::OP;
 pub(crate) use problem::Problem;
 use simd::Isa;
+use winograd::Plan;
 
 mod correlation;
 mod frame;
@@ -33,6 +34,7 @@ mod tap_sums;
 mod tests;
 mod transpose;
 mod weight_gradient;
+mod winograd;
 
 /// How a kernel moves over the image; the same along both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -118,12 +120,15 @@ impl CustomOp2 for WeightGradient {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, dy: &CpuStorage, dyl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dw = weight_gradient::weight_gradient(Isa::best(), &self.0, contiguous(x, xl)?, contiguous(dy, dyl)?);
+        let dw = weight_gradient(Isa::best(), &self.0, contiguous(x, xl)?, contiguous(dy, dyl)?);
         Ok((CpuStorage::F32(dw), Shape::from(&self.0.weight_dims())))
     }
 }
 
 fn forward(isa: Isa, p: &Problem, x: &[f32], weight: &[f32]) -> Vec<f32> {
+    if let Some(plan) = Plan::forward(p).filter(Plan::pays) {
+        return winograd::correlate(isa, &plan, x, weight, forward_order(p), false);
+    }
     pass::correlate(isa, &Correlation::forward(p), p.groups, x, weight, forward_order(p))
 }
 
@@ -132,10 +137,20 @@ fn forward_order(p: &Problem) -> WeightOrder {
 }
 
 fn input_gradient(isa: Isa, p: &Problem, dy: &[f32], weight: &[f32]) -> Vec<f32> {
+    if let Some(plan) = Plan::input_gradient(p).filter(Plan::pays) {
+        return winograd::correlate(isa, &plan, dy, weight, input_gradient_order(p), true);
+    }
     pass::correlate(isa, &Correlation::input_gradient(p), p.groups, dy, weight, input_gradient_order(p))
 }
 
 /// What the forward pass sums over, the input gradient makes, and the other way around.
 fn input_gradient_order(p: &Problem) -> WeightOrder {
     WeightOrder { out_step: p.taps(), in_step: p.group_in() * p.taps() }
+}
+
+fn weight_gradient(isa: Isa, p: &Problem, x: &[f32], dy: &[f32]) -> Vec<f32> {
+    match Plan::forward(p).filter(Plan::pays) {
+        Some(plan) => winograd::weight_gradient(isa, &plan, x, dy),
+        None => weight_gradient::weight_gradient(isa, p, x, dy),
+    }
 }

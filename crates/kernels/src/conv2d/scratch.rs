@@ -13,7 +13,17 @@ pub(super) struct Scratch {
     pub plane: Vec<f32>,
 }
 
+/// What all tasks of a pass read, kept by the thread that starts them.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Transformed kernels, or sums for them.
+    pub kernels: Vec<f32>,
+    /// Transformed images.
+    pub tiles: Vec<f32>,
+}
+
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+thread_local!(static SHARED: RefCell<Shared> = RefCell::default());
 
 /// Lends the thread its buffers. They hold what the last task left.
 pub(super) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
@@ -21,6 +31,14 @@ pub(super) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
     let mut scratch = SCRATCH.take();
     let result = work(&mut scratch);
     SCRATCH.set(scratch);
+    result
+}
+
+/// Lends the thread its shared buffers, likewise.
+pub(super) fn with_shared<R>(work: impl FnOnce(&mut Shared) -> R) -> R {
+    let mut shared = SHARED.take();
+    let result = work(&mut shared);
+    SHARED.set(shared);
     result
 }
 

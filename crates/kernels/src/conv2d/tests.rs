@@ -9,6 +9,7 @@ use super::pass::{Lanes, correlate_in};
 use super::problem::Problem;
 use super::simd::Isa;
 use super::weight_gradient::weight_gradient;
+use super::winograd::{self, Plan, Share};
 use super::{Conv2dGeometry, conv2d, forward_order, input_gradient_order, reference};
 use crate::Error;
 
@@ -39,6 +40,20 @@ fn check_close(what: &str, found: &[f32], [expected, magnitude]: &[Vec<f64>; 2])
     }
 }
 
+/// By a Winograd transform, an output's error goes by the largest magnitude of its tile, and a tap's by that of its kernel.
+fn of_tiles([expected, magnitude]: &[Vec<f64>; 2], [height, width]: [usize; 2], tile: usize) -> [Vec<f64>; 2] {
+    let mut largest = magnitude.clone();
+    for (plane, largest) in magnitude.chunks(height * width).zip(largest.chunks_mut(height * width)) {
+        for (pixel, largest) in largest.iter_mut().enumerate() {
+            let (top, left) = (pixel / width / tile * tile, pixel % width / tile * tile);
+            let rows = top..(top + tile).min(height);
+            let all = rows.flat_map(|row| &plane[row * width + left..row * width + (left + tile).min(width)]);
+            *largest = all.copied().fold(0.0, f64::max);
+        }
+    }
+    [expected.clone(), largest]
+}
+
 /// Every way to compute, on every instruction set of this processor, and the public function.
 #[track_caller]
 fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: [usize; 2], geometry: Conv2dGeometry) {
@@ -51,9 +66,29 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: [usize; 2], geom
     let (x, w, dy) = (flat(&x), flat(&w), flat(&dy));
     let expected =
         [reference::forward(&p, &x, &w), reference::input_gradient(&p, &dy, &w), reference::weight_gradient(&p, &x, &dy)];
-    check_close(&format!("y of {what}"), &flat(&y), &expected[0]);
-    check_close(&format!("dx of {what}"), &flat(&dx), &expected[1]);
-    check_close(&format!("dw of {what}"), &flat(&dw), &expected[2]);
+    let (forward, backward) = (Plan::forward(&p), Plan::input_gradient(&p));
+    let of_tiles = match forward {
+        Some(_) => [
+            of_tiles(&expected[0], [p.out_height, p.out_width], 4),
+            of_tiles(&expected[1], [p.height, p.width], 4),
+            of_tiles(&expected[2], kernel, 3),
+        ],
+        None => expected.clone(),
+    };
+    check_close(&format!("y of {what}"), &flat(&y), &of_tiles[0]);
+    check_close(&format!("dx of {what}"), &flat(&dx), &of_tiles[1]);
+    check_close(&format!("dw of {what}"), &flat(&dw), &of_tiles[2]);
+    for isa in Isa::available() {
+        let (Some(forward), Some(backward)) = (forward, backward) else { break };
+        for share in [Share::Tiles, Share::Channels] {
+            let what = format!("{what} {isa:?} {share:?}");
+            let y = winograd::correlate_in(isa, share, &forward, &x, &w, forward_order(&p), false);
+            check_close(&format!("y of {what}"), &y, &of_tiles[0]);
+            let dx = winograd::correlate_in(isa, share, &backward, &dy, &w, input_gradient_order(&p), true);
+            check_close(&format!("dx of {what}"), &dx, &of_tiles[1]);
+        }
+        check_close(&format!("dw of {what} {isa:?}"), &winograd::weight_gradient(isa, &forward, &x, &dy), &of_tiles[2]);
+    }
     for isa in Isa::available() {
         for lanes in [Lanes::Rows, Lanes::Pixels] {
             let what = format!("{what} {isa:?} {lanes:?}");
@@ -85,6 +120,10 @@ fn agrees_with_the_definition_on_the_layers_in_use() {
         ([2, 96, 4, 4], 64, 1, geometry(1, 0, 1, 1)),
         ([2, 8, 18, 32], 8, 9, geometry(1, 4, 1, 8)),
         ([3, 200, 3, 4], 150, 3, geometry(1, 1, 1, 1)),
+        ([2, 16, 36, 64], 16, 3, geometry(1, 1, 1, 1)),
+        ([9, 20, 9, 16], 33, 3, geometry(1, 1, 1, 1)),
+        ([65, 17, 5, 8], 16, 3, geometry(1, 1, 1, 1)),
+        ([4, 40, 7, 13], 16, 3, geometry(1, 0, 1, 1)),
         ([65, 3, 5, 6], 4, 3, geometry(1, 1, 1, 1)),
         ([1, 64, 1, 1], 10, 1, geometry(1, 0, 1, 1)),
     ] {
@@ -107,6 +146,20 @@ proptest! {
         prop_assume!(span(kernel.0) <= height + 2 * padding && span(kernel.1) <= width + 2 * padding);
         prop_assume!(batch < 4 || group_in * group_out < 40);
         check_shape([batch, group_in * groups, height, width], group_out * groups, [kernel.0, kernel.1], geometry(stride, padding, dilation, groups));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn agrees_with_the_definition_on_a_sample_of_the_shapes_for_transforms(
+        batch in prop_oneof![4 => 1_usize..6, 1 => 60_usize..66],
+        inputs in 1_usize..70, outputs in 1_usize..70, height in 1_usize..19, width in 1_usize..24, padding in 0_usize..3,
+    ) {
+        prop_assume!(height + 2 * padding >= 3 && width + 2 * padding >= 3);
+        prop_assume!(batch * inputs * outputs * height * width < 400_000);
+        check_shape([batch, inputs, height, width], outputs, [3, 3], geometry(1, padding, 1, 1));
     }
 }
 
@@ -169,6 +222,8 @@ fn gives_gradients_only_where_they_are_asked_for() {
 fn is_bitwise_the_same_for_any_number_of_threads() {
     for (dims, co, k, g) in [
         ([13, 16, 12, 12], 32, 3, geometry(1, 1, 1, 1)),
+        ([7, 40, 36, 20], 70, 3, geometry(1, 1, 1, 1)),
+        ([20, 304, 4, 4], 300, 3, geometry(1, 1, 1, 1)),
         ([9, 24, 11, 10], 20, 3, geometry(2, 1, 1, 1)),
         ([5, 200, 3, 4], 150, 3, geometry(1, 1, 1, 1)),
         ([33, 1, 20, 20], 16, 7, geometry(1, 3, 1, 1)),

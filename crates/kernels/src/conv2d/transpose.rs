@@ -20,10 +20,16 @@ unsafe fn transposed<V: Vector>(t: &Transposition) {
     let (whole_rows, whole_columns) = (t.rows / 8 * 8, t.columns / 8 * 8);
     // SAFETY: `row` and `column` stay within the matrix, blocks of eight within its whole ones.
     unsafe {
-        for row in (0..whole_rows).step_by(8) {
-            for column in (0..whole_columns).step_by(8) {
-                let from = t.from.add(row * t.from_stride + column);
-                V::transpose(from, t.from_stride, t.to.add(column * t.to_stride + row), t.to_stride);
+        let block = |row: usize, column: usize| {
+            let from = t.from.add(row * t.from_stride + column);
+            (from, t.to.add(column * t.to_stride + row))
+        };
+        // Along the side whose lines lie further apart, so that a cache sees few of them at a time.
+        let (outer, inner) = if t.to_stride > t.from_stride { (whole_columns, whole_rows) } else { (whole_rows, whole_columns) };
+        for o in (0..outer).step_by(8) {
+            for i in (0..inner).step_by(8) {
+                let (from, to) = if t.to_stride > t.from_stride { block(i, o) } else { block(o, i) };
+                V::transpose(from, t.from_stride, to, t.to_stride);
             }
         }
         let one = |row: usize, column: usize| *t.to.add(column * t.to_stride + row) = *t.from.add(row * t.from_stride + column);
