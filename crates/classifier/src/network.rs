@@ -4,9 +4,7 @@ use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::streams::{Purpose, stream};
 use crate::{Error, NetConfig, Result};
 use brainprior_images::LabelledImages;
-use brainprior_kernels::{
-    Activation, BatchStatistics, Conv2dGeometry, average_pool, batch_norm_eval, batch_norm_train, conv2d, cross_entropy,
-};
+use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, Traced, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
 use std::sync::Arc;
@@ -183,7 +181,7 @@ impl ResNet {
     /// # Errors
     /// Images of another shape.
     pub fn taps(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        self.features(images, &mut Pass::Evaluation)
+        self.features(images, &mut Pass::Evaluation)?.iter().map(|tap| Ok(tap.tensor()?)).collect()
     }
 
     /// What each tap counts in the similarity of the network: non-negative, summing to 1.
@@ -246,18 +244,18 @@ impl ResNet {
     pub(crate) fn classify(&self, images: &Tensor, pass: &mut Pass) -> Result<Tensor> {
         let mut features = self.features(images, pass)?;
         let last = features.pop().expect("a network has at least one stage");
-        let mut pooled = average_pool(&last, POOL, POOL)?.flatten_from(2)?;
+        let mut pooled = last.average_pool(POOL, POOL)?.flatten_from(2)?;
         pooled = if pooled.dim(2)? == 1 { pooled.squeeze(2)? } else { pooled.mean(2)? };
         let (weight, bias) = (&self.tensors[self.architecture.head], &self.tensors[self.architecture.head + 1]);
         Ok(pooled.matmul(&weight.t()?)?.broadcast_add(bias)?)
     }
 
-    pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<Tensor>> {
+    pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<Traced>> {
         self.features_up_to(images, self.config.blocks.len(), pass)
     }
 
     /// Outputs of the taps up to number `last`; what lies beyond is not computed.
-    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<Tensor>> {
+    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<Traced>> {
         let channels = images.dims4()?.1;
         if channels != self.config.input_channels || images.dtype() != DType::F32 {
             return Err(Error::Size {
@@ -266,7 +264,7 @@ impl ResNet {
                 found: format!("{:?} of {:?}", images.dims(), images.dtype()),
             });
         }
-        let input = images.affine(5.0, -2.5)?;
+        let input = Traced::new(&images.affine(5.0, -2.5)?)?;
         let mut taps = Vec::with_capacity(self.config.taps());
         let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
         for stage in &self.architecture.stages[..last] {
@@ -279,7 +277,7 @@ impl ResNet {
         Ok(taps)
     }
 
-    fn block(&self, block: &Block, x: &Tensor, pass: &mut Pass) -> Result<Tensor> {
+    fn block(&self, block: &Block, x: &Traced, pass: &mut Pass) -> Result<Traced> {
         let inner = self.conv_norm(&block.first, x, None, Activation::Relu, pass)?;
         let around = match &block.shortcut {
             Some(shortcut) => self.conv_norm(shortcut, x, None, Activation::Identity, pass)?,
@@ -291,18 +289,18 @@ impl ResNet {
     fn conv_norm(
         &self,
         layer: &ConvNorm,
-        x: &Tensor,
-        residual: Option<&Tensor>,
+        x: &Traced,
+        residual: Option<&Traced>,
         activation: Activation,
         pass: &mut Pass,
-    ) -> Result<Tensor> {
+    ) -> Result<Traced> {
         let geometry = Conv2dGeometry { stride: layer.stride, padding: layer.padding, ..Conv2dGeometry::default() };
-        let x = conv2d(x, &self.tensors[layer.weight], geometry)?;
+        let x = x.conv2d(&self.tensors[layer.weight], geometry)?;
         let [scale, shift, mean, variance] = std::array::from_fn(|part| &self.tensors[layer.norm + part]);
         match pass {
-            Pass::Evaluation => Ok(batch_norm_eval(&x, scale, shift, mean, variance, residual, activation, EPSILON)?),
+            Pass::Evaluation => Ok(x.batch_norm_eval(scale, shift, mean, variance, residual, activation, EPSILON)?),
             Pass::Training(statistics) => {
-                let (y, batch) = batch_norm_train(&x, scale, shift, residual, activation, EPSILON)?;
+                let (y, batch) = x.batch_norm_train(scale, shift, residual, activation, EPSILON)?;
                 statistics.push((layer.norm, batch));
                 Ok(y)
             }

@@ -3,7 +3,7 @@
 use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
 use crate::{Centring, ResNet, Result, TrainConfig};
-use brainprior_kernels::{BatchStatistics, arctanh_squared_loss, cross_entropy, pair_cosine};
+use brainprior_kernels::{BatchStatistics, Traced, arctanh_squared_loss, cross_entropy};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ impl Centers {
     }
 
     /// Takes in a batch: the centre of tap `tap` with features `[batch, channels, height, width]`.
-    fn update(&mut self, tap: usize, features: &Tensor) -> Result<Tensor> {
-        let mean = channel_means(features)?.affine(1.0 - DECAY, 0.0)?;
+    fn update(&mut self, tap: usize, features: &Traced) -> Result<Tensor> {
+        let mean = features.channel_means()?.affine(1.0 - DECAY, 0.0)?;
         let center = match self.0.get(&tap) {
             Some(center) => (center.affine(DECAY, 0.0)? + mean)?,
             None => mean,
@@ -36,10 +36,6 @@ impl Centers {
         self.0.insert(tap, center.clone());
         Ok(center)
     }
-}
-
-fn channel_means(features: &Tensor) -> Result<Tensor> {
-    Ok(features.detach().flatten_from(2)?.mean(2)?.mean(0)?)
 }
 
 /// What a batch of labelled images gives.
@@ -82,8 +78,8 @@ pub(crate) fn pair_similarity(
         .map(|tap| {
             let features = &taps[*tap];
             Ok(match config.centring {
-                Centring::Running => pair_cosine(features, &centers.update(*tap, features)?)?,
-                Centring::Batch => pair_cosine(features, &channel_means(features)?)?,
+                Centring::Running => features.pair_cosine(&centers.update(*tap, features)?)?,
+                Centring::Batch => features.pair_cosine(&features.channel_means()?)?,
             })
         })
         .collect::<Result<Vec<Tensor>>>()?;

@@ -49,6 +49,17 @@ pub(crate) fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Res
     }
 }
 
+/// Reads the elements of several CPU tensors, each in order.
+pub(crate) fn with_all_elements<R>(tensors: &[Tensor], work: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
+    let tensors = tensors.iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
+    let held: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let elements = held.iter().map(|(storage, layout)| match &**storage {
+        Storage::Cpu(storage) => contiguous(storage, layout),
+        _ => candle_core::bail!("this operation has no implementation for other devices than the CPU"),
+    });
+    work(&elements.collect::<Result<Vec<_>>>()?)
+}
+
 /// The four sizes of an image tensor, none of them 0.
 pub(crate) fn image_sizes(op: &'static str, argument: &'static str, tensor: &Tensor) -> std::result::Result<[usize; 4], Error> {
     match *tensor.dims() {

@@ -32,6 +32,7 @@ mod pooling;
 mod refusals;
 #[cfg(test)]
 mod testing;
+mod traced;
 mod vectorized;
 
 pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
@@ -43,3 +44,4 @@ pub use optimiser::{Adam, Sgd};
 pub use pair_cosine::pair_cosine;
 pub use point_readout::point_readout;
 pub use pooling::{area_pool, average_pool};
+pub use traced::Traced;

@@ -19,24 +19,28 @@ const SHORTEST: f64 = 1e-8;
 /// # Errors
 /// An odd number of images, or ranks, sizes or kinds that do not fit (see [`Error`]).
 pub fn pair_cosine(features: &Tensor, center: &Tensor) -> Result<Tensor> {
-    stored_kind(OP, &[("features", features)], &[("center", center)])?;
-    let [images, channels, height, width] = image_sizes(OP, "features", features)?;
-    has_shape(OP, "center", center, &[channels])?;
-    if !images.is_multiple_of(2) {
-        let (expected, found) = ("an even number of images, first ones and then second ones".into(), features.dims().to_vec());
-        return Err(
-            Error::Shape { op: OP, argument: "features", expected, found, remedy: "give both images of every pair" }.into()
-        );
-    }
     #[cfg(feature = "cuda")]
     if features.device().is_cuda() {
+        check(features, center)?;
         return crate::cuda::pair_cosine::pair_cosine(features, center);
     }
-    let center = with_elements(center, |center| Ok(center.to_vec()))?;
-    features.contiguous()?.apply_op1(PairCosine { pairs: images / 2, area: height * width, center })
+    features.contiguous()?.apply_op1(PairCosine::new(features, center)?)
 }
 
-struct PairCosine {
+/// The sizes of the features.
+fn check(features: &Tensor, center: &Tensor) -> std::result::Result<[usize; 4], Error> {
+    stored_kind(OP, &[("features", features)], &[("center", center)])?;
+    let sizes = image_sizes(OP, "features", features)?;
+    has_shape(OP, "center", center, &[sizes[1]])?;
+    if !sizes[0].is_multiple_of(2) {
+        let (expected, found) = ("an even number of images, first ones and then second ones".into(), features.dims().to_vec());
+        let remedy = "give both images of every pair";
+        return Err(Error::Shape { op: OP, argument: "features", expected, found, remedy });
+    }
+    Ok(sizes)
+}
+
+pub(crate) struct PairCosine {
     pairs: usize,
     area: usize,
     center: Vec<f32>,
@@ -50,6 +54,13 @@ struct Pair {
 }
 
 impl PairCosine {
+    /// See [`pair_cosine`].
+    pub(crate) fn new(features: &Tensor, center: &Tensor) -> Result<Self> {
+        let [images, _, height, width] = check(features, center)?;
+        let center = with_elements(center, |center| Ok(center.to_vec()))?;
+        Ok(Self { pairs: images / 2, area: height * width, center })
+    }
+
     fn length(&self) -> usize {
         self.center.len() * self.area
     }

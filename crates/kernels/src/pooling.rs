@@ -37,26 +37,12 @@ pub fn area_pool(x: &Tensor, factor: usize) -> Result<Tensor> {
 /// # Errors
 /// A rank other than 4, a window larger than the image, a kernel or stride of 0.
 pub fn average_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
-    const OP: &str = "average_pool";
-    let [batch, channels, height, width] = checked(OP, x, &[("kernel", kernel), ("stride", stride)])?;
-    if kernel > height.min(width) {
-        let expected = format!("at most the image, {height} x {width}");
-        return Err(Error::Parameter { op: OP, parameter: "kernel", expected, found: kernel.to_string() }.into());
-    }
-    let out = ((height - kernel) / stride + 1, (width - kernel) / stride + 1);
+    let op = Pooling::average(x, kernel, stride)?;
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
-        return crate::cuda::pooling::pool(OP, x, out, kernel, stride);
+        return crate::cuda::pooling::pool(op.name, x, op.out, kernel, stride);
     }
-    x.contiguous()?.apply_op1(Pooling {
-        name: OP,
-        planes: batch * channels,
-        dims: [batch, channels],
-        size: (height, width),
-        out,
-        kernel,
-        stride,
-    })
+    x.contiguous()?.apply_op1(op)
 }
 
 fn checked(op: &'static str, x: &Tensor, parameters: &[(&'static str, usize)]) -> std::result::Result<[usize; 4], Error> {
@@ -69,7 +55,8 @@ fn checked(op: &'static str, x: &Tensor, parameters: &[(&'static str, usize)]) -
     image_sizes(op, "x", x)
 }
 
-struct Pooling {
+/// Averages over equal windows.
+pub(crate) struct Pooling {
     name: &'static str,
     planes: usize,
     dims: [usize; 2],
@@ -80,6 +67,19 @@ struct Pooling {
 }
 
 impl Pooling {
+    /// See [`average_pool`].
+    pub(crate) fn average(x: &Tensor, kernel: usize, stride: usize) -> std::result::Result<Self, Error> {
+        const OP: &str = "average_pool";
+        let [batch, channels, height, width] = checked(OP, x, &[("kernel", kernel), ("stride", stride)])?;
+        if kernel > height.min(width) {
+            let expected = format!("at most the image, {height} x {width}");
+            return Err(Error::Parameter { op: OP, parameter: "kernel", expected, found: kernel.to_string() });
+        }
+        let out = ((height - kernel) / stride + 1, (width - kernel) / stride + 1);
+        let (planes, dims) = (batch * channels, [batch, channels]);
+        Ok(Self { name: OP, planes, dims, size: (height, width), out, kernel, stride })
+    }
+
     fn area(&self) -> usize {
         self.size.0 * self.size.1
     }

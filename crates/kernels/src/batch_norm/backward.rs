@@ -1,7 +1,7 @@
 //! The gradients, a group of channels at a time: read from memory once, then from the cache.
 
 use super::{Activation, BatchNorm, Moments};
-use crate::arguments::with_elements;
+use crate::arguments::{with_all_elements, with_elements};
 use crate::channels::{Groups, Sums};
 use crate::vectorized::vectorized;
 use candle_core::{Device, Result, Tensor};
@@ -14,13 +14,16 @@ pub(super) fn run(
     x: &Tensor,
     affine: &Tensor,
     y: &Tensor,
-    gradient: &Tensor,
-    residual: bool,
+    gradients: &[Tensor],
+    [input, scale_and_shift, residual]: [bool; 3],
 ) -> Result<[Option<Tensor>; 3]> {
-    let wanted = Wanted { input: x.track_op(), affine: affine.track_op(), residual };
+    // Several gradients are added where the input's or the residual's will lie.
+    let wanted = Wanted { input: input || (gradients.len() > 1 && !residual), affine: scale_and_shift, residual };
     let found = with_elements(x, |x| {
         with_elements(affine, |affine| {
-            with_elements(y, |y| with_elements(gradient, |gradient| Ok(gradients(op, x, affine, y, gradient, wanted))))
+            with_elements(y, |y| {
+                with_all_elements(gradients, |gradients| Ok(self::gradients(op, x, affine, y, gradients, wanted)))
+            })
         })
     })?;
     let of = |wanted: bool, values: Vec<f32>, shape: &[usize]| match wanted {
@@ -28,9 +31,9 @@ pub(super) fn run(
         false => Ok(None),
     };
     Ok([
-        of(wanted.input, found.input, &op.sizes.dims)?,
-        of(wanted.affine, found.affine, &[2, op.sizes.groups().channels])?,
-        of(wanted.residual, found.residual, &op.sizes.dims)?,
+        of(input, found.input, &op.sizes.dims)?,
+        of(scale_and_shift, found.affine, &[2, op.sizes.groups().channels])?,
+        of(residual, found.residual, &op.sizes.dims)?,
     ])
 }
 
@@ -48,7 +51,7 @@ struct Gradients {
     residual: Vec<f32>,
 }
 
-fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradient: &[f32], wanted: Wanted) -> Gradients {
+fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradients: &[&[f32]], wanted: Wanted) -> Gradients {
     let groups = op.sizes.groups();
     let moments = op.moments().expect("the forward pass came first");
     let if_wanted = |wanted: bool| if wanted { vec![0.0; x.len()] } else { Vec::new() };
@@ -63,7 +66,7 @@ fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradient: &[f
         .zip(split(&mut residual))
         .enumerate()
         .map(|(group, (mut into_input, mut into_residual))| {
-            let source = Source { op, groups, x, y, gradient, moments };
+            let source = Source { op, groups, x, y, gradients, moments };
             groups
                 .channels_of(group)
                 .enumerate()
@@ -84,37 +87,64 @@ struct Source<'a> {
     groups: Groups,
     x: &'a [f32],
     y: &'a [f32],
-    gradient: &'a [f32],
+    /// Their sum is the gradient of y.
+    gradients: &'a [&'a [f32]],
     moments: &'a Moments,
 }
 
 impl Source<'_> {
     /// Writes the channel's part of the wanted gradients of each image; gives those of its scale and its shift.
-    fn one_channel(
+    fn one_channel<'b>(
         &self,
         channel: usize,
         scale: f32,
         part: Range<usize>,
-        into_input: &mut [&mut [f32]],
-        into_residual: &mut [&mut [f32]],
+        into_input: &mut [&'b mut [f32]],
+        into_residual: &mut [&'b mut [f32]],
         wanted: Wanted,
     ) -> [f32; 2] {
         let (mean, deviation) = (self.moments.mean[channel], self.moments.inverse_deviation[channel]);
         let planes = || (0..self.groups.batch).map(|image| (image, self.groups.plane(image, channel)));
-        for (image, plane) in planes().take(into_residual.len()) {
-            let target = &mut into_residual[image][part.clone()];
-            before_activation(target, &self.y[plane.clone()], &self.gradient[plane], self.op.activation);
-        }
-        // The residual's gradient is the one before the activation, so that it need not be worked out again.
-        let before = |image: usize, plane: Range<usize>| match into_residual.get(image) {
-            Some(known) => (&known[part.clone()], &known[part.clone()], Activation::Identity),
-            None => (&self.y[plane.clone()], &self.gradient[plane], self.op.activation),
+        // The residual's gradient is the one before the activation, so that it need not be worked out again; several gradients
+        // are added up in the place of that of the input.
+        let staged = match (wanted.residual, self.gradients.len()) {
+            (true, _) => Staged::Residual,
+            (false, 1) => Staged::Nowhere,
+            (false, _) => Staged::Input,
         };
+        let stage = match staged {
+            Staged::Nowhere => &mut [],
+            Staged::Input => &mut *into_input,
+            Staged::Residual => &mut *into_residual,
+        };
+        for ((_, plane), stage) in planes().zip(stage) {
+            let target = &mut stage[part.clone()];
+            for (number, gradient) in self.gradients.iter().enumerate() {
+                before_activation(target, &self.y[plane.clone()], &gradient[plane.clone()], self.op.activation, number > 0);
+            }
+        }
+        fn before<'b>(
+            source: &'b Source,
+            stage: Option<&'b [&mut [f32]]>,
+            part: &Range<usize>,
+            image: usize,
+            plane: Range<usize>,
+        ) -> (&'b [f32], &'b [f32], Activation) {
+            match stage {
+                Some(stage) => (&stage[image][part.clone()], &stage[image][part.clone()], Activation::Identity),
+                None => (&source.y[plane.clone()], &source.gradients[0][plane], source.op.activation),
+            }
+        }
         let training = self.op.given.is_none();
         let mut sums = Sums::new();
         if wanted.affine || (wanted.input && training) {
+            let stage = match staged {
+                Staged::Nowhere => None,
+                Staged::Input => Some(&*into_input),
+                Staged::Residual => Some(&*into_residual),
+            };
             for (image, plane) in planes() {
-                let (y, gradient, activation) = before(image, plane.clone());
+                let (y, gradient, activation) = before(self, stage, &part, image, plane.clone());
                 add_gradients(&mut sums, &self.x[plane], y, gradient, mean, activation);
             }
         }
@@ -127,13 +157,26 @@ impl Source<'_> {
             true => Some(((shift_sum / count) as f32, (scale_sum / count * f64::from(deviation)) as f32)),
             false => None,
         };
-        for (image, plane) in planes().take(into_input.len()) {
-            let (y, gradient, activation) = before(image, plane.clone());
-            let target = &mut into_input[image][part.clone()];
+        let stage = (staged == Staged::Residual).then_some(&*into_residual);
+        for ((image, plane), into_input) in planes().zip(into_input) {
+            let target = &mut into_input[part.clone()];
+            if staged == Staged::Input {
+                input_gradient_in_place(target, &self.x[plane], mean, factor, along);
+                continue;
+            }
+            let (y, gradient, activation) = before(self, stage, &part, image, plane.clone());
             input_gradient(target, &self.x[plane], y, gradient, mean, factor, along, activation);
         }
         [scale_sum as f32, shift_sum as f32]
     }
+}
+
+/// Where gradients before the activation lie, once they are worked out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Staged {
+    Nowhere,
+    Input,
+    Residual,
 }
 
 /// Calls a function with the activation's own function of (its value, the gradient behind it): the gradient before it.
@@ -157,10 +200,14 @@ macro_rules! with_slope {
 }
 
 vectorized! {
-    fn before_activation(target: &mut [f32], y: &[f32], gradient: &[f32], activation: Activation) {
+    /// Writes the gradient before the activation, or adds it.
+    fn before_activation(target: &mut [f32], y: &[f32], gradient: &[f32], activation: Activation, add: bool) {
         with_slope!(activation, |before| {
-            for ((to, y), g) in target.iter_mut().zip(y).zip(gradient) {
-                *to = before(*y, *g);
+            let parts = target.iter_mut().zip(y).zip(gradient);
+            if add {
+                parts.for_each(|((to, y), g)| *to += before(*y, *g));
+            } else {
+                parts.for_each(|((to, y), g)| *to = before(*y, *g));
             }
         })
     }
@@ -193,6 +240,18 @@ vectorized! {
                     *to = factor * before(*y, *g);
                 }
             }),
+        }
+    }
+}
+
+vectorized! {
+    /// The same of gradients before the activation that lie in the target.
+    fn input_gradient_in_place(target: &mut [f32], x: &[f32], mean: f32, factor: f32, along: Option<(f32, f32)>) {
+        match along {
+            Some((offset, slope)) => {
+                target.iter_mut().zip(x).for_each(|(to, x)| *to = factor * (*to - offset - (x - mean) * slope));
+            }
+            None => target.iter_mut().for_each(|to| *to *= factor),
         }
     }
 }

@@ -98,7 +98,7 @@ fn moments<'a>(count: f64, planes: impl Iterator<Item = &'a [f32]> + Clone) -> (
 }
 
 vectorized! {
-    fn add_values(sums: &mut Sums<1>, plane: &[f32]) {
+    pub(crate) fn add_values(sums: &mut Sums<1>, plane: &[f32]) {
         sums.add(plane, plane, plane, |x, _, _| [x]);
     }
 }

@@ -7,6 +7,8 @@
 mod backward;
 mod forward;
 
+pub(crate) use forward::add_values;
+
 use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::channels::Groups;
@@ -55,7 +57,7 @@ impl Sizes {
     }
 }
 
-struct BatchNorm {
+pub(crate) struct BatchNorm {
     sizes: Sizes,
     activation: Activation,
     eps: f64,
@@ -65,7 +67,75 @@ struct BatchNorm {
     found: Arc<OnceLock<Moments>>,
 }
 
+/// Moments that a forward pass will find, over so many values.
+pub(crate) struct Found {
+    moments: Arc<OnceLock<Moments>>,
+    count: usize,
+}
+
+impl Found {
+    /// Once the forward pass has run.
+    pub(crate) fn statistics(&self) -> Result<BatchStatistics> {
+        let Moments { mean, variance, .. } = self.moments.get().expect("the forward pass has found them");
+        Ok(BatchStatistics {
+            mean: Tensor::from_slice(mean, mean.len(), &Device::Cpu)?,
+            variance: Tensor::from_slice(variance, variance.len(), &Device::Cpu)?,
+            count: self.count,
+        })
+    }
+}
+
 impl BatchNorm {
+    /// See [`batch_norm_train`].
+    pub(crate) fn training(
+        x: &Tensor,
+        scale: &Tensor,
+        shift: &Tensor,
+        residual: Option<&Tensor>,
+        activation: Activation,
+        eps: f64,
+    ) -> Result<Self> {
+        let sizes = check(x, eps, &[("scale", scale), ("shift", shift)], residual)?;
+        Ok(Self { sizes, activation, eps, given: None, found: Arc::default() })
+    }
+
+    /// See [`batch_norm_eval`].
+    pub(crate) fn evaluation(
+        x: &Tensor,
+        scale: &Tensor,
+        shift: &Tensor,
+        mean: &Tensor,
+        variance: &Tensor,
+        residual: Option<&Tensor>,
+        activation: Activation,
+        eps: f64,
+    ) -> Result<Self> {
+        let sizes = check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
+        let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
+        let (mean, variance) = (copy(mean)?, copy(variance)?);
+        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
+        let given = Some(Box::new(Moments { mean, inverse_deviation, variance }));
+        Ok(Self { sizes, activation, eps, given, found: Arc::default() })
+    }
+
+    pub(crate) fn found(&self) -> Found {
+        let Groups { batch, area, .. } = self.sizes.groups();
+        Found { moments: Arc::clone(&self.found), count: batch * area }
+    }
+
+    /// Gradients with respect to x, scale and shift (stacked), and the residual, those that are wanted; the gradient of y is
+    /// the sum of `gradients`.
+    pub(crate) fn gradients(
+        &self,
+        x: &Tensor,
+        affine: &Tensor,
+        y: &Tensor,
+        gradients: &[Tensor],
+        wanted: [bool; 3],
+    ) -> Result<[Option<Tensor>; 3]> {
+        backward::run(self, x, affine, y, gradients, wanted)
+    }
+
     fn moments(&self) -> Option<&Moments> {
         self.given.as_deref().or_else(|| self.found.get())
     }
@@ -86,21 +156,14 @@ pub fn batch_norm_train(
     activation: Activation,
     eps: f64,
 ) -> Result<(Tensor, BatchStatistics)> {
-    let sizes = check(x, eps, &[("scale", scale), ("shift", shift)], residual)?;
+    let op = BatchNorm::training(x, scale, shift, residual, activation, eps)?;
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
         return crate::cuda::batch_norm::train(x, scale, shift, residual, activation, eps);
     }
-    let found = Arc::default();
-    let op = BatchNorm { sizes, activation, eps, given: None, found: Arc::clone(&found) };
+    let found = op.found();
     let y = apply(op, x, scale, shift, residual)?;
-    let Moments { mean, variance, .. } = found.get().expect("the forward pass has found them");
-    let statistics = BatchStatistics {
-        mean: Tensor::from_slice(mean, mean.len(), &Device::Cpu)?,
-        variance: Tensor::from_slice(variance, variance.len(), &Device::Cpu)?,
-        count: sizes.groups().batch * sizes.groups().area,
-    };
-    Ok((y, statistics))
+    Ok((y, found.statistics()?))
 }
 
 /// Normalises `x` by given statistics (`mean` and `variance`, `[channels]`, no gradient); otherwise as
@@ -118,16 +181,13 @@ pub fn batch_norm_eval(
     activation: Activation,
     eps: f64,
 ) -> Result<Tensor> {
-    let sizes = check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
+        check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
         return crate::cuda::batch_norm::eval(x, scale, shift, mean, variance, residual, activation, eps);
     }
-    let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
-    let (mean, variance) = (copy(mean)?, copy(variance)?);
-    let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
-    let given = Some(Box::new(Moments { mean, inverse_deviation, variance }));
-    apply(BatchNorm { sizes, activation, eps, given, found: Arc::default() }, x, scale, shift, residual)
+    let op = BatchNorm::evaluation(x, scale, shift, mean, variance, residual, activation, eps)?;
+    apply(op, x, scale, shift, residual)
 }
 
 fn inverse_deviation(variance: f64, eps: f64) -> f32 {
@@ -184,7 +244,8 @@ impl CustomOp2 for BatchNorm {
     }
 
     fn bwd(&self, x: &Tensor, affine: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [x, affine, _] = backward::run(self, x, affine, y, gradient, false)?;
+        let wanted = [x.track_op(), affine.track_op(), false];
+        let [x, affine, _] = self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
         Ok((x, affine))
     }
 }
@@ -216,7 +277,8 @@ impl CustomOp3 for BatchNorm {
         y: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [x, affine, residual] = backward::run(self, x, affine, y, gradient, residual.track_op())?;
+        let wanted = [x.track_op(), affine.track_op(), residual.track_op()];
+        let [x, affine, residual] = self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
         Ok((x, affine, residual))
     }
 }

@@ -67,17 +67,34 @@ impl Default for Conv2dGeometry {
 /// [`crate::Error`] for wrong ranks, empty dimensions, channels that do not fit, kernels wider than the padded image, other
 /// types than `f32`, arguments on different devices, and sizes that overflow.
 pub fn conv2d(x: &Tensor, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Tensor> {
-    stored_kind(OP, &[("x", x), ("weight", weight)], &[])?;
-    let problem = Problem::new(x.dims(), weight.dims(), geometry)?;
+    let op = Convolution::new(x, weight, geometry)?;
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
-        return crate::cuda::convolution::conv2d(problem, x, weight);
+        return crate::cuda::convolution::conv2d(op.0, x, weight);
     }
-    x.contiguous()?.apply_op2(&weight.contiguous()?, Convolution(problem))
+    x.contiguous()?.apply_op2(&weight.contiguous()?, op)
 }
 
 /// `(x, weight) -> y`
-struct Convolution(Problem);
+pub(crate) struct Convolution(Problem);
+
+impl Convolution {
+    /// See [`conv2d`].
+    pub(crate) fn new(x: &Tensor, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Self> {
+        stored_kind(OP, &[("x", x), ("weight", weight)], &[])?;
+        Ok(Self(Problem::new(x.dims(), weight.dims(), geometry)?))
+    }
+
+    /// The gradient with respect to x; `dy` and `weight` are contiguous.
+    pub(crate) fn input_gradient(&self, dy: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        dy.apply_op2_no_bwd(weight, &InputGradient(self.0))
+    }
+
+    /// The gradient with respect to the weight; `x` and `dy` are contiguous.
+    pub(crate) fn weight_gradient(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        x.apply_op2_no_bwd(dy, &WeightGradient(self.0))
+    }
+}
 
 impl CustomOp2 for Convolution {
     fn name(&self) -> &'static str {
@@ -91,8 +108,8 @@ impl CustomOp2 for Convolution {
 
     fn bwd(&self, x: &Tensor, weight: &Tensor, _: &Tensor, dy: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let dy = dy.contiguous()?;
-        let dx = x.track_op().then(|| dy.apply_op2_no_bwd(weight, &InputGradient(self.0))).transpose()?;
-        let dw = weight.track_op().then(|| x.apply_op2_no_bwd(&dy, &WeightGradient(self.0))).transpose()?;
+        let dx = x.track_op().then(|| self.input_gradient(&dy, weight)).transpose()?;
+        let dw = weight.track_op().then(|| self.weight_gradient(x, &dy)).transpose()?;
         Ok((dx, dw))
     }
 }

@@ -12,7 +12,7 @@
 //! # Accuracy
 //!
 //! The points 0, +-5/8, +-11/8 and infinity keep the matrices of the transforms well conditioned. Against the exact sum, an
-//! output (a tap of the weight gradient) is off by less than 2e-6 times the largest sum of absolute products of any output of its
+//! output (a tap of the weight gradient) is off by less than 4e-6 times the largest sum of absolute products of any output of its
 //! tile (any tap of its kernel): measured, 4e-7 at most with 64 channels, and in the mean twice what summing directly loses. The usual
 //! points 0, +-1, +-2 lose four times as much. Tests hold all of this to the bound.
 
