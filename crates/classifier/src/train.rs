@@ -15,7 +15,7 @@ use crate::{
     Trained,
 };
 use brainprior_images::LabelledImages;
-use brainprior_kernels::Sgd;
+use brainprior_kernels::{Sgd, backward};
 use candle_core::{Device, Tensor, Var};
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -268,7 +268,7 @@ impl<'a> Trainer<'a> {
         }
         tally.images(count, count_correct(&images.logits, &labelled.labels)?, loss, cross_entropy);
 
-        let gradients = joint.backward()?;
+        let gradients = backward(&joint)?;
         for descent in &mut self.descents {
             descent.step(&gradients, place.learning_rate)?;
         }

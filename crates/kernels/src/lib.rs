@@ -33,6 +33,7 @@ mod refusals;
 #[cfg(test)]
 mod testing;
 mod traced;
+mod unwritten;
 mod vectorized;
 
 pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
@@ -44,4 +45,4 @@ pub use optimiser::{Adam, Sgd};
 pub use pair_cosine::pair_cosine;
 pub use point_readout::point_readout;
 pub use pooling::{area_pool, average_pool};
-pub use traced::Traced;
+pub use traced::{Traced, backward};

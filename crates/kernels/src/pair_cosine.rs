@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::channels::Sums;
+use crate::unwritten::unwritten;
 use crate::vectorized::vectorized;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -117,7 +118,7 @@ impl CustomOp1 for PairCosine {
         with_elements(features, |values| {
             with_elements(gradient, |gradient| {
                 let (first, second) = values.split_at(self.pairs * self.length());
-                let mut input = vec![0.0; values.len()];
+                let mut input = unwritten(values.len());
                 let (into_first, into_second) = input.split_at_mut(self.pairs * self.length());
                 into_first
                     .par_chunks_exact_mut(self.length())
@@ -125,7 +126,11 @@ impl CustomOp1 for PairCosine {
                     .zip(first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length())))
                     .zip(gradient.par_iter())
                     .for_each(|(((into_first, into_second), (first, second)), g)| {
-                        let Some(pair) = self.pair(first, second) else { return };
+                        let Some(pair) = self.pair(first, second) else {
+                            into_first.fill(0.0);
+                            into_second.fill(0.0);
+                            return;
+                        };
                         let across = (f64::from(*g) / (pair.first * pair.second)) as f32;
                         let along = [pair.first, pair.second].map(|norm| (f64::from(*g) * pair.cosine / (norm * norm)) as f32);
                         for (channel, center) in self.center.iter().enumerate() {

@@ -3,6 +3,7 @@
 use super::{Activation, BatchNorm, Moments};
 use crate::arguments::{with_all_elements, with_elements};
 use crate::channels::{Groups, Sums};
+use crate::unwritten::unwritten;
 use crate::vectorized::vectorized;
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
@@ -54,7 +55,7 @@ struct Gradients {
 fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradients: &[&[f32]], wanted: Wanted) -> Gradients {
     let groups = op.sizes.groups();
     let moments = op.moments().expect("the forward pass came first");
-    let if_wanted = |wanted: bool| if wanted { vec![0.0; x.len()] } else { Vec::new() };
+    let if_wanted = |wanted: bool| if wanted { unwritten(x.len()) } else { Vec::new() };
     let (mut input, mut residual) = (if_wanted(wanted.input), if_wanted(wanted.residual));
     let split = |values| -> Vec<Vec<&mut [f32]>> {
         let mut parts = groups.split(values);

@@ -2,13 +2,14 @@
 
 use super::{Activation, BatchNorm, Moments, inverse_deviation};
 use crate::channels::Sums;
+use crate::unwritten::unwritten;
 use crate::vectorized::{exp_minus_one, vectorized};
 use rayon::prelude::*;
 
 pub(super) fn run(op: &BatchNorm, x: &[f32], affine: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
     let groups = op.sizes.groups();
     let (scale, shift) = affine.split_at(groups.channels);
-    let mut y = vec![0.0; x.len()];
+    let mut y = unwritten(x.len());
     let found: Vec<Vec<(f32, f32)>> = groups
         .split(&mut y)
         .into_par_iter()

@@ -7,6 +7,7 @@ use super::pack::{Block, Packed, WeightOrder, blocks};
 use super::scratch::{Scratch, aligned, with_scratch};
 use super::simd::Isa;
 use super::{pixels, rows};
+use crate::unwritten::unwritten;
 
 /// Framed images that a thread works on at a time take about this many floats, half of a second-level cache: weights
 /// that do not fit the cache are read once for all of them.
@@ -73,7 +74,7 @@ pub(super) fn correlate_in(
     let target_image = groups * c.out_channels * c.plane();
     let batch = source.len() / source_image;
     let pass = Pass { isa, c, groups, lanes, blocks, packed };
-    let mut target = vec![0.0; batch * target_image];
+    let mut target = unwritten(batch * target_image);
     let threads = rayon::current_num_threads();
     let together = (IMAGES_FLOATS / c.frame.buffer(c.in_channels)).clamp(1, batch.div_ceil(threads));
     let parts = pass.parts(4 * threads / batch);
@@ -144,6 +145,9 @@ impl Pass<'_> {
                 let first = index;
                 index += phases.len();
                 if phases.iter().all(|phase| phase.taps.is_empty()) {
+                    for plane in targets.iter_mut().flat_map(|target| target.chunks_exact_mut(c.plane())) {
+                        plane.chunks_exact_mut(c.width).skip(phases[0].first_row).step_by(c.step).for_each(|row| row.fill(0.0));
+                    }
                     continue;
                 }
                 let image: usize = phases.iter().map(|phase| channels * phase.rows * phase.columns).sum();

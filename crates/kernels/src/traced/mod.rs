@@ -9,9 +9,12 @@
 
 mod operations;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor, TensorId};
 use rayon::prelude::*;
 
 use crate::arguments::{image_sizes, with_all_elements, with_elements};
@@ -70,19 +73,54 @@ impl Gradients {
     }
 
     fn take_sum(&self) -> Result<Tensor> {
-        let gradients = self.take()?;
-        if let [only] = gradients.as_slice() {
-            return only.contiguous();
-        }
-        let shape = gradients[0].shape().clone();
-        with_all_elements(&gradients, |gradients| {
-            let mut sum = gradients[0].to_vec();
-            for gradient in &gradients[1..] {
-                sum.par_chunks_mut(PART).zip(gradient.par_chunks(PART)).for_each(|(sum, gradient)| add(sum, gradient));
-            }
-            Tensor::from_vec(sum, shape, &Device::Cpu)
-        })
+        sum(&self.take()?)
     }
+}
+
+/// The sum of at least one tensor of a shape.
+fn sum(tensors: &[Tensor]) -> Result<Tensor> {
+    if let [only] = tensors {
+        return only.contiguous();
+    }
+    with_all_elements(tensors, |values| {
+        let mut sum = values[0].to_vec();
+        for values in &values[1..] {
+            sum.par_chunks_mut(PART).zip(values.par_chunks(PART)).for_each(|(sum, values)| add(sum, values));
+        }
+        Tensor::from_vec(sum, tensors[0].shape(), &Device::Cpu)
+    })
+}
+
+/// Gradients of variables by identity, from each operation that has read them.
+type OfVariables = HashMap<TensorId, Vec<Tensor>>;
+
+thread_local!(static COLLECTED: RefCell<Option<OfVariables>> = const { RefCell::new(None) });
+
+/// `loss.backward()`, but the gradients of convolutions' weights, too, go by candle's graph.
+///
+/// # Errors
+/// What candle's backward pass refuses.
+pub fn backward(loss: &Tensor) -> Result<GradStore> {
+    let outer = COLLECTED.replace(Some(OfVariables::new()));
+    let store = loss.backward();
+    let collected = COLLECTED.replace(outer).unwrap_or_default();
+    let mut store = store?;
+    for (variable, mut gradients) in collected {
+        gradients.extend(store.get_id(variable).cloned());
+        store.insert_id(variable, sum(&gradients)?);
+    }
+    Ok(store)
+}
+
+/// Keeps the gradient of a variable for the [`backward`] that is under way; gives back that of anything else.
+fn collected(of: &Tensor, gradient: Tensor) -> Option<Tensor> {
+    COLLECTED.with_borrow_mut(|collected| match collected {
+        Some(collected) if of.is_variable() => {
+            collected.entry(of.id()).or_default().push(gradient);
+            None
+        }
+        _ => Some(gradient),
+    })
 }
 
 /// Floats that one thread adds at a time.

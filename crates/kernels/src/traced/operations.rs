@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor};
 
-use super::Gradients;
+use super::{Gradients, collected};
 use crate::batch_norm::BatchNorm;
 use crate::conv2d::Convolution;
 
@@ -57,7 +57,7 @@ impl CustomOp2 for Convolved {
             of_x.push(self.op.input_gradient(&dy, weight)?);
         }
         let dw = weight.track_op().then(|| self.op.weight_gradient(&self.x, &dy)).transpose()?;
-        Ok((passed_on(&self.of_x)?, dw))
+        Ok((passed_on(&self.of_x)?, dw.and_then(|dw| collected(weight, dw))))
     }
 }
 

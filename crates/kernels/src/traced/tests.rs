@@ -85,6 +85,20 @@ fn gradients_are_those_of_the_graph() {
     }
 }
 
+/// A weight that candle's own operations read, too, and one that is read twice.
+#[test]
+fn gradients_beside_the_graph_are_those_of_the_graph() {
+    let network = Network::new(var(&[4, 3, 9, 10], 1).as_tensor().detach());
+    let geometry = Network::geometry(1, 1);
+    let loss = || -> Result<Tensor> {
+        let penalty = network.variables[0].as_tensor().sqr()?.sum_all()?;
+        let again = Traced::new(&var(&[2, 16, 6, 6], 3))?.conv2d(&network.variables[3], geometry)?.tensor()?.sqr()?.mean_all()?;
+        (network.traced(true)? + penalty)? + again
+    };
+    let (beside, graph) = (crate::backward(&loss().unwrap()).unwrap(), loss().unwrap().backward().unwrap());
+    network.variables.iter().for_each(|variable| check_close(&beside, &graph, variable));
+}
+
 #[test]
 fn a_graph_can_be_gone_back_twice() {
     let network = Network::new(var(&[4, 3, 9, 10], 1).as_tensor().detach());

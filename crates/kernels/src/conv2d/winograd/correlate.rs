@@ -11,6 +11,7 @@ use super::super::transpose::transpose;
 use super::product::{self, Operands};
 use super::transforms::{self, Kind};
 use super::{Block, CHUNK, Evaluations, PATCH, POINTS, Plan, TAPS, TILE};
+use crate::unwritten::unwritten;
 
 /// Floats of all evaluated kernels beyond which tasks share them out instead of tiles.
 const KERNEL_FLOATS: usize = 3 << 20;
@@ -51,7 +52,7 @@ pub(in super::super) fn correlate_in(
     turned: bool,
 ) -> Vec<f32> {
     let job = Job { isa, plan, source, kernels: Kernels { weight, order, turned } };
-    let mut target = vec![0.0; plan.batch * plan.out_channels * plan.out_plane()];
+    let mut target = unwritten(plan.batch * plan.out_channels * plan.out_plane());
     match share {
         Share::Tiles => job.by_tiles(&mut target),
         Share::Channels => job.by_channels(&mut target),

@@ -12,6 +12,7 @@ use super::correlate::evaluate;
 use super::product::{self, Operands};
 use super::transforms::{self, Kind};
 use super::{Block, CHUNK, Evaluations, POINTS, Plan, TAPS};
+use crate::unwritten::unwritten;
 
 /// Floats of evaluations that lie in memory at a time, about: a share of a last-level cache.
 const FLOATS: usize = 3 << 20;
@@ -109,7 +110,7 @@ fn blocks(plan: &Plan) -> Vec<Block> {
 /// Interpolates the sums and puts them to their places.
 fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32]) -> Vec<f32> {
     let row = plan.in_channels * TAPS;
-    let mut weight = vec![0.0; plan.out_channels * row];
+    let mut weight = unwritten(plan.out_channels * row);
     let of_outputs: Vec<&[Part]> = parts.chunk_by(|a, b| a.outputs == b.outputs).collect();
     let mut rest = sums;
     let mut tasks = Vec::new();
