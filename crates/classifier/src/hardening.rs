@@ -2,7 +2,7 @@
 
 use crate::network::Pass;
 use crate::{ResNet, Result};
-use brainprior_kernels::cross_entropy;
+use brainprior_kernels::{backward, cross_entropy};
 use candle_core::{Device, Tensor, Var};
 use rand::Rng;
 
@@ -29,7 +29,7 @@ pub(crate) fn attacked(
     for _ in 0..steps {
         let variable = Var::from_tensor(&moved)?;
         let logits = network.classify(variable.as_tensor(), &mut Pass::Training(&mut Vec::new()))?;
-        let gradients = cross_entropy(&logits, labels)?.backward()?;
+        let gradients = backward(&cross_entropy(&logits, labels)?)?;
         let Some(gradient) = gradients.get(&variable) else { break };
         moved = within((&moved + gradient.sign()?.affine(REACH * epsilon / steps as f64, 0.0)?)?)?;
     }

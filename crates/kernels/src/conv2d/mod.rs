@@ -4,7 +4,8 @@
 //! ([`frame`]), and kernels read them from there for every tap. The forward pass and the input gradient are the same
 //! computation ([`correlation`]), by one of two families of kernels: lanes are neighbouring outputs where rows fill a vector
 //! ([`rows`]), and output channels where they do not ([`pixels`]). The weight gradient sums over pixels with output
-//! channels as lanes ([`tap_sums`]), or pixels where there are few ([`plane_sums`]). Threads share outputs, or chunks of images
+//! channels as lanes ([`tap_sums`]), or pixels where there are few ([`plane_sums`]). Kernels of 3 x 3 and stride 1 go through a
+//! transform that needs a quarter of the products, where there are channels enough ([`winograd`]). Threads share outputs, or chunks of images
 //! that do not depend on their number, so that results do not either.
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};

@@ -14,10 +14,11 @@ use std::time::Instant;
 pub fn run(arguments: &BenchArguments) -> Result<()> {
     let bencher =
         Bencher { repeats: arguments.repeats.into(), filter: arguments.filter.clone().unwrap_or_default(), device: Device::Cpu };
-    match arguments.name {
+    // On a worker thread, as the stages of the pipeline do their work.
+    rayon::scope(|_| match arguments.name {
         BenchName::Ops => ops::run(&bencher),
         BenchName::Training => training::run(&bencher),
-    }
+    })
 }
 
 /// What every bench is given.

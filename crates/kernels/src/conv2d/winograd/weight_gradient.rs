@@ -131,10 +131,10 @@ fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32]) -> Vec<f
                 for (i, input) in part.inputs.clone().enumerate() {
                     let inputs = CHUNK.min(plan.in_channels - input * CHUNK);
                     for (o, weight) in weight.chunks_mut(CHUNK * row).enumerate() {
+                        let outputs = weight.len() / row;
                         let from = &sums[i * CHUNK * width + o * CHUNK..];
                         transforms::interpolate_kernels(isa, inputs, from, part.point(), width, taps);
                         let to = &mut weight[input * CHUNK * TAPS..];
-                        let outputs = CHUNK.min(weight_rows(to, input * CHUNK * TAPS, row));
                         transpose(isa, [inputs * TAPS, outputs], taps, CHUNK, to, row);
                     }
                 }
@@ -142,9 +142,4 @@ fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32]) -> Vec<f
         });
     });
     weight
-}
-
-/// Rows of a matrix of which the first `skipped` floats are left out.
-fn weight_rows(matrix: &[f32], skipped: usize, row: usize) -> usize {
-    (matrix.len() + skipped) / row
 }
