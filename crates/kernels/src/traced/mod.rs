@@ -253,11 +253,9 @@ impl Traced {
 
     fn normalize(&self, node: &Node, op: BatchNorm, scale: &Tensor, shift: &Tensor, residual: Option<&Self>) -> Result<Self> {
         let affine = Tensor::stack(&[scale, shift], 0)?;
-        let residual = match residual {
-            Some(residual) => Some((&residual.values, residual.node.as_ref().expect("values on one device"))),
-            None => None,
-        };
-        let values = match residual {
+        let of = |residual: &Self| residual.node.clone().expect("values on one device");
+        let residual = residual.map(|residual| (&residual.values, of(residual)));
+        let values = match &residual {
             Some((residual, _)) => self.values.apply_op3_no_bwd(&affine, residual, &op)?,
             None => self.values.apply_op2_no_bwd(&affine, &op)?,
         };
@@ -267,10 +265,10 @@ impl Traced {
             x: self.values.clone(),
             y: values.clone(),
             of_x: node.gradients_if_tracked(),
-            of_residual: residual.and_then(|(_, node)| node.gradients_if_tracked()),
+            of_residual: residual.as_ref().and_then(|(_, node)| node.gradients_if_tracked()),
             of_y: Arc::clone(&gradients),
         };
-        let token = match residual {
+        let token = match &residual {
             Some((_, residual)) => node.token.apply_op3(&affine, &residual.token, op)?,
             None => node.token.apply_op2(&affine, op)?,
         };
