@@ -58,10 +58,20 @@ pub enum Error {
         expected: usize,
     },
 
-    /// Negative responses, which the Poisson loss cannot explain.
+    /// The positions come from cortex, and the scan does not say where its neurons lie.
     #[error(
-        "scan `{scan}`: {count} of {total} responses are negative (first: {value} at trial {trial}, neuron {neuron}); the Poisson \
-         loss expects counts or rates >= 0. Set `loss.rectify_negative = true` to take them as 0, or write the scan with \
+        "scan `{scan}` has no coordinates of its neurons, which `readout.positions = \"cortical\"` predicts receptive fields from; \
+         set `readout.positions = \"located\"`, or write the dataset `neurons/cell_motor_coordinates`"
+    )]
+    NoCoordinates {
+        /// Name of the scan.
+        scan: String,
+    },
+
+    /// Negative responses, which no loss but the Gaussian can explain.
+    #[error(
+        "scan `{scan}`: {count} of {total} responses are negative (first: {value} at trial {trial}, neuron {neuron}); all losses \
+         but `gaussian` expect counts or rates >= 0. Set `loss.rectify_negative = true` to take them as 0, or write the scan with \
          deconvolved (non-negative) activity"
     )]
     NegativeResponses {

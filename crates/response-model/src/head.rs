@@ -1,40 +1,48 @@
-//! What belongs to one scan: readout, shifter and modulator on top of the shared core.
+//! What belongs to one scan: readout, shifter, modulator and loss on top of the shared core.
 
 use candle_core::{Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Config, GainPlacement};
-use crate::loss;
+use crate::loss::{self, Loss};
+use crate::model::ScanDescription;
 use crate::modulator::Modulator;
-use crate::normalization::ScanNormalization;
 use crate::parameters::Parameters;
 use crate::presentations::Covariates;
-use crate::readout::PyramidReadout;
+use crate::readout::{Reading, Readout, Start};
 use crate::shifter::Shifter;
 
-/// Readout, shifter and modulator of one scan.
+/// Readout, shifter, modulator and loss of one scan.
 #[derive(Debug)]
 pub(crate) struct Head {
-    pub(crate) readout: PyramidReadout,
+    pub(crate) readout: Readout,
     pub(crate) shifter: Option<Shifter>,
     pub(crate) modulator: Option<Modulator>,
+    pub(crate) loss: Loss,
     placement: GainPlacement,
 }
 
 impl Head {
-    /// Registers the head of scan number `scan`; `positions` as in [`PyramidReadout::new`].
+    /// Registers the head of scan number `scan` on a core with an output of `features` channels, rows and columns.
     pub(crate) fn new(
         scan: usize,
         config: &Config,
-        channels: usize,
-        normalization: &ScanNormalization,
-        positions: Vec<f32>,
+        features: [usize; 3],
+        description: &ScanDescription,
         parameters: &mut Parameters,
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
         let prefix = format!("scan{scan}");
-        let (means, levels) = (&normalization.response_mean, config.readout.levels);
-        let readout = PyramidReadout::new(&prefix, channels, levels, positions, means, parameters, rng)?;
+        let normalization = &description.normalization;
+        let means = &normalization.response_mean;
+        let start = Start {
+            positions: &description.positions,
+            coordinates: description.coordinates.as_deref(),
+            mean_rates: means,
+            features,
+        };
+        let readout = Readout::new(&config.readout, &prefix, &start, parameters, rng)?;
+        let loss = Loss::new(&config.loss, &prefix, &description.zero_shares, means, parameters)?;
         let shifter = match &normalization.pupil {
             Some(_) if config.shifter.enabled => Some(Shifter::new(&prefix, config.shifter.hidden, parameters, rng)?),
             _ => None,
@@ -46,7 +54,7 @@ impl Head {
             }
             _ => None,
         };
-        Ok(Self { readout, shifter, modulator, placement: config.modulator.placement })
+        Ok(Self { readout, shifter, modulator, loss, placement: config.modulator.placement })
     }
 
     /// Rates `[batch, neurons]`, in units of the training standard deviation, from the readout's values `[batch, neurons]`.
@@ -62,6 +70,11 @@ impl Head {
             (Some(gain), GainPlacement::BeforeOutput) => loss::output(&(values * gain)?),
             (Some(gain), GainPlacement::OnRate) => loss::output(values)? * gain,
         }
+    }
+
+    /// How the readout reads outside of training.
+    pub(crate) fn reading(&self, shift: Option<Tensor>) -> Reading<'_> {
+        Reading { readout: &self.readout, shift, draw: None }
     }
 
     /// Shifts `[batch, 2]` of trials, with the shifter as it is outside of training; `None` without one.

@@ -59,7 +59,8 @@ mod shifter;
 mod statistics;
 
 pub use config::{
-    Config, CoreConfig, GainPlacement, LossConfig, ModulatorConfig, OptimisationConfig, ReadoutConfig, ShifterConfig,
+    Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
+    OptimisationConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
 };
 pub use error::{Error, Result};
 pub use fit::{FitEvent, fit};

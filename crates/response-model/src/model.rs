@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::Config;
-use crate::core::{DenseCore, Level, Pyramid};
+use crate::core::{Core, Pyramid};
 use crate::head::Head;
 use crate::normalization::{ImageNormalization, ScanNormalization};
 use crate::parameters::Parameters;
@@ -28,7 +28,7 @@ const PREDICTION_BATCH: usize = 64;
 pub struct ResponseModel {
     pub(crate) config: Config,
     pub(crate) image: ImageNormalization,
-    pub(crate) core: DenseCore,
+    pub(crate) core: Core,
     pub(crate) scans: Vec<ScanModel>,
     pub(crate) parameters: Parameters,
 }
@@ -48,6 +48,10 @@ pub(crate) struct ScanDescription {
     pub(crate) normalization: ScanNormalization,
     /// (x, y) in [-1, 1] of each neuron.
     pub(crate) positions: Vec<f32>,
+    /// (x, y) of each neuron in cortex, z-scored, where the readout asks for it.
+    pub(crate) coordinates: Option<Vec<f32>>,
+    /// Share of training trials of each neuron that the zero-inflated loss takes as zeros.
+    pub(crate) zero_shares: Vec<f32>,
 }
 
 impl ResponseModel {
@@ -55,14 +59,20 @@ impl ResponseModel {
     pub(crate) fn new(config: Config, image: ImageNormalization, scans: Vec<ScanDescription>, seed: u64) -> Result<Self> {
         let mut parameters = Parameters::default();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let core = DenseCore::new(&config.core, &mut parameters, &mut rng)?;
+        let core = Core::new(&config.core, &mut parameters, &mut rng)?;
         let mut models = Vec::with_capacity(scans.len());
+        let features = [core.channels(), core.extent(image.height), core.extent(image.width)];
+        if features[1] == 0 || features[2] == 0 {
+            let found = format!("{:?} on images of {} x {} (height x width)", config.core.kernels, image.height, image.width);
+            let expected = "a first side within the image, or core.pad_input = true";
+            return Err(Error::Configuration { key: "core.kernels", found, expected });
+        }
         for (s, scan) in scans.into_iter().enumerate() {
             // A stream of its own, so that a scan's start does not depend on the others' sizes.
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(1 + s as u64);
-            let ScanDescription { name, normalization, positions } = scan;
-            let head = Head::new(s, &config, core.channels(), &normalization, positions, &mut parameters, &mut rng)?;
+            let head = Head::new(s, &config, features, &scan, &mut parameters, &mut rng)?;
+            let ScanDescription { name, normalization, .. } = scan;
             let v_a = vec![None; normalization.varies.len()];
             models.push(ScanModel { name, normalization, head, v_a });
         }
@@ -153,7 +163,7 @@ impl ResponseModel {
         for start in (0..stimuli.len()).step_by(PREDICTION_BATCH) {
             let end = (start + PREDICTION_BATCH).min(stimuli.len());
             let pyramid = self.pyramid(&image_batch((start..end).map(|i| stimuli.image(i)), &self.image)?)?;
-            let values = &read(&[(&part.head.readout, None)], &pyramid)?[0];
+            let values = &read(&[part.head.reading(None)], &pyramid)?[0];
             let rates = part.head.rates(values, None)?.to_vec2::<f32>()?;
             rates.iter().for_each(|row| predicted.extend(part.in_scan_units(row)));
         }
@@ -187,7 +197,7 @@ impl ResponseModel {
                 pyramid.rows(&shown.iter().map(|i| images.binary_search(i).expect("sorted") as u32).collect::<Vec<_>>())?;
             let rows: Vec<Option<usize>> = chunk.iter().map(|&i| Some(trials[i])).collect();
             let own = covariates(recorded, &rows, &part.normalization)?;
-            let values = &read(&[(&part.head.readout, part.head.shift(&own)?)], &pyramid)?[0];
+            let values = &read(&[part.head.reading(part.head.shift(&own)?)], &pyramid)?[0];
             let rates = part.head.rates(values, own.behavior.as_ref())?;
             for (&i, rates) in chunk.iter().zip(rates.to_vec2::<f32>()?) {
                 predicted.row_mut(i).iter_mut().zip(part.in_scan_units(&rates)).for_each(|(value, rate)| *value = rate);
@@ -211,7 +221,13 @@ impl ResponseModel {
 
     /// Features at all scales of normalised images, with the running statistics.
     pub(crate) fn pyramid(&self, images: &Tensor) -> Result<Pyramid> {
-        Ok(Pyramid::new(self.core.eval(images)?.detach(), self.config.readout.levels)?)
+        self.scales(self.core.eval(images)?.detach())
+    }
+
+    /// All scales of the core's output.
+    pub(crate) fn scales(&self, features: Tensor) -> Result<Pyramid> {
+        let size = [self.image.height, self.image.width];
+        Ok(Pyramid::new(features, self.config.readout.scales(), &self.config.core, size)?)
     }
 
     pub(crate) fn part(&self, index: usize) -> Result<&ScanModel> {
@@ -259,18 +275,6 @@ impl ScanModel {
     fn in_scan_units<'a>(&'a self, rates: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
         let by = &self.normalization;
         (0..rates.len()).map(|n| if by.varies[n] { rates[n] } else { by.response_mean[n] } * by.response_std[n])
-    }
-}
-
-impl Pyramid {
-    /// The pyramid whose b-th image is image `rows[b]` of this one.
-    fn rows(self, rows: &[u32]) -> Result<Pyramid> {
-        if rows.iter().enumerate().all(|(b, &row)| b == row as usize) {
-            return Ok(self);
-        }
-        let index = Tensor::new(rows, &candle_core::Device::Cpu)?;
-        let select = |level: Level| Ok(Level { features: level.features.index_select(&index, 0)?, extent: level.extent });
-        Ok(Pyramid { levels: self.levels.into_iter().map(select).collect::<Result<_>>()? })
     }
 }
 

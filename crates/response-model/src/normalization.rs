@@ -3,6 +3,7 @@
 use brainprior_recording::{Scan, Tier};
 use ndarray::Array2;
 
+use crate::config::{LossConfig, LossKind};
 use crate::{Error, Result};
 
 /// Share of the mean standard deviation below which a neuron is divided by that share instead of its own (the lab's loaders).
@@ -52,21 +53,22 @@ impl ImageNormalization {
 
 impl ScanNormalization {
     /// Checks the scan and takes the statistics of its training tier.
-    pub(crate) fn of(scan: &Scan, rectify_negative: bool) -> Result<Self> {
+    pub(crate) fn of(scan: &Scan, loss: &LossConfig) -> Result<Self> {
         let trials = scan.trials_in(Tier::Train);
         if trials.len() < 2 {
             return Err(Error::TooFewTrials { scan: scan.name().to_owned(), tier: "train", found: trials.len(), expected: 2 });
         }
-        if !rectify_negative {
+        if loss.kind != LossKind::Gaussian && !loss.rectify_negative {
             check_sign(scan)?;
         }
+        let rectify = |value: f32| if loss.rectify_negative { value.max(0.0) } else { value };
         let responses = scan.responses();
         let neurons = responses.ncols();
         let (mut means, mut stds) = (Vec::with_capacity(neurons), Vec::with_capacity(neurons));
         for column in responses.columns() {
-            let (mean, std) = mean_std(trials.iter().map(|&t| column[t].max(0.0)));
-            let first = column[trials[0]].max(0.0);
-            let varies = trials.iter().any(|&t| column[t].max(0.0) != first);
+            let (mean, std) = mean_std(trials.iter().map(|&t| rectify(column[t])));
+            let first = rectify(column[trials[0]]);
+            let varies = trials.iter().any(|&t| rectify(column[t]) != first);
             means.push(mean);
             stds.push(if varies { std } else { 0.0 });
         }
@@ -81,9 +83,14 @@ impl ScanNormalization {
         Ok(Self { response_std, response_mean, varies, behavior: columns(scan.behavior()), pupil: columns(scan.pupil_center()) })
     }
 
-    /// The rectified responses of a trial, in units of the standard deviation.
-    pub(crate) fn responses<'a>(&'a self, row: impl Iterator<Item = &'a f32> + 'a) -> impl Iterator<Item = f32> + 'a {
-        row.zip(&self.response_std).map(|(r, std)| r.max(0.0) / std)
+    /// The responses of a trial, rectified where `loss` says so, in units of the standard deviation.
+    pub(crate) fn responses<'a>(
+        &'a self,
+        row: impl Iterator<Item = &'a f32> + 'a,
+        loss: &LossConfig,
+    ) -> impl Iterator<Item = f32> + 'a {
+        let least = if loss.rectify_negative { 0.0 } else { f32::NEG_INFINITY };
+        row.zip(&self.response_std).map(move |(r, std)| r.max(least) / std)
     }
 }
 
@@ -92,6 +99,12 @@ impl ColumnNormalization {
         let statistics = values.columns().into_iter().map(|column| mean_std(trials.iter().map(|&t| column[t])));
         let (mean, std) = statistics.map(|(mean, std)| (mean as f32, if std > 0.0 { std as f32 } else { 1.0 })).unzip();
         Self { mean, std }
+    }
+
+    /// The first `columns` columns of `values`, z-scored over all rows, flat.
+    pub(crate) fn of_all(values: &Array2<f32>, columns: usize) -> Vec<f32> {
+        let by = Self::of(values, &(0..values.nrows()).collect::<Vec<_>>());
+        values.rows().into_iter().flat_map(|row| by.apply(row.iter()).take(columns).collect::<Vec<_>>()).collect()
     }
 
     /// Z-scores one row.

@@ -5,6 +5,7 @@ use brainprior_recording::{Scan, Tier};
 use candle_core::{Device, Tensor};
 
 use crate::Result;
+use crate::config::LossConfig;
 use crate::normalization::{ImageNormalization, ScanNormalization};
 
 /// One image and at most one trial of it in each scan.
@@ -77,6 +78,7 @@ impl<'a> Presentations<'a> {
         scan: usize,
         presentations: &[&Presentation],
         by: &ScanNormalization,
+        loss: &LossConfig,
         weight: f32,
     ) -> Result<Option<ScanBatch>> {
         let trials: Vec<Option<usize>> = presentations.iter().map(|p| p.trials[scan]).collect();
@@ -90,7 +92,7 @@ impl<'a> Presentations<'a> {
         for trial in &trials {
             match trial {
                 Some(trial) => {
-                    responses.extend(by.responses(recorded.responses().row(*trial).iter()));
+                    responses.extend(by.responses(recorded.responses().row(*trial).iter(), loss));
                     weights.extend(by.varies.iter().map(|&varies| if varies { weight } else { 0.0 }));
                 }
                 None => {

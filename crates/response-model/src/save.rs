@@ -12,7 +12,7 @@ use crate::file::{self, Contents, damaged};
 use crate::model::{ResponseModel, ScanDescription};
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 
-const FORMAT: &str = "brainprior response-model, version 1";
+const FORMAT: &str = "brainprior response-model, version 2";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -110,8 +110,13 @@ impl ResponseModel {
             let defined = vector("v_a_defined", scan.neurons)?;
             let values = vector("v_a", scan.neurons)?.into_iter().zip(defined);
             validation.push(values.map(|(v, defined)| (defined != 0.0).then_some(v)).collect());
-            let positions = vec![0.0; 2 * scan.neurons];
-            descriptions.push(ScanDescription { name: scan.name.clone(), normalization, positions });
+            descriptions.push(ScanDescription {
+                name: scan.name.clone(),
+                normalization,
+                positions: vec![0.0; 2 * scan.neurons],
+                coordinates: None,
+                zero_shares: vec![0.5; scan.neurons],
+            });
         }
         let mut model = Self::new(header.config.clone(), image, descriptions, 0)?;
         model.parameters.restore(&contents.state("", &model.parameters)?)?;

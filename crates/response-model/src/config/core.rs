@@ -1,0 +1,106 @@
+//! Options of the core.
+
+use serde::{Deserialize, Serialize};
+
+/// The convolutional core that all neurons of all scans share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CoreConfig {
+    /// What each layer reads.
+    pub kind: CoreKind,
+    /// Output channels of each layer.
+    pub channels: Vec<usize>,
+    /// Side of each layer's square kernels, pixels of that layer's input; odd.
+    pub kernels: Vec<usize>,
+    /// Stride of the first layer, pixels. 2 makes everything behind it four times cheaper; half a cycle must still be
+    /// longer than the stride at the finest tuning.
+    pub stride: usize,
+    /// False: the first layer's kernels stay within the image, and receptive fields near its border are read at the features
+    /// next to it (the usual choice with Gaussian readouts). True: zeros around the image, the mean of training.
+    pub pad_input: bool,
+    /// True: from the second layer on, a plane for each input channel and then a mixture of channels (Lurz et al. 2021)
+    /// instead of full kernels: fewer weights, and less work where kernels are large.
+    pub depth_separable: bool,
+    /// Which layers the readouts see.
+    pub output: CoreOutput,
+    /// Where the first layer's kernels start.
+    pub start: KernelStart,
+    /// Weight of the squared Laplacian of the first layer's kernels, as a share of their squared norm.
+    pub smoothness: f64,
+    /// Weight of the group sparsity of the later layers' kernels: sum of the norms of the planes, over the layer's norm. Of
+    /// separable kernels, the mixture's weights are the groups.
+    pub group_sparsity: f64,
+    /// Weight of the mean square of the later layers' weights. Batch norm takes the scale of a kernel away again, so that this
+    /// keeps the optimiser's steps from becoming small against kernels that grew, and changes no prediction by itself.
+    pub l2: f64,
+}
+
+/// What each layer of a core reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoreKind {
+    /// All earlier layers (Sinz et al. 2018).
+    Dense,
+    /// The layer before it (Lurz et al. 2021).
+    Stacked,
+}
+
+/// Which layers of a core the readouts see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CoreOutput {
+    /// The concatenation of all.
+    All,
+    /// The last one.
+    Last,
+}
+
+/// Where the kernels of the first layer start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelStart {
+    /// Independent normal numbers.
+    Normal,
+    /// Gabor filters, four phases each, spread over the orientations and frequencies of mouse V1: training starts where it
+    /// would otherwise take many epochs to get to, and moves them from there.
+    Gabor,
+}
+
+impl Default for CoreConfig {
+    fn default() -> Self {
+        Self {
+            kind: CoreKind::Dense,
+            channels: vec![32, 32, 32],
+            kernels: vec![13, 3, 3],
+            stride: 2,
+            pad_input: true,
+            depth_separable: false,
+            output: CoreOutput::All,
+            start: KernelStart::Gabor,
+            smoothness: 0.02,
+            group_sparsity: 0.0005,
+            l2: 0.0,
+        }
+    }
+}
+
+impl CoreConfig {
+    /// The depth-separable core of Lurz et al. 2021, as neuralpredictors and the Sensorium baselines use it: four layers of 64
+    /// channels, the last of which is read.
+    pub fn stacked() -> Self {
+        Self {
+            kind: CoreKind::Stacked,
+            channels: vec![64; 4],
+            kernels: vec![9, 7, 7, 7],
+            pad_input: false,
+            depth_separable: true,
+            output: CoreOutput::Last,
+            ..Self::default()
+        }
+    }
+
+    /// Zeros on each side of the image.
+    pub(crate) fn padding(&self) -> usize {
+        if self.pad_input { self.kernels[0] / 2 } else { 0 }
+    }
+}

@@ -1,0 +1,146 @@
+//! Configuration of a fit: every value has a default, unknown keys are refused.
+
+mod core;
+mod head;
+mod training;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::core::{CoreConfig, CoreKind, CoreOutput, KernelStart};
+pub use head::{GainPlacement, ModulatorConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig};
+pub use training::{LossConfig, LossKind, OptimisationConfig};
+
+use crate::{Error, Result};
+
+/// What a fit builds and how it trains.
+///
+/// Sections and keys are those of the pipeline's configuration file. [`Config::default`] is meant for scans of
+/// thousands of trials; [`Config::small`] for a budget of about a minute on two processor cores.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The convolutional core that all neurons of all scans share.
+    pub core: CoreConfig,
+    /// The readout of each scan.
+    pub readout: ReadoutConfig,
+    /// The shifter of each scan with a pupil centre.
+    pub shifter: ShifterConfig,
+    /// The modulator of each scan with behaviour.
+    pub modulator: ModulatorConfig,
+    /// The loss.
+    pub loss: LossConfig,
+    /// The optimiser and its schedule.
+    pub optimisation: OptimisationConfig,
+}
+
+impl Config {
+    /// About a minute on two processor cores for two scans of a few hundred neurons and 1,000 to 1,500 images.
+    pub fn small() -> Self {
+        Self {
+            core: CoreConfig { channels: vec![16, 16, 16], kernels: vec![17, 3, 3], ..CoreConfig::default() },
+            readout: ReadoutConfig { l1: 0.01, ..ReadoutConfig::default() },
+            optimisation: OptimisationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
+            ..Self::default()
+        }
+    }
+
+    /// Checks every value's range.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] names the first key out of range.
+    pub fn check(&self) -> Result<()> {
+        let positive = "a finite number > 0";
+        let not_negative = "a finite number >= 0";
+        let Config { core, readout, shifter, modulator, loss, optimisation: o } = self;
+        if core.channels.is_empty() || core.channels.contains(&0) {
+            return Err(out_of_range("core.channels", &core.channels, "at least one layer, each of at least one channel"));
+        }
+        if core.kernels.len() != core.channels.len() || core.kernels.iter().any(|k| k % 2 == 0) {
+            return Err(out_of_range("core.kernels", &core.kernels, "an odd side for each layer of core.channels"));
+        }
+        for (key, value) in [
+            ("core.stride", core.stride),
+            ("shifter.hidden", shifter.hidden),
+            ("modulator.hidden", modulator.hidden),
+            ("optimisation.batch_images", o.batch_images),
+            ("optimisation.max_epochs", o.max_epochs),
+            ("optimisation.patience", o.patience),
+        ] {
+            if value == 0 {
+                return Err(out_of_range(key, &value, "at least 1"));
+            }
+        }
+        if core.start == KernelStart::Gabor && core.kernels[0] < 5 {
+            return Err(out_of_range("core.kernels", &core.kernels, "a first side of at least 5 for core.start = \"gabor\""));
+        }
+        if readout.kind == ReadoutKind::Factorized && shifter.enabled {
+            return Err(out_of_range(
+                "shifter.enabled",
+                &true,
+                "false with readout.kind = \"factorized\", whose maps do not move",
+            ));
+        }
+        if !(1..=8).contains(&readout.levels) {
+            return Err(out_of_range("readout.levels", &readout.levels, "1 to 8"));
+        }
+        for (key, value) in [
+            ("loss.poisson_eps", loss.poisson_eps),
+            ("loss.zero_threshold", loss.zero_threshold),
+            ("readout.spread", readout.spread),
+            ("optimisation.learning_rate", o.learning_rate),
+            ("optimisation.gradient_clip", o.gradient_clip),
+        ] {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(out_of_range(key, &value, positive));
+            }
+        }
+        for (key, value) in [
+            ("core.smoothness", core.smoothness),
+            ("core.group_sparsity", core.group_sparsity),
+            ("core.l2", core.l2),
+            ("readout.l1", readout.l1),
+            ("modulator.l2", modulator.l2),
+        ] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(out_of_range(key, &value, not_negative));
+            }
+        }
+        for (key, value) in [("optimisation.decay_factor", o.decay_factor), ("optimisation.averaging", o.averaging)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(out_of_range(key, &value, "at least 0 and below 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn out_of_range(key: &'static str, found: &impl std::fmt::Debug, expected: &'static str) -> Error {
+    Error::Configuration { key, found: format!("{found:?}"), expected }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_in_range() {
+        Config::default().check().unwrap();
+        Config::small().check().unwrap();
+    }
+
+    #[test]
+    fn names_the_key_out_of_range() {
+        let mut config = Config::default();
+        config.core.kernels = vec![13, 4, 3];
+        let message = config.check().unwrap_err().to_string();
+        assert!(message.contains("core.kernels") && message.contains("[13, 4, 3]"), "{message}");
+    }
+
+    #[test]
+    fn refuses_unknown_keys() {
+        let error = serde_json::from_str::<Config>(r#"{"core": {"chanels": [8]}}"#).unwrap_err().to_string();
+        assert!(error.contains("chanels"), "{error}");
+        let partial: Config = serde_json::from_str(r#"{"core": {"stride": 1}}"#).unwrap();
+        assert_eq!(partial.core.channels, Config::default().core.channels);
+    }
+}

@@ -1,0 +1,66 @@
+//! The kernels of a layer: full, or separated into space and channels.
+
+use brainprior_kernels::{Conv2dGeometry, conv2d};
+use candle_core::{Result, Tensor, Var};
+use rand_chacha::ChaCha8Rng;
+
+use crate::parameters::Parameters;
+
+#[derive(Debug)]
+pub(crate) enum Kernels {
+    /// `[outputs, inputs, side, side]`
+    Full(Var),
+    /// One plane for each input, then a mixture of channels.
+    Separable {
+        /// `[inputs, 1, side, side]`
+        planes: Var,
+        /// `[outputs, inputs, 1, 1]`
+        mixture: Var,
+    },
+}
+
+impl Kernels {
+    /// Registers kernels of `[inputs, outputs, side]` that are normal with variance 1 / fan-in.
+    pub(crate) fn normal(
+        name: &str,
+        [inputs, outputs, side]: [usize; 3],
+        separable: bool,
+        parameters: &mut Parameters,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        let std = |fan_in: usize| (fan_in as f32).sqrt().recip();
+        let area = side * side;
+        if separable {
+            let planes = parameters.normal(&format!("{name}.planes"), &[inputs, 1, side, side], std(area), rng)?;
+            let mixture = parameters.normal(&format!("{name}.mixture"), &[outputs, inputs, 1, 1], std(inputs), rng)?;
+            return Ok(Self::Separable { planes, mixture });
+        }
+        let shape = [outputs, inputs, side, side];
+        Ok(Self::Full(parameters.normal(&format!("{name}.weight"), &shape, std(inputs * area), rng)?))
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Self::Full(weight) | Self::Separable { mixture: weight, .. } => weight.dims()[0],
+        }
+    }
+
+    /// What is convolved with the image planes.
+    pub(crate) fn spatial(&self) -> &Tensor {
+        match self {
+            Self::Full(weight) | Self::Separable { planes: weight, .. } => weight,
+        }
+    }
+
+    /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
+    pub(crate) fn convolve(&self, input: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+        let geometry = Conv2dGeometry { stride, padding, ..Default::default() };
+        match self {
+            Self::Full(weight) => conv2d(input, weight, geometry),
+            Self::Separable { planes, mixture } => {
+                let geometry = Conv2dGeometry { groups: planes.dims()[0], ..geometry };
+                conv2d(&conv2d(input, planes, geometry)?, mixture, Conv2dGeometry::default())
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! One layer of a core: convolution without bias, batch norm, ELU.
+//!
+//! Batch norm has a learned shift but no learned scale: a scale would let the features grow while the readout's
+//! weights shrink, and so undo the readout's L1 penalty.
+
+use brainprior_kernels::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
+use candle_core::{DType, Device, Result, Tensor, Var};
+
+use super::kernels::Kernels;
+use crate::parameters::{Parameters, Role};
+
+const BATCH_NORM_EPS: f64 = 1e-5;
+/// Share of a new batch in the running statistics (PyTorch's default).
+const RUNNING_MOMENTUM: f64 = 0.1;
+
+#[derive(Debug)]
+pub(crate) struct Layer {
+    kernels: Kernels,
+    stride: usize,
+    padding: usize,
+    shift: Var,
+    scale: Tensor,
+    running_mean: Var,
+    running_variance: Var,
+}
+
+/// Where batch norm takes its statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// From the batch, which then enters the running statistics.
+    Training,
+    /// From the running statistics.
+    Evaluation,
+}
+
+impl Layer {
+    /// Registers a layer under `name`.
+    pub(crate) fn new(name: &str, kernels: Kernels, stride: usize, padding: usize, parameters: &mut Parameters) -> Result<Self> {
+        let outputs = kernels.outputs();
+        let name = |what: &str| format!("{name}.{what}");
+        Ok(Self {
+            kernels,
+            stride,
+            padding,
+            shift: parameters.add(&name("shift"), Role::Trained, vec![0.0; outputs], &[outputs])?,
+            scale: Tensor::ones(outputs, DType::F32, &Device::Cpu)?,
+            running_mean: parameters.add(&name("running_mean"), Role::Buffer, vec![0.0; outputs], &[outputs])?,
+            running_variance: parameters.add(&name("running_variance"), Role::Buffer, vec![1.0; outputs], &[outputs])?,
+        })
+    }
+
+    /// Channels of the output.
+    pub(crate) fn outputs(&self) -> usize {
+        self.kernels.outputs()
+    }
+
+    pub(crate) fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
+    pub(crate) fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
+        let convolved = self.kernels.convolve(input, self.stride, self.padding)?;
+        let (scale, shift) = (&self.scale, self.shift.as_tensor());
+        match mode {
+            Mode::Training => {
+                let (output, statistics) = batch_norm_train(&convolved, scale, shift, None, Activation::Elu, BATCH_NORM_EPS)?;
+                self.track(&statistics)?;
+                Ok(output)
+            }
+            Mode::Evaluation => {
+                let (mean, variance) = (self.running_mean.as_tensor(), self.running_variance.as_tensor());
+                batch_norm_eval(&convolved, scale, shift, mean, variance, None, Activation::Elu, BATCH_NORM_EPS)
+            }
+        }
+    }
+
+    fn track(&self, statistics: &BatchStatistics) -> Result<()> {
+        let count = statistics.count as f64;
+        let unbiased = (&statistics.variance.detach() * (count / (count - 1.0).max(1.0)))?;
+        for (running, new) in [(&self.running_mean, statistics.mean.detach()), (&self.running_variance, unbiased)] {
+            let mixed = ((running.as_tensor().detach() * (1.0 - RUNNING_MOMENTUM))? + (new * RUNNING_MOMENTUM)?)?;
+            running.set(&mixed)?;
+        }
+        Ok(())
+    }
+}

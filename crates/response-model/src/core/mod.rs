@@ -1,0 +1,106 @@
+//! The convolutional core that all neurons of all scans share.
+//!
+//! Layers convolve without bias, normalise over the batch and apply ELU. In the `dense` core layer l reads the
+//! concatenation of all earlier layers' outputs (Sinz et al. 2018, "Stimulus domain transfer in recurrent models for large scale
+//! cortical population prediction on video"); in the `stacked` one the layer before it (Lurz et al. 2021, "Generalization in
+//! data-driven models of primary visual cortex").
+
+mod kernels;
+mod layer;
+mod penalty;
+mod pyramid;
+mod start;
+
+pub(crate) use pyramid::Pyramid;
+
+use candle_core::{Result, Tensor};
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{CoreConfig, CoreKind, CoreOutput, KernelStart};
+use crate::parameters::{Parameters, Role};
+use kernels::Kernels;
+use layer::{Layer, Mode};
+
+/// The core.
+#[derive(Debug)]
+pub(crate) struct Core {
+    layers: Vec<Layer>,
+    config: CoreConfig,
+}
+
+impl Core {
+    /// Registers the core's parameters.
+    pub(crate) fn new(config: &CoreConfig, parameters: &mut Parameters, rng: &mut ChaCha8Rng) -> Result<Self> {
+        let mut layers: Vec<Layer> = Vec::new();
+        for (l, (&outputs, &side)) in config.channels.iter().zip(&config.kernels).enumerate() {
+            let name = format!("core.layer{l}");
+            let inputs = match config.kind {
+                CoreKind::Dense => layers.iter().map(Layer::outputs).sum::<usize>().max(1),
+                CoreKind::Stacked => layers.last().map_or(1, Layer::outputs),
+            };
+            let sizes = [inputs, outputs, side];
+            let kernels = if l == 0 && config.start == KernelStart::Gabor {
+                let bank = start::gabor_bank(outputs, side, rng);
+                Kernels::Full(parameters.add(&format!("{name}.weight"), Role::Trained, bank, &[outputs, 1, side, side])?)
+            } else {
+                Kernels::normal(&name, sizes, l > 0 && config.depth_separable, parameters, rng)?
+            };
+            let (stride, padding) = if l == 0 { (config.stride, config.padding()) } else { (1, side / 2) };
+            layers.push(Layer::new(&name, kernels, stride, padding, parameters)?);
+        }
+        Ok(Self { layers, config: config.clone() })
+    }
+
+    /// Channels of the output.
+    pub(crate) fn channels(&self) -> usize {
+        match self.config.output {
+            CoreOutput::All => self.layers.iter().map(Layer::outputs).sum(),
+            CoreOutput::Last => self.layers.last().map_or(0, Layer::outputs),
+        }
+    }
+
+    /// Rows or columns of the output for images of `pixels` rows or columns; 0 where the first layer's kernels do not fit.
+    pub(crate) fn extent(&self, pixels: usize) -> usize {
+        let padded = pixels + 2 * self.config.padding();
+        if padded < self.config.kernels[0] { 0 } else { (padded - self.config.kernels[0]) / self.config.stride + 1 }
+    }
+
+    /// Features of `images` `[batch, 1, height, width]` with the batch's own statistics, which enter the running ones.
+    pub(crate) fn train(&self, images: &Tensor) -> Result<Tensor> {
+        self.forward(images, Mode::Training)
+    }
+
+    /// Features of `images` with the running statistics.
+    pub(crate) fn eval(&self, images: &Tensor) -> Result<Tensor> {
+        self.forward(images, Mode::Evaluation)
+    }
+
+    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut earlier = images.clone();
+        let mut outputs: Vec<Tensor> = Vec::with_capacity(self.layers.len());
+        for (l, layer) in self.layers.iter().enumerate() {
+            let output = layer.forward(&earlier, mode)?;
+            earlier = match self.config.kind {
+                CoreKind::Dense if l > 0 => Tensor::cat(&[&earlier, &output], 1)?,
+                _ => output.clone(),
+            };
+            outputs.push(output);
+        }
+        match (self.config.output, self.config.kind) {
+            (CoreOutput::Last, _) => Ok(outputs.pop().expect("a core has at least one layer")),
+            (CoreOutput::All, CoreKind::Dense) => Ok(earlier),
+            (CoreOutput::All, CoreKind::Stacked) => Tensor::cat(&outputs, 1),
+        }
+    }
+
+    /// The penalty on the kernels, see [`penalty`].
+    pub(crate) fn penalty(&self) -> Result<Tensor> {
+        let kernels: Vec<&Kernels> = self.layers.iter().map(Layer::kernels).collect();
+        penalty::penalty(&kernels, &self.config)
+    }
+
+    /// First-layer kernels, `[channels, side, side]`.
+    pub(crate) fn filters(&self) -> Result<Tensor> {
+        self.layers[0].kernels().spatial().squeeze(1)
+    }
+}

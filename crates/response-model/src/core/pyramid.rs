@@ -1,0 +1,80 @@
+//! A core's output at several scales, and where its pixels lie on the image.
+
+use brainprior_kernels::area_pool;
+use candle_core::{Result, Tensor};
+
+use crate::config::CoreConfig;
+
+/// Core output at several scales: each level half the size of the one before.
+pub(crate) struct Pyramid {
+    pub(crate) levels: Vec<Level>,
+}
+
+/// One scale of a [`Pyramid`].
+pub(crate) struct Level {
+    /// `[batch, channels, height, width]`
+    pub(crate) features: Tensor,
+    /// For x and y, scale and offset from a position on the image to one on this level, both in [-1, 1] from outer edge to
+    /// outer edge (align_corners = false).
+    pub(crate) from_image: [[f64; 2]; 2],
+}
+
+impl Pyramid {
+    /// Averages `features` of images of `[height, width]` pixels over blocks of 2, 4, ... pixels.
+    pub(crate) fn new(features: Tensor, levels: usize, core: &CoreConfig, image: [usize; 2]) -> Result<Self> {
+        let mut pyramid: Vec<Level> = Vec::with_capacity(levels);
+        let mut features = features;
+        for l in 0..levels {
+            if l > 0 {
+                features = area_pool(&features, 2)?;
+            }
+            let (_, _, height, width) = features.dims4()?;
+            let axis = |pixels: usize, cells: usize| from_image(core, pixels, cells << l);
+            pyramid.push(Level { from_image: [axis(image[1], width), axis(image[0], height)], features: features.clone() });
+        }
+        Ok(Self { levels: pyramid })
+    }
+
+    /// The pyramid whose b-th image is image `rows[b]` of this one.
+    pub(crate) fn rows(self, rows: &[u32]) -> Result<Pyramid> {
+        if rows.iter().enumerate().all(|(b, &row)| b == row as usize) {
+            return Ok(self);
+        }
+        let index = Tensor::new(rows, &candle_core::Device::Cpu)?;
+        let select = |level: Level| Ok(Level { features: level.features.index_select(&index, 0)?, ..level });
+        Ok(Pyramid { levels: self.levels.into_iter().map(select).collect::<Result<_>>()? })
+    }
+}
+
+/// Scale and offset of one axis of `pixels` pixels, onto a level whose blocks cover `cells` pixels of the finest features.
+///
+/// The finest feature of number i is centred on pixel i stride - padding + (side - 1) / 2; where the last block of a coarser
+/// level is partial, it reaches beyond the border.
+fn from_image(core: &CoreConfig, pixels: usize, cells: usize) -> [f64; 2] {
+    let (pixels, cells, stride) = (pixels as f64, cells as f64, core.stride as f64);
+    let first = (core.kernels[0] as f64 - 1.0) / 2.0 - core.padding() as f64;
+    let center = (pixels / 2.0 - 0.5 - first) / stride + 0.5;
+    [pixels / (cells * stride), 2.0 * center / cells - 1.0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_on_the_image_meet_the_kernels_centres() {
+        for (stride, pad_input) in [(1, true), (2, true), (1, false), (2, false), (3, true)] {
+            let core = CoreConfig { kernels: vec![5], channels: vec![1], stride, pad_input, ..CoreConfig::default() };
+            let (pixels, padding) = (30usize, core.padding());
+            let cells = (pixels + 2 * padding - 5) / stride + 1;
+            let [scale, offset] = from_image(&core, pixels, cells);
+            for cell in 0..cells {
+                // Centre of the kernel's window, then of that pixel from edge to edge.
+                let pixel = (cell * stride + 2) as f64 - padding as f64;
+                let on_image = (pixel + 0.5) / pixels as f64 * 2.0 - 1.0;
+                let expected = (cell as f64 + 0.5) / cells as f64 * 2.0 - 1.0;
+                assert!((scale * on_image + offset - expected).abs() < 1e-12, "stride {stride}, cell {cell}");
+            }
+        }
+    }
+}

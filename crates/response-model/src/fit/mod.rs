@@ -1,0 +1,144 @@
+//! Training: Adam over batches of images, with decays on the plateau of the validation correlation.
+
+mod event;
+mod objective;
+mod trainer;
+
+use std::path::Path;
+
+use brainprior_recording::{Scan, Tier};
+
+use crate::checkpoint::Identity;
+use crate::config::{Config, LossConfig, PositionSource};
+use crate::model::{ResponseModel, ScanDescription};
+use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
+use crate::presentations::{Presentation, Presentations};
+use crate::receptive_field::{ContrastMaps, Start};
+use crate::{Error, Result};
+
+pub use event::FitEvent;
+pub(crate) use trainer::Schedule;
+use trainer::Trainer;
+
+/// Fits one core and a head for each of `scans`.
+///
+/// Everything that is learned comes from the training tier; the validation tier decides when to stop, and gives v_a. The
+/// result is a function of the scans, the configuration and the seed: not of the number of threads, and not of
+/// interruptions, if `checkpoint` names a file. That file is written after every epoch; a later call with the same scans,
+/// configuration and seed goes on from it, and a call after the last epoch returns the fitted model at once.
+///
+/// # Errors
+/// [`Error::NoScans`]; [`Error::Configuration`]; scans that cannot be fitted ([`Error::ImageSize`],
+/// [`Error::TooFewTrials`], [`Error::NegativeResponses`], [`Error::NothingVaries`]); [`Error::Diverged`];
+/// a checkpoint that cannot be read or written ([`Error::Io`], [`Error::File`]) or is that of another fit
+/// ([`Error::ForeignCheckpoint`]).
+pub fn fit(
+    scans: &[&Scan],
+    config: &Config,
+    seed: u64,
+    checkpoint: Option<&Path>,
+    observe: &mut dyn FnMut(FitEvent),
+) -> Result<ResponseModel> {
+    let span = tracing::info_span!("fit", scans = scans.len());
+    let _entered = span.enter();
+    config.check()?;
+    check_together(scans)?;
+    let normalizations: Vec<ScanNormalization> =
+        scans.iter().map(|scan| ScanNormalization::of(scan, &config.loss)).collect::<Result<_>>()?;
+    let presentations = Presentations::new(scans)?;
+    let (height, width) = (scans[0].stimuli().height(), scans[0].stimuli().width());
+    let image = ImageNormalization::of(height, width, presentations.training_images());
+    announce(scans, config, &normalizations, observe);
+
+    let positions = locate(scans, &presentations, &image, &normalizations, &config.loss, observe)?;
+    let mut descriptions = Vec::with_capacity(scans.len());
+    for ((scan, normalization), positions) in scans.iter().zip(normalizations).zip(positions) {
+        descriptions.push(describe(scan, normalization, positions, config)?);
+    }
+    let model = ResponseModel::new(config.clone(), image, descriptions, seed)?;
+    let identity = Identity::of(scans, config, seed);
+    Trainer::new(model, scans, presentations, seed)?.run(checkpoint.map(|path| (path, identity)), observe)
+}
+
+fn describe(scan: &Scan, normalization: ScanNormalization, positions: Vec<f32>, config: &Config) -> Result<ScanDescription> {
+    let name = scan.name().to_owned();
+    let coordinates = match (config.readout.positions, scan.neurons().coordinates()) {
+        (PositionSource::Located, _) => None,
+        (PositionSource::Cortical, None) => return Err(Error::NoCoordinates { scan: name }),
+        (PositionSource::Cortical, Some(of)) => Some(ColumnNormalization::of_all(of, 2)),
+    };
+    let trials = scan.trials_in(Tier::Train);
+    let zero_share = |n: usize| {
+        let limit = config.loss.zero_threshold as f32 * normalization.response_std[n];
+        trials.iter().filter(|&&t| scan.responses()[(t, n)] <= limit).count() as f32 / trials.len() as f32
+    };
+    let zero_shares = (0..normalization.varies.len()).map(zero_share).collect();
+    Ok(ScanDescription { name, normalization, positions, coordinates, zero_shares })
+}
+
+fn check_together(scans: &[&Scan]) -> Result<()> {
+    let first = scans.first().ok_or(Error::NoScans)?;
+    let (expected_height, expected_width) = (first.stimuli().height(), first.stimuli().width());
+    for scan in scans {
+        let (found_height, found_width) = (scan.stimuli().height(), scan.stimuli().width());
+        if (found_height, found_width) != (expected_height, expected_width) {
+            let scan = scan.name().to_owned();
+            return Err(Error::ImageSize { scan, expected_height, expected_width, found_height, found_width });
+        }
+        let found = scan.trials_in(Tier::Validation).len();
+        if found < 3 {
+            let scan = scan.name().to_owned();
+            return Err(Error::TooFewTrials { scan, tier: Tier::Validation.name(), found, expected: 3 });
+        }
+    }
+    Ok(())
+}
+
+fn announce(scans: &[&Scan], config: &Config, normalizations: &[ScanNormalization], observe: &mut dyn FnMut(FitEvent)) {
+    for (scan, by) in scans.iter().zip(normalizations) {
+        let name = scan.name().to_owned();
+        if by.behavior.is_none() && config.modulator.enabled {
+            tracing::warn!(scan = name, "no behaviour: fitted without a modulator");
+            observe(FitEvent::WithoutModulator { scan: name.clone() });
+        }
+        if by.pupil.is_none() && config.shifter.enabled {
+            tracing::warn!(scan = name, "no pupil centre: fitted without a shifter");
+            observe(FitEvent::WithoutShifter { scan: name.clone() });
+        }
+        let neurons = by.varies.iter().filter(|varies| !**varies).count();
+        if neurons > 0 {
+            tracing::warn!(scan = name, neurons, "neurons that never vary are left out of the loss");
+            observe(FitEvent::NeverVarying { scan: name, neurons });
+        }
+    }
+}
+
+/// Positions by reverse correlation, flat (x, y) for each scan.
+fn locate(
+    scans: &[&Scan],
+    presentations: &Presentations,
+    image: &ImageNormalization,
+    normalizations: &[ScanNormalization],
+    loss: &LossConfig,
+    observe: &mut dyn FnMut(FitEvent),
+) -> Result<Vec<Vec<f32>>> {
+    let _entered = tracing::info_span!("locate").entered();
+    let all: Vec<&Presentation> = presentations.training().iter().collect();
+    let maps = ContrastMaps::new(all.chunks(64).map(|chunk| presentations.image_batch(chunk, image)))?;
+    let mut positions = Vec::with_capacity(scans.len());
+    for (s, (scan, by)) in scans.iter().zip(normalizations).enumerate() {
+        let mut shown = Vec::new();
+        let mut responses = Vec::new();
+        for (row, presentation) in all.iter().enumerate() {
+            if let Some(trial) = presentation.trials[s] {
+                shown.push(row);
+                responses.extend(by.responses(scan.responses().row(trial).iter(), loss));
+            }
+        }
+        let starts = maps.starts(&shown, &responses, by.varies.len())?;
+        let clear = starts.iter().filter(|start| start.clear).count();
+        observe(FitEvent::Located { scan: scan.name().to_owned(), clear, neurons: starts.len() });
+        positions.push(starts.iter().flat_map(|Start { position, .. }| *position).collect());
+    }
+    Ok(positions)
+}

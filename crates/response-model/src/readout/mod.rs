@@ -1,0 +1,114 @@
+//! The readouts: where each neuron looks, and how it weighs what it finds there.
+
+mod factorized;
+mod point;
+mod positions;
+
+use candle_core::{Result, Tensor};
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{ReadoutConfig, ReadoutKind};
+use crate::core::Pyramid;
+use crate::parameters::Parameters;
+use factorized::FactorizedReadout;
+use point::PointReadout;
+
+/// The readout of one scan.
+#[derive(Debug)]
+pub(crate) enum Readout {
+    /// One position per neuron: pyramid and Gaussian readouts.
+    Point(PointReadout),
+    /// A map over space per neuron.
+    Factorized(FactorizedReadout),
+}
+
+/// What a readout starts from.
+pub(crate) struct Start<'a> {
+    /// (x, y) in [-1, 1] of each neuron.
+    pub(crate) positions: &'a [f32],
+    /// (x, y) of each neuron in cortex, z-scored, where the positions come from there.
+    pub(crate) coordinates: Option<&'a [f32]>,
+    /// Mean response of each neuron in units of its standard deviation: the bias starts where ELU(bias) + 1 is that mean.
+    pub(crate) mean_rates: &'a [f32],
+    /// Channels, rows and columns of the core's output.
+    pub(crate) features: [usize; 3],
+}
+
+/// One readout and what moves its positions, if anything.
+pub(crate) struct Reading<'a> {
+    pub(crate) readout: &'a Readout,
+    /// `[batch, 2]`
+    pub(crate) shift: Option<Tensor>,
+    /// Standard normal numbers, `[batch, neurons, 2]`: the draw of a Gaussian readout's positions.
+    pub(crate) draw: Option<Tensor>,
+}
+
+impl Readout {
+    /// Registers the readout of one scan under `prefix`.
+    pub(crate) fn new(
+        config: &ReadoutConfig,
+        prefix: &str,
+        start: &Start,
+        parameters: &mut Parameters,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        Ok(match config.kind {
+            ReadoutKind::Pyramid | ReadoutKind::Gaussian => {
+                Self::Point(PointReadout::new(config, prefix, start, parameters, rng)?)
+            }
+            ReadoutKind::Factorized => Self::Factorized(FactorizedReadout::new(prefix, start, parameters, rng)?),
+        })
+    }
+
+    /// Sum over neurons of what L1 is taken of.
+    pub(crate) fn absolute_weights(&self) -> Result<Tensor> {
+        match self {
+            Self::Point(readout) => readout.absolute_weights(),
+            Self::Factorized(readout) => readout.absolute_weights(),
+        }
+    }
+
+    /// Keeps the positions on the image, where their gradient is not zero.
+    pub(crate) fn clamp_positions(&self) -> Result<()> {
+        match self {
+            Self::Point(readout) => readout.positions.clamp(),
+            Self::Factorized(_) => Ok(()),
+        }
+    }
+
+    /// Whether training draws the positions.
+    pub(crate) fn draws(&self) -> bool {
+        matches!(self, Self::Point(readout) if readout.spread.is_some())
+    }
+
+    /// Centre (x, y) of each neuron's receptive field, in [-1, 1].
+    pub(crate) fn positions(&self) -> Result<Vec<[f32; 2]>> {
+        match self {
+            Self::Point(readout) => {
+                let rows: Vec<Vec<f32>> = readout.positions.value()?.to_vec2()?;
+                Ok(rows.iter().map(|row| [row[0], row[1]]).collect())
+            }
+            Self::Factorized(readout) => readout.centers(),
+        }
+    }
+}
+
+/// Values of the neurons of several readouts of one kind for each image, `[batch, neurons]` for each.
+///
+/// Where positions are read, all neurons are in one pass over each level: the features are large, the positions are not.
+pub(crate) fn read(readings: &[Reading], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
+    let mut points = Vec::new();
+    let mut values = Vec::new();
+    for reading in readings {
+        match reading.readout {
+            Readout::Point(readout) => points.push((readout, reading)),
+            Readout::Factorized(readout) => values.push(readout.values(&pyramid.levels[0].features)?),
+        }
+    }
+    if points.is_empty() { Ok(values) } else { point::read(&points, pyramid) }
+}
+
+/// Where ELU(x) + 1 is `rate`.
+fn before_output(rate: f32) -> f32 {
+    if rate > 1.0 { rate - 1.0 } else { rate.max(1e-3).ln() }
+}

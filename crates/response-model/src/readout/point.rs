@@ -1,0 +1,91 @@
+//! Pyramid and Gaussian readouts: one position per neuron, bilinear samples of all channels there, a linear map and a bias.
+
+use brainprior_kernels::point_readout;
+use candle_core::{Device, Result, Tensor, Var};
+use rand_chacha::ChaCha8Rng;
+
+use super::positions::Positions;
+use super::{Reading, Start, before_output};
+use crate::config::{ReadoutConfig, ReadoutKind};
+use crate::core::Pyramid;
+use crate::parameters::{Parameters, Role};
+
+#[derive(Debug)]
+pub(crate) struct PointReadout {
+    pub(crate) positions: Positions,
+    /// `[neurons, 2, 2]`: a root of the covariance that positions are drawn with in training.
+    pub(crate) spread: Option<Var>,
+    /// For each level `[neurons, channels]`.
+    weights: Vec<Var>,
+    /// `[neurons]`
+    bias: Var,
+}
+
+impl PointReadout {
+    pub(crate) fn new(
+        config: &ReadoutConfig,
+        prefix: &str,
+        start: &Start,
+        parameters: &mut Parameters,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        let (neurons, channels, levels) = (start.mean_rates.len(), start.features[0], config.scales());
+        // Small enough that a neuron starts near its mean rate, whatever the features.
+        let std = 0.3 / ((channels * levels) as f32).sqrt() / (channels as f32).sqrt();
+        let name = |what: &str| format!("{prefix}.readout.{what}");
+        let weights = (0..levels).map(|l| parameters.normal(&name(&format!("weights.level{l}")), &[neurons, channels], std, rng));
+        let weights = weights.collect::<Result<_>>()?;
+        let positions = Positions::new(config.positions, &name("positions"), start, parameters, rng)?;
+        let bias = start.mean_rates.iter().map(|&rate| before_output(rate)).collect();
+        let spread = match config.kind {
+            ReadoutKind::Gaussian => {
+                let s = config.spread as f32;
+                let values = [s, 0.0, 0.0, s].repeat(neurons);
+                Some(parameters.add(&name("spread"), Role::Trained, values, &[neurons, 2, 2])?)
+            }
+            _ => None,
+        };
+        let bias = parameters.add(&name("bias"), Role::Trained, bias, &[neurons])?;
+        Ok(Self { positions, spread, weights, bias })
+    }
+
+    pub(crate) fn absolute_weights(&self) -> Result<Tensor> {
+        let levels = self.weights.iter().map(|weights| weights.abs()?.sum_all()).collect::<Result<Vec<_>>>()?;
+        Tensor::stack(&levels, 0)?.sum_all()
+    }
+
+    /// Positions `[batch, neurons, 2]`, drawn where a draw is given, all moved by the shifts.
+    fn placed(&self, batch: usize, reading: &Reading) -> Result<Tensor> {
+        let mut positions = self.positions.value()?.unsqueeze(0)?;
+        if let (Some(spread), Some(draw)) = (&self.spread, &reading.draw) {
+            let moved = draw.unsqueeze(2)?.broadcast_mul(&spread.unsqueeze(0)?)?.sum(3)?;
+            positions = positions.broadcast_add(&moved)?;
+        }
+        match &reading.shift {
+            Some(shift) => positions.broadcast_add(&shift.unsqueeze(1)?),
+            None => positions.broadcast_as((batch, self.bias.elem_count(), 2))?.contiguous(),
+        }
+    }
+}
+
+pub(super) fn read(readings: &[(&PointReadout, &Reading)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
+    let batch = pyramid.levels[0].features.dim(0)?;
+    let positions = readings.iter().map(|(readout, reading)| readout.placed(batch, reading));
+    let positions = Tensor::cat(&positions.collect::<Result<Vec<_>>>()?, 1)?;
+    let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
+    let mut values = Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;
+    for (l, level) in pyramid.levels.iter().enumerate() {
+        let vector = |k: usize| Tensor::new(&level.from_image.map(|axis| axis[k] as f32), &Device::Cpu);
+        let here = positions.broadcast_mul(&vector(0)?)?.broadcast_add(&vector(1)?)?;
+        let weights: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.weights[l].as_tensor()).collect();
+        values = (values + point_readout(&level.features, &here, &Tensor::cat(&weights, 0)?)?)?;
+    }
+    let mut first = 0;
+    let mut parts = Vec::with_capacity(readings.len());
+    for (readout, _) in readings {
+        let neurons = readout.bias.elem_count();
+        parts.push(values.narrow(1, first, neurons)?);
+        first += neurons;
+    }
+    Ok(parts)
+}

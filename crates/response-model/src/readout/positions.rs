@@ -1,0 +1,68 @@
+//! Positions of receptive fields: learned for each neuron, or predicted from its place in cortex.
+
+use candle_core::{Result, Tensor, Var};
+use rand_chacha::ChaCha8Rng;
+
+use super::Start;
+use crate::config::PositionSource;
+use crate::parameters::{Parameters, Role};
+
+/// Units of the hidden layer that maps cortex to the visual field (Sensorium's baseline).
+const HIDDEN: usize = 30;
+
+#[derive(Debug)]
+pub(crate) enum Positions {
+    /// `[neurons, 2]`
+    Free(Var),
+    /// A perceptron with one hidden layer, tanh at both, from (x, y) in cortex.
+    Cortical {
+        /// z-scored, `[neurons, 2]`
+        coordinates: Var,
+        hidden: Var,
+        hidden_bias: Var,
+        output: Var,
+        output_bias: Var,
+    },
+}
+
+impl Positions {
+    pub(super) fn new(
+        source: PositionSource,
+        prefix: &str,
+        start: &Start,
+        parameters: &mut Parameters,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        let neurons = start.mean_rates.len();
+        if source == PositionSource::Located {
+            return Ok(Self::Free(parameters.add(prefix, Role::Trained, start.positions.to_vec(), &[neurons, 2])?));
+        }
+        let name = |what: &str| format!("{prefix}.{what}");
+        let coordinates = start.coordinates.map_or_else(|| vec![0.0; 2 * neurons], <[f32]>::to_vec);
+        Ok(Self::Cortical {
+            coordinates: parameters.add(&name("coordinates"), Role::Buffer, coordinates, &[neurons, 2])?,
+            hidden: parameters.normal(&name("hidden"), &[2, HIDDEN], 0.7, rng)?,
+            hidden_bias: parameters.normal(&name("hidden_bias"), &[HIDDEN], 0.5, rng)?,
+            output: parameters.normal(&name("output"), &[HIDDEN, 2], 0.3 / (HIDDEN as f32).sqrt(), rng)?,
+            output_bias: parameters.add(&name("output_bias"), Role::Trained, vec![0.0; 2], &[2])?,
+        })
+    }
+
+    /// `[neurons, 2]`
+    pub(super) fn value(&self) -> Result<Tensor> {
+        match self {
+            Self::Free(positions) => Ok(positions.as_tensor().clone()),
+            Self::Cortical { coordinates, hidden, hidden_bias, output, output_bias } => {
+                let hidden = coordinates.matmul(hidden)?.broadcast_add(hidden_bias)?.tanh()?;
+                hidden.matmul(output)?.broadcast_add(output_bias)?.tanh()
+            }
+        }
+    }
+
+    pub(super) fn clamp(&self) -> Result<()> {
+        match self {
+            Self::Free(positions) => positions.set(&positions.as_tensor().detach().clamp(-1f32, 1f32)?),
+            Self::Cortical { .. } => Ok(()),
+        }
+    }
+}
