@@ -1,11 +1,12 @@
 //! Fits a response model to scans and prints how well it denoises them.
 //!
 //! ```text
-//! cargo run --release -p brainprior-response-model --example fit_scans -- [CONFIG] EPOCHS FILE...
+//! cargo run --release -p brainprior-response-model --example fit_scans -- [CONFIG] EPOCHS MODEL FILE...
 //! ```
 //!
-//! CONFIG is JSON, such as `{"core": {"stride": 1}}`. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also prints
-//! the correlation, over the pairs of oracle images, of the similarity of predictions with that of the true expected
+//! CONFIG is JSON, such as `{"core": {"stride": 1}}`; EPOCHS the most epochs, with `:SEED` for another seed than 1; MODEL where the
+//! model goes, with a checkpoint beside it while the fit runs. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also
+//! prints the correlation, over the pairs of oracle images, of the similarity of predictions with that of the true expected
 //! responses, both in units of each neuron's training standard deviation. The truth serves for that alone.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -25,12 +26,15 @@ fn main() -> Result<()> {
         Some(json) if json.starts_with('{') => serde_json::from_str(&args.remove(0))?,
         _ => Config::default(),
     };
-    config.optimisation.max_epochs = args.first().ok_or("give EPOCHS FILE...")?.parse()?;
-    let paths: Vec<PathBuf> = args[1..].iter().map(PathBuf::from).collect();
+    let [epochs, model_path, files @ ..] = &args[..] else { return Err("give EPOCHS MODEL FILE...".into()) };
+    let (epochs, seed) = epochs.split_once(':').unwrap_or((epochs, "1"));
+    config.optimisation.max_epochs = epochs.parse()?;
+    let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let scans: Vec<Scan> = paths.iter().map(|path| read_scan(path)).collect::<std::result::Result<_, _>>()?;
 
     let started = Instant::now();
-    let model = fit(&scans.iter().collect::<Vec<_>>(), &config, 1, None, &mut |event| match event {
+    let checkpoint = Path::new(model_path).with_extension("checkpoint");
+    let model = fit(&scans.iter().collect::<Vec<_>>(), &config, seed.parse()?, Some(&checkpoint), &mut |event| match event {
         FitEvent::Step { .. } => {}
         FitEvent::Epoch { epoch, train_loss, validation_correlation, learning_rate, best, seconds, .. } => println!(
             "epoch {epoch:3}  loss {train_loss:.5}  validation {validation_correlation:.4}{}  rate {learning_rate:.5}  {seconds:.1} s",
@@ -39,6 +43,7 @@ fn main() -> Result<()> {
         other => println!("{other:?}"),
     })?;
     println!("fit in {:.1} s", started.elapsed().as_secs_f64());
+    model.save(Path::new(model_path))?;
     for (s, (scan, path)) in scans.iter().zip(&paths).enumerate() {
         report(&model, s, scan, path)?;
     }
