@@ -102,6 +102,8 @@ pub struct BenchArguments {
 pub enum BenchName {
     /// Convolutions, batch norm, sampling: GFLOP/s at the sizes of a ResNet18 and of a response model
     Ops,
+    /// Response models: steps of training, prediction, an epoch at the size of the paper's scans; images a second, peak memory
+    Response,
     /// Steps of the joint training of a ResNet18, loader included: seconds, images a second, peak memory
     Training,
 }

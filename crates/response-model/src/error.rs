@@ -13,6 +13,10 @@ pub enum Error {
     #[error("a response model needs at least one scan; none was given")]
     NoScans,
 
+    /// An ensemble of nothing.
+    #[error("an ensemble needs at least one model; none was given")]
+    NoModels,
+
     /// A value of the configuration lies outside of its range.
     #[error("response model configuration: `{key}` is {found}, expected {expected}")]
     Configuration {
@@ -40,6 +44,33 @@ pub enum Error {
         found_height: usize,
         /// Width found, pixels.
         found_width: usize,
+    },
+
+    /// An image to be predicted has another number of pixels.
+    #[error(
+        "an image of {found} pixels was given to a model of {height} x {width} pixels (height x width); resample it to that size"
+    )]
+    Pixels {
+        /// Height of the model's images.
+        height: usize,
+        /// Width of the model's images.
+        width: usize,
+        /// Pixels found.
+        found: usize,
+    },
+
+    /// A behavioural state that does not fit the scan.
+    #[error(
+        "the behavioural state {found:?} does not fit scan `{scan}`, whose behaviour has {columns} columns; give one finite value for \
+         each, in the scan's units, or none for the mean of training"
+    )]
+    Behavior {
+        /// Name of the scan.
+        scan: String,
+        /// Columns that the scan's model has.
+        columns: usize,
+        /// What was given.
+        found: Vec<f32>,
     },
 
     /// A tier that the fit or the metrics need has too few trials.

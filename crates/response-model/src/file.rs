@@ -22,13 +22,23 @@ pub(crate) fn write(path: &Path, header: &impl Serialize, tensors: BTreeMap<Stri
     let metadata = [(HEADER_KEY.to_owned(), header)].into_iter().collect();
     let bytes = safetensors::serialize(tensors, Some(metadata))
         .map_err(|e| damaged(path, "tensors", &e.to_string(), "a writable set"))?;
+    write_bytes(path, &bytes)
+}
+
+/// Writes `value` as readable JSON, in the same way.
+pub(crate) fn write_text(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).expect("a header is plain data") + "\n";
+    write_bytes(path, text.as_bytes())
+}
+
+fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let folder = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-    file.write_all(&bytes).map_err(io)?;
+    file.write_all(bytes).map_err(io)?;
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;
     Ok(())

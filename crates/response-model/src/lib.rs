@@ -41,6 +41,8 @@
 mod checkpoint;
 mod config;
 mod core;
+mod cross_fit;
+mod ensemble;
 mod error;
 mod file;
 mod fit;
@@ -51,6 +53,7 @@ mod model;
 mod modulator;
 mod normalization;
 mod parameters;
+mod predict;
 mod presentations;
 mod readout;
 mod receptive_field;
@@ -62,8 +65,11 @@ pub use config::{
     Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
     OptimisationConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
 };
+pub use cross_fit::CrossFitted;
+pub use ensemble::Ensemble;
 pub use error::{Error, Result};
 pub use fit::{FitEvent, fit};
 pub use metrics::{LEAST_FEV, Metrics};
 pub use model::ResponseModel;
+pub use predict::Circumstances;
 pub use statistics::Interval;

@@ -1,7 +1,9 @@
 //! How well a model predicts the repeated test trials of a scan.
 
 use brainprior_recording::{Scan, Tier, reliability};
+use ndarray::Array2;
 
+use crate::predict::correlations;
 use crate::statistics::{Interval, bootstrap, correlation, median, slope};
 use crate::{Error, ResponseModel, Result};
 
@@ -40,18 +42,30 @@ impl ResponseModel {
     /// # Errors
     /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`]; [`Error::Recording`] where the test tier repeats too few images.
     pub fn metrics(&self, scan: usize, recorded: &Scan, seed: u64) -> Result<Metrics> {
-        self.part(scan)?;
+        let varies = &self.part(scan)?.normalization.varies;
+        Metrics::of(recorded, varies, seed, &|trials| self.predict_trials(scan, recorded, trials))
+    }
+}
+
+impl Metrics {
+    /// Of the predictions that `predict` makes for trials of the test tier.
+    pub(crate) fn of(
+        recorded: &Scan,
+        varies: &[bool],
+        seed: u64,
+        predict: &dyn Fn(&[usize]) -> Result<Array2<f32>>,
+    ) -> Result<Metrics> {
         let oracle = reliability(recorded)?.oracle_jackknife;
         let trials = recorded.trials_in(Tier::Test);
         if trials.is_empty() {
             let scan = recorded.name().to_owned();
             return Err(Error::TooFewTrials { scan, tier: Tier::Test.name(), found: 0, expected: 1 });
         }
-        let predicted = self.predict_trials(scan, recorded, &trials)?;
+        let predicted = predict(&trials)?;
         // Rows of `predicted` for each repeated image.
         let row = |trial: &usize| trials.binary_search(trial).expect("trials of a tier ascend");
         let repeats: Vec<Vec<usize>> = recorded.repeats().values().map(|of_image| of_image.iter().map(row).collect()).collect();
-        let single_trial = self.tier_correlation(scan, recorded, Tier::Test)?;
+        let single_trial = correlations(recorded, &trials, &predicted, varies);
         let neurons = single_trial.len();
         let (mut to_average, mut feve) = (Vec::with_capacity(neurons), Vec::with_capacity(neurons));
         for n in 0..neurons {

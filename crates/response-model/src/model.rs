@@ -1,9 +1,9 @@
 //! A fitted model: one core, and a head for each scan.
 
 use brainprior_images::StimulusSet;
-use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
+use brainprior_recording::Scan;
 use candle_core::Tensor;
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -12,13 +12,7 @@ use crate::core::{Core, Pyramid};
 use crate::head::Head;
 use crate::normalization::{ImageNormalization, ScanNormalization};
 use crate::parameters::Parameters;
-use crate::presentations::{covariates, image_batch};
-use crate::readout::read;
-use crate::statistics::correlation;
 use crate::{Error, Result};
-
-/// Images or trials that pass the model at once in prediction.
-const PREDICTION_BATCH: usize = 64;
 
 /// A predictive model of the neurons of one or more scans.
 ///
@@ -149,74 +143,14 @@ impl ResponseModel {
         Ok(Some(array(&modulator.log_gain(&rows(behavior, by)?)?.exp()?)?))
     }
 
-    /// Predicted responses of scan number `scan` to `stimuli`, in the scan's own units, at the mean behaviour of its
-    /// training trials and at zero shift: what the paper compares between images. Marked in-sample, since training
-    /// images may be among them.
+    /// Kernels of the core's first layer, `[channels, side, side]`.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ImageSize`].
-    pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
-        let part = self.part(scan)?;
-        self.check_size(&part.name, stimuli)?;
-        let neurons = part.normalization.varies.len();
-        let mut predicted = Vec::with_capacity(stimuli.len() * neurons);
-        for start in (0..stimuli.len()).step_by(PREDICTION_BATCH) {
-            let end = (start + PREDICTION_BATCH).min(stimuli.len());
-            let pyramid = self.pyramid(&image_batch((start..end).map(|i| stimuli.image(i)), &self.image)?)?;
-            let values = &read(&[part.head.reading(None)], &pyramid)?[0];
-            let rates = part.head.rates(values, None)?.to_vec2::<f32>()?;
-            rates.iter().for_each(|row| predicted.extend(part.in_scan_units(row)));
-        }
-        let values = Array2::from_shape_vec((stimuli.len(), neurons), predicted).expect("one row an image");
-        let kind = ResponseKind::Predicted(Fitting::InSample);
-        Ok(Responses::new(&part.name, kind, stimuli.ids().to_vec(), values)?)
-    }
-
-    /// Predicted responses `[trials, neurons]` of trials of `recorded`, which is scan number `scan` of the fit, with each
-    /// trial's behaviour and pupil, in the scan's own units.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`] where `recorded` is another scan; [`Error::NoSuchTrial`].
-    pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
-        let part = self.part(scan)?;
-        self.check_scan(part, recorded)?;
-        let count = recorded.trial_image().len();
-        if let Some(&trial) = trials.iter().find(|&&t| t >= count) {
-            return Err(Error::NoSuchTrial { scan: part.name.clone(), trial, trials: count });
-        }
-        // By image, so that the repeats of an image share its pass through the core.
-        let mut order: Vec<usize> = (0..trials.len()).collect();
-        order.sort_by_key(|&i| recorded.trial_image()[trials[i]]);
-        let mut predicted = Array2::zeros((trials.len(), part.normalization.varies.len()));
-        for chunk in order.chunks(PREDICTION_BATCH) {
-            let shown: Vec<usize> = chunk.iter().map(|&i| recorded.trial_image()[trials[i]]).collect();
-            let mut images = shown.clone();
-            images.dedup();
-            let pyramid = self.pyramid(&image_batch(images.iter().map(|&i| recorded.stimuli().image(i)), &self.image)?)?;
-            let pyramid =
-                pyramid.rows(&shown.iter().map(|i| images.binary_search(i).expect("sorted") as u32).collect::<Vec<_>>())?;
-            let rows: Vec<Option<usize>> = chunk.iter().map(|&i| Some(trials[i])).collect();
-            let own = covariates(recorded, &rows, &part.normalization)?;
-            let values = &read(&[part.head.reading(part.head.shift(&own)?)], &pyramid)?[0];
-            let rates = part.head.rates(values, own.behavior.as_ref())?;
-            for (&i, rates) in chunk.iter().zip(rates.to_vec2::<f32>()?) {
-                predicted.row_mut(i).iter_mut().zip(part.in_scan_units(&rates)).for_each(|(value, rate)| *value = rate);
-            }
-        }
-        Ok(predicted)
-    }
-
-    /// Correlation of prediction and observation over the trials of `tier`, for each neuron.
-    pub(crate) fn tier_correlation(&self, scan: usize, recorded: &Scan, tier: Tier) -> Result<Vec<Option<f32>>> {
-        let trials = recorded.trials_in(tier);
-        let predicted = self.predict_trials(scan, recorded, &trials)?;
-        let varies = &self.scans[scan].normalization.varies;
-        let neuron = |n: usize| {
-            let observed = recorded.responses().column(n);
-            let pairs = trials.iter().zip(predicted.column(n)).map(|(&t, &p)| (f64::from(p), f64::from(observed[t])));
-            if varies[n] { correlation(pairs).map(|r| r as f32) } else { None }
-        };
-        Ok((0..varies.len()).map(neuron).collect())
+    /// None, as long as there is memory.
+    pub fn filters(&self) -> Result<Array3<f32>> {
+        let filters = self.core.filters()?;
+        let shape = filters.dims3()?;
+        Ok(Array3::from_shape_vec(shape, filters.flatten_all()?.to_vec1()?).expect("as many values as the shape says"))
     }
 
     /// Features at all scales of normalised images, with the running statistics.
@@ -234,7 +168,7 @@ impl ResponseModel {
         self.scans.get(index).ok_or(Error::NoSuchScan { index, len: self.scans.len() })
     }
 
-    fn check_size(&self, scan: &str, stimuli: &StimulusSet) -> Result<()> {
+    pub(crate) fn check_size(&self, scan: &str, stimuli: &StimulusSet) -> Result<()> {
         let ImageNormalization { height, width, .. } = self.image;
         if (stimuli.height(), stimuli.width()) == (height, width) {
             return Ok(());
@@ -248,7 +182,7 @@ impl ResponseModel {
         })
     }
 
-    fn check_scan(&self, part: &ScanModel, recorded: &Scan) -> Result<()> {
+    pub(crate) fn check_scan(&self, part: &ScanModel, recorded: &Scan) -> Result<()> {
         self.check_size(recorded.name(), recorded.stimuli())?;
         let of_scan = |values: Option<&Array2<f32>>| values.map_or(0, Array2::ncols);
         let of_model = |by: &Option<crate::normalization::ColumnNormalization>| by.as_ref().map_or(0, |by| by.columns());
@@ -270,15 +204,7 @@ impl ResponseModel {
     }
 }
 
-impl ScanModel {
-    /// Rates of one trial or image in the scan's units; a neuron that never varied in training keeps its value.
-    fn in_scan_units<'a>(&'a self, rates: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
-        let by = &self.normalization;
-        (0..rates.len()).map(|n| if by.varies[n] { rates[n] } else { by.response_mean[n] } * by.response_std[n])
-    }
-}
-
-fn rows(values: &Array2<f32>, by: &crate::normalization::ColumnNormalization) -> Result<Tensor> {
+pub(crate) fn rows(values: &Array2<f32>, by: &crate::normalization::ColumnNormalization) -> Result<Tensor> {
     let scaled: Vec<f32> = values.rows().into_iter().flat_map(|row| by.apply(row.iter()).collect::<Vec<_>>()).collect();
     Ok(Tensor::from_vec(scaled, (values.nrows(), by.columns()), &candle_core::Device::Cpu)?)
 }

@@ -34,8 +34,8 @@ struct ScanHeader {
 }
 
 impl ResponseModel {
-    /// Writes the model to `path`: its tensors by name, and configuration, image size and scans in the header. The file is
-    /// written whole or not at all.
+    /// Writes the model to `path`: its tensors by name, and configuration, image size and scans in the header, which is also
+    /// written for people beside it, with the extension `json`. Each file is written whole or not at all.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io).
@@ -73,6 +73,7 @@ impl ResponseModel {
         }
         let ImageNormalization { height, width, .. } = self.image;
         let header = Header { format: FORMAT.to_owned(), config: self.config.clone(), height, width, scans };
+        file::write_text(&path.with_extension("json"), &header)?;
         file::write(path, &header, tensors)
     }
 

@@ -19,6 +19,7 @@ pub struct Config {
     pub simulation: Simulation,
     pub images: Images,
     pub response: brainprior_response_model::Config,
+    pub prediction: Prediction,
     pub similarity: Similarity,
     pub training: Training,
     pub robustness: Robustness,
@@ -48,6 +49,14 @@ pub struct Images {
     pub grayscale: bool,
     pub train: usize,
     pub test: usize,
+}
+
+/// How the fitted models predict the target's responses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    pub seeds: u64,
+    pub folds: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,6 +135,7 @@ impl Config {
             bail!("images.file: {} does not exist", self.images.file.display());
         }
         for (key, value) in [
+            ("prediction.seeds", self.prediction.seeds as usize),
             ("training.seeds", self.training.seeds as usize),
             ("training.epochs", self.training.epochs),
             ("training.batch", self.training.batch),
@@ -137,6 +147,7 @@ impl Config {
         ] {
             ensure!(value > 0, "{key} is 0; it must be at least 1");
         }
+        ensure!(self.prediction.folds != 1, "prediction.folds is 1; it must be 0, for predictions in-sample, or at least 2");
         self.check_conditions()?;
         for levels in [&self.robustness.gaussian, &self.robustness.linf, &self.robustness.l2] {
             ensure!(
@@ -222,6 +233,7 @@ mod tests {
         for (setting, part) in [
             ("training.epochs=0", "training.epochs is 0"),
             ("training.conditions=[]", "training.conditions is empty"),
+            ("prediction.folds=1", "prediction.folds is 1"),
             ("robustness.gaussian=[0.2, 0.1]", "must rise"),
             ("scans.files=nowhere.h5", "nowhere.h5 does not exist"),
         ] {

@@ -114,7 +114,9 @@ impl<'a> Trainer<'a> {
         }
 
         let current = self.model.parameters.state()?;
-        self.model.parameters.restore(&self.average)?;
+        if config.averaging > 0.0 {
+            self.model.parameters.restore(&self.average)?;
+        }
         self.recenter()?;
         let validation_correlation = self.validate()?;
         let best = validation_correlation > self.schedule.best;
@@ -186,6 +188,9 @@ impl<'a> Trainer<'a> {
     }
 
     fn update_average(&mut self) -> Result<()> {
+        if self.model.config.optimisation.averaging == 0.0 {
+            return Ok(());
+        }
         // The average forgets its start as fast as it gathers steps.
         let steps = self.schedule.steps as f64;
         let decay = self.model.config.optimisation.averaging.min((1.0 + steps) / (10.0 + steps));

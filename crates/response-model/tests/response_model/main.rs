@@ -2,5 +2,7 @@
 
 mod fixture;
 mod inputs;
+mod options;
+mod prediction;
 mod recovery;
 mod resume;

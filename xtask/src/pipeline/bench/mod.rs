@@ -2,6 +2,7 @@
 //! the names that a peer's own script can use for the same work; text for people goes to standard error.
 
 mod ops;
+mod response;
 mod training;
 
 use crate::command_line::{BenchArguments, BenchName};
@@ -17,6 +18,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     // On a worker thread, as the stages of the pipeline do their work.
     rayon::scope(|_| match arguments.name {
         BenchName::Ops => ops::run(&bencher),
+        BenchName::Response => response::run(&bencher),
         BenchName::Training => training::run(&bencher),
     })
 }

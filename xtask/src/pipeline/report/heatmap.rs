@@ -5,22 +5,23 @@ use base64::Engine;
 
 /// `value(i, j)` over `size` images, colours saturating at ±`limit`, as the text of an `src` attribute.
 pub fn data_uri(size: usize, limit: f32, value: impl Fn(usize, usize) -> f32) -> Result<String> {
-    let mut pixels = Vec::with_capacity(size * size * 3);
-    for i in 0..size {
-        for j in 0..size {
-            pixels.extend(colour(value(i, j) / limit));
-        }
-    }
+    picture_uri(size, size, |i, j| colour(value(i, j) / limit))
+}
+
+/// A picture of `height` x `width` pixels of red, green and blue, as the text of an `src` attribute.
+pub fn picture_uri(height: usize, width: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Result<String> {
+    let pixels: Vec<u8> = (0..height * width).flat_map(|index| pixel(index / width, index % width)).collect();
     let mut bytes = Vec::new();
-    let side = u32::try_from(size).context("too many images for a picture")?;
-    let mut encoder = png::Encoder::new(&mut bytes, side, side);
+    let [columns, rows] = [width, height].map(|side| u32::try_from(side).context("a picture is too large"));
+    let mut encoder = png::Encoder::new(&mut bytes, columns?, rows?);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels)).context("a matrix could not be drawn")?;
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels)).context("a picture could not be drawn")?;
     Ok(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes)))
 }
 
-fn colour(value: f32) -> [u8; 3] {
+/// White at 0, red towards 1, blue towards -1.
+pub fn colour(value: f32) -> [u8; 3] {
     let value = value.clamp(-1.0, 1.0);
     let fade = |strength: f32, full: f32| (255.0 + (full - 255.0) * strength) as u8;
     let [red, green, blue] = if value < 0.0 { [33.0, 102.0, 172.0] } else { [178.0, 24.0, 43.0] };

@@ -3,6 +3,7 @@
 mod heatmap;
 mod page;
 mod plots;
+mod response;
 pub mod trade_off;
 mod training;
 
@@ -12,7 +13,7 @@ use super::results::{ConditionSummary, LevelSummary, Results, ScanResult, Spread
 use super::stages::trade_off::Followed;
 use anyhow::Result;
 use page::Page;
-use plots::{Axes, Curve, colour, curves, histogram, scatter};
+use plots::{Axes, Curve, colour, curves};
 use plotters::style::RGBColor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -49,12 +50,30 @@ pub struct ExampleNeuron {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Per neuron of a scan: oracle correlation and test correlation.
+/// Per neuron of a scan: oracle correlation and test correlation, and where it is defined the share of explainable variance that is
+/// explained.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NeuronCorrelations {
     pub scan: String,
     pub oracle: Vec<f64>,
     pub test: Vec<f64>,
+    pub feve: Vec<f64>,
+    /// Of test on oracle correlation, through the origin.
+    pub slope: Option<f64>,
+}
+
+/// Centres of a scan's receptive fields, and an image that it showed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReceptiveFields {
+    pub scan: String,
+    pub height: usize,
+    pub width: usize,
+    /// Row by row.
+    pub image: Vec<f32>,
+    /// (x, y), -1 and 1 at the outer edges of the image.
+    pub centers: Vec<[f32; 2]>,
+    /// Test correlation of each neuron.
+    pub correlations: Vec<f32>,
 }
 
 /// A similarity matrix as a picture.
@@ -68,7 +87,7 @@ pub struct MatrixPicture {
 pub struct Content<'a> {
     pub results: &'a Results,
     pub seconds: &'a BTreeMap<String, f64>,
-    pub response_epochs: Vec<ResponseEpoch>,
+    pub response_epochs: BTreeMap<String, Vec<ResponseEpoch>>,
     pub training: BTreeMap<(String, u64), Vec<TrainingEpoch>>,
     /// Labelled images a second, by task.
     pub speeds: BTreeMap<String, f64>,
@@ -78,6 +97,9 @@ pub struct Content<'a> {
     pub layers: Vec<usize>,
     pub examples: Vec<ExampleNeuron>,
     pub correlations: Vec<NeuronCorrelations>,
+    pub fields: Vec<ReceptiveFields>,
+    /// Kernels of the first layer of the response model, row by row.
+    pub filters: Vec<Vec<Vec<f32>>>,
     pub matrices: Vec<MatrixPicture>,
     pub settings: String,
     pub sources: Vec<String>,
@@ -254,35 +276,7 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
     ];
     page.table(&header.map(str::to_owned), &against);
 
-    let mut figures = Vec::new();
-    for neurons in &content.correlations {
-        let pairs: Vec<(f64, f64)> = neurons.oracle.iter().copied().zip(neurons.test.iter().copied()).collect();
-        let title = format!("{}: model against oracle", neurons.scan);
-        let axes = Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
-        figures.push((
-            scatter(&axes, &pairs, true, RGBColor(0, 114, 178))?,
-            "A point for each neuron; on the line the model predicts a trial as well as the other repeats do.".into(),
-        ));
-        let title = format!("{}: reliability", neurons.scan);
-        let axes = Axes { title: &title, x: "oracle correlation", y: "neurons", y_range: None };
-        figures.push((
-            histogram(&axes, &neurons.oracle, 24, RGBColor(0, 158, 115))?,
-            "How well a trial is predicted by the other repeats of its image.".into(),
-        ));
-    }
-    for example in &content.examples {
-        let title = format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
-        let axes = Axes { title: &title, x: "predicted", y: "measured, repeat average", y_range: None };
-        figures.push((scatter(&axes, &example.points, false, RGBColor(213, 94, 0))?, "A point for each oracle image.".into()));
-    }
-    if !content.response_epochs.is_empty() {
-        let points =
-            content.response_epochs.iter().map(|epoch| (epoch.epoch as f64, epoch.validation_correlation, 0.0)).collect();
-        let curve = Curve { name: "validation".into(), colour: RGBColor(0, 114, 178), points };
-        let axes = Axes { title: "Response model", x: "epoch", y: "validation correlation", y_range: None };
-        figures.push((curves(&axes, &[curve])?, "Mean over neurons and scans.".into()));
-    }
-    page.figures(&figures);
+    page.figures(&response::figures(content)?);
     Ok(())
 }
 

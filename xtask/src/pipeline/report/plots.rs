@@ -127,14 +127,15 @@ fn legend_corner(curve: &Curve) -> SeriesLabelPosition {
     }
 }
 
-/// Points, with the diagonal where `diagonal` is set.
-pub fn scatter(axes: &Axes, points: &[(f64, f64)], diagonal: bool, colour: RGBColor) -> Result<String> {
+/// Points, with a line through the origin for each slope, the first light and the others in the points' colour.
+pub fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], colour: RGBColor) -> Result<String> {
     let x = limits(points.iter().map(|point| point.0));
     let y = axes.y_range.unwrap_or_else(|| limits(points.iter().map(|point| point.1)));
     draw(axes, x, y, |chart| {
-        if diagonal {
-            let (low, high) = (x.0.max(y.0), x.1.min(y.1));
-            chart.draw_series(LineSeries::new([(low, low), (high, high)], BLACK.mix(0.4))).map_err(failed)?;
+        for (index, slope) in slopes.iter().enumerate() {
+            let ends = [y.0 / slope, y.1 / slope].map(|end| end.clamp(x.0, x.1));
+            let style = if index == 0 { BLACK.mix(0.4).stroke_width(1) } else { colour.stroke_width(2) };
+            chart.draw_series(LineSeries::new(ends.map(|end| (end, slope * end)), style)).map_err(failed)?;
         }
         chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.mix(0.5).filled()))).map_err(failed)?;
         Ok(())
@@ -211,6 +212,6 @@ mod tests {
         let axes = Axes { title: "t", x: "x", y: "y", y_range: None };
         histogram(&axes, &[1.0, 1.0], 5, BLACK).unwrap();
         histogram(&axes, &[], 5, BLACK).unwrap();
-        scatter(&axes, &[(1.0, 2.0)], true, BLACK).unwrap();
+        scatter(&axes, &[(1.0, 2.0)], &[1.0], BLACK).unwrap();
     }
 }

@@ -78,6 +78,8 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
         layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.tap_layers(),
         examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
         correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
+        fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),
+        filters: fitted.filters,
         matrices: pictures(context)?,
         settings,
         sources,

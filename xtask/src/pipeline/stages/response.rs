@@ -2,16 +2,18 @@
 
 use super::scans::Loaded;
 use crate::pipeline::context::Context;
+use crate::pipeline::progress::Bar;
 use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::report::{ExampleNeuron, NeuronCorrelations, ResponseEpoch};
+use crate::pipeline::report::{ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch};
 use crate::pipeline::results::Estimate;
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
-use brainprior_recording::{Responses, Tier};
-use brainprior_response_model::{FitEvent, Interval, Metrics, fit};
+use brainprior_recording::{Responses, Scan, Tier};
+use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, fit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 const MODEL: &str = "model.safetensors";
 const SUMMARY: &str = "summary.json";
@@ -29,12 +31,15 @@ pub struct ScanSummary {
     pub feve: Option<Estimate>,
     pub correlations: NeuronCorrelations,
     pub examples: Vec<ExampleNeuron>,
+    pub fields: ReceptiveFields,
 }
 
 /// The whole stage.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Summary {
     pub scans: Vec<ScanSummary>,
+    /// Kernels of the core's first layer, row by row.
+    pub filters: Vec<Vec<Vec<f32>>>,
 }
 
 /// Predictions of one scan's neurons.
@@ -48,71 +53,155 @@ pub struct Predicted {
 /// Fits and predicts.
 pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
     let config = &context.config;
-    let key = Key::new("response", &config.response, config.seed_of("response"))?.after(after).given(after, "scan");
+    let settings = (&config.response, &config.prediction);
+    let key = Key::new("response", settings, config.seed_of("response"))?.after(after).given(after, "scan");
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
         let loaded = super::scans::load(context)?;
-        let scans: Vec<_> = loaded.iter().map(|loaded| &loaded.scan).collect();
-        let mut bar = context.terminal.bar("response model", 1);
-        let checkpoint = folder.join("checkpoint.safetensors");
-        let mut message = String::new();
-        // Kept beside the fit's own checkpoint, so that the curve of a resumed fit is whole.
-        let mut curve: BTreeMap<usize, ResponseEpoch> = provenance::read_json(&folder.join(EPOCHS)).unwrap_or_default();
-        let mut unwritten = None;
-        let model = fit(&scans, &config.response, seed, Some(&checkpoint), &mut |event| match event {
-            FitEvent::Step { epoch, done, total } => {
-                let most = config.response.optimisation.max_epochs;
-                bar.set((epoch * total + done) as u64, (most * total) as u64, &message);
-            }
-            FitEvent::Epoch { epoch, train_loss, validation_correlation, .. } => {
-                curve.insert(epoch + 1, ResponseEpoch { epoch: epoch + 1, loss: train_loss, validation_correlation });
-                unwritten = provenance::write_json(&folder.join(EPOCHS), &curve).err();
-                message = format!("epoch {}, validation correlation {validation_correlation:.3}", epoch + 1);
-            }
-            FitEvent::WithoutModulator { scan } => {
-                context.terminal.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
-            }
-            FitEvent::WithoutShifter { scan } => {
-                context.terminal.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
-            }
-            FitEvent::NeverVarying { scan, neurons } => {
-                context
-                    .terminal
-                    .line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
-            }
-            FitEvent::Resumed { epochs } => context.terminal.line(&format!("    response model goes on after epoch {epochs}")),
-            _ => {}
-        })?;
-        drop(bar);
-        if let Some(error) = unwritten {
-            return Err(error);
+        let scans: Vec<&Scan> = loaded.iter().map(|loaded| &loaded.scan).collect();
+        let mut progress = Progress::new(context, folder);
+        let mut outputs = vec![SUMMARY.to_owned()];
+        let mut models = Vec::new();
+        for fit_of in 0..config.prediction.seeds {
+            let checkpoint = folder.join(format!("seed{fit_of}.checkpoint"));
+            progress.start(format!("seed {fit_of}"));
+            let model = fit(&scans, &config.response, seed.wrapping_add(fit_of), Some(&checkpoint), &mut |event| {
+                progress.observe(&event)
+            })?;
+            progress.check()?;
+            let file = model_file(fit_of);
+            model.save(&folder.join(&file))?;
+            outputs.extend([config_file(&file), file]);
+            models.push(model);
         }
-        model.save(&folder.join(MODEL))?;
-        let mut outputs = vec![MODEL.to_owned(), SUMMARY.to_owned()];
+        let ensemble = Ensemble::new(models, &scans)?;
+        let crossed = match config.prediction.folds {
+            0 => None,
+            folds => {
+                let crossed = CrossFitted::fit(&scans, &config.response, folds, seed, Some(folder), &mut |fold, event| {
+                    progress.start(format!("fold {fold}"));
+                    progress.observe(&event)
+                })?;
+                progress.check()?;
+                Some(crossed)
+            }
+        };
+        drop(progress);
         let target = target_stimuli(&loaded)?;
         let mut summaries = Vec::new();
         for (index, loaded) in loaded.iter().enumerate() {
-            let name = loaded.scan.name().to_owned();
-            let predicted = model.predict(index, &target)?;
-            predicted.write(&folder.join(target_file(index)))?;
-            let oracle = model.predict(index, &oracle_stimuli(loaded))?;
+            let predict = |images: &StimulusSet| match &crossed {
+                Some(crossed) => crossed.predict(index, images),
+                None => ensemble.predict(index, images),
+            };
+            predict(&target)?.write(&folder.join(target_file(index)))?;
+            let oracle = predict(&oracle_stimuli(loaded))?;
             oracle.write(&folder.join(oracle_file(index)))?;
             outputs.extend([target_file(index), oracle_file(index)]);
-            let metrics = model.metrics(index, &loaded.scan, seed)?;
-            let v = model.v_a(index)?;
+            let metrics = ensemble.metrics(index, &loaded.scan, seed)?;
+            let v = match &crossed {
+                Some(crossed) => crossed.v_a(index)?,
+                None => ensemble.v_a(index)?,
+            };
             let table = format!("neurons-{index}.csv");
             provenance::write_atomically(&folder.join(&table), neuron_table(loaded, v, &metrics)?.as_bytes())?;
             outputs.push(table);
-            summaries.push(summarise(name, loaded, v, &metrics, &oracle));
+            let positions = ensemble.models()[0].positions(index)?;
+            summaries.push(summarise(loaded, v, &metrics, &oracle, &positions));
         }
-        provenance::write_json(&folder.join(SUMMARY), &Summary { scans: summaries })?;
-        std::fs::remove_file(&checkpoint).or_else(ignore_missing).context("could not remove the fit's checkpoint")?;
+        let filters = ensemble.models()[0].filters()?;
+        let filters = filters.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()).collect();
+        provenance::write_json(&folder.join(SUMMARY), &Summary { scans: summaries, filters })?;
+        for checkpoint in checkpoints(folder)? {
+            std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
+        }
         Ok(outputs)
     })
 }
 
-fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
-    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+/// Tells the terminal what the fits report, and keeps their learning curves.
+struct Progress<'a> {
+    context: &'a Context,
+    curves_file: PathBuf,
+    /// By fit. Kept beside the fits' own checkpoints, so that the curve of a resumed fit is whole.
+    curves: Curves,
+    fit: String,
+    bar: Bar,
+    message: String,
+    unwritten: Option<anyhow::Error>,
+}
+
+type Curves = BTreeMap<String, BTreeMap<usize, ResponseEpoch>>;
+
+impl<'a> Progress<'a> {
+    fn new(context: &'a Context, folder: &Path) -> Self {
+        let curves_file = folder.join(EPOCHS);
+        Self {
+            context,
+            curves: provenance::read_json(&curves_file).unwrap_or_default(),
+            curves_file,
+            fit: String::new(),
+            bar: context.terminal.bar("response model", 1),
+            message: String::new(),
+            unwritten: None,
+        }
+    }
+
+    fn start(&mut self, fit: String) {
+        self.fit = fit;
+    }
+
+    /// What could not be written on the way.
+    fn check(&mut self) -> Result<()> {
+        self.unwritten.take().map_or(Ok(()), Err)
+    }
+
+    fn observe(&mut self, event: &FitEvent) {
+        let terminal = &self.context.terminal;
+        match event {
+            FitEvent::Step { epoch, done, total } => {
+                let most = self.context.config.response.optimisation.max_epochs;
+                self.bar.set((epoch * total + done) as u64, (most * total) as u64, &self.message);
+            }
+            FitEvent::Epoch { epoch, train_loss, validation_correlation, .. } => {
+                let point =
+                    ResponseEpoch { epoch: epoch + 1, loss: *train_loss, validation_correlation: *validation_correlation };
+                self.curves.entry(self.fit.clone()).or_default().insert(epoch + 1, point);
+                if let Err(error) = provenance::write_json(&self.curves_file, &self.curves) {
+                    self.unwritten = Some(error);
+                }
+                self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
+            }
+            FitEvent::WithoutModulator { scan } => {
+                terminal.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
+            }
+            FitEvent::WithoutShifter { scan } => {
+                terminal.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
+            }
+            FitEvent::NeverVarying { scan, neurons } => {
+                terminal.line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
+            }
+            FitEvent::Resumed { epochs } => {
+                terminal.line(&format!("    response model, {}: goes on after epoch {epochs}", self.fit))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The first model has the name that a run of one model has.
+fn model_file(seed: u64) -> String {
+    if seed == 0 { MODEL.to_owned() } else { format!("model-{seed}.safetensors") }
+}
+
+fn config_file(model: &str) -> String {
+    Path::new(model).with_extension("json").to_string_lossy().into_owned()
+}
+
+fn checkpoints(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("could not list {}", folder.display()))?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "checkpoint")).collect())
 }
 
 fn target_file(index: usize) -> String {
@@ -144,7 +233,14 @@ pub fn oracle_stimuli(loaded: &Loaded) -> StimulusSet {
     loaded.scan.stimuli().subset(&loaded.scan.repeats().into_keys().collect::<Vec<_>>())
 }
 
-fn summarise(name: String, loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics, predicted: &Responses) -> ScanSummary {
+fn summarise(
+    loaded: &Loaded,
+    v: &[Option<f32>],
+    metrics: &Metrics,
+    predicted: &Responses,
+    positions: &[[f32; 2]],
+) -> ScanSummary {
+    let name = loaded.scan.name().to_owned();
     let (oracle, test) = (&metrics.oracle, &metrics.single_trial);
     let kept: Vec<usize> = (0..oracle.len()).filter(|neuron| oracle[*neuron].is_some() && test[*neuron].is_some()).collect();
     let at =
@@ -169,13 +265,29 @@ fn summarise(name: String, loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics
         let neurons = values.iter().flatten().count();
         interval.map(|interval| Estimate { value: interval.value, low: interval.low, high: interval.high, neurons })
     };
+    let stimuli = loaded.scan.stimuli();
+    let fields = ReceptiveFields {
+        scan: name.clone(),
+        height: stimuli.height(),
+        width: stimuli.width(),
+        image: stimuli.image(0).to_vec(),
+        centers: positions.to_vec(),
+        correlations: test.iter().map(|r| r.unwrap_or_default()).collect(),
+    };
     ScanSummary {
         v: v.iter().map(|v| v.unwrap_or_default()).collect(),
         test_correlation: estimate(metrics.median_single_trial, test),
         correlation_to_average: estimate(metrics.median_to_average, &metrics.to_average),
         fraction_oracle: estimate(metrics.fraction_oracle, test),
         feve: estimate(metrics.median_feve, &metrics.feve),
-        correlations: NeuronCorrelations { scan: name.clone(), oracle: at(oracle), test: at(test) },
+        correlations: NeuronCorrelations {
+            scan: name.clone(),
+            oracle: at(oracle),
+            test: at(test),
+            feve: metrics.feve.iter().flatten().map(|feve| f64::from(*feve)).collect(),
+            slope: metrics.fraction_oracle.as_ref().map(|slope| slope.value),
+        },
+        fields,
         examples,
         name,
     }
@@ -215,10 +327,10 @@ pub fn summary(context: &Context) -> Result<Summary> {
     provenance::read_json(&context.run.folder("response").join(SUMMARY))
 }
 
-/// The learning curve.
-pub fn epochs(context: &Context) -> Result<Vec<ResponseEpoch>> {
-    let curve: BTreeMap<usize, ResponseEpoch> = provenance::read_json(&context.run.folder("response").join(EPOCHS))?;
-    Ok(curve.into_values().collect())
+/// The learning curve of each fit, by its name.
+pub fn epochs(context: &Context) -> Result<BTreeMap<String, Vec<ResponseEpoch>>> {
+    let curves: Curves = provenance::read_json(&context.run.folder("response").join(EPOCHS))?;
+    Ok(curves.into_iter().map(|(fit, curve)| (fit, curve.into_values().collect())).collect())
 }
 
 /// Predictions of every scan, in the order of the scans.

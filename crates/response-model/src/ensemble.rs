@@ -1,0 +1,108 @@
+//! Several models of the same scans, such as fits of several seeds: their predictions are averaged.
+
+use brainprior_images::StimulusSet;
+use brainprior_recording::{Responses, Scan, Tier};
+use ndarray::Array2;
+
+use crate::predict::correlations;
+use crate::{Circumstances, Error, Metrics, ResponseModel, Result};
+
+/// Models of the same scans, whose predictions are averaged. What the start of a fit happened to favour cancels; what the
+/// responses say stays.
+#[derive(Debug)]
+pub struct Ensemble {
+    models: Vec<ResponseModel>,
+    /// For each scan and neuron.
+    v_a: Vec<Vec<Option<f32>>>,
+}
+
+impl Ensemble {
+    /// Of `models`, which were fitted to `scans`, in that order. The validation correlations v_a are those of the averaged
+    /// predictions.
+    ///
+    /// # Errors
+    /// [`Error::NoModels`]; [`Error::ScanMismatch`] where a model has other scans.
+    pub fn new(models: Vec<ResponseModel>, scans: &[&Scan]) -> Result<Self> {
+        if models.is_empty() {
+            return Err(Error::NoModels);
+        }
+        for model in &models {
+            if model.scan_count() != scans.len() {
+                let (expected, found) = (scans.len().to_string(), model.scan_count().to_string());
+                let scan = scans.first().map_or_else(String::new, |scan| scan.name().to_owned());
+                return Err(Error::ScanMismatch { scan, what: "scans of a model in the ensemble", expected, found });
+            }
+        }
+        let mut ensemble = Self { models, v_a: Vec::new() };
+        for (s, scan) in scans.iter().enumerate() {
+            let trials = scan.trials_in(Tier::Validation);
+            let v_a = match &ensemble.models[..] {
+                [model] => model.v_a(s)?.to_vec(),
+                _ => correlations(scan, &trials, &ensemble.predict_trials(s, scan, &trials)?, ensemble.varies(s)?),
+            };
+            ensemble.v_a.push(v_a);
+        }
+        Ok(ensemble)
+    }
+
+    /// The models.
+    pub fn models(&self) -> &[ResponseModel] {
+        &self.models
+    }
+
+    /// As [`ResponseModel::v_a`], of the averaged predictions.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn v_a(&self, scan: usize) -> Result<&[Option<f32>]> {
+        self.v_a.get(scan).map(Vec::as_slice).ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
+    }
+
+    /// As [`ResponseModel::predict`], averaged over the models.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
+        self.predict_at(scan, stimuli, &Circumstances::default())
+    }
+
+    /// As [`ResponseModel::predict_at`], averaged over the models.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &Circumstances) -> Result<Responses> {
+        let first = self.models[0].predict_at(scan, stimuli, at)?;
+        let values = self.averaged(first.values().clone(), |model| Ok(model.predict_at(scan, stimuli, at)?.values().clone()))?;
+        Ok(Responses::new(first.scan(), first.kind(), first.ids().to_vec(), values)?)
+    }
+
+    /// As [`ResponseModel::predict_trials`], averaged over the models.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
+        let predict = |model: &ResponseModel| model.predict_trials(scan, recorded, trials);
+        self.averaged(predict(&self.models[0])?, predict)
+    }
+
+    /// As [`ResponseModel::metrics`], of the averaged predictions.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn metrics(&self, scan: usize, recorded: &Scan, seed: u64) -> Result<Metrics> {
+        Metrics::of(recorded, self.varies(scan)?, seed, &|trials| self.predict_trials(scan, recorded, trials))
+    }
+
+    fn varies(&self, scan: usize) -> Result<&[bool]> {
+        Ok(&self.models[0].part(scan)?.normalization.varies)
+    }
+
+    /// The mean of `first`, which is that of the first model, and of the others' values.
+    fn averaged(&self, first: Array2<f32>, of: impl Fn(&ResponseModel) -> Result<Array2<f32>>) -> Result<Array2<f32>> {
+        let mut sum = first;
+        for model in &self.models[1..] {
+            sum += &of(model)?;
+        }
+        Ok(sum / self.models.len() as f32)
+    }
+}

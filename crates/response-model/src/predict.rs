@@ -1,0 +1,164 @@
+//! Predictions: of any images at a behavioural state, and of a scan's own trials.
+
+use brainprior_images::StimulusSet;
+use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
+use candle_core::{Device, Tensor};
+use ndarray::{Array2, ArrayView1};
+
+use crate::model::{ResponseModel, ScanModel, rows};
+use crate::presentations::{covariates, image_batch};
+use crate::readout::read;
+use crate::statistics::correlation;
+use crate::{Error, Result};
+
+/// Images or trials that pass the model at once.
+const BATCH: usize = 64;
+
+/// The state of the animal that responses are predicted for. The default is that of the paper's target: the mean behaviour
+/// of the training trials, and receptive fields where they are on average.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Circumstances {
+    /// Behaviour in the scan's units and columns (pupil dilation, its derivative, running speed); `None` is the mean of training.
+    pub behavior: Option<Vec<f32>>,
+    /// How far all receptive fields are moved, (x, y) in half image widths and heights.
+    pub shift: [f32; 2],
+}
+
+impl ResponseModel {
+    /// Predicted responses of scan number `scan` to `stimuli`, in the scan's own units, under the default [`Circumstances`]:
+    /// what the paper compares between images. Marked in-sample, since training images may be among them.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`]; [`Error::ImageSize`].
+    pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
+        self.predict_at(scan, stimuli, &Circumstances::default())
+    }
+
+    /// Like [`ResponseModel::predict`], in any state of the animal.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`]; [`Error::ImageSize`]; [`Error::Behavior`].
+    pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &Circumstances) -> Result<Responses> {
+        let part = self.part(scan)?;
+        self.check_size(&part.name, stimuli)?;
+        let neurons = part.normalization.varies.len();
+        let mut predicted = Vec::with_capacity(stimuli.len() * neurons);
+        let images = (0..stimuli.len()).map(|i| stimuli.image(i));
+        self.predict_stream(scan, images, at, &mut |row| predicted.extend(row))?;
+        let values = Array2::from_shape_vec((stimuli.len(), neurons), predicted).expect("one row an image");
+        let kind = ResponseKind::Predicted(Fitting::InSample);
+        Ok(Responses::new(&part.name, kind, stimuli.ids().to_vec(), values)?)
+    }
+
+    /// Predicts image after image and hands each row of responses, one value a neuron in the scan's units, to `take`. Memory does
+    /// not grow with the number of images. Each image has height times width values in the scale of the training images, row by
+    /// row.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`]; [`Error::ImageSize`] where an image has another number of pixels; [`Error::Behavior`].
+    pub fn predict_stream<'a>(
+        &self,
+        scan: usize,
+        images: impl IntoIterator<Item = &'a [f32]>,
+        at: &Circumstances,
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<()> {
+        let part = self.part(scan)?;
+        let behavior = self.state(part, at)?;
+        let mut images = images.into_iter();
+        loop {
+            let batch: Vec<&[f32]> = images.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let area = self.image.height * self.image.width;
+            if let Some(image) = batch.iter().find(|image| image.len() != area) {
+                return Err(Error::Pixels { height: self.image.height, width: self.image.width, found: image.len() });
+            }
+            let count = batch.len();
+            let pyramid = self.pyramid(&image_batch(batch.into_iter(), &self.image)?)?;
+            let shift = match at.shift {
+                [0.0, 0.0] => None,
+                shift => Some(Tensor::new(&shift, &Device::Cpu)?.unsqueeze(0)?.broadcast_as((count, 2))?.contiguous()?),
+            };
+            let values = &read(&[part.head.reading(shift)], &pyramid)?[0];
+            let behavior = behavior.as_ref().map(|row| row.broadcast_as((count, row.dim(1)?))?.contiguous()).transpose()?;
+            for row in part.head.rates(values, behavior.as_ref())?.to_vec2::<f32>()? {
+                take(&part.in_scan_units(&row).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// Predicted responses `[trials, neurons]` of trials of `recorded`, which is scan number `scan` of the fit, with each
+    /// trial's behaviour and pupil, in the scan's own units.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`] where `recorded` is another scan; [`Error::NoSuchTrial`].
+    pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
+        let part = self.part(scan)?;
+        self.check_scan(part, recorded)?;
+        let count = recorded.trial_image().len();
+        if let Some(&trial) = trials.iter().find(|&&t| t >= count) {
+            return Err(Error::NoSuchTrial { scan: part.name.clone(), trial, trials: count });
+        }
+        // By image, so that the repeats of an image share its pass through the core.
+        let mut order: Vec<usize> = (0..trials.len()).collect();
+        order.sort_by_key(|&i| recorded.trial_image()[trials[i]]);
+        let mut predicted = Array2::zeros((trials.len(), part.normalization.varies.len()));
+        for chunk in order.chunks(BATCH) {
+            let shown: Vec<usize> = chunk.iter().map(|&i| recorded.trial_image()[trials[i]]).collect();
+            let mut images = shown.clone();
+            images.dedup();
+            let pyramid = self.pyramid(&image_batch(images.iter().map(|&i| recorded.stimuli().image(i)), &self.image)?)?;
+            let pyramid =
+                pyramid.rows(&shown.iter().map(|i| images.binary_search(i).expect("sorted") as u32).collect::<Vec<_>>())?;
+            let rows: Vec<Option<usize>> = chunk.iter().map(|&i| Some(trials[i])).collect();
+            let own = covariates(recorded, &rows, &part.normalization)?;
+            let values = &read(&[part.head.reading(part.head.shift(&own)?)], &pyramid)?[0];
+            let rates = part.head.rates(values, own.behavior.as_ref())?;
+            for (&i, rates) in chunk.iter().zip(rates.to_vec2::<f32>()?) {
+                predicted.row_mut(i).iter_mut().zip(part.in_scan_units(&rates)).for_each(|(value, rate)| *value = rate);
+            }
+        }
+        Ok(predicted)
+    }
+
+    /// Correlation of prediction and observation over the trials of `tier`, for each neuron.
+    pub(crate) fn tier_correlation(&self, scan: usize, recorded: &Scan, tier: Tier) -> Result<Vec<Option<f32>>> {
+        let trials = recorded.trials_in(tier);
+        let predicted = self.predict_trials(scan, recorded, &trials)?;
+        Ok(correlations(recorded, &trials, &predicted, &self.scans[scan].normalization.varies))
+    }
+
+    /// z-scored behaviour `[1, columns]` of a state; `None` where it is the mean of training.
+    fn state(&self, part: &ScanModel, at: &Circumstances) -> Result<Option<Tensor>> {
+        let columns = part.normalization.behavior.as_ref().map_or(0, |by| by.columns());
+        match (&at.behavior, &part.normalization.behavior) {
+            (None, _) => Ok(None),
+            (Some(row), Some(by)) if row.len() == columns && row.iter().all(|v| v.is_finite()) => {
+                let row = ArrayView1::from(row.as_slice()).insert_axis(ndarray::Axis(0)).to_owned();
+                rows(&row, by).map(Some)
+            }
+            (Some(row), _) => Err(Error::Behavior { scan: part.name.clone(), columns, found: row.clone() }),
+        }
+    }
+}
+
+/// Correlation over `trials` of each neuron's predictions `[trials, neurons]` with what was recorded; `None` where a neuron
+/// does not vary in training (`varies`) or over these trials.
+pub(crate) fn correlations(recorded: &Scan, trials: &[usize], predicted: &Array2<f32>, varies: &[bool]) -> Vec<Option<f32>> {
+    let neuron = |n: usize| {
+        let observed = recorded.responses().column(n);
+        let pairs = trials.iter().zip(predicted.column(n)).map(|(&t, &p)| (f64::from(p), f64::from(observed[t])));
+        if varies[n] { correlation(pairs).map(|r| r as f32) } else { None }
+    };
+    (0..varies.len()).map(neuron).collect()
+}
+
+impl ScanModel {
+    /// Rates of one trial or image in the scan's units; a neuron that never varied in training keeps its value.
+    fn in_scan_units<'a>(&'a self, rates: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+        let by = &self.normalization;
+        (0..rates.len()).map(|n| if by.varies[n] { rates[n] } else { by.response_mean[n] } * by.response_std[n])
+    }
+}

@@ -1,0 +1,93 @@
+//! Predictions of single models, ensembles and cross-fitted models.
+
+use crate::fixture;
+use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
+use brainprior_response_model::{Circumstances, Config, CrossFitted, Ensemble, Error, ResponseModel, fit};
+use ndarray::Array2;
+
+fn fitted(scan: &Scan, config: &Config, seed: u64) -> ResponseModel {
+    fit(&[scan], config, seed, None, &mut |_| {}).unwrap()
+}
+
+fn close(a: &Array2<f32>, b: &Array2<f32>) -> bool {
+    a.dim() == b.dim() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs().max(1e-3))
+}
+
+#[test]
+fn a_state_is_that_of_a_trial_with_its_behaviour_and_shift() {
+    let (scan, config) = fixture::tiny();
+    let model = fitted(&scan, &config, 1);
+    let trials = scan.trials_in(Tier::Validation);
+    let predicted = model.predict_trials(0, &scan, &trials).unwrap();
+    let shifts = model.shifts(0, scan.pupil_center().unwrap()).unwrap().unwrap();
+    for (row, &t) in trials.iter().enumerate() {
+        let behavior = Some(scan.behavior().unwrap().row(t).to_vec());
+        let image = scan.stimuli().subset(&[scan.trial_image()[t]]);
+        let alike = model.predict_at(0, &image, &Circumstances { behavior, shift: shifts[t] }).unwrap();
+        let expected = predicted.row(row).insert_axis(ndarray::Axis(0)).to_owned();
+        assert!(close(alike.values(), &expected), "trial {t}: {:?}, as a trial {expected:?}", alike.values());
+    }
+    let wrong = Circumstances { behavior: Some(vec![1.0]), ..Default::default() };
+    let error = model.predict_at(0, scan.stimuli(), &wrong).unwrap_err();
+    assert!(matches!(&error, Error::Behavior { columns: 3, .. }), "{error}");
+}
+
+#[test]
+fn a_stream_of_images_is_predicted_as_a_set_and_says_when_one_is_of_another_size() {
+    let (scan, config) = fixture::tiny();
+    let model = fitted(&scan, &config, 1);
+    let set = model.predict(0, scan.stimuli()).unwrap();
+    let mut rows = Vec::new();
+    // Three times over, as a set may not have it.
+    let images = (0..3 * scan.stimuli().len()).map(|i| scan.stimuli().image(i % scan.stimuli().len()));
+    model.predict_stream(0, images, &Circumstances::default(), &mut |row| rows.push(row.to_vec())).unwrap();
+    assert_eq!(rows.len(), 3 * scan.stimuli().len());
+    for (i, row) in rows.iter().enumerate() {
+        let expected = set.values().row(i % scan.stimuli().len());
+        assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs()), "image {i}");
+    }
+    let short = [0.5f32; 7];
+    let error = model.predict_stream(0, [&short[..]], &Circumstances::default(), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Pixels { height: 20, width: 32, found: 7 }), "{error}");
+}
+
+#[test]
+fn an_ensemble_averages_its_models() {
+    let (scan, config) = fixture::tiny();
+    let models = || vec![fitted(&scan, &config, 1), fitted(&scan, &config, 2)];
+    let [a, b] = &models()[..] else { unreachable!() };
+    let mean = (a.predict(0, scan.stimuli()).unwrap().values() + b.predict(0, scan.stimuli()).unwrap().values()) / 2.0;
+    let ensemble = Ensemble::new(models(), &[&scan]).unwrap();
+    assert!(close(ensemble.predict(0, scan.stimuli()).unwrap().values(), &mean));
+    let trials = scan.trials_in(Tier::Test);
+    let of_trials = (a.predict_trials(0, &scan, &trials).unwrap() + b.predict_trials(0, &scan, &trials).unwrap()) / 2.0;
+    assert!(close(&ensemble.predict_trials(0, &scan, &trials).unwrap(), &of_trials));
+    assert_eq!(ensemble.v_a(0).unwrap().len(), 6);
+    assert_eq!(ensemble.metrics(0, &scan, 1).unwrap().single_trial.len(), 6);
+    let one = Ensemble::new(vec![fitted(&scan, &config, 1)], &[&scan]).unwrap();
+    assert_eq!(one.v_a(0).unwrap(), a.v_a(0).unwrap());
+    assert_eq!(one.metrics(0, &scan, 1).unwrap(), a.metrics(0, &scan, 1).unwrap());
+    assert!(matches!(Ensemble::new(Vec::new(), &[&scan]), Err(Error::NoModels)));
+}
+
+#[test]
+fn cross_fitted_predictions_do_not_move_with_the_image_s_own_trials() {
+    let (scan, mut config) = fixture::tiny();
+    config.optimisation.max_epochs = 2;
+    let cross = |scan: &Scan| CrossFitted::fit(&[scan], &config, 3, 5, None, &mut |_, _| {}).unwrap();
+    let predict = |of: &CrossFitted| -> Responses { of.predict(0, scan.stimuli()).unwrap() };
+    let before = cross(&scan);
+    assert_eq!(predict(&before).kind(), ResponseKind::Predicted(Fitting::CrossFitted));
+    assert_eq!(before.v_a(0).unwrap().len(), 6);
+    // Other responses to one training image: all models but one see them, and that one predicts the image.
+    let trial = scan.trials_in(Tier::Train)[4];
+    let mut parts = fixture::parts(&scan);
+    parts.responses.row_mut(trial).fill(9.0);
+    let after = cross(&Scan::new(parts).unwrap());
+    let (before, after) = (predict(&before), predict(&after));
+    let moved: Vec<usize> = (0..scan.stimuli().len()).filter(|&i| before.values().row(i) != after.values().row(i)).collect();
+    assert!(!moved.contains(&scan.trial_image()[trial]), "the image's own trial moved its prediction");
+    assert!(moved.len() > scan.stimuli().len() / 2, "{}", moved.len());
+    let error = CrossFitted::fit(&[&scan], &config, 1, 5, None, &mut |_, _| {}).unwrap_err();
+    assert!(matches!(error, Error::Configuration { key: "folds", .. }), "{error}");
+}

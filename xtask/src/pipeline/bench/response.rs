@@ -1,0 +1,136 @@
+//! Training and prediction of response models: ten steps of 64 images of the model that the peer's script builds, prediction of
+//! 5,000 images, and an epoch at the size of the paper's scans. Scans are made of noise, since time does not depend on values.
+
+use super::{Bencher, Case, numbers};
+use anyhow::Result;
+use brainprior_images::StimulusSet;
+use brainprior_recording::{Neurons, Origin, Scan, ScanParts, Tier};
+use brainprior_response_model::{
+    Config, CoreConfig, CoreKind, FitEvent, KernelStart, LossConfig, ModulatorConfig, OptimisationConfig, ReadoutConfig,
+    ReadoutKind, ResponseModel, fit,
+};
+use ndarray::Array2;
+use serde_json::json;
+use std::time::Instant;
+
+const HEIGHT: usize = 36;
+const WIDTH: usize = 64;
+const BATCH: usize = 64;
+/// Steps of an epoch of the peer's work.
+const STEPS: usize = 10;
+/// Neurons of the scan that the peer's script reads.
+const PEER_NEURONS: usize = 400;
+/// The paper's scans: neurons, and images that are not repeated.
+const PAPER: (usize, usize) = (8000, 5000);
+
+/// Runs all of them.
+pub fn run(bencher: &Bencher) -> Result<()> {
+    let steps = |shape: &str| Case {
+        bench: "response_training",
+        shape: format!("{PEER_NEURONS} neurons, {shape}"),
+        work: vec![("images", (STEPS * BATCH) as f64)],
+        labels: vec![("neurons", json!(PEER_NEURONS))],
+    };
+    ten_steps(bencher, steps("stacked 3x32 k13/3, gaussian"), peer())?;
+    ten_steps(bencher, steps("dense 3x32 k13/3 s2, pyramid"), Config::default())?;
+    paper_epoch(bencher)
+}
+
+/// Three layers of 32 channels, kernels of 13, 3 and 3 within the image, all of them read at positions drawn from a Gaussian; a
+/// shifter, no modulator.
+fn peer() -> Config {
+    Config {
+        core: CoreConfig {
+            kind: CoreKind::Stacked,
+            stride: 1,
+            pad_input: false,
+            start: KernelStart::Normal,
+            ..CoreConfig::default()
+        },
+        readout: ReadoutConfig { kind: ReadoutKind::Gaussian, spread: 1.0, ..ReadoutConfig::default() },
+        modulator: ModulatorConfig { enabled: false, ..ModulatorConfig::default() },
+        optimisation: OptimisationConfig { averaging: 0.0, ..OptimisationConfig::default() },
+        ..Config::default()
+    }
+}
+
+/// Each epoch is ten steps; the first is not counted. Then the model predicts.
+fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
+    let prediction = Case {
+        bench: "response_prediction",
+        shape: case.shape.clone(),
+        work: vec![("images", PAPER.1 as f64)],
+        labels: case.labels.clone(),
+    };
+    if !bencher.wants(&case) && !bencher.wants(&prediction) {
+        return Ok(());
+    }
+    super::forget_peak_memory();
+    let scan = noise(PEER_NEURONS, STEPS * BATCH, BATCH)?;
+    config.optimisation.max_epochs = bencher.repeats + 1;
+    config.optimisation.patience = usize::MAX;
+    let (mut seconds, mut started) = (Vec::new(), Instant::now());
+    let model = fit(&[&scan], &config, 1, None, &mut |event| match event {
+        FitEvent::Step { done: STEPS, .. } => seconds.push(started.elapsed().as_secs_f64()),
+        FitEvent::Epoch { .. } => started = Instant::now(),
+        _ => {}
+    })?;
+    if bencher.wants(&case) {
+        bencher.print(case, seconds.split_off(1));
+    }
+    predict(bencher, prediction, &model)
+}
+
+fn predict(bencher: &Bencher, case: Case, model: &ResponseModel) -> Result<()> {
+    let images = stimuli(PAPER.1)?;
+    bencher.measure(case, || Ok(drop(model.predict(0, &images)?)))
+}
+
+/// One epoch, validation included, at the size of a scan of the paper.
+fn paper_epoch(bencher: &Bencher) -> Result<()> {
+    let (neurons, images) = PAPER;
+    let case = Case {
+        bench: "response_epoch",
+        shape: format!("{neurons} neurons, {images} images, batch {BATCH}"),
+        work: vec![("images", images as f64 * 0.9)],
+        labels: vec![("neurons", json!(neurons))],
+    };
+    if !bencher.wants(&case) {
+        return Ok(());
+    }
+    super::forget_peak_memory();
+    let scan = noise(neurons, images - images / 10, images / 10)?;
+    let mut config = Config { loss: LossConfig::default(), ..Config::default() };
+    config.optimisation.max_epochs = 1;
+    let mut seconds = Vec::new();
+    fit(&[&scan], &config, 1, None, &mut |event| {
+        if let FitEvent::Epoch { seconds: of_epoch, .. } = event {
+            seconds.push(of_epoch);
+        }
+    })?;
+    bencher.print(case, seconds);
+    Ok(())
+}
+
+fn stimuli(count: usize) -> Result<StimulusSet> {
+    Ok(StimulusSet::new(HEIGHT, WIDTH, numbers(count * HEIGHT * WIDTH))?)
+}
+
+/// Each image is shown once.
+fn noise(neurons: usize, training: usize, validation: usize) -> Result<Scan> {
+    let trials = training + validation;
+    let table = |columns: usize| Array2::from_shape_vec((trials, columns), numbers(trials * columns));
+    Ok(Scan::new(ScanParts {
+        name: "noise".into(),
+        stimuli: stimuli(trials)?,
+        image_labels: None,
+        trial_image: (0..trials).collect(),
+        tiers: (0..trials).map(|trial| if trial < training { Tier::Train } else { Tier::Validation }).collect(),
+        responses: table(neurons)?.mapv_into(f32::abs),
+        behavior: Some(table(3)?),
+        pupil_center: Some(table(2)?),
+        neurons: Neurons::unnamed(neurons),
+        trial_idx: None,
+        origin: Origin::default(),
+    })?)
+}

@@ -1,0 +1,132 @@
+//! Figures of the response model: how well it predicts, what it has learned, how it learned it.
+
+use super::heatmap::{self, picture_uri};
+use super::plots::{Axes, Curve, colour, curves, histogram, scatter};
+use super::{Content, NeuronCorrelations, ReceptiveFields};
+use anyhow::Result;
+use plotters::style::RGBColor;
+
+const BLUE: RGBColor = RGBColor(0, 114, 178);
+const GREEN: RGBColor = RGBColor(0, 158, 115);
+const RED: RGBColor = RGBColor(213, 94, 0);
+
+/// Pixels of the page for one pixel of a stimulus.
+const ZOOM: usize = 9;
+/// Pixels of the page for one tap of a filter.
+const TAP: usize = 4;
+/// Filters side by side.
+const FILTER_COLUMNS: usize = 8;
+
+/// Content and caption of each figure.
+pub fn figures(content: &Content) -> Result<Vec<(String, String)>> {
+    let mut figures = Vec::new();
+    for neurons in &content.correlations {
+        figures.extend(of_neurons(neurons)?);
+    }
+    for example in &content.examples {
+        let title = format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
+        let axes = Axes { title: &title, x: "predicted", y: "measured, repeat average", y_range: None };
+        figures.push((scatter(&axes, &example.points, &[1.0], RED)?, "A point for each oracle image.".into()));
+    }
+    for fields in &content.fields {
+        let caption = format!(
+            "{}: centres of receptive fields on one of its images; the darker, the better the neuron is predicted.",
+            fields.scan
+        );
+        figures.push((centers(fields)?, caption));
+    }
+    if !content.filters.is_empty() {
+        let caption = "Kernels of the first layer, each in its own scale: red excites, blue inhibits.".to_owned();
+        figures.push((filters(&content.filters)?, caption));
+    }
+    figures.extend(learning(content)?);
+    Ok(figures)
+}
+
+fn of_neurons(neurons: &NeuronCorrelations) -> Result<[(String, String); 3]> {
+    let pairs: Vec<(f64, f64)> = neurons.oracle.iter().copied().zip(neurons.test.iter().copied()).collect();
+    let slopes: Vec<f64> = std::iter::once(1.0).chain(neurons.slope).collect();
+    let title = format!("{}: model against oracle", neurons.scan);
+    let axes = Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
+    let slope = neurons.slope.map_or(String::new(), |slope| format!(" Blue line: slope {slope:.2}."));
+    let against = (
+        scatter(&axes, &pairs, &slopes, BLUE)?,
+        format!("A point for each neuron; on the grey line the model predicts a trial as well as the other repeats do.{slope}"),
+    );
+    let title = format!("{}: prediction", neurons.scan);
+    let axes = Axes { title: &title, x: "test correlation", y: "neurons", y_range: None };
+    let test = (histogram(&axes, &neurons.test, 24, GREEN)?, "How well single trials are predicted.".to_owned());
+    let title = format!("{}: explainable variance", neurons.scan);
+    let axes = Axes { title: &title, x: "fraction of explainable variance explained", y: "neurons", y_range: None };
+    let feve = (
+        histogram(&axes, &neurons.feve, 24, GREEN)?,
+        "Above 1 where behaviour and gaze, which the model knows, explain part of what repeats call noise.".to_owned(),
+    );
+    Ok([against, test, feve])
+}
+
+fn centers(fields: &ReceptiveFields) -> Result<String> {
+    let brightest = fields.image.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let uri = picture_uri(fields.height, fields.width, |row, column| {
+        [(255.0 * fields.image[row * fields.width + column] / brightest).clamp(0.0, 255.0) as u8; 3]
+    })?;
+    let (height, width) = (fields.height * ZOOM, fields.width * ZOOM);
+    let mut svg = format!(
+        "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\">\
+         <image href=\"{uri}\" width=\"{width}\" height=\"{height}\" style=\"image-rendering:pixelated\" opacity=\"0.6\"/>"
+    );
+    for ([x, y], correlation) in fields.centers.iter().zip(&fields.correlations) {
+        let at = |p: f32, size: usize| (p + 1.0) / 2.0 * size as f32;
+        let opacity = (0.15 + 1.6 * correlation).clamp(0.1, 1.0);
+        svg += &format!(
+            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"rgb(213,94,0)\" opacity=\"{opacity:.2}\"/>",
+            at(*x, width),
+            at(*y, height)
+        );
+    }
+    Ok(svg + "</svg>")
+}
+
+fn filters(filters: &[Vec<Vec<f32>>]) -> Result<String> {
+    let side = filters[0].len();
+    let cell = side * TAP + TAP;
+    let (rows, columns) = (filters.len().div_ceil(FILTER_COLUMNS), FILTER_COLUMNS.min(filters.len()));
+    let limits: Vec<f32> =
+        filters.iter().map(|filter| filter.iter().flatten().fold(1e-12f32, |most, tap| most.max(tap.abs()))).collect();
+    let (height, width) = (rows * cell, columns * cell);
+    let uri = picture_uri(height, width, |row, column| {
+        let filter = row / cell * FILTER_COLUMNS + column / cell;
+        let (i, j) = (row % cell / TAP, column % cell / TAP);
+        match filters.get(filter).and_then(|filter| filter.get(i)?.get(j)) {
+            Some(tap) => heatmap::colour(tap / limits[filter]),
+            None => [235; 3],
+        }
+    })?;
+    Ok(format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"first-layer kernels\">"))
+}
+
+fn learning(content: &Content) -> Result<Vec<(String, String)>> {
+    if content.response_epochs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of = |value: &dyn Fn(&super::ResponseEpoch) -> f64| -> Vec<Curve> {
+        let fits = content.response_epochs.iter().enumerate();
+        fits.map(|(index, (fit, epochs))| Curve {
+            name: fit.clone(),
+            colour: colour("", index),
+            points: epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch), 0.0)).collect(),
+        })
+        .collect()
+    };
+    let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
+    Ok(vec![
+        (
+            curves(&axes("Response model: validation", "validation correlation"), &of(&|epoch| epoch.validation_correlation))?,
+            "Mean over neurons and scans.".into(),
+        ),
+        (
+            curves(&axes("Response model: loss", "loss with penalties"), &of(&|epoch| epoch.loss))?,
+            "Mean over the steps of each epoch.".into(),
+        ),
+    ])
+}
