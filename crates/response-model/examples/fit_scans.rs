@@ -5,7 +5,8 @@
 //! ```
 //!
 //! CONFIG is JSON, such as `{"core": {"stride": 1}}`; EPOCHS the most epochs, with `:SEED` for another seed than 1; MODEL where the
-//! model goes, with a checkpoint beside it while the fit runs. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also
+//! model goes, with a checkpoint beside it while the fit runs. A MODEL that exists is measured instead, and several joined by commas
+//! are averaged. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also
 //! prints the correlation, over the pairs of oracle images, of the similarity of predictions with that of the true expected
 //! responses, both in units of each neuron's training standard deviation. The truth serves for that alone.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -14,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use brainprior_recording::simulation::{read_truth, truth_for};
-use brainprior_recording::{Responses, Scan, read_scan};
-use brainprior_response_model::{Config, FitEvent, Interval, ResponseModel, fit};
+use brainprior_recording::{Responses, Scan, read_scan, reliability};
+use brainprior_response_model::{Config, Ensemble, FitEvent, Interval, ResponseModel, fit};
 use ndarray::{Array2, Axis};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -32,9 +33,23 @@ fn main() -> Result<()> {
     let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let scans: Vec<Scan> = paths.iter().map(|path| read_scan(path)).collect::<std::result::Result<_, _>>()?;
 
+    let scans: Vec<&Scan> = scans.iter().collect();
+    let model_paths: Vec<&Path> = model_path.split(',').map(Path::new).collect();
+    let models = match model_paths.iter().all(|path| path.exists()) {
+        true => model_paths.iter().map(|path| ResponseModel::load(path)).collect::<std::result::Result<_, _>>()?,
+        false => vec![fit_and_save(&scans, &config, seed.parse()?, model_paths[0])?],
+    };
+    let model = Ensemble::new(models, &scans)?;
+    for (s, (scan, path)) in scans.iter().zip(&paths).enumerate() {
+        report(&model, s, scan, path)?;
+    }
+    Ok(())
+}
+
+fn fit_and_save(scans: &[&Scan], config: &Config, seed: u64, path: &Path) -> Result<ResponseModel> {
     let started = Instant::now();
-    let checkpoint = Path::new(model_path).with_extension("checkpoint");
-    let model = fit(&scans.iter().collect::<Vec<_>>(), &config, seed.parse()?, Some(&checkpoint), &mut |event| match event {
+    let checkpoint = path.with_extension("checkpoint");
+    let model = fit(scans, config, seed, Some(&checkpoint), &mut |event| match event {
         FitEvent::Step { .. } => {}
         FitEvent::Epoch { epoch, train_loss, validation_correlation, learning_rate, best, seconds, .. } => println!(
             "epoch {epoch:3}  loss {train_loss:.5}  validation {validation_correlation:.4}{}  rate {learning_rate:.5}  {seconds:.1} s",
@@ -43,14 +58,11 @@ fn main() -> Result<()> {
         other => println!("{other:?}"),
     })?;
     println!("fit in {:.1} s", started.elapsed().as_secs_f64());
-    model.save(Path::new(model_path))?;
-    for (s, (scan, path)) in scans.iter().zip(&paths).enumerate() {
-        report(&model, s, scan, path)?;
-    }
-    Ok(())
+    model.save(path)?;
+    Ok(model)
 }
 
-fn report(model: &ResponseModel, s: usize, scan: &Scan, path: &Path) -> Result<()> {
+fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
     let show =
         |figure: Option<Interval>| figure.map_or("undefined".into(), |f| format!("{:.3} [{:.3}, {:.3}]", f.value, f.low, f.high));
     println!("scan {}:", scan.name());
@@ -67,17 +79,31 @@ fn report(model: &ResponseModel, s: usize, scan: &Scan, path: &Path) -> Result<(
     let images = scan.stimuli().subset(&oracle);
     let truth = read_truth(&truth_path)?;
     let expected = truth_for(scan, &truth)?.select(images.ids())?;
-    let std = model.response_std(s)?;
-    let truth_matrix = similarity(&expected, std);
-    let against = |name: &str, responses: &Responses| -> Result<()> {
-        let matrix = similarity(&responses.select(images.ids())?, std);
+    let std = model.models()[0].response_std(s)?;
+    let equal = vec![1.0; std.len()];
+    let truth_matrix = similarity(&expected, std, &equal);
+    let against = |name: &str, responses: &Responses, weights: &[f64]| -> Result<()> {
+        let matrix = similarity(&responses.select(images.ids())?, std, weights);
         println!("  similarity of {name} with the truth: {:.4}", pearson(&matrix, &truth_matrix));
         Ok(())
     };
     let predicted = model.predict(s, &images)?;
-    against("predictions", &predicted)?;
-    against("single trials", &scan.repeat(0))?;
-    against("repeat means", &scan.repeat_means())?;
+    let defined = |values: &[Option<f32>]| values.iter().map(|v| f64::from(v.unwrap_or(0.0).max(0.0))).collect::<Vec<_>>();
+    let (w, v) = (defined(&reliability(scan)?.w), defined(model.v_a(s)?));
+    let both: Vec<f64> = w.iter().zip(&v).map(|(w, v)| w * v).collect();
+    against("predictions", &predicted, &equal)?;
+    against("predictions times w_a", &predicted, &w)?;
+    against("predictions times v_a", &predicted, &v)?;
+    against("predictions times w_a v_a", &predicted, &both)?;
+    let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
+    let single =
+        (0..repeats).map(|t| Ok(pearson(&similarity(&scan.repeat(t).select(images.ids())?, std, &equal), &truth_matrix)));
+    let single = single.collect::<Result<Vec<f64>>>()?;
+    println!(
+        "  similarity of single trials with the truth, mean over repeats: {:.4}",
+        single.iter().sum::<f64>() / single.len() as f64
+    );
+    against("repeat means", &scan.repeat_means(), &equal)?;
     let mut correlations: Vec<f64> = (0..std.len())
         .filter(|&n| truth.cells()[n].responsive)
         .map(|n| {
@@ -88,7 +114,7 @@ fn report(model: &ResponseModel, s: usize, scan: &Scan, path: &Path) -> Result<(
     correlations.sort_by(f64::total_cmp);
     println!("  predicted against true responses, median of responsive neurons: {:.4}", correlations[correlations.len() / 2]);
     let (height, width) = (images.height() as f32, images.width() as f32);
-    let mut distances: Vec<f32> = model
+    let mut distances: Vec<f32> = model.models()[0]
         .positions(s)?
         .iter()
         .zip(truth.cells())
@@ -105,12 +131,12 @@ fn report(model: &ResponseModel, s: usize, scan: &Scan, path: &Path) -> Result<(
     Ok(())
 }
 
-/// Cosine similarities of the images' population vectors, each neuron divided by `std` and centred over the images.
-fn similarity(responses: &Responses, std: &[f32]) -> Vec<f64> {
+/// Cosine similarities of the images' population vectors, each neuron divided by `std`, weighted and centred over the images.
+fn similarity(responses: &Responses, std: &[f32], weights: &[f64]) -> Vec<f64> {
     let mut r: Array2<f64> = responses.values().mapv(f64::from);
-    for (mut column, std) in r.columns_mut().into_iter().zip(std) {
+    for ((mut column, std), weight) in r.columns_mut().into_iter().zip(std).zip(weights) {
         let mean = column.sum() / column.len() as f64;
-        column.mapv_inplace(|v| (v - mean) / f64::from(*std));
+        column.mapv_inplace(|v| (v - mean) / f64::from(*std) * weight);
     }
     for mut row in r.axis_iter_mut(Axis(0)) {
         let norm = row.dot(&row).sqrt();
