@@ -113,7 +113,8 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
 }
 
 fn stimuli(count: usize) -> Result<StimulusSet> {
-    Ok(StimulusSet::new(HEIGHT, WIDTH, numbers(count * HEIGHT * WIDTH))?)
+    let pixels = numbers(count * HEIGHT * WIDTH).into_iter().map(|value| value.abs()).collect();
+    Ok(StimulusSet::new(HEIGHT, WIDTH, pixels)?)
 }
 
 /// Each image is shown once.
