@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     let scans: Vec<&Scan> = scans.iter().collect();
     let model_paths: Vec<&Path> = model_path.split(',').map(Path::new).collect();
     let models = match model_paths.iter().all(|path| path.exists()) {
-        true => model_paths.iter().map(|path| ResponseModel::load(path)).collect::<std::result::Result<_, _>>()?,
+        true => model_paths.iter().map(|path| Ok(ResponseModel::load(path)?)).collect::<Result<_>>()?,
         false => vec![fit_and_save(&scans, &config, seed.parse()?, model_paths[0])?],
     };
     let model = Ensemble::new(models, &scans)?;

@@ -105,10 +105,10 @@ fn one_neuron_and_one_oracle_image_and_thousands_of_neurons_fit() {
     let mut seen = std::collections::HashSet::new();
     let kept: Vec<usize> =
         (0..parts.tiers.len()).filter(|&t| parts.tiers[t] != Tier::Test || seen.insert(parts.trial_image[t])).collect();
-    let select = |of: &Array2<f32>| of.select(ndarray::Axis(0), &kept);
-    parts.responses = select(&parts.responses);
-    parts.behavior = parts.behavior.as_ref().map(select);
-    parts.pupil_center = parts.pupil_center.as_ref().map(select);
+    let rows = ndarray::Axis(0);
+    parts.responses = parts.responses.select(rows, &kept);
+    parts.behavior = parts.behavior.map(|of| of.select(rows, &kept));
+    parts.pupil_center = parts.pupil_center.map(|of| of.select(rows, &kept));
     parts.trial_image = kept.iter().map(|&t| parts.trial_image[t]).collect();
     parts.tiers = kept.iter().map(|&t| parts.tiers[t]).collect();
     let once = Scan::new(parts).unwrap();

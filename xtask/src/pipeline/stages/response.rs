@@ -90,9 +90,11 @@ pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
         let target = target_stimuli(&loaded)?;
         let mut summaries = Vec::new();
         for (index, loaded) in loaded.iter().enumerate() {
-            let predict = |images: &StimulusSet| match &crossed {
-                Some(crossed) => crossed.predict(index, images),
-                None => ensemble.predict(index, images),
+            let predict = |images: &StimulusSet| -> Result<Responses> {
+                Ok(match &crossed {
+                    Some(crossed) => crossed.predict(index, images)?,
+                    None => ensemble.predict(index, images)?,
+                })
             };
             predict(&target)?.write(&folder.join(target_file(index)))?;
             let oracle = predict(&oracle_stimuli(loaded))?;
