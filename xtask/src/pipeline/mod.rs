@@ -131,7 +131,12 @@ fn chain(context: &Context, mode: &Mode) -> Result<Option<Summary>> {
     if stop_after("train") {
         return Ok(None);
     }
-    if context.config.training.snapshots {
+    // No later stage but the report reads it.
+    let wanted = match mode {
+        Mode::Only(only) => only == "trade-off",
+        Mode::Run | Mode::Dry => true,
+    };
+    if context.config.training.snapshots && wanted {
         records.extend(stages::trade_off::run(context, &images, &trained)?.into_iter().flatten());
         if *mode != Mode::Dry && context.selection.is_all() {
             stages::trade_off::summarise(context)?;

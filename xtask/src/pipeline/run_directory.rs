@@ -43,6 +43,11 @@ impl RunDirectory {
         &self.root
     }
 
+    /// Whether tasks are only named.
+    pub fn is_dry(&self) -> bool {
+        self.mode == Mode::Dry
+    }
+
     /// The folder of a task.
     pub fn folder(&self, task: &str) -> PathBuf {
         self.root.join(task)
