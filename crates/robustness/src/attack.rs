@@ -1,37 +1,48 @@
 //! The frame around every attack, which trusts none of them.
 
-use crate::batch::Batch;
-use crate::model::{self, Logits, batches, share};
+use crate::batch::{Batch, Counts};
+use crate::model::{self, batches, logits_of};
 use crate::{Classifier, Error, Examples, Norm, Progress, Result, Settings};
+use rayon::prelude::*;
 
-/// An attack. It only has to move candidates; bounds, verification and counts are the frame's business.
-pub trait Attack {
+/// What an attack does with an image's epsilon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// It uses it up: the strongest perturbation within.
+    Within,
+    /// It looks for the smallest perturbation; epsilon is only where it may stop (Foolbox's minimization attacks).
+    Closest,
+}
+
+/// An attack. It only has to hand in points; bounds, verification and counts are the frame's business.
+pub trait Attack: Sync {
     /// Its name, for reports.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> String;
 
-    /// The norm in which it bounds perturbations.
+    /// The norm in which it measures perturbations.
     fn norm(&self) -> Norm;
 
-    /// Moves the candidates of `batch` to where the model is misled.
+    /// What it looks for.
+    fn aim(&self) -> Aim;
+
+    /// Hands in, for each image of `batch`, the best point that it finds.
     ///
     /// # Errors
-    /// What [`Batch::gradients`] refuses.
+    /// What the model or the frame refuses.
     fn run(&self, batch: &mut Batch) -> Result<()>;
 }
 
 /// What became of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Outcome {
-    /// Whether the model was right before the attack. Where it was not, nothing was attacked.
-    pub initially_correct: bool,
-    /// Whether the final image, verified on its own, is misclassified. True where the model was wrong to begin with.
+    /// Whether the image was adversarial as it was (misclassified, or of the target class). Then nothing was attacked.
+    pub already: bool,
+    /// Whether the final image, verified on its own, is adversarial. True where it was so already.
     pub success: bool,
     /// Distance of the final image from the original, in the attack's norm; never above epsilon.
     pub distance: f64,
-    /// Gradients used.
-    pub gradient_calls: usize,
-    /// Those that were zero everywhere: an attack that meets them fails for want of a direction, not against robustness.
-    pub zero_gradients: usize,
+    /// What it cost. The verification is not counted.
+    pub counts: Counts,
 }
 
 /// Outcomes of an attack on all images.
@@ -48,14 +59,14 @@ impl Attacked {
         &self.outcomes
     }
 
-    /// The final image `index`, in [0, 1] and within epsilon of the original, whether it misleads or not.
+    /// The final image `index`, in [0, 1] and within epsilon of the original, whether it is adversarial or not.
     pub fn image(&self, index: usize) -> &[f32] {
         &self.finals[index * self.area..(index + 1) * self.area]
     }
 
-    /// Share of all images that the model still classifies rightly; `None` of no images.
+    /// Share of all images that withstood: under misclassification, the accuracy under attack. `None` of no images.
     pub fn accuracy(&self) -> Option<f64> {
-        share(&self.outcomes.iter().map(|outcome| !outcome.success).collect::<Vec<_>>())
+        model::share(&self.outcomes.iter().map(|outcome| !outcome.success).collect::<Vec<_>>())
     }
 }
 
@@ -68,10 +79,8 @@ pub struct AttackPoint {
     pub correct: usize,
     /// Images tested.
     pub images: usize,
-    /// Gradients used at this epsilon.
-    pub gradient_calls: usize,
-    /// Those that were zero everywhere.
-    pub zero_gradients: usize,
+    /// What it cost at this epsilon.
+    pub counts: Counts,
 }
 
 impl AttackPoint {
@@ -81,11 +90,13 @@ impl AttackPoint {
     }
 }
 
-/// Attacks every image that the model classifies rightly. Each final image is brought within `epsilon` and [0, 1] and is
-/// then judged on its own, whatever the attack thinks of it.
+/// Attacks every image that is not adversarial as it is. Each final image is brought within `epsilon` and [0, 1] and is
+/// then judged on its own, whatever the attack thinks of it. An attack that looks for the smallest perturbation stops, for
+/// each image, once it is within epsilon.
 ///
 /// # Errors
-/// An epsilon below 0 or above the range of the norm; a label without a logit; a logit or gradient that is not finite.
+/// An epsilon below 0 or above the range of the norm; a label or target without a logit; a logit or gradient that is not
+/// finite.
 pub fn attack(
     model: &dyn Classifier,
     attack: &dyn Attack,
@@ -95,17 +106,40 @@ pub fn attack(
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
     attack.norm().check(&[epsilon], examples.area())?;
-    let correct = model::correct(model, examples, settings)?;
-    let mut attacked = unharmed(examples, &correct);
-    let targets: Vec<usize> = (0..examples.len()).filter(|index| correct[*index]).collect();
-    attack_some(model, attack, examples, &targets, &vec![epsilon; targets.len()], settings, &mut attacked, observe)?;
+    let already = already(model, examples, settings)?;
+    let mut attacked = Attacked::unharmed(examples, &already);
+    let jobs: Vec<Job> = open(&already).into_iter().map(|index| Job { index, epsilon, start: None }).collect();
+    attack_some(model, attack, Aim::Within, examples, &jobs, settings, &mut attacked, observe)?;
+    Ok(attacked)
+}
+
+/// Lets an attack that looks for the smallest perturbation ([`Aim::Closest`]) do so, without any limit but [0, 1].
+///
+/// # Errors
+/// As [`attack()`].
+///
+/// # Panics
+/// On an attack that needs an epsilon; bisect with [`crate::approach`].
+pub fn closest(
+    model: &dyn Classifier,
+    attack: &dyn Attack,
+    examples: &Examples,
+    settings: Settings,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<Attacked> {
+    assert_eq!(attack.aim(), Aim::Closest, "{} needs an epsilon", attack.name());
+    let already = already(model, examples, settings)?;
+    let mut attacked = Attacked::unharmed(examples, &already);
+    let epsilon = attack.norm().range(examples.area());
+    let jobs: Vec<Job> = open(&already).into_iter().map(|index| Job { index, epsilon, start: None }).collect();
+    attack_some(model, attack, Aim::Closest, examples, &jobs, settings, &mut attacked, observe)?;
     Ok(attacked)
 }
 
 /// Accuracy at each of `epsilons`, which must ascend. An image that falls at one of them has fallen at all later ones.
 ///
 /// # Errors
-/// Epsilons that do not ascend, and as [`attack`].
+/// Epsilons that do not ascend, and as [`attack()`].
 pub fn attack_curve(
     model: &dyn Classifier,
     attack: &dyn Attack,
@@ -119,75 +153,109 @@ pub fn attack_curve(
         let expected = format!("more than {}, the one before", epsilons[index]);
         return Err(Error::Level { what: "epsilon", index: index + 1, expected, found: epsilons[index + 1] });
     }
-    let correct = model::correct(model, examples, settings)?;
-    let mut standing: Vec<usize> = (0..examples.len()).filter(|index| correct[*index]).collect();
+    let already = already(model, examples, settings)?;
+    let mut standing = open(&already);
     let total = epsilons.len() * examples.len();
     let mut points = Vec::with_capacity(epsilons.len());
     for (level, epsilon) in epsilons.iter().enumerate() {
-        let mut attacked = unharmed(examples, &correct);
+        let mut attacked = Attacked::unharmed(examples, &already);
         let done = level * examples.len() + examples.len() - standing.len();
         let mut observe = |progress: Progress| observe(Progress { done: done + progress.done, total });
-        attack_some(model, attack, examples, &standing, &vec![*epsilon; standing.len()], settings, &mut attacked, &mut observe)?;
-        let counted = |count: fn(&Outcome) -> usize| attacked.outcomes.iter().map(count).sum();
+        let jobs: Vec<Job> = standing.iter().map(|index| Job { index: *index, epsilon: *epsilon, start: None }).collect();
+        attack_some(model, attack, Aim::Within, examples, &jobs, settings, &mut attacked, &mut observe)?;
+        let counts = attacked.outcomes.iter().fold(Counts::default(), |sum, outcome| sum.plus(outcome.counts));
         standing.retain(|index| !attacked.outcomes[*index].success);
-        points.push(AttackPoint {
-            epsilon: *epsilon,
-            correct: standing.len(),
-            images: examples.len(),
-            gradient_calls: counted(|outcome| outcome.gradient_calls),
-            zero_gradients: counted(|outcome| outcome.zero_gradients),
-        });
+        points.push(AttackPoint { epsilon: *epsilon, correct: standing.len(), images: examples.len(), counts });
     }
     observe(Progress { done: total, total });
     Ok(points)
 }
 
-/// Every image as it is: a success where the model is wrong already.
-pub(crate) fn unharmed(examples: &Examples, correct: &[bool]) -> Attacked {
-    let outcome = |correct: &bool| Outcome {
-        initially_correct: *correct,
-        success: !*correct,
-        distance: 0.0,
-        gradient_calls: 0,
-        zero_gradients: 0,
-    };
-    let finals = (0..examples.len()).flat_map(|index| examples.image(index)).copied().collect();
-    Attacked { outcomes: correct.iter().map(outcome).collect(), area: examples.area(), finals }
+/// Which images are adversarial as they are.
+pub(crate) fn already(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Vec<bool>> {
+    let rows = logits_of(model, examples, settings)?;
+    Ok(rows.iter().enumerate().map(|(index, row)| examples.goal(index).reached(row)).collect())
 }
 
-/// Attacks the images at `targets` (which the model classifies rightly), each with its epsilon, and enters what became
-/// of them.
+/// The images that are not.
+pub(crate) fn open(already: &[bool]) -> Vec<usize> {
+    (0..already.len()).filter(|index| !already[*index]).collect()
+}
+
+impl Attacked {
+    /// Every image as it is.
+    pub(crate) fn unharmed(examples: &Examples, already: &[bool]) -> Self {
+        let outcome =
+            |already: &bool| Outcome { already: *already, success: *already, distance: 0.0, counts: Counts::default() };
+        let finals = (0..examples.len()).flat_map(|index| examples.image(index)).copied().collect();
+        Self { outcomes: already.iter().map(outcome).collect(), area: examples.area(), finals }
+    }
+}
+
+/// One image to be attacked.
+pub(crate) struct Job<'a> {
+    pub(crate) index: usize,
+    pub(crate) epsilon: f64,
+    pub(crate) start: Option<&'a [f32]>,
+}
+
+/// Attacks some images, none of which is adversarial as it is, and enters what became of them.
 pub(crate) fn attack_some(
     model: &dyn Classifier,
     attack: &dyn Attack,
+    aim: Aim,
     examples: &Examples,
-    targets: &[usize],
-    epsilons: &[f64],
+    jobs: &[Job],
     settings: Settings,
     attacked: &mut Attacked,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<()> {
     let norm = attack.norm();
-    let _span = tracing::info_span!("attack", name = attack.name(), ?norm, images = targets.len()).entered();
-    for range in batches(targets.len(), settings.batch) {
-        let mut batch = Batch::new(model, examples, &targets[range.clone()], &epsilons[range.clone()], settings.seed);
-        attack.run(&mut batch)?;
-        for (image, index) in targets[range.clone()].iter().copied().enumerate() {
-            let original = examples.image(index);
-            let mut candidate = batch.candidate(image).to_vec();
-            norm.project(original, &mut candidate, batch.epsilon(image));
-            let logits = Logits::of(model, examples.shape(), &candidate, &examples.numbers()[index..=index])?;
-            let (gradient_calls, zero_gradients) = batch.counts(image);
-            attacked.outcomes[index] = Outcome {
-                initially_correct: true,
-                success: logits.class(0) != examples.label(index),
-                distance: norm.distance(original, &candidate),
-                gradient_calls,
-                zero_gradients,
-            };
-            attacked.finals[index * attacked.area..(index + 1) * attacked.area].copy_from_slice(&candidate);
+    let _span = tracing::info_span!("attack", name = attack.name(), ?norm, images = jobs.len()).entered();
+    let total = jobs.len();
+    for range in batches(total, settings.batch) {
+        let jobs = &jobs[range.clone()];
+        let indices: Vec<usize> = jobs.iter().map(|job| job.index).collect();
+        let epsilons: Vec<f64> = jobs.iter().map(|job| job.epsilon).collect();
+        let mut batch = Batch::new(model, examples, &indices, &epsilons, norm, aim, settings);
+        for (image, job) in jobs.iter().enumerate() {
+            if let Some(start) = job.start {
+                batch.set_start(image, start);
+            }
         }
-        observe(Progress { done: range.end, total: targets.len() });
+        attack.run(&mut batch)?;
+        let finals: Vec<Vec<f32>> = (0..batch.len())
+            .map(|image| {
+                let mut pixels = batch.best(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
+                norm.project(batch.original(image), &mut pixels, batch.epsilon(image));
+                pixels
+            })
+            .collect();
+        let verified = verify(model, examples, &indices, &finals)?;
+        for (image, index) in indices.into_iter().enumerate() {
+            attacked.outcomes[index] = Outcome {
+                already: false,
+                success: verified[image],
+                distance: norm.distance(examples.image(index), &finals[image]),
+                counts: batch.counts(image),
+            };
+            attacked.finals[index * attacked.area..(index + 1) * attacked.area].copy_from_slice(&finals[image]);
+        }
+        observe(Progress { done: range.end, total });
     }
     Ok(())
+}
+
+/// Whether each of these final images is adversarial, every one seen by itself.
+pub(crate) fn verify(
+    model: &dyn Classifier,
+    examples: &Examples,
+    indices: &[usize],
+    finals: &[Vec<f32>],
+) -> Result<Vec<bool>> {
+    let one = |(index, pixels): (&usize, &Vec<f32>)| {
+        let rows = model::logits(model, examples.shape(), pixels, &examples.numbers()[*index..=*index])?;
+        Ok(examples.goal(*index).reached(&rows[0]))
+    };
+    indices.par_iter().zip(finals).map(one).collect()
 }

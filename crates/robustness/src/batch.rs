@@ -1,118 +1,307 @@
-//! What an attack works on: some images, how far each may move, and the model's gradients.
+//! What an attack works on: some images, how far each may move, and a model that may be asked.
 
-use crate::model::{Ascent, Loss};
-use crate::{Classifier, Examples, Norm, Result};
+use crate::attack::Aim;
+use crate::loss::Slope;
+use crate::model::{self, Pass, batches};
+use crate::{Classifier, Examples, Goal, Loss, Norm, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Images under attack. An attack moves the candidates; it may ask for gradients and for each image's random numbers.
+/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and hands
+/// in what it found ([`Batch::propose`], [`Batch::offer`]). Images that are done simply are not asked about any more.
+///
+/// Points are flat: the values of one image after another, in the order of the images asked about.
 pub struct Batch<'a> {
     model: &'a dyn Classifier,
     examples: &'a Examples,
-    indices: &'a [usize],
-    epsilons: &'a [f64],
+    images: Vec<Image>,
+    norm: Norm,
+    aim: Aim,
     seed: u64,
-    candidates: Vec<f32>,
-    gradient_calls: Vec<usize>,
-    zero_gradients: Vec<usize>,
+    /// Points that the model takes at once.
+    width: usize,
 }
 
-/// Gradients at the candidates of some images of a batch.
+/// One image of a batch.
+#[derive(Clone)]
+struct Image {
+    index: usize,
+    epsilon: f64,
+    start: Option<Vec<f32>>,
+    candidate: Option<Candidate>,
+    counts: Counts,
+}
+
+#[derive(Clone)]
+struct Candidate {
+    pixels: Vec<f32>,
+    distance: f64,
+}
+
+/// What an attack cost for one image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Points at which the model was evaluated.
+    pub queries: usize,
+    /// Gradients taken.
+    pub gradient_calls: usize,
+    /// Those that were zero everywhere: an attack that meets them fails for want of a direction, not against robustness.
+    pub zero_gradients: usize,
+}
+
+impl Counts {
+    /// Of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            queries: self.queries + other.queries,
+            gradient_calls: self.gradient_calls + other.gradient_calls,
+            zero_gradients: self.zero_gradients + other.zero_gradients,
+        }
+    }
+}
+
+/// A loss and its gradient at one point of each of some images.
 pub struct Gradients {
+    pass: Pass,
+    slopes: Vec<Slope>,
     area: usize,
     values: Vec<f32>,
-    misled: Vec<bool>,
 }
 
 impl Gradients {
-    /// Gradient for the `index`-th of the images asked for. Its direction is that of the loss; the length of
-    /// cross-entropy's is scaled per image so that it does not vanish where the model is certain.
-    pub fn of(&self, index: usize) -> &[f32] {
-        &self.values[index * self.area..(index + 1) * self.area]
+    /// Gradient at the `row`-th of the points asked about.
+    pub fn of(&self, row: usize) -> &[f32] {
+        &self.values[row * self.area..(row + 1) * self.area]
     }
 
-    /// Whether the `index`-th of the images asked for is misclassified as it stands, beyond doubt of rounding.
-    pub fn misled(&self, index: usize) -> bool {
-        self.misled[index]
+    /// Value of the loss there.
+    pub fn loss(&self, row: usize) -> f64 {
+        self.slopes[row].value
+    }
+
+    /// Logits there.
+    pub fn logits(&self, row: usize) -> &[f32] {
+        self.pass.logits(row)
     }
 }
 
 impl<'a> Batch<'a> {
-    /// The images of `examples` at `indices`, each with its epsilon, unmoved.
+    /// The images of `examples` at `indices`, each with its epsilon.
     pub(crate) fn new(
         model: &'a dyn Classifier,
         examples: &'a Examples,
-        indices: &'a [usize],
-        epsilons: &'a [f64],
-        seed: u64,
+        indices: &[usize],
+        epsilons: &[f64],
+        norm: Norm,
+        aim: Aim,
+        settings: crate::Settings,
     ) -> Self {
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
-        let candidates = indices.iter().flat_map(|index| examples.image(*index)).copied().collect();
-        let zeros = vec![0; indices.len()];
-        Self { model, examples, indices, epsilons, seed, candidates, gradient_calls: zeros.clone(), zero_gradients: zeros }
+        let image =
+            |(index, epsilon): (&usize, &f64)| Image { index: *index, epsilon: *epsilon, start: None, candidate: None, counts: Counts::default() };
+        let images = indices.iter().zip(epsilons).map(image).collect();
+        Self { model, examples, images, norm, aim, seed: settings.seed, width: settings.batch.max(1) }
     }
 
     /// Number of images.
     pub fn len(&self) -> usize {
-        self.indices.len()
+        self.images.len()
     }
 
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.indices.is_empty()
+        self.images.is_empty()
+    }
+
+    /// All images.
+    pub fn all(&self) -> Vec<usize> {
+        (0..self.len()).collect()
+    }
+
+    /// Channels, height, width.
+    pub fn shape(&self) -> [usize; 3] {
+        self.examples.shape()
+    }
+
+    /// Values of one image.
+    pub fn area(&self) -> usize {
+        self.examples.area()
     }
 
     /// Image `image` as it was given.
-    pub fn original(&self, image: usize) -> &[f32] {
-        self.examples.image(self.indices[image])
+    pub fn original(&self, image: usize) -> &'a [f32] {
+        self.examples.image(self.images[image].index)
+    }
+
+    /// The originals of some images, flat.
+    pub fn originals(&self, images: &[usize]) -> Vec<f32> {
+        images.iter().flat_map(|image| self.original(*image)).copied().collect()
+    }
+
+    /// What the attack on image `image` is after.
+    pub fn goal(&self, image: usize) -> Goal {
+        self.examples.goal(self.images[image].index)
     }
 
     /// How far image `image` may move.
     pub fn epsilon(&self, image: usize) -> f64 {
-        self.epsilons[image]
+        self.images[image].epsilon
     }
 
-    /// Where image `image` stands.
-    pub fn candidate(&self, image: usize) -> &[f32] {
-        &self.candidates[image * self.examples.area()..(image + 1) * self.examples.area()]
+    /// An adversarial point of image `image` that is known from before, as a place to start from.
+    pub fn start(&self, image: usize) -> Option<&[f32]> {
+        self.images[image].start.as_deref()
     }
 
-    /// Moves image `image` from `start` by `length` along `direction`, then back within its epsilon and [0, 1].
-    pub fn place(&mut self, image: usize, norm: Norm, start: &[f32], direction: &[f64], length: f64) {
-        let mut moved: Vec<f32> =
-            start.iter().zip(direction).map(|(value, step)| (f64::from(*value) + length * step) as f32).collect();
-        norm.project(self.original(image), &mut moved, self.epsilons[image]);
-        let area = self.examples.area();
-        self.candidates[image * area..(image + 1) * area].copy_from_slice(&moved);
+    pub(crate) fn set_start(&mut self, image: usize, pixels: &[f32]) {
+        self.images[image].start = Some(pixels.to_vec());
     }
 
     /// Random numbers of image `image`: the same in any batch, others for each `attempt`.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        generator.set_stream(self.examples.numbers()[self.indices[image]] as u64);
+        generator.set_stream(self.examples.numbers()[self.images[image].index] as u64);
         generator
     }
 
-    /// Gradients of `loss` at the candidates of `images`, each counted as one call.
+    /// Logits at one point of each of `images`, which may name an image several times.
     ///
     /// # Errors
-    /// A label without a logit; a logit or gradient that is not finite; a failing model.
-    pub fn gradients(&mut self, images: &[usize], loss: Loss) -> Result<Gradients> {
-        let pixels: Vec<f32> = images.iter().flat_map(|image| self.candidate(*image)).copied().collect();
-        let labels: Vec<usize> = images.iter().map(|image| self.examples.label(self.indices[*image])).collect();
-        let numbers: Vec<usize> = images.iter().map(|image| self.examples.numbers()[self.indices[*image]]).collect();
-        let ascent = Ascent::of(self.model, loss, self.examples.shape(), &pixels, &labels, &numbers)?;
-        let misled = labels.iter().enumerate().map(|(row, label)| ascent.logits.clearly_misled(row, *label)).collect();
-        let gradients = Gradients { area: self.examples.area(), values: ascent.gradients, misled };
-        for (index, image) in images.iter().enumerate() {
-            self.gradient_calls[*image] += 1;
-            self.zero_gradients[*image] += usize::from(gradients.of(index).iter().all(|value| *value == 0.0));
+    /// A logit that is not finite; a failing model.
+    pub fn query(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<Vec<f32>>> {
+        let area = self.area();
+        let mut rows = Vec::with_capacity(images.len());
+        for range in batches(images.len(), self.width) {
+            let numbers = self.numbers(&images[range.clone()]);
+            rows.extend(model::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
+        }
+        images.iter().for_each(|image| self.images[*image].counts.queries += 1);
+        Ok(rows)
+    }
+
+    /// Whether one point of each of `images` is adversarial, beyond doubt of rounding.
+    ///
+    /// # Errors
+    /// As [`Batch::query`].
+    pub fn reached(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
+        let rows = self.query(images, points)?;
+        Ok(images.iter().zip(&rows).map(|(image, row)| self.goal(*image).clearly_reached(row)).collect())
+    }
+
+    /// One pass at a point of each of `images`, to take gradients from by [`Batch::back`].
+    ///
+    /// # Errors
+    /// As [`Batch::query`].
+    pub fn pass(&mut self, images: &[usize], points: &[f32]) -> Result<Pass> {
+        let pass = Pass::of(self.model, self.shape(), points, &self.numbers(images))?;
+        images.iter().for_each(|image| self.images[*image].counts.queries += 1);
+        Ok(pass)
+    }
+
+    /// Gradients, flat, of each image's logits times `factors`, a row for each of the `images` that `pass` was made of.
+    /// Images whose factors are all 0 are not counted.
+    ///
+    /// # Errors
+    /// A gradient that is not finite; a failing model.
+    pub fn back(&mut self, pass: &Pass, images: &[usize], factors: &[Vec<f32>]) -> Result<Vec<f32>> {
+        let gradients = pass.back(factors)?;
+        for ((image, factors), gradient) in images.iter().zip(factors).zip(gradients.chunks(self.area())) {
+            if factors.iter().any(|factor| *factor != 0.0) {
+                let counts = &mut self.images[*image].counts;
+                counts.gradient_calls += 1;
+                counts.zero_gradients += usize::from(gradient.iter().all(|value| *value == 0.0));
+            }
         }
         Ok(gradients)
     }
 
-    /// Gradients asked for and those that were all zero, for image `image`.
-    pub(crate) fn counts(&self, image: usize) -> (usize, usize) {
-        (self.gradient_calls[image], self.zero_gradients[image])
+    /// A loss and its gradients at one point of each of `images`.
+    ///
+    /// # Errors
+    /// A logit or gradient that is not finite; a failing model.
+    pub fn gradients(&mut self, images: &[usize], points: &[f32], loss: Loss) -> Result<Gradients> {
+        self.gradients_by(images, points, |_| loss)
+    }
+
+    /// As [`Batch::gradients`], each image with its own loss.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
+        let pass = self.pass(images, points)?;
+        let slopes: Vec<Slope> = images
+            .iter()
+            .enumerate()
+            .map(|(row, image)| loss(*image).slope(pass.logits(row), self.goal(*image)))
+            .collect();
+        let factors: Vec<Vec<f32>> = slopes.iter().map(|slope| slope.factors.clone()).collect();
+        let values = self.back(&pass, images, &factors)?;
+        Ok(Gradients { pass, slopes, area: self.area(), values })
+    }
+
+    /// Hands in a result, whatever was handed in before.
+    pub fn propose(&mut self, image: usize, pixels: &[f32]) {
+        let distance = self.norm.distance(self.original(image), pixels);
+        self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
+    }
+
+    /// Hands in an adversarial point, which counts if it is nearer than what was handed in before.
+    pub fn offer(&mut self, image: usize, pixels: &[f32]) {
+        let distance = self.norm.distance(self.original(image), pixels);
+        if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {
+            self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
+        }
+    }
+
+    /// What was handed in for image `image`, and its distance.
+    pub fn best(&self, image: usize) -> Option<(&[f32], f64)> {
+        self.images[image].candidate.as_ref().map(|best| (best.pixels.as_slice(), best.distance))
+    }
+
+    /// Whether what was handed in by [`Batch::offer`] is as near as was asked for, so that the image is done.
+    pub fn satisfied(&self, image: usize) -> bool {
+        self.aim == Aim::Within && self.best(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
+    }
+
+    /// `start` moved by `length` along `direction`, then back within the image's epsilon and [0, 1].
+    pub fn moved(&self, image: usize, start: &[f32], direction: &[f64], length: f64) -> Vec<f32> {
+        let mut moved: Vec<f32> =
+            start.iter().zip(direction).map(|(value, step)| (f64::from(*value) + length * step) as f32).collect();
+        self.norm.project(self.original(image), &mut moved, self.epsilon(image));
+        moved
+    }
+
+    /// Runs `work` on some of the images, whose costs are entered; what it hands in is returned.
+    pub(crate) fn nested(
+        &mut self,
+        images: &[usize],
+        work: impl FnOnce(&mut Batch) -> Result<()>,
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        self.elsewhere(images, self.model, work)
+    }
+
+    /// The same on another model.
+    pub(crate) fn elsewhere(
+        &mut self,
+        images: &[usize],
+        model: &dyn Classifier,
+        work: impl FnOnce(&mut Batch) -> Result<()>,
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        let fresh = |image: &usize| Image { candidate: None, counts: Counts::default(), ..self.images[*image].clone() };
+        let mut inner = Batch { model, images: images.iter().map(fresh).collect(), ..*self };
+        work(&mut inner)?;
+        let results = inner.images;
+        for (image, inner) in images.iter().zip(&results) {
+            self.images[*image].counts = self.images[*image].counts.plus(inner.counts);
+        }
+        Ok(results.into_iter().map(|image| image.candidate.map(|candidate| candidate.pixels)).collect())
+    }
+
+    pub(crate) fn counts(&self, image: usize) -> Counts {
+        self.images[image].counts
+    }
+
+    fn numbers(&self, images: &[usize]) -> Vec<usize> {
+        images.iter().map(|image| self.examples.numbers()[self.images[*image].index]).collect()
     }
 }

@@ -24,15 +24,23 @@ pub enum Error {
         /// The size given.
         found: String,
     },
-    /// A label that the model has no logit for.
-    #[error("image {image}: label {found}, expected 0 to {} (the model has {classes} logits)", .classes - 1)]
+    /// A label or target class that the model has no logit for.
+    #[error("image {image}: class {found}, expected 0 to {} (the model has {classes} logits)", .classes - 1)]
     Label {
         /// Index of the image.
         image: usize,
-        /// The label.
+        /// The class.
         found: usize,
         /// Logits of the model.
         classes: usize,
+    },
+    /// An attack towards the class that the image has.
+    #[error("image {image}: the target class {class} is its label; choose another, or no target")]
+    Target {
+        /// Index of the image.
+        image: usize,
+        /// The class.
+        class: usize,
     },
     /// A logit or gradient that is not a number, or infinite.
     #[error("image {image}: the model's {what} {index} is {found}, expected a finite value; check the weights")]
@@ -58,8 +66,14 @@ pub enum Error {
         /// The value.
         found: f64,
     },
-    /// Nothing to take a median of.
-    #[error("a median of no images: either none was given or the model misclassifies all of them to begin with")]
+    /// The JPEG codec refused.
+    #[error("JPEG: {reason}")]
+    Jpeg {
+        /// What it said.
+        reason: String,
+    },
+    /// Nothing to take a median or a mean of.
+    #[error("a figure over no images: either none was given or the model misclassifies all of them to begin with")]
     NoImages,
     /// The model failed.
     #[error("{doing}, images {first} to {last}: {source}")]

@@ -1,6 +1,6 @@
 //! Labelled images to test a model on.
 
-use crate::{Error, Result};
+use crate::{Error, Goal, Result};
 
 /// Labelled images `[images, channels, height, width]`, every value in [0, 1].
 ///
@@ -11,11 +11,12 @@ pub struct Examples {
     shape: [usize; 3],
     pixels: Vec<f32>,
     labels: Vec<usize>,
+    goals: Vec<Goal>,
     numbers: Vec<usize>,
 }
 
 impl Examples {
-    /// From `labels.len() * channels * height * width` values.
+    /// From `labels.len() * channels * height * width` values. Attacks are after any class but the label.
     ///
     /// # Errors
     /// Sizes that do not fit; a value outside [0, 1].
@@ -32,7 +33,23 @@ impl Examples {
             return Err(Error::Pixel { image: index / area, pixel: index % area, found: pixels[index] });
         }
         let numbers = (0..labels.len()).collect();
-        Ok(Self { shape: [channels, height, width], pixels, labels, numbers })
+        let goals = labels.iter().map(|label| Goal::Misclassified { label: *label }).collect();
+        Ok(Self { shape: [channels, height, width], pixels, labels, goals, numbers })
+    }
+
+    /// The same images, but attacks are after these classes, one for each image.
+    ///
+    /// # Errors
+    /// Another number of classes than of images; a class that is the image's label.
+    pub fn with_targets(self, targets: &[usize]) -> Result<Self> {
+        if targets.len() != self.len() {
+            let (expected, found) = (format!("{}, one for each image", self.len()), targets.len().to_string());
+            return Err(Error::Size { what: "target classes", expected, found });
+        }
+        if let Some(index) = (0..targets.len()).find(|index| targets[*index] == self.labels[*index]) {
+            return Err(Error::Target { image: self.numbers[index], class: targets[index] });
+        }
+        Ok(Self { goals: targets.iter().map(|class| Goal::Target { class: *class }).collect(), ..self })
     }
 
     /// The images at `indices`, in that order, under the numbers that they have here.
@@ -44,6 +61,7 @@ impl Examples {
             shape: self.shape,
             pixels: indices.iter().flat_map(|index| self.image(*index)).copied().collect(),
             labels: indices.iter().map(|index| self.labels[*index]).collect(),
+            goals: indices.iter().map(|index| self.goals[*index]).collect(),
             numbers: indices.iter().map(|index| self.numbers[*index]).collect(),
         }
     }
@@ -83,6 +101,11 @@ impl Examples {
         &self.labels
     }
 
+    /// What attacks on image `index` are after.
+    pub fn goal(&self, index: usize) -> Goal {
+        self.goals[index]
+    }
+
     /// The number under which each image was first given.
     pub fn numbers(&self) -> &[usize] {
         &self.numbers
@@ -100,6 +123,15 @@ mod tests {
         assert!(Examples::new(1, 1, 2, vec![0.0, f32::NAN], vec![0]).is_err());
         assert!(Examples::new(1, 1, 2, vec![0.0; 3], vec![0]).is_err());
         assert!(Examples::new(0, 1, 2, vec![], vec![0]).is_err());
+    }
+
+    #[test]
+    fn a_target_is_not_the_label() {
+        let examples = || Examples::new(1, 1, 1, vec![0.1, 0.2], vec![5, 6]).unwrap();
+        assert_eq!(examples().goal(1), Goal::Misclassified { label: 6 });
+        assert_eq!(examples().with_targets(&[1, 2]).unwrap().subset(&[1]).goal(0), Goal::Target { class: 2 });
+        assert!(matches!(examples().with_targets(&[1, 6]), Err(Error::Target { image: 1, class: 6 })));
+        assert!(matches!(examples().with_targets(&[1]), Err(Error::Size { .. })));
     }
 
     #[test]

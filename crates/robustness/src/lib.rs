@@ -28,21 +28,32 @@
 mod attack;
 mod attacks;
 mod batch;
+mod corruption;
 mod error;
 mod examples;
-mod median;
+mod goal;
+mod loss;
+mod masking;
 mod minimal;
 mod model;
 mod noise;
 mod norm;
+mod survival;
 
-pub use attack::{Attack, AttackPoint, Attacked, Outcome, attack, attack_curve};
-pub use attacks::{Fgsm, Pgd};
-pub use batch::{Batch, Gradients};
+pub use attack::{Aim, Attack, AttackPoint, Attacked, Outcome, attack, attack_curve, closest};
+pub use attacks::{
+    Apgd, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab, FabTargeted,
+    Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, Square, Transfer,
+};
+pub use batch::{Batch, Counts, Gradients};
+pub use corruption::{Corruption, CorruptionErrors, corruption_errors, mean_corruption_error};
 pub use error::{Error, Result};
 pub use examples::Examples;
-pub use median::{Median, median};
-pub use minimal::{MinimalPerturbations, Perturbation, Search, minimal_perturbations};
-pub use model::{Classifier, Loss, Progress, Settings, accuracy, correct};
+pub use goal::Goal;
+pub use loss::{Loss, Slope};
+pub use masking::{Check, MaskingReport, MaskingSettings, masking_report};
+pub use minimal::{Closest, Known, Perturbation, Search, ensemble};
+pub use model::{Classifier, Pass, Progress, Settings, accuracy, correct};
 pub use noise::{Clamp, Noise, NoisePoint, noise_curve};
 pub use norm::Norm;
+pub use survival::{Median, Survival, median};

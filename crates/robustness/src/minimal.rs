@@ -1,12 +1,16 @@
-//! The smallest perturbation that misleads, image by image.
+//! The smallest perturbation that misleads, image by image, over an ensemble of attacks.
 
-use crate::attack::{attack_some, unharmed};
-use crate::{Attack, Classifier, Error, Examples, Norm, Progress, Result, Settings, model};
+use crate::attack::{Aim, Attacked, Job, already, attack_some};
+use crate::batch::Counts;
+use crate::{
+    Attack, BrendelBethge, Classifier, Ddn, DeepFool, Error, Examples, Fmn, LineSearch, Loss, Norm, Pgd, Progress, Result,
+    Settings,
+};
 
 /// Rounds of bisection at most; a tolerance of 1% needs about half of them.
 const ROUNDS: usize = 24;
 
-/// How far to search and how finely.
+/// How far to search with attacks that need an epsilon, and how finely.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Search {
     /// Largest perturbation tried. An image that withstands it is censored there.
@@ -32,151 +36,251 @@ impl Perturbation {
             Self::Censored(_) => None,
         }
     }
+
+    /// The size that was found, or withstood.
+    pub fn size(self) -> f64 {
+        match self {
+            Self::Found(size) | Self::Censored(size) => size,
+        }
+    }
 }
 
-/// Smallest perturbations of a set of images.
+/// What is known about one image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MinimalPerturbations {
-    initially_correct: Vec<bool>,
-    perturbations: Vec<Perturbation>,
-    gradient_calls: usize,
-    zero_gradients: usize,
+pub struct Known {
+    /// Whether it was adversarial as it was.
+    pub already: bool,
+    /// The nearest adversarial image so far, verified on its own, and the attack that found it.
+    pub nearest: Option<(Vec<f32>, String)>,
+    /// What it has cost.
+    pub counts: Counts,
 }
 
-impl MinimalPerturbations {
-    /// For each image; 0 where the model is wrong without any, as Foolbox counts it.
-    pub fn all(&self) -> &[Perturbation] {
-        &self.perturbations
-    }
-
-    /// For those images that the model classifies rightly to begin with.
-    pub fn of_initially_correct(&self) -> Vec<Perturbation> {
-        let both = self.perturbations.iter().zip(&self.initially_correct);
-        both.filter(|(_, correct)| **correct).map(|(perturbation, _)| *perturbation).collect()
-    }
-
-    /// How many images withstood every attack.
-    pub fn censored(&self) -> usize {
-        self.perturbations.iter().filter(|perturbation| perturbation.found().is_none()).count()
-    }
-
-    /// Gradients used.
-    pub fn gradient_calls(&self) -> usize {
-        self.gradient_calls
-    }
-
-    /// Those that were zero everywhere.
-    pub fn zero_gradients(&self) -> usize {
-        self.zero_gradients
-    }
+/// The nearest adversarial images so far, in one norm. Attacks come one after the other ([`Closest::approach`]), each
+/// starting from what is known; between them this can be put on disk and taken up again ([`Closest::restore`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Closest {
+    norm: Norm,
+    known: Vec<Known>,
 }
 
-/// Bisects, for each image and one attack after the other, the largest perturbation that an attack may use. Sizes are
-/// those of verified images, not of the attack's bound; a later attack has only to beat the earlier ones, so cheap
-/// attacks come first.
-///
-/// [`crate::Pgd`] started at the image, with [`crate::Loss::Margin`], comes closest for the fewest gradients: on a linear
-/// model of ten classes whose logits lie close together its median is 0.2% above the closed form in either norm, where
-/// cross-entropy from the image is 23% (Linf) and 26% (L2) above, from a random point 38% and 49%.
-///
-/// # Errors
-/// Attacks of different norms, or none; a largest size or tolerance that makes no sense; as [`crate::attack`].
-pub fn minimal_perturbations(
-    model: &dyn Classifier,
-    attacks: &[&dyn Attack],
-    examples: &Examples,
-    search: Search,
-    settings: Settings,
-    observe: &mut dyn FnMut(Progress),
-) -> Result<MinimalPerturbations> {
-    check(attacks, search, examples.area())?;
-    let correct = model::correct(model, examples, settings)?;
-    let mut brackets: Vec<Bracket> = correct.iter().map(|correct| Bracket::new(*correct)).collect();
-    let (mut gradient_calls, mut zero_gradients) = (0, 0);
-    for (done, attack) in attacks.iter().enumerate() {
-        brackets.iter_mut().for_each(Bracket::reopen);
+impl Closest {
+    /// Nothing is known but which images are adversarial as they are.
+    ///
+    /// # Errors
+    /// A label or target without a logit, a logit that is not finite, a failing model.
+    pub fn new(model: &dyn Classifier, examples: &Examples, norm: Norm, settings: Settings) -> Result<Self> {
+        let known = already(model, examples, settings)?
+            .into_iter()
+            .map(|already| Known { already, nearest: None, counts: Counts::default() })
+            .collect();
+        Ok(Self { norm, known })
+    }
+
+    /// What was known before.
+    pub fn restore(norm: Norm, known: Vec<Known>) -> Self {
+        Self { norm, known }
+    }
+
+    /// What is known about each image.
+    pub fn known(&self) -> &[Known] {
+        &self.known
+    }
+
+    /// The norm of the distances.
+    pub fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    /// Distance of the nearest adversarial image, for each image: 0 where the image is one itself.
+    pub fn distances(&self, examples: &Examples) -> Vec<Option<f64>> {
+        let distance = |(index, known): (usize, &Known)| match (&known.nearest, known.already) {
+            (_, true) => Some(0.0),
+            (Some((pixels, _)), false) => Some(self.norm.distance(examples.image(index), pixels)),
+            (None, false) => None,
+        };
+        self.known.iter().enumerate().map(distance).collect()
+    }
+
+    /// The smallest perturbations of the images that were not adversarial to begin with; those that withstood are censored
+    /// at the largest size that was searched.
+    pub fn perturbations(&self, examples: &Examples, search: Search) -> Vec<Perturbation> {
+        self.distances(examples)
+            .into_iter()
+            .zip(&self.known)
+            .filter(|(_, known)| !known.already)
+            .map(|(distance, _)| distance.map_or(Perturbation::Censored(search.largest), Perturbation::Found))
+            .collect()
+    }
+
+    /// Lets one more attack try to come nearer. One that looks for the smallest perturbation runs once; of one that needs
+    /// an epsilon, the epsilon is bisected for each image. A later attack has only to beat the earlier ones.
+    ///
+    /// # Errors
+    /// Another norm; a largest size or tolerance that makes no sense; as [`crate::attack()`].
+    pub fn approach(
+        &mut self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        examples: &Examples,
+        search: Search,
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        self.check(attack, examples, search)?;
+        match attack.aim() {
+            Aim::Closest => self.run_once(model, attack, examples, settings, observe),
+            Aim::Within => self.bisect(model, attack, examples, search, settings, observe),
+        }
+    }
+
+    fn check(&self, attack: &dyn Attack, examples: &Examples, search: Search) -> Result<()> {
+        if attack.norm() != self.norm || examples.len() != self.known.len() {
+            return Err(Error::Size {
+                what: "attack and images",
+                expected: format!("{:?} and {} images", self.norm, self.known.len()),
+                found: format!("{:?} and {} images", attack.norm(), examples.len()),
+            });
+        }
+        self.norm.check(&[search.largest], examples.area())?;
+        let sensible = |what, value: f64| match value > 0.0 && value < f64::INFINITY {
+            true => Ok(()),
+            false => Err(Error::Level { what, index: 0, expected: "above 0".into(), found: value }),
+        };
+        sensible("largest perturbation", search.largest)?;
+        sensible("tolerance", search.tolerance)
+    }
+
+    fn run_once(
+        &mut self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        examples: &Examples,
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let epsilon = self.norm.range(examples.area());
+        let open: Vec<usize> = (0..examples.len()).filter(|index| !self.known[*index].already).collect();
+        let attacked = self.try_at(model, attack, examples, &open, &vec![epsilon; open.len()], settings, observe)?;
+        for index in open {
+            self.enter(index, attack, &attacked, examples);
+        }
+        Ok(())
+    }
+
+    fn bisect(
+        &mut self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        examples: &Examples,
+        search: Search,
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let mut brackets: Vec<Bracket> = self.distances(examples).into_iter().map(Bracket::new).collect();
         for round in 0..ROUNDS {
             let open: Vec<usize> = (0..examples.len()).filter(|index| brackets[*index].is_open(search)).collect();
-            observe(Progress {
-                done: done * examples.len() + examples.len() - open.len(),
-                total: attacks.len() * examples.len(),
-            });
+            observe(Progress { done: examples.len() - open.len(), total: examples.len() });
             if open.is_empty() {
                 break;
             }
             let epsilons: Vec<f64> = open.iter().map(|index| brackets[*index].next(search)).collect();
-            let mut attacked = unharmed(examples, &correct);
-            attack_some(model, *attack, examples, &open, &epsilons, settings, &mut attacked, &mut |_| {})?;
+            let attacked = self.try_at(model, attack, examples, &open, &epsilons, settings, &mut |_| {})?;
             for (index, epsilon) in open.iter().zip(&epsilons) {
                 let outcome = attacked.outcomes()[*index];
-                gradient_calls += outcome.gradient_calls;
-                zero_gradients += outcome.zero_gradients;
                 brackets[*index].enter(*epsilon, outcome.success.then_some(outcome.distance));
+                self.enter(*index, attack, &attacked, examples);
             }
             tracing::debug!(attack = attack.name(), round, open = open.len());
         }
+        Ok(())
     }
-    let perturbations =
-        brackets.iter().map(|bracket| bracket.upper.map_or(Perturbation::Censored(search.largest), Perturbation::Found));
-    Ok(MinimalPerturbations {
-        perturbations: perturbations.collect(),
-        initially_correct: correct,
-        gradient_calls,
-        zero_gradients,
-    })
+
+    fn try_at(
+        &self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        examples: &Examples,
+        open: &[usize],
+        epsilons: &[f64],
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<Attacked> {
+        let jobs: Vec<Job> = open
+            .iter()
+            .zip(epsilons)
+            .map(|(index, epsilon)| {
+                let start = self.known[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
+                Job { index: *index, epsilon: *epsilon, start }
+            })
+            .collect();
+        let already: Vec<bool> = self.known.iter().map(|known| known.already).collect();
+        let mut attacked = Attacked::unharmed(examples, &already);
+        attack_some(model, attack, attack.aim(), examples, &jobs, settings, &mut attacked, observe)?;
+        Ok(attacked)
+    }
+
+    /// Takes over what an attack found for an image, if it is nearer.
+    fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, examples: &Examples) {
+        let outcome = attacked.outcomes()[index];
+        let known = &mut self.known[index];
+        known.counts = known.counts.plus(outcome.counts);
+        let before = known.nearest.as_ref().map(|(pixels, _)| self.norm.distance(examples.image(index), pixels));
+        if outcome.success && before.is_none_or(|before| outcome.distance < before) {
+            known.nearest = Some((attacked.image(index).to_vec(), attack.name()));
+        }
+    }
 }
 
-fn check(attacks: &[&dyn Attack], search: Search, area: usize) -> Result<()> {
-    let norms: Vec<Norm> = attacks.iter().map(|attack| attack.norm()).collect();
-    let Some(norm) = norms.first().filter(|first| norms.iter().all(|norm| norm == *first)) else {
-        return Err(Error::Size {
-            what: "attacks",
-            expected: "at least one, all of one norm".into(),
-            found: format!("{norms:?}"),
-        });
-    };
-    norm.check(&[search.largest], area)?;
-    let sensible = |what, value: f64, expected: &str| match value > 0.0 && value < f64::INFINITY {
-        true => Ok(()),
-        false => Err(Error::Level { what, index: 0, expected: expected.into(), found: value }),
-    };
-    sensible("largest perturbation", search.largest, "above 0")?;
-    sensible("tolerance", search.tolerance, "above 0")
+/// The attacks of the paper's protocol in one norm, in the order in which they help each other: cheap ones that come near,
+/// then one that follows the border from there, then what is left beyond the border is taken off.
+pub fn ensemble(norm: Norm) -> Vec<Box<dyn Attack>> {
+    let mut attacks: Vec<Box<dyn Attack>> =
+        vec![Box::new(DeepFool::new(norm)), Box::new(LineSearch::new(norm)), Box::new(Fmn::new(norm))];
+    match norm {
+        Norm::L2 => attacks.push(Box::new(Ddn::default())),
+        Norm::Linf => attacks.push(Box::new(Pgd::new(norm).from_the_image().with_loss(Loss::Margin))),
+    }
+    attacks.push(Box::new(BrendelBethge::new(norm).with_steps(200)));
+    attacks.push(Box::new(LineSearch::new(norm)));
+    attacks
 }
 
 /// Between which sizes the smallest perturbation of an image lies, for the attack at hand.
 struct Bracket {
     lower: f64,
     upper: Option<f64>,
-    /// The attack at hand fails at the largest size, so smaller ones need no try.
+    /// The attack has not been tried yet.
+    fresh: bool,
+    /// It fails at the largest size, or just below what is known, so smaller ones need no try.
     hopeless: bool,
 }
 
 impl Bracket {
-    fn new(correct: bool) -> Self {
-        Self { lower: 0.0, upper: (!correct).then_some(0.0), hopeless: false }
-    }
-
-    fn reopen(&mut self) {
-        (self.lower, self.hopeless) = (0.0, false);
+    fn new(known: Option<f64>) -> Self {
+        Self { lower: 0.0, upper: known, fresh: true, hopeless: false }
     }
 
     fn is_open(&self, search: Search) -> bool {
-        match self.upper {
-            Some(upper) => upper - self.lower > search.tolerance * upper,
-            None => !self.hopeless,
-        }
+        let wide = self.upper.is_none_or(|upper| upper - self.lower > search.tolerance * upper);
+        wide && !self.hopeless
     }
 
     fn next(&self, search: Search) -> f64 {
-        self.upper.map_or(search.largest, |upper| 0.5 * (self.lower + upper))
+        match self.upper {
+            None => search.largest,
+            // Whether it can do better at all.
+            Some(upper) if self.fresh => upper * (1.0 - search.tolerance),
+            Some(upper) => 0.5 * (self.lower + upper),
+        }
     }
 
-    fn enter(&mut self, epsilon: f64, distance: Option<f64>) {
-        match (distance, self.upper) {
-            (Some(distance), _) => self.upper = Some(distance),
-            (None, Some(_)) => self.lower = epsilon,
-            (None, None) => self.hopeless = true,
+    fn enter(&mut self, epsilon: f64, found: Option<f64>) {
+        match found {
+            Some(distance) => self.upper = Some(self.upper.map_or(distance, |upper| upper.min(distance))),
+            None if self.fresh => self.hopeless = true,
+            None => self.lower = epsilon,
         }
+        self.fresh = false;
     }
 }

@@ -1,6 +1,7 @@
 //! Accuracy under random noise.
 
-use crate::model::{Logits, batches};
+use crate::goal::decision;
+use crate::model::{batches, logits};
 use crate::{Classifier, Error, Examples, Progress, Result, Settings};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -105,11 +106,9 @@ pub fn noise_curve(
                 pixels.extend_from_slice(examples.image(index));
                 noise.add(&mut pixels[start..], *level, clamp, settings.seed, examples.numbers()[index]);
             }
-            let logits = Logits::of(model, examples.shape(), &pixels, &examples.numbers()[batch.clone()])?;
+            let rows = logits(model, examples.shape(), &pixels, &examples.numbers()[batch.clone()])?;
             done += batch.len();
-            for (row, index) in batch.enumerate() {
-                correct += usize::from(logits.class(row) == logits.checked(row, examples.label(index))?);
-            }
+            correct += rows.iter().zip(batch).filter(|(row, index)| decision(row) == examples.label(*index)).count();
             observe(Progress { done, total });
         }
         points.push(NoisePoint { level: *level, correct, images: examples.len() });

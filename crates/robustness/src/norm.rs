@@ -1,9 +1,12 @@
 //! Sizes of perturbations, and the way back into a ball.
 
 use crate::{Error, Result};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::StandardNormal;
 
 /// How a perturbation is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Norm {
     /// Largest change of a value.
     Linf,
@@ -21,14 +24,11 @@ impl Norm {
         }
     }
 
-    /// Brings `changed` within `epsilon` of `original` and within [0, 1], so that [`Norm::distance`] is at most
-    /// `epsilon`, rounding included. What lies within already stays as it is.
+    /// Brings `changed` within `epsilon` of `original` and then within [0, 1], in Foolbox's order, so that
+    /// [`Norm::distance`] is at most `epsilon`, rounding included. What lies within already stays as it is.
     ///
     /// `original` must lie in [0, 1] and `changed` be finite.
     pub fn project(self, original: &[f32], changed: &mut [f32], epsilon: f64) {
-        for value in changed.iter_mut() {
-            *value = value.clamp(0.0, 1.0);
-        }
         match self {
             Self::Linf => {
                 for (value, original) in changed.iter_mut().zip(original) {
@@ -40,6 +40,7 @@ impl Norm {
                         change if change < -epsilon => bounded.next_up(),
                         _ => bounded,
                     };
+                    *value = value.clamp(0.0, 1.0);
                 }
             }
             Self::L2 => {
@@ -50,11 +51,41 @@ impl Norm {
                     let scale = epsilon / length * slack;
                     for (value, original) in changed.iter_mut().zip(original) {
                         let centre = f64::from(*original);
-                        *value = ((centre + (f64::from(*value) - centre) * scale) as f32).clamp(0.0, 1.0);
+                        *value = (centre + (f64::from(*value) - centre) * scale) as f32;
                     }
                     length = self.distance(original, changed);
                     slack -= 1e-6;
                 }
+                changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+            }
+        }
+    }
+
+    /// Length of a gradient in the dual norm: how fast a function changes along its steepest step of size 1.
+    pub(crate) fn dual_length(self, gradient: &[f32]) -> f64 {
+        match self {
+            Self::Linf => gradient.iter().map(|value| f64::from(value.abs())).sum(),
+            Self::L2 => l2(gradient),
+        }
+    }
+
+    /// A random direction of length 1: uniform on the sphere, or signs at random.
+    pub(crate) fn random_direction(self, area: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
+        match self {
+            Self::Linf => (0..area).map(|_| if generator.random::<bool>() { 1.0 } else { -1.0 }).collect(),
+            Self::L2 => unit(&gaussian(area, generator)),
+        }
+    }
+
+    /// A random step within the ball of radius 1, uniform in it.
+    pub(crate) fn random_step(self, area: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
+        match self {
+            Self::Linf => (0..area).map(|_| generator.random_range(-1.0..1.0)).collect(),
+            Self::L2 => {
+                let direction = unit(&gaussian(area, generator));
+                // The power of the radius is uniform.
+                let radius = generator.random::<f64>().powf(1.0 / area as f64);
+                direction.into_iter().map(|value| value * radius).collect()
             }
         }
     }
@@ -72,7 +103,7 @@ impl Norm {
         match self {
             Self::Linf => gradient.iter().map(|value| if *value == 0.0 { 0.0 } else { f64::from(value.signum()) }).collect(),
             Self::L2 => {
-                let length = gradient.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+                let length = l2(gradient);
                 let inverse = if length > 0.0 { 1.0 / length } else { 0.0 };
                 gradient.iter().map(|value| f64::from(*value) * inverse).collect()
             }
@@ -92,6 +123,21 @@ impl Norm {
             }),
         }
     }
+}
+
+/// Euclidean length.
+pub(crate) fn l2(values: &[f32]) -> f64 {
+    values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Independent standard normal values.
+pub(crate) fn gaussian(count: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
+    (0..count).map(|_| generator.sample(StandardNormal)).collect()
+}
+
+fn unit(values: &[f64]) -> Vec<f64> {
+    let length = values.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+    values.iter().map(|value| value / length).collect()
 }
 
 #[cfg(test)]

@@ -1,38 +1,45 @@
 //! The fast gradient method.
 
+use super::descent::Descent;
+use crate::attack::Aim;
 use crate::{Attack, Batch, Loss, Norm, Result};
 
 /// One step of length epsilon along the gradient's sign (Linf: Goodfellow et al. 2015) or the gradient itself (L2), from
-/// the image; the defaults of Foolbox 3.3 (`LinfFastGradientAttack`, `L2FastGradientAttack`:
-/// cross-entropy, no random start).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fgsm {
-    norm: Norm,
-}
+/// the image; the defaults of Foolbox 3.3 (`LinfFastGradientAttack`, `L2FastGradientAttack`: cross-entropy, no random
+/// start).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fgsm(Descent);
 
 impl Fgsm {
     /// In this norm.
     pub fn new(norm: Norm) -> Self {
-        Self { norm }
+        Self(Descent {
+            norm,
+            loss: Loss::CrossEntropy,
+            steps: 1,
+            relative_step: 1.0,
+            random_start: false,
+            restarts: 1,
+            momentum: None,
+            stop: false,
+        })
     }
 }
 
 impl Attack for Fgsm {
-    fn name(&self) -> &'static str {
-        "fgsm"
+    fn name(&self) -> String {
+        "fgsm".into()
     }
 
     fn norm(&self) -> Norm {
-        self.norm
+        self.0.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Within
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
-        let images: Vec<usize> = (0..batch.len()).collect();
-        let gradients = batch.gradients(&images, Loss::CrossEntropy)?;
-        for image in images {
-            let (start, epsilon) = (batch.original(image).to_vec(), batch.epsilon(image));
-            batch.place(image, self.norm, &start, &self.norm.steepest(gradients.of(image)), epsilon);
-        }
-        Ok(())
+        self.0.run(batch)
     }
 }

@@ -1,7 +1,43 @@
 //! The attacks, one file each around a `run`.
 
+mod apgd;
+mod auto_attack;
+mod bim;
+mod blended_noise;
+mod borders;
+mod boundary;
+mod brendel_bethge;
+mod carlini_wagner;
+mod ddn;
+mod deepfool;
+mod descent;
+mod fab;
 mod fgsm;
+mod fmn;
+mod hop_skip_jump;
+mod line_search;
+mod mim;
 mod pgd;
+mod plane;
+mod square;
+mod transfer;
+mod trust_region;
 
+pub use apgd::{Apgd, ApgdTargeted};
+pub use auto_attack::AutoAttack;
+pub use bim::Bim;
+pub use blended_noise::BlendedNoise;
+pub use boundary::Boundary;
+pub use brendel_bethge::BrendelBethge;
+pub use carlini_wagner::CarliniWagner;
+pub use ddn::Ddn;
+pub use deepfool::DeepFool;
+pub use fab::{Fab, FabTargeted};
 pub use fgsm::Fgsm;
+pub use fmn::Fmn;
+pub use hop_skip_jump::HopSkipJump;
+pub use line_search::LineSearch;
+pub use mim::Mim;
 pub use pgd::Pgd;
+pub use square::Square;
+pub use transfer::Transfer;

@@ -1,6 +1,6 @@
 //! Models whose answers are known. They sum value by value, so that an image gives the same bits in any batch.
 
-use brainprior_robustness::{Classifier, Examples};
+use brainprior_robustness::{Classifier, Examples, Norm};
 use candle_core::{Device, Result, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -40,11 +40,29 @@ impl Planes {
     #[allow(dead_code, reason = "not every test file makes examples")]
     pub fn examples(&self, images: usize, contrast: f32, seed: u64) -> Examples {
         let area = self.weights[0].len();
+        let shape = if area % 4 == 0 { (area / 4, 4) } else { (1, area) };
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let pixels: Vec<f32> = (0..images * area).map(|_| 0.5 + contrast * generator.random_range(-1.0f32..1.0)).collect();
         let labels = pixels.chunks(area).map(|image| self.class(image)).collect();
-        Examples::new(1, 1, area, pixels, labels).unwrap()
+        Examples::new(1, shape.0, shape.1, pixels, labels).unwrap()
     }
+}
+
+/// Distance of an image to the nearest plane between its class and another; the dual norm of the planes' difference.
+#[allow(dead_code, reason = "not every test file needs the truth")]
+pub fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f64 {
+    (0..model.bias.len()).filter(|other| *other != label).map(|other| to_plane(model, image, label, other, norm)).fold(f64::INFINITY, f64::min)
+}
+
+/// Distance of an image to the plane where the logit of `other` is that of `label`.
+#[allow(dead_code, reason = "not every test file needs the truth")]
+pub fn to_plane(model: &Planes, image: &[f32], label: usize, other: usize, norm: Norm) -> f64 {
+    let normal = model.weights[other].iter().zip(&model.weights[label]).map(|(a, b)| f64::from(*a) - f64::from(*b));
+    let dual = match norm {
+        Norm::Linf => normal.map(f64::abs).sum::<f64>(),
+        Norm::L2 => normal.map(|value| value * value).sum::<f64>().sqrt(),
+    };
+    (model.value(image, label) - model.value(image, other)) / dual
 }
 
 impl Classifier for Planes {

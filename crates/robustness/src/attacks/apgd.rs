@@ -1,0 +1,277 @@
+//! Auto-PGD.
+
+use super::borders::candidates;
+use crate::attack::Aim;
+use crate::{Attack, Batch, Goal, Loss, Norm, Result};
+
+/// Gradient ascent with momentum that halves its own step and goes back to its best point when it stops gaining (Croce
+/// and Hein 2020). The defaults of AutoAttack: 100 iterations, one random start, rho 0.75.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Apgd {
+    norm: Norm,
+    loss: Loss,
+    steps: usize,
+    restarts: usize,
+}
+
+/// Auto-PGD towards each of the most likely other classes in turn (APGD-T of AutoAttack): the targeted ratio of logits, 9
+/// classes, 100 iterations each.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ApgdTargeted {
+    norm: Norm,
+    steps: usize,
+    classes: usize,
+}
+
+/// Part of the steps that must gain for the step length to stay.
+const RHO: f64 = 0.75;
+/// Momentum keeps this much of the new step.
+const FRESH: f64 = 0.75;
+
+impl Apgd {
+    /// With AutoAttack's defaults, cross-entropy, in this norm.
+    pub fn new(norm: Norm) -> Self {
+        Self { norm, loss: Loss::CrossEntropy, steps: 100, restarts: 1 }
+    }
+
+    /// With another loss.
+    pub fn with_loss(self, loss: Loss) -> Self {
+        Self { loss, ..self }
+    }
+
+    /// With another number of iterations.
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// With this many random starts (at least 1).
+    pub fn with_restarts(self, restarts: usize) -> Self {
+        Self { restarts: restarts.max(1), ..self }
+    }
+}
+
+impl ApgdTargeted {
+    /// With AutoAttack's defaults, in this norm.
+    pub fn new(norm: Norm) -> Self {
+        Self { norm, steps: 100, classes: 9 }
+    }
+
+    /// With another number of iterations for each class.
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
+    }
+}
+
+impl Attack for Apgd {
+    fn name(&self) -> String {
+        match self.loss {
+            Loss::CrossEntropy => "apgd-ce".into(),
+            Loss::Margin => "apgd-margin".into(),
+            Loss::LogitsRatio | Loss::LogitsRatioTo { .. } => "apgd-dlr".into(),
+        }
+    }
+
+    fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Within
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let mut standing = batch.all();
+        for attempt in 0..self.restarts {
+            standing = ascend(batch, self.norm, &standing, self.steps, attempt as u64, |_| self.loss)?;
+        }
+        Ok(())
+    }
+}
+
+impl Attack for ApgdTargeted {
+    fn name(&self) -> String {
+        "apgd-t".into()
+    }
+
+    fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Within
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let mut standing = batch.all();
+        let rows = batch.query(&standing, &batch.originals(&standing))?;
+        let classes: Vec<Vec<usize>> =
+            standing.iter().zip(&rows).map(|(image, row)| candidates(batch.goal(*image), row, row.len())).collect();
+        for rank in 0..self.classes {
+            let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.goal(**image) {
+                Goal::Misclassified { .. } => rank < classes[**image].len(),
+                // There is but one class to go to.
+                Goal::Target { .. } => rank == 0,
+            });
+            let goals: Vec<Goal> = batch.all().into_iter().map(|image| batch.goal(image)).collect();
+            let loss = |image: usize| match goals[image] {
+                Goal::Misclassified { .. } => Loss::LogitsRatioTo { class: classes[image][rank] },
+                Goal::Target { .. } => Loss::LogitsRatio,
+            };
+            standing = ascend(batch, self.norm, &with, self.steps, rank as u64, loss)?;
+            standing.extend(without);
+            standing.sort_unstable();
+        }
+        Ok(())
+    }
+}
+
+struct Climber {
+    image: usize,
+    point: Vec<f32>,
+    previous: Vec<f32>,
+    gradient: Vec<f32>,
+    step: f64,
+    best: Vec<f32>,
+    best_gradient: Vec<f32>,
+    best_loss: f64,
+    /// At the last check: the best loss, and whether the step was halved.
+    checked_loss: f64,
+    halved: bool,
+    /// Steps since the last check that gained over the one before.
+    gains: usize,
+    last_loss: f64,
+}
+
+/// One run of all `images` from a random point; those that withstand it are returned.
+fn ascend(
+    batch: &mut Batch,
+    norm: Norm,
+    images: &[usize],
+    steps: usize,
+    attempt: u64,
+    loss: impl Fn(usize) -> Loss,
+) -> Result<Vec<usize>> {
+    let of = |share: f64| ((share * steps as f64) as usize).max(1);
+    let (mut period, shortest, shorter) = (of(0.22), of(0.06), of(0.03));
+    let mut climbers = begin(batch, norm, images, attempt, &loss)?;
+    let mut since = 0;
+    for step in 0..steps {
+        if climbers.is_empty() {
+            break;
+        }
+        for climber in &mut climbers {
+            let next = climber.advance(batch, norm, if step > 0 { FRESH } else { 1.0 });
+            climber.previous = std::mem::replace(&mut climber.point, next);
+        }
+        let images: Vec<usize> = climbers.iter().map(|climber| climber.image).collect();
+        let points: Vec<f32> = climbers.iter().flat_map(|climber| &climber.point).copied().collect();
+        let gradients = batch.gradients_by(&images, &points, &loss)?;
+        since += 1;
+        let check = since == period;
+        let mut row = 0;
+        climbers.retain_mut(|climber| {
+            row += 1;
+            batch.propose(climber.image, &climber.point);
+            if batch.goal(climber.image).clearly_reached(gradients.logits(row - 1)) {
+                return false;
+            }
+            climber.look(gradients.loss(row - 1), gradients.of(row - 1));
+            if check {
+                climber.check(period);
+            }
+            true
+        });
+        if check {
+            since = 0;
+            period = period.saturating_sub(shorter).max(shortest);
+        }
+    }
+    Ok(climbers.into_iter().map(|climber| climber.image).collect())
+}
+
+fn begin(
+    batch: &mut Batch,
+    norm: Norm,
+    images: &[usize],
+    attempt: u64,
+    loss: &impl Fn(usize) -> Loss,
+) -> Result<Vec<Climber>> {
+    let starts: Vec<Vec<f32>> = images
+        .iter()
+        .map(|image| {
+            let original = batch.original(*image);
+            let mut generator = batch.generator(*image, attempt);
+            let mut step = match norm {
+                Norm::Linf => norm.random_step(original.len(), &mut generator),
+                Norm::L2 => norm.random_direction(original.len(), &mut generator),
+            };
+            if norm == Norm::Linf {
+                let largest = step.iter().fold(f64::MIN_POSITIVE, |max, value| max.max(value.abs()));
+                step.iter_mut().for_each(|value| *value /= largest);
+            }
+            batch.moved(*image, original, &step, batch.epsilon(*image))
+        })
+        .collect();
+    let gradients = batch.gradients_by(images, &starts.concat(), loss)?;
+    let mut climbers = Vec::with_capacity(images.len());
+    for (row, (image, point)) in images.iter().zip(starts).enumerate() {
+        batch.propose(*image, &point);
+        if batch.goal(*image).clearly_reached(gradients.logits(row)) {
+            continue;
+        }
+        let (gradient, loss) = (gradients.of(row).to_vec(), gradients.loss(row));
+        climbers.push(Climber {
+            image: *image,
+            previous: point.clone(),
+            best: point.clone(),
+            point,
+            best_gradient: gradient.clone(),
+            gradient,
+            step: 2.0 * batch.epsilon(*image),
+            best_loss: loss,
+            checked_loss: loss,
+            halved: true,
+            gains: 0,
+            last_loss: loss,
+        });
+    }
+    Ok(climbers)
+}
+
+impl Climber {
+    fn advance(&self, batch: &Batch, norm: Norm, fresh: f64) -> Vec<f32> {
+        let stepped = batch.moved(self.image, &self.point, &norm.steepest(&self.gradient), self.step);
+        let direction: Vec<f64> = (0..stepped.len())
+            .map(|index| {
+                let [here, next, before] =
+                    [self.point[index], stepped[index], self.previous[index]].map(f64::from);
+                fresh * (next - here) + (1.0 - fresh) * (here - before)
+            })
+            .collect();
+        batch.moved(self.image, &self.point, &direction, 1.0)
+    }
+
+    fn look(&mut self, loss: f64, gradient: &[f32]) {
+        self.gradient = gradient.to_vec();
+        self.gains += usize::from(loss > self.last_loss);
+        self.last_loss = loss;
+        if loss > self.best_loss {
+            self.best_loss = loss;
+            self.best.clone_from(&self.point);
+            self.best_gradient.clone_from(&self.gradient);
+        }
+    }
+
+    fn check(&mut self, period: usize) {
+        let oscillates = self.gains as f64 <= RHO * period as f64;
+        let stands_still = !self.halved && self.checked_loss >= self.best_loss;
+        self.halved = oscillates || stands_still;
+        self.checked_loss = self.best_loss;
+        self.gains = 0;
+        if self.halved {
+            self.step /= 2.0;
+            self.point.clone_from(&self.best);
+            self.gradient.clone_from(&self.best_gradient);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! AutoAttack.
+
+use super::{Apgd, ApgdTargeted, FabTargeted, Square};
+use crate::attack::Aim;
+use crate::{Attack, Batch, Norm, Result};
+
+/// The standard ensemble of Croce and Hein (2020) in its order: Auto-PGD on cross-entropy, Auto-PGD towards 9 classes,
+/// FAB towards 9 classes, Square with 5,000 queries; each on the images that the ones before left standing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AutoAttack {
+    norm: Norm,
+}
+
+impl AutoAttack {
+    /// In this norm.
+    pub fn new(norm: Norm) -> Self {
+        Self { norm }
+    }
+}
+
+impl Attack for AutoAttack {
+    fn name(&self) -> String {
+        "autoattack".into()
+    }
+
+    fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Within
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let members: [&dyn Attack; 4] = [
+            &Apgd::new(self.norm),
+            &ApgdTargeted::new(self.norm),
+            &FabTargeted::new(self.norm),
+            &Square::new(self.norm),
+        ];
+        let mut standing = batch.all();
+        for member in members {
+            let results = batch.nested(&standing, |inner| member.run(inner))?;
+            standing = keep_fallen(batch, self.norm, standing, results)?;
+        }
+        Ok(())
+    }
+}
+
+/// Proposes those results that are adversarial within epsilon; the images that still stand are returned.
+pub(super) fn keep_fallen(
+    batch: &mut Batch,
+    norm: Norm,
+    images: Vec<usize>,
+    results: Vec<Option<Vec<f32>>>,
+) -> Result<Vec<usize>> {
+    let (mut tried, mut points, mut standing) = (Vec::new(), Vec::new(), Vec::new());
+    for (image, result) in images.into_iter().zip(results) {
+        let Some(mut pixels) = result else {
+            standing.push(image);
+            continue;
+        };
+        norm.project(batch.original(image), &mut pixels, batch.epsilon(image));
+        tried.push(image);
+        points.push(pixels);
+    }
+    for ((image, pixels), fallen) in tried.iter().zip(&points).zip(batch.reached(&tried, &points.concat())?) {
+        if fallen || batch.best(*image).is_none() {
+            batch.propose(*image, pixels);
+        }
+        if !fallen {
+            standing.push(*image);
+        }
+    }
+    standing.sort_unstable();
+    Ok(standing)
+}

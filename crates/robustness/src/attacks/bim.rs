@@ -1,0 +1,45 @@
+//! The basic iterative method.
+
+use super::descent::Descent;
+use crate::attack::Aim;
+use crate::{Attack, Batch, Loss, Norm, Result};
+
+/// Steps along the gradient from the image, each followed by the way back into the ball (Kurakin et al. 2017). The
+/// defaults of Foolbox 3.3: 10 steps of 0.2 epsilon. As there, all steps are made and the last point is the result, so that
+/// an image is pushed as far beyond the border as the ball allows; [`crate::Pgd`] stops at the border.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bim(Descent);
+
+impl Bim {
+    /// With Foolbox's defaults, in this norm.
+    pub fn new(norm: Norm) -> Self {
+        Self(Descent {
+            norm,
+            loss: Loss::CrossEntropy,
+            steps: 10,
+            relative_step: 0.2,
+            random_start: false,
+            restarts: 1,
+            momentum: None,
+            stop: false,
+        })
+    }
+}
+
+impl Attack for Bim {
+    fn name(&self) -> String {
+        "bim".into()
+    }
+
+    fn norm(&self) -> Norm {
+        self.0.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Within
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        self.0.run(batch)
+    }
+}

@@ -1,0 +1,151 @@
+//! The Brendel-Bethge attack.
+
+use super::blended_noise::start;
+use super::trust_region::{Problem, step};
+use crate::attack::Aim;
+use crate::norm::l2;
+use crate::{Attack, Batch, Loss, Norm, Result};
+use rayon::prelude::*;
+
+/// Follows the border from an adversarial point to the one that is nearest to the image (Brendel et al. 2019): in each
+/// step the border is taken for flat, and the nearest point of it within a ball of trust is the next to stand on.
+///
+/// The defaults of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps, overshoot 1.1,
+/// momentum 0.8, trust of 0.001 times the number of values, halved 20 times, a bisection of 10 steps at the start. There the
+/// trust also grows with the number of images in the batch; here an image is treated the same in any batch, and the first
+/// trust is at most the distance of the point to start from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BrendelBethge {
+    norm: Norm,
+    steps: usize,
+}
+
+const OVERSHOOT: f64 = 1.1;
+const MOMENTUM: f64 = 0.8;
+const TRUST: f64 = 1e-3;
+const HALVINGS_OF_TRUST: usize = 20;
+const BISECTIONS: usize = 10;
+
+impl BrendelBethge {
+    /// With Foolbox's defaults, in this norm.
+    pub fn new(norm: Norm) -> Self {
+        Self { norm, steps: 1000 }
+    }
+
+    /// With another number of steps; the trust is still halved 20 times.
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
+    }
+}
+
+struct Walker {
+    image: usize,
+    point: Vec<f32>,
+    normal: Vec<f32>,
+    trust: f64,
+}
+
+impl Attack for BrendelBethge {
+    fn name(&self) -> String {
+        "brendel-bethge".into()
+    }
+
+    fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Closest
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let mut walkers = self.begin(batch)?;
+        let interval = (self.steps / HALVINGS_OF_TRUST).max(1);
+        for iteration in 1..=self.steps {
+            walkers.retain(|walker| !batch.satisfied(walker.image));
+            if walkers.is_empty() {
+                break;
+            }
+            let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
+            let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
+            let gradients = batch.gradients(&images, &points, Loss::Margin)?;
+            for (row, walker) in walkers.iter().enumerate() {
+                if batch.goal(walker.image).clearly_reached(gradients.logits(row)) {
+                    batch.offer(walker.image, &walker.point);
+                }
+            }
+            let originals: Vec<&[f32]> = images.iter().map(|image| batch.original(*image)).collect();
+            walkers.par_iter_mut().zip(originals).enumerate().for_each(|(row, (walker, original))| {
+                let fresh = if iteration == 1 { 1.0 } else { (1.0 - MOMENTUM) as f32 };
+                for (normal, gradient) in walker.normal.iter_mut().zip(gradients.of(row)) {
+                    *normal = fresh * gradient + (1.0 - fresh) * *normal;
+                }
+                if (iteration + 1) % interval == 0 {
+                    walker.trust *= 0.5;
+                }
+                walker.advance(self.norm, original, gradients.loss(row));
+            });
+        }
+        Ok(())
+    }
+}
+
+impl BrendelBethge {
+    /// On the border, between the image and an adversarial point.
+    fn begin(&self, batch: &mut Batch) -> Result<Vec<Walker>> {
+        let mut walkers = Vec::with_capacity(batch.len());
+        let mut far = Vec::with_capacity(batch.len());
+        for image in batch.all() {
+            if let Some(point) = start(batch, image)? {
+                batch.offer(image, &point);
+                walkers.push(Walker { image, point: point.clone(), normal: vec![0.0; point.len()], trust: 0.0 });
+                far.push((point, 0.0, 1.0));
+            }
+        }
+        let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
+        for _ in 0..BISECTIONS {
+            let points: Vec<f32> = far
+                .iter()
+                .zip(&images)
+                .flat_map(|((point, low, high), image)| between(self.norm, batch.original(*image), point, 0.5 * (low + high)))
+                .collect();
+            for ((_, low, high), reached) in far.iter_mut().zip(batch.reached(&images, &points)?) {
+                let middle = 0.5 * (*low + *high);
+                *(if reached { high } else { low }) = middle;
+            }
+        }
+        for (walker, (point, _, high)) in walkers.iter_mut().zip(far) {
+            let original = batch.original(walker.image);
+            walker.point = between(self.norm, original, &point, high);
+            let away: Vec<f32> = walker.point.iter().zip(original).map(|(a, b)| a - b).collect();
+            walker.trust = (TRUST * original.len() as f64).min(l2(&away));
+        }
+        Ok(walkers)
+    }
+}
+
+/// A share of the way from an image to a point: along the line, or, in Linf, to within that share of [0, 1].
+pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
+    let mix = |(a, b): (&f32, &f32)| {
+        let change = f64::from(*b) - f64::from(*a);
+        let moved = match norm {
+            Norm::L2 => share * change,
+            Norm::Linf => change.clamp(-share, share),
+        };
+        ((f64::from(*a) + moved) as f32).clamp(0.0, 1.0)
+    };
+    original.iter().zip(point).map(mix).collect()
+}
+
+impl Walker {
+    fn advance(&mut self, norm: Norm, original: &[f32], margin: f64) {
+        // Somewhat beyond the border, from either side.
+        let change = if margin < 0.0 { -OVERSHOOT * margin } else { -(2.0 - OVERSHOOT) * margin };
+        let problem =
+            Problem { original, point: &self.point, normal: &self.normal, change, radius: self.trust };
+        let step = step(norm, &problem);
+        for (value, step) in self.point.iter_mut().zip(step) {
+            *value = ((f64::from(*value) + step) as f32).clamp(0.0, 1.0);
+        }
+    }
+}

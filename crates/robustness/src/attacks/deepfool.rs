@@ -1,0 +1,106 @@
+//! DeepFool.
+
+use super::borders::{Border, candidates, nearest, pairs};
+use crate::attack::Aim;
+use crate::norm::l2;
+use crate::{Attack, Batch, Norm, Result};
+
+/// Steps to the nearest border of the model as it looks when taken for linear (Moosavi-Dezfooli et al. 2016).
+///
+/// The defaults of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50 steps, borders to the 10 most likely
+/// classes, an overshoot of 2% over all steps together, differences of logits. Towards a target class the border is that
+/// between it and the strongest other class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeepFool {
+    norm: Norm,
+}
+
+const STEPS: usize = 50;
+const CANDIDATES: usize = 10;
+const OVERSHOOT: f64 = 0.02;
+/// Foolbox's constants against divisions by zero and steps that end just before the border.
+const FLOOR: f64 = 1e-8;
+const EXTRA: f64 = 1e-4;
+
+impl DeepFool {
+    /// In this norm.
+    pub fn new(norm: Norm) -> Self {
+        Self { norm }
+    }
+}
+
+struct Walker {
+    image: usize,
+    point: Vec<f32>,
+    total: Vec<f64>,
+    /// The classes across whose borders it may go.
+    classes: Vec<usize>,
+}
+
+impl Attack for DeepFool {
+    fn name(&self) -> String {
+        "deepfool".into()
+    }
+
+    fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Closest
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let area = batch.area();
+        let mut walkers: Vec<Walker> = batch
+            .all()
+            .into_iter()
+            .map(|image| Walker { image, point: batch.original(image).to_vec(), total: vec![0.0; area], classes: vec![] })
+            .collect();
+        for _ in 0..STEPS {
+            let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
+            let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
+            let pass = batch.pass(&images, &points)?;
+            let mut borders = Vec::with_capacity(walkers.len());
+            for (row, walker) in walkers.iter_mut().enumerate() {
+                let (goal, logits) = (batch.goal(walker.image), pass.logits(row));
+                if walker.classes.is_empty() {
+                    walker.classes = candidates(goal, logits, CANDIDATES);
+                }
+                let done = goal.clearly_reached(logits);
+                borders.push(if done { vec![] } else { pairs(goal, logits, &walker.classes) });
+            }
+            let mut nearest = nearest(batch, &pass, &images, &borders, self.norm, FLOOR)?.into_iter();
+            walkers.retain_mut(|walker| {
+                let Some(border) = nearest.next().flatten() else {
+                    batch.propose(walker.image, &walker.point);
+                    return false;
+                };
+                walker.advance(self.norm, batch.original(walker.image), &border);
+                true
+            });
+            if walkers.is_empty() {
+                break;
+            }
+        }
+        for walker in walkers {
+            batch.propose(walker.image, &walker.point);
+        }
+        Ok(())
+    }
+}
+
+impl Walker {
+    fn advance(&mut self, norm: Norm, original: &[f32], border: &Border) {
+        let length = border.distance + EXTRA;
+        let scale = length / (l2(&border.gradient) + FLOOR);
+        for (index, (total, slope)) in self.total.iter_mut().zip(&border.gradient).enumerate() {
+            *total += match norm {
+                Norm::L2 => scale * f64::from(*slope),
+                Norm::Linf if *slope == 0.0 => 0.0,
+                Norm::Linf => length * f64::from(slope.signum()),
+            };
+            self.point[index] = ((f64::from(original[index]) + (1.0 + OVERSHOOT) * *total) as f32).clamp(0.0, 1.0);
+        }
+    }
+}

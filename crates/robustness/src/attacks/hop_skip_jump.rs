@@ -1,0 +1,187 @@
+//! HopSkipJump.
+
+use super::blended_noise::start;
+use crate::attack::Aim;
+use crate::norm::gaussian;
+use crate::{Attack, Batch, Norm, Result};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+/// Estimates the border's direction from decisions around a point on it, steps across, and comes back to the border by
+/// bisection (Chen et al. 2020).
+///
+/// The defaults of Foolbox 3.3 (`HopSkipJumpAttack`): 64 steps, 100 decisions for the first estimate and 100 sqrt(step)
+/// later, at most 10,000; step lengths by geometric progression; gamma 1. There an estimate is scaled by its length over
+/// the whole batch, here by that of the image's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HopSkipJump {
+    norm: Norm,
+    steps: usize,
+}
+
+const FIRST_ESTIMATE: f64 = 100.0;
+const MOST: f64 = 10_000.0;
+/// Halvings of a step that never gets across.
+const SHORTEST: usize = 40;
+
+impl HopSkipJump {
+    /// With Foolbox's defaults, in this norm.
+    pub fn new(norm: Norm) -> Self {
+        Self { norm, steps: 64 }
+    }
+
+    /// With another number of steps.
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
+    }
+}
+
+impl Attack for HopSkipJump {
+    fn name(&self) -> String {
+        "hop-skip-jump".into()
+    }
+
+    fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Closest
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let mut walkers: Vec<(usize, Vec<f32>)> = Vec::with_capacity(batch.len());
+        for image in batch.all() {
+            if let Some(point) = start(batch, image)? {
+                batch.offer(image, &point);
+                walkers.push((image, point));
+            }
+        }
+        self.to_the_border(batch, &mut walkers)?;
+        for step in 0..self.steps {
+            walkers.retain(|(image, _)| !batch.satisfied(*image));
+            if walkers.is_empty() {
+                break;
+            }
+            let mut updates = Vec::with_capacity(walkers.len());
+            for (image, point) in &walkers {
+                updates.push(self.estimate(batch, *image, point, step)?);
+            }
+            self.across(batch, &mut walkers, &updates, step)?;
+            self.to_the_border(batch, &mut walkers)?;
+        }
+        Ok(())
+    }
+}
+
+impl HopSkipJump {
+    /// The direction in which most points around are adversarial.
+    fn estimate(&self, batch: &mut Batch, image: usize, point: &[f32], step: usize) -> Result<Vec<f64>> {
+        let area = point.len();
+        let distance = self.norm.distance(batch.original(image), point);
+        let radius = if step == 0 { 0.1 } else { distance / area as f64 };
+        // The radius would leave nothing of a step in single precision.
+        let radius = radius.max(1e-4);
+        let count = (FIRST_ESTIMATE * ((step + 1) as f64).sqrt()).min(MOST) as usize;
+        let mut generator = batch.generator(image, 1 + step as u64);
+        let points: Vec<f32> = (0..count).flat_map(|_| self.around(point, radius, &mut generator)).collect();
+        let decisions = batch.reached(&vec![image; count], &points)?;
+        let yes = decisions.iter().filter(|decision| **decision).count();
+        let mean = if yes == 0 || yes == count { 0.0 } else { 2.0 * yes as f64 / count as f64 - 1.0 };
+        let mut sum = vec![0.0; area];
+        for (probe, decision) in points.chunks_exact(area).zip(decisions) {
+            let weight = if decision { 1.0 } else { -1.0 } - mean;
+            for index in 0..area {
+                sum[index] += weight * (f64::from(probe[index]) - f64::from(point[index]));
+            }
+        }
+        let sum: Vec<f32> = sum.into_iter().map(|value| (value / (radius * count as f64)) as f32).collect();
+        Ok(self.norm.steepest(&sum))
+    }
+
+    fn around(&self, point: &[f32], radius: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
+        let direction: Vec<f64> = match self.norm {
+            Norm::L2 => gaussian(point.len(), generator),
+            Norm::Linf => (0..point.len()).map(|_| generator.random_range(-1.0..1.0)).collect(),
+        };
+        let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt().max(1e-12);
+        let move_one = |(value, step): (&f32, &f64)| ((f64::from(*value) + radius * step / length) as f32).clamp(0.0, 1.0);
+        point.iter().zip(&direction).map(move_one).collect()
+    }
+
+    /// The longest of ever shorter steps that stays adversarial.
+    fn across(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)], updates: &[Vec<f64>], step: usize) -> Result<()> {
+        let mut lengths: Vec<f64> = walkers
+            .iter()
+            .map(|(image, point)| self.norm.distance(batch.original(*image), point) / ((step + 1) as f64).sqrt())
+            .collect();
+        let mut open: Vec<usize> = (0..walkers.len()).collect();
+        for _ in 0..SHORTEST {
+            if open.is_empty() {
+                break;
+            }
+            let moved: Vec<Vec<f32>> = open
+                .iter()
+                .map(|row| {
+                    let move_one = |(value, step): (&f32, &f64)| ((f64::from(*value) + lengths[*row] * step) as f32).clamp(0.0, 1.0);
+                    walkers[*row].1.iter().zip(&updates[*row]).map(move_one).collect()
+                })
+                .collect();
+            let images: Vec<usize> = open.iter().map(|row| walkers[*row].0).collect();
+            let reached = batch.reached(&images, &moved.concat())?;
+            let mut left = Vec::new();
+            for ((row, moved), reached) in open.into_iter().zip(moved).zip(reached) {
+                if reached {
+                    walkers[row].1 = moved;
+                } else {
+                    lengths[row] /= 2.0;
+                    left.push(row);
+                }
+            }
+            open = left;
+        }
+        Ok(())
+    }
+
+    /// Back to the border, on the way to the image; what is found is handed in.
+    fn to_the_border(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
+        let images: Vec<usize> = walkers.iter().map(|(image, _)| *image).collect();
+        let area = batch.area() as f64;
+        let mut ranges: Vec<(f64, f64, f64)> = walkers
+            .iter()
+            .map(|(image, point)| match self.norm {
+                Norm::L2 => (0.0, 1.0, 1.0 / (area * area.sqrt())),
+                Norm::Linf => {
+                    let distance = self.norm.distance(batch.original(*image), point);
+                    (0.0, distance, (distance / (area * area)).max(1e-7))
+                }
+            })
+            .collect();
+        loop {
+            let open: Vec<usize> = (0..ranges.len()).filter(|row| ranges[*row].1 - ranges[*row].0 > ranges[*row].2).collect();
+            if open.is_empty() {
+                break;
+            }
+            let middle = |row: usize| 0.5 * (ranges[row].0 + ranges[row].1);
+            let some: Vec<usize> = open.iter().map(|row| images[*row]).collect();
+            let points: Vec<f32> = open
+                .iter()
+                .flat_map(|row| self.between(batch.original(images[*row]), &walkers[*row].1, middle(*row)))
+                .collect();
+            for (row, reached) in open.iter().zip(batch.reached(&some, &points)?) {
+                let (low, high, _) = &mut ranges[*row];
+                let middle = 0.5 * (*low + *high);
+                *(if reached { high } else { low }) = middle;
+            }
+        }
+        for (row, (image, point)) in walkers.iter_mut().enumerate() {
+            *point = self.between(batch.original(*image), point, ranges[row].1);
+            batch.offer(*image, point);
+        }
+        Ok(())
+    }
+
+    fn between(&self, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
+        super::brendel_bethge::between(self.norm, original, point, share)
+    }
+}

@@ -1,0 +1,65 @@
+//! Bisection towards the image.
+
+use super::brendel_bethge::between;
+use crate::attack::Aim;
+use crate::{Attack, Batch, Norm, Result};
+
+/// Brings an adversarial point that is known already back towards the image until it would not be adversarial any more:
+/// along the line (L2), or by clipping its changes (Linf). What attacks leave beyond the border is taken off so.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LineSearch {
+    norm: Norm,
+    steps: usize,
+}
+
+impl LineSearch {
+    /// In this norm; 12 halvings.
+    pub fn new(norm: Norm) -> Self {
+        Self { norm, steps: 12 }
+    }
+}
+
+impl Attack for LineSearch {
+    fn name(&self) -> String {
+        "line-search".into()
+    }
+
+    fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Closest
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let known: Vec<(usize, Vec<f32>)> =
+            batch.all().into_iter().filter_map(|image| Some((image, batch.start(image)?.to_vec()))).collect();
+        let images: Vec<usize> = known.iter().map(|(image, _)| *image).collect();
+        let mut ranges: Vec<(f64, f64)> = known
+            .iter()
+            .map(|(image, point)| match self.norm {
+                Norm::L2 => (0.0, 1.0),
+                Norm::Linf => (0.0, self.norm.distance(batch.original(*image), point)),
+            })
+            .collect();
+        for _ in 0..self.steps {
+            let points: Vec<Vec<f32>> = known
+                .iter()
+                .zip(&ranges)
+                .map(|((image, point), (low, high))| between(self.norm, batch.original(*image), point, 0.5 * (low + high)))
+                .collect();
+            let reached = batch.reached(&images, &points.concat())?;
+            for (((image, (low, high)), point), reached) in images.iter().zip(&mut ranges).zip(&points).zip(reached) {
+                let middle = 0.5 * (*low + *high);
+                if reached {
+                    *high = middle;
+                    batch.offer(*image, point);
+                } else {
+                    *low = middle;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Shortest steps onto a plane within a box: what DeepFool, FAB and Brendel-Bethge make of a border taken for flat.
+
+use crate::Norm;
+
+/// For each value, how far it may go down (at most 0) and up (at least 0).
+pub(crate) struct Room {
+    pub(crate) down: Vec<f64>,
+    pub(crate) up: Vec<f64>,
+}
+
+impl Room {
+    /// Of a point in [0, 1].
+    pub(crate) fn unit(point: &[f32]) -> Self {
+        let down = point.iter().map(|value| -f64::from(*value)).collect();
+        Self { down, up: point.iter().map(|value| 1.0 - f64::from(*value)).collect() }
+    }
+}
+
+/// The shortest step along which the linear function with this `normal` changes by `change`, every value staying in its
+/// room; where there is none, the step that brings it as near as it gets, and false.
+///
+/// A step is clip(t d), d being the steepest direction; what it changes grows with t, piecewise linearly and ever more
+/// slowly, so that Newton's method comes from below and ends after a few pieces.
+pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) -> (Vec<f64>, bool) {
+    let sign = if change < 0.0 { -1.0 } else { 1.0 };
+    let wanted = change.abs();
+    let direction: Vec<f64> = normal
+        .iter()
+        .map(|value| match norm {
+            Norm::Linf if *value == 0.0 => 0.0,
+            Norm::Linf => sign * f64::from(value.signum()),
+            Norm::L2 => sign * f64::from(*value),
+        })
+        .collect();
+    let mut t = 0.0;
+    loop {
+        // What the step at t changes, and how fast that grows beyond t.
+        let (mut changed, mut slope) = (0.0, 0.0);
+        for index in 0..normal.len() {
+            let (rate, step) = (sign * f64::from(normal[index]), t * direction[index]);
+            let clipped = step.clamp(room.down[index], room.up[index]);
+            changed += rate * clipped;
+            let moves = if direction[index] > 0.0 { step < room.up[index] } else { step > room.down[index] };
+            if moves {
+                slope += rate * direction[index];
+            }
+        }
+        let missing = wanted - changed;
+        let reached = missing <= 1e-12 * wanted;
+        if reached || slope <= 0.0 {
+            let step = |index: usize| (t * direction[index]).clamp(room.down[index], room.up[index]);
+            return ((0..normal.len()).map(step).collect(), reached);
+        }
+        let next = t + missing / slope;
+        if next <= t {
+            let step = |index: usize| (t * direction[index]).clamp(room.down[index], room.up[index]);
+            return ((0..normal.len()).map(step).collect(), true);
+        }
+        t = next;
+    }
+}
+
+/// Euclidean length.
+pub(crate) fn length(step: &[f64]) -> f64 {
+    step.iter().map(|value| value * value).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn without_a_box_the_step_is_the_closed_form() {
+        let normal = [3.0f32, -4.0];
+        let wide = Room { down: vec![-9.0; 2], up: vec![9.0; 2] };
+        let (step, reached) = step_onto(Norm::L2, &normal, 5.0, &wide);
+        assert!(reached && (step[0] - 0.6).abs() < 1e-9 && (step[1] + 0.8).abs() < 1e-9);
+        let (step, _) = step_onto(Norm::Linf, &normal, -7.0, &wide);
+        assert!((step[0] + 1.0).abs() < 1e-9 && (step[1] - 1.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        /// No other step within the room that changes as much is shorter: checked against random ones.
+        #[test]
+        fn steps_reach_the_plane_and_are_shortest(
+            values in prop::collection::vec((-1.0f32..1.0, 0.0f32..=1.0, -0.5f64..0.5), 2..20),
+            share in -1.2f64..1.2,
+        ) {
+            let normal: Vec<f32> = values.iter().map(|value| value.0).collect();
+            let point: Vec<f32> = values.iter().map(|value| value.1).collect();
+            let room = Room::unit(&point);
+            let sign = share.signum();
+            let most: f64 = (0..normal.len())
+                .map(|index| (sign * f64::from(normal[index])).max(0.0) * room.up[index]
+                    + (sign * f64::from(normal[index])).min(0.0) * room.down[index])
+                .sum();
+            let change = share * most;
+            let changes = |step: &[f64]| step.iter().zip(&normal).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+            for norm in [Norm::Linf, Norm::L2] {
+                let (step, reached) = step_onto(norm, &normal, change, &room);
+                prop_assert!(step.iter().zip(&room.down).all(|(a, b)| a >= b));
+                prop_assert!(step.iter().zip(&room.up).all(|(a, b)| a <= b));
+                if share.abs() > 1.0 + 1e-9 {
+                    prop_assert!(!reached && (changes(&step).abs() - most.abs()).abs() < 1e-9);
+                    continue;
+                }
+                prop_assert!((changes(&step) - change).abs() < 1e-6 * (1.0 + most.abs()));
+                let size = |step: &[f64]| match norm {
+                    Norm::L2 => length(step),
+                    Norm::Linf => step.iter().fold(0.0f64, |max, value| max.max(value.abs())),
+                };
+                // Along the plane and back into the room: if it still changes as much, it is no shorter.
+                let other: Vec<f64> = step.iter().zip(&values).enumerate()
+                    .map(|(index, (step, value))| (step + value.2).clamp(room.down[index], room.up[index])).collect();
+                if changes(&other).abs() >= change.abs() && changes(&other) * change > 0.0 {
+                    prop_assert!(size(&other) >= size(&step) - 1e-6);
+                }
+            }
+        }
+    }
+}

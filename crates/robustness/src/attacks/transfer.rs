@@ -1,0 +1,42 @@
+//! Transfer from other models.
+
+use super::auto_attack::keep_fallen;
+use crate::attack::Aim;
+use crate::{Attack, Batch, Classifier, Norm, Result};
+
+/// Runs another attack on other models of the same classes and tries what it finds there on this one (Szegedy et al.
+/// 2014). The attack sees nothing of the model under test but whether each result is adversarial.
+pub struct Transfer<'a> {
+    attack: &'a dyn Attack,
+    sources: Vec<&'a dyn Classifier>,
+}
+
+impl<'a> Transfer<'a> {
+    /// Of `attack` on each of `sources`. Use an attack that goes on beyond the border, such as [`crate::Mim`].
+    pub fn new(attack: &'a dyn Attack, sources: Vec<&'a dyn Classifier>) -> Self {
+        Self { attack, sources }
+    }
+}
+
+impl Attack for Transfer<'_> {
+    fn name(&self) -> String {
+        format!("transfer-{}", self.attack.name())
+    }
+
+    fn norm(&self) -> Norm {
+        self.attack.norm()
+    }
+
+    fn aim(&self) -> Aim {
+        Aim::Within
+    }
+
+    fn run(&self, batch: &mut Batch) -> Result<()> {
+        let mut standing = batch.all();
+        for source in &self.sources {
+            let results = batch.elsewhere(&standing, *source, |inner| self.attack.run(inner))?;
+            standing = keep_fallen(batch, self.attack.norm(), standing, results)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! The step of the Brendel-Bethge attack: towards the image, along a border taken for flat, within a ball of trust.
+
+use super::plane::{Room, length, step_onto};
+use crate::Norm;
+
+/// The point at hand and the border near it.
+pub(crate) struct Problem<'a> {
+    /// The image.
+    pub(crate) original: &'a [f32],
+    /// Where the attack stands.
+    pub(crate) point: &'a [f32],
+    /// Gradient of the margin there.
+    pub(crate) normal: &'a [f32],
+    /// By how much the margin should change.
+    pub(crate) change: f64,
+    /// Radius of trust, in L2.
+    pub(crate) radius: f64,
+}
+
+/// Halvings of an interval that is then taken for a point.
+const HALVINGS: usize = 24;
+
+/// The step within [0, 1] and the radius after which the margin has changed as asked and the distance to the image, in this
+/// norm, is smallest; where the border is out of reach, the step that comes nearest to it.
+pub(crate) fn step(norm: Norm, problem: &Problem) -> Vec<f64> {
+    let room = Room::unit(problem.point);
+    let (straight, reached) = step_onto(Norm::L2, problem.normal, problem.change, &room);
+    if !reached || length(&straight) > problem.radius {
+        return towards(&straight, problem, &room);
+    }
+    match norm {
+        Norm::L2 => nearest_l2(problem, &room).unwrap_or(straight),
+        Norm::Linf => nearest_linf(problem, &room).unwrap_or(straight),
+    }
+}
+
+/// As far towards the border as the radius allows. Straight steps of different lengths are clip(t normal), so that a
+/// shorter one is found by the change it makes.
+fn towards(straight: &[f64], problem: &Problem, room: &Room) -> Vec<f64> {
+    if length(straight) <= problem.radius {
+        return straight.to_vec();
+    }
+    let (mut low, mut high) = (0.0, 1.0);
+    let mut best = vec![0.0; straight.len()];
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        let (step, _) = step_onto(Norm::L2, problem.normal, middle * problem.change, room);
+        if length(&step) <= problem.radius {
+            (low, best) = (middle, step);
+        } else {
+            high = middle;
+        }
+    }
+    best
+}
+
+/// The minimum of |home - d|^2 on the plane, within room and radius, is d = clip(s home + l normal), home being the way to
+/// the image; s is 1 where the radius does not matter and falls until it holds.
+fn nearest_l2(problem: &Problem, room: &Room) -> Option<Vec<f64>> {
+    let home: Vec<f64> = problem.original.iter().zip(problem.point).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+    let at = |share: f64| {
+        let base: Vec<f64> = home.iter().map(|value| share * value).collect();
+        onto(&base, problem.normal, problem.change, room)
+    };
+    let whole = at(1.0)?;
+    if length(&whole) <= problem.radius {
+        return Some(whole);
+    }
+    let (mut low, mut high, mut best) = (0.0, 1.0, None);
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        match at(middle) {
+            Some(step) if length(&step) <= problem.radius => {
+                (low, best) = (middle, Some(step));
+                if high - low < 1e-4 * low {
+                    break;
+                }
+            }
+            _ => high = middle,
+        }
+    }
+    best
+}
+
+/// The smallest cube around the image in which the plane can be reached within the radius.
+fn nearest_linf(problem: &Problem, room: &Room) -> Option<Vec<f64>> {
+    let inside = |size: f64| {
+        let bound = |index: usize, side: f64| f64::from(problem.original[index]) + side * size - f64::from(problem.point[index]);
+        let cube = Room {
+            down: (0..room.down.len()).map(|index| room.down[index].max(bound(index, -1.0))).collect(),
+            up: (0..room.up.len()).map(|index| room.up[index].min(bound(index, 1.0))).collect(),
+        };
+        // The step nearest to no step at all, so that the radius holds if it can.
+        onto(&vec![0.0; room.up.len()], problem.normal, problem.change, &cube).filter(|step| length(step) <= problem.radius)
+    };
+    let mut high = Norm::Linf.distance(problem.original, problem.point).max(1e-6);
+    let mut best = inside(high);
+    while best.is_none() && high < 1.0 {
+        high = (2.0 * high).min(1.0);
+        best = inside(high);
+    }
+    best.as_ref()?;
+    let mut low = 0.0;
+    while high - low > 5e-4 * high {
+        let middle = 0.5 * (low + high);
+        match inside(middle) {
+            Some(step) => (high, best) = (middle, Some(step)),
+            None => low = middle,
+        }
+    }
+    best
+}
+
+/// clip(base + l normal) with l such that the linear function changes as asked; none where no such l exists. The change
+/// grows with l: Newton's method between the bounds known so far.
+fn onto(base: &[f64], normal: &[f32], change: f64, room: &Room) -> Option<Vec<f64>> {
+    let evaluate = |l: f64| {
+        let (mut changed, mut slope) = (0.0, 0.0);
+        for index in 0..base.len() {
+            let rate = f64::from(normal[index]);
+            let free = base[index] + l * rate;
+            let clipped = free.max(room.down[index]).min(room.up[index]);
+            changed += rate * clipped;
+            if free == clipped {
+                slope += rate * rate;
+            }
+        }
+        (changed, slope)
+    };
+    let most = |sign: f64| {
+        let end = |i: usize| if sign * f64::from(normal[i]) > 0.0 { room.up[i] } else { room.down[i] };
+        (0..base.len()).map(|i| f64::from(normal[i]) * end(i)).sum::<f64>()
+    };
+    if change > most(1.0) || change < most(-1.0) {
+        return None;
+    }
+    let scale: f64 = normal.iter().map(|value| f64::from(*value).powi(2)).sum();
+    let close = 1e-9 * change.abs().max(1e-3 * scale.sqrt());
+    let (mut low, mut high, mut l) = (f64::NEG_INFINITY, f64::INFINITY, 0.0);
+    let mut stride = 1e-3 / scale.sqrt().max(f64::MIN_POSITIVE);
+    for _ in 0..100 {
+        let (changed, slope) = evaluate(l);
+        let missing = change - changed;
+        if missing.abs() <= close {
+            return Some((0..base.len()).map(|i| (base[i] + l * f64::from(normal[i])).max(room.down[i]).min(room.up[i])).collect());
+        }
+        if missing > 0.0 { low = l } else { high = l }
+        let newton = if slope > 0.0 { l + missing / slope } else { f64::NAN };
+        stride *= 4.0;
+        l = match (low.is_finite(), high.is_finite()) {
+            _ if newton > low && newton < high => newton,
+            (true, true) => 0.5 * (low + high),
+            // Where everything is at an end of its room, far enough on something comes loose.
+            (true, false) => low + stride,
+            _ => high - stride,
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// Random problems, and what a fine random search along the plane cannot beat.
+    #[test]
+    fn no_feasible_step_comes_nearer() {
+        let mut generator = ChaCha8Rng::seed_from_u64(3);
+        for trial in 0..200 {
+            let n = 6;
+            let mut draw = |low: f32, high: f32| (0..n).map(|_| generator.random_range(low..high)).collect::<Vec<f32>>();
+            let (original, point, normal) = (draw(0.0, 1.0), draw(0.0, 1.0), draw(-1.0, 1.0));
+            let problem = Problem {
+                original: &original,
+                point: &point,
+                normal: &normal,
+                change: f64::from(generator.random_range(-0.3f32..0.3)),
+                radius: f64::from(generator.random_range(0.05f32..1.5)),
+            };
+            let room = Room::unit(&point);
+            for norm in [Norm::L2, Norm::Linf] {
+                let best = step(norm, &problem);
+                let changes = |step: &[f64]| step.iter().zip(&normal).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+                let far = |step: &[f64]| {
+                    let moved: Vec<f32> = point.iter().zip(step).map(|(a, b)| (f64::from(*a) + b) as f32).collect();
+                    norm.distance(&original, &moved)
+                };
+                assert!(length(&best) <= problem.radius + 1e-9, "trial {trial}");
+                assert!((0..n).all(|i| best[i] >= room.down[i] - 1e-12 && best[i] <= room.up[i] + 1e-12));
+                if (changes(&best) - problem.change).abs() > 1e-6 {
+                    // Out of reach: then no step of that length changes more, in the direction asked for.
+                    let (straight, reached) = step_onto(Norm::L2, &normal, problem.change, &room);
+                    assert!(!reached || length(&straight) > problem.radius - 1e-6);
+                    continue;
+                }
+                for _ in 0..300 {
+                    let mut other: Vec<f64> = best.iter().map(|value| value + generator.random_range(-0.1..0.1)).collect();
+                    let square: f64 = normal.iter().map(|value| f64::from(*value).powi(2)).sum();
+                    let back = (problem.change - changes(&other)) / square;
+                    other.iter_mut().zip(&normal).for_each(|(value, rate)| *value += back * f64::from(*rate));
+                    let feasible = length(&other) <= problem.radius
+                        && (0..n).all(|i| other[i] >= room.down[i] && other[i] <= room.up[i]);
+                    assert!(!feasible || far(&other) >= far(&best) - 2e-3, "trial {trial}: {} < {}", far(&other), far(&best));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What gradient attacks make grow: functions of the logits, with their derivatives.
+
+use crate::Goal;
+use crate::goal::{ranking, strongest_but};
+
+/// A function of an image's logits that grows as the goal of the attack comes nearer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Log odds of all other classes together against the label's (against the goal's class: the negative). It grows
+    /// exactly where cross-entropy grows and has the direction of its gradient, but does not vanish where the model is
+    /// certain: the gradient is that of cross-entropy over 1 - p(label).
+    CrossEntropy,
+    /// Lead of the strongest other logit over the label's (Carlini and Wagner 2017).
+    Margin,
+    /// Difference of logits ratio (Croce and Hein 2020): the margin over the distance of the largest logit and the third;
+    /// the margin itself where there are only two classes.
+    LogitsRatio,
+    /// The same towards one class: its lead over the label's logit, over the distance of the largest logit and the mean of
+    /// the third and fourth (AutoAttack's targeted loss); the lead itself where there are fewer than four classes.
+    LogitsRatioTo {
+        /// The class.
+        class: usize,
+    },
+}
+
+/// The loss of one image and its derivative with respect to each logit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slope {
+    /// Value of the loss.
+    pub value: f64,
+    /// Derivatives, one for each logit.
+    pub factors: Vec<f32>,
+}
+
+/// What AutoAttack adds to the denominator of its ratio.
+const RATIO_FLOOR: f64 = 1e-12;
+
+impl Loss {
+    /// At these logits, for this goal.
+    pub fn slope(self, logits: &[f32], goal: Goal) -> Slope {
+        match self {
+            Self::CrossEntropy => log_odds(logits, goal),
+            Self::Margin => lead(logits, goal),
+            Self::LogitsRatio if logits.len() < 3 => lead(logits, goal),
+            Self::LogitsRatio => {
+                let order = ranking(logits);
+                over(lead(logits, goal), logits, &[(order[0], 1.0), (order[2], -1.0)])
+            }
+            Self::LogitsRatioTo { class } => {
+                let numerator = difference(logits, class, goal.class());
+                if logits.len() < 4 {
+                    return numerator;
+                }
+                let order = ranking(logits);
+                over(numerator, logits, &[(order[0], 1.0), (order[2], -0.5), (order[3], -0.5)])
+            }
+        }
+    }
+}
+
+fn log_odds(logits: &[f32], goal: Goal) -> Slope {
+    let class = goal.class();
+    let strongest = f64::from(logits[strongest_but(logits, class)]);
+    let powers: Vec<f64> = logits
+        .iter()
+        .enumerate()
+        .map(|(other, logit)| if other == class { 0.0 } else { (f64::from(*logit) - strongest).exp() })
+        .collect();
+    let total: f64 = powers.iter().sum();
+    let sign = goal.sign();
+    let factors = (0..logits.len()).map(|other| (sign * if other == class { 1.0 } else { -powers[other] / total }) as f32);
+    Slope { value: sign * (f64::from(logits[class]) - strongest - total.ln()), factors: factors.collect() }
+}
+
+fn lead(logits: &[f32], goal: Goal) -> Slope {
+    let (class, other) = (goal.class(), strongest_but(logits, goal.class()));
+    match goal {
+        Goal::Misclassified { .. } => difference(logits, other, class),
+        Goal::Target { .. } => difference(logits, class, other),
+    }
+}
+
+fn difference(logits: &[f32], more: usize, less: usize) -> Slope {
+    let mut factors = vec![0.0; logits.len()];
+    factors[more] += 1.0;
+    factors[less] -= 1.0;
+    Slope { value: f64::from(logits[more]) - f64::from(logits[less]), factors }
+}
+
+/// The quotient rule: `numerator` over the sum of some weighted logits.
+fn over(numerator: Slope, logits: &[f32], denominator: &[(usize, f64)]) -> Slope {
+    let below = denominator.iter().map(|(class, weight)| weight * f64::from(logits[*class])).sum::<f64>() + RATIO_FLOOR;
+    let value = numerator.value / below;
+    let mut factors: Vec<f64> = numerator.factors.iter().map(|factor| f64::from(*factor) / below).collect();
+    for (class, weight) in denominator {
+        factors[*class] -= value * weight / below;
+    }
+    Slope { value, factors: factors.into_iter().map(|factor| factor as f32).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOSSES: [Loss; 4] = [Loss::CrossEntropy, Loss::Margin, Loss::LogitsRatio, Loss::LogitsRatioTo { class: 3 }];
+    const LOGITS: [f32; 5] = [0.3, -1.0, 2.0, 0.5, -0.2];
+
+    #[test]
+    fn factors_are_derivatives() {
+        for loss in LOSSES {
+            for goal in [Goal::Misclassified { label: 2 }, Goal::Misclassified { label: 1 }, Goal::Target { class: 0 }] {
+                let slope = loss.slope(&LOGITS, goal);
+                for class in 0..5 {
+                    let moved = |by: f32| {
+                        let mut logits = LOGITS;
+                        logits[class] += by;
+                        loss.slope(&logits, goal).value
+                    };
+                    let numeric = (moved(1e-3) - moved(-1e-3)) / 2e-3;
+                    assert!((f64::from(slope.factors[class]) - numeric).abs() < 1e-3, "{loss:?} {goal:?} {class}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cross_entropy_has_its_direction_also_where_the_model_is_certain() {
+        let total: f64 = LOGITS.iter().map(|logit| f64::from(*logit).exp()).sum();
+        let p: Vec<f64> = LOGITS.iter().map(|logit| f64::from(*logit).exp() / total).collect();
+        for (class, factor) in
+            Loss::CrossEntropy.slope(&LOGITS, Goal::Misclassified { label: 2 }).factors.into_iter().enumerate()
+        {
+            let gradient = p[class] - if class == 2 { 1.0 } else { 0.0 };
+            assert!((f64::from(factor) - gradient / (1.0 - p[2])).abs() < 1e-6);
+        }
+        let certain = Loss::CrossEntropy.slope(&[1e6, 0.0], Goal::Misclassified { label: 0 });
+        assert_eq!((certain.value, certain.factors), (-1e6, vec![-1.0, 1.0]));
+    }
+
+    #[test]
+    fn ratios_do_not_depend_on_the_scale_of_the_logits() {
+        let scaled = LOGITS.map(|logit| 1e4 * logit);
+        for loss in [Loss::LogitsRatio, Loss::LogitsRatioTo { class: 3 }] {
+            let goal = Goal::Misclassified { label: 2 };
+            assert!((loss.slope(&LOGITS, goal).value - loss.slope(&scaled, goal).value).abs() < 1e-6);
+        }
+        assert_eq!(Loss::LogitsRatio.slope(&[1.0, 3.0], Goal::Misclassified { label: 1 }).value, -2.0);
+    }
+}

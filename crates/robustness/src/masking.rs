@@ -1,0 +1,411 @@
+//! Whether attacks on a model can be believed: signs of gradient masking and of confused bounds.
+//!
+//! After the checklists of Athalye et al. (2018) and Carlini et al. (2019): stronger attacks must do better than weaker ones,
+//! white-box better than black-box, without limit everything must fall, and gradients must be what they claim.
+
+use crate::goal::{decision, strongest_but};
+use crate::model::{Pass, batches, logits_of};
+use crate::norm::l2;
+use crate::{
+    Apgd, Attack, Classifier, Error, Examples, Loss, Mim, Norm, Pgd, Progress, Result, Settings, Square, Transfer, attack,
+};
+
+/// How much is tried.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskingSettings {
+    /// Linf size at which attacks are compared: one at which a good part of the images falls and another stands.
+    pub epsilon: f64,
+    /// Steps of gradient descent, rising.
+    pub steps: Vec<usize>,
+    /// Random starts of gradient descent, rising.
+    pub restarts: Vec<usize>,
+    /// Queries of the black-box attack.
+    pub queries: usize,
+    /// Random directions tried for each image.
+    pub directions: usize,
+}
+
+impl MaskingSettings {
+    /// 1 to 100 steps, 1 and 5 starts, 1,000 queries, 50 directions.
+    pub fn at(epsilon: f64) -> Self {
+        Self { epsilon, steps: vec![1, 5, 20, 100], restarts: vec![1, 5], queries: 1000, directions: 50 }
+    }
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// The figures, each with what it is.
+    pub figures: Vec<(String, f64)>,
+    /// What is wrong, in plain words; `None` where nothing is.
+    pub finding: Option<String>,
+}
+
+/// All checks of a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskingReport {
+    /// The checks, in the order in which they were made.
+    pub checks: Vec<Check>,
+    /// Images that the model is right about, on which they were made.
+    pub images: usize,
+}
+
+impl MaskingReport {
+    /// Whether nothing was found.
+    pub fn clean(&self) -> bool {
+        self.checks.iter().all(|check| check.finding.is_none())
+    }
+
+    /// What to make of it, in plain words.
+    pub fn verdict(&self) -> String {
+        let findings: Vec<&str> = self.checks.iter().filter_map(|check| check.finding.as_deref()).collect();
+        match findings.len() {
+            0 => format!("no sign of gradient masking in {} checks on {} images", self.checks.len(), self.images),
+            count => format!("{count} of {} checks found something, so that attacks on this model prove little: {}", self.checks.len(), findings.join("; ")),
+        }
+    }
+}
+
+/// Share of images by which results may differ without meaning anything.
+const SLACK: f64 = 0.02;
+/// Share of images whose gradients may vanish because the model is certain.
+const VANISHING: f64 = 0.05;
+/// Gain of restarts from which on the landscape must be called rough.
+const RESTARTS_GAIN: f64 = 0.1;
+/// The size at which every image can be made grey.
+const EVERYTHING: f64 = 0.5;
+
+/// Checks a model on labelled images. `sources` are other models of the same classes, from which attacks are transferred;
+/// without them that check is left out.
+///
+/// # Errors
+/// No images, or none that the model is right about in any of the scales tried; an epsilon that makes no sense; as
+/// [`attack()`].
+pub fn masking_report(
+    model: &dyn Classifier,
+    sources: &[&dyn Classifier],
+    examples: &Examples,
+    masking: &MaskingSettings,
+    settings: Settings,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<MaskingReport> {
+    if examples.is_empty() {
+        return Err(Error::NoImages);
+    }
+    Norm::Linf.check(&[masking.epsilon], examples.area())?;
+    let total = 9 + usize::from(!sources.is_empty());
+    let mut checks = Vec::with_capacity(total);
+    let mut enter = |check: Check| {
+        checks.push(check);
+        observe(Progress { done: checks.len(), total });
+    };
+    enter(scale(model, examples, settings)?);
+    enter(repeatable(model, examples, settings)?);
+    let rows = logits_of(model, examples, settings)?;
+    let right: Vec<usize> = (0..examples.len()).filter(|index| decision(&rows[*index]) == examples.label(*index)).collect();
+    if right.is_empty() {
+        return Ok(MaskingReport { checks, images: 0 });
+    }
+    let examples = &examples.subset(&right);
+    let under = |attacker: &dyn Attack, epsilon: f64| -> Result<Vec<bool>> {
+        let attacked = attack(model, attacker, examples, epsilon, settings, &mut |_| {})?;
+        Ok(attacked.outcomes().iter().map(|outcome| outcome.success).collect())
+    };
+    enter(vanishing(model, examples, settings)?);
+    enter(slopes(model, examples, settings)?);
+    enter(steps(masking, &under)?);
+    enter(restarts(masking, &under)?);
+    enter(everything(&under)?);
+
+    let (ce, dlr) = (Apgd::new(Norm::Linf).with_steps(50), Apgd::new(Norm::Linf).with_steps(50).with_loss(Loss::LogitsRatio));
+    let white: Vec<bool> =
+        under(&ce, masking.epsilon)?.iter().zip(under(&dlr, masking.epsilon)?).map(|(a, b)| *a || b).collect();
+    let black = under(&Square::new(Norm::Linf).with_queries(masking.queries), masking.epsilon)?;
+    enter(weaker("black-box", "random search without gradients", &white, &black));
+    if !sources.is_empty() {
+        let mim = Mim::new(Norm::Linf);
+        let transferred = under(&Transfer::new(&mim, sources.to_vec()), masking.epsilon)?;
+        enter(weaker("transfer", "perturbations made on other models", &white, &transferred));
+    }
+    let random = under(&RandomSigns { draws: masking.directions }, masking.epsilon)?;
+    enter(weaker("random directions", "random signs", &white, &random));
+    Ok(MaskingReport { checks, images: right.len() })
+}
+
+fn share(fallen: &[bool]) -> f64 {
+    fallen.iter().filter(|fallen| **fallen).count() as f64 / fallen.len() as f64
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
+}
+
+/// The images in the scales that models are often trained in.
+fn scale(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
+    let count = examples.len() * examples.area();
+    let values = (0..examples.len()).flat_map(|index| examples.image(index)).map(|value| f64::from(*value));
+    let mean = values.clone().sum::<f64>() / count as f64;
+    let spread = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count as f64).sqrt().max(1e-6);
+    let scales = [
+        ("[0, 1]", 1.0, 0.0),
+        ("[0, 255]", 255.0, 0.0),
+        ("[-1, 1]", 2.0, -1.0),
+        ("mean 0 and standard deviation 1", 1.0 / spread, -mean / spread),
+        ("[0, 1/255]", 1.0 / 255.0, 0.0),
+    ];
+    let mut figures = Vec::new();
+    let mut decisions_differ = false;
+    for (name, factor, offset) in scales {
+        let mut right = 0;
+        for batch in batches(examples.len(), settings.batch) {
+            let pixels: Vec<f32> = batch
+                .clone()
+                .flat_map(|index| examples.image(index))
+                .map(|value| (factor * f64::from(*value) + offset) as f32)
+                .collect();
+            let rows = crate::model::logits(model, examples.shape(), &pixels, &examples.numbers()[batch.clone()])?;
+            if figures.is_empty() {
+                decisions_differ |= rows.iter().any(|row| decision(row) != decision(&rows[0]));
+            }
+            right += rows.iter().zip(batch).filter(|(row, index)| decision(row) == examples.label(*index)).count();
+        }
+        figures.push((format!("accuracy on images in {name}"), right as f64 / examples.len() as f64));
+    }
+    let (here, best) = (figures[0].1, (0..scales.len()).fold(0, |best, index| if figures[index].1 > figures[best].1 { index } else { best }));
+    let error = (here.max(0.01) * (1.0 - here).max(0.01) / examples.len() as f64).sqrt();
+    let finding = if figures[best].1 > here + 0.05 + 2.0 * error {
+        let (here, there) = (percent(here), percent(figures[best].1));
+        Some(format!("it is right about {here} of images in [0, 1] and about {there} in {}: wrong bounds, or normalisation missing or done twice", scales[best].0))
+    } else if here == 0.0 {
+        Some("it is right about no image".into())
+    } else if !decisions_differ && examples.len() > 10 {
+        Some("it gives every image the same class: wrong bounds, or a model that is not trained".into())
+    } else {
+        None
+    };
+    Ok(Check { name: "bounds", figures, finding })
+}
+
+/// The same images twice, and alone instead of in a batch.
+fn repeatable(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
+    let some: Vec<usize> = (0..examples.len().min(32)).collect();
+    let examples = examples.subset(&some);
+    let first = logits_of(model, &examples, settings)?;
+    let again = logits_of(model, &examples, settings)?;
+    let alone = logits_of(model, &examples, Settings { batch: 1, ..settings })?;
+    let largest = first.iter().flatten().fold(f32::MIN_POSITIVE, |max, logit| max.max(logit.abs()));
+    let apart = |other: &[Vec<f32>]| {
+        let differences = first.iter().flatten().zip(other.iter().flatten()).map(|(a, b)| (a - b).abs());
+        f64::from(differences.fold(0.0f32, f32::max) / largest)
+    };
+    let (twice, batch) = (apart(&again), apart(&alone));
+    let finding = match (twice > 1e-3, batch > 1e-3) {
+        (true, _) => Some("its logits differ from one call to the next: something in it is random".to_owned()),
+        (false, true) => Some("its logits depend on the other images of the batch: batch norm in training mode?".to_owned()),
+        (false, false) => None,
+    };
+    let figures = vec![
+        ("largest difference of logits between two calls, over the largest logit".to_owned(), twice),
+        ("the same between an image alone and in a batch".to_owned(), batch),
+    ];
+    Ok(Check { name: "repeatable", figures, finding })
+}
+
+/// Cross-entropy as other tools compute it, in single precision and not rescaled: does it leave a gradient?
+fn vanishing(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
+    let plain = |row: &[f32], label: usize| {
+        let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let powers: Vec<f32> = row.iter().map(|logit| (logit - largest).exp()).collect();
+        let total: f32 = powers.iter().sum();
+        (0..row.len()).map(|class| powers[class] / total - f32::from(u8::from(class == label))).collect()
+    };
+    let margin = |row: &[f32], label: usize| {
+        let mut factors = vec![0.0; row.len()];
+        (factors[label], factors[strongest_but(row, label)]) = (-1.0, 1.0);
+        factors
+    };
+    let without = |factors: &dyn Fn(&[f32], usize) -> Vec<f32>| -> Result<f64> {
+        let zero: Vec<bool> = gradients(model, examples, settings, factors)?.iter().map(|gradient| l2(gradient) == 0.0).collect();
+        Ok(share(&zero))
+    };
+    let (cross_entropy, logits) = (without(&plain)?, without(&margin)?);
+    let finding = if logits > VANISHING {
+        Some(format!("for {} of images not even the logits have a gradient: something in it cannot be differentiated", percent(logits)))
+    } else if cross_entropy > VANISHING {
+        Some(format!("for {} of images cross-entropy has no gradient: the logits are so large that it saturates", percent(cross_entropy)))
+    } else {
+        None
+    };
+    let figures = vec![
+        ("images without gradient of cross-entropy".to_owned(), cross_entropy),
+        ("images without gradient of the logits".to_owned(), logits),
+    ];
+    Ok(Check { name: "zero gradients", figures, finding })
+}
+
+fn gradients(
+    model: &dyn Classifier,
+    examples: &Examples,
+    settings: Settings,
+    factors: &dyn Fn(&[f32], usize) -> Vec<f32>,
+) -> Result<Vec<Vec<f32>>> {
+    let mut all = Vec::with_capacity(examples.len());
+    for batch in batches(examples.len(), settings.batch) {
+        let pixels: Vec<f32> = batch.clone().flat_map(|index| examples.image(index)).copied().collect();
+        let pass = Pass::of(model, examples.shape(), &pixels, &examples.numbers()[batch.clone()])?;
+        let rows: Vec<Vec<f32>> =
+            batch.enumerate().map(|(row, index)| factors(pass.logits(row), examples.label(index))).collect();
+        all.extend(pass.back(&rows)?.chunks_exact(examples.area()).map(<[f32]>::to_vec));
+    }
+    Ok(all)
+}
+
+/// What a small step along the gradient changes, over what the gradient says that it changes.
+fn slopes(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
+    const STEP: f32 = 0.01;
+    let margin = |row: &[f32], label: usize| f64::from(row[strongest_but(row, label)]) - f64::from(row[label]);
+    let factors = |row: &[f32], label: usize| {
+        let mut factors = vec![0.0; row.len()];
+        (factors[label], factors[strongest_but(row, label)]) = (-1.0, 1.0);
+        factors
+    };
+    let gradients = gradients(model, examples, settings, &factors)?;
+    let mut ratios = Vec::new();
+    for (index, gradient) in gradients.iter().enumerate() {
+        let length = l2(gradient) as f32;
+        if length == 0.0 {
+            continue;
+        }
+        let at = |sign: f32| -> Vec<f32> {
+            let move_one = |(value, slope): (&f32, &f32)| (value + sign * STEP * slope / length).clamp(0.0, 1.0);
+            examples.image(index).iter().zip(gradient).map(move_one).collect()
+        };
+        let (up, down) = (at(1.0), at(-1.0));
+        let number = examples.numbers()[index];
+        let rows = crate::model::logits(model, examples.shape(), &[up.clone(), down.clone()].concat(), &[number; 2])?;
+        let label = examples.label(index);
+        let claimed: f64 =
+            up.iter().zip(&down).zip(gradient).map(|((up, down), slope)| f64::from(up - down) * f64::from(*slope)).sum();
+        if claimed > 0.0 {
+            ratios.push((margin(&rows[0], label) - margin(&rows[1], label)) / claimed);
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    let Some(median) = ratios.get(ratios.len() / 2).copied() else {
+        return Ok(Check { name: "slopes", figures: vec![], finding: Some("there is no gradient to follow".into()) });
+    };
+    let finding = (!(0.5..2.0).contains(&median))
+        .then(|| format!("a step along the gradient changes the logits {median:.2} times as much as the gradient says: it is not that of the model"));
+    Ok(Check { name: "slopes", figures: vec![("median of changed over claimed".into(), median)], finding })
+}
+
+type Under<'a> = dyn Fn(&dyn Attack, f64) -> Result<Vec<bool>> + 'a;
+
+/// More steps must not help the model.
+fn steps(masking: &MaskingSettings, under: &Under) -> Result<Check> {
+    let mut figures = Vec::new();
+    let mut finding = None;
+    for steps in &masking.steps {
+        let pgd = Pgd::new(Norm::Linf).from_the_image().with_steps(*steps);
+        // One step goes all the way.
+        let pgd = if *steps == 1 { pgd.with_relative_step(1.0) } else { pgd };
+        let stands = 1.0 - share(&under(&pgd, masking.epsilon)?);
+        if let Some((_, before)) = figures.last()
+            && stands > before + SLACK
+        {
+            finding = Some(format!(
+                "{steps} steps of gradient descent leave {} standing where fewer left {}: following the gradient leads astray",
+                percent(stands),
+                percent(*before)
+            ));
+        }
+        figures.push((format!("stand after {steps} steps"), stands));
+    }
+    Ok(Check { name: "steps", figures, finding })
+}
+
+/// Random starts should matter little.
+fn restarts(masking: &MaskingSettings, under: &Under) -> Result<Check> {
+    let mut figures: Vec<(String, f64)> = Vec::new();
+    for restarts in &masking.restarts {
+        let pgd = Pgd::new(Norm::Linf).with_steps(20).with_relative_step(0.1).with_restarts(*restarts);
+        figures.push((format!("stand after {restarts} starts"), 1.0 - share(&under(&pgd, masking.epsilon)?)));
+    }
+    let gain = match (figures.first(), figures.last()) {
+        (Some(first), Some(last)) => first.1 - last.1,
+        _ => 0.0,
+    };
+    let finding = (gain > RESTARTS_GAIN)
+        .then(|| format!("starting again from other points brings down {} more: the gradient is of little use", percent(gain)));
+    Ok(Check { name: "restarts", figures, finding })
+}
+
+/// Where every image can be made grey, nothing may stand.
+fn everything(under: &Under) -> Result<Check> {
+    let pgd = Pgd::new(Norm::Linf).with_relative_step(0.1).with_restarts(2);
+    let stands = 1.0 - share(&under(&pgd, EVERYTHING)?);
+    let finding = (stands > 0.0).then(|| {
+        format!("{} stand although every pixel may change by {EVERYTHING}, which makes any image grey: gradient descent fails", percent(stands))
+    });
+    Ok(Check { name: "large epsilon", figures: vec![(format!("stand at {EVERYTHING}"), stands)], finding })
+}
+
+/// What sees less of the model must not find more.
+fn weaker(name: &'static str, what: &str, white: &[bool], weaker: &[bool]) -> Check {
+    let only: Vec<bool> = white.iter().zip(weaker).map(|(white, weaker)| *weaker && !*white).collect();
+    let extra = share(&only);
+    let finding = (extra > SLACK).then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
+    let figures = vec![
+        ("stand against gradients".to_owned(), 1.0 - share(white)),
+        (format!("stand against {what}"), 1.0 - share(weaker)),
+        ("fall to that alone".to_owned(), extra),
+    ];
+    Check { name, figures, finding }
+}
+
+/// Random corners of the ball.
+struct RandomSigns {
+    draws: usize,
+}
+
+impl Attack for RandomSigns {
+    fn name(&self) -> String {
+        "random-signs".into()
+    }
+
+    fn norm(&self) -> Norm {
+        Norm::Linf
+    }
+
+    fn aim(&self) -> crate::Aim {
+        crate::Aim::Within
+    }
+
+    fn run(&self, batch: &mut crate::Batch) -> Result<()> {
+        let mut standing = batch.all();
+        for draw in 0..self.draws {
+            let points: Vec<Vec<f32>> = standing
+                .iter()
+                .map(|image| {
+                    let signs = Norm::Linf.random_direction(batch.area(), &mut batch.generator(*image, draw as u64));
+                    batch.moved(*image, batch.original(*image), &signs, batch.epsilon(*image))
+                })
+                .collect();
+            let reached = batch.reached(&standing, &points.concat())?;
+            let mut left = Vec::new();
+            for ((image, point), reached) in standing.into_iter().zip(points).zip(reached) {
+                batch.propose(image, &point);
+                if !reached {
+                    left.push(image);
+                }
+            }
+            standing = left;
+            if standing.is_empty() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

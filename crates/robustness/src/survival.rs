@@ -1,0 +1,154 @@
+//! Smallest perturbations of many images, some of which are only known to be large.
+
+use crate::{Error, Perturbation, Result};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A median and its bootstrap interval of 95%. Each is censored where the images do not tell.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Median {
+    /// The median.
+    pub value: Perturbation,
+    /// Lower end, the 2.5th percentile over resampled sets of images.
+    pub low: Perturbation,
+    /// Upper end, the 97.5th percentile.
+    pub high: Perturbation,
+    /// Images it was taken over.
+    pub images: usize,
+    /// Those of them that were censored.
+    pub censored: usize,
+}
+
+/// Share of images whose smallest perturbation is larger than a size, after Kaplan and Meier (1958): an image that is
+/// censored at some size counts among those at risk up to there and then leaves, whatever becomes of it. Where nothing is
+/// censored below the largest perturbation found, these are the plain shares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Survival {
+    /// Sizes at which images fall, rising, and the share that stands beyond each.
+    steps: Vec<(f64, f64)>,
+    /// The largest size that is known to be withstood or found.
+    end: f64,
+}
+
+impl Survival {
+    /// Of these perturbations.
+    ///
+    /// # Errors
+    /// No images.
+    pub fn of(perturbations: &[Perturbation]) -> Result<Self> {
+        if perturbations.is_empty() {
+            return Err(Error::NoImages);
+        }
+        let mut sorted = perturbations.to_vec();
+        // Of equal sizes the found ones come first: a censored image withstood that size.
+        sorted.sort_by(|a, b| {
+            a.size().total_cmp(&b.size()).then(a.found().is_none().cmp(&b.found().is_none()))
+        });
+        let (mut steps, mut share, mut index): (Vec<(f64, f64)>, f64, usize) = (Vec::new(), 1.0, 0);
+        while index < sorted.len() {
+            let (size, at_risk) = (sorted[index].size(), sorted.len() - index);
+            let here = sorted[index..].iter().take_while(|other| other.size() == size).count();
+            let fallen = sorted[index..index + here].iter().filter(|other| other.found().is_some()).count();
+            if fallen > 0 {
+                // Computed so that without censoring it is exactly the share that is left.
+                share *= (at_risk - fallen) as f64 / at_risk as f64;
+                steps.push((size, share));
+            }
+            index += here;
+        }
+        Ok(Self { steps, end: sorted.last().map_or(0.0, |last| last.size()) })
+    }
+
+    /// Share of images that withstand every perturbation of at most this size.
+    pub fn beyond(&self, size: f64) -> f64 {
+        self.steps.iter().take_while(|step| step.0 <= size).last().map_or(1.0, |step| step.1)
+    }
+
+    /// The size beyond which half of the images stand; halfway to the next fall where exactly half do, as usual for a
+    /// median. Censored where more than half stand to the end.
+    pub fn median(&self) -> Perturbation {
+        const HALF: f64 = 0.5;
+        // Products of shares carry rounding errors.
+        let near = |share: f64| (share - HALF).abs() < 1e-9;
+        let Some(index) = self.steps.iter().position(|step| step.1 <= HALF || near(step.1)) else {
+            return Perturbation::Censored(self.end);
+        };
+        match self.steps.get(index + 1) {
+            Some(next) if near(self.steps[index].1) => Perturbation::Found(0.5 * (self.steps[index].0 + next.0)),
+            None if near(self.steps[index].1) => Perturbation::Censored(self.end),
+            _ => Perturbation::Found(self.steps[index].0),
+        }
+    }
+}
+
+/// The median of smallest perturbations ([`Survival::median`]) and its interval over images drawn with replacement.
+///
+/// # Errors
+/// No images: none was given, or the model is wrong about all of them to begin with.
+pub fn median(perturbations: &[Perturbation], resamples: usize, seed: u64) -> Result<Median> {
+    let value = Survival::of(perturbations)?.median();
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let count = perturbations.len();
+    let mut medians: Vec<Perturbation> = (0..resamples)
+        .map(|_| {
+            let drawn: Vec<Perturbation> = (0..count).map(|_| perturbations[generator.random_range(0..count)]).collect();
+            Ok(Survival::of(&drawn)?.median())
+        })
+        .collect::<Result<_>>()?;
+    medians.sort_by(|a, b| a.partial_cmp(b).expect("sizes are numbers"));
+    let at = |quantile: f64| match medians.len() {
+        0 => value,
+        count => medians[((count - 1) as f64 * quantile).round() as usize],
+    };
+    let censored = perturbations.iter().filter(|perturbation| perturbation.found().is_none()).count();
+    Ok(Median { value, low: at(0.025), high: at(0.975), images: count, censored })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Perturbation::{Censored, Found};
+
+    #[test]
+    fn without_censoring_it_is_the_plain_median() {
+        let of = |values: &[Perturbation]| median(values, 0, 0).unwrap().value;
+        assert_eq!(of(&[Found(3.0), Found(1.0), Found(2.0)]), Found(2.0));
+        assert_eq!(of(&[Found(3.0), Found(1.0), Found(2.0), Found(2.5)]), Found(2.25));
+        assert_eq!(of(&[Found(1.0), Found(1.0), Found(1.0), Found(4.0)]), Found(1.0));
+        assert!(matches!(median(&[], 10, 0), Err(Error::NoImages)));
+    }
+
+    #[test]
+    fn images_censored_beyond_the_others_count_as_larger() {
+        let of = |values: &[Perturbation]| median(values, 0, 0).unwrap().value;
+        assert_eq!(of(&[Censored(5.0), Found(1.0), Found(2.0)]), Found(2.0));
+        assert_eq!(of(&[Censored(5.0), Found(1.0), Censored(5.0)]), Censored(5.0));
+        assert_eq!(of(&[Censored(5.0), Found(1.0)]), Censored(5.0));
+    }
+
+    /// The textbook case: images censored early leave those at risk.
+    #[test]
+    fn shares_are_those_of_kaplan_and_meier() {
+        let values = [Found(1.0), Censored(1.0), Found(2.0), Censored(3.0), Found(4.0), Found(5.0)];
+        let survival = Survival::of(&values).unwrap();
+        for (size, share) in [(0.5, 1.0), (1.0, 5.0 / 6.0), (2.0, 5.0 / 6.0 * 0.75), (3.9, 0.625), (4.0, 0.3125), (9.0, 0.0)] {
+            assert!((survival.beyond(size) - share).abs() < 1e-12, "{size}");
+        }
+        assert_eq!(survival.median(), Found(4.0));
+    }
+
+    #[test]
+    fn intervals_hold_the_median_and_repeat() {
+        let values: Vec<Perturbation> = (1..=200).map(|size| Found(f64::from(size))).collect();
+        let first = median(&values, 1000, 5).unwrap();
+        assert_eq!(first, median(&values, 1000, 5).unwrap());
+        assert_eq!(first.value, Found(100.5));
+        let (low, high) = (first.low.found().unwrap(), first.high.found().unwrap());
+        // Standard error of the median of a uniform: range / (2 sqrt(n)) = 7.07.
+        assert!((low - (100.5 - 1.96 * 7.07)).abs() < 4.0 && (high - (100.5 + 1.96 * 7.07)).abs() < 4.0, "{low} {high}");
+        let mut mixed = values[..104].to_vec();
+        mixed.extend([Censored(150.0); 96]);
+        let mixed = median(&mixed, 1000, 5).unwrap();
+        assert_eq!((mixed.value, mixed.high, mixed.censored), (Found(100.5), Censored(150.0), 96));
+    }
+}

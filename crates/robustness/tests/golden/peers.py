@@ -1,0 +1,176 @@
+"""Trains a small ResNet and attacks it with Foolbox 3.3 and torchattacks; `tests/peers.rs` compares.
+
+    python peers.py train CIFAR     writes network.safetensors, images.safetensors
+    python peers.py attack          writes peers.json
+
+CIFAR is a safetensors file with train_images, train_labels, test_images, test_labels (u8, grayscale, 32 x 32).
+Written by torch 2.x, foolbox 3.3, torchattacks 3.5. Attacks are run with their defaults unless an argument says otherwise.
+"""
+import json, os, sys, time
+import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+torch.manual_seed(0)
+torch.set_num_threads(2)
+HERE = os.path.dirname(os.path.abspath(__file__))
+BASE, BLOCKS, IMAGES = 4, (1, 1, 1, 1), 200
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """The network of `brainprior-classifier`, with the same names."""
+
+    def __init__(self, classes=10):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, BASE, 7, 1, 3, bias=False), nn.BatchNorm2d(BASE), nn.ReLU())
+        inputs, stages = BASE, []
+        for k, count in enumerate(BLOCKS):
+            outputs = BASE * 2**k
+            blocks = [Block(inputs if j == 0 else outputs, outputs, 2 if j == 0 and k else 1) for j in range(count)]
+            stages.append(nn.Sequential(*blocks))
+            inputs = outputs
+        self.stages, self.head = nn.ModuleList(stages), nn.Linear(inputs, classes)
+
+    def forward(self, x):
+        x = self.stem(5 * (x - 0.5))
+        for stage in self.stages:
+            x = stage(x)
+        return self.head(F.avg_pool2d(x, 4).mean((2, 3)))
+
+
+def train(path):
+    data = load_file(path)
+    images, labels = data["train_images"][:10000].float() / 255, data["train_labels"][:10000].long()
+    net, epochs = ResNet(), 6
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    steps = epochs * (len(images) // 128)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, steps)
+    for epoch in range(epochs):
+        order = torch.randperm(len(images))
+        for part in order[: len(images) // 128 * 128].view(-1, 128):
+            loss = F.cross_entropy(net(images[part]), labels[part])
+            optimiser.zero_grad(), loss.backward(), optimiser.step(), schedule.step()
+        print("epoch", epoch, "loss", loss.item(), flush=True)
+    net.eval()
+    test, truth = data["test_images"], data["test_labels"].long()
+    with torch.no_grad():
+        logits = net(test.float() / 255)
+    print("test accuracy", (logits.argmax(1) == truth).float().mean().item())
+    # Images that the network is right about, beyond what another library's rounding could change.
+    best = logits.topk(2, dim=1).values
+    chosen = ((logits.argmax(1) == truth) & (best[:, 0] - best[:, 1] > 1e-2)).nonzero().flatten()[:IMAGES]
+    state = {name: value for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    save_file(state, os.path.join(HERE, "network.safetensors"))
+    save_file({"images": test[chosen].contiguous(), "labels": truth[chosen].to(torch.uint8)}, os.path.join(HERE, "images.safetensors"))
+
+
+def attack():
+    import foolbox as fb
+    import torchattacks as ta
+
+    net = ResNet().eval()
+    net.load_state_dict(load_file(os.path.join(HERE, "network.safetensors")), strict=False)
+    for parameter in net.parameters():
+        parameter.requires_grad_(False)
+    data = load_file(os.path.join(HERE, "images.safetensors"))
+    x, y = data["images"].float() / 255, data["labels"].long()
+    model = fb.PyTorchModel(net, bounds=(0, 1))
+    result = {"logits": net(x[:3]).tolist(), "by_image": {}, "median": {}, "accuracy": {}}
+
+    def norms(adversarial, norm):
+        delta = (adversarial - x).flatten(1)
+        return delta.abs().max(1).values if norm == "linf" else delta.double().norm(dim=1)
+
+    def by_image(name, norm, method, epsilon=None):
+        start = time.time()
+        _, adversarial, success = method(model, x, y, epsilons=epsilon)
+        sizes = norms(adversarial, norm)
+        result["by_image"][f"{name}_{norm}"] = dict(
+            epsilon=epsilon, norms=[round(v, 7) for v in sizes.tolist()], success=success.int().tolist())
+        print(name, norm, "median", sizes[success].median().item(), "success", success.float().mean().item(), f"{time.time() - start:.0f} s", flush=True)
+
+    def smallest(name, norm, adversarial, start):
+        sizes = torch.where(net(adversarial).argmax(1) != y, norms(adversarial, norm).double(), torch.inf)
+        result["median"][f"{name}_{norm}"] = sizes.quantile(0.5).item()
+        print(name, norm, "median", sizes.quantile(0.5).item(), f"{time.time() - start:.0f} s", flush=True)
+
+    def minimal(name, norm, method):
+        start = time.time()
+        smallest(name, norm, method(model, x, y, epsilons=None)[1], start)
+
+    def robust(name, norm, epsilon, method):
+        start = time.time()
+        adversarial = method(x, y)
+        bound = norms(adversarial, norm).max().item()
+        assert bound < epsilon + 1e-4, (name, bound)
+        accuracy = (net(adversarial).argmax(1) == y).float().mean().item()
+        result["accuracy"][f"{name}_{norm}"] = dict(epsilon=epsilon, accuracy=accuracy)
+        print(name, norm, "accuracy", accuracy, f"{time.time() - start:.0f} s", flush=True)
+
+    foolbox = lambda method, epsilon: lambda x, y: method(model, x, y, epsilons=epsilon)[1]
+    A = fb.attacks
+    linf, l2 = 0.008, 0.15
+    for norm, epsilon, fgsm, bim, deepfool in [
+        ("linf", linf, A.LinfFastGradientAttack(), A.LinfBasicIterativeAttack(), A.LinfDeepFoolAttack()),
+        ("l2", l2, A.L2FastGradientAttack(), A.L2BasicIterativeAttack(), A.L2DeepFoolAttack()),
+    ]:
+        by_image("fgsm", norm, fgsm, epsilon)
+        by_image("bim", norm, bim, epsilon)
+        by_image("deepfool", norm, deepfool)
+    by_image("ddn", "l2", A.DDNAttack())
+
+    robust("pgd", "linf", linf, foolbox(A.LinfPGD(), linf))
+    robust("pgd", "l2", l2, foolbox(A.L2PGD(), l2))
+    robust("mim", "linf", linf, foolbox(A.LinfMomentumIterativeFastGradientMethod(), linf))
+    robust("mim", "l2", l2, foolbox(A.L2MomentumIterativeFastGradientMethod(), l2))
+    for norm, name, epsilon in [("linf", "Linf", linf), ("l2", "L2", l2)]:
+        # 100 iterations are AutoAttack's; torchattacks' own default is 10.
+        robust("apgd-ce", norm, epsilon, ta.APGD(net, norm=name, eps=epsilon, steps=100))
+        robust("apgd-dlr", norm, epsilon, ta.APGD(net, norm=name, eps=epsilon, steps=100, loss="dlr"))
+        robust("apgd-t", norm, epsilon, ta.APGDT(net, norm=name, eps=epsilon, steps=100))
+        robust("square", norm, epsilon, ta.Square(net, norm=name, eps=epsilon, n_queries=5000))
+        for targeted in (False, True):
+            start = time.time()
+            # Beyond its epsilon FAB reports a failure: none is wanted here.
+            fab = ta.FAB(net, norm=name, eps=100.0, steps=100, multi_targeted=targeted)
+            if targeted:
+                # It stops at the first class that succeeds, so every class is tried by itself and the nearest taken.
+                best = torch.full((len(x),), torch.inf, dtype=torch.double)
+                for target in range(2, 11):
+                    fab.target_class = target
+                    adversarial = fab.attack_single_run_targeted(x, y)
+                    sizes = torch.where(net(adversarial).argmax(1) != y, norms(adversarial, norm).double(), torch.inf)
+                    best = torch.minimum(best, sizes)
+                result["median"][f"fab-t_{norm}"] = best.quantile(0.5).item()
+                print("fab-t", norm, "median", best.quantile(0.5).item(), f"{time.time() - start:.0f} s", flush=True)
+            else:
+                smallest("fab", norm, fab(x, y), start)
+
+    minimal("fmn", "l2", A.L2FMNAttack())
+    minimal("fmn", "linf", A.LInfFMNAttack())
+    minimal("carlini-wagner", "l2", A.L2CarliniWagnerAttack(steps=1000))
+    minimal("boundary", "l2", A.BoundaryAttack(steps=5000))
+    minimal("hop-skip-jump", "l2", A.HopSkipJumpAttack(steps=20))
+    minimal("hop-skip-jump", "linf", A.HopSkipJumpAttack(steps=20, constraint="linf"))
+    minimal("brendel-bethge", "l2", A.L2BrendelBethgeAttack())
+    minimal("brendel-bethge", "linf", A.LinfinityBrendelBethgeAttack())
+    with open(os.path.join(HERE, "peers.json"), "w") as file:
+        json.dump(result, file)
+
+
+if sys.argv[1] == "train":
+    train(sys.argv[2])
+else:
+    attack()

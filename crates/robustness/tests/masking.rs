@@ -1,0 +1,114 @@
+//! Planted faults: each must be found, and an honest model must not be accused.
+
+mod models;
+
+use brainprior_robustness::{Classifier, Examples, MaskingReport, MaskingSettings, Settings, masking_report};
+use candle_core::{Device, Result, Tensor};
+use models::Planes;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const SETTINGS: Settings = Settings { seed: 4, batch: 20 };
+
+fn honest() -> Planes {
+    Planes::random(4, 64, 0.3, 11)
+}
+
+fn examples() -> Examples {
+    honest().examples(60, 0.25, 12)
+}
+
+fn report(model: &dyn Classifier) -> MaskingReport {
+    let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
+    let source = Planes::random(4, 64, 0.3, 11);
+    masking_report(model, &[&source], &examples(), &masking, SETTINGS, &mut |_| {}).unwrap()
+}
+
+#[track_caller]
+fn found(report: &MaskingReport, name: &str, words: &str) {
+    let check = report.checks.iter().find(|check| check.name == name).expect("the check was made");
+    let finding = check.finding.as_deref().unwrap_or_else(|| panic!("{name} found nothing: {:?}", check.figures));
+    assert!(finding.contains(words), "{finding}");
+    assert!(!report.clean() && report.verdict().contains(words), "{}", report.verdict());
+}
+
+#[test]
+fn an_honest_model_is_not_accused() {
+    let report = report(&honest());
+    assert!(report.clean(), "{}", report.verdict());
+    assert_eq!((report.images, report.checks.len()), (60, 10));
+    assert!(report.verdict().starts_with("no sign of gradient masking in 10 checks on 60 images"));
+    let steps = report.checks.iter().find(|check| check.name == "steps").unwrap();
+    assert!(steps.figures.iter().any(|figure| (0.05..0.95).contains(&figure.1)), "epsilon tells nothing: {steps:?}");
+}
+
+/// A layer that adds noise.
+struct Stochastic(Planes, AtomicU64);
+
+impl Classifier for Stochastic {
+    fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        let call = self.1.fetch_add(1, Ordering::Relaxed);
+        let mut generator = ChaCha8Rng::seed_from_u64(call);
+        let noise: Vec<f32> = (0..images.elem_count()).map(|_| generator.random_range(-0.1..0.1)).collect();
+        self.0.logits(&(images + Tensor::from_vec(noise, images.dims(), &Device::Cpu)?)?)
+    }
+}
+
+#[test]
+fn a_stochastic_layer_is_found() {
+    found(&report(&Stochastic(honest(), AtomicU64::new(0))), "repeatable", "something in it is random");
+}
+
+#[test]
+fn saturated_logits_are_found() {
+    let model = Planes { scale: 1e4, ..honest() };
+    found(&report(&model), "zero gradients", "it saturates");
+}
+
+/// Values in eighths, which stop the gradient.
+struct Quantised(Planes);
+
+impl Classifier for Quantised {
+    fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        self.0.logits(&((images * 8.0)?.detach().round()? / 8.0)?)
+    }
+}
+
+#[test]
+fn a_quantiser_without_gradient_is_found() {
+    let report = report(&Quantised(honest()));
+    found(&report, "zero gradients", "cannot be differentiated");
+    found(&report, "slopes", "no gradient to follow");
+    found(&report, "large epsilon", "gradient descent fails");
+    found(&report, "black-box", "bring down");
+}
+
+/// The same with a gradient that is that of another function: values pass straight through in the way back.
+struct StraightThrough(Planes);
+
+impl Classifier for StraightThrough {
+    fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        let quantised = ((images * 8.0)?.round()? / 8.0)?;
+        self.0.logits(&(images + (quantised - images)?.detach())?)
+    }
+}
+
+#[test]
+fn a_gradient_of_another_function_is_found() {
+    found(&report(&StraightThrough(honest())), "slopes", "not that of the model");
+}
+
+/// A model that was made for bytes.
+struct Bytes(Planes);
+
+impl Classifier for Bytes {
+    fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        self.0.logits(&(images / 255.0)?)
+    }
+}
+
+#[test]
+fn wrong_bounds_are_found() {
+    found(&report(&Bytes(honest())), "bounds", "in [0, 255]: wrong bounds");
+}
