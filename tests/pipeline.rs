@@ -27,7 +27,10 @@ const SMALL: &[&str] = &[
     "robustness.gaussian=[0.0, 0.1]",
     "robustness.linf=[0.01, 0.1]",
     "robustness.l2=[0.1, 1.0]",
-    "robustness.pgd_steps=3",
+    "robustness.border_steps=5",
+    "robustness.corruption_images=10",
+    "robustness.masking_images=10",
+    "robustness.masking_queries=20",
 ];
 
 fn pipeline(run: &Path, threads: &str, more: &[&str]) -> Command {
@@ -65,7 +68,7 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
         let gamma: f64 = network["gamma"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).sum();
         assert!((gamma - 1.0).abs() < 1e-5, "gamma is a mixture: {gamma}");
         let attacks = network["attacks"].as_object().unwrap();
-        assert_eq!(attacks.keys().collect::<Vec<_>>(), ["fgsm", "pgd_l2", "pgd_linf"]);
+        assert_eq!(attacks.keys().collect::<Vec<_>>(), ["ensemble_l2", "ensemble_linf", "fgsm"]);
     }
     let terminal = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(terminal.contains("denoised") && terminal.contains("report.html"), "{terminal}");

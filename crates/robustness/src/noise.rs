@@ -25,6 +25,8 @@ pub enum Clamp {
     None,
     /// They are set to 0 or 1.
     Unit,
+    /// Values beyond the image's own smallest and largest are set to those, as the lineage's code does (pixel-reg).
+    OwnRange,
 }
 
 /// Accuracy at one level of noise.
@@ -51,6 +53,7 @@ impl Noise {
     pub fn add(self, image: &mut [f32], level: f64, clamp: Clamp, seed: u64, number: usize) {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(number as u64);
+        let (least, most) = image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(*value), most.max(*value)));
         for value in image {
             let noisy = match self {
                 Self::Gaussian => f64::from(*value) + level * generator.sample::<f64, _>(StandardNormal),
@@ -63,6 +66,7 @@ impl Noise {
             *value = match clamp {
                 Clamp::None => noisy as f32,
                 Clamp::Unit => (noisy as f32).clamp(0.0, 1.0),
+                Clamp::OwnRange => (noisy as f32).clamp(least, most),
             };
         }
     }
@@ -155,6 +159,9 @@ mod tests {
     fn clamping_is_chosen() {
         assert!(noisy(Noise::Gaussian, 1.0, Clamp::None, 0).iter().any(|value| *value < 0.0));
         assert!(noisy(Noise::Gaussian, 1.0, Clamp::Unit, 0).iter().all(|value| (0.0..=1.0).contains(value)));
+        let mut image = [0.2, 0.4, 0.3, 0.4];
+        Noise::Gaussian.add(&mut image, 1.0, Clamp::OwnRange, 11, 0);
+        assert!(image.iter().all(|value| (0.2..=0.4).contains(value)));
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn of_many_planes_the_nearest_is_found() {
         for attack in several {
             assert_within(&format!("{} {norm:?}", attack.name()), &ratios(&model, &[attack, &line], 10, 0.004), 0.01);
         }
-        let all = ensemble(norm);
+        let all = ensemble(norm, 200);
         let all: Vec<&dyn Attack> = all.iter().map(AsRef::as_ref).collect();
         assert_within(&format!("ensemble {norm:?}"), &ratios(&model, &all, 30, 0.01), 0.005);
     }

@@ -105,7 +105,10 @@ pub struct Robustness {
     pub gaussian: Vec<f64>,
     pub linf: Vec<f64>,
     pub l2: Vec<f64>,
-    pub pgd_steps: usize,
+    pub border_steps: usize,
+    pub corruption_images: usize,
+    pub masking_images: usize,
+    pub masking_queries: usize,
 }
 
 impl Config {
@@ -144,6 +147,8 @@ impl Config {
             ("images.test", self.images.test),
             ("robustness.noise_images", self.robustness.noise_images),
             ("robustness.attack_images", self.robustness.attack_images),
+            ("robustness.corruption_images", self.robustness.corruption_images),
+            ("robustness.masking_images", self.robustness.masking_images),
         ] {
             ensure!(value > 0, "{key} is 0; it must be at least 1");
         }

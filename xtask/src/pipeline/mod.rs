@@ -1,5 +1,6 @@
 //! The heavy half: runs what was asked for.
 
+mod adversarial;
 mod bench;
 mod conditions;
 mod config;
@@ -36,6 +37,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Pipeline(pipeline) => run_pipeline(&pipeline, threads),
+        Command::Attack(arguments) => adversarial::run(&arguments),
         Command::Validate(argument) => {
             println!("{}", files::validate(&argument.file)?);
             Ok(())

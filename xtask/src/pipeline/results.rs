@@ -97,6 +97,30 @@ pub struct MinimalPerturbation {
     pub censored: usize,
 }
 
+/// Whether attacks on a network can be believed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Masking {
+    /// Linf size at which attacks were compared.
+    pub epsilon: f64,
+    /// Images that the network is right about, on which it was checked.
+    pub images: usize,
+    /// Whether no check found anything.
+    pub clean: bool,
+    /// What to make of it, in words.
+    pub verdict: String,
+    pub checks: Vec<Check>,
+}
+
+/// One check for gradient masking.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Check {
+    pub name: String,
+    /// Each figure by what it is.
+    pub figures: BTreeMap<String, f64>,
+    /// What is wrong, in words.
+    pub finding: Option<String>,
+}
+
 /// One trained network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NetworkResult {
@@ -104,8 +128,13 @@ pub struct NetworkResult {
     pub seed: u64,
     pub clean_accuracy: f64,
     pub gaussian_noise: Vec<Point>,
+    /// Error under each family of corruptions, severity 1 to 5.
+    pub corruptions: BTreeMap<String, [f64; 5]>,
+    /// Mean over families of the mean over severities.
+    pub mean_corruption_error: Option<f64>,
     pub attacks: BTreeMap<String, Vec<Point>>,
     pub minimal_perturbation: BTreeMap<String, MinimalPerturbation>,
+    pub masking: Option<Masking>,
     /// Final mixture over the stem and the stages.
     pub gamma: Vec<f64>,
     /// Correlation of the network's similarities with the target's over the last epoch.
@@ -145,6 +174,8 @@ pub struct ConditionSummary {
     pub seeds: usize,
     pub clean_accuracy: Spread,
     pub gaussian_noise: Vec<LevelSummary>,
+    /// Absent where corruptions were not measured.
+    pub mean_corruption_error: Option<Spread>,
     pub attacks: BTreeMap<String, Vec<LevelSummary>>,
     pub minimal_perturbation: BTreeMap<String, Option<Spread>>,
 }
@@ -186,6 +217,11 @@ fn summarise_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
         seeds: own.len(),
         clean_accuracy: Spread::of(&own.iter().map(|network| network.clean_accuracy).collect::<Vec<_>>()),
         gaussian_noise: curve(&|network| network.gaussian_noise.clone()),
+        mean_corruption_error: own
+            .iter()
+            .map(|network| network.mean_corruption_error)
+            .collect::<Option<Vec<f64>>>()
+            .map(|errors| Spread::of(&errors)),
         attacks: first
             .attacks
             .keys()

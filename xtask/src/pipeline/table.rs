@@ -27,6 +27,11 @@ pub fn conditions(conditions: &[ConditionSummary]) -> String {
         }));
         rows.push(row);
     }
+    aligned(&rows)
+}
+
+/// Cells in columns: the first to the left, the others to the right.
+pub fn aligned(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> =
         (0..rows[0].len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     let line = |row: &Vec<String>| {
@@ -56,8 +61,11 @@ mod tests {
             seed,
             clean_accuracy: clean,
             gaussian_noise: vec![Point { level: 0.0, accuracy: clean }, Point { level: 0.1, accuracy: clean / 2.0 }],
+            corruptions: BTreeMap::new(),
+            mean_corruption_error: None,
             attacks: BTreeMap::new(),
             minimal_perturbation: BTreeMap::new(),
+            masking: None,
             gamma: vec![],
             pair_correlation: None,
         };

@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME`: how fast the hot paths run on this machine. One JSON object a line goes to standard output, with
 //! the names that a peer's own script can use for the same work; text for people goes to standard error.
 
+mod attacks;
 mod ops;
 mod response;
 mod training;
@@ -20,6 +21,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         BenchName::Ops => ops::run(&bencher),
         BenchName::Response => response::run(&bencher),
         BenchName::Training => training::run(&bencher),
+        BenchName::Attacks => attacks::run(&bencher),
     })
 }
 

@@ -1,6 +1,7 @@
 //! `report.html`: one self-contained page that shows what a run found.
 
 mod heatmap;
+mod robustness;
 mod page;
 mod plots;
 mod response;
@@ -8,6 +9,7 @@ pub mod trade_off;
 mod training;
 
 pub use heatmap::{data_uri, order_by_similarity};
+pub use robustness::Pictures;
 
 use super::results::{ConditionSummary, LevelSummary, Results, ScanResult, Spread};
 use super::stages::trade_off::Followed;
@@ -101,6 +103,8 @@ pub struct Content<'a> {
     /// Kernels of the first layer of the response model, row by row.
     pub filters: Vec<Vec<Vec<f32>>>,
     pub matrices: Vec<MatrixPicture>,
+    /// By condition, of its first seed.
+    pub adversarial: Vec<(String, Pictures)>,
     pub settings: String,
     pub sources: Vec<String>,
 }
@@ -114,7 +118,8 @@ pub fn render(content: &Content) -> Result<String> {
         "Image classifiers whose similarities follow those of mouse visual cortex, against their controls.",
     );
     headline(&mut page, results)?;
-    noise_and_attacks(&mut page, results)?;
+    noise(&mut page, results)?;
+    robustness::section(&mut page, content)?;
     scans(&mut page, content)?;
     matrices(&mut page, content);
     training::section(&mut page, content)?;
@@ -193,7 +198,7 @@ fn level_curves(
         .collect()
 }
 
-fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
+fn noise(page: &mut Page, results: &Results) -> Result<()> {
     page.section(
         "Noise",
         "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds, bands one standard deviation.",
@@ -205,18 +210,6 @@ fn noise_and_attacks(page: &mut Page, results: &Results) -> Result<()> {
         (curves(&axes("Accuracy under noise", "accuracy"), &noise)?, "Accuracy at each noise level.".into()),
         (curves(&axes("Accuracy kept", "noisy over clean"), &kept)?, "The same over each network's own clean accuracy.".into()),
     ]);
-    page.section(
-        "Attacks",
-        "Accuracy when each image is perturbed by the attack within epsilon. PGD starts at a random point within it.",
-    );
-    let Some(first) = results.conditions.first() else { return Ok(()) };
-    let mut figures = Vec::new();
-    for name in first.attacks.keys() {
-        let data = level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
-        let axes = Axes { title: name, x: "epsilon", y: "accuracy", y_range: None };
-        figures.push((curves(&axes, &data)?, format!("{name}: accuracy against the size of the perturbation.")));
-    }
-    page.figures(&figures);
     Ok(())
 }
 

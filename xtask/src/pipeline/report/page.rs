@@ -68,6 +68,11 @@ pub fn matrix_image(uri: &str, description: &str) -> String {
     format!("<img class=\"matrix\" src=\"{uri}\" alt=\"{}\">", escape(description))
 }
 
+/// An `img` as wide as its column.
+pub fn wide_image(uri: &str, description: &str) -> String {
+    format!("<img class=\"strip\" src=\"{uri}\" alt=\"{}\">", escape(description))
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -81,6 +81,14 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
         fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),
         filters: fitted.filters,
         matrices: pictures(context)?,
+        adversarial: config
+            .training
+            .conditions
+            .iter()
+            .map(|condition| {
+                Ok((condition.name().to_owned(), robustness::pictures(context, Part { condition, seed: 0 })?))
+            })
+            .collect::<Result<_>>()?,
         settings,
         sources,
     };

@@ -1,142 +1,184 @@
-//! Stage `robustness`: every network under noise and attack.
+//! Stage `robustness`: every network under noise, corruption and attack.
 
 use super::train::{self, Part};
+use crate::pipeline::adversarial::{
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise,
+};
+use crate::pipeline::config::Robustness;
 use crate::pipeline::context::Context;
 use crate::pipeline::jobs;
 use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::results::{MinimalPerturbation, NetworkResult, Point};
+use crate::pipeline::report::Pictures;
+use crate::pipeline::results::{NetworkResult, Point};
 use anyhow::Result;
-use brainprior_classifier::ResNet;
-use brainprior_images::LabelledImages;
 use brainprior_robustness::{
-    Attack, AttackPoint, Clamp, Classifier, Examples, Fgsm, Loss, Noise, Norm, Perturbation, Pgd, Progress, Search, Settings,
-    accuracy, attack_curve, median, minimal_perturbations, noise_curve,
+    AttackPoint, Clamp, Closest, Corruption, Examples, Fgsm, MaskingSettings, Noise, Norm, Progress, Settings, accuracy,
+    attack_curve, corruption_errors, mean_corruption_error, noise_curve,
 };
-use candle_core::Tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 const CURVES: &str = "curves.json";
-/// Images that a network takes at once.
-pub const BATCH: usize = 100;
-/// Resamples behind the interval of a median.
-const RESAMPLES: usize = 1000;
-/// Minimal perturbations are searched up to this many times the largest epsilon of the curves.
-const SEARCH_BEYOND: f64 = 16.0;
-/// Relative precision of a minimal perturbation.
-const TOLERANCE: f64 = 0.02;
+/// Stage and folder of the nearest adversarial images.
+const BLOCKS: &str = "robustness/nearest";
+const PICTURES: &str = "pictures.json";
+/// Images of a block of the smallest perturbations.
+const BLOCK: usize = 100;
+/// Images shown in the report.
+const SHOWN: usize = 6;
+/// Other networks whose perturbations are tried on each.
+const SOURCES: usize = 2;
 
 /// Measures every part that is not measured yet.
 pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Result<Vec<Option<Record>>> {
     jobs::run(trained.to_vec(), |(part, record)| {
         // One seed for all parts: every network sees the same noise and the same random starts.
         let seed = context.config.seed_of("robustness");
-        let key = Key::new(&part.task("robustness"), &context.config.robustness, seed)?.after(images).after(&record);
-        context.run.task(key, &context.terminal, |folder| measure(context, part, seed, folder))
+        let settings = &context.config.robustness;
+        let blocks_key = Key::new(&part.task(BLOCKS), (), seed)?.after(images).after(&record);
+        let mut key = Key::new(&part.task("robustness"), settings, seed)?.after(images).after(&record);
+        let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
+        let subject = Subject { context, part, seed };
+        if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
+            key = blocks.iter().fold(key, |key, block| key.after(block));
+        }
+        // Where one network is asked for alone, there may be no others yet.
+        let others = if context.selection.is_all() { trained } else { &[] };
+        let sources: Vec<&(Part, Record)> = others.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
+        key = sources.iter().fold(key, |key, (_, record)| key.after(record));
+        let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
+        context.run.task(key, &context.terminal, |folder| subject.measure(&sources, folder))
     })
 }
 
-/// A trained network as `robustness` sees it.
-pub struct Attackable(pub ResNet);
-
-impl Classifier for Attackable {
-    fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
-        self.0.logits(images).map_err(candle_core::Error::wrap)
-    }
+/// Networks of one seed and another condition began with the same weights and saw the same batches.
+fn is_source(part: Part, other: Part) -> bool {
+    other.seed == part.seed && other.condition != part.condition
 }
 
-/// The first images of a set in [0, 1].
-pub fn examples(images: &LabelledImages, count: usize) -> Result<Examples> {
-    let count = count.min(images.len());
-    let area = images.channels() * images.height() * images.width();
-    let mut pixels = vec![0.0; count * area];
-    for (index, target) in pixels.chunks_exact_mut(area).enumerate() {
-        images.pixels_unit(index, target);
-    }
-    let labels = (0..count).map(|index| usize::from(images.label(index))).collect();
-    Ok(Examples::new(images.channels(), images.height(), images.width(), pixels, labels)?)
+/// One network under test.
+struct Subject<'a> {
+    context: &'a Context,
+    part: Part<'a>,
+    seed: u64,
 }
 
-fn measure(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<Vec<String>> {
-    let settings = &context.config.robustness;
-    let test = super::images::load(context)?.test;
-    let network = train::network(context, part)?;
-    let gamma = network.gamma()?;
-    let model = Attackable(network);
-    let run = Settings { seed, batch: BATCH };
-    let (noisy, attacked) = (examples(&test, settings.noise_images)?, examples(&test, settings.attack_images)?);
+fn protocol(settings: &Robustness) -> Protocol {
+    Protocol { border_steps: settings.border_steps, block: BLOCK }
+}
 
-    let mut bar = context.terminal.bar(&part.task("robustness"), 1);
-    let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
-    let clean_accuracy = accuracy(&model, &noisy, run)?.unwrap_or_default();
-    let gaussian_noise = noise_curve(&model, &noisy, Noise::Gaussian, Clamp::Unit, &settings.gaussian, run, &mut |progress| {
-        show("Gaussian noise", progress)
-    })?
-    .into_iter()
-    .map(|point| Point { level: point.level, accuracy: point.accuracy().unwrap_or_default() })
-    .collect();
-
-    let linf = Pgd::new(Norm::Linf).with_steps(settings.pgd_steps);
-    let l2 = Pgd::new(Norm::L2).with_steps(settings.pgd_steps);
-    let fgsm = Fgsm::new(Norm::Linf);
-    let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
-    let mut attacks = BTreeMap::new();
-    for (name, attack, epsilons) in
-        [("fgsm", &fgsm as &dyn Attack, &settings.linf), ("pgd_linf", &linf, &settings.linf), ("pgd_l2", &l2, &settings.l2)]
-    {
-        let points = attack_curve(&model, attack, &attacked, epsilons, run, &mut |progress| show(name, progress))?;
-        let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
-        attacks.insert(name.to_owned(), std::iter::once(unperturbed.clone()).chain(points.into_iter().map(point)).collect());
+impl Subject<'_> {
+    /// The smallest perturbations; nothing on a dry run.
+    fn blocks(
+        &self,
+        key: &Key,
+        settings: &Robustness,
+        network: impl Fn() -> Result<Attackable>,
+    ) -> Result<Option<Vec<Record>>> {
+        let Self { context, part, .. } = self;
+        let Ok(test) = super::images::load(context).map(|split| split.test) else { return Ok(None) };
+        let attacked = examples(&test, settings.attack_images)?;
+        let model = network()?;
+        let mut records = Vec::new();
+        for norm in [Norm::Linf, Norm::L2] {
+            let prefix = part.task(BLOCKS);
+            let blocks =
+                measure_blocks(&context.run, &context.terminal, &prefix, key, &model, &attacked, norm, protocol(settings))?;
+            let Some(blocks) = blocks else { return Ok(None) };
+            records.extend(blocks);
+        }
+        Ok(Some(records))
     }
 
-    let mut minimal = BTreeMap::new();
-    // From the image along the margin: the closest of the attacks on models where the smallest distance is known.
-    let margin = |norm| Pgd::new(norm).with_steps(settings.pgd_steps).from_the_image().with_loss(Loss::Margin);
-    let (margin_linf, margin_l2) = (margin(Norm::Linf), margin(Norm::L2));
-    let ensembles: [(&str, Norm, Vec<&dyn Attack>, &Vec<f64>); 2] = [
-        ("linf", Norm::Linf, vec![&fgsm, &margin_linf, &linf], &settings.linf),
-        ("l2", Norm::L2, vec![&margin_l2, &l2], &settings.l2),
-    ];
-    for (name, norm, ensemble, epsilons) in ensembles {
-        let largest = (SEARCH_BEYOND * epsilons.last().copied().unwrap_or(1.0)).min(norm.range(attacked.area()));
-        let search = Search { largest, tolerance: TOLERANCE };
-        let found = minimal_perturbations(&model, &ensemble, &attacked, search, run, &mut |progress| {
-            show(&format!("smallest {name}"), progress)
+    fn measure(&self, sources: &[Part], folder: &Path) -> Result<Vec<String>> {
+        let Self { context, part, seed } = *self;
+        let settings = &context.config.robustness;
+        let test = super::images::load(context)?.test;
+        let network = train::network(context, part)?;
+        let gamma = network.gamma()?;
+        let model = Attackable::new(network, &test)?;
+        let sources: Vec<Attackable> =
+            sources.iter().map(|source| Attackable::new(train::network(context, *source)?, &test)).collect::<Result<_>>()?;
+        let run = Settings { seed, batch: BATCH };
+        let (noisy, attacked) = (examples(&test, settings.noise_images)?, examples(&test, settings.attack_images)?);
+
+        let mut bar = context.terminal.bar(&part.task("robustness"), 1);
+        let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
+        let clean_accuracy = accuracy(&model, &noisy, run)?.unwrap_or_default();
+        let gaussian_noise =
+            noise_curve(&model, &noisy, Noise::Gaussian, Clamp::Unit, &settings.gaussian, run, &mut |progress| {
+                show("Gaussian noise", progress)
+            })?
+            .into_iter()
+            .map(|point| Point { level: point.level, accuracy: point.accuracy().unwrap_or_default() })
+            .collect();
+        let corrupted = examples(&test, settings.corruption_images)?;
+        let errors =
+            corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
+
+        let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
+        let points = attack_curve(&model, &Fgsm::new(Norm::Linf), &attacked, &settings.linf, run, &mut |progress| {
+            show("fgsm", progress)
         })?;
-        minimal.insert(name.to_owned(), summarise(&found.of_initially_correct(), seed)?);
+        let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
+        let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
+        let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
+        let mut minimal = BTreeMap::new();
+        let mut pictures = Pictures::default();
+        for (norm, epsilons) in [(Norm::Linf, &settings.linf), (Norm::L2, &settings.l2)] {
+            let closest = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
+            let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
+            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&closest, &attacked, &levels));
+            minimal.insert(norm_name(norm).to_owned(), summarise(&closest, &attacked, seed)?);
+            if norm == Norm::L2 {
+                pictures = shown(&closest, &attacked);
+            }
+        }
+        drop(bar);
+        let epsilon = minimal["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
+        let checks = MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
+        let checked = examples(&test, settings.masking_images)?;
+        let masking = masking(&context.terminal, &model, &sources, &checked, &checks, run)?;
+        let epochs = train::history(context, part)?;
+        let result = NetworkResult {
+            condition: part.condition.name().to_owned(),
+            seed: part.seed,
+            clean_accuracy,
+            gaussian_noise,
+            corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors)).collect(),
+            mean_corruption_error: mean_corruption_error(&errors),
+            attacks,
+            minimal_perturbation: minimal,
+            masking: Some(masking),
+            gamma,
+            pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
+        };
+        provenance::write_json(&folder.join(CURVES), &result)?;
+        provenance::write_json(&folder.join(PICTURES), &pictures)?;
+        Ok(vec![CURVES.into(), PICTURES.into()])
     }
-    drop(bar);
-    let epochs = train::history(context, part)?;
-    let result = NetworkResult {
-        condition: part.condition.name().to_owned(),
-        seed: part.seed,
-        clean_accuracy,
-        gaussian_noise,
-        attacks,
-        minimal_perturbation: minimal,
-        gamma,
-        pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
-    };
-    provenance::write_json(&folder.join(CURVES), &result)?;
-    Ok(vec![CURVES.into()])
 }
 
-/// Median over the images that the network classifies rightly to begin with.
-fn summarise(perturbations: &[Perturbation], seed: u64) -> Result<MinimalPerturbation> {
-    if perturbations.is_empty() {
-        return Ok(MinimalPerturbation { median: None, low: None, high: None, images: 0, censored: 0 });
+/// The first images and what misleads the network about them.
+fn shown(closest: &Closest, examples: &Examples) -> Pictures {
+    let [_, height, width] = examples.shape();
+    let plane = |pixels: &[f32]| pixels[..height * width].to_vec();
+    let count = examples.len().min(SHOWN);
+    let adversarial = closest.known()[..count].iter().map(|known| known.nearest.as_ref().map(|(pixels, _)| plane(pixels)));
+    Pictures {
+        height,
+        width,
+        originals: (0..count).map(|index| plane(examples.image(index))).collect(),
+        adversarial: adversarial.collect(),
     }
-    let found = median(perturbations, RESAMPLES, seed)?;
-    Ok(MinimalPerturbation {
-        median: found.value.found(),
-        low: found.low.found(),
-        high: found.high.found(),
-        images: found.images,
-        censored: found.censored,
-    })
 }
 
 /// The figures of a part.
 pub fn load(context: &Context, part: Part) -> Result<NetworkResult> {
     provenance::read_json(&context.run.folder(&part.task("robustness")).join(CURVES))
+}
+
+/// The pictures of a part.
+pub fn pictures(context: &Context, part: Part) -> Result<Pictures> {
+    provenance::read_json(&context.run.folder(&part.task("robustness")).join(PICTURES))
 }

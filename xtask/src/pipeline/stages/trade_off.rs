@@ -2,13 +2,13 @@
 //! (`training.snapshots`). A regulariser that only trades one for the other moves along the baseline's curve.
 
 use super::train::{self, Part};
+use crate::pipeline::adversarial::{Attackable, BATCH, examples};
 use crate::pipeline::conditions::{Arm, Condition};
 use crate::pipeline::context::Context;
 use crate::pipeline::jobs;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::trade_off;
 use crate::pipeline::results::Point;
-use crate::pipeline::stages::robustness::{Attackable, BATCH, examples};
 use anyhow::Result;
 use brainprior_robustness::{Clamp, Noise, Settings, accuracy, noise_curve};
 use serde::{Deserialize, Serialize};
@@ -39,13 +39,14 @@ pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Re
 
 fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     let robustness = &context.config.robustness;
-    let images = examples(&super::images::load(context)?.test, robustness.noise_images)?;
+    let test = super::images::load(context)?.test;
+    let images = examples(&test, robustness.noise_images)?;
     let settings = Settings { seed, batch: BATCH };
     let epochs = train::history(context, part)?.len();
     let mut bar = context.terminal.bar(&part.task("trade-off"), epochs as u64);
     let mut snapshots = Vec::with_capacity(epochs);
     for epoch in 1..=epochs {
-        let model = Attackable(train::snapshot(context, part, epoch)?);
+        let model = Attackable::new(train::snapshot(context, part, epoch)?, &test)?;
         let noise = noise_curve(&model, &images, Noise::Gaussian, Clamp::Unit, &robustness.gaussian, settings, &mut |_| ())?;
         let point = |point: &brainprior_robustness::NoisePoint| Point {
             level: point.level,

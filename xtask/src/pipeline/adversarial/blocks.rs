@@ -1,0 +1,242 @@
+//! The nearest adversarial images, block by block and attack by attack: each block is a task with an artifact of its own, and
+//! what the attacks have found so far lies on disk, so that an interrupted run goes on with the next attack.
+
+use super::{BATCH, norm_name};
+use crate::pipeline::progress::Terminal;
+use crate::pipeline::provenance::{self, Key, Record};
+use crate::pipeline::run_directory::RunDirectory;
+use anyhow::{Context, Result, ensure};
+use brainprior_robustness::{Classifier, Closest, Counts, Examples, Known, Norm, Search, Settings, ensemble};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::Path;
+
+const NEAREST: &str = "nearest.safetensors";
+/// The one key of the header's metadata, whose value is JSON.
+const METADATA: &str = "brainprior";
+const FORMAT: &str = "brainprior-nearest";
+const VERSION: u32 = 1;
+/// Relative precision where an attack's epsilon is bisected.
+const TOLERANCE: f64 = 0.01;
+
+/// What decides the result of one block.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Protocol {
+    /// Steps along the border.
+    pub border_steps: usize,
+    /// Images of a block.
+    pub block: usize,
+}
+
+/// What a file says about itself.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: String,
+    version: u32,
+    norm: String,
+    /// Hash of the key of the task.
+    key: String,
+    /// How many of the attacks have run.
+    attacks_done: usize,
+    /// Names that `found_by` counts.
+    attacks: Vec<String>,
+}
+
+/// Where nothing is adversarial yet.
+pub fn search(norm: Norm, area: usize) -> Search {
+    Search { largest: norm.range(area), tolerance: TOLERANCE }
+}
+
+/// Runs the ensemble of one norm on all blocks that are not done. `key` holds what the network and the images are; the
+/// tasks are called `prefix/NORM/block-N`. The records, or nothing on a dry run.
+pub fn measure_blocks(
+    run: &RunDirectory,
+    terminal: &Terminal,
+    prefix: &str,
+    key: &Key,
+    model: &dyn Classifier,
+    examples: &Examples,
+    norm: Norm,
+    protocol: Protocol,
+) -> Result<Option<Vec<Record>>> {
+    let mut records = Vec::new();
+    for (number, first) in (0..examples.len()).step_by(protocol.block.max(1)).enumerate() {
+        let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
+        let last = examples.len().min(first + protocol.block);
+        let settings = serde_json::json!({ "protocol": protocol, "norm": norm_name(norm), "first": first, "last": last });
+        let key = Key { task: task.clone(), settings, ..key.clone() };
+        let hash = provenance::hash_bytes(serde_json::to_string(&key)?.as_bytes());
+        let block = examples.subset(&(first..last).collect::<Vec<_>>());
+        let seed = key.seed;
+        let record = run.task(key, terminal, |folder| {
+            let settings = Settings { seed, batch: BATCH };
+            approach(terminal, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
+            Ok(vec![NEAREST.into()])
+        })?;
+        let Some(record) = record else { return Ok(None) };
+        records.push(record);
+    }
+    Ok(Some(records))
+}
+
+/// One block: all attacks that have not run.
+fn approach(
+    terminal: &Terminal,
+    task: &str,
+    path: &Path,
+    key: &str,
+    model: &dyn Classifier,
+    block: &Examples,
+    norm: Norm,
+    protocol: Protocol,
+    settings: Settings,
+) -> Result<()> {
+    let attacks = ensemble(norm, protocol.border_steps);
+    let (mut done, mut closest) = match read(path, block, norm) {
+        Ok((header, closest)) if header.key == key => (header.attacks_done, closest),
+        _ => (0, Closest::new(model, block, norm, settings)?),
+    };
+    let mut bar = terminal.bar(task, attacks.len() as u64);
+    while let Some(attack) = attacks.get(done) {
+        bar.set(done as u64, attacks.len() as u64, &attack.name());
+        closest.approach(model, attack.as_ref(), block, search(norm, block.area()), settings, &mut |_| {})?;
+        done += 1;
+        write(path, key, done, &closest, block)?;
+    }
+    Ok(())
+}
+
+/// The blocks of a norm put together again.
+pub fn read_blocks(run: &RunDirectory, prefix: &str, examples: &Examples, norm: Norm, block: usize) -> Result<Closest> {
+    let mut known = Vec::with_capacity(examples.len());
+    for (number, first) in (0..examples.len()).step_by(block.max(1)).enumerate() {
+        let path = run.folder(&format!("{prefix}/{}/block-{number}", norm_name(norm))).join(NEAREST);
+        let images: Vec<usize> = (first..examples.len().min(first + block)).collect();
+        known.extend(read(&path, &examples.subset(&images), norm)?.1.known().iter().cloned());
+    }
+    Ok(Closest::restore(norm, known))
+}
+
+fn write(path: &Path, key: &str, done: usize, closest: &Closest, block: &Examples) -> Result<()> {
+    let mut attacks: Vec<String> = Vec::new();
+    let (mut nearest, mut found_by, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, known) in closest.known().iter().enumerate() {
+        let (pixels, by) = match &known.nearest {
+            None => (block.image(index), -1),
+            Some((pixels, name)) => {
+                let position = attacks.iter().position(|attack| attack == name).unwrap_or_else(|| {
+                    attacks.push(name.clone());
+                    attacks.len() - 1
+                });
+                (pixels.as_slice(), position as i32)
+            }
+        };
+        nearest.extend(pixels.iter().flat_map(|value| value.to_le_bytes()));
+        found_by.extend((if known.already { -2 } else { by }).to_le_bytes());
+        let Counts { queries, gradient_calls, zero_gradients } = known.counts;
+        counts.extend([queries, gradient_calls, zero_gradients].iter().flat_map(|count| (*count as i64).to_le_bytes()));
+    }
+    let header = Header {
+        format: FORMAT.into(),
+        version: VERSION,
+        norm: norm_name(closest.norm()).into(),
+        key: key.into(),
+        attacks_done: done,
+        attacks,
+    };
+    let [channels, height, width] = block.shape();
+    let images = block.len();
+    let tensors = [
+        ("nearest", TensorView::new(Dtype::F32, vec![images, channels, height, width], &nearest)?),
+        ("found_by", TensorView::new(Dtype::I32, vec![images], &found_by)?),
+        ("counts", TensorView::new(Dtype::I64, vec![images, 3], &counts)?),
+    ];
+    let metadata = HashMap::from([(METADATA.to_owned(), serde_json::to_string(&header)?)]);
+    provenance::write_atomically(path, &safetensors::serialize(tensors, Some(metadata))?)
+}
+
+fn read(path: &Path, block: &Examples, norm: Norm) -> Result<(Header, Closest)> {
+    let bytes = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+    let damaged = || format!("{} is damaged; remove it and run again", path.display());
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).with_context(damaged)?;
+    let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(METADATA)).with_context(damaged)?;
+    let header: Header = serde_json::from_str(text).with_context(damaged)?;
+    let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
+    let data = |name: &str, size: usize| -> Result<Vec<u8>> {
+        let tensor = tensors.tensor(name).with_context(damaged)?;
+        ensure!(
+            tensor.data().len() == size,
+            "{}: {name} has {} bytes, expected {size}; remove it and run again",
+            path.display(),
+            tensor.data().len()
+        );
+        Ok(tensor.data().to_vec())
+    };
+    let area = block.area();
+    let nearest: Vec<f32> = le(&data("nearest", 4 * block.len() * area)?, f32::from_le_bytes);
+    let found_by: Vec<i32> = le(&data("found_by", 4 * block.len())?, i32::from_le_bytes);
+    let counts: Vec<i64> = le(&data("counts", 24 * block.len())?, i64::from_le_bytes);
+    let known = (0..block.len())
+        .map(|index| {
+            let by = usize::try_from(found_by[index]).ok().and_then(|by| header.attacks.get(by));
+            let [queries, gradient_calls, zero_gradients] = [0, 1, 2].map(|part| counts[3 * index + part] as usize);
+            Known {
+                already: found_by[index] == -2,
+                nearest: by.map(|name| (nearest[index * area..(index + 1) * area].to_vec(), name.clone())),
+                counts: Counts { queries, gradient_calls, zero_gradients },
+            }
+        })
+        .collect();
+    Ok((header, Closest::restore(norm, known)))
+}
+
+fn le<T, const N: usize>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
+    bytes.chunks_exact(N).map(|chunk| from(chunk.try_into().expect("chunks have that size"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::run_directory::Mode;
+    use candle_core::Tensor;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Bright or dark, which fails after some calls.
+    struct Model(AtomicUsize);
+
+    impl Classifier for Model {
+        fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+            if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
+                candle_core::bail!("switched off");
+            }
+            let mean = images.flatten_from(1)?.mean_keepdim(1)?;
+            Tensor::cat(&[&(mean.neg()? + 1.0)?, &mean], 1)
+        }
+    }
+
+    #[test]
+    fn an_interrupted_block_goes_on_with_the_next_attack() {
+        let pixels = (0..5 * 64).map(|index: usize| 0.3 + 0.1 * ((index % 7) as f32 / 7.0) + if index < 128 { 0.3 } else { 0.0 });
+        let examples = Examples::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
+        let protocol = Protocol { border_steps: 20, block: 3 };
+        let measure = |folder: &Path, calls: usize| {
+            let run = RunDirectory::open(folder, Mode::Run).unwrap();
+            let model = Model(AtomicUsize::new(calls));
+            let key = Key::new("attack", (), 3).unwrap();
+            let records = measure_blocks(&run, &Terminal::silent(), "attack", &key, &model, &examples, Norm::L2, protocol)?;
+            let closest = read_blocks(&run, "attack", &examples, Norm::L2, protocol.block)?;
+            anyhow::Ok((records.unwrap().len(), closest, model.0.into_inner()))
+        };
+        let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (blocks, expected, left) = measure(whole.path(), 1_000_000).unwrap();
+        let calls = 1_000_000 - left;
+        assert_eq!(blocks, 2);
+        assert!(expected.known()[4].already && expected.known()[0].nearest.is_some());
+        assert!(measure(broken.path(), calls / 3).unwrap_err().to_string().contains("switched off"));
+        let (_, found, left) = measure(broken.path(), 1_000_000).unwrap();
+        assert_eq!(found, expected);
+        assert!(1_000_000 - left < calls, "what was done is not done again");
+        assert_eq!(measure(broken.path(), 0).unwrap().1, expected, "nothing is left to do");
+    }
+}

@@ -1,0 +1,141 @@
+//! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
+
+use super::{Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise};
+use crate::command_line::{AttackArguments, NormName};
+use crate::pipeline::progress::Terminal;
+use crate::pipeline::provenance::{self, Key};
+use crate::pipeline::results::{Masking, MinimalPerturbation, Point};
+use crate::pipeline::run_directory::{Mode, RunDirectory};
+use crate::pipeline::table;
+use anyhow::{Context, Result};
+use brainprior_classifier::ResNet;
+use brainprior_images::{LabelledImages, read_labelled};
+use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, accuracy};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// `attack.json`.
+#[derive(Serialize)]
+struct Report {
+    format: &'static str,
+    version: u32,
+    checkpoint: String,
+    images: String,
+    crate_version: &'static str,
+    seed: u64,
+    attacked: usize,
+    clean_accuracy: f64,
+    minimal_perturbation: BTreeMap<String, MinimalPerturbation>,
+    /// Accuracy at rising sizes of the smallest perturbations.
+    accuracy: BTreeMap<String, Vec<Point>>,
+    /// How many images each attack came nearest to.
+    found_by: BTreeMap<String, BTreeMap<String, usize>>,
+    masking: Option<Masking>,
+}
+
+/// Runs the command.
+pub fn run(arguments: &AttackArguments) -> Result<()> {
+    let terminal = Terminal::new();
+    let set = read_labelled(&arguments.images)?;
+    let network = ResNet::load(&arguments.checkpoint)?;
+    let model = checked(network, &set.test, &arguments.checkpoint)?;
+    let sources: Vec<Attackable> = arguments
+        .sources
+        .iter()
+        .map(|path| checked(ResNet::load(path)?, &set.test, path))
+        .collect::<Result<_>>()?;
+    let examples = examples(&set.test, arguments.count.into())?;
+    let settings = Settings { seed: arguments.seed, batch: BATCH };
+
+    let stem = arguments.checkpoint.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let root = arguments.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(stem));
+    let run = RunDirectory::open(&root, Mode::Run)?;
+    let key = Key::new("attack", (), arguments.seed)?
+        .input("checkpoint", &provenance::hash_path(&arguments.checkpoint)?)
+        .input("images", &provenance::hash_path(&arguments.images)?);
+    terminal.line(&format!("{} images of {}, in {}", examples.len(), arguments.images.display(), root.display()));
+    let clean = accuracy(&model, &examples, settings)?.context("the set has no test images")?;
+
+    let protocol = Protocol { border_steps: arguments.border_steps.into(), block: arguments.block.into() };
+    let norms: &[Norm] = match arguments.norm {
+        NormName::Linf => &[Norm::Linf],
+        NormName::L2 => &[Norm::L2],
+        NormName::Both => &[Norm::Linf, Norm::L2],
+    };
+    let mut report = Report {
+        format: "brainprior-attack",
+        version: 1,
+        checkpoint: arguments.checkpoint.display().to_string(),
+        images: arguments.images.display().to_string(),
+        crate_version: env!("CARGO_PKG_VERSION"),
+        seed: arguments.seed,
+        attacked: examples.len(),
+        clean_accuracy: clean,
+        minimal_perturbation: BTreeMap::new(),
+        accuracy: BTreeMap::new(),
+        found_by: BTreeMap::new(),
+        masking: None,
+    };
+    for norm in norms {
+        measure_blocks(&run, &terminal, "nearest", &key, &model, &examples, *norm, protocol)?;
+        let closest = read_blocks(&run, "nearest", &examples, *norm, protocol.block)?;
+        let name = norm_name(*norm).to_owned();
+        report.minimal_perturbation.insert(name.clone(), summarise(&closest, &examples, arguments.seed)?);
+        report.accuracy.insert(name.clone(), steps(&closest, &examples));
+        report.found_by.insert(name, found_by(&closest));
+    }
+    if !arguments.no_masking {
+        let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
+        let some = examples.subset(&(0..examples.len().min(arguments.masking_images.into())).collect::<Vec<_>>());
+        report.masking = Some(masking(&terminal, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
+    }
+    provenance::write_json(&root.join("attack.json"), &report)?;
+    print!("{}", text(&report));
+    println!("figures: {}", root.join("attack.json").display());
+    Ok(())
+}
+
+fn checked(network: ResNet, images: &LabelledImages, path: &std::path::Path) -> Result<Attackable> {
+    Attackable::new(network, images).with_context(|| path.display().to_string())
+}
+
+/// The curve at twenty steps up to where nearly all images have fallen.
+fn steps(closest: &Closest, examples: &Examples) -> Vec<Point> {
+    let mut sizes: Vec<f64> = closest.distances(examples).into_iter().flatten().collect();
+    sizes.sort_by(f64::total_cmp);
+    let end = sizes.get(sizes.len() * 95 / 100).copied().unwrap_or(0.0);
+    curve(closest, examples, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
+}
+
+fn found_by(closest: &Closest) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for known in closest.known().iter().filter(|known| !known.already) {
+        *counts.entry(known.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+fn text(report: &Report) -> String {
+    let mut rows = vec![["norm", "median", "95% interval", "right", "censored"].map(str::to_owned).to_vec()];
+    for (name, found) in &report.minimal_perturbation {
+        let size = |value: Option<f64>| value.map_or("beyond all".to_owned(), |value| format!("{value:.5}"));
+        rows.push(vec![
+            name.clone(),
+            size(found.median),
+            format!("{} to {}", size(found.low), size(found.high)),
+            found.images.to_string(),
+            found.censored.to_string(),
+        ]);
+    }
+    let mut text = format!("\nclean accuracy {:.1}% of {} images\n\n", 100.0 * report.clean_accuracy, report.attacked);
+    if report.minimal_perturbation.values().all(|found| found.images == 0) {
+        text += "every image is misclassified as it is: there is nothing to attack\n\n";
+    } else {
+        text += &format!("smallest perturbations of the images that are classified rightly\n{}\n", table::aligned(&rows));
+    }
+    if let Some(masking) = &report.masking {
+        text += &format!("masking: {}\n", masking.verdict);
+    }
+    text
+}

@@ -1,0 +1,76 @@
+//! Attacks on trained networks, as the stage `robustness` and the command `attack` share them.
+
+mod blocks;
+mod command;
+mod summary;
+
+pub use blocks::{Protocol, measure_blocks, read_blocks};
+pub use command::run;
+pub use summary::{curve, masking, summarise};
+
+use anyhow::{Result, ensure};
+use brainprior_classifier::ResNet;
+use brainprior_images::LabelledImages;
+use brainprior_robustness::{Classifier, Examples, Norm};
+use candle_core::Tensor;
+
+/// The checks for masking compare attacks at this many times the median smallest perturbation in Linf.
+pub const COMPARED_AT: f64 = 1.5;
+/// Images that a network takes at once.
+pub const BATCH: usize = 100;
+
+/// A trained network as `robustness` sees it.
+pub struct Attackable(ResNet);
+
+impl Attackable {
+    /// Checked against the images that it is to classify.
+    pub fn new(network: ResNet, images: &LabelledImages) -> Result<Self> {
+        let (config, side) = (network.config(), 1usize << (network.config().blocks.len() + 1));
+        ensure!(
+            config.input_channels == images.channels(),
+            "the checkpoint was trained on images of {} channels, the set has {}: give the set that it was trained on",
+            config.input_channels,
+            images.channels()
+        );
+        ensure!(
+            config.classes >= images.classes(),
+            "the checkpoint tells {} classes apart, the set has {}: give the set that it was trained on",
+            config.classes,
+            images.classes()
+        );
+        ensure!(
+            images.height() >= side && images.width() >= side,
+            "the checkpoint halves images {} times and averages 4 x 4, the set's are {} x {}: give the set that it was trained on",
+            config.blocks.len() - 1,
+            images.height(),
+            images.width()
+        );
+        Ok(Self(network))
+    }
+}
+
+impl Classifier for Attackable {
+    fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        self.0.logits(images).map_err(candle_core::Error::wrap)
+    }
+}
+
+/// The first `count` images of a set.
+pub fn examples(images: &LabelledImages, count: usize) -> Result<Examples> {
+    let count = count.min(images.len());
+    let area = images.channels() * images.height() * images.width();
+    let mut pixels = vec![0.0; count * area];
+    for (index, target) in pixels.chunks_exact_mut(area).enumerate() {
+        images.pixels_unit(index, target);
+    }
+    let labels = (0..count).map(|index| usize::from(images.label(index))).collect();
+    Ok(Examples::new(images.channels(), images.height(), images.width(), pixels, labels)?)
+}
+
+/// As in file names and artifacts.
+pub fn norm_name(norm: Norm) -> &'static str {
+    match norm {
+        Norm::Linf => "linf",
+        Norm::L2 => "l2",
+    }
+}

@@ -1,0 +1,55 @@
+//! Attacks on a ResNet18 with 16 base channels and fresh weights: 100 images without pattern, whose labels are the network's
+//! own decisions, so that every image has to be attacked.
+
+use super::{Bencher, Case, mixed};
+use anyhow::Result;
+use brainprior_classifier::{NetConfig, ResNet};
+use brainprior_robustness::{Attack, Classifier, Ddn, DeepFool, Examples, Fgsm, Norm, Pgd, Settings, attack, closest};
+use candle_core::{D, Device, Tensor};
+use serde_json::json;
+
+const IMAGES: usize = 100;
+const BASE: usize = 16;
+const EPSILON: f64 = 0.01;
+const SETTINGS: Settings = Settings { seed: 0, batch: IMAGES };
+
+struct Network(ResNet);
+
+impl Classifier for Network {
+    fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        self.0.logits(images).map_err(candle_core::Error::wrap)
+    }
+}
+
+/// Runs all of them.
+pub fn run(bencher: &Bencher) -> Result<()> {
+    let network = Network(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?);
+    let pixels: Vec<f32> = (0..IMAGES as u64 * 1024).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
+    let images = Tensor::from_slice(&pixels, (IMAGES, 1, 32, 32), &Device::Cpu)?;
+    let labels = network.logits(&images)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
+    let examples = Examples::new(1, 32, 32, pixels, labels.into_iter().map(|label| label as usize).collect())?;
+
+    let within = |attacker: &dyn Attack| attack(&network, attacker, &examples, EPSILON, SETTINGS, &mut |_| {});
+    let nearest = |attacker: &dyn Attack| closest(&network, attacker, &examples, SETTINGS, &mut |_| {});
+    measure(bencher, "fgsm", || within(&Fgsm::new(Norm::Linf)))?;
+    measure(bencher, "pgd_linf_40", || within(&Pgd::new(Norm::Linf)))?;
+    measure(bencher, "deepfool_l2", || nearest(&DeepFool::new(Norm::L2)))?;
+    measure(bencher, "ddn_100", || nearest(&Ddn::default()))
+}
+
+fn measure(
+    bencher: &Bencher,
+    name: &str,
+    mut work: impl FnMut() -> brainprior_robustness::Result<brainprior_robustness::Attacked>,
+) -> Result<()> {
+    let case = Case {
+        bench: "attack",
+        shape: format!("{name}, base {BASE}"),
+        work: vec![("images", IMAGES as f64)],
+        labels: vec![("attack", json!(name))],
+    };
+    bencher.measure(case, || {
+        work()?;
+        Ok(())
+    })
+}

@@ -1,0 +1,161 @@
+//! The page's part on attacks and corruptions: curves, smallest perturbations, whether they can be believed, and what they
+//! look like.
+
+use super::page::Page;
+use super::plots::{Axes, colour, curves};
+use super::{Content, css, level_curves, page, percent};
+use crate::pipeline::results::{MinimalPerturbation, NetworkResult, Results};
+use anyhow::{Context, Result};
+use base64::Engine;
+use serde::{Deserialize, Serialize};
+
+/// Some test images and the nearest images that mislead a network about them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Pictures {
+    pub height: usize,
+    pub width: usize,
+    /// Values in [0, 1], row by row.
+    pub originals: Vec<Vec<f32>>,
+    /// Nothing where the network is wrong about the original or withstood.
+    pub adversarial: Vec<Option<Vec<f32>>>,
+}
+
+/// Pixels of the page for one of an image.
+const ENLARGEMENT: usize = 3;
+/// Pixels between images.
+const GAP: usize = 4;
+
+/// Attacks, their pictures, corruptions.
+pub fn section(page: &mut Page, content: &Content) -> Result<()> {
+    let results = content.results;
+    page.section(
+        "Attacks",
+        "Accuracy when each image is perturbed within epsilon: by one step along the gradient (fgsm), and by the smallest perturbation that an ensemble of attacks finds for it.",
+    );
+    let Some(first) = results.conditions.first() else { return Ok(()) };
+    let mut figures = Vec::new();
+    for name in first.attacks.keys() {
+        let data = level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
+        let axes = Axes { title: name, x: "epsilon", y: "accuracy", y_range: None };
+        figures.push((curves(&axes, &data)?, format!("{name}: accuracy against the size of the perturbation.")));
+    }
+    page.figures(&figures);
+    smallest(page, results);
+    pictures(page, content)?;
+    corruptions(page, results);
+    Ok(())
+}
+
+fn interval(found: &MinimalPerturbation) -> String {
+    let size = |value: Option<f64>| value.map_or("beyond all".to_owned(), |value| format!("{value:.4}"));
+    format!("{} [{}, {}]", size(found.median), size(found.low), size(found.high))
+}
+
+fn smallest(page: &mut Page, results: &Results) {
+    let Some(first) = results.networks.first() else { return };
+    let mut header = vec!["network".to_owned(), "right".to_owned()];
+    for name in first.minimal_perturbation.keys() {
+        header.push(format!("{name}, median [95%]"));
+        header.push("censored".to_owned());
+    }
+    header.push("masking".to_owned());
+    let row = |network: &NetworkResult| {
+        let right = network.minimal_perturbation.values().map(|found| found.images).max().unwrap_or(0);
+        let mut cells = vec![format!("{}, seed {}", network.condition, network.seed), right.to_string()];
+        for found in network.minimal_perturbation.values() {
+            cells.push(interval(found));
+            cells.push(found.censored.to_string());
+        }
+        cells.push(network.masking.as_ref().map_or("–", |masking| if masking.clean { "none" } else { "found" }).to_owned());
+        let index = results.conditions.iter().position(|condition| condition.condition == network.condition).unwrap_or(0);
+        (Some(css(colour(&network.condition, index))), cells)
+    };
+    page.paragraph(
+        "Smallest perturbations of the images that a network is right about, each verified by itself; images that withstand every attack are censored, not dropped. Masking: whether the checks for gradient masking found anything.",
+    );
+    page.table(&header, &results.networks.iter().map(row).collect::<Vec<_>>());
+    let verdicts: Vec<String> = results
+        .networks
+        .iter()
+        .filter_map(|network| Some(format!("{}, seed {}: {}", network.condition, network.seed, network.masking.as_ref()?.verdict)))
+        .collect();
+    page.details("What the checks for masking say", &verdicts.join("\n"));
+}
+
+fn corruptions(page: &mut Page, results: &Results) {
+    let Some(first) = results.networks.first().filter(|network| !network.corruptions.is_empty()) else { return };
+    let mut header = vec!["condition".to_owned(), "mean error".to_owned()];
+    header.extend(first.corruptions.keys().map(|name| name.replace('_', " ")));
+    let rows: Vec<_> = results
+        .conditions
+        .iter()
+        .enumerate()
+        .map(|(index, condition)| {
+            let own: Vec<&NetworkResult> =
+                results.networks.iter().filter(|network| network.condition == condition.condition).collect();
+            let mut cells = vec![condition.condition.clone()];
+            cells.push(condition.mean_corruption_error.as_ref().map_or("–".into(), |error| percent(error, condition.seeds)));
+            for name in first.corruptions.keys() {
+                let errors: Vec<f64> = own.iter().flat_map(|network| network.corruptions.get(name)).flatten().copied().collect();
+                cells.push(format!("{:.0}%", 100.0 * errors.iter().sum::<f64>() / errors.len().max(1) as f64));
+            }
+            (Some(css(colour(&condition.condition, index))), cells)
+        })
+        .collect();
+    page.section("Corruptions", "Error under the families of CIFAR-10-C that make sense in grayscale, mean over five severities and seeds.");
+    page.table(&header, &rows);
+}
+
+fn pictures(page: &mut Page, content: &Content) -> Result<()> {
+    let Some((_, first)) = content.adversarial.first().filter(|(_, pictures)| !pictures.originals.is_empty()) else {
+        return Ok(());
+    };
+    let originals: Vec<Option<Vec<f32>>> = first.originals.iter().cloned().map(Some).collect();
+    let grey = |value: f32| value;
+    let mut figures = vec![(
+        strip(first, &originals, grey).map(|uri| page::wide_image(&uri, "test images"))?,
+        "The first test images.".to_owned(),
+    )];
+    for (name, pictures) in &content.adversarial {
+        let uri = strip(pictures, &pictures.adversarial, grey)?;
+        let title = format!("{name}: nearest adversarial images, L2");
+        figures.push((page::wide_image(&uri, &title), format!("{title}; blank where the network is wrong anyway.")));
+        let changes: Vec<Option<Vec<f32>>> = pictures
+            .originals
+            .iter()
+            .zip(&pictures.adversarial)
+            .map(|(original, adversarial)| {
+                adversarial.as_ref().map(|changed| original.iter().zip(changed).map(|(a, b)| b - a).collect())
+            })
+            .collect();
+        let largest = changes.iter().flatten().flatten().fold(1e-6f32, |max, value| max.max(value.abs()));
+        let uri = strip(pictures, &changes, |value| 0.5 + 0.5 * value / largest)?;
+        let title = format!("{name}: the perturbations");
+        figures.push((page::wide_image(&uri, &title), format!("{title}, black to white is ±{largest:.3}.")));
+    }
+    page.figures(&figures);
+    Ok(())
+}
+
+/// Images in a row, as the text of an `src` attribute.
+fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], grey: impl Fn(f32) -> f32) -> Result<String> {
+    let (tall, wide) = (ENLARGEMENT * pictures.height, ENLARGEMENT * pictures.width + GAP);
+    let width = wide * images.len() - GAP;
+    let mut bytes = vec![255u8; width * tall];
+    for (number, image) in images.iter().enumerate() {
+        let Some(image) = image else { continue };
+        for y in 0..tall {
+            for x in 0..wide - GAP {
+                let value = grey(image[y / ENLARGEMENT * pictures.width + x / ENLARGEMENT]);
+                bytes[y * width + number * wide + x] = (255.0 * value.clamp(0.0, 1.0)).round() as u8;
+            }
+        }
+    }
+    let mut png = Vec::new();
+    let size = |size: usize| u32::try_from(size).context("an image too large for the page");
+    let mut encoder = png::Encoder::new(&mut png, size(width)?, size(tall)?);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header().and_then(|mut writer| writer.write_image_data(&bytes)).context("images could not be drawn")?;
+    Ok(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png)))
+}
