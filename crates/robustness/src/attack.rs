@@ -185,8 +185,7 @@ pub(crate) fn open(already: &[bool]) -> Vec<usize> {
 impl Attacked {
     /// Every image as it is.
     pub(crate) fn unharmed(examples: &Examples, already: &[bool]) -> Self {
-        let outcome =
-            |already: &bool| Outcome { already: *already, success: *already, distance: 0.0, counts: Counts::default() };
+        let outcome = |already: &bool| Outcome { already: *already, success: *already, distance: 0.0, counts: Counts::default() };
         let finals = (0..examples.len()).flat_map(|index| examples.image(index)).copied().collect();
         Self { outcomes: already.iter().map(outcome).collect(), area: examples.area(), finals }
     }
@@ -247,12 +246,7 @@ pub(crate) fn attack_some(
 }
 
 /// Whether each of these final images is adversarial, every one seen by itself.
-pub(crate) fn verify(
-    model: &dyn Classifier,
-    examples: &Examples,
-    indices: &[usize],
-    finals: &[Vec<f32>],
-) -> Result<Vec<bool>> {
+pub(crate) fn verify(model: &dyn Classifier, examples: &Examples, indices: &[usize], finals: &[Vec<f32>]) -> Result<Vec<bool>> {
     let one = |(index, pixels): (&usize, &Vec<f32>)| {
         let rows = model::logits(model, examples.shape(), pixels, &examples.numbers()[*index..=*index])?;
         Ok(examples.goal(*index).reached(&rows[0]))

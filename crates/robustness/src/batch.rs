@@ -97,8 +97,13 @@ impl<'a> Batch<'a> {
         settings: crate::Settings,
     ) -> Self {
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
-        let image =
-            |(index, epsilon): (&usize, &f64)| Image { index: *index, epsilon: *epsilon, start: None, candidate: None, counts: Counts::default() };
+        let image = |(index, epsilon): (&usize, &f64)| Image {
+            index: *index,
+            epsilon: *epsilon,
+            start: None,
+            candidate: None,
+            counts: Counts::default(),
+        };
         let images = indices.iter().zip(epsilons).map(image).collect();
         Self { model, examples, images, norm, aim, seed: settings.seed, width: settings.batch.max(1) }
     }
@@ -229,11 +234,8 @@ impl<'a> Batch<'a> {
     /// As there.
     pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
         let pass = self.pass(images, points)?;
-        let slopes: Vec<Slope> = images
-            .iter()
-            .enumerate()
-            .map(|(row, image)| loss(*image).slope(pass.logits(row), self.goal(*image)))
-            .collect();
+        let slopes: Vec<Slope> =
+            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.goal(*image))).collect();
         let factors: Vec<Vec<f32>> = slopes.iter().map(|slope| slope.factors.clone()).collect();
         let values = self.back(&pass, images, &factors)?;
         Ok(Gradients { pass, slopes, area: self.area(), values })

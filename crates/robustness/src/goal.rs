@@ -51,9 +51,13 @@ impl Goal {
 
     /// As [`Goal::reached`], with a lead that what rounds differently in another batch cannot take away.
     pub fn clearly_reached(self, logits: &[f32]) -> bool {
-        let scale = logits.iter().fold(0.0f64, |max, logit| max.max(f64::from(logit.abs())));
-        self.margin(logits) > ROUNDING * scale
+        self.margin(logits) > clear_lead(logits)
     }
+}
+
+/// The lead that rounding cannot take away.
+pub(crate) fn clear_lead(logits: &[f32]) -> f64 {
+    ROUNDING * logits.iter().fold(0.0f64, |max, logit| max.max(f64::from(logit.abs())))
 }
 
 /// The class of the largest logit, the first of equals.

@@ -127,8 +127,7 @@ mod tests {
     fn cross_entropy_has_its_direction_also_where_the_model_is_certain() {
         let total: f64 = LOGITS.iter().map(|logit| f64::from(*logit).exp()).sum();
         let p: Vec<f64> = LOGITS.iter().map(|logit| f64::from(*logit).exp() / total).collect();
-        for (class, factor) in
-            Loss::CrossEntropy.slope(&LOGITS, Goal::Misclassified { label: 2 }).factors.into_iter().enumerate()
+        for (class, factor) in Loss::CrossEntropy.slope(&LOGITS, Goal::Misclassified { label: 2 }).factors.into_iter().enumerate()
         {
             let gradient = p[class] - if class == 2 { 1.0 } else { 0.0 };
             assert!((f64::from(factor) - gradient / (1.0 - p[2])).abs() < 1e-6);

@@ -88,12 +88,7 @@ pub(crate) fn batches(count: usize, batch: usize) -> impl Iterator<Item = std::o
 }
 
 /// Finite logits, a row for each of the images given as `pixels`.
-pub(crate) fn logits(
-    model: &dyn Classifier,
-    shape: [usize; 3],
-    pixels: &[f32],
-    numbers: &[usize],
-) -> Result<Vec<Vec<f32>>> {
+pub(crate) fn logits(model: &dyn Classifier, shape: [usize; 3], pixels: &[f32], numbers: &[usize]) -> Result<Vec<Vec<f32>>> {
     let images = tensor(model, shape, pixels, numbers).map_err(failed("copying images", numbers))?;
     read(&model.logits(&images).map_err(failed("logits", numbers))?, numbers)
 }

@@ -53,7 +53,8 @@ impl Noise {
     pub fn add(self, image: &mut [f32], level: f64, clamp: Clamp, seed: u64, number: usize) {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(number as u64);
-        let (least, most) = image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(*value), most.max(*value)));
+        let (least, most) =
+            image.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(least, most), value| (least.min(*value), most.max(*value)));
         for value in image {
             let noisy = match self {
                 Self::Gaussian => f64::from(*value) + level * generator.sample::<f64, _>(StandardNormal),

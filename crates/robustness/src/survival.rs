@@ -41,9 +41,7 @@ impl Survival {
         }
         let mut sorted = perturbations.to_vec();
         // Of equal sizes the found ones come first: a censored image withstood that size.
-        sorted.sort_by(|a, b| {
-            a.size().total_cmp(&b.size()).then(a.found().is_none().cmp(&b.found().is_none()))
-        });
+        sorted.sort_by(|a, b| a.size().total_cmp(&b.size()).then(a.found().is_none().cmp(&b.found().is_none())));
         let (mut steps, mut share, mut index): (Vec<(f64, f64)>, f64, usize) = (Vec::new(), 1.0, 0);
         while index < sorted.len() {
             let (size, at_risk) = (sorted[index].size(), sorted.len() - index);

@@ -4,8 +4,8 @@ mod models;
 
 use brainprior_robustness::{
     Aim, Apgd, ApgdTargeted, Attack, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Closest, Counts, Ddn,
-    DeepFool, Error, Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Noise, Norm, Perturbation, Pgd, Result, Search,
-    Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
+    DeepFool, Error, Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Noise, Norm, Perturbation, Pgd, Result,
+    Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
 };
 use candle_core::Tensor;
 use models::Planes;

@@ -49,7 +49,8 @@ fn name(norm: Norm) -> &'static str {
 #[test]
 fn logits_are_those_of_pytorch() {
     let (network, examples, peers) = (network(), examples(), peers());
-    let images = Tensor::from_slice(&(0..3).flat_map(|i| examples.image(i)).copied().collect::<Vec<_>>(), (3, 1, 32, 32), &Device::Cpu);
+    let images =
+        Tensor::from_slice(&(0..3).flat_map(|i| examples.image(i)).copied().collect::<Vec<_>>(), (3, 1, 32, 32), &Device::Cpu);
     let logits = network.logits(&images.unwrap()).unwrap().to_vec2::<f32>().unwrap();
     for (row, peer) in logits.iter().zip(peers["logits"].as_array().unwrap()) {
         for (logit, peer) in row.iter().zip(peer.as_array().unwrap()) {
@@ -63,7 +64,8 @@ fn logits_are_those_of_pytorch() {
 fn deterministic_attacks_agree_image_by_image() {
     let (network, examples, peers) = (network(), examples(), peers());
     for norm in [Norm::Linf, Norm::L2] {
-        let mut attacks: Vec<Box<dyn Attack>> = vec![Box::new(Fgsm::new(norm)), Box::new(Bim::new(norm)), Box::new(DeepFool::new(norm))];
+        let mut attacks: Vec<Box<dyn Attack>> =
+            vec![Box::new(Fgsm::new(norm)), Box::new(Bim::new(norm)), Box::new(DeepFool::new(norm))];
         if norm == Norm::L2 {
             attacks.push(Box::new(Ddn::default()));
         }
@@ -76,8 +78,17 @@ fn deterministic_attacks_agree_image_by_image() {
             let (norms, success) = (peer["norms"].as_array().unwrap(), peer["success"].as_array().unwrap());
             for (index, outcome) in attacked.outcomes().iter().enumerate() {
                 let (found, expected) = (outcome.distance, norms[index].as_f64().unwrap());
-                assert!((found - expected).abs() < 1e-4, "{} {norm:?}, image {index}: {found}, Foolbox {expected}", attacker.name());
-                assert_eq!(i64::from(outcome.success), success[index].as_i64().unwrap(), "{} {norm:?}, image {index}", attacker.name());
+                assert!(
+                    (found - expected).abs() < 1e-4,
+                    "{} {norm:?}, image {index}: {found}, Foolbox {expected}",
+                    attacker.name()
+                );
+                assert_eq!(
+                    i64::from(outcome.success),
+                    success[index].as_i64().unwrap(),
+                    "{} {norm:?}, image {index}",
+                    attacker.name()
+                );
             }
         }
     }
@@ -113,7 +124,8 @@ fn the_ensemble_is_at_or_below_the_best_of_the_others() {
     let (network, examples, peers) = (network(), examples(), peers());
     for norm in [Norm::Linf, Norm::L2] {
         let search = Search { largest: norm.range(1024), tolerance: 0.01 };
-        let median = |closest: &Closest| Survival::of(&closest.perturbations(&examples, search)).unwrap().median().found().unwrap();
+        let median =
+            |closest: &Closest| Survival::of(&closest.perturbations(&examples, search)).unwrap().median().found().unwrap();
         for attacker in [&Fmn::new(norm) as &dyn Attack, &Fab::new(norm)] {
             let mut alone = Closest::new(&network, &examples, norm, SETTINGS).unwrap();
             alone.approach(&network, attacker, &examples, search, SETTINGS, &mut |_| {}).unwrap();

@@ -189,13 +189,7 @@ fn ascend(
     Ok(climbers.into_iter().map(|climber| climber.image).collect())
 }
 
-fn begin(
-    batch: &mut Batch,
-    norm: Norm,
-    images: &[usize],
-    attempt: u64,
-    loss: &impl Fn(usize) -> Loss,
-) -> Result<Vec<Climber>> {
+fn begin(batch: &mut Batch, norm: Norm, images: &[usize], attempt: u64, loss: &impl Fn(usize) -> Loss) -> Result<Vec<Climber>> {
     let starts: Vec<Vec<f32>> = images
         .iter()
         .map(|image| {
@@ -243,8 +237,7 @@ impl Climber {
         let stepped = batch.moved(self.image, &self.point, &norm.steepest(&self.gradient), self.step);
         let direction: Vec<f64> = (0..stepped.len())
             .map(|index| {
-                let [here, next, before] =
-                    [self.point[index], stepped[index], self.previous[index]].map(f64::from);
+                let [here, next, before] = [self.point[index], stepped[index], self.previous[index]].map(f64::from);
                 fresh * (next - here) + (1.0 - fresh) * (here - before)
             })
             .collect();

@@ -32,12 +32,8 @@ impl Attack for AutoAttack {
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
-        let members: [&dyn Attack; 4] = [
-            &Apgd::new(self.norm),
-            &ApgdTargeted::new(self.norm),
-            &FabTargeted::new(self.norm),
-            &Square::new(self.norm),
-        ];
+        let members: [&dyn Attack; 4] =
+            [&Apgd::new(self.norm), &ApgdTargeted::new(self.norm), &FabTargeted::new(self.norm), &Square::new(self.norm)];
         let mut standing = batch.all();
         for member in members {
             let results = batch.nested(&standing, |inner| member.run(inner))?;

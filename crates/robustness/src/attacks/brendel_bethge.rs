@@ -3,6 +3,7 @@
 use super::blended_noise::start;
 use super::trust_region::{Problem, step};
 use crate::attack::Aim;
+use crate::goal::clear_lead;
 use crate::norm::l2;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
@@ -83,7 +84,7 @@ impl Attack for BrendelBethge {
                 if (iteration + 1) % interval == 0 {
                     walker.trust *= 0.5;
                 }
-                walker.advance(self.norm, original, gradients.loss(row));
+                walker.advance(self.norm, original, gradients.loss(row), clear_lead(gradients.logits(row)));
             });
         }
         Ok(())
@@ -138,11 +139,10 @@ pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -
 }
 
 impl Walker {
-    fn advance(&mut self, norm: Norm, original: &[f32], margin: f64) {
-        // Somewhat beyond the border, from either side.
-        let change = if margin < 0.0 { -OVERSHOOT * margin } else { -(2.0 - OVERSHOOT) * margin };
-        let problem =
-            Problem { original, point: &self.point, normal: &self.normal, change, radius: self.trust };
+    fn advance(&mut self, norm: Norm, original: &[f32], margin: f64, clear: f64) {
+        // Somewhat beyond the border, from either side, and always so far that the point counts.
+        let change = 2.0 * clear - if margin < 0.0 { OVERSHOOT * margin } else { (2.0 - OVERSHOOT) * margin };
+        let problem = Problem { original, point: &self.point, normal: &self.normal, change, radius: self.trust };
         let step = step(norm, &problem);
         for (value, step) in self.point.iter_mut().zip(step) {
             *value = ((f64::from(*value) + step) as f32).clamp(0.0, 1.0);

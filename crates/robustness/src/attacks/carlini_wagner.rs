@@ -102,7 +102,8 @@ impl CarliniWagner {
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let points: Vec<Vec<f32>> = walkers.iter().map(Walker::point).collect();
             let pass = batch.pass(&images, &points.concat())?;
-            let margins: Vec<f64> = images.iter().enumerate().map(|(row, image)| batch.goal(*image).margin(pass.logits(row))).collect();
+            let margins: Vec<f64> =
+                images.iter().enumerate().map(|(row, image)| batch.goal(*image).margin(pass.logits(row))).collect();
             let factors: Vec<Vec<f32>> = images
                 .iter()
                 .enumerate()
@@ -169,8 +170,7 @@ impl Walker {
             let slope = (constant * f64::from(gradient[index]) + 2.0 * (x - self.home[index])) * 2.0 * x * (1.0 - x);
             self.first_moment[index] = fast * self.first_moment[index] + (1.0 - fast) * slope;
             self.second_moment[index] = slow * self.second_moment[index] + (1.0 - slow) * slope * slope;
-            self.w[index] -=
-                length * (self.first_moment[index] / first) / ((self.second_moment[index] / second).sqrt() + 1e-8);
+            self.w[index] -= length * (self.first_moment[index] / first) / ((self.second_moment[index] / second).sqrt() + 1e-8);
         }
     }
 }

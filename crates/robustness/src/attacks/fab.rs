@@ -94,7 +94,8 @@ impl Attack for FabTargeted {
                 Goal::Target { .. } => rank == 0,
             };
             let images: Vec<usize> = all.iter().copied().filter(possible).collect();
-            let one: Vec<Vec<usize>> = classes.iter().map(|classes| classes.iter().skip(rank).take(1).copied().collect()).collect();
+            let one: Vec<Vec<usize>> =
+                classes.iter().map(|classes| classes.iter().skip(rank).take(1).copied().collect()).collect();
             walk(batch, self.norm, self.steps, &images, &one)?;
         }
         Ok(())
@@ -123,11 +124,8 @@ fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: 
         let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
         let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
         let pass = batch.pass(&images, &points)?;
-        let borders: Vec<_> = images
-            .iter()
-            .enumerate()
-            .map(|(row, image)| pairs(batch.goal(*image), pass.logits(row), &classes[*image]))
-            .collect();
+        let borders: Vec<_> =
+            images.iter().enumerate().map(|(row, image)| pairs(batch.goal(*image), pass.logits(row), &classes[*image])).collect();
         let nearest = nearest(batch, &pass, &images, &borders, norm, FLOOR)?;
         for (walker, border) in walkers.iter_mut().zip(nearest) {
             if let Some(border) = border {

@@ -123,7 +123,8 @@ impl HopSkipJump {
             let moved: Vec<Vec<f32>> = open
                 .iter()
                 .map(|row| {
-                    let move_one = |(value, step): (&f32, &f64)| ((f64::from(*value) + lengths[*row] * step) as f32).clamp(0.0, 1.0);
+                    let move_one =
+                        |(value, step): (&f32, &f64)| ((f64::from(*value) + lengths[*row] * step) as f32).clamp(0.0, 1.0);
                     walkers[*row].1.iter().zip(&updates[*row]).map(move_one).collect()
                 })
                 .collect();
@@ -164,10 +165,8 @@ impl HopSkipJump {
             }
             let middle = |row: usize| 0.5 * (ranges[row].0 + ranges[row].1);
             let some: Vec<usize> = open.iter().map(|row| images[*row]).collect();
-            let points: Vec<f32> = open
-                .iter()
-                .flat_map(|row| self.between(batch.original(images[*row]), &walkers[*row].1, middle(*row)))
-                .collect();
+            let points: Vec<f32> =
+                open.iter().flat_map(|row| self.between(batch.original(images[*row]), &walkers[*row].1, middle(*row))).collect();
             for (row, reached) in open.iter().zip(batch.reached(&some, &points)?) {
                 let (low, high, _) = &mut ranges[*row];
                 let middle = 0.5 * (*low + *high);

@@ -200,16 +200,17 @@ impl Searcher {
         let to = window(corner(height, width, shape, &mut self.generator), height, width, columns);
         let from = window(corner(height, width, shape, &mut self.generator), height, width, columns);
         let (original, epsilon) = (batch.original(self.image), batch.epsilon(self.image));
-        let mut delta: Vec<f64> =
-            self.point.iter().zip(original).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+        let mut delta: Vec<f64> = self.point.iter().zip(original).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
         let total: f64 = delta.iter().map(|value| value * value).sum();
         let plane = rows * columns;
         let mut both = to.clone();
         both.extend(&from);
         both.sort_unstable();
         both.dedup();
-        let in_windows: f64 =
-            (0..channels).flat_map(|channel| both.iter().map(move |index| channel * plane + index)).map(|i| delta[i] * delta[i]).sum();
+        let in_windows: f64 = (0..channels)
+            .flat_map(|channel| both.iter().map(move |index| channel * plane + index))
+            .map(|i| delta[i] * delta[i])
+            .sum();
         let budget = ((epsilon * epsilon - total).max(0.0) / channels as f64 + in_windows / channels as f64).sqrt();
         let shape_of_change = bump(height, width, &mut self.generator);
         let mut change = vec![0.0; channels * to.len()];

@@ -142,9 +142,15 @@ fn onto(base: &[f64], normal: &[f32], change: f64, room: &Room) -> Option<Vec<f6
         let (changed, slope) = evaluate(l);
         let missing = change - changed;
         if missing.abs() <= close {
-            return Some((0..base.len()).map(|i| (base[i] + l * f64::from(normal[i])).max(room.down[i]).min(room.up[i])).collect());
+            return Some(
+                (0..base.len()).map(|i| (base[i] + l * f64::from(normal[i])).max(room.down[i]).min(room.up[i])).collect(),
+            );
         }
-        if missing > 0.0 { low = l } else { high = l }
+        if missing > 0.0 {
+            low = l
+        } else {
+            high = l
+        }
         let newton = if slope > 0.0 { l + missing / slope } else { f64::NAN };
         stride *= 4.0;
         l = match (low.is_finite(), high.is_finite()) {
@@ -200,8 +206,8 @@ mod tests {
                     let square: f64 = normal.iter().map(|value| f64::from(*value).powi(2)).sum();
                     let back = (problem.change - changes(&other)) / square;
                     other.iter_mut().zip(&normal).for_each(|(value, rate)| *value += back * f64::from(*rate));
-                    let feasible = length(&other) <= problem.radius
-                        && (0..n).all(|i| other[i] >= room.down[i] && other[i] <= room.up[i]);
+                    let feasible =
+                        length(&other) <= problem.radius && (0..n).all(|i| other[i] >= room.down[i] && other[i] <= room.up[i]);
                     assert!(!feasible || far(&other) >= far(&best) - 2e-3, "trial {trial}: {} < {}", far(&other), far(&best));
                 }
             }

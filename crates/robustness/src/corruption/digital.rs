@@ -32,11 +32,8 @@ pub(super) fn elastic(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8R
     let (height, width) = (planes[0].height, planes[0].width);
     let side = height.min(width) as f32;
     let (middle, reach) = ([(width / 2) as f32, (height / 2) as f32], (height.min(width) / 3) as f32);
-    let from = [
-        [middle[0] + reach, middle[1] + reach],
-        [middle[0] + reach, middle[1] - reach],
-        [middle[0] - reach, middle[1] - reach],
-    ];
+    let from =
+        [[middle[0] + reach, middle[1] + reach], [middle[0] + reach, middle[1] - reach], [middle[0] - reach, middle[1] - reach]];
     let to = from.map(|point| point.map(|value| value + side * corner * generator.random_range(-1.0..1.0f32)));
     // Where each pixel comes from: the affine map that takes the moved points back.
     let back = affine(to, from);
@@ -50,9 +47,7 @@ pub(super) fn elastic(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8R
             let [from_x, from_y] = back.map(|[along, across, offset]| along * x as f32 + across * y as f32 + offset);
             plane.between(from_y, from_x, Edge::MirrorWithout)
         });
-        Plane::from_fn(height, width, |y, x| {
-            moved.between(y as f32 + down.at(y, x), x as f32 + right.at(y, x), Edge::Mirror)
-        })
+        Plane::from_fn(height, width, |y, x| moved.between(y as f32 + down.at(y, x), x as f32 + right.at(y, x), Edge::Mirror))
     };
     planes.iter().map(deformed).collect()
 }

@@ -184,12 +184,9 @@ mod tests {
     #[test]
     fn filters_keep_a_uniform_image() {
         let grey = Plane::from_fn(9, 11, |_, _| 0.25);
-        for filtered in [
-            grey.blurred(1.0, 4.0, Edge::Nearest),
-            grey.enlarged(1.2),
-            grey.trailed(4, 1.5, 30.0),
-            grey.boxed(5, 7).boxed(9, 11),
-        ] {
+        for filtered in
+            [grey.blurred(1.0, 4.0, Edge::Nearest), grey.enlarged(1.2), grey.trailed(4, 1.5, 30.0), grey.boxed(5, 7).boxed(9, 11)]
+        {
             assert_eq!((filtered.height, filtered.width), (9, 11));
             assert!(filtered.values.iter().all(|value| (value - 0.25).abs() < 1e-6));
         }

@@ -51,7 +51,10 @@ impl Planes {
 /// Distance of an image to the nearest plane between its class and another; the dual norm of the planes' difference.
 #[allow(dead_code, reason = "not every test file needs the truth")]
 pub fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f64 {
-    (0..model.bias.len()).filter(|other| *other != label).map(|other| to_plane(model, image, label, other, norm)).fold(f64::INFINITY, f64::min)
+    (0..model.bias.len())
+        .filter(|other| *other != label)
+        .map(|other| to_plane(model, image, label, other, norm))
+        .fold(f64::INFINITY, f64::min)
 }
 
 /// Distance of an image to the plane where the logit of `other` is that of `label`.

@@ -1,6 +1,8 @@
 //! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
 
-use super::{Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise};
+use super::{
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise,
+};
 use crate::command_line::{AttackArguments, NormName};
 use crate::pipeline::progress::Terminal;
 use crate::pipeline::provenance::{self, Key};
@@ -40,11 +42,8 @@ pub fn run(arguments: &AttackArguments) -> Result<()> {
     let set = read_labelled(&arguments.images)?;
     let network = ResNet::load(&arguments.checkpoint)?;
     let model = checked(network, &set.test, &arguments.checkpoint)?;
-    let sources: Vec<Attackable> = arguments
-        .sources
-        .iter()
-        .map(|path| checked(ResNet::load(path)?, &set.test, path))
-        .collect::<Result<_>>()?;
+    let sources: Vec<Attackable> =
+        arguments.sources.iter().map(|path| checked(ResNet::load(path)?, &set.test, path)).collect::<Result<_>>()?;
     let examples = examples(&set.test, arguments.count.into())?;
     let settings = Settings { seed: arguments.seed, batch: BATCH };
 
@@ -88,7 +87,8 @@ pub fn run(arguments: &AttackArguments) -> Result<()> {
     if !arguments.no_masking {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
         let some = examples.subset(&(0..examples.len().min(arguments.masking_images.into())).collect::<Vec<_>>());
-        report.masking = Some(masking(&terminal, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
+        report.masking =
+            Some(masking(&terminal, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
     }
     provenance::write_json(&root.join("attack.json"), &report)?;
     print!("{}", text(&report));

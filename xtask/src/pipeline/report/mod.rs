@@ -1,10 +1,10 @@
 //! `report.html`: one self-contained page that shows what a run found.
 
 mod heatmap;
-mod robustness;
 mod page;
 mod plots;
 mod response;
+mod robustness;
 pub mod trade_off;
 mod training;
 

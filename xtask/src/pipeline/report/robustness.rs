@@ -77,7 +77,9 @@ fn smallest(page: &mut Page, results: &Results) {
     let verdicts: Vec<String> = results
         .networks
         .iter()
-        .filter_map(|network| Some(format!("{}, seed {}: {}", network.condition, network.seed, network.masking.as_ref()?.verdict)))
+        .filter_map(|network| {
+            Some(format!("{}, seed {}: {}", network.condition, network.seed, network.masking.as_ref()?.verdict))
+        })
         .collect();
     page.details("What the checks for masking say", &verdicts.join("\n"));
 }
@@ -102,7 +104,10 @@ fn corruptions(page: &mut Page, results: &Results) {
             (Some(css(colour(&condition.condition, index))), cells)
         })
         .collect();
-    page.section("Corruptions", "Error under the families of CIFAR-10-C that make sense in grayscale, mean over five severities and seeds.");
+    page.section(
+        "Corruptions",
+        "Error under the families of CIFAR-10-C that make sense in grayscale, mean over five severities and seeds.",
+    );
     page.table(&header, &rows);
 }
 

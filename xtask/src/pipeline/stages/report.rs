@@ -85,9 +85,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
             .training
             .conditions
             .iter()
-            .map(|condition| {
-                Ok((condition.name().to_owned(), robustness::pictures(context, Part { condition, seed: 0 })?))
-            })
+            .map(|condition| Ok((condition.name().to_owned(), robustness::pictures(context, Part { condition, seed: 0 })?)))
             .collect::<Result<_>>()?,
         settings,
         sources,

@@ -69,12 +69,7 @@ fn protocol(settings: &Robustness) -> Protocol {
 
 impl Subject<'_> {
     /// The smallest perturbations; nothing on a dry run.
-    fn blocks(
-        &self,
-        key: &Key,
-        settings: &Robustness,
-        network: impl Fn() -> Result<Attackable>,
-    ) -> Result<Option<Vec<Record>>> {
+    fn blocks(&self, key: &Key, settings: &Robustness, network: impl Fn() -> Result<Attackable>) -> Result<Option<Vec<Record>>> {
         let Self { context, part, .. } = self;
         let Ok(test) = super::images::load(context).map(|split| split.test) else { return Ok(None) };
         let attacked = examples(&test, settings.attack_images)?;
@@ -113,13 +108,11 @@ impl Subject<'_> {
             .map(|point| Point { level: point.level, accuracy: point.accuracy().unwrap_or_default() })
             .collect();
         let corrupted = examples(&test, settings.corruption_images)?;
-        let errors =
-            corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
+        let errors = corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
 
         let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
-        let points = attack_curve(&model, &Fgsm::new(Norm::Linf), &attacked, &settings.linf, run, &mut |progress| {
-            show("fgsm", progress)
-        })?;
+        let points =
+            attack_curve(&model, &Fgsm::new(Norm::Linf), &attacked, &settings.linf, run, &mut |progress| show("fgsm", progress))?;
         let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
         let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
         let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
@@ -136,7 +129,8 @@ impl Subject<'_> {
         }
         drop(bar);
         let epsilon = minimal["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
-        let checks = MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
+        let checks =
+            MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
         let checked = examples(&test, settings.masking_images)?;
         let masking = masking(&context.terminal, &model, &sources, &checked, &checks, run)?;
         let epochs = train::history(context, part)?;
