@@ -84,13 +84,13 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
     let before = modified(&two.join("train/denoised-seed0/best.safetensors"));
     let output = succeed(pipeline(&two, "2", &[]));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(said.matches("already done").count(), 4 + 8 + 8, "{said}");
+    assert_eq!(said.matches("already done").count(), 4 + 8 + 8 + 16, "{said}");
     assert_eq!(modified(&two.join("train/denoised-seed0/best.safetensors")), before);
 
-    // Another noise level repeats the measurement and nothing before it.
+    // Another noise level repeats the measurement and nothing before it, nor the smallest perturbations.
     let output = succeed(pipeline(&two, "2", &["robustness.gaussian=[0.0, 0.2]"]));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(said.matches("already done").count(), 4 + 8, "{said}");
+    assert_eq!(said.matches("already done").count(), 4 + 8 + 16, "{said}");
 
     for file in ["results.json", "scans/sim-1.h5", "scans/sim-1.truth.h5", "images/images.safetensors", "response/predicted-0.h5"]
         .into_iter()

@@ -24,7 +24,7 @@ fn ratios(model: &Planes, attacks: &[&dyn Attack], images: usize, tolerance: f64
     (0..images)
         .map(|index| {
             let truth = closed_form(model, examples.image(index), examples.label(index), norm);
-            distances[index].expect("a linear model falls to any attack") / truth
+            distances[index].unwrap_or_else(|| panic!("{} finds nothing for image {index}", attacks[0].name())) / truth
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! The fast minimum norm attack.
 
 use crate::attack::Aim;
+use crate::goal::clear_lead;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
 
@@ -81,7 +82,9 @@ impl Attack for Fmn {
                     walker.found = true;
                 }
                 let distance = self.norm.distance(original, &walker.point);
-                let to_border = gradients.loss(row - 1).abs() / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
+                // Just beyond, so that the point counts once it is there.
+                let lead = gradients.loss(row - 1).abs() + 2.0 * clear_lead(gradients.logits(row - 1));
+                let to_border = lead / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
                 walker.radius = match (adversarial, walker.found) {
                     (true, _) => {
                         let best = batch.best(walker.image).map_or(distance, |(_, distance)| distance);

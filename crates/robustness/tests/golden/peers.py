@@ -145,16 +145,15 @@ def attack():
         by_image("deepfool", norm, deepfool)
     by_image("ddn", "l2", A.DDNAttack())
 
-    robust("pgd", "linf", linf, foolbox(A.LinfPGD(), linf))
-    robust("pgd", "l2", l2, foolbox(A.L2PGD(), l2))
-    robust("mim", "linf", linf, foolbox(A.LinfMomentumIterativeFastGradientMethod(), linf))
-    robust("mim", "l2", l2, foolbox(A.L2MomentumIterativeFastGradientMethod(), l2))
-
     run = lambda norm, method: lambda: sizes_of(method(model, x, y, epsilons=None)[1], norm)
     minimal("fmn", "l2", run("l2", A.L2FMNAttack()))
     minimal("fmn", "linf", run("linf", A.LInfFMNAttack()))
     minimal("brendel-bethge", "l2", run("l2", A.L2BrendelBethgeAttack(steps=200)))
     minimal("brendel-bethge", "linf", run("linf", A.LinfinityBrendelBethgeAttack(steps=200)))
+    robust("pgd", "linf", linf, foolbox(A.LinfPGD(), linf))
+    robust("pgd", "l2", l2, foolbox(A.L2PGD(), l2))
+    robust("mim", "linf", linf, foolbox(A.LinfMomentumIterativeFastGradientMethod(), linf))
+    robust("mim", "l2", l2, foolbox(A.L2MomentumIterativeFastGradientMethod(), l2))
 
     def fab_targeted(norm, name):
         # torchattacks stops at the first class that succeeds: here every class is tried and the nearest taken.

@@ -233,7 +233,8 @@ mod tests {
         let calls = 1_000_000 - left;
         assert_eq!(blocks, 2);
         assert!(expected.known()[4].already && expected.known()[0].nearest.is_some());
-        assert!(measure(broken.path(), calls / 3).unwrap_err().to_string().contains("switched off"));
+        let error = format!("{:#}", measure(broken.path(), calls / 3).unwrap_err());
+        assert!(error.contains("switched off"), "{error}");
         let (_, found, left) = measure(broken.path(), 1_000_000).unwrap();
         assert_eq!(found, expected);
         assert!(1_000_000 - left < calls, "what was done is not done again");

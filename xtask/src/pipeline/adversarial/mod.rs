@@ -74,3 +74,25 @@ pub fn norm_name(norm: Norm) -> &'static str {
         Norm::L2 => "l2",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brainprior_classifier::NetConfig;
+
+    #[test]
+    fn a_checkpoint_of_other_images_is_refused() {
+        let images = |channels: usize, side: usize, classes: usize| {
+            let names = (0..classes).map(|class| class.to_string()).collect();
+            LabelledImages::new(channels, side, side, vec![0; channels * side * side], vec![0], names).unwrap()
+        };
+        let config = NetConfig { blocks: vec![1; 4], base_channels: 2, input_channels: 1, classes: 10 };
+        let refused = |images: &LabelledImages| {
+            Attackable::new(ResNet::new(&config, 1).unwrap(), images).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(&images(1, 32, 10)), "");
+        assert!(refused(&images(3, 32, 10)).contains("trained on images of 1 channels, the set has 3"));
+        assert!(refused(&images(1, 16, 10)).contains("the set's are 16 x 16"));
+        assert!(refused(&images(1, 32, 100)).contains("tells 10 classes apart, the set has 100"));
+    }
+}
