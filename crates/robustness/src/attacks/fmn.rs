@@ -1,7 +1,6 @@
 //! The fast minimum norm attack.
 
 use crate::attack::Aim;
-use crate::goal::clear_lead;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
 
@@ -18,6 +17,8 @@ pub struct Fmn {
     first_step: f64,
 }
 
+/// Where the border seems to be, and a little more: coming from below, single precision would never get across.
+const BEYOND: f64 = 1.0001;
 const FIRST_GAMMA: f64 = 0.05;
 const LAST_GAMMA: f64 = 0.001;
 
@@ -82,16 +83,14 @@ impl Attack for Fmn {
                     walker.found = true;
                 }
                 let distance = self.norm.distance(original, &walker.point);
-                // Just beyond, so that the point counts once it is there.
-                let lead = gradients.loss(row - 1).abs() + 2.0 * clear_lead(gradients.logits(row - 1));
-                let to_border = lead / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
+                let to_border = gradients.loss(row - 1).abs() / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
                 walker.radius = match (adversarial, walker.found) {
                     (true, _) => {
                         let best = batch.best(walker.image).map_or(distance, |(_, distance)| distance);
                         (walker.radius * (1.0 - gamma)).min(best)
                     }
                     (false, true) => walker.radius * (1.0 + gamma),
-                    (false, false) => distance + to_border,
+                    (false, false) => (distance + to_border) * BEYOND,
                 };
                 walker.radius = walker.radius.min(self.norm.range(original.len()));
                 for (value, step) in walker.point.iter_mut().zip(Norm::L2.steepest(gradient)) {
