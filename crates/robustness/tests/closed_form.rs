@@ -69,9 +69,10 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
         }
     }
     let line = LineSearch::new(Norm::L2);
-    for attack in [&Ddn::default() as &dyn Attack, &CarliniWagner::default().with_steps(1000)] {
-        assert_within(&attack.name(), &ratios(&model, &[attack, &line], 8, 0.004), 0.01);
-    }
+    assert_within("ddn", &ratios(&model, &[&Ddn::default(), &line], 8, 0.004), 0.01);
+    // Foolbox's step length and early end stop Carlini and Wagner's attack up to a sixth before the nearest point.
+    let short = CarliniWagner::default().with_steps(1000);
+    assert_within("carlini-wagner", &ratios(&model, &[&short, &line], 8, 0.004), 0.2);
 }
 
 /// Random search comes near in few dimensions.
