@@ -109,7 +109,7 @@ impl Attack for Boundary {
                 walkers.iter_mut().map(|walker| walker.propose(batch.original(walker.image))).collect();
             let inner: Vec<f32> = proposals.iter().flat_map(|(inner, _)| inner).copied().collect();
             let reached = batch.reached(&images, &inner)?;
-            let look = step % LOOK_EVERY == 0;
+            let look = step.is_multiple_of(LOOK_EVERY);
             let around: Vec<f32> = proposals.iter().flat_map(|(_, around)| around).copied().collect();
             let around = if look { batch.reached(&images, &around)? } else { vec![] };
             for (row, (walker, (inner, _))) in walkers.iter_mut().zip(proposals).enumerate() {

@@ -57,7 +57,7 @@ impl Attack for HopSkipJump {
                 walkers.push((image, point));
             }
         }
-        self.to_the_border(batch, &mut walkers)?;
+        self.back_to_border(batch, &mut walkers)?;
         for step in 0..self.steps {
             walkers.retain(|(image, _)| !batch.satisfied(*image));
             if walkers.is_empty() {
@@ -68,7 +68,7 @@ impl Attack for HopSkipJump {
                 updates.push(self.estimate(batch, *image, point, step)?);
             }
             self.across(batch, &mut walkers, &updates, step)?;
-            self.to_the_border(batch, &mut walkers)?;
+            self.back_to_border(batch, &mut walkers)?;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl HopSkipJump {
     }
 
     /// Back to the border, on the way to the image; what is found is handed in.
-    fn to_the_border(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
+    fn back_to_border(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
         let images: Vec<usize> = walkers.iter().map(|(image, _)| *image).collect();
         let area = batch.area() as f64;
         let mut ranges: Vec<(f64, f64, f64)> = walkers

@@ -40,7 +40,7 @@ impl Planes {
     #[allow(dead_code, reason = "not every test file makes examples")]
     pub fn examples(&self, images: usize, contrast: f32, seed: u64) -> Examples {
         let area = self.weights[0].len();
-        let shape = if area % 4 == 0 { (area / 4, 4) } else { (1, area) };
+        let shape = if area.is_multiple_of(4) { (area / 4, 4) } else { (1, area) };
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let pixels: Vec<f32> = (0..images * area).map(|_| 0.5 + contrast * generator.random_range(-1.0f32..1.0)).collect();
         let labels = pixels.chunks(area).map(|image| self.class(image)).collect();
