@@ -119,7 +119,7 @@ pub fn attack(
 /// As [`attack()`].
 ///
 /// # Panics
-/// On an attack that needs an epsilon; bisect with [`crate::approach`].
+/// On an attack that needs an epsilon; bisect with [`crate::Closest::approach`].
 pub fn closest(
     model: &dyn Classifier,
     attack: &dyn Attack,
