@@ -14,10 +14,16 @@ use std::collections::HashMap;
 /// # Errors
 /// No matrix at all, or a pair of images that occurs in no scan.
 pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
+    average_weighted(&matrices.iter().map(|matrix| (*matrix, 1)).collect::<Vec<_>>())
+}
+
+/// As [`average`], every matrix counting as often as it says.
+pub(crate) fn average_weighted(weighted: &[(&SimilarityMatrix, u32)]) -> Result<SimilarityMatrix> {
+    let matrices: Vec<&SimilarityMatrix> = weighted.iter().map(|(matrix, _)| *matrix).collect();
     if matrices.is_empty() {
         return Err(Error::Size { what: "matrices to average", expected: "at least 1".into(), found: "none".into() });
     }
-    let ids = union(matrices);
+    let ids = union(&matrices);
     let located: Vec<Vec<Option<usize>>> = matrices
         .iter()
         .map(|matrix| {
@@ -28,12 +34,12 @@ pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
     let mut packed = vec![0.0f32; pairs(ids.len())];
     let unknown = rows_mut(ids.len(), &mut packed).into_par_iter().enumerate().find_map_first(|(i, row)| {
         let mut sums = vec![(0.0f64, 0u32); row.len()];
-        for (matrix, located) in matrices.iter().zip(&located) {
+        for ((matrix, times), located) in weighted.iter().zip(&located) {
             let Some(first) = located[i] else { continue };
             for ((sum, count), second) in sums.iter_mut().zip(&located[i + 1..]) {
                 if let Some(second) = second {
-                    *sum += f64::from(matrix.get(first, *second));
-                    *count += 1;
+                    *sum += f64::from(*times) * f64::from(matrix.get(first, *second));
+                    *count += times;
                 }
             }
         }
@@ -43,7 +49,17 @@ pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
         sums.iter().position(|(_, count)| *count == 0).map(|j| (i, i + 1 + j))
     });
     if let Some((first, second)) = unknown {
-        return Err(Error::NoCommonScan { first: ids[first], second: ids[second] });
+        let matrices_of = |image: usize| {
+            let has = |(_, located): &(usize, &Vec<Option<usize>>)| located[image].is_some();
+            let numbers: Vec<String> = located.iter().enumerate().filter(has).map(|(scan, _)| format!("matrix {scan}")).collect();
+            numbers.join(", ")
+        };
+        return Err(Error::NoCommonScan {
+            first: ids[first],
+            first_scans: matrices_of(first),
+            second: ids[second],
+            second_scans: matrices_of(second),
+        });
     }
     let mut scans = vec![0u32; ids.len()];
     for (matrix, located) in matrices.iter().zip(&located) {
@@ -94,7 +110,7 @@ mod tests {
     #[test]
     fn a_pair_in_no_scan_is_named() {
         let error = average(&[&matrix(&[1, 2], &[0.5]), &matrix(&[2, 3], &[0.5])]).unwrap_err();
-        assert!(matches!(error, Error::NoCommonScan { first, second } if first.to_u64() == 1 && second.to_u64() == 3));
+        assert!(matches!(error, Error::NoCommonScan { first, second, .. } if first.to_u64() == 1 && second.to_u64() == 3));
         assert!(average(&[]).is_err());
     }
 

@@ -1,11 +1,13 @@
-//! Controls made from the same inputs: a shuffled matrix, and one of pixels.
+//! Controls made from the same inputs: shuffled, thresholded, pixels, and raw in two independent halves.
 
-use crate::{Result, SimilarityMatrix, vectors};
+use crate::{Error, Pair, Result, SimilarityMatrix, vectors};
 use brainprior_images::{ImageId, StimulusSet};
-use ndarray::ArrayView2;
+use brainprior_recording::{Measurement, ResponseKind, Responses, Scan};
+use ndarray::{Array2, ArrayView2};
 use rand::Rng;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use std::ops::RangeInclusive;
 
 impl SimilarityMatrix {
     /// The control *shuffled*: one random permutation of the identities, applied to rows and columns, so that the
@@ -25,6 +27,76 @@ impl SimilarityMatrix {
             .with_donors(Some(donors))
             .with_scans(order.iter().map(|donor| self.scans()[*donor]).collect())
     }
+}
+
+impl SimilarityMatrix {
+    /// The target of Attias et al. (2024): 1 above `threshold`, -1 below minus it, 0 between.
+    ///
+    /// # Errors
+    /// A threshold that is negative or not a number.
+    pub fn thresholded(&self, threshold: f32) -> Result<Self> {
+        if threshold.is_nan() || threshold < 0.0 {
+            return Err(Error::Size {
+                what: "threshold of similarities",
+                expected: "at least 0".into(),
+                found: threshold.to_string(),
+            });
+        }
+        let sign = |value: &f32| f32::from(i8::from(*value > threshold) - i8::from(*value < -threshold));
+        let mut provenance = self.provenance().to_vec();
+        provenance.push(format!("1 above {threshold}, -1 below -{threshold}, 0 between"));
+        Ok(SimilarityMatrix::new(self.ids().to_vec(), self.packed().iter().map(sign).collect(), provenance)?
+            .with_donors(self.donors().map(<[ImageId]>::to_vec))
+            .with_scans(self.scans().to_vec()))
+    }
+
+    /// The pairs whose similarity lies in a range, in the order of the triangle: to train on the most alike, say, or on all
+    /// but those about 0.
+    pub fn pairs_within(&self, range: RangeInclusive<f32>) -> Vec<Pair> {
+        let mut pairs = Vec::new();
+        for first in 0..self.len() {
+            for (offset, similarity) in self.upper_row(first).iter().enumerate().filter(|(_, value)| range.contains(value)) {
+                pairs.push(Pair { first: first as u32, second: (first + 1 + offset) as u32, similarity: *similarity });
+            }
+        }
+        pairs
+    }
+}
+
+/// Two independent raw measurements of the images that were shown more than once: the repeats of each image are divided at
+/// random in two disjoint halves (one trial is left out of an odd number), and each half is averaged. What the two matrices
+/// share cannot come from noise.
+///
+/// # Errors
+/// A scan without repeats.
+pub fn halves(scan: &Scan, seed: u64) -> Result<(Responses, Responses)> {
+    let repeats = scan.repeats();
+    let ids: Vec<ImageId> =
+        repeats.iter().filter(|(_, trials)| trials.len() > 1).map(|(image, _)| scan.stimuli().ids()[*image]).collect();
+    if ids.is_empty() {
+        return Err(Error::Size { what: "images shown more than once", expected: "at least 1".into(), found: "none".into() });
+    }
+    let neurons = scan.responses().ncols();
+    let mut values = [Array2::zeros((ids.len(), neurons)), Array2::zeros((ids.len(), neurons))];
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    for (row, trials) in repeats.values().filter(|trials| trials.len() > 1).enumerate() {
+        let mut order = trials.clone();
+        for last in (1..order.len()).rev() {
+            order.swap(last, generator.random_range(0..=last));
+        }
+        let half = order.len() / 2;
+        for (values, trials) in values.iter_mut().zip([&order[..half], &order[half..2 * half]]) {
+            for (neuron, mean) in values.row_mut(row).iter_mut().enumerate() {
+                let sum: f64 = trials.iter().map(|trial| f64::from(scan.responses()[[*trial, neuron]])).sum();
+                *mean = (sum / half as f64) as f32;
+            }
+        }
+    }
+    let kind = ResponseKind::Measured(Measurement::RepeatMean);
+    let [first, second] = values.map(|values| {
+        Responses::new(scan.name(), kind, ids.clone(), values).expect("means of finite responses to distinct images")
+    });
+    Ok((first, second))
 }
 
 /// The control *pixels*: the formula of [`crate::similarity`] with the pixels of each image as its vector.
@@ -60,6 +132,28 @@ mod tests {
         assert_ne!(shuffled.packed(), matrix.shuffled(4).packed());
         let back = shuffled.select(&[ids[2], ids[0]]).unwrap();
         assert_eq!(back.donors().unwrap(), &[donors[2], donors[0]]);
+    }
+
+    #[test]
+    fn thresholds_and_ranges() {
+        let ids: Vec<ImageId> = (0..4).map(ImageId::from_u64).collect();
+        let matrix = SimilarityMatrix::new(ids, vec![0.3, -0.3, 0.2, -0.9, 0.0, 0.9], vec![]).unwrap();
+        let signs = matrix.shuffled(1).thresholded(0.25).unwrap();
+        let of = |value: f32| {
+            if value > 0.25 {
+                1.0
+            } else if value < -0.25 {
+                -1.0
+            } else {
+                0.0
+            }
+        };
+        let expected: Vec<f32> = matrix.shuffled(1).packed().iter().map(|value| of(*value)).collect();
+        assert_eq!(signs.packed(), expected);
+        assert!(signs.donors().is_some() && signs.provenance().last().unwrap().contains("0.25"));
+        assert!(matrix.thresholded(-0.1).is_err() && matrix.thresholded(f32::NAN).is_err());
+        let found: Vec<(u32, u32)> = matrix.pairs_within(-0.3..=0.2).iter().map(|pair| (pair.first, pair.second)).collect();
+        assert_eq!(found, [(0, 2), (0, 3), (1, 3)]);
     }
 
     #[test]

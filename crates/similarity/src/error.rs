@@ -1,6 +1,7 @@
 //! What can be wrong with similarities.
 
 use brainprior_images::ImageId;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// An error of this crate.
@@ -25,7 +26,7 @@ pub enum Error {
         /// What was tried.
         doing: &'static str,
         /// The dataset or attribute, `/` for the file itself.
-        dataset: &'static str,
+        dataset: Cow<'static, str>,
         /// What the HDF5 library said.
         source: hdf5::Error,
     },
@@ -35,7 +36,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The dataset or attribute.
-        dataset: &'static str,
+        dataset: Cow<'static, str>,
         /// What the spec asks for.
         expected: String,
         /// What is there.
@@ -74,10 +75,12 @@ pub enum Error {
         found: f32,
     },
     /// No neuron is left after weighting.
-    #[error("all {neurons} neurons have weight 0, so no image has a population vector; check the reliabilities")]
+    #[error("`{source_name}`: all {neurons} neurons have weight 0, so no image has a population vector; check the reliabilities")]
     NoNeurons {
         /// How many there are.
         neurons: usize,
+        /// Where the vectors come from.
+        source_name: String,
     },
     /// A population vector that is zero once the mean over images is taken away, which has no direction.
     #[error("image {image} ({id}) of `{source_name}`: its weighted, centred population vector is zero; leave the image out")]
@@ -121,13 +124,139 @@ pub enum Error {
     },
     /// Two images that no scan showed together.
     #[error(
-        "images {first} and {second} occur in no common scan, so their similarity is unknown; select the images of a single scan first"
+        "image {first} occurs in {first_scans}, image {second} in {second_scans}: no scan has both, so their similarity is \
+         unknown; ask for the images of every scan, or select those of one"
     )]
     NoCommonScan {
         /// One image.
         first: ImageId,
+        /// The scans that have it.
+        first_scans: String,
         /// The other.
         second: ImageId,
+        /// The scans that have that.
+        second_scans: String,
+    },
+    /// Scans that show other images, where the same were asked for.
+    #[error(
+        "scan {first} has {first_images} images, scan {second} has {second_images}, and they share {shared} (image {example} is \
+         in one of them only); average over the images of every scan, or over those of any scan and count the scans of each"
+    )]
+    DifferentImages {
+        /// One scan.
+        first: String,
+        /// Its images.
+        first_images: usize,
+        /// The other.
+        second: String,
+        /// Its images.
+        second_images: usize,
+        /// Images of both.
+        shared: usize,
+        /// An image that one of them lacks.
+        example: ImageId,
+    },
+    /// Scans that have no two images in common.
+    #[error(
+        "fewer than two images ({shared}) are in every one of the scans {scans}; images are matched by content, so that a \
+         rescaled or re-encoded image is another one: check that the scans were shown the same files"
+    )]
+    NoSharedImages {
+        /// Their names.
+        scans: String,
+        /// Images that all have.
+        shared: usize,
+    },
+    /// More pairs above a threshold than asked for.
+    #[error("more than {limit} pairs have a similarity of at least {threshold}; raise the threshold or the limit")]
+    TooManyPairs {
+        /// The threshold.
+        threshold: f32,
+        /// The most pairs to be kept.
+        limit: usize,
+    },
+    /// A matrix that memory cannot hold.
+    #[error(
+        "the similarities of {images} images take {:.1} GB, {:.1} GB of memory are free; write them to a file in bands, or keep \
+         neighbours, a sample of pairs or a histogram instead", *bytes as f64 / 1e9, *free as f64 / 1e9
+    )]
+    TooLarge {
+        /// Images of the matrix.
+        images: usize,
+        /// Bytes that it would take.
+        bytes: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// A file of tensors that cannot be used.
+    #[error("{path}: {doing}: {source}")]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What candle said.
+        source: candle_core::Error,
+    },
+    /// A network's tensor that is missing or of another shape.
+    #[error("{path}: {tensor}: expected {expected}, found {found}")]
+    TensorLayout {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What the network needs.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A network that cannot be applied to images of this size.
+    #[error("{network} on images of {height} x {width}: {source}")]
+    Network {
+        /// The network.
+        network: String,
+        /// Rows of the images.
+        height: usize,
+        /// Columns of the images.
+        width: usize,
+        /// What candle said.
+        source: candle_core::Error,
+    },
+    /// A device that refused, most often for want of memory.
+    #[error("the similarities of {images} images in {dimensions} dimensions on a device: {source}; the host needs no device")]
+    Device {
+        /// Images of the matrix.
+        images: usize,
+        /// Dimensions of the vectors.
+        dimensions: usize,
+        /// What candle said.
+        source: candle_core::Error,
+    },
+    /// A file that the disk or a limit has no room for.
+    #[error("{path}: no room for its {:.3} GB: {source}; use another disk, half precision, or fewer images", *bytes as f64 / 1e9)]
+    NoRoom {
+        /// The file.
+        path: PathBuf,
+        /// The size that it would have.
+        bytes: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A checkpoint that cannot be gone on from.
+    #[error("{path}: expected a checkpoint of this sweep, found {found}; remove the file to begin anew")]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+    },
+    /// The observer of a sweep asked for it to stop.
+    #[error("stopped after {pairs} of {total} pairs")]
+    Stopped {
+        /// Pairs that were merged.
+        pairs: u64,
+        /// All pairs.
+        total: u64,
     },
     /// A correlation with values that do not vary.
     #[error("the {which} matrix has the same similarity for all {pairs} pairs, so a correlation with it is undefined")]

@@ -25,18 +25,39 @@
 mod average;
 mod compare;
 mod control;
+mod device;
 mod error;
+mod features;
 mod file;
+mod kernel;
 mod matrix;
 mod population;
 mod product;
+mod rows;
+mod stream;
+mod sweep;
+mod triangle_file;
 mod weights;
 
 pub use average::average;
-pub use compare::{Spread, pearson, spearman, spread};
-pub use control::pixels;
+use average::average_weighted;
+pub use compare::{
+    Bootstrap, Interval, Measure, NoiseCeiling, Spread, bootstrap_images, bootstrap_images_of_mean, bootstrap_neurons,
+    bootstrap_scans, compare, noise_ceiling, pearson, repeat_noise_ceiling, spearman, spread,
+};
+pub use control::{halves, pixels};
+pub use device::DeviceOptions;
 pub use error::{Error, Result};
+pub use features::{Layer, Network, features, network_features};
 pub use matrix::SimilarityMatrix;
+pub use population::{Images, Population, Source};
+pub use rows::{Computed, FileRows, Rows};
+pub use stream::{
+    Alike, Histogram, NearestImages, Neighbours, Pair, PairsAbove, SimilarityHistogram, StratifiedPairs, StratifiedSample,
+    UniformPairs, UniformSample, write_neighbours, write_pairs,
+};
+pub use sweep::{Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep};
+pub use triangle_file::Precision;
 pub use weights::{measured_weights, predicted_weights, product_of_weights, standardising_weights};
 
 use brainprior_images::ImageId;
@@ -61,9 +82,8 @@ pub fn similarity(responses: &Responses, weights: &[f32]) -> Result<SimilarityMa
 /// all zero, an image whose vector is zero after weighting and centring.
 pub fn vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[f32], source: &str) -> Result<SimilarityMatrix> {
     let _span = tracing::info_span!("similarity", source, images = values.nrows(), dimensions = values.ncols()).entered();
-    matrix::positions(ids)?;
-    let unit = population::unit_vectors(ids, values, weights, source)?;
-    let packed = product::cosines(&unit);
-    let step = format!("{source}: cosines of {} images in {} of {} dimensions", ids.len(), unit.width, values.ncols());
-    SimilarityMatrix::new(ids.to_vec(), packed, vec![step])
+    let values = values.as_standard_layout();
+    let view = values.view();
+    let source = Source { name: source, ids, rows: &view, weights };
+    Population::new(&[source], Images::Identical)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })
 }

@@ -2,8 +2,10 @@
 
 use crate::{Error, Result};
 use brainprior_images::ImageId;
+use ndarray::Array2;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Similarities of all pairs of distinct images, in [-1, 1].
 ///
@@ -42,6 +44,13 @@ impl SimilarityMatrix {
         }
         let scans = vec![1; ids.len()];
         Ok(Self { ids, packed, provenance, donors: None, scans })
+    }
+
+    /// From similarities that are clamped already, of images known to be distinct.
+    pub(crate) fn of_cosines(ids: Vec<ImageId>, packed: Vec<f32>, provenance: Vec<String>) -> Self {
+        debug_assert_eq!(packed.len(), pairs(ids.len()));
+        let scans = vec![1; ids.len()];
+        Self { ids, packed, provenance, donors: None, scans }
     }
 
     /// The same similarities, image `i` being known to carry those of `donors[i]`.
@@ -127,6 +136,14 @@ impl SimilarityMatrix {
         &self.packed[start..start + self.len() - 1 - i]
     }
 
+    /// Similarities of some images with some images, `[rows, columns]`.
+    ///
+    /// # Panics
+    /// On indices beyond the images.
+    pub fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Array2<f32> {
+        Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| self.get(rows.start + i, columns.start + j))
+    }
+
     /// The matrix of `ids` (at least two, distinct), in that order.
     ///
     /// # Errors
@@ -198,8 +215,14 @@ pub(crate) fn rows_mut(images: usize, mut packed: &mut [f32]) -> Vec<&mut [f32]>
     rows
 }
 
-fn pair_at(images: usize, index: usize) -> (usize, usize) {
-    let first = (0..images).rfind(|i| row_start(images, *i) <= index && i + 1 < images).expect("an index of a pair");
+/// The pair at a place of the strict upper triangle.
+pub(crate) fn pair_at(images: usize, index: usize) -> (usize, usize) {
+    // The last row that begins at or before `index`; the row of the last image is empty.
+    let (mut first, mut beyond) = (0, images - 1);
+    while beyond - first > 1 {
+        let middle = first.midpoint(beyond);
+        if row_start(images, middle) <= index { first = middle } else { beyond = middle }
+    }
     (first, first + 1 + index - row_start(images, first))
 }
 
@@ -219,6 +242,7 @@ mod tests {
         assert_eq!(matrix.upper_row(1), &[0.4, 0.5]);
         assert_eq!(matrix.upper_row(3), &[] as &[f32]);
         assert_eq!(matrix.get(2, 1), matrix.get(1, 2));
+        assert_eq!(matrix.block(1..3, 0..2), ndarray::array![[0.1, 1.0], [0.2, 0.4]]);
         let selected = matrix.select(&[3, 0, 2].map(ImageId::from_u64)).unwrap();
         assert_eq!(selected.packed(), &[0.3, 0.6, 0.2]);
     }

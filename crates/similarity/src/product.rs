@@ -1,98 +1,63 @@
-//! All pairs of cosines: the strict upper triangle of `E E^T`, in square tiles.
+//! The matrix held in memory.
 
-use crate::matrix::{pairs, rows_mut};
-use crate::population::UnitVectors;
-use rayon::prelude::*;
+use crate::matrix::{pairs, row_start};
+use crate::{Block, Error, Population, Reduction, Result, SimilarityMatrix, Sweep};
 
-/// Side of a tile, in images.
-const TILE: usize = 512;
-
-/// A square of the upper triangle and the places in the packed triangle that it fills.
-struct Tile<'a> {
-    first_row: usize,
-    first_column: usize,
-    columns: usize,
-    /// Part of each row of the tile that lies right of the diagonal.
-    rows: Vec<&'a mut [f32]>,
+/// The strict upper triangle in the making. Blocks are disjoint, so that each thread writes its own straight to its place.
+struct Triangle {
+    images: usize,
+    packed: *mut f32,
 }
 
-/// Packed cosines of all pairs. A tile is one product in one thread, so the result does not depend on their number.
-pub(crate) fn cosines(vectors: &UnitVectors) -> Vec<f32> {
-    let images = vectors.values.len() / vectors.width;
-    let mut packed = vec![0.0f32; pairs(images)];
-    tiles(images, &mut packed).into_par_iter().with_max_len(1).for_each_init(
-        || vec![0.0f32; TILE * TILE],
-        |product, tile| {
-            multiply(vectors, &tile, product);
-            for (row, target) in tile.rows.into_iter().enumerate() {
-                let stored = &product[row * tile.columns..(row + 1) * tile.columns];
-                for (value, cosine) in target.iter_mut().rev().zip(stored.iter().rev()) {
-                    *value = cosine.clamp(-1.0, 1.0);
-                }
+// SAFETY: threads write through the pointer to disjoint places only, and nothing reads before all are done.
+unsafe impl Sync for Triangle {}
+
+impl Reduction for Triangle {
+    type Part = ();
+    type State = ();
+
+    fn start(&self) {}
+
+    fn block(&self, block: &Block<'_>) {
+        for row in block.rows() {
+            let (first, values) = block.row(row);
+            if values.is_empty() {
+                continue;
             }
-        },
-    );
-    packed
-}
-
-/// The upper triangle cut in tiles.
-fn tiles(images: usize, packed: &mut [f32]) -> Vec<Tile<'_>> {
-    let mut tiles = Vec::new();
-    let mut rows = rows_mut(images, packed).into_iter();
-    let mut first_row = 0;
-    while first_row < images {
-        let height = TILE.min(images - first_row);
-        let mut band: Vec<&mut [f32]> = rows.by_ref().take(height).collect();
-        let mut first_column = first_row;
-        while first_column < images {
-            let columns = TILE.min(images - first_column);
-            let cut = band
-                .iter_mut()
-                .enumerate()
-                .map(|(row, rest)| {
-                    let right = (first_column + columns).saturating_sub((first_row + row + 1).max(first_column));
-                    let (segment, others) = std::mem::take(rest).split_at_mut(right);
-                    *rest = others;
-                    segment
-                })
-                .collect();
-            tiles.push(Tile { first_row, first_column, columns, rows: cut });
-            first_column += columns;
+            let start = row_start(self.images, row) + first - row - 1;
+            // SAFETY: `row < first` and `first + values.len() <= images`, so that these are places of row `row` in the
+            // triangle; a sweep shows every pair once, so that no other call writes them.
+            unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.packed.add(start), values.len()) };
         }
-        first_row += height;
     }
-    tiles
+
+    fn merge(&self, (): &mut (), (): (), _: usize) -> Result<()> {
+        Ok(())
+    }
 }
 
-/// `product[r, c]` = cosine of images `first_row + r` and `first_column + c`, row-major.
-fn multiply(vectors: &UnitVectors, tile: &Tile, product: &mut [f32]) {
-    let (height, width, depth) = (tile.rows.len(), tile.columns, vectors.width);
-    assert!(product.len() >= height * width);
-    let left = &vectors.values[tile.first_row * depth..(tile.first_row + height) * depth];
-    let right = &vectors.values[tile.first_column * depth..(tile.first_column + width) * depth];
-    // SAFETY: `product` holds height x width values with the given strides, `left` and `right` hold height and width
-    // rows of `depth` values; `product` is borrowed mutably and so overlaps neither.
-    unsafe {
-        gemm::gemm(
-            height,
-            width,
-            depth,
-            product.as_mut_ptr(),
-            1,
-            width as isize,
-            false,
-            left.as_ptr(),
-            1,
-            depth as isize,
-            right.as_ptr(),
-            depth as isize,
-            1,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
+impl Population<'_> {
+    /// The whole matrix.
+    ///
+    /// # Errors
+    /// As [`Population::reduce`]; a matrix larger than the memory that is free, with the size it would have.
+    pub fn matrix(&self, sweep: &Sweep<'_>) -> Result<SimilarityMatrix> {
+        let bytes = (pairs(self.len()) * size_of::<f32>()) as u64;
+        if let Some(free) = free_memory().filter(|free| bytes > *free) {
+            return Err(Error::TooLarge { images: self.len(), bytes, free });
+        }
+        let count = pairs(self.len());
+        let mut packed: Vec<f32> = Vec::with_capacity(count);
+        self.reduce(&Triangle { images: self.len(), packed: packed.as_mut_ptr() }, sweep)?;
+        // SAFETY: the sweep has shown every pair, and `Triangle` has written each to its place.
+        unsafe { packed.set_len(count) };
+        Ok(SimilarityMatrix::of_cosines(self.ids().to_vec(), packed, self.provenance()).with_scans(self.scans_of_images()))
     }
+}
+
+/// Bytes that the system can still give, where it says so.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }

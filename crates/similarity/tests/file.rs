@@ -1,7 +1,7 @@
 //! Matrices written and read again, and files that are not what they say.
 
 use brainprior_images::ImageId;
-use brainprior_similarity::{Error, SimilarityMatrix};
+use brainprior_similarity::{Error, Precision, SimilarityMatrix};
 use std::path::Path;
 
 fn matrix() -> SimilarityMatrix {
@@ -49,7 +49,7 @@ fn files_that_are_not_what_they_say() {
     assert!(matches!(SimilarityMatrix::read(&path), Err(Error::File { .. })));
 
     std::fs::write(&path, b"not HDF5 at all").unwrap();
-    assert!(matches!(SimilarityMatrix::read(&path), Err(Error::Hdf5 { dataset: "/", .. })));
+    assert!(matches!(SimilarityMatrix::read(&path), Err(Error::Hdf5 { dataset, .. }) if dataset == "/"));
 
     matrix().write(&path).unwrap();
     let bytes = std::fs::read(&path).unwrap();
@@ -78,7 +78,7 @@ fn files_that_are_not_what_they_say() {
     assert!(error.contains("images 1 and 2 are the same"), "{error}");
 
     let error = edited(&path, |file| file.attr("version").unwrap().write_scalar(&9u32).unwrap());
-    assert!(error.contains("version: expected 1, found 9"), "{error}");
+    assert!(error.contains("version: expected 1 to 2, found 9"), "{error}");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn full_disk() {
         let images = 1000;
         let large = SimilarityMatrix::new((0..images).map(ImageId::from_u64).collect(), vec![0.5; 499_500], vec![]).unwrap();
         let error = large.write(Path::new(&path)).unwrap_err().to_string();
-        assert!(error.contains("a.h5"), "{error}");
+        assert!(error.contains("a.h5") && error.contains("no room for its 0.003 GB"), "{error}");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -116,4 +116,35 @@ fn full_disk() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(std::fs::read(&path).unwrap() == before, "the old file was changed");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
+}
+
+/// The three lines of `data-specs/similarity.toml`, in Python where it has h5py (`BRAINPRIOR_PYTHON` names another one).
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn python_reads_it_in_three_lines() {
+    let python = std::env::var("BRAINPRIOR_PYTHON").unwrap_or("python3".into());
+    let has = std::process::Command::new(&python).args(["-c", "import h5py, numpy"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {python} has no h5py and numpy");
+        return;
+    }
+    let spec = include_str!("../../../data-specs/similarity.toml");
+    let lines: Vec<&str> = spec.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(lines.len(), 3);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.h5");
+    for (precision, bound) in [(Precision::F32, 0.0), (Precision::F16, 1.0 / 4096.0)] {
+        matrix().write_as(&path, precision).unwrap();
+        let script = format!("path = {:?}\n{}\nprint(*S.astype(float).ravel())", path.display().to_string(), lines.join("\n"));
+        let output = std::process::Command::new(&python).args(["-c", &script]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let found: Vec<f32> = text.split_whitespace().map(|value| value.parse().unwrap()).collect();
+        assert_eq!(found.len(), 16);
+        for i in 0..4 {
+            for j in 0..4 {
+                assert!((found[i * 4 + j] - matrix().get(i, j)).abs() <= bound, "{precision:?}: {i}, {j}: {}", found[i * 4 + j]);
+            }
+        }
+    }
 }

@@ -53,7 +53,28 @@ fn assert_close(found: &[f32], expected: &[f64], tolerance: f64) {
 
 #[test]
 fn equals_the_formula_for_all_sizes() {
-    let sizes = [(2, 1), (2, 7), (3, 2), (17, 3), (31, 200), (64, 64), (65, 33), (300, 200), (513, 9), (700, 40)];
+    let sizes = [
+        (2, 1),
+        (2, 2),
+        (3, 1),
+        (5, 4),
+        (47, 11),
+        (48, 12),
+        (49, 13),
+        (97, 100),
+        (240, 31),
+        (241, 6),
+        (299, 199),
+        (2, 7),
+        (3, 2),
+        (17, 3),
+        (31, 200),
+        (64, 64),
+        (65, 33),
+        (300, 200),
+        (513, 9),
+        (700, 40),
+    ];
     for (index, (images, neurons)) in sizes.into_iter().enumerate() {
         let (values, weights) = population(images, neurons, index as u64);
         assert_close(&similarities(&values, &weights), &naive(&values, &weights), 1e-6);
@@ -86,11 +107,14 @@ fn bad_input_is_named() {
     let (mut values, weights) = population(4, 6, 1);
     let result = |values: &Array2<f32>, weights: &[f32]| vectors(&ids(4), values.view(), weights, "scan x");
     assert!(matches!(result(&values, &weights[..5]), Err(Error::Size { .. })));
-    assert!(matches!(result(&values, &[0.0; 6]), Err(Error::NoNeurons { neurons: 6 })));
+    assert!(matches!(result(&values, &[0.0; 6]), Err(Error::NoNeurons { neurons: 6, .. })));
     assert!(matches!(result(&values, &[1.0, 1.0, -1.0, 1.0, 1.0, 1.0]), Err(Error::Weight { neuron: 2, .. })));
     assert!(matches!(vectors(&ids(3), values.view(), &weights, "scan x"), Err(Error::Size { .. })));
     let twice = [0, 1, 2, 1].map(ImageId::from_u64);
     assert!(matches!(vectors(&twice, values.view(), &weights, "x"), Err(Error::Duplicate { first: 1, second: 3, .. })));
+    // A single image makes no pair.
+    let one = vectors(&ids(1), ndarray::array![[1.0f32]].view(), &[1.0], "scan x");
+    assert!(matches!(one, Err(Error::Size { .. })));
     values[[2, 3]] = f32::NAN;
     assert!(matches!(result(&values, &weights), Err(Error::Value { image: 2, neuron: 3, .. })));
 }

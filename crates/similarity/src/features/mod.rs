@@ -1,0 +1,47 @@
+//! The control *features*: a pretrained network's responses to the images, in place of a population's.
+//!
+//! Any chain of convolutions whose tensors lie in a safetensors file can be used; the VGG networks (11 to 19, with batch norm or
+//! without) are recognised by the names that torchvision gives them, so that `vgg19(weights="DEFAULT").state_dict()`, saved with
+//! `safetensors.torch.save_file`, is all that the paper's VGG19 conv3_1 needs.
+
+mod network;
+mod vgg;
+
+pub use network::{Layer, Network};
+
+use crate::{Result, SimilarityMatrix, vectors};
+use brainprior_images::StimulusSet;
+use ndarray::Array2;
+
+/// Images that pass the network together.
+const BATCH: usize = 32;
+
+/// Features of each image, `[images, channels * height * width]` of the network's last layer.
+///
+/// # Errors
+/// Images too small for the network; what candle refuses.
+pub fn network_features(network: &Network, stimuli: &StimulusSet) -> Result<Array2<f32>> {
+    let (height, width) = (stimuli.height(), stimuli.width());
+    let mut values = Vec::new();
+    let mut dimensions = 0;
+    for first in (0..stimuli.len()).step_by(BATCH) {
+        let count = BATCH.min(stimuli.len() - first);
+        let pixels = &stimuli.pixels()[first * height * width..(first + count) * height * width];
+        let features = network.run(pixels, count, height, width)?;
+        dimensions = features.len() / count;
+        if first == 0 {
+            values.reserve_exact(dimensions * stimuli.len());
+        }
+        values.extend(features);
+    }
+    Ok(Array2::from_shape_vec((stimuli.len(), dimensions), values).expect("as many features of each image"))
+}
+
+/// The control *features*: the formula of [`crate::similarity`] with the features of each image as its vector.
+///
+/// # Errors
+/// As [`network_features`]; fewer than two images, or one whose features are the mean over images.
+pub fn features(network: &Network, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
+    let values = network_features(network, stimuli)?;
+    vectors(stimuli.ids(), values.view(), &vec![1.0; values.ncols()], &format!("features of {}", network.name()))
+}

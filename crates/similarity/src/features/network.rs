@@ -1,0 +1,197 @@
+//! A chain of layers with its tensors.
+
+use super::vgg;
+use crate::{Error, Result};
+use brainprior_kernels::{Conv2dGeometry, conv2d};
+use candle_core::{DType, Device, Tensor};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Mean and standard deviation of ImageNet's channels, as torchvision normalises for its networks.
+const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+
+/// What a batch norm of PyTorch adds to the variance.
+const EPSILON: f64 = 1e-5;
+
+/// One layer, its tensors named as in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// `<name>.weight` `[out, in, height, width]`, and `<name>.bias` `[out]` where there is one.
+    Convolution {
+        /// Prefix of its tensors.
+        name: String,
+        /// Input pixels between neighbouring outputs.
+        stride: usize,
+        /// Zeros on each side.
+        padding: usize,
+    },
+    /// `<name>.weight`, `.bias`, `.running_mean`, `.running_var`, all `[channels]`.
+    BatchNorm {
+        /// Prefix of its tensors.
+        name: String,
+    },
+    /// max(x, 0)
+    Relu,
+    /// Largest of each square.
+    MaxPool {
+        /// Side of the squares, and pixels between them.
+        size: usize,
+    },
+}
+
+/// Layers with their tensors, applied to grayscale images in [0, 1]: these are repeated over the input channels of the first
+/// convolution, and normalised as for ImageNet where there are three.
+pub struct Network {
+    name: String,
+    layers: Vec<Applied>,
+    channels: usize,
+}
+
+enum Applied {
+    Convolution { weight: Tensor, bias: Option<Tensor>, geometry: Conv2dGeometry },
+    BatchNorm { scale: Tensor, shift: Tensor },
+    Relu,
+    MaxPool { size: usize },
+}
+
+impl Network {
+    /// Reads the tensors of `layers` from a safetensors file (f32, f16 or bf16).
+    ///
+    /// # Errors
+    /// No such file, not safetensors; a tensor that is missing or of another shape; layers that do not begin with a convolution.
+    pub fn read(path: &Path, layers: &[Layer]) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let tensors = Tensors::open(path)?;
+        let applied: Vec<Applied> = layers.iter().map(|layer| tensors.apply(layer)).collect::<Result<_>>()?;
+        let Some(Applied::Convolution { weight, .. }) = applied.first() else {
+            return Err(tensors.layout("layers", "a convolution first", format!("{:?}", layers.first())));
+        };
+        let channels = weight.dims()[1];
+        Ok(Self { name, layers: applied, channels })
+    }
+
+    /// A VGG network under torchvision's names, up to the rectified output of `layer`, as `conv3_1`: the first convolution after
+    /// the second pooling.
+    ///
+    /// # Errors
+    /// As [`Network::read`]; no layer of that name; a file that is not of a VGG network.
+    pub fn vgg(path: &Path, layer: &str) -> Result<Self> {
+        let tensors = Tensors::open(path)?;
+        let layers = vgg::layers(&tensors.names(), layer).map_err(|found| {
+            tensors.layout("features.*", format!("a VGG network under torchvision's names, with {layer}"), found)
+        })?;
+        let mut network = Self::read(path, &layers)?;
+        network.name = format!("{} {layer}", network.name);
+        Ok(network)
+    }
+
+    /// What provenance calls it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Features of `count` images of `height * width` pixels.
+    pub(super) fn run(&self, pixels: &[f32], count: usize, height: usize, width: usize) -> Result<Vec<f32>> {
+        let area = height * width;
+        let mut input = Vec::with_capacity(count * self.channels * area);
+        for image in pixels.chunks_exact(area) {
+            for channel in 0..self.channels {
+                let (mean, deviation) = if self.channels == 3 { (IMAGENET.0[channel], IMAGENET.1[channel]) } else { (0.0, 1.0) };
+                input.extend(image.iter().map(|pixel| (pixel - mean) / deviation));
+            }
+        }
+        let network = |source| Error::Network { network: self.name.clone(), height, width, source };
+        let mut x = Tensor::from_vec(input, (count, self.channels, height, width), &Device::Cpu).map_err(network)?;
+        for layer in &self.layers {
+            x = layer.forward(&x).map_err(network)?;
+        }
+        x.flatten_all().and_then(|x| x.to_vec1()).map_err(network)
+    }
+}
+
+impl Applied {
+    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        match self {
+            Self::Convolution { weight, bias, geometry } => {
+                let y = conv2d(x, weight, *geometry)?;
+                match bias {
+                    Some(bias) => y.broadcast_add(bias),
+                    None => Ok(y),
+                }
+            }
+            Self::BatchNorm { scale, shift } => x.broadcast_mul(scale)?.broadcast_add(shift),
+            Self::Relu => x.relu(),
+            Self::MaxPool { size } => x.max_pool2d(*size),
+        }
+    }
+}
+
+/// The tensors of a file.
+struct Tensors {
+    path: PathBuf,
+    tensors: HashMap<String, Tensor>,
+}
+
+impl Tensors {
+    fn open(path: &Path) -> Result<Self> {
+        std::fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), doing: "open", source })?;
+        let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|source| Error::Tensors {
+            path: path.to_owned(),
+            doing: "read as safetensors",
+            source,
+        })?;
+        Ok(Self { path: path.to_owned(), tensors })
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.tensors.keys().map(String::as_str).collect()
+    }
+
+    fn layout(&self, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
+        Error::TensorLayout { path: self.path.clone(), tensor: dataset.into(), expected: expected.into(), found: found.into() }
+    }
+
+    fn get(&self, name: &str, rank: usize) -> Result<Tensor> {
+        let Some(tensor) = self.tensors.get(name) else {
+            return Err(self.layout(name, format!("a tensor of {rank} axes"), "none of that name"));
+        };
+        if tensor.rank() != rank {
+            return Err(self.layout(name, format!("{rank} axes"), format!("shape {:?}", tensor.dims())));
+        }
+        let failed = |source| Error::Tensors { path: self.path.clone(), doing: "convert to f32", source };
+        tensor.to_dtype(DType::F32).map_err(failed)
+    }
+
+    /// A tensor of one value for each channel, as broadcast over images and pixels.
+    fn per_channel(&self, name: &str) -> Result<Tensor> {
+        let tensor = self.get(name, 1)?;
+        let channels = tensor.dims()[0];
+        tensor.reshape((1, channels, 1, 1)).map_err(|source| Error::Tensors { path: self.path.clone(), doing: "reshape", source })
+    }
+
+    fn apply(&self, layer: &Layer) -> Result<Applied> {
+        match layer {
+            Layer::Convolution { name, stride, padding } => {
+                let bias = format!("{name}.bias");
+                Ok(Applied::Convolution {
+                    weight: self.get(&format!("{name}.weight"), 4)?,
+                    bias: self.tensors.contains_key(&bias).then(|| self.per_channel(&bias)).transpose()?,
+                    geometry: Conv2dGeometry { stride: *stride, padding: *padding, ..Conv2dGeometry::default() },
+                })
+            }
+            Layer::BatchNorm { name } => {
+                let part = |part: &str| self.per_channel(&format!("{name}.{part}"));
+                let (weight, bias, mean, variance) =
+                    (part("weight")?, part("bias")?, part("running_mean")?, part("running_var")?);
+                let folded = || -> candle_core::Result<Applied> {
+                    let scale = (weight / (variance + EPSILON)?.sqrt()?)?;
+                    let shift = (bias - (mean * &scale)?)?;
+                    Ok(Applied::BatchNorm { scale, shift })
+                };
+                folded().map_err(|source| Error::Tensors { path: self.path.clone(), doing: "fold a batch norm of", source })
+            }
+            Layer::Relu => Ok(Applied::Relu),
+            Layer::MaxPool { size } => Ok(Applied::MaxPool { size: *size }),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What is made of all pairs without holding them: histograms, neighbours, samples, and pairs that are alike.
+
+mod alike;
+mod files;
+mod histogram;
+mod neighbours;
+mod sample;
+mod stratified;
+
+pub use alike::{Alike, PairsAbove};
+pub use files::{write_neighbours, write_pairs};
+pub use histogram::{Histogram, SimilarityHistogram};
+pub use neighbours::{NearestImages, Neighbours};
+pub use sample::{UniformPairs, UniformSample};
+pub use stratified::{StratifiedPairs, StratifiedSample};
+
+use crate::{StateReader, StateWriter};
+
+/// A pair of images, by index, the first before the second, and their similarity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// Index of one image.
+    pub first: u32,
+    /// Index of the other, which is larger.
+    pub second: u32,
+    /// Their similarity.
+    pub similarity: f32,
+}
+
+impl Pair {
+    fn save(self, to: &mut StateWriter) {
+        to.number(u64::from(self.first) << 32 | u64::from(self.second));
+        to.value(self.similarity);
+    }
+
+    fn load(from: &mut StateReader<'_>) -> Option<Self> {
+        let places = from.number()?;
+        Some(Self { first: (places >> 32) as u32, second: places as u32, similarity: from.value()? })
+    }
+}

@@ -1,0 +1,134 @@
+//! The state of an interrupted sweep, on disk.
+
+use super::Resumable;
+use crate::{Error, Result};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"bpsweep1";
+
+/// A file that holds the state of a sweep between two runs. It is read and written by this crate alone, and only on
+/// machines of one order of bytes; it is no format for exchange.
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+}
+
+impl Checkpoint {
+    /// A checkpoint at `path`, which need not exist yet.
+    pub fn at(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Removes the file, if it is there.
+    ///
+    /// # Errors
+    /// Whatever the file system refuses.
+    pub fn remove(&self) -> Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::File { path: self.path.clone(), doing: "remove", source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The state and the number of merged tasks; `None` where there is no file.
+    pub(crate) fn read<R: Resumable>(&self, fingerprint: u64, reduction: &R) -> Result<Option<(R::State, usize)>> {
+        let bytes = match std::fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::File { path: self.path.clone(), doing: "read", source }),
+        };
+        let broken = |found: String| Error::Checkpoint { path: self.path.clone(), found };
+        let Some(body) = bytes.strip_prefix(MAGIC) else { return Err(broken("no checkpoint of a sweep".into())) };
+        let Some((body, sum)) = body.split_last_chunk::<8>() else { return Err(broken("a truncated file".into())) };
+        if checksum(body) != u64::from_le_bytes(*sum) {
+            return Err(broken("a file that is damaged or truncated".into()));
+        }
+        let mut reader = StateReader { bytes: body };
+        let mut next = || reader.number().ok_or_else(|| broken("a truncated file".into()));
+        let (population, settings, tasks) = (next()?, next()?, next()?);
+        if population != fingerprint {
+            return Err(broken("the sweep of other images, responses, weights or memory".into()));
+        }
+        if settings != reduction.settings() {
+            return Err(broken("the sweep of another reduction or other settings of it".into()));
+        }
+        match reduction.load(&mut reader) {
+            Some(state) if reader.bytes.is_empty() => Ok(Some((state, tasks as usize))),
+            _ => Err(broken("a state that cannot be read".into())),
+        }
+    }
+
+    /// Under a temporary name, synced, renamed.
+    pub(crate) fn write<R: Resumable>(&self, fingerprint: u64, tasks: usize, reduction: &R, state: &R::State) -> Result<()> {
+        let mut writer = StateWriter { bytes: Vec::new() };
+        for number in [fingerprint, reduction.settings(), tasks as u64] {
+            writer.number(number);
+        }
+        reduction.save(state, &mut writer);
+        let failed = |doing| move |source| Error::File { path: self.path.clone(), doing, source };
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new()
+            .prefix(".sweep-")
+            .suffix(".partial")
+            .tempfile_in(folder)
+            .map_err(failed("create a temporary file beside it"))?;
+        file.write_all(MAGIC)
+            .and_then(|()| file.write_all(&writer.bytes))
+            .and_then(|()| file.write_all(&checksum(&writer.bytes).to_le_bytes()))
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(failed("write"))?;
+        file.persist(&self.path).map_err(|error| error.error).map_err(failed("rename the temporary file"))?;
+        Ok(())
+    }
+}
+
+fn checksum(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let tail = rest.iter().fold(rest.len() as u64, |tail, byte| tail << 8 | u64::from(*byte));
+    words
+        .iter()
+        .map(|word| u64::from_le_bytes(*word))
+        .chain([tail])
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, word| (hash ^ word).wrapping_mul(0x0100_0000_01b3).rotate_left(29))
+}
+
+/// Takes the numbers of a state down.
+pub struct StateWriter {
+    bytes: Vec<u8>,
+}
+
+impl StateWriter {
+    /// One number.
+    pub fn number(&mut self, number: u64) {
+        self.bytes.extend(number.to_le_bytes());
+    }
+
+    /// A similarity.
+    pub fn value(&mut self, value: f32) {
+        self.bytes.extend(value.to_le_bytes());
+    }
+}
+
+/// Gives the numbers of a state back, in the order in which they were taken down.
+pub struct StateReader<'a> {
+    bytes: &'a [u8],
+}
+
+impl StateReader<'_> {
+    /// One number; `None` at the end.
+    pub fn number(&mut self) -> Option<u64> {
+        let (number, rest) = self.bytes.split_first_chunk()?;
+        self.bytes = rest;
+        Some(u64::from_le_bytes(*number))
+    }
+
+    /// A similarity; `None` at the end.
+    pub fn value(&mut self) -> Option<f32> {
+        let (value, rest) = self.bytes.split_first_chunk()?;
+        self.bytes = rest;
+        Some(f32::from_le_bytes(*value))
+    }
+}

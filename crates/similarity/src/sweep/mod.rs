@@ -1,0 +1,220 @@
+//! All pairs of a population, tile by tile, for whatever wants to see them.
+//!
+//! The upper triangle is cut in bands of rows, each band in blocks of columns. A block's vectors are multiplied, divided by
+//! the number of scans, and shown to a [`Reduction`]; what the reduction makes of a block is merged in the order of the
+//! blocks, whichever thread finished first, so that the result does not depend on the number of threads, and so that a
+//! finished prefix can be kept on disk and gone on from.
+
+mod checkpoint;
+mod order;
+mod plan;
+mod reduction;
+
+pub use checkpoint::{Checkpoint, StateReader, StateWriter};
+pub(crate) use plan::Plan;
+pub use reduction::{Block, Reduction, Resumable};
+
+use crate::kernel::{Isa, PANEL, products};
+use crate::population::Panels;
+use crate::{Error, Population, Result};
+use order::InOrder;
+use plan::{SIDE, Task};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// How far a sweep has come. Times are for the caller to measure: a sweep has none of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Pairs that are merged, those of earlier runs included.
+    pub pairs: u64,
+    /// Pairs that an earlier run had merged.
+    pub resumed: u64,
+    /// All pairs, `n (n - 1) / 2`.
+    pub total: u64,
+}
+
+/// How a sweep is made.
+#[derive(Clone, Copy)]
+pub struct Sweep<'a> {
+    /// Bytes that the vectors may take in memory. Where they do not fit, they are read again for each band of rows.
+    pub memory: usize,
+    /// Told after each block; answers whether to go on. A sweep that is told to stop ends with [`Error::Stopped`].
+    pub observer: &'a (dyn Fn(Progress) -> bool + Sync),
+}
+
+impl Sweep<'_> {
+    /// Bytes of vectors where nothing else is asked for: 1 GiB.
+    pub const MEMORY: usize = 1 << 30;
+}
+
+impl Default for Sweep<'_> {
+    fn default() -> Self {
+        Self { memory: Self::MEMORY, observer: &|_| true }
+    }
+}
+
+impl Population<'_> {
+    /// Shows all pairs to `reduction`, and returns what it made of them.
+    ///
+    /// # Errors
+    /// A vector that is zero once the mean over images is taken away; whatever a source or the reduction refuses;
+    /// [`Error::Stopped`].
+    pub fn reduce<R: Reduction>(&self, reduction: &R, sweep: &Sweep<'_>) -> Result<R::State> {
+        let plan = Plan::new(self, sweep.memory, usize::MAX);
+        self.sweep(reduction, &plan, reduction.start(), 0, sweep, &mut |_, _| Ok(()))
+    }
+
+    /// As [`Population::reduce`], and goes on from `checkpoint` where an interrupted sweep left one. The checkpoint is
+    /// written again after each `every`, and when the sweep is stopped; it is for the caller to remove once the result is safe.
+    ///
+    /// # Errors
+    /// As [`Population::reduce`]; a checkpoint of other images, weights, responses or another reduction; a checkpoint that
+    /// cannot be read or written.
+    pub fn reduce_resumably<R: Resumable>(
+        &self,
+        reduction: &R,
+        sweep: &Sweep<'_>,
+        checkpoint: &Checkpoint,
+        every: Duration,
+    ) -> Result<R::State> {
+        let plan = Plan::new(self, sweep.memory, usize::MAX);
+        let fingerprint = plan.fingerprint(self.fingerprint());
+        let (state, merged) = match checkpoint.read(fingerprint, reduction)? {
+            Some(found) => found,
+            None => (reduction.start(), 0),
+        };
+        let mut last = std::time::Instant::now();
+        let mut keep = |state: &R::State, merged: Merged| {
+            if merged.interrupted || last.elapsed() >= every {
+                checkpoint.write(fingerprint, merged.tasks, reduction, state)?;
+                last = std::time::Instant::now();
+            }
+            Ok(())
+        };
+        self.sweep(reduction, &plan, state, merged, sweep, &mut keep)
+    }
+
+    /// Goes through the tasks of `plan` from `first` on.
+    pub(crate) fn sweep<R: Reduction>(
+        &self,
+        reduction: &R,
+        plan: &Plan,
+        state: R::State,
+        first: usize,
+        sweep: &Sweep<'_>,
+        merged: &mut (dyn FnMut(&R::State, Merged) -> Result<()> + Send),
+    ) -> Result<R::State> {
+        let order = InOrder::new(plan, first, state, merged);
+        if plan.resident() {
+            let panels = self.pack(0..self.len())?;
+            let rows = Rows { panels: &panels, first: 0 };
+            self.run(reduction, plan, first..plan.tasks(), &rows, Some(&panels), &order, sweep)?;
+        } else {
+            for (band, tasks) in plan.bands().filter(|(_, tasks)| first < tasks.end) {
+                let panels = self.pack(band.clone())?;
+                let rows = Rows { panels: &panels, first: band.start };
+                self.run(reduction, plan, first.max(tasks.start)..tasks.end, &rows, None, &order, sweep)?;
+            }
+        }
+        Ok(order.finish())
+    }
+
+    /// Goes through `tasks` with all threads.
+    fn run<R: Reduction>(
+        &self,
+        reduction: &R,
+        plan: &Plan,
+        tasks: std::ops::Range<usize>,
+        rows: &Rows<'_>,
+        resident: Option<&Panels>,
+        order: &InOrder<'_, R>,
+        sweep: &Sweep<'_>,
+    ) -> Result<()> {
+        let next = AtomicUsize::new(tasks.start);
+        let failure: Mutex<Option<(usize, Error)>> = Mutex::new(None);
+        let work = || {
+            let isa = Isa::best();
+            let mut tile = vec![0.0; SIDE * SIDE];
+            while !order.stopped() {
+                let task = next.fetch_add(1, Ordering::Relaxed);
+                if task >= tasks.end {
+                    break;
+                }
+                let outcome = self
+                    .blocks(isa, &plan.task(task), rows, resident, &mut tile, reduction)
+                    .and_then(|parts| order.add(task, parts, reduction, sweep.observer));
+                if let Err(error) = outcome {
+                    order.stop();
+                    let mut failure = failure.lock().expect("no thread panicked");
+                    if failure.as_ref().is_none_or(|(earlier, _)| task < *earlier) {
+                        *failure = Some((task, error));
+                    }
+                }
+            }
+        };
+        rayon::scope(|scope| {
+            for _ in 1..rayon::current_num_threads() {
+                scope.spawn(|_| work());
+            }
+            work();
+        });
+        match failure.into_inner().expect("no thread panicked") {
+            Some((_, error)) => {
+                order.interrupt()?;
+                Err(error)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The parts of one task: a band of rows, tile by tile, against a block of columns.
+    fn blocks<R: Reduction>(
+        &self,
+        isa: Isa,
+        task: &Task,
+        rows: &Rows<'_>,
+        resident: Option<&Panels>,
+        tile: &mut [f32],
+        reduction: &R,
+    ) -> Result<Vec<(usize, R::Part)>> {
+        let own;
+        let (columns, shift) = match resident {
+            Some(panels) => (panels, 0),
+            None => {
+                own = self.pack(task.columns.clone())?;
+                (&own, task.columns.start)
+            }
+        };
+        let right = columns.of(&task.columns, shift);
+        let stride = right.panels() * PANEL;
+        let mut parts = Vec::new();
+        for start in task.rows.clone().step_by(SIDE) {
+            let band = start..(start + SIDE).min(task.rows.end).min(task.columns.end);
+            if band.start >= band.end {
+                break;
+            }
+            let left = rows.panels.of(&band, rows.first);
+            products(isa, left, right, band.start == task.columns.start, tile);
+            let mut block = Block { rows: band, columns: task.columns.clone(), values: tile, stride };
+            block.finish(self);
+            parts.push((block.pairs(), reduction.block(&block)));
+        }
+        Ok(parts)
+    }
+}
+
+/// Packed vectors of consecutive images from `first` on.
+struct Rows<'a> {
+    panels: &'a Panels,
+    first: usize,
+}
+
+/// What is safe after a merge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Merged {
+    /// Tasks from the first on that are merged.
+    pub(crate) tasks: usize,
+    /// Nothing more will be merged, though not all is.
+    pub(crate) interrupted: bool,
+}
