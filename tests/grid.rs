@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// A chain that takes seconds.
-const SMALL: [&str; 18] = [
+const SMALL: [&str; 21] = [
     "simulation.neurons=20",
     "simulation.images=100",
     "simulation.oracle_images=10",
@@ -22,7 +22,10 @@ const SMALL: [&str; 18] = [
     "robustness.attack_images=5",
     "robustness.gaussian=[0.0, 0.1]",
     "robustness.linf=[0.1]",
-    "robustness.pgd_steps=2",
+    "robustness.border_steps=2",
+    "robustness.corruption_images=5",
+    "robustness.masking_images=5",
+    "robustness.masking_queries=10",
 ];
 
 fn pipeline(run: &Path, settings: &[&str], arguments: &[&str]) -> Command {

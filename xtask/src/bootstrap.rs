@@ -1,6 +1,7 @@
 //! The light half: checks the machine, compiles the heavy half once, and hands over.
 
-use crate::command_line::{Arguments, Command as Task};
+use crate::command_line::{Arguments, Command as Task, DeviceName};
+use crate::cuda_build;
 use crate::native_tools::{self, Environment};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -13,9 +14,15 @@ pub fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let workspace = native_tools::workspace_root();
     let target = native_tools::target_folder()?;
     let environment = native_tools::ensure(&target)?;
-    match arguments.command {
-        Task::Test => test(&workspace, &environment, arguments.threads),
-        _ => build_and_run(&workspace, &target, &environment),
+    match (&arguments.command, arguments.device) {
+        (Task::CheckCuda, _) => cuda_build::check(&workspace, &cuda_build::environment(&workspace, &target, &environment)?),
+        (Task::Test, DeviceName::Cpu) => test(&workspace, &environment, arguments.threads),
+        (Task::Test, DeviceName::Cuda) => bail!("`test` runs on the CPU; `cargo xtask check-cuda` runs the tests for devices"),
+        (_, DeviceName::Cpu) => build_and_run(&workspace, &target, &environment, &PROFILE),
+        (_, DeviceName::Cuda) => {
+            let environment = cuda_build::environment(&workspace, &target, &environment)?;
+            build_and_run(&workspace, &cuda_build::target_folder(&target), &environment, &cuda_build::PROFILE)
+        }
     }
 }
 
@@ -31,19 +38,20 @@ const ALLOCATOR: [(&str, &str); 3] =
 /// trainings side by side. It goes by this variable; our own operations use the pool that `--threads` sizes.
 const CANDLE_THREADS: &str = "RAYON_NUM_THREADS";
 
-fn build_and_run(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
+fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, profile: &[&str]) -> Result<()> {
     let started = Instant::now();
     let binary = target.join("release/xtask");
     if !binary.exists() {
         eprintln!("Compiling the workspace for the first time: candle and HDF5 take some minutes.");
     }
-    cargo(workspace, environment, &["build", "--package", "xtask"], &PROFILE)?;
+    cargo(workspace, environment, &["build", "--package", "xtask"], profile)?;
     let seconds = started.elapsed().as_secs_f64();
     if seconds > 2.0 {
         eprintln!("build: {}", minutes(seconds));
     }
     let mut command = Command::new(&binary);
     command.args(std::env::args_os().skip(1)).envs(ALLOCATOR).env(CANDLE_THREADS, "1");
+    command.envs(environment.iter().filter(|(name, _)| *name == "LD_LIBRARY_PATH").map(|(name, value)| (*name, value)));
     let status = command.status().with_context(|| format!("could not start {}", binary.display()))?;
     std::process::exit(status.code().unwrap_or(1));
 }
@@ -121,13 +129,15 @@ fn cargo(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&s
     bail!("`cargo {} {}` ended with {status}{hint}", what.join(" "), flags.join(" "));
 }
 
-fn cargo_command(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Command {
+/// A call of cargo.
+pub fn cargo_command(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace).args(what).args(flags);
     command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
     command
 }
 
-fn minutes(seconds: f64) -> String {
+/// A time in words.
+pub fn minutes(seconds: f64) -> String {
     format!("{} min {:02} s", seconds as u64 / 60, seconds as u64 % 60)
 }

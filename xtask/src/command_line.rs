@@ -15,6 +15,17 @@ pub struct Arguments {
     /// Worker threads. Results do not depend on it, only the time does [default: all processors]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
+    /// Where networks are trained and attacked
+    #[arg(long, global = true, value_enum, default_value_t = DeviceName::Cpu)]
+    pub device: DeviceName,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DeviceName {
+    /// This machine's processors
+    Cpu,
+    /// The first NVIDIA GPU; builds with CUDA, which takes some minutes the first time (docs/cuda.md)
+    Cuda,
 }
 
 const EXAMPLES: &str = "\
@@ -43,6 +54,8 @@ pub enum Command {
     Pipeline(PipelineArguments),
     /// What continuous integration runs: format, lints, all tests, documentation
     Test,
+    /// Compile and link everything for CUDA, on a machine with or without a GPU, and run the tests for devices
+    CheckCuda,
     /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error
     Bench(BenchArguments),
     /// Look for the smallest perturbations that mislead a checkpoint, and check whether the attacks can be believed

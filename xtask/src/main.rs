@@ -6,6 +6,8 @@
 mod bootstrap;
 mod command_line;
 #[cfg(not(feature = "pipeline"))]
+mod cuda_build;
+#[cfg(not(feature = "pipeline"))]
 mod native_tools;
 #[cfg(feature = "pipeline")]
 mod pipeline;

@@ -3,7 +3,7 @@
 use crate::network::Pass;
 use crate::{ResNet, Result};
 use brainprior_kernels::{backward, cross_entropy};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use rand::Rng;
 
 /// Length of all steps together, in epsilons: far enough to cross the ball (Madry et al., ICLR 2018).
@@ -22,7 +22,7 @@ pub(crate) fn attacked(
     let network = network.detached();
     let size = epsilon as f32;
     let start: Vec<f32> = (0..images.elem_count()).map(|_| generator.random_range(-size..=size)).collect();
-    let start = Tensor::from_vec(start, images.dims(), &Device::Cpu)?;
+    let start = Tensor::from_vec(start, images.dims(), images.device())?;
     let (lowest, highest) = (images.affine(1.0, -epsilon)?.maximum(0.0)?, images.affine(1.0, epsilon)?.minimum(1.0)?);
     let within = |moved: Tensor| -> Result<Tensor> { Ok(moved.maximum(&lowest)?.minimum(&highest)?.detach()) };
     let mut moved = within((images + start)?)?;

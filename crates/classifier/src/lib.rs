@@ -51,4 +51,4 @@ pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};
 pub use target::{PairSource, SampledPairs, Target};
-pub use train::train;
+pub use train::{train, train_on};

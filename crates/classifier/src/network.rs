@@ -93,6 +93,20 @@ impl ResNet {
         Ok(Self { config: config.clone(), architecture: Arc::new(architecture), tensors, batches, provenance: vec![] })
     }
 
+    /// The same network on a device; what it is there already is shared.
+    ///
+    /// # Errors
+    /// Too little memory there.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        let tensors = self.tensors.iter().map(|tensor| tensor.to_device(device)).collect::<candle_core::Result<_>>()?;
+        Ok(Self { tensors, ..self.clone() })
+    }
+
+    /// Where its tensors are, and images must be.
+    pub fn device(&self) -> &Device {
+        self.gamma_logits().device()
+    }
+
     /// Shape of the network.
     pub fn config(&self) -> &NetConfig {
         &self.config
@@ -219,9 +233,9 @@ impl ResNet {
                 data.pixels_unit(*index, image);
             }
             let labels: Vec<u32> = part.iter().map(|index| u32::from(data.label(*index))).collect();
-            let logits = network.logits(&Tensor::from_vec(pixels, shape, &Device::Cpu)?)?;
+            let logits = network.logits(&Tensor::from_vec(pixels, shape, self.device())?)?;
             correct += count_correct(&logits, &labels)?;
-            let labels = Tensor::from_vec(labels, part.len(), &Device::Cpu)?;
+            let labels = Tensor::from_vec(labels, part.len(), self.device())?;
             loss += f64::from(cross_entropy(&logits, &labels)?.to_scalar::<f32>()?) * part.len() as f64;
         }
         let count = indices.len() as f64;

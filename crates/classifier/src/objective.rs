@@ -4,7 +4,7 @@ use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
 use crate::{Centring, ResNet, Result, TrainConfig};
 use brainprior_kernels::{BatchStatistics, Traced, arctanh_squared_loss, cross_entropy};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 
 /// Part of the old mean that stays at each update, as in the lineage (pixel-reg).
@@ -19,6 +19,12 @@ pub(crate) struct Centers(BTreeMap<usize, Tensor>);
 impl Centers {
     pub(crate) fn from_tensors(tensors: BTreeMap<usize, Tensor>) -> Self {
         Self(tensors)
+    }
+
+    /// The same on a device.
+    pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
+        let moved = |(tap, center): (&usize, &Tensor)| Ok((*tap, center.to_device(device)?));
+        self.0.iter().map(moved).collect::<Result<_>>().map(Self)
     }
 
     /// By tap.
@@ -72,7 +78,8 @@ pub(crate) fn pair_similarity(
     let mut statistics = Vec::new();
     let in_use = config.taps_in_use();
     let last = in_use.iter().copied().max().expect("a training with pairs uses at least one tap");
-    let taps = network.features_up_to(&pairs.images, last, &mut Pass::Training(&mut statistics))?;
+    let images = pairs.images.to_device(network.device())?;
+    let taps = network.features_up_to(&images, last, &mut Pass::Training(&mut statistics))?;
     let cosines = in_use
         .iter()
         .map(|tap| {
@@ -86,7 +93,7 @@ pub(crate) fn pair_similarity(
     let logits = in_use.iter().map(|tap| network.gamma_logits().narrow(0, *tap, 1)).collect::<candle_core::Result<Vec<_>>>()?;
     let shares = mixture(&Tensor::cat(&logits, 0)?)?;
     let similarity = Tensor::stack(&cosines, 1)?.matmul(&shares)?.squeeze(1)?;
-    let loss = arctanh_squared_loss(&similarity, &pairs.target, config.loss_scale)?;
+    let loss = arctanh_squared_loss(&similarity, &pairs.target.to_device(network.device())?, config.loss_scale)?;
     Ok(PairSimilarity { loss, similarity, statistics })
 }
 

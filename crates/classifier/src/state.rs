@@ -74,6 +74,18 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 }
 
 impl State {
+    /// The same on a device, but for the velocities, which the optimiser takes there.
+    pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self {
+            network: self.network.to_device(device)?,
+            velocities: self.velocities.clone(),
+            centers: self.centers.to_device(device)?,
+            best: self.best.to_device(device)?,
+            best_epoch: self.best_epoch,
+            epochs: self.epochs.clone(),
+        })
+    }
+
     /// Writes the state, replacing that of an earlier epoch in one move.
     pub(crate) fn write(&self, path: &Path, identity: &Identity) -> Result<()> {
         let mut tensors = BTreeMap::new();

@@ -44,6 +44,23 @@ pub fn train(
     folder: &Path,
     observe: &mut dyn FnMut(TrainEvent),
 ) -> Result<Trained> {
+    train_on(&Device::Cpu, data, target, config, seed, folder, observe)
+}
+
+/// [`train`] on a device, where the network that is returned then is. Batches are made by the CPU; files are the same
+/// wherever they were made.
+///
+/// # Errors
+/// As [`train`]; too little memory on the device.
+pub fn train_on(
+    device: &Device,
+    data: &LabelledImages,
+    target: &Target,
+    config: &TrainConfig,
+    seed: u64,
+    folder: &Path,
+    observe: &mut dyn FnMut(TrainEvent),
+) -> Result<Trained> {
     config.check()?;
     let folder = Folder::take(folder)?;
     let path = state::path(folder.path());
@@ -56,14 +73,15 @@ pub fn train(
     let mut trainer = match State::read(&path, &identity)? {
         Some(state) => {
             tracing::info!(epochs = state.epochs.len(), "training goes on from {}", path.display());
-            Trainer::resume(config, seed, state)?
+            Trainer::resume(config, seed, state.to_device(device)?)?
         }
         None => {
             let network = ResNet::new(&config.net, seed)?.with_gamma_logits(config.gamma_logits())?;
             network.check_data(data)?;
             let best = network.clone();
             let centers = Centers::default();
-            Trainer::resume(config, seed, State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] })?
+            let state = State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] };
+            Trainer::resume(config, seed, state.to_device(device)?)?
         }
     };
     let provenance = |epoch: usize| {
@@ -234,13 +252,15 @@ impl<'a> Trainer<'a> {
     fn step(&mut self, batch: &Batch, place: Place, tally: &mut Tally) -> Result<(f64, Option<f64>)> {
         let Batch { labelled, pairs } = batch;
         let count = labelled.labels.len();
-        let labels = Tensor::from_slice(&labelled.labels, count, &Device::Cpu)?;
+        let device = self.network.device().clone();
+        let labels = Tensor::from_slice(&labelled.labels, count, &device)?;
+        let clean = labelled.images.to_device(&device)?;
         let images = match self.config.hardening {
             Hardening::Pgd { epsilon, steps } => {
                 let mut generator = stream(self.seed, Purpose::Attack, place.epoch, place.step);
-                attacked(&self.network, &labelled.images, &labels, epsilon, steps, &mut generator)?
+                attacked(&self.network, &clean, &labels, epsilon, steps, &mut generator)?
             }
-            Hardening::None | Hardening::GaussianNoise { .. } => labelled.images.clone(),
+            Hardening::None | Hardening::GaussianNoise { .. } => clean,
         };
         let images = classification(&self.network, &images, &labels)?;
         let cross_entropy = f64::from(images.loss.to_scalar::<f32>()?);

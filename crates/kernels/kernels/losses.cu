@@ -2,11 +2,11 @@
 #include "common.cuh"
 
 // Similarities are taken no closer to -1 and 1 than this, as in `src/losses.rs`.
-const float CLAMP = 1e-5f;
+const double CLAMP = 1e-5;
 
-__device__ __forceinline__ double arctanh(float value) {
-    float low = CLAMP - 1, high = 1 - CLAMP;
-    return atanh((double)(value < low ? low : value > high ? high : value));
+__device__ __forceinline__ double arctanh(double value) {
+    double low = CLAMP - 1, high = 1 - CLAMP;
+    return atanh(value < low ? low : value > high ? high : value);
 }
 
 // One block.
@@ -25,10 +25,9 @@ extern "C" __global__ void arctanh_gradient(const float *similarity, const float
                                             unsigned pairs, double scale, float *into) {
     unsigned pair = element();
     if (pair >= pairs) return;
-    float s = similarity[pair];
-    double factor = (double)gradient[0] * scale * 2 / pairs;
-    bool inside = fabsf(s) < 1 - CLAMP;
-    into[pair] = inside ? (float)(factor * (arctanh(s) - arctanh(target[pair])) / (1 - (double)s * s)) : 0;
+    double s = similarity[pair], factor = (double)gradient[0] * scale * 2 / pairs;
+    bool inside = fabs(s) < 1 - CLAMP;
+    into[pair] = inside ? (float)(factor * (arctanh(s) - arctanh(target[pair])) / (1 - s * s)) : 0;
 }
 
 // log of the sum of the exponentials of a row, by one warp.

@@ -3,6 +3,7 @@
 use super::config::Config;
 use super::progress::Terminal;
 use super::run_directory::RunDirectory;
+use candle_core::Device;
 
 /// Configuration, run directory and terminal of one run.
 pub struct Context {
@@ -10,6 +11,8 @@ pub struct Context {
     pub run: RunDirectory,
     pub terminal: Terminal,
     pub selection: Selection,
+    /// Where networks are trained and attacked.
+    pub device: Device,
 }
 
 /// The part of the grid that was asked for on the command line; all of it where nothing was.

@@ -5,6 +5,7 @@ mod bench;
 mod conditions;
 mod config;
 mod context;
+mod device;
 mod files;
 mod jobs;
 mod overrides;
@@ -17,7 +18,7 @@ mod slurm;
 mod stages;
 mod table;
 
-use crate::command_line::{Arguments, BatchSystem, Command, PipelineArguments};
+use crate::command_line::{Arguments, BatchSystem, Command, DeviceName, PipelineArguments};
 use anyhow::{Context as _, Result, bail};
 use config::Config;
 use context::{Context, Selection};
@@ -35,9 +36,9 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let threads = arguments.threads.map_or_else(available, usize::from);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("could not start worker threads")?;
     match arguments.command {
-        Command::Bench(arguments) => bench::run(&arguments),
-        Command::Pipeline(pipeline) => run_pipeline(&pipeline, threads),
-        Command::Attack(arguments) => adversarial::run(&arguments),
+        Command::Bench(bench) => bench::run(&bench, device::open(arguments.device)?),
+        Command::Pipeline(pipeline) => run_pipeline(&pipeline, arguments.device, threads),
+        Command::Attack(attack) => adversarial::run(&attack, &device::open(arguments.device)?),
         Command::Validate(argument) => {
             println!("{}", files::validate(&argument.file)?);
             Ok(())
@@ -46,11 +47,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
             print!("{}", files::inspect(&argument.file)?);
             Ok(())
         }
-        Command::Test => bail!("`test` belongs to the light half; run `cargo xtask test`"),
+        Command::Test | Command::CheckCuda => bail!("this belongs to the light half; run it with `cargo xtask`"),
     }
 }
 
-fn run_pipeline(arguments: &PipelineArguments, threads: usize) -> Result<()> {
+fn run_pipeline(arguments: &PipelineArguments, device: DeviceName, threads: usize) -> Result<()> {
     let config = Config::load(arguments.config.as_deref(), &arguments.overrides)?;
     let mode = match (&arguments.only, arguments.dry_run) {
         (_, true) => Mode::Dry,
@@ -60,7 +61,7 @@ fn run_pipeline(arguments: &PipelineArguments, threads: usize) -> Result<()> {
     };
     let root = arguments.run.clone().unwrap_or_else(|| PathBuf::from("runs").join(&config.name));
     if let Some(BatchSystem::Slurm) = arguments.emit {
-        print!("{}", slurm::script(&config, &root, threads)?);
+        print!("{}", slurm::script(&config, &root, threads, device)?);
         return Ok(());
     }
     let run = RunDirectory::open(&root, mode.clone())?;
@@ -71,7 +72,7 @@ fn run_pipeline(arguments: &PipelineArguments, threads: usize) -> Result<()> {
     let terminal = Terminal::new();
     terminal.line(&format!("run {} in {}", config.name, root.display()));
     let selection = Selection { condition: arguments.condition.clone(), seed: arguments.seed };
-    let context = Context { config, run, terminal, selection };
+    let context = Context { config, run, terminal, selection, device: device::open(device)? };
     stages::train::check_selection(&context)?;
     let started = Instant::now();
     let summary = chain(&context, &mode)?;

@@ -46,6 +46,11 @@ impl Key {
         })
     }
 
+    /// The same task, computed on this device.
+    pub fn on(self, device: &candle_core::Device) -> Self {
+        Self { device: super::device::name(device).to_owned(), ..self }
+    }
+
     /// Adds one input by name and hash.
     pub fn input(mut self, name: &str, hash: &str) -> Self {
         self.inputs.insert(name.to_owned(), hash.to_owned());

@@ -2,13 +2,14 @@
 
 use super::config::Config;
 use super::provenance;
+use crate::command_line::DeviceName;
 use anyhow::{Context as _, Result};
 use std::fmt::Write;
 use std::path::Path;
 
 /// The script. It submits itself three times, each job waiting for the one before: everything up to the similarities, an array
 /// with one task for each condition and seed, the report. The resolved configuration is written to the run directory first.
-pub fn script(config: &Config, run: &Path, threads: usize) -> Result<String> {
+pub fn script(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Result<String> {
     std::fs::create_dir_all(run.join("slurm")).with_context(|| format!("could not create {}", run.display()))?;
     let run = std::fs::canonicalize(run).with_context(|| format!("could not resolve {}", run.display()))?;
     let settings = run.join("slurm/config.toml");
@@ -24,9 +25,14 @@ pub fn script(config: &Config, run: &Path, threads: usize) -> Result<String> {
     }
     let last = training.conditions.len() as u64 * training.seeds - 1;
     let variables: String = std::env::vars()
-        .filter(|(name, _)| name.starts_with("MALLOC_") || name == "RAYON_NUM_THREADS")
-        .map(|(name, value)| format!("export {name}={value}\n"))
+        .filter(|(name, _)| {
+            name.starts_with("MALLOC_")
+                || name == "RAYON_NUM_THREADS"
+                || (device == DeviceName::Cuda && name == "LD_LIBRARY_PATH")
+        })
+        .map(|(name, value)| format!("export {name}={}\n", quoted(&value)))
         .collect();
+    let device = if device == DeviceName::Cuda { " --device cuda" } else { "" };
     Ok(format!(
         r#"#!/bin/bash
 # The run {name} on a cluster: `bash THIS_FILE` submits it; options given behind it go to every sbatch,
@@ -34,7 +40,7 @@ pub fn script(config: &Config, run: &Path, threads: usize) -> Result<String> {
 # Interrupted jobs go on where they were when the same command is given again; what is done is not done twice.
 set -euo pipefail
 run={run}
-{variables}pipeline() {{ {program} --threads "${{SLURM_CPUS_PER_TASK:-{threads}}}" pipeline --config {settings} --run "$run" "$@"; }}
+{variables}pipeline() {{ {program} --threads "${{SLURM_CPUS_PER_TASK:-{threads}}}"{device} pipeline --config {settings} --run "$run" "$@"; }}
 # Condition and seed of each task of the array.
 parts=(
 {parts})

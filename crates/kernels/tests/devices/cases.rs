@@ -149,6 +149,13 @@ fn losses() -> Vec<Case> {
             Ok(vec![arctanh_squared_loss(&t[0], &t[1], 3.0)?])
         }));
     }
+    // A third of them clamped.
+    let arguments = vec![within(parameter(&[500]), -1.5, 1.5), fixed(within(parameter(&[500]), -1.5, 1.5))];
+    let mut clamped = case("arctanh_squared_loss of 500, some clamped".into(), arguments, |t| {
+        Ok(vec![arctanh_squared_loss(&t[0], &t[1], 1.0)?])
+    });
+    clamped.smooth = false;
+    cases.push(clamped);
     for (batch, classes) in [(1, 2), (65, 10), (7, 100), (300, 33)] {
         let arguments = vec![within(parameter(&[batch, classes]), -4.0, 4.0)];
         cases.push(case(format!("cross_entropy of {batch} among {classes}"), arguments, move |t| {

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use brainprior_classifier::ResNet;
 use brainprior_images::{LabelledImages, read_labelled};
 use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, accuracy};
+use candle_core::Device;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,13 +38,12 @@ struct Report {
 }
 
 /// Runs the command.
-pub fn run(arguments: &AttackArguments) -> Result<()> {
+pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
     let terminal = Terminal::new();
     let set = read_labelled(&arguments.images)?;
-    let network = ResNet::load(&arguments.checkpoint)?;
-    let model = checked(network, &set.test, &arguments.checkpoint)?;
-    let sources: Vec<Attackable> =
-        arguments.sources.iter().map(|path| checked(ResNet::load(path)?, &set.test, path)).collect::<Result<_>>()?;
+    let load = |path: &PathBuf| checked(ResNet::load(path)?.to_device(device)?, &set.test, path);
+    let model = load(&arguments.checkpoint)?;
+    let sources: Vec<Attackable> = arguments.sources.iter().map(load).collect::<Result<_>>()?;
     let examples = examples(&set.test, arguments.count.into())?;
     let settings = Settings { seed: arguments.seed, batch: BATCH };
 
@@ -51,6 +51,7 @@ pub fn run(arguments: &AttackArguments) -> Result<()> {
     let root = arguments.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(stem));
     let run = RunDirectory::open(&root, Mode::Run)?;
     let key = Key::new("attack", (), arguments.seed)?
+        .on(device)
         .input("checkpoint", &provenance::hash_path(&arguments.checkpoint)?)
         .input("images", &provenance::hash_path(&arguments.images)?);
     terminal.line(&format!("{} images of {}, in {}", examples.len(), arguments.images.display(), root.display()));

@@ -12,7 +12,7 @@ use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;
 use brainprior_images::LabelledImages;
 use brainprior_robustness::{Classifier, Examples, Norm};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// The checks for masking compare attacks at this many times the median smallest perturbation in Linf.
 pub const COMPARED_AT: f64 = 1.5;
@@ -52,6 +52,10 @@ impl Attackable {
 impl Classifier for Attackable {
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         self.0.logits(images).map_err(candle_core::Error::wrap)
+    }
+
+    fn device(&self) -> Device {
+        self.0.device().clone()
     }
 }
 

@@ -19,13 +19,18 @@ impl Classifier for Network {
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         self.0.logits(images).map_err(candle_core::Error::wrap)
     }
+
+    fn device(&self) -> Device {
+        self.0.device().clone()
+    }
 }
 
 /// Runs all of them.
 pub fn run(bencher: &Bencher) -> Result<()> {
-    let network = Network(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?);
+    let network =
+        Network(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?.to_device(&bencher.device)?);
     let pixels: Vec<f32> = (0..IMAGES as u64 * 1024).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
-    let images = Tensor::from_slice(&pixels, (IMAGES, 1, 32, 32), &Device::Cpu)?;
+    let images = Tensor::from_slice(&pixels, (IMAGES, 1, 32, 32), &bencher.device)?;
     let labels = network.logits(&images)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
     let examples = Examples::new(1, 32, 32, pixels, labels.into_iter().map(|label| label as usize).collect())?;
 

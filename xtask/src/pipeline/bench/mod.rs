@@ -13,9 +13,8 @@ use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 /// Runs one bench.
-pub fn run(arguments: &BenchArguments) -> Result<()> {
-    let bencher =
-        Bencher { repeats: arguments.repeats.into(), filter: arguments.filter.clone().unwrap_or_default(), device: Device::Cpu };
+pub fn run(arguments: &BenchArguments, device: Device) -> Result<()> {
+    let bencher = Bencher { repeats: arguments.repeats.into(), filter: arguments.filter.clone().unwrap_or_default(), device };
     // On a worker thread, as the stages of the pipeline do their work.
     rayon::scope(|_| match arguments.name {
         BenchName::Ops => ops::run(&bencher),
@@ -76,7 +75,7 @@ impl Bencher {
     pub fn print(&self, case: Case, mut seconds: Vec<f64>) {
         seconds.sort_by(f64::total_cmp);
         let median = seconds[seconds.len() / 2];
-        let device = if self.device.is_cpu() { "cpu" } else { "cuda" };
+        let device = super::device::name(&self.device);
         let mut line = Map::new();
         for (name, value) in [
             ("bench", json!(case.bench)),

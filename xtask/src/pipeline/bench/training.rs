@@ -3,7 +3,7 @@
 
 use super::{Bencher, Case, mixed};
 use anyhow::Result;
-use brainprior_classifier::{NetConfig, Target, TrainConfig, TrainEvent, train};
+use brainprior_classifier::{NetConfig, Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::{LabelledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use serde_json::json;
@@ -45,7 +45,7 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     };
     let folder = tempfile::tempdir()?;
     let (mut seconds, mut waiting, mut last) = (Vec::new(), Vec::new(), Instant::now());
-    train(&images, &target, &config, 1, folder.path(), &mut |event| {
+    train_on(&bencher.device, &images, &target, &config, 1, folder.path(), &mut |event| {
         if let TrainEvent::Step { waited, .. } = event {
             seconds.push(last.elapsed().as_secs_f64());
             waiting.push(waited);

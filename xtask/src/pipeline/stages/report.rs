@@ -55,7 +55,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
         crate_version: env!("CARGO_PKG_VERSION").into(),
         config_hash: provenance::hash_bytes(serde_json::to_string(config)?.as_bytes()),
         seed: config.seed,
-        device: "cpu".into(),
+        device: super::super::device::name(&context.device).into(),
         scans,
         targets: compared.targets,
         conditions: summarise(&networks),

@@ -35,8 +35,8 @@ pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Re
         // One seed for all parts: every network sees the same noise and the same random starts.
         let seed = context.config.seed_of("robustness");
         let settings = &context.config.robustness;
-        let blocks_key = Key::new(&part.task(BLOCKS), (), seed)?.after(images).after(&record);
-        let mut key = Key::new(&part.task("robustness"), settings, seed)?.after(images).after(&record);
+        let blocks_key = Key::new(&part.task(BLOCKS), (), seed)?.on(&context.device).after(images).after(&record);
+        let mut key = Key::new(&part.task("robustness"), settings, seed)?.on(&context.device).after(images).after(&record);
         let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
         let subject = Subject { context, part, seed };
         if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {

@@ -29,7 +29,7 @@ pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Re
         let robustness = &context.config.robustness;
         let seed = context.config.seed_of("robustness");
         let settings = (robustness.noise_images, &robustness.gaussian);
-        let key = Key::new(&part.task("trade-off"), settings, seed)?.after(images).after(&record);
+        let key = Key::new(&part.task("trade-off"), settings, seed)?.on(&context.device).after(images).after(&record);
         context.run.task(key, &context.terminal, |folder| {
             provenance::write_json(&folder.join(CURVE), &measure(context, part, seed)?)?;
             Ok(vec![CURVE.into()])

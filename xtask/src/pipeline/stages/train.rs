@@ -8,7 +8,7 @@ use crate::pipeline::jobs;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::TrainingEpoch;
 use anyhow::{Context as _, Result, ensure};
-use brainprior_classifier::{Hardening, Mixture, NetConfig, ResNet, Target, TrainConfig, TrainEvent, train};
+use brainprior_classifier::{Hardening, Mixture, NetConfig, ResNet, Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::LabelledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -129,7 +129,8 @@ fn key(context: &Context, inputs: Inputs, part: Part) -> Result<Key> {
     let condition = part.condition.condition();
     // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
     let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
-    let mut key = Key::new(&part.task("train"), (condition, relevant(settings, condition)), seed)?.after(inputs.images);
+    let settings = (condition, relevant(settings, condition));
+    let mut key = Key::new(&part.task("train"), settings, seed)?.on(&context.device).after(inputs.images);
     if condition.has_matrix() {
         let file = similarity::file_of(condition);
         let hash = inputs.similarity.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
@@ -217,7 +218,7 @@ fn train_one(context: &Context, part: Part, seed: u64, stop_after: usize, folder
     let mut bar = context.terminal.bar(&part.task("train"), 1);
     let mut message = String::new();
     let mut speeds = Vec::new();
-    let trained = train(&data.train, &target, &config, seed, folder, &mut |event| match event {
+    let trained = train_on(&context.device, &data.train, &target, &config, seed, folder, &mut |event| match event {
         TrainEvent::Step { done, total, loss, similarity_loss, images_per_second, .. } => {
             speeds.push(images_per_second);
             let similarity = similarity_loss.map_or(String::new(), |loss| format!(", similarity {loss:.3}"));
@@ -269,12 +270,12 @@ fn snapshot_file(epoch: usize) -> String {
 /// The trained network of a part: that of the lowest validation loss, or where it was stopped.
 pub fn network(context: &Context, part: Part) -> Result<ResNet> {
     let file = if part.condition.condition() == Condition::StoppedEarly { LAST } else { BEST };
-    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(file))?)
+    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(file))?.to_device(&context.device)?)
 }
 
 /// The network of a part after `epoch`, from 1.
 pub fn snapshot(context: &Context, part: Part, epoch: usize) -> Result<ResNet> {
-    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(snapshot_file(epoch)))?)
+    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(snapshot_file(epoch)))?.to_device(&context.device)?)
 }
 
 /// The history of a part.
