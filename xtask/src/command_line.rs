@@ -58,6 +58,11 @@ pub enum Command {
     CheckCuda,
     /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error
     Bench(BenchArguments),
+    /// How far two similarity matrices agree: correlations, alignment, intervals over images
+    Compare(CompareArguments),
+    /// Similarities of any responses, however many images: neighbours, a sample of pairs, a histogram, the matrix itself.
+    /// What was interrupted is gone on from
+    Similarity(SimilarityArguments),
     /// Look for the smallest perturbations that mislead a checkpoint, and check whether the attacks can be believed
     Attack(AttackArguments),
     /// Check a file against the data-spec of its kind and say what is wrong, and where
@@ -115,12 +120,65 @@ pub struct BenchArguments {
     pub filter: Option<String>,
 }
 
+#[derive(Args, Debug)]
+#[cfg_attr(not(feature = "pipeline"), allow(dead_code))]
+pub struct CompareArguments {
+    /// A similarity matrix (.h5)
+    pub first: PathBuf,
+    /// Another; images are matched by content
+    pub second: PathBuf,
+}
+
+#[derive(Args, Debug)]
+#[cfg_attr(not(feature = "pipeline"), allow(dead_code))]
+pub struct SimilarityArguments {
+    /// Files of responses (.h5); similarities are averaged over them, images being matched by content
+    pub responses: Vec<PathBuf>,
+    /// Folder for what is written
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Dataset in each file with one weight for each neuron [default: all count alike]
+    #[arg(long, value_name = "DATASET")]
+    pub weights: Option<String>,
+    /// Only images that every file has, instead of those of any
+    #[arg(long)]
+    pub shared: bool,
+    /// Also write the matrix, in this precision
+    #[arg(long, value_name = "PRECISION")]
+    pub matrix: Option<MatrixPrecision>,
+    /// Nearest images to keep for each image
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub neighbours: usize,
+    /// Pairs to draw uniformly, or all where there are fewer
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub pairs: usize,
+    /// Seed of the drawn pairs
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub seed: u64,
+    /// MiB that the vectors may take; where they do not fit, responses are read again for each band of images
+    #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: u32,
+    /// Responses made on the fly instead of files, as 100000x2000
+    #[arg(long, value_name = "IMAGESxNEURONS")]
+    pub made: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MatrixPrecision {
+    /// Four bytes a pair
+    F32,
+    /// Two bytes a pair, off by at most 0.00025
+    F16,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum BenchName {
     /// Convolutions, batch norm, sampling: GFLOP/s at the sizes of a ResNet18 and of a response model
     Ops,
     /// Response models: steps of training, prediction, an epoch at the size of the paper's scans; images a second, peak memory
     Response,
+    /// Similarities of all pairs: in memory, into a file, growing with the images, and streamed
+    Similarity,
     /// Steps of the joint training of a ResNet18, loader included: seconds, images a second, peak memory
     Training,
     /// Attacks on 100 images, ResNet18 with 16 base channels: FGSM, PGD, DeepFool, DDN; images a second

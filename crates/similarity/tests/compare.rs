@@ -126,6 +126,15 @@ fn resamples_are_the_same_for_any_number_of_threads_and_leave_out_pairs_of_an_im
 }
 
 #[test]
+fn resamples_without_an_agreement_are_left_out() {
+    let (a, b) = (matrix(&population(5, 20, 1.0, 1)), matrix(&population(5, 20, 1.0, 2)));
+    for measure in [Measure::Pearson, Measure::Spearman, Measure::Cosine] {
+        let found = bootstrap_images(measure, &a, &b, Bootstrap::default()).unwrap();
+        assert!(found.low <= found.high && found.standard_error.is_finite(), "{measure:?}: {found:?}");
+    }
+}
+
+#[test]
 fn more_neurons_and_more_scans_make_narrower_intervals() {
     let how = Bootstrap { resamples: 100, ..Bootstrap::default() };
     let truth = matrix(&population(30, 400, 100.0, 9));

@@ -65,6 +65,7 @@ pub struct Similarity {
     pub images: usize,
     pub threshold: f64,
     pub network: PathBuf,
+    pub network_layer: String,
     pub tap: usize,
 }
 

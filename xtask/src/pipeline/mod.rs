@@ -2,6 +2,7 @@
 
 mod adversarial;
 mod bench;
+mod compare;
 mod conditions;
 mod config;
 mod context;
@@ -14,6 +15,7 @@ mod provenance;
 mod report;
 mod results;
 mod run_directory;
+mod similarities;
 mod slurm;
 mod stages;
 mod table;
@@ -39,6 +41,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Bench(bench) => bench::run(&bench, device::open(arguments.device)?),
         Command::Pipeline(pipeline) => run_pipeline(&pipeline, arguments.device, threads),
         Command::Attack(attack) => adversarial::run(&attack, &device::open(arguments.device)?),
+        Command::Compare(arguments) => {
+            print!("{}", compare::compare_files(&arguments.first, &arguments.second)?);
+            Ok(())
+        }
+        Command::Similarity(similarity) => similarities::run(&similarity, &device::open(arguments.device)?),
         Command::Validate(argument) => {
             println!("{}", files::validate(&argument.file)?);
             Ok(())

@@ -73,6 +73,12 @@ pub struct Bar {
 const LINE_EVERY: Duration = Duration::from_secs(20);
 
 impl Bar {
+    /// Begins at `position`, which an earlier run reached, so that the remaining time counts this run's speed alone.
+    pub fn begin_at(&self, position: u64) {
+        self.bar.set_position(position);
+        self.bar.reset_eta();
+    }
+
     /// Moves to `position` of `total` and shows `message` behind the bar.
     pub fn set(&mut self, position: u64, total: u64, message: &str) {
         self.bar.set_length(total);

@@ -47,6 +47,28 @@ pub struct ScanResult {
     pub similarity_to_truth: Option<SimilarityToTruth>,
     /// Correlation over pairs of oracle images with the similarity of the repeat average (paper, section 3).
     pub similarity_to_repeat_average: SimilarityToRepeatAverage,
+    /// Agreement with the known truth, where there is one, in each convention.
+    pub similarity_conventions: Vec<ConventionResult>,
+}
+
+/// Correlations with the similarity of the known truth over pairs of oracle images, weighted alike on both sides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConventionResult {
+    pub weights: String,
+    pub single_trials: OverImages,
+    pub repeat_average: OverImages,
+    pub denoised: OverImages,
+    /// What the truth could reach with single trials, between bounds estimated without it.
+    pub ceiling_lower: f64,
+    pub ceiling_upper: f64,
+}
+
+/// A correlation with its bootstrap interval of 95% over images.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct OverImages {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
 }
 
 /// Pearson correlations over the pairs of oracle images; responses and truth divided by each neuron's standard deviation

@@ -160,9 +160,23 @@ fn interval(value: f64, how: Bootstrap, resample: impl Fn(&mut ChaCha8Rng) -> Re
         .map(|index| {
             let mut generator = ChaCha8Rng::seed_from_u64(how.seed);
             generator.set_stream(index as u64);
-            resample(&mut generator)
+            match resample(&mut generator) {
+                // Of very few images a resample may be so poor that it has no agreement; it says nothing.
+                Err(Error::Constant { .. } | Error::Size { .. }) => Ok(None),
+                other => other.map(|value| value.is_finite().then_some(value)),
+            }
         })
-        .collect::<Result<_>>()?;
+        .collect::<Result<Vec<Option<f64>>>>()?
+        .into_iter()
+        .flatten()
+        .collect();
+    if 2 * values.len() < how.resamples {
+        return Err(Error::Size {
+            what: "resamples that have an agreement",
+            expected: format!("at least half of {}", how.resamples),
+            found: values.len().to_string(),
+        });
+    }
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
     values.sort_unstable_by(f64::total_cmp);

@@ -4,6 +4,7 @@
 mod attacks;
 mod ops;
 mod response;
+pub(in crate::pipeline) mod similarity;
 mod training;
 
 use crate::command_line::{BenchArguments, BenchName};
@@ -19,6 +20,7 @@ pub fn run(arguments: &BenchArguments, device: Device) -> Result<()> {
     rayon::scope(|_| match arguments.name {
         BenchName::Ops => ops::run(&bencher),
         BenchName::Response => response::run(&bencher),
+        BenchName::Similarity => similarity::run(&bencher),
         BenchName::Training => training::run(&bencher),
         BenchName::Attacks => attacks::run(&bencher),
     })

@@ -37,6 +37,8 @@ fn kind_of(path: &Path) -> Result<Kind> {
         let has = |dataset: &str| contents.contains_key(dataset);
         return Ok(match () {
             _ if has("ground_truth/expected_responses") => Kind::Truth,
+            _ if has("similarity") && has("neighbours") => Kind::Neighbours,
+            _ if has("similarity") && has("first") => Kind::Pairs,
             _ if has("similarity") => Kind::Similarity,
             _ if has("images") || has("tiers") => Kind::Scan,
             _ => Kind::Responses,
@@ -95,6 +97,7 @@ pub fn validate(path: &Path) -> Result<String> {
         Kind::ImageSet => drop(read_labelled(path)?),
         Kind::Responses => drop(Responses::read(path)?),
         Kind::Similarity => drop(SimilarityMatrix::read(path)?),
+        Kind::Pairs | Kind::Neighbours => {}
         Kind::Checkpoint => drop(ResNet::load(path)?),
         Kind::Results => drop(super::provenance::read_json::<super::results::Results>(path)?),
     }

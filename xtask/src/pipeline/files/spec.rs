@@ -13,6 +13,8 @@ pub enum Kind {
     ImageSet,
     Responses,
     Similarity,
+    Pairs,
+    Neighbours,
     Checkpoint,
     Results,
 }
@@ -26,6 +28,8 @@ impl Kind {
             Self::ImageSet => include_str!("../../../../data-specs/image-set.toml"),
             Self::Responses => include_str!("../../../../data-specs/responses.toml"),
             Self::Similarity => include_str!("../../../../data-specs/similarity.toml"),
+            Self::Pairs => include_str!("../../../../data-specs/pairs.toml"),
+            Self::Neighbours => include_str!("../../../../data-specs/neighbours.toml"),
             Self::Checkpoint => include_str!("../../../../data-specs/checkpoint.toml"),
             Self::Results => include_str!("../../../../data-specs/results.toml"),
         }
@@ -166,6 +170,8 @@ mod tests {
             Kind::ImageSet,
             Kind::Responses,
             Kind::Similarity,
+            Kind::Pairs,
+            Kind::Neighbours,
             Kind::Checkpoint,
             Kind::Results,
         ];

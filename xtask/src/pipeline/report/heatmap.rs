@@ -1,11 +1,76 @@
-//! A similarity matrix as a picture: PNG in a data URI, one pixel per pair, blue for negative and red for positive.
+//! A similarity matrix as a picture: PNG in a data URI, blue for negative and red for positive, some of its images beside it.
 
 use anyhow::{Context, Result};
 use base64::Engine;
 
-/// `value(i, j)` over `size` images, colours saturating at ±`limit`, as the text of an `src` attribute.
-pub fn data_uri(size: usize, limit: f32, value: impl Fn(usize, usize) -> f32) -> Result<String> {
-    picture_uri(size, size, |i, j| colour(value(i, j) / limit))
+/// Pixels of the picture's side, about; every pair has a square of whole pixels.
+const SIDE: usize = 600;
+
+/// Pixels between the images and the matrix, for the lines that join an image to its row.
+const GAP: usize = 28;
+
+const WHITE: [u8; 3] = [255, 255, 255];
+const LINE: [u8; 3] = [150, 150, 150];
+
+/// A grayscale image in [0, 1].
+pub struct Thumbnail<'a> {
+    pub height: usize,
+    pub width: usize,
+    pub pixels: &'a [f32],
+}
+
+/// `value(i, j)` over `size` images, colours saturating at ±`limit`, as the text of an `src` attribute. `image(i)` gives the
+/// pictures that stand at the margin, as many as fit, each joined to its row.
+pub fn data_uri<'a>(
+    size: usize,
+    limit: f32,
+    value: impl Fn(usize, usize) -> f32,
+    image: impl Fn(usize) -> Thumbnail<'a>,
+) -> Result<String> {
+    let cell = (SIDE / size.max(1)).max(1);
+    let first = image(0);
+    let side = (size * cell).max(first.height);
+    let left = first.width + GAP;
+    let mut picture = Picture { width: left + side, height: side, pixels: vec![WHITE; (left + side) * side] };
+    for i in 0..size * cell {
+        for j in 0..size * cell {
+            picture.set(left + j, i, colour(value(i / cell, j / cell) / limit));
+        }
+    }
+    let count = (side / (first.height + 2)).clamp(1, size);
+    for index in 0..count {
+        let row = (2 * index + 1) * size / (2 * count);
+        let thumbnail = image(row);
+        let top = (2 * index + 1) * side / (2 * count) - thumbnail.height / 2;
+        for y in 0..thumbnail.height {
+            for x in 0..thumbnail.width {
+                let shade = (255.0 * thumbnail.pixels[y * thumbnail.width + x]) as u8;
+                picture.set(x, top.min(side - thumbnail.height) + y, [shade; 3]);
+            }
+        }
+        let (from, to) = (top + thumbnail.height / 2, row * cell + cell / 2);
+        for x in 0..GAP - 4 {
+            let y = from as f64 + (to as f64 - from as f64) * x as f64 / (GAP - 5) as f64;
+            picture.set(thumbnail.width + 2 + x, y.round() as usize, LINE);
+        }
+    }
+    picture.uri()
+}
+
+struct Picture {
+    width: usize,
+    height: usize,
+    pixels: Vec<[u8; 3]>,
+}
+
+impl Picture {
+    fn set(&mut self, x: usize, y: usize, colour: [u8; 3]) {
+        self.pixels[y.min(self.height - 1) * self.width + x] = colour;
+    }
+
+    fn uri(&self) -> Result<String> {
+        picture_uri(self.height, self.width, |y, x| self.pixels[y * self.width + x])
+    }
 }
 
 /// A picture of `height` x `width` pixels of red, green and blue, as the text of an `src` attribute.
@@ -28,34 +93,23 @@ pub fn colour(value: f32) -> [u8; 3] {
     [fade(value.abs(), red), fade(value.abs(), green), fade(value.abs(), blue)]
 }
 
-/// An order of the images that brings similar ones together: by the leading eigenvector of the matrix.
-pub fn order_by_similarity(size: usize, value: impl Fn(usize, usize) -> f32) -> Vec<usize> {
-    let mut vector: Vec<f64> = (0..size).map(|i| 1.0 + i as f64 / size as f64).collect();
-    for _ in 0..100 {
-        let mut next: Vec<f64> = (0..size).map(|i| (0..size).map(|j| f64::from(value(i, j)) * vector[j]).sum()).collect();
-        let norm = next.iter().map(|x| x * x).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-        next.iter_mut().for_each(|x| *x /= norm);
-        vector = next;
-    }
-    let mut order: Vec<usize> = (0..size).collect();
-    order.sort_by(|a, b| vector[*a].total_cmp(&vector[*b]));
-    order
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_order_joins_two_mixed_groups() {
-        let order = order_by_similarity(10, |i, j| if i % 2 == j % 2 { 1.0 } else { -1.0 });
-        let groups: Vec<usize> = order.iter().map(|i| i % 2).collect();
-        assert_eq!(groups.windows(2).filter(|pair| pair[0] != pair[1]).count(), 1, "{groups:?}");
+    fn zero_is_white() {
+        assert_eq!(colour(0.0), WHITE);
+        assert_ne!(colour(0.5), colour(-0.5));
     }
 
     #[test]
-    fn zero_is_white() {
-        assert_eq!(colour(0.0), [255, 255, 255]);
-        assert!(data_uri(2, 1.0, |_, _| 0.5).unwrap().starts_with("data:image/png;base64,"));
+    fn any_number_of_images_can_be_drawn() {
+        let pixels = vec![0.5; 36 * 64];
+        let thumbnail = |_: usize| Thumbnail { height: 36, width: 64, pixels: &pixels };
+        for size in [1, 2, 17, 100, 700] {
+            let uri = data_uri(size, 1.0, |i, j| if i == j { 1.0 } else { 0.2 }, thumbnail).unwrap();
+            assert!(uri.starts_with("data:image/png;base64,"), "{size}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `report.html`: one self-contained page that shows what a run found.
 
+mod clustering;
 mod heatmap;
 mod page;
 mod plots;
@@ -8,7 +9,8 @@ mod robustness;
 pub mod trade_off;
 mod training;
 
-pub use heatmap::{data_uri, order_by_similarity};
+pub use clustering::order_by_clustering;
+pub use heatmap::{Thumbnail, data_uri};
 pub use robustness::Pictures;
 
 use super::results::{ConditionSummary, LevelSummary, Results, ScanResult, Spread};
@@ -269,14 +271,39 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
     ];
     page.table(&header.map(str::to_owned), &against);
 
+    conventions(page, content);
     page.figures(&response::figures(content)?);
     Ok(())
+}
+
+fn conventions(page: &mut Page, content: &Content) {
+    let over = |found: &super::results::OverImages| format!("{:.3} [{:.3}, {:.3}]", found.value, found.low, found.high);
+    let rows: Vec<_> = content
+        .results
+        .scans
+        .iter()
+        .flat_map(|scan| {
+            scan.similarity_conventions.iter().map(|found| {
+                let ceiling = format!("{:.3} to {:.3}", found.ceiling_lower, found.ceiling_upper);
+                let values = [&found.single_trials, &found.repeat_average, &found.denoised].map(over);
+                (None, [scan.name.clone(), found.weights.clone()].into_iter().chain(values).chain([ceiling]).collect())
+            })
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    page.paragraph(
+        "The same against the known truth, whose neurons are weighted alike, with 95% intervals over images (pairs of an image with itself left out). The ceiling is what the truth can reach with single trials, estimated from the repeats alone:",
+    );
+    let header = ["scan", "weights", "single trials", "repeat average", "denoised", "ceiling of single trials"];
+    page.table(&header.map(str::to_owned), &rows);
 }
 
 fn matrices(page: &mut Page, content: &Content) {
     page.section(
         "Similarity matrices",
-        "Cosine similarity of centred population vectors for pairs of oracle images, all in the same order; red is similar, blue is opposite.",
+        "Cosine similarity of centred population vectors for pairs of oracle images; red is similar, blue is opposite. All are in the order in which average linkage joins the repeat average; the images beside are those of the rows they point at.",
     );
     let figures: Vec<_> = content
         .matrices

@@ -8,6 +8,7 @@ use crate::pipeline::report::{self, Content, MatrixPicture};
 use crate::pipeline::results::{ConditionSummary, Results, ScanResult, summarise};
 use anyhow::{Result, ensure};
 use brainprior_classifier::NetConfig;
+use brainprior_images::StimulusSet;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
             feve: fitted.feve.clone(),
             similarity_to_truth: compared.to_truth,
             similarity_to_repeat_average: compared.to_repeat_average,
+            similarity_conventions: compared.conventions,
         })
         .collect();
     let mut networks = Vec::new();
@@ -80,7 +82,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
         correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
         fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),
         filters: fitted.filters,
-        matrices: pictures(context)?,
+        matrices: pictures(context, &loaded)?,
         adversarial: config
             .training
             .conditions
@@ -105,11 +107,12 @@ fn median(values: &[Option<f32>]) -> Option<f64> {
     }
 }
 
-/// The matrices of oracle images, all in the order that the repeat average suggests.
-fn pictures(context: &Context) -> Result<Vec<MatrixPicture>> {
+/// The matrices of oracle images, all in the order that clustering the repeat average suggests, with some of the images beside.
+fn pictures(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<MatrixPicture>> {
     let Some(measured) = similarity::oracle_matrix(context, "measured")? else { return Ok(Vec::new()) };
-    let at = |matrix: &brainprior_similarity::SimilarityMatrix, i: usize, j: usize| if i == j { 1.0 } else { matrix.get(i, j) };
-    let order = report::order_by_similarity(measured.len(), |i, j| at(&measured, i, j));
+    let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
+    let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
+    let order = report::order_by_clustering(measured.len(), |i, j| measured.get(i, j));
     let mut pictures = Vec::new();
     for (name, title) in [
         ("truth", "Known truth"),
@@ -125,7 +128,11 @@ fn pictures(context: &Context) -> Result<Vec<MatrixPicture>> {
         let mut sizes: Vec<f32> = matrix.packed().iter().map(|value| value.abs()).collect();
         sizes.sort_by(f32::total_cmp);
         let limit = sizes.get(sizes.len() * 98 / 100).copied().unwrap_or(1.0).max(1e-3);
-        let uri = report::data_uri(order.len(), limit, |i, j| at(&matrix, order[i], order[j]))?;
+        let image = |i: usize| {
+            let place = shown.position(matrix.ids()[order[i]]).expect("an oracle image");
+            report::Thumbnail { height: shown.height(), width: shown.width(), pixels: shown.image(place) }
+        };
+        let uri = report::data_uri(order.len(), limit, |i, j| matrix.get(order[i], order[j]), image)?;
         pictures.push(MatrixPicture { name: title.to_owned(), uri, limit });
     }
     Ok(pictures)

@@ -5,13 +5,14 @@ use super::scans::Loaded;
 use crate::pipeline::conditions::Condition;
 use crate::pipeline::context::Context;
 use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::results::{SimilarityToRepeatAverage, SimilarityToTruth, TargetResult};
+use crate::pipeline::results::{ConventionResult, OverImages, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult};
 use anyhow::{Context as _, Result, ensure};
 use brainprior_classifier::{ResNet, Target};
-use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_images::{ImageId, LabelledImages, StimulusSet};
 use brainprior_recording::Responses;
 use brainprior_similarity::{
-    SimilarityMatrix, average, measured_weights, pearson, pixels, predicted_weights, product_of_weights, similarity, spread,
+    Bootstrap, Images, Measure, Network, Population, SimilarityMatrix, Source, Sweep, average, bootstrap_images_of_mean,
+    measured_weights, pearson, pixels, predicted_weights, product_of_weights, repeat_noise_ceiling, similarity, spread,
     standardising_weights, vectors,
 };
 use candle_core::{Device, Tensor};
@@ -33,6 +34,7 @@ pub struct Summary {
 pub struct ScanSimilarity {
     pub to_repeat_average: SimilarityToRepeatAverage,
     pub to_truth: Option<SimilarityToTruth>,
+    pub conventions: Vec<ConventionResult>,
 }
 
 /// The matrices of oracle images that the report draws, averaged over scans.
@@ -72,7 +74,7 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
     let names: Vec<&str> = wanted.iter().map(|condition| condition.name()).collect();
     let with = |condition| wanted.contains(&condition);
     let threshold = with(Condition::Thresholded).then_some(config.similarity.threshold);
-    let tap = with(Condition::Features).then_some(config.similarity.tap);
+    let tap = with(Condition::Features).then(|| (config.similarity.tap, config.similarity.network_layer.clone()));
     let settings = (config.similarity.images, names, threshold, tap);
     let mut key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
     if with(Condition::Features) {
@@ -103,13 +105,9 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
         let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
 
         let stimuli = target_images(context, &loaded)?;
-        let denoised = {
-            let of = |(predicted, weights): (&Predicted, &Weights)| {
-                Ok(similarity(&predicted.target.select(stimuli.ids())?, &weights.predicted)?)
-            };
-            let matrices: Vec<SimilarityMatrix> = predicted.iter().zip(&weights).map(of).collect::<Result<_>>()?;
-            average(&matrices.iter().collect::<Vec<_>>())?
-        };
+        let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
+        let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
+        let denoised = over_scans(responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])), Images::Identical)?;
         let mut targets = Vec::new();
         for condition in wanted {
             let matrix = match condition {
@@ -118,7 +116,7 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
                 Condition::Raw => raw(&loaded, &weights, &stimuli)?,
                 Condition::Oracle => oracle["measured"].clone(),
                 Condition::Pixels => pixels(&stimuli)?,
-                Condition::Thresholded => thresholded(&denoised, config.similarity.threshold)?,
+                Condition::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
                 Condition::Features => features(context, &stimuli)?,
                 _ => continue,
             };
@@ -129,7 +127,7 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
                 Condition::Raw => oracle["single"].clone(),
                 Condition::Oracle => oracle["measured"].clone(),
                 Condition::Pixels => pixels(&shown)?.select(oracle_images)?,
-                Condition::Thresholded => thresholded(&oracle["denoised"], config.similarity.threshold)?,
+                Condition::Thresholded => oracle["denoised"].thresholded(config.similarity.threshold as f32)?,
                 Condition::Features => features(context, &shown)?.select(oracle_images)?,
                 _ => continue,
             };
@@ -213,10 +211,51 @@ fn compare_oracle(
             Some(found)
         }
     };
+    let conventions = conventions(loaded, &denoised_responses, weights, &ids, repeats)?;
     matrices.single.extend(single.into_iter().next());
     matrices.measured.push(measured);
     matrices.denoised.push(denoised);
-    Ok(ScanSimilarity { to_repeat_average, to_truth })
+    Ok(ScanSimilarity { to_repeat_average, to_truth, conventions })
+}
+
+/// Agreement with the known truth in each weighting; nothing without truth or repeats.
+fn conventions(
+    loaded: &Loaded,
+    denoised: &Responses,
+    weights: &Weights,
+    ids: &[ImageId],
+    repeats: usize,
+) -> Result<Vec<ConventionResult>> {
+    let Some(truth) = loaded.truth.as_ref().filter(|_| repeats > 1) else { return Ok(Vec::new()) };
+    let scan = &loaded.scan;
+    let truth = truth.select(ids)?;
+    let trials: Vec<Responses> = (0..repeats).map(|repeat| Ok(scan.repeat(repeat).select(ids)?)).collect::<Result<_>>()?;
+    let means = scan.repeat_means().select(ids)?;
+    let ones = vec![1.0; weights.equal.len()];
+    let mut found = Vec::new();
+    for (name, measured, predicted) in [
+        ("file units", &ones, &ones),
+        ("standardised", &weights.equal, &weights.equal),
+        ("standardised, times w (denoised: w v)", &weights.measured, &weights.predicted),
+    ] {
+        let against = |responses: &[&Responses], weights: &[f32]| -> Result<OverImages> {
+            let truth = similarity(&truth, weights)?;
+            let matrices = responses.iter().map(|responses| Ok(similarity(responses, weights)?)).collect::<Result<Vec<_>>>()?;
+            let matrices: Vec<&SimilarityMatrix> = matrices.iter().collect();
+            let found = bootstrap_images_of_mean(Measure::Pearson, &matrices, &truth, Bootstrap::default())?;
+            Ok(OverImages { value: found.value, low: found.low, high: found.high })
+        };
+        let ceiling = repeat_noise_ceiling(Measure::Pearson, &trials, measured)?;
+        found.push(ConventionResult {
+            weights: name.to_owned(),
+            single_trials: against(&trials.iter().collect::<Vec<_>>(), measured)?,
+            repeat_average: against(&[&means], measured)?,
+            denoised: against(&[denoised], predicted)?,
+            ceiling_lower: ceiling.lower,
+            ceiling_upper: ceiling.upper,
+        });
+    }
+    Ok(found)
 }
 
 /// The images of every target: those shown outside the test tier, or the first of them.
@@ -227,26 +266,28 @@ pub fn target_images(context: &Context, loaded: &[Loaded]) -> Result<StimulusSet
 }
 
 fn raw(loaded: &[Loaded], weights: &[Weights], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
-    let mut matrices = Vec::new();
-    for (loaded, weights) in loaded.iter().zip(weights) {
+    let mut trials = Vec::new();
+    for loaded in loaded {
         let responses = loaded.scan.single_trials();
         let shown: Vec<_> = responses.ids().iter().copied().filter(|id| stimuli.position(*id).is_some()).collect();
-        matrices.push(similarity(&responses.select(&shown)?, &weights.measured)?);
+        trials.push(responses.select(&shown)?);
     }
-    let averaged = average(&matrices.iter().collect::<Vec<_>>())?;
+    let averaged = over_scans(trials.iter().zip(weights.iter().map(|weights| &weights.measured[..])), Images::OfAnyScan)?;
     averaged.select(stimuli.ids()).context("an image of the target was shown in no scan outside its test tier")
 }
 
-/// Similarities above `threshold` as 1, below its negative as -1, others as 0 (Attias et al. 2024).
-fn thresholded(matrix: &SimilarityMatrix, threshold: f64) -> Result<SimilarityMatrix> {
-    let packed = matrix.packed().iter().map(|value| match f64::from(*value) {
-        value if value > threshold => 1.0,
-        value if value < -threshold => -1.0,
-        _ => 0.0,
-    });
-    let mut provenance = matrix.provenance().to_vec();
-    provenance.push(format!("beyond {threshold} in size taken as 1 or -1, within as 0"));
-    Ok(SimilarityMatrix::new(matrix.ids().to_vec(), packed.collect(), provenance)?)
+/// The average over scans, each with its weights, in one pass.
+fn over_scans<'a>(scans: impl Iterator<Item = (&'a Responses, &'a [f32])>, images: Images) -> Result<SimilarityMatrix> {
+    let scans: Vec<(&Responses, &[f32])> = scans.collect();
+    let names: Vec<String> =
+        scans.iter().map(|(responses, _)| format!("scan {}, {:?}", responses.scan(), responses.kind())).collect();
+    let views: Vec<_> = scans.iter().map(|(responses, _)| responses.values().view()).collect();
+    let sources: Vec<Source<'_>> = scans
+        .iter()
+        .zip(names.iter().zip(&views))
+        .map(|((responses, weights), (name, view))| Source { name, ids: responses.ids(), rows: view, weights })
+        .collect();
+    Ok(Population::new(&sources, images)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })?)
 }
 
 /// Images that a network takes at once.
@@ -255,6 +296,10 @@ const BATCH: usize = 100;
 /// The formula of the other targets on the features of the network that `similarity.network` names.
 fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let settings = &context.config.similarity;
+    if !settings.network_layer.is_empty() {
+        let network = Network::vgg(&settings.network, &settings.network_layer)?;
+        return Ok(brainprior_similarity::features(&network, stimuli)?);
+    }
     let network = ResNet::load(&settings.network)?;
     let taps = network.config().taps();
     ensure!(

@@ -1,0 +1,167 @@
+//! Similarities of all pairs: in memory, into a file, as they grow with the number of images, and streamed where neither
+//! memory nor disk holds them. Rates count `n (n + 1) m` operations for n images of m neurons, as the peers' symmetric product.
+
+use super::{Bencher, Case, forget_peak_memory, mixed};
+use anyhow::{Context as _, Result};
+use brainprior_images::ImageId;
+use brainprior_similarity::{
+    Computed, Error, Images, NearestImages, Population, Precision, Progress, Source, Sweep, UniformPairs,
+};
+use ndarray::Array2;
+use serde_json::json;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the peers are timed on.
+const SIZES: [(usize, usize); 2] = [(5000, 8000), (5000, 2000)];
+
+/// Images of the growing matrices, of [`NEURONS`] neurons.
+const GROWTH: [usize; 6] = [1000, 2000, 4000, 8000, 16_000, 32_000];
+const NEURONS: usize = 2000;
+
+/// Images of the streamed sweep, and what is kept of it.
+const STREAMED: usize = 100_000;
+const NEIGHBOURS: usize = 10;
+const SAMPLE: usize = 1_000_000;
+
+/// Share of the streamed pairs that is computed; the rest of the time is extrapolated, since pairs cost the same.
+const SHARE: f64 = 0.06;
+
+/// Runs all of them.
+pub fn run(bencher: &Bencher) -> Result<()> {
+    for (images, neurons) in SIZES {
+        matrix(bencher, "similarity", images, neurons)?;
+        files(bencher, images, neurons)?;
+    }
+    for images in GROWTH {
+        matrix(bencher, "similarity_growth", images, NEURONS)?;
+    }
+    streamed(bencher)
+}
+
+fn flops(images: usize, neurons: usize) -> f64 {
+    images as f64 * (images as f64 + 1.0) * neurons as f64
+}
+
+fn pairs(images: usize) -> f64 {
+    images as f64 * (images as f64 - 1.0) / 2.0
+}
+
+fn case(bench: &'static str, images: usize, neurons: usize) -> Case {
+    Case {
+        bench,
+        shape: format!("{images}x{neurons}"),
+        work: vec![("flops", flops(images, neurons)), ("pairs", pairs(images))],
+        labels: vec![],
+    }
+}
+
+/// Responses about a mean of 1, and weights.
+fn responses(images: usize, neurons: usize) -> (Vec<ImageId>, Array2<f32>, Vec<f32>) {
+    let ids = (0..images as u64).map(ImageId::from_u64).collect();
+    (
+        ids,
+        Array2::from_shape_vec((images, neurons), super::numbers(images * neurons)).expect("as many numbers") + 1.0,
+        weights(neurons),
+    )
+}
+
+fn weights(neurons: usize) -> Vec<f32> {
+    (0..neurons).map(|neuron| 0.5 + (neuron % 7) as f32 / 4.0).collect()
+}
+
+fn matrix(bencher: &Bencher, bench: &'static str, images: usize, neurons: usize) -> Result<()> {
+    let case = case(bench, images, neurons);
+    if !bencher.wants(&case) {
+        return Ok(());
+    }
+    let (ids, values, weights) = responses(images, neurons);
+    let view = values.view();
+    bencher.measure(case, || {
+        let source = Source { name: "bench", ids: &ids, rows: &view, weights: &weights };
+        Population::new(&[source], Images::Identical)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })?;
+        Ok(())
+    })
+}
+
+/// Weighted, centred, normalised, multiplied, written, synced, renamed.
+fn files(bencher: &Bencher, images: usize, neurons: usize) -> Result<()> {
+    for (bench, precision) in [("similarity_file_f32", Precision::F32), ("similarity_file_f16", Precision::F16)] {
+        let case = case(bench, images, neurons);
+        if !bencher.wants(&case) {
+            continue;
+        }
+        let (ids, values, weights) = responses(images, neurons);
+        let view = values.view();
+        let folder = tempfile::tempdir_in(".").context("could not make a folder here for the file to be timed")?;
+        bencher.measure(case, || {
+            let source = Source { name: "bench", ids: &ids, rows: &view, weights: &weights };
+            let sweep = Sweep { memory: 4 << 30, ..Sweep::default() };
+            Ok(Population::new(&[source], Images::Identical)?.write(
+                &folder.path().join("similarity.h5"),
+                precision,
+                &sweep,
+                Duration::from_secs(60),
+            )?)
+        })?;
+    }
+    Ok(())
+}
+
+/// The first pairs of a sweep that is too large for memory, with responses made whenever they are read.
+fn streamed(bencher: &Bencher) -> Result<()> {
+    let mut case = case("similarity_streamed", STREAMED, NEURONS);
+    if !bencher.wants(&case) {
+        return Ok(());
+    }
+    forget_peak_memory();
+    let ids: Vec<ImageId> = (0..STREAMED as u64).map(ImageId::from_u64).collect();
+    let rows = made(STREAMED, NEURONS);
+    let weights = weights(NEURONS);
+    let started = Instant::now();
+    let source = Source { name: "bench", ids: &ids, rows: &rows, weights: &weights };
+    let population = Population::new(&[source], Images::Identical)?;
+    let prepared = started.elapsed().as_secs_f64();
+    let reduction = (NearestImages::new(STREAMED, NEIGHBOURS), UniformPairs::new(STREAMED, SAMPLE, 0)?);
+    let first = AtomicU64::new(u64::MAX);
+    let seen = AtomicU64::new(0);
+    let observer = |progress: Progress| {
+        // Packing comes before the first pair, once; it is measured apart.
+        first.fetch_min(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        seen.store(progress.pairs, Ordering::Relaxed);
+        (progress.pairs as f64) < SHARE * progress.total as f64
+    };
+    match population.reduce(&reduction, &Sweep { memory: Sweep::MEMORY, observer: &observer }) {
+        Err(Error::Stopped { .. }) => {}
+        other => drop(other?),
+    }
+    let packed = first.into_inner() as f64 / 1e9;
+    let seen = seen.into_inner() as f64;
+    let seconds = started.elapsed().as_secs_f64() - packed;
+    let share = seen / pairs(STREAMED);
+    case.work = vec![("flops", share * flops(STREAMED, NEURONS)), ("pairs", seen)];
+    case.labels = vec![
+        ("kept", json!(format!("{NEIGHBOURS} neighbours of each image, {SAMPLE} pairs drawn uniformly"))),
+        ("share_of_pairs_computed", json!(share)),
+        ("means_seconds", json!(prepared)),
+        ("before_first_pair_seconds", json!(packed)),
+        ("whole_seconds_extrapolated", json!(packed + seconds / share)),
+    ];
+    bencher.print(case, vec![seconds]);
+    Ok(())
+}
+
+/// Responses that are computed when they are read: a few patterns that images share, and noise.
+pub fn made(images: usize, neurons: usize) -> Computed<impl Fn(usize, &mut [f32]) + Sync> {
+    Computed::new(images, neurons, move |first, rows: &mut [f32]| {
+        for (row, values) in rows.chunks_exact_mut(neurons).enumerate() {
+            let image = (first + row) as u64;
+            let pattern = mixed(image) % 1000;
+            for (neuron, value) in values.iter_mut().enumerate() {
+                let unit = |bits: u64| (bits >> 40) as f32 / (1 << 24) as f32;
+                let shared = mixed(pattern << 32 | neuron as u64);
+                *value = unit(shared) + unit(shared.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mixed(image << 32 | neuron as u64));
+            }
+        }
+    })
+}

@@ -1,0 +1,140 @@
+//! `similarity`: the similarities of any responses, of as many images as there are.
+
+use super::bench::similarity::made;
+use super::progress::Terminal;
+use super::provenance;
+use crate::command_line::{MatrixPrecision, SimilarityArguments};
+use anyhow::{Context as _, Result, bail, ensure};
+use brainprior_images::ImageId;
+use brainprior_similarity::{
+    Checkpoint, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, SimilarityHistogram, Source, Sweep,
+    UniformPairs, write_neighbours, write_pairs,
+};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How much work a kill may cost.
+const KEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Bins of the histogram over [-1, 1].
+const BINS: usize = 400;
+
+/// One file of responses, or what stands for it.
+struct Input {
+    name: String,
+    ids: Vec<ImageId>,
+    rows: Box<dyn Rows>,
+    weights: Vec<f32>,
+}
+
+/// Writes what was asked for into the folder.
+pub fn run(arguments: &SimilarityArguments) -> Result<()> {
+    let mut inputs =
+        arguments.responses.iter().map(|path| open(path, arguments.weights.as_deref())).collect::<Result<Vec<_>>>()?;
+    if let Some(text) = &arguments.made {
+        ensure!(inputs.is_empty(), "--made stands for files of responses; give one or the other");
+        inputs.push(made_input(text)?);
+    }
+    ensure!(!inputs.is_empty(), "give at least one file of responses (data-specs/responses.toml), or --made IMAGESxNEURONS");
+    std::fs::create_dir_all(&arguments.out).with_context(|| format!("could not make the folder {}", arguments.out.display()))?;
+    let terminal = Terminal::new();
+    let started = Instant::now();
+    let sources: Vec<Source<'_>> = inputs
+        .iter()
+        .map(|input| Source { name: &input.name, ids: &input.ids, rows: &*input.rows, weights: &input.weights })
+        .collect();
+    let images = if arguments.shared { Images::OfEveryScan } else { Images::OfAnyScan };
+    let population = Population::new(&sources, images)?;
+    let steps = population.provenance();
+    let all = population.len() as u64 * (population.len() as u64 - 1) / 2;
+    terminal.line(&format!(
+        "{} images, {} pairs, {} neurons over {} scans",
+        population.len(),
+        all,
+        population.dimensions(),
+        population.scans()
+    ));
+
+    let memory = arguments.memory as usize * (1 << 20);
+    if let Some(precision) = arguments.matrix {
+        let path = arguments.out.join("similarity.h5");
+        let precision = match precision {
+            MatrixPrecision::F32 => Precision::F32,
+            MatrixPrecision::F16 => Precision::F16,
+        };
+        swept(&terminal, "similarity.h5", memory, |sweep| Ok(population.write(&path, precision, sweep, KEEP_EVERY)?))?;
+        terminal.line(&format!("matrix:      {}", path.display()));
+    }
+    let sample = UniformPairs::new(population.len(), arguments.pairs.min(all as usize), arguments.seed)?;
+    let reduction = (NearestImages::new(population.len(), arguments.neighbours), (sample, SimilarityHistogram::new(BINS)));
+    let checkpoint = Checkpoint::at(&arguments.out.join("sweep.checkpoint"));
+    let (neighbours, (similarities, histogram)) = swept(&terminal, "pairs, neighbours", memory, |sweep| {
+        Ok(population.reduce_resumably(&reduction, sweep, &checkpoint, KEEP_EVERY)?)
+    })?;
+    let path = arguments.out.join("neighbours.h5");
+    write_neighbours(&path, population.ids(), &neighbours, &steps)?;
+    terminal.line(&format!("neighbours:  {}", path.display()));
+    let path = arguments.out.join("pairs.h5");
+    let mut drawn = steps.clone();
+    drawn.push(format!("pairs drawn uniformly without replacement with seed {}", arguments.seed));
+    write_pairs(&path, population.ids(), &reduction.1.0.sample(similarities), &drawn)?;
+    terminal.line(&format!("pairs:       {}", path.display()));
+    let path = arguments.out.join("histogram.json");
+    provenance::write_json(&path, &serde_json::json!({ "from": -1.0, "to": 1.0, "counts": histogram.counts }))?;
+    terminal.line(&format!("histogram:   {}", path.display()));
+    checkpoint.remove()?;
+    let (mean, deviation) = histogram.moments();
+    terminal.line(&format!("similarity:  mean {mean:.4}, standard deviation {deviation:.4} (by bins of {})", 2.0 / BINS as f64));
+    terminal.line(&format!("run: {:.1} s", started.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// Runs `work` with a bar that counts millions of pairs.
+fn swept<T>(terminal: &Terminal, name: &str, memory: usize, work: impl FnOnce(&Sweep<'_>) -> Result<T>) -> Result<T> {
+    let bar = Mutex::new((None, Instant::now()));
+    let observer = |progress: Progress| {
+        let mut bar = bar.lock().expect("no thread panicked");
+        if bar.0.is_none() {
+            if progress.resumed > 0 {
+                terminal.line(&format!(
+                    "  {name}: going on after {:.1}% of the pairs",
+                    100.0 * progress.resumed as f64 / progress.total as f64
+                ));
+            }
+            let shown = terminal.bar(&format!("{name}, million pairs"), progress.total / 1_000_000);
+            shown.begin_at(progress.resumed / 1_000_000);
+            bar.0 = Some(shown);
+            bar.1 = Instant::now();
+        }
+        let rate = (progress.pairs - progress.resumed) as f64 / bar.1.elapsed().as_secs_f64().max(1e-9) / 1e6;
+        let message = format!("{rate:.1} M pairs/s");
+        if let Some(shown) = &mut bar.0 {
+            shown.set(progress.pairs / 1_000_000, progress.total / 1_000_000, &message);
+        }
+        true
+    };
+    work(&Sweep { memory, observer: &observer })
+}
+
+fn open(path: &Path, weights: Option<&str>) -> Result<Input> {
+    let rows = FileRows::open(path, "values")
+        .with_context(|| format!("{}: expected a file of responses (data-specs/responses.toml)", path.display()))?;
+    let file = hdf5::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+    let column = |name: &str| file.dataset(name).with_context(|| format!("{}: {name}: missing", path.display()));
+    let ids = column("image_id")?.read_raw::<u64>().with_context(|| format!("{}: image_id: not numbers", path.display()))?;
+    let weights = match weights {
+        Some(name) => column(name)?.read_raw::<f32>().with_context(|| format!("{}: {name}: not floats", path.display()))?,
+        None => vec![1.0; rows.shape().1],
+    };
+    let name = path.display().to_string();
+    Ok(Input { name, ids: ids.into_iter().map(ImageId::from_u64).collect(), rows: Box::new(rows), weights })
+}
+
+fn made_input(text: &str) -> Result<Input> {
+    let sizes: Vec<usize> = text.split('x').map_while(|size| size.parse().ok()).collect();
+    let [images, neurons] = sizes[..] else { bail!("--made {text}: expected IMAGESxNEURONS, as 100000x2000") };
+    let ids = (0..images as u64).map(ImageId::from_u64).collect();
+    let rows = Box::new(made(images, neurons));
+    Ok(Input { name: format!("made {images} x {neurons}"), ids, rows, weights: vec![1.0; neurons] })
+}
