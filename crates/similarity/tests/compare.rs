@@ -137,14 +137,17 @@ fn resamples_without_an_agreement_are_left_out() {
 #[test]
 fn more_neurons_and_more_scans_make_narrower_intervals() {
     let how = Bootstrap { resamples: 100, ..Bootstrap::default() };
-    let truth = matrix(&population(30, 400, 100.0, 9));
+    // The same signal, seen by all neurons or by the first of them.
+    let truth = matrix(&population(30, 200, 100.0, 9));
+    let values = population(30, 200, 1.0, 3);
     let over_neurons = |neurons: usize| {
-        let values = population(30, neurons, 1.0, 3);
-        bootstrap_neurons(Measure::Pearson, &ids(30), values.view(), &vec![1.0; neurons], &truth, how).unwrap()
+        let values = values.slice(ndarray::s![.., ..neurons]);
+        bootstrap_neurons(Measure::Pearson, &ids(30), values, &vec![1.0; neurons], &truth, how).unwrap()
     };
     let (few, many) = (over_neurons(20), over_neurons(200));
-    assert!(many.standard_error < 0.6 * few.standard_error, "{few:?}, {many:?}");
+    assert!(many.standard_error < 0.6 * few.standard_error && few.value < many.value, "{few:?}, {many:?}");
 
+    let truth = matrix(&population(30, 40, 100.0, 9));
     let scans: Vec<SimilarityMatrix> = (0..8).map(|scan| matrix(&population(30, 40, 1.0, 100 + scan))).collect();
     let scans: Vec<&SimilarityMatrix> = scans.iter().collect();
     let found = bootstrap_scans(Measure::Spearman, &scans, &truth, how).unwrap();
