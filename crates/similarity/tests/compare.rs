@@ -135,17 +135,19 @@ fn resamples_without_an_agreement_are_left_out() {
 }
 
 #[test]
-fn more_neurons_and_more_scans_make_narrower_intervals() {
+fn errors_over_neurons_are_those_of_other_neurons_and_scans_have_intervals() {
     let how = Bootstrap { resamples: 100, ..Bootstrap::default() };
-    // The same signal, seen by all neurons or by the first of them.
-    let truth = matrix(&population(30, 200, 100.0, 9));
-    let values = population(30, 200, 1.0, 3);
-    let over_neurons = |neurons: usize| {
-        let values = values.slice(ndarray::s![.., ..neurons]);
-        bootstrap_neurons(Measure::Pearson, &ids(30), values, &vec![1.0; neurons], &truth, how).unwrap()
-    };
-    let (few, many) = (over_neurons(20), over_neurons(200));
-    assert!(many.standard_error < 0.6 * few.standard_error && few.value < many.value, "{few:?}, {many:?}");
+    // Twenty groups of a hundred neurons each; what resampling one says of the others.
+    let truth = matrix(&population(30, 2000, 100.0, 9));
+    let values = population(30, 2000, 1.0, 3);
+    let group = |group: usize| values.slice(ndarray::s![.., group * 100..(group + 1) * 100]);
+    let agreement = |of: usize| compare(Measure::Pearson, &matrix(&group(of).to_owned()), &truth).unwrap();
+    let agreements: Vec<f64> = (0..20).map(agreement).collect();
+    let mean = agreements.iter().sum::<f64>() / 20.0;
+    let deviation = (agreements.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 19.0).sqrt();
+    let found = bootstrap_neurons(Measure::Pearson, &ids(30), group(0), &[1.0; 100], &truth, how).unwrap();
+    assert!(found.value == agreements[0] && found.low < found.high, "{found:?}");
+    assert!((0.5..2.0).contains(&(found.standard_error / deviation)), "{found:?}, over groups {deviation}");
 
     let truth = matrix(&population(30, 40, 100.0, 9));
     let scans: Vec<SimilarityMatrix> = (0..8).map(|scan| matrix(&population(30, 40, 1.0, 100 + scan))).collect();

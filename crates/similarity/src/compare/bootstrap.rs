@@ -96,7 +96,9 @@ pub fn bootstrap_images_of_mean(
 }
 
 /// Interval of the agreement with `reference` of the matrix of `values` (as of [`vectors`]), neurons being resampled with
-/// replacement: one that is drawn k times counts as k equal neurons.
+/// replacement: one that is drawn k times counts as k equal neurons. A resample holds fewer distinct neurons than the
+/// sample and averages less noise away, so that where neurons are few the interval lies low, at times below the value itself; the
+/// standard error is that of other neurons.
 ///
 /// # Errors
 /// As [`vectors`] and [`compare`]; no resamples.
