@@ -38,7 +38,7 @@ impl Population<'_> {
     pub fn matrix_on(&self, device: &Device, options: DeviceOptions) -> Result<SimilarityMatrix> {
         let _tf32 = Tf32::set(options.tf32);
         let images = self.len();
-        let failed = |source| Error::Device { images, dimensions: self.dimensions(), source };
+        let failed = |source| Error::Device { images, dimensions: self.dimensions(), source: Box::new(source) };
         let units = self.units_on(device)?;
         let counts = self.counts_on(device).map_err(failed)?;
         let mut packed = vec![0.0f32; pairs(images)];
@@ -83,7 +83,7 @@ impl Population<'_> {
 
     /// Unit vectors of all images, `[images, dimensions]`.
     fn units_on(&self, device: &Device) -> Result<Tensor> {
-        let failed = |source| Error::Device { images: self.len(), dimensions: self.dimensions(), source };
+        let failed = |source| Error::Device { images: self.len(), dimensions: self.dimensions(), source: Box::new(source) };
         let mut blocks = Vec::new();
         for first in (0..self.len()).step_by(SENT) {
             let images = first..(first + SENT).min(self.len());

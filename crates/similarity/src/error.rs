@@ -1,7 +1,6 @@
 //! What can be wrong with similarities.
 
 use brainprior_images::ImageId;
-use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// An error of this crate.
@@ -26,7 +25,7 @@ pub enum Error {
         /// What was tried.
         doing: &'static str,
         /// The dataset or attribute, `/` for the file itself.
-        dataset: Cow<'static, str>,
+        dataset: Box<str>,
         /// What the HDF5 library said.
         source: hdf5::Error,
     },
@@ -36,7 +35,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// The dataset or attribute.
-        dataset: Cow<'static, str>,
+        dataset: Box<str>,
         /// What the spec asks for.
         expected: String,
         /// What is there.
@@ -196,7 +195,7 @@ pub enum Error {
         /// What was tried.
         doing: &'static str,
         /// What candle said.
-        source: candle_core::Error,
+        source: Box<candle_core::Error>,
     },
     /// A network's tensor that is missing or of another shape.
     #[error("{path}: {tensor}: expected {expected}, found {found}")]
@@ -220,7 +219,7 @@ pub enum Error {
         /// Columns of the images.
         width: usize,
         /// What candle said.
-        source: candle_core::Error,
+        source: Box<candle_core::Error>,
     },
     /// A device that refused, most often for want of memory.
     #[error("the similarities of {images} images in {dimensions} dimensions on a device: {source}; the host needs no device")]
@@ -230,7 +229,7 @@ pub enum Error {
         /// Dimensions of the vectors.
         dimensions: usize,
         /// What candle said.
-        source: candle_core::Error,
+        source: Box<candle_core::Error>,
     },
     /// A file that the disk or a limit has no room for.
     #[error("{path}: no room for its {:.3} GB: {source}; use another disk, half precision, or fewer images", *bytes as f64 / 1e9)]

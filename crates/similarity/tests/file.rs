@@ -49,7 +49,7 @@ fn files_that_are_not_what_they_say() {
     assert!(matches!(SimilarityMatrix::read(&path), Err(Error::File { .. })));
 
     std::fs::write(&path, b"not HDF5 at all").unwrap();
-    assert!(matches!(SimilarityMatrix::read(&path), Err(Error::Hdf5 { dataset, .. }) if dataset == "/"));
+    assert!(matches!(SimilarityMatrix::read(&path), Err(Error::Hdf5 { dataset, .. }) if &*dataset == "/"));
 
     matrix().write(&path).unwrap();
     let bytes = std::fs::read(&path).unwrap();

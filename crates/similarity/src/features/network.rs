@@ -100,7 +100,7 @@ impl Network {
                 input.extend(image.iter().map(|pixel| (pixel - mean) / deviation));
             }
         }
-        let network = |source| Error::Network { network: self.name.clone(), height, width, source };
+        let network = |source| Error::Network { network: self.name.clone(), height, width, source: Box::new(source) };
         let mut x = Tensor::from_vec(input, (count, self.channels, height, width), &Device::Cpu).map_err(network)?;
         for layer in &self.layers {
             x = layer.forward(&x).map_err(network)?;
@@ -138,7 +138,7 @@ impl Tensors {
         let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|source| Error::Tensors {
             path: path.to_owned(),
             doing: "read as safetensors",
-            source,
+            source: Box::new(source),
         })?;
         Ok(Self { path: path.to_owned(), tensors })
     }
@@ -158,7 +158,7 @@ impl Tensors {
         if tensor.rank() != rank {
             return Err(self.layout(name, format!("{rank} axes"), format!("shape {:?}", tensor.dims())));
         }
-        let failed = |source| Error::Tensors { path: self.path.clone(), doing: "convert to f32", source };
+        let failed = |source| Error::Tensors { path: self.path.clone(), doing: "convert to f32", source: Box::new(source) };
         tensor.to_dtype(DType::F32).map_err(failed)
     }
 
@@ -166,7 +166,11 @@ impl Tensors {
     fn per_channel(&self, name: &str) -> Result<Tensor> {
         let tensor = self.get(name, 1)?;
         let channels = tensor.dims()[0];
-        tensor.reshape((1, channels, 1, 1)).map_err(|source| Error::Tensors { path: self.path.clone(), doing: "reshape", source })
+        tensor.reshape((1, channels, 1, 1)).map_err(|source| Error::Tensors {
+            path: self.path.clone(),
+            doing: "reshape",
+            source: Box::new(source),
+        })
     }
 
     fn apply(&self, layer: &Layer) -> Result<Applied> {
@@ -188,7 +192,11 @@ impl Tensors {
                     let shift = (bias - (mean * &scale)?)?;
                     Ok(Applied::BatchNorm { scale, shift })
                 };
-                folded().map_err(|source| Error::Tensors { path: self.path.clone(), doing: "fold a batch norm of", source })
+                folded().map_err(|source| Error::Tensors {
+                    path: self.path.clone(),
+                    doing: "fold a batch norm of",
+                    source: Box::new(source),
+                })
             }
             Layer::Relu => Ok(Applied::Relu),
             Layer::MaxPool { size } => Ok(Applied::MaxPool { size: *size }),
