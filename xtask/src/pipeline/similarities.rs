@@ -7,9 +7,10 @@ use crate::command_line::{MatrixPrecision, SimilarityArguments};
 use anyhow::{Context as _, Result, bail, ensure};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    Checkpoint, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, SimilarityHistogram, Source, Sweep,
-    UniformPairs, write_neighbours, write_pairs,
+    Checkpoint, DeviceOptions, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, SimilarityHistogram,
+    Source, Sweep, UniformPairs, write_neighbours, write_pairs,
 };
+use candle_core::Device;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -29,7 +30,11 @@ struct Input {
 }
 
 /// Writes what was asked for into the folder.
-pub fn run(arguments: &SimilarityArguments) -> Result<()> {
+pub fn run(arguments: &SimilarityArguments, device: &Device) -> Result<()> {
+    ensure!(
+        device.is_cpu() || arguments.matrix.is_some(),
+        "on a GPU the whole matrix is computed: add --matrix; neighbours, pairs and histogram come from the processors"
+    );
     let mut inputs =
         arguments.responses.iter().map(|path| open(path, arguments.weights.as_deref())).collect::<Result<Vec<_>>>()?;
     if let Some(text) = &arguments.made {
@@ -63,7 +68,11 @@ pub fn run(arguments: &SimilarityArguments) -> Result<()> {
             MatrixPrecision::F32 => Precision::F32,
             MatrixPrecision::F16 => Precision::F16,
         };
-        swept(&terminal, "similarity.h5", memory, |sweep| Ok(population.write(&path, precision, sweep, KEEP_EVERY)?))?;
+        if device.is_cpu() {
+            swept(&terminal, "similarity.h5", memory, |sweep| Ok(population.write(&path, precision, sweep, KEEP_EVERY)?))?;
+        } else {
+            population.matrix_on(device, DeviceOptions::default())?.write_as(&path, precision)?;
+        }
         terminal.line(&format!("matrix:      {}", path.display()));
     }
     let sample = UniformPairs::new(population.len(), arguments.pairs.min(all as usize), arguments.seed)?;

@@ -5,7 +5,7 @@ use super::{Bencher, Case, forget_peak_memory, mixed};
 use anyhow::{Context as _, Result};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    Computed, Error, Images, NearestImages, Population, Precision, Progress, Source, Sweep, UniformPairs,
+    Computed, DeviceOptions, Error, Images, NearestImages, Population, Precision, Progress, Source, Sweep, UniformPairs,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// What the peers are timed on.
 const SIZES: [(usize, usize); 2] = [(5000, 8000), (5000, 2000)];
+
+/// What a GPU is timed on, transfers to and from it included.
+const ON_GPU: [(usize, usize); 2] = [(5000, 8000), (32_000, 8000)];
 
 /// Images of the growing matrices, of [`NEURONS`] neurons.
 const GROWTH: [usize; 6] = [1000, 2000, 4000, 8000, 16_000, 32_000];
@@ -29,6 +32,9 @@ const SHARE: f64 = 0.06;
 
 /// Runs all of them.
 pub fn run(bencher: &Bencher) -> Result<()> {
+    if !bencher.device.is_cpu() {
+        return ON_GPU.into_iter().try_for_each(|(images, neurons)| matrix(bencher, "similarity", images, neurons));
+    }
     for (images, neurons) in SIZES {
         matrix(bencher, "similarity", images, neurons)?;
         files(bencher, images, neurons)?;
@@ -79,7 +85,11 @@ fn matrix(bencher: &Bencher, bench: &'static str, images: usize, neurons: usize)
     let view = values.view();
     bencher.measure(case, || {
         let source = Source { name: "bench", ids: &ids, rows: &view, weights: &weights };
-        Population::new(&[source], Images::Identical)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })?;
+        let population = Population::new(&[source], Images::Identical)?;
+        match bencher.device.is_cpu() {
+            true => population.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })?,
+            false => population.matrix_on(&bencher.device, DeviceOptions::default())?,
+        };
         Ok(())
     })
 }
