@@ -71,6 +71,7 @@ fn run_pipeline(arguments: &PipelineArguments, device: DeviceName, threads: usiz
         print!("{}", slurm::script(&config, &root, threads, device)?);
         return Ok(());
     }
+    let device = device::open(device)?;
     let run = RunDirectory::open(&root, mode.clone())?;
     if mode != Mode::Dry {
         provenance::write_atomically(&root.join("config.toml"), config.to_toml()?.as_bytes())?;
@@ -79,7 +80,7 @@ fn run_pipeline(arguments: &PipelineArguments, device: DeviceName, threads: usiz
     let terminal = Terminal::new();
     terminal.line(&format!("run {} in {}", config.name, root.display()));
     let selection = Selection { condition: arguments.condition.clone(), seed: arguments.seed };
-    let context = Context { config, run, terminal, selection, device: device::open(device)? };
+    let context = Context { config, run, terminal, selection, device };
     stages::train::check_selection(&context)?;
     let started = Instant::now();
     let summary = chain(&context, &mode)?;
