@@ -15,7 +15,7 @@ pub struct Arguments {
     /// Worker threads. Results do not depend on it, only the time does [default: all processors]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Where networks are trained and attacked
+    /// Where models are fitted, networks trained and attacked
     #[arg(long, global = true, value_enum, default_value_t = DeviceName::Cpu)]
     pub device: DeviceName,
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, ScanParts, Tier};
+use candle_core::Device;
 use ndarray::Array2;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -12,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::Config;
 use crate::predict::correlations;
-use crate::{Error, FitEvent, ResponseModel, Result, fit};
+use crate::{Error, FitEvent, ResponseModel, Result, fit_on};
 
 /// One model for each fold of the images that are not repeated.
 ///
@@ -41,6 +42,22 @@ impl CrossFitted {
         checkpoints: Option<&Path>,
         observe: &mut dyn FnMut(usize, FitEvent),
     ) -> Result<Self> {
+        Self::fit_on(&Device::Cpu, scans, config, folds, seed, checkpoints, observe)
+    }
+
+    /// [`CrossFitted::fit`] on a device, as [`fit_on`].
+    ///
+    /// # Errors
+    /// As [`CrossFitted::fit`]; too little memory on the device.
+    pub fn fit_on(
+        device: &Device,
+        scans: &[&Scan],
+        config: &Config,
+        folds: usize,
+        seed: u64,
+        checkpoints: Option<&Path>,
+        observe: &mut dyn FnMut(usize, FitEvent),
+    ) -> Result<Self> {
         let fold_of = assign(scans, folds, seed)?;
         let mut models = Vec::with_capacity(folds);
         for fold in 0..folds {
@@ -48,7 +65,7 @@ impl CrossFitted {
             let checkpoint = checkpoints.map(|folder| folder.join(format!("fold{fold}.checkpoint")));
             let without: Vec<&Scan> = without.iter().collect();
             let mut told = |event| observe(fold, event);
-            models.push(fit(&without, config, seed.wrapping_add(fold as u64), checkpoint.as_deref(), &mut told)?);
+            models.push(fit_on(device, &without, config, seed.wrapping_add(fold as u64), checkpoint.as_deref(), &mut told)?);
         }
         let mut fitted = Self { models, fold_of, v_a: Vec::new() };
         for (s, scan) in scans.iter().enumerate() {

@@ -68,7 +68,7 @@ pub use config::{
 pub use cross_fit::CrossFitted;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};
-pub use fit::{FitEvent, fit};
+pub use fit::{FitEvent, fit, fit_on};
 pub use metrics::{LEAST_FEV, Metrics};
 pub use model::ResponseModel;
 pub use predict::Circumstances;

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn losses_are_their_definitions() {
         for kind in KINDS {
-            let loss = of_kind(kind, &mut Parameters::default());
+            let loss = of_kind(kind, &mut Parameters::on(&Device::Cpu));
             let weights = [1.0, 0.5, 2.0, 1.0, 0.0, 3.0];
             let sum = loss.sum(&tensor(RATES), &tensor(RESPONSES), &tensor(weights)).unwrap().to_scalar::<f32>().unwrap();
             let naive: f64 =
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn gradients_agree_with_differences() {
         for kind in KINDS {
-            let mut parameters = Parameters::default();
+            let mut parameters = Parameters::on(&Device::Cpu);
             let loss = of_kind(kind, &mut parameters);
             let rates = parameters.add("rates", Role::Trained, RATES.to_vec(), &[3, 2]).unwrap();
             let at = || loss.sum(&rates, &tensor(RESPONSES), &tensor([1.0; 6])).unwrap();
@@ -217,7 +217,7 @@ mod tests {
         let responses = [0.0f32, 0.0, 0.4, 1.0, 2.6, 0.2];
         let mean = responses.iter().sum::<f32>() / 6.0;
         for kind in [LossKind::Poisson, LossKind::Gaussian, LossKind::Gamma] {
-            let loss = of_kind(kind, &mut Parameters::default());
+            let loss = of_kind(kind, &mut Parameters::on(&Device::Cpu));
             let at = |rate: f32| {
                 loss.sum(&tensor([rate; 6]), &tensor(responses), &tensor([1.0; 6])).unwrap().to_scalar::<f32>().unwrap()
             };

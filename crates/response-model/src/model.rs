@@ -2,7 +2,7 @@
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::Scan;
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use ndarray::{Array2, Array3};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -50,8 +50,14 @@ pub(crate) struct ScanDescription {
 
 impl ResponseModel {
     /// An untrained model.
-    pub(crate) fn new(config: Config, image: ImageNormalization, scans: Vec<ScanDescription>, seed: u64) -> Result<Self> {
-        let mut parameters = Parameters::default();
+    pub(crate) fn new(
+        config: Config,
+        image: ImageNormalization,
+        scans: Vec<ScanDescription>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let mut parameters = Parameters::on(device);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let core = Core::new(&config.core, &mut parameters, &mut rng)?;
         let mut models = Vec::with_capacity(scans.len());
@@ -76,6 +82,11 @@ impl ResponseModel {
     /// Scans of the model.
     pub fn scan_count(&self) -> usize {
         self.scans.len()
+    }
+
+    /// Where it is, and computes.
+    pub fn device(&self) -> &Device {
+        self.parameters.device()
     }
 
     /// What it was built and trained with.
@@ -127,7 +138,7 @@ impl ResponseModel {
     pub fn shifts(&self, scan: usize, pupil_center: &Array2<f32>) -> Result<Option<Vec<[f32; 2]>>> {
         let part = self.part(scan)?;
         let (Some(shifter), Some(by)) = (&part.head.shifter, &part.normalization.pupil) else { return Ok(None) };
-        let rows = rows(pupil_center, by)?;
+        let rows = rows(pupil_center, by, self.device())?;
         let shifts: Vec<Vec<f32>> = shifter.eval(&rows)?.to_vec2()?;
         Ok(Some(shifts.iter().map(|row| [row[0], row[1]]).collect()))
     }
@@ -140,7 +151,7 @@ impl ResponseModel {
     pub fn gains(&self, scan: usize, behavior: &Array2<f32>) -> Result<Option<Array2<f32>>> {
         let part = self.part(scan)?;
         let (Some(modulator), Some(by)) = (&part.head.modulator, &part.normalization.behavior) else { return Ok(None) };
-        Ok(Some(array(&modulator.log_gain(&rows(behavior, by)?)?.exp()?)?))
+        Ok(Some(array(&modulator.log_gain(&rows(behavior, by, self.device())?)?.exp()?)?))
     }
 
     /// Kernels of the core's first layer, `[channels, side, side]`.
@@ -204,9 +215,9 @@ impl ResponseModel {
     }
 }
 
-pub(crate) fn rows(values: &Array2<f32>, by: &crate::normalization::ColumnNormalization) -> Result<Tensor> {
+pub(crate) fn rows(values: &Array2<f32>, by: &crate::normalization::ColumnNormalization, device: &Device) -> Result<Tensor> {
     let scaled: Vec<f32> = values.rows().into_iter().flat_map(|row| by.apply(row.iter()).collect::<Vec<_>>()).collect();
-    Ok(Tensor::from_vec(scaled, (values.nrows(), by.columns()), &candle_core::Device::Cpu)?)
+    Ok(Tensor::from_vec(scaled, (values.nrows(), by.columns()), device)?)
 }
 
 fn array(values: &Tensor) -> Result<Array2<f32>> {

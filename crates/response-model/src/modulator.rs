@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn gain_is_one_at_the_mean_behaviour() {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::on(&Device::Cpu);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let modulator = Modulator::new("scan0", 3, 4, 6, &mut parameters, &mut rng).unwrap();
         let behavior = Tensor::new(&[[0f32, 0.0, 0.0], [1.0, -1.0, 0.5]], &Device::Cpu).unwrap();

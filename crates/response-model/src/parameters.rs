@@ -17,18 +17,34 @@ pub(crate) enum Role {
 }
 
 /// All state of a model by name, in the names' order, so that files and sums over parameters have one order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Parameters {
     entries: BTreeMap<String, (Role, Var)>,
+    device: Device,
 }
 
 /// A copy of the values of [`Parameters`].
 pub(crate) type State = BTreeMap<String, Tensor>;
 
 impl Parameters {
+    /// None yet, to be kept on this device.
+    pub(crate) fn on(device: &Device) -> Self {
+        Self { entries: BTreeMap::new(), device: device.clone() }
+    }
+
+    /// Where they are.
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// A state from elsewhere, on this device.
+    pub(crate) fn brought(&self, state: State) -> candle_core::Result<State> {
+        state.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(&self.device)?))).collect()
+    }
+
     /// Registers `values` of `shape` under `name`.
     pub(crate) fn add(&mut self, name: &str, role: Role, values: Vec<f32>, shape: &[usize]) -> candle_core::Result<Var> {
-        let var = Var::from_vec(values, shape, &Device::Cpu)?;
+        let var = Var::from_vec(values, shape, &self.device)?;
         let earlier = self.entries.insert(name.to_owned(), (role, var.clone()));
         assert!(earlier.is_none(), "parameter `{name}` registered twice");
         Ok(var)
@@ -60,6 +76,6 @@ impl Parameters {
     /// Sets everything to a state of the same names and shapes.
     pub(crate) fn restore(&self, state: &State) -> candle_core::Result<()> {
         assert_eq!(self.entries.len(), state.len(), "a state of another model");
-        self.entries.iter().try_for_each(|(name, (_, var))| var.set(&state[name]))
+        self.entries.iter().try_for_each(|(name, (_, var))| var.set(&state[name].to_device(&self.device)?))
     }
 }

@@ -2,7 +2,7 @@
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use ndarray::{Array2, ArrayView1};
 
 use crate::model::{ResponseModel, ScanModel, rows};
@@ -76,10 +76,10 @@ impl ResponseModel {
                 return Err(Error::Pixels { height: self.image.height, width: self.image.width, found: image.len() });
             }
             let count = batch.len();
-            let pyramid = self.pyramid(&image_batch(batch.into_iter(), &self.image)?)?;
+            let pyramid = self.pyramid(&image_batch(batch.into_iter(), &self.image, self.device())?)?;
             let shift = match at.shift {
                 [0.0, 0.0] => None,
-                shift => Some(Tensor::new(&shift, &Device::Cpu)?.unsqueeze(0)?.broadcast_as((count, 2))?.contiguous()?),
+                shift => Some(Tensor::new(&shift, self.device())?.unsqueeze(0)?.broadcast_as((count, 2))?.contiguous()?),
             };
             let values = &read(&[part.head.reading(shift)], &pyramid)?[0];
             let behavior = behavior.as_ref().map(|row| row.broadcast_as((count, row.dim(1)?))?.contiguous()).transpose()?;
@@ -109,11 +109,12 @@ impl ResponseModel {
             let shown: Vec<usize> = chunk.iter().map(|&i| recorded.trial_image()[trials[i]]).collect();
             let mut images = shown.clone();
             images.dedup();
-            let pyramid = self.pyramid(&image_batch(images.iter().map(|&i| recorded.stimuli().image(i)), &self.image)?)?;
+            let pyramid =
+                self.pyramid(&image_batch(images.iter().map(|&i| recorded.stimuli().image(i)), &self.image, self.device())?)?;
             let pyramid =
                 pyramid.rows(&shown.iter().map(|i| images.binary_search(i).expect("sorted") as u32).collect::<Vec<_>>())?;
             let rows: Vec<Option<usize>> = chunk.iter().map(|&i| Some(trials[i])).collect();
-            let own = covariates(recorded, &rows, &part.normalization)?;
+            let own = covariates(recorded, &rows, &part.normalization, self.device())?;
             let values = &read(&[part.head.reading(part.head.shift(&own)?)], &pyramid)?[0];
             let rates = part.head.rates(values, own.behavior.as_ref())?;
             for (&i, rates) in chunk.iter().zip(rates.to_vec2::<f32>()?) {
@@ -137,7 +138,7 @@ impl ResponseModel {
             (None, _) => Ok(None),
             (Some(row), Some(by)) if row.len() == columns && row.iter().all(|v| v.is_finite()) => {
                 let row = ArrayView1::from(row.as_slice()).insert_axis(ndarray::Axis(0)).to_owned();
-                rows(&row, by).map(Some)
+                rows(&row, by, self.device()).map(Some)
             }
             (Some(row), _) => Err(Error::Behavior { scan: part.name.clone(), columns, found: row.clone() }),
         }

@@ -67,8 +67,13 @@ impl<'a> Presentations<'a> {
     }
 
     /// Normalised images of `presentations`, `[batch, 1, height, width]`.
-    pub(crate) fn image_batch(&self, presentations: &[&Presentation], by: &ImageNormalization) -> Result<Tensor> {
-        image_batch(presentations.iter().map(|p| self.images.image(p.image)), by)
+    pub(crate) fn image_batch(
+        &self,
+        presentations: &[&Presentation],
+        by: &ImageNormalization,
+        device: &Device,
+    ) -> Result<Tensor> {
+        image_batch(presentations.iter().map(|p| self.images.image(p.image)), by, device)
     }
 
     /// What scan `scan` contributes to a batch; `None` where it has no trial of these images. `weight` is that of each
@@ -80,6 +85,7 @@ impl<'a> Presentations<'a> {
         by: &ScanNormalization,
         loss: &LossConfig,
         weight: f32,
+        device: &Device,
     ) -> Result<Option<ScanBatch>> {
         let trials: Vec<Option<usize>> = presentations.iter().map(|p| p.trials[scan]).collect();
         if trials.iter().all(Option::is_none) {
@@ -102,23 +108,27 @@ impl<'a> Presentations<'a> {
             }
         }
         Ok(Some(ScanBatch {
-            responses: Tensor::from_vec(responses, (rows, neurons), &Device::Cpu)?,
-            weights: Tensor::from_vec(weights, (rows, neurons), &Device::Cpu)?,
-            covariates: covariates(recorded, &trials, by)?,
+            responses: Tensor::from_vec(responses, (rows, neurons), device)?,
+            weights: Tensor::from_vec(weights, (rows, neurons), device)?,
+            covariates: covariates(recorded, &trials, by, device)?,
         }))
     }
 }
 
 /// Normalised images, `[batch, 1, height, width]`.
-pub(crate) fn image_batch<'a>(images: impl Iterator<Item = &'a [f32]>, by: &ImageNormalization) -> Result<Tensor> {
+pub(crate) fn image_batch<'a>(
+    images: impl Iterator<Item = &'a [f32]>,
+    by: &ImageNormalization,
+    device: &Device,
+) -> Result<Tensor> {
     let mut pixels = Vec::new();
     images.for_each(|image| by.apply(image, &mut pixels));
     let count = pixels.len() / (by.height * by.width);
-    Ok(Tensor::from_vec(pixels, (count, 1, by.height, by.width), &Device::Cpu)?)
+    Ok(Tensor::from_vec(pixels, (count, 1, by.height, by.width), device)?)
 }
 
 /// Z-scored covariates of `trials`; zero, the training mean, where there is no trial.
-pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormalization) -> Result<Covariates> {
+pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormalization, device: &Device) -> Result<Covariates> {
     let gather = |values: Option<&ndarray::Array2<f32>>, by: &Option<crate::normalization::ColumnNormalization>| {
         let (Some(values), Some(by)) = (values, by) else { return Ok(None) };
         let mut rows = Vec::with_capacity(trials.len() * by.columns());
@@ -128,7 +138,7 @@ pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormali
                 None => rows.resize(rows.len() + by.columns(), 0.0),
             }
         }
-        Tensor::from_vec(rows, (trials.len(), by.columns()), &Device::Cpu).map(Some)
+        Tensor::from_vec(rows, (trials.len(), by.columns()), device).map(Some)
     };
     Ok(Covariates { behavior: gather(scan.behavior(), &by.behavior)?, pupil: gather(scan.pupil_center(), &by.pupil)? })
 }

@@ -82,6 +82,14 @@ impl ResponseModel {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io); [`Error::File`](crate::Error::File) where a tensor or the header is missing or not what it should be.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::load_on(path, &Device::Cpu)
+    }
+
+    /// [`ResponseModel::load`] onto a device.
+    ///
+    /// # Errors
+    /// As [`ResponseModel::load`]; too little memory there.
+    pub fn load_on(path: &Path, device: &Device) -> Result<Self> {
         let contents: Contents<Header> = Contents::read(path, FORMAT)?;
         let header = &contents.header;
         if header.format != FORMAT {
@@ -119,7 +127,7 @@ impl ResponseModel {
                 zero_shares: vec![0.5; scan.neurons],
             });
         }
-        let mut model = Self::new(header.config.clone(), image, descriptions, 0)?;
+        let mut model = Self::new(header.config.clone(), image, descriptions, 0, device)?;
         model.parameters.restore(&contents.state("", &model.parameters)?)?;
         for (part, v_a) in model.scans.iter_mut().zip(validation) {
             part.v_a = v_a;

@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn shifts_average_to_zero_over_the_training_trials() {
-        let mut parameters = Parameters::default();
+        let mut parameters = Parameters::on(&Device::Cpu);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let shifter = Shifter::new("scan0", 5, &mut parameters, &mut rng).unwrap();
         shifter.output.set(&(shifter.output.as_tensor().detach() * 40.0).unwrap()).unwrap();

@@ -11,7 +11,7 @@ pub struct Context {
     pub run: RunDirectory,
     pub terminal: Terminal,
     pub selection: Selection,
-    /// Where networks are trained and attacked.
+    /// Where models are fitted, networks trained and attacked.
     pub device: Device,
 }
 

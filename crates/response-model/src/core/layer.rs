@@ -4,7 +4,7 @@
 //! weights shrink, and so undo the readout's L1 penalty.
 
 use brainprior_kernels::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
-use candle_core::{DType, Device, Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 
 use super::kernels::Kernels;
 use crate::parameters::{Parameters, Role};
@@ -43,7 +43,7 @@ impl Layer {
             stride,
             padding,
             shift: parameters.add(&name("shift"), Role::Trained, vec![0.0; outputs], &[outputs])?,
-            scale: Tensor::ones(outputs, DType::F32, &Device::Cpu)?,
+            scale: Tensor::ones(outputs, DType::F32, parameters.device())?,
             running_mean: parameters.add(&name("running_mean"), Role::Buffer, vec![0.0; outputs], &[outputs])?,
             running_variance: parameters.add(&name("running_variance"), Role::Buffer, vec![1.0; outputs], &[outputs])?,
         })

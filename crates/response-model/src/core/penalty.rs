@@ -2,7 +2,7 @@
 //! kernel irrelevant.
 
 use brainprior_kernels::{Conv2dGeometry, conv2d};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::kernels::Kernels;
 use crate::config::CoreConfig;
@@ -30,7 +30,7 @@ pub(super) fn penalty(layers: &[&Kernels], config: &CoreConfig) -> Result<Tensor
 
 /// Squared norm of the Laplacian of `kernels` `[outputs, 1, side, side]` over their squared norm.
 fn roughness(kernels: &Tensor) -> Result<Tensor> {
-    let laplacian = Tensor::new(&[[0f32, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], &Device::Cpu)?;
+    let laplacian = Tensor::new(&[[0f32, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], kernels.device())?;
     let geometry = Conv2dGeometry { padding: 1, ..Default::default() };
     let rough = conv2d(kernels, &laplacian.reshape((1, 1, 3, 3))?, geometry)?;
     rough.sqr()?.sum_all()? / kernels.sqr()?.sum_all()?

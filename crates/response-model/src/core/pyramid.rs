@@ -40,7 +40,7 @@ impl Pyramid {
         if rows.iter().enumerate().all(|(b, &row)| b == row as usize) {
             return Ok(self);
         }
-        let index = Tensor::new(rows, &candle_core::Device::Cpu)?;
+        let index = Tensor::new(rows, self.levels[0].features.device())?;
         let select = |level: Level| Ok(Level { features: level.features.index_select(&index, 0)?, ..level });
         Ok(Pyramid { levels: self.levels.into_iter().map(select).collect::<Result<_>>()? })
     }

@@ -7,6 +7,7 @@ mod trainer;
 use std::path::Path;
 
 use brainprior_recording::{Scan, Tier};
+use candle_core::Device;
 
 use crate::checkpoint::Identity;
 use crate::config::{Config, LossConfig, PositionSource};
@@ -39,6 +40,21 @@ pub fn fit(
     checkpoint: Option<&Path>,
     observe: &mut dyn FnMut(FitEvent),
 ) -> Result<ResponseModel> {
+    fit_on(&Device::Cpu, scans, config, seed, checkpoint, observe)
+}
+
+/// [`fit`] on a device, where the model then is. Positions are located by the CPU; files are the same wherever they were made.
+///
+/// # Errors
+/// As [`fit`]; too little memory on the device.
+pub fn fit_on(
+    device: &Device,
+    scans: &[&Scan],
+    config: &Config,
+    seed: u64,
+    checkpoint: Option<&Path>,
+    observe: &mut dyn FnMut(FitEvent),
+) -> Result<ResponseModel> {
     let span = tracing::info_span!("fit", scans = scans.len());
     let _entered = span.enter();
     config.check()?;
@@ -55,7 +71,7 @@ pub fn fit(
     for ((scan, normalization), positions) in scans.iter().zip(normalizations).zip(positions) {
         descriptions.push(describe(scan, normalization, positions, config)?);
     }
-    let model = ResponseModel::new(config.clone(), image, descriptions, seed)?;
+    let model = ResponseModel::new(config.clone(), image, descriptions, seed, device)?;
     let identity = Identity::of(scans, config, seed);
     Trainer::new(model, scans, presentations, seed)?.run(checkpoint.map(|path| (path, identity)), observe)
 }
@@ -124,7 +140,7 @@ fn locate(
 ) -> Result<Vec<Vec<f32>>> {
     let _entered = tracing::info_span!("locate").entered();
     let all: Vec<&Presentation> = presentations.training().iter().collect();
-    let maps = ContrastMaps::new(all.chunks(64).map(|chunk| presentations.image_batch(chunk, image)))?;
+    let maps = ContrastMaps::new(all.chunks(64).map(|chunk| presentations.image_batch(chunk, image, &Device::Cpu)))?;
     let mut positions = Vec::with_capacity(scans.len());
     for (s, (scan, by)) in scans.iter().zip(normalizations).enumerate() {
         let mut shown = Vec::new();

@@ -1,7 +1,7 @@
 //! The loss of a batch with all penalties.
 
 use brainprior_recording::Tier;
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -18,7 +18,7 @@ impl Trainer<'_> {
     /// Mean over neurons and trials of the loss, with all penalties.
     pub(super) fn loss(&self, batch: &[&Presentation], batches: usize) -> Result<Tensor> {
         let config = &self.model.config;
-        let images = self.presentations.image_batch(batch, &self.model.image)?;
+        let images = self.presentations.image_batch(batch, &self.model.image, self.model.device())?;
         let pyramid = self.model.scales(self.model.core.train(&images)?)?;
         let neurons: usize = self.model.scans.iter().map(|part| part.normalization.varies.len()).sum();
         let mut total = self.model.core.penalty()?;
@@ -32,7 +32,9 @@ impl Trainer<'_> {
             // The expected number of this scan's trials in a batch, so that every trial counts the same.
             let trials = self.scans[s].trials_in(Tier::Train).len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
-            let Some(batch) = self.presentations.scan_batch(s, batch, &part.normalization, &config.loss, weight)? else {
+            let Some(batch) =
+                self.presentations.scan_batch(s, batch, &part.normalization, &config.loss, weight, self.model.device())?
+            else {
                 continue;
             };
             let shift = match (&head.shifter, &batch.covariates.pupil, &self.training_pupils[s]) {
@@ -59,7 +61,7 @@ impl Trainer<'_> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ (scan as u64 + 1));
         rng.set_stream(FIRST_DRAW_STREAM + self.schedule.steps as u64);
         let numbers: Vec<f32> = (0..batch * neurons * 2).map(|_| rng.sample(StandardNormal)).collect();
-        Ok(Tensor::from_vec(numbers, (batch, neurons, 2), &Device::Cpu)?)
+        Ok(Tensor::from_vec(numbers, (batch, neurons, 2), self.model.device())?)
     }
 }
 
@@ -75,6 +77,7 @@ mod tests {
     use crate::presentations::Presentations;
     use brainprior_images::StimulusSet;
     use brainprior_recording::{Neurons, Origin, Scan, ScanParts};
+    use candle_core::Device;
     use ndarray::Array2;
 
     fn scan(name: &str, neurons: usize, rng: &mut ChaCha8Rng) -> Scan {
@@ -131,7 +134,7 @@ mod tests {
             }
         };
         let descriptions = scans.iter().map(describe).collect();
-        let model = ResponseModel::new(config.clone(), image, descriptions, 1).unwrap();
+        let model = ResponseModel::new(config.clone(), image, descriptions, 1, &Device::Cpu).unwrap();
         let trainer = Trainer::new(model, &scans, presentations, 1).unwrap();
         // Away from zero, where the penalty on absolute weights has its kink.
         for (name, var) in &trainer.trained {

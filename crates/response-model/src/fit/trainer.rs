@@ -54,7 +54,7 @@ impl<'a> Trainer<'a> {
         let mut training_pupils = Vec::with_capacity(scans.len());
         for (scan, part) in scans.iter().zip(&model.scans) {
             let trials: Vec<Option<usize>> = scan.trials_in(Tier::Train).into_iter().map(Some).collect();
-            let Covariates { pupil, .. } = covariates(scan, &trials, &part.normalization)?;
+            let Covariates { pupil, .. } = covariates(scan, &trials, &part.normalization, model.device())?;
             training_pupils.push(part.head.shifter.as_ref().and(pupil));
         }
         let trained = model.parameters.trained();
@@ -216,12 +216,13 @@ impl<'a> Trainer<'a> {
         let mut predicted: Vec<Vec<(usize, Vec<f32>)>> = vec![Vec::new(); self.scans.len()];
         let all: Vec<&Presentation> = self.presentations.validation().iter().collect();
         for chunk in all.chunks(64) {
-            let pyramid = self.model.pyramid(&self.presentations.image_batch(chunk, &self.model.image)?)?;
+            let pyramid =
+                self.model.pyramid(&self.presentations.image_batch(chunk, &self.model.image, self.model.device())?)?;
             let (mut readings, mut own) = (Vec::new(), Vec::new());
             for (s, part) in self.model.scans.iter().enumerate() {
                 let trials: Vec<Option<usize>> = chunk.iter().map(|p| p.trials[s]).collect();
                 if trials.iter().any(Option::is_some) {
-                    let covariates = covariates(self.scans[s], &trials, &part.normalization)?;
+                    let covariates = covariates(self.scans[s], &trials, &part.normalization, self.model.device())?;
                     readings.push(part.head.reading(part.head.shift(&covariates)?));
                     own.push((s, trials, covariates));
                 }
@@ -257,8 +258,9 @@ impl<'a> Trainer<'a> {
 
     fn resume(&mut self, found: Checkpoint) -> Result<()> {
         let Checkpoint { schedule, current, average, best, adam } = found;
-        self.model.parameters.restore(&current)?;
-        (self.schedule, self.average, self.best) = (schedule, average, best);
+        let parameters = &self.model.parameters;
+        parameters.restore(&current)?;
+        (self.schedule, self.average, self.best) = (schedule, parameters.brought(average)?, parameters.brought(best)?);
         self.adam.load_state(&adam.into_iter().collect::<Vec<_>>())?;
         Ok(())
     }

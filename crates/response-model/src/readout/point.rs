@@ -1,7 +1,7 @@
 //! Pyramid and Gaussian readouts: one position per neuron, bilinear samples of all channels there, a linear map and a bias.
 
 use brainprior_kernels::point_readout;
-use candle_core::{Device, Result, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
 use rand_chacha::ChaCha8Rng;
 
 use super::positions::Positions;
@@ -75,7 +75,7 @@ pub(super) fn read(readings: &[(&PointReadout, &Reading)], pyramid: &Pyramid) ->
     let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
     let mut values = Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;
     for (l, level) in pyramid.levels.iter().enumerate() {
-        let vector = |k: usize| Tensor::new(&level.from_image.map(|axis| axis[k] as f32), &Device::Cpu);
+        let vector = |k: usize| Tensor::new(&level.from_image.map(|axis| axis[k] as f32), positions.device());
         let here = positions.broadcast_mul(&vector(0)?)?.broadcast_add(&vector(1)?)?;
         let weights: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.weights[l].as_tensor()).collect();
         values = (values + point_readout(&level.features, &here, &Tensor::cat(&weights, 0)?)?)?;

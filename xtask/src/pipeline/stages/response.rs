@@ -9,7 +9,7 @@ use crate::pipeline::results::Estimate;
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, fit};
+use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, fit_on};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -54,7 +54,7 @@ pub struct Predicted {
 pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
     let config = &context.config;
     let settings = (&config.response, &config.prediction);
-    let key = Key::new("response", settings, config.seed_of("response"))?.after(after).given(after, "scan");
+    let key = Key::new("response", settings, config.seed_of("response"))?.on(&context.device).after(after).given(after, "scan");
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
         let loaded = super::scans::load(context)?;
@@ -65,9 +65,10 @@ pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
         for fit_of in 0..config.prediction.seeds {
             let checkpoint = folder.join(format!("seed{fit_of}.checkpoint"));
             progress.start(format!("seed {fit_of}"));
-            let model = fit(&scans, &config.response, seed.wrapping_add(fit_of), Some(&checkpoint), &mut |event| {
-                progress.observe(&event)
-            })?;
+            let model =
+                fit_on(&context.device, &scans, &config.response, seed.wrapping_add(fit_of), Some(&checkpoint), &mut |event| {
+                    progress.observe(&event)
+                })?;
             progress.check()?;
             let file = model_file(fit_of);
             model.save(&folder.join(&file))?;
@@ -78,10 +79,18 @@ pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
         let crossed = match config.prediction.folds {
             0 => None,
             folds => {
-                let crossed = CrossFitted::fit(&scans, &config.response, folds, seed, Some(folder), &mut |fold, event| {
-                    progress.start(format!("fold {fold}"));
-                    progress.observe(&event)
-                })?;
+                let crossed = CrossFitted::fit_on(
+                    &context.device,
+                    &scans,
+                    &config.response,
+                    folds,
+                    seed,
+                    Some(folder),
+                    &mut |fold, event| {
+                        progress.start(format!("fold {fold}"));
+                        progress.observe(&event)
+                    },
+                )?;
                 progress.check()?;
                 Some(crossed)
             }
