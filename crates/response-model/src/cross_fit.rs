@@ -33,7 +33,7 @@ impl CrossFitted {
     /// checkpoints: an interrupted call takes them up. `observe` is told the number of the fold with each event.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where `folds` is below 2 or above the number of images; as [`fit`].
+    /// [`Error::Configuration`] where `folds` is below 2 or above the number of images; as [`fit`](crate::fit).
     pub fn fit(
         scans: &[&Scan],
         config: &Config,
