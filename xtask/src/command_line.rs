@@ -42,7 +42,7 @@ Examples:
       the whole run on a cluster
   cargo xtask inspect scan1.h5
       shapes, tiers, repeats, reliability
-  cargo xtask attack --checkpoint runs/default/train/none-seed0/network.safetensors --images runs/default/images/images.safetensors
+  cargo xtask attack --checkpoint runs/default/train/none-seed0/best.safetensors --images runs/default/images/images.safetensors
       smallest perturbations of a network, checks for gradient masking
   cargo xtask bench training --filter 'base 16'
       seconds, images a second and peak memory of a training step

@@ -1,6 +1,7 @@
 //! Matrices on disk, after `data-specs/similarity.toml`.
 
 use crate::matrix::{pairs, row_start};
+use crate::replace::{Replacement, sync_folder};
 use crate::sweep::Plan;
 use crate::triangle_file::{
     DONOR_IDS, FORMAT, Header, IMAGE_IDS, PROVENANCE, Precision, SCANS, SIMILARITY, Stored, TriangleFile, VERSION,
@@ -40,22 +41,15 @@ impl SimilarityMatrix {
     }
 
     fn write_stored<T: Stored>(&self, path: &Path) -> Result<()> {
-        let failed = |doing| move |source| Error::File { path: path.to_owned(), doing, source };
-        let temporary = tempfile::Builder::new()
-            .prefix(".similarity-")
-            .suffix(".partial")
-            .tempfile_in(folder_of(path))
-            .map_err(failed("create a temporary file beside it"))?;
+        let mut replacement = Replacement::of(path)?;
         let header = Header { ids: self.ids(), scans: self.scans(), provenance: self.provenance(), donors: self.donors() };
-        let file = TriangleFile::<T>::create(temporary.path(), path, &header)?;
+        let file = TriangleFile::<T>::create(replacement.file().path(), path, &header)?;
         let mut stored = vec![T::default(); CONVERTED.min(self.pairs())];
         for (part, values) in self.packed().chunks(CONVERTED).enumerate() {
             T::store(values, &mut stored[..values.len()]);
             file.write(part * CONVERTED, &stored[..values.len()])?;
         }
-        file.sync()?;
-        temporary.persist(path).map_err(|error| error.error).map_err(failed("rename the temporary file"))?;
-        sync_folder(path)
+        replacement.put_into_place()
     }
 
     /// Reads what [`SimilarityMatrix::write`] or [`Population::write`] wrote.
@@ -287,36 +281,16 @@ const INCREMENT: usize = 1 << 24;
 /// as a whole: HDF5 (1.14) crashes where a dataset finds no room on the disk. Without the time of writing, so that equal
 /// contents give equal bytes.
 pub(crate) fn write_hdf5(path: &Path, fill: impl FnOnce(&hdf5::File) -> hdf5::Result<()>) -> Result<()> {
-    let failed = |doing| move |source| Error::File { path: path.to_owned(), doing, source };
-    let temporary = tempfile::Builder::new()
-        .prefix(".similarity-")
-        .suffix(".partial")
-        .tempfile_in(folder_of(path))
-        .map_err(failed("create a temporary file beside it"))?;
+    let mut replacement = Replacement::of(path)?;
     hdf5::File::with_options()
         .with_fapl(|access| access.core_options(INCREMENT, true))
         .with_fcpl(|creation| creation.obj_track_times(false))
-        .create(temporary.path())
+        .create(replacement.file().path())
         .and_then(|file| {
             fill(&file)?;
             file.flush()?;
             file.close()
         })
         .map_err(|source| Error::Hdf5 { path: path.to_owned(), doing: "write", dataset: "/".into(), source })?;
-    // HDF5 opened the file by name, so the handle at hand sees the same bytes.
-    temporary.as_file().sync_all().map_err(failed("sync"))?;
-    temporary.persist(path).map_err(|error| error.error).map_err(failed("rename the temporary file"))?;
-    sync_folder(path)
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn sync_folder(path: &Path) -> Result<()> {
-    std::fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(|source| Error::File {
-        path: path.to_owned(),
-        doing: "sync the folder of",
-        source,
-    })
+    replacement.put_into_place()
 }

@@ -33,6 +33,7 @@ mod kernel;
 mod matrix;
 mod population;
 mod product;
+mod replace;
 mod rows;
 mod stream;
 mod sweep;

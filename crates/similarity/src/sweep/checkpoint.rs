@@ -1,6 +1,7 @@
 //! The state of an interrupted sweep, on disk.
 
 use super::Resumable;
+use crate::replace::Replacement;
 use crate::{Error, Result};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -68,20 +69,13 @@ impl Checkpoint {
             writer.number(number);
         }
         reduction.save(state, &mut writer);
-        let failed = |doing| move |source| Error::File { path: self.path.clone(), doing, source };
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".sweep-")
-            .suffix(".partial")
-            .tempfile_in(folder)
-            .map_err(failed("create a temporary file beside it"))?;
+        let mut replacement = Replacement::of(&self.path)?;
+        let file = replacement.file();
         file.write_all(MAGIC)
             .and_then(|()| file.write_all(&writer.bytes))
             .and_then(|()| file.write_all(&checksum(&writer.bytes).to_le_bytes()))
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed("write"))?;
-        file.persist(&self.path).map_err(|error| error.error).map_err(failed("rename the temporary file"))?;
-        Ok(())
+            .map_err(|source| Error::File { path: self.path.clone(), doing: "write", source })?;
+        replacement.put_into_place()
     }
 }
 

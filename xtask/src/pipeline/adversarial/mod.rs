@@ -20,7 +20,7 @@ pub const COMPARED_AT: f64 = 1.5;
 pub const BATCH: usize = 100;
 
 /// A trained network as `robustness` sees it.
-pub struct Attackable(ResNet);
+pub struct Attackable(pub(in crate::pipeline) ResNet);
 
 impl Attackable {
     /// Checked against the images that it is to classify.

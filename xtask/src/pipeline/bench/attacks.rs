@@ -2,10 +2,11 @@
 //! own decisions, so that every image has to be attacked.
 
 use super::{Bencher, Case, mixed};
+use crate::pipeline::adversarial::Attackable;
 use anyhow::Result;
 use brainprior_classifier::{NetConfig, ResNet};
 use brainprior_robustness::{Attack, Classifier, Ddn, DeepFool, Examples, Fgsm, Norm, Pgd, Settings, attack, closest};
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, Tensor};
 use serde_json::json;
 
 const IMAGES: usize = 100;
@@ -13,22 +14,10 @@ const BASE: usize = 16;
 const EPSILON: f64 = 0.01;
 const SETTINGS: Settings = Settings { seed: 0, batch: IMAGES };
 
-struct Network(ResNet);
-
-impl Classifier for Network {
-    fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
-        self.0.logits(images).map_err(candle_core::Error::wrap)
-    }
-
-    fn device(&self) -> Device {
-        self.0.device().clone()
-    }
-}
-
 /// Runs all of them.
 pub fn run(bencher: &Bencher) -> Result<()> {
     let network =
-        Network(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?.to_device(&bencher.device)?);
+        Attackable(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?.to_device(&bencher.device)?);
     let pixels: Vec<f32> = (0..IMAGES as u64 * 1024).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
     let images = Tensor::from_slice(&pixels, (IMAGES, 1, 32, 32), &bencher.device)?;
     let labels = network.logits(&images)?.argmax(D::Minus1)?.to_vec1::<u32>()?;

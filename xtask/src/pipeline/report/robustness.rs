@@ -1,12 +1,12 @@
 //! The page's part on attacks and corruptions: curves, smallest perturbations, whether they can be believed, and what they
 //! look like.
 
+use super::heatmap::picture_uri;
 use super::page::Page;
 use super::plots::{Axes, colour, curves};
 use super::{Content, css, level_curves, page, percent};
 use crate::pipeline::results::{MinimalPerturbation, NetworkResult, Results};
-use anyhow::{Context, Result};
-use base64::Engine;
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 /// Some test images and the nearest images that mislead a network about them.
@@ -146,21 +146,11 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
 fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], grey: impl Fn(f32) -> f32) -> Result<String> {
     let (tall, wide) = (ENLARGEMENT * pictures.height, ENLARGEMENT * pictures.width + GAP);
     let width = wide * images.len() - GAP;
-    let mut bytes = vec![255u8; width * tall];
-    for (number, image) in images.iter().enumerate() {
-        let Some(image) = image else { continue };
-        for y in 0..tall {
-            for x in 0..wide - GAP {
-                let value = grey(image[y / ENLARGEMENT * pictures.width + x / ENLARGEMENT]);
-                bytes[y * width + number * wide + x] = (255.0 * value.clamp(0.0, 1.0)).round() as u8;
-            }
+    picture_uri(tall, width, |y, x| match &images[x / wide] {
+        Some(image) if x % wide < wide - GAP => {
+            let value = grey(image[y / ENLARGEMENT * pictures.width + x % wide / ENLARGEMENT]);
+            [(255.0 * value.clamp(0.0, 1.0)).round() as u8; 3]
         }
-    }
-    let mut png = Vec::new();
-    let size = |size: usize| u32::try_from(size).context("an image too large for the page");
-    let mut encoder = png::Encoder::new(&mut png, size(width)?, size(tall)?);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.write_header().and_then(|mut writer| writer.write_image_data(&bytes)).context("images could not be drawn")?;
-    Ok(format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png)))
+        _ => [255; 3],
+    })
 }
