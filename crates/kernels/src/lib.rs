@@ -30,9 +30,11 @@ mod point_readout;
 mod pooling;
 #[cfg(test)]
 mod refusals;
+mod simd;
 #[cfg(test)]
 mod testing;
 mod traced;
+mod transpose;
 mod unwritten;
 mod vectorized;
 

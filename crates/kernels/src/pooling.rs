@@ -13,22 +13,12 @@ use std::ops::Range;
 /// # Errors
 /// A rank other than 4, no pixels, a factor of 0.
 pub fn area_pool(x: &Tensor, factor: usize) -> Result<Tensor> {
-    const OP: &str = "area_pool";
-    let [batch, channels, height, width] = checked(OP, x, &[("factor", factor)])?;
-    let out = (height.div_ceil(factor), width.div_ceil(factor));
+    let op = Pooling::area(x, factor)?;
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
-        return crate::cuda::pooling::pool(OP, x, out, factor, factor);
+        return crate::cuda::pooling::pool(op.name, x, op.out, factor, factor);
     }
-    x.contiguous()?.apply_op1(Pooling {
-        name: OP,
-        planes: batch * channels,
-        dims: [batch, channels],
-        size: (height, width),
-        out,
-        kernel: factor,
-        stride: factor,
-    })
+    x.contiguous()?.apply_op1(op)
 }
 
 /// Mean over windows of `kernel` x `kernel` pixels, `stride` apart, that lie wholly within the image (as PyTorch's
@@ -56,6 +46,7 @@ fn checked(op: &'static str, x: &Tensor, parameters: &[(&'static str, usize)]) -
 }
 
 /// Averages over equal windows.
+#[derive(Clone, Copy)]
 pub(crate) struct Pooling {
     name: &'static str,
     planes: usize,
@@ -80,12 +71,31 @@ impl Pooling {
         Ok(Self { name: OP, planes, dims, size: (height, width), out, kernel, stride })
     }
 
-    fn area(&self) -> usize {
+    /// See [`area_pool`].
+    pub(crate) fn area(x: &Tensor, factor: usize) -> std::result::Result<Self, Error> {
+        const OP: &str = "area_pool";
+        let [batch, channels, height, width] = checked(OP, x, &[("factor", factor)])?;
+        let out = (height.div_ceil(factor), width.div_ceil(factor));
+        let (planes, dims) = (batch * channels, [batch, channels]);
+        Ok(Self { name: OP, planes, dims, size: (height, width), out, kernel: factor, stride: factor })
+    }
+
+    fn plane(&self) -> usize {
         self.size.0 * self.size.1
     }
 
-    fn out_area(&self) -> usize {
+    fn out_plane(&self) -> usize {
         self.out.0 * self.out.1
+    }
+
+    pub(crate) fn input_gradient(&self, gradient: &Tensor) -> Result<Tensor> {
+        with_elements(gradient, |gradient| {
+            let mut input = vec![0.0; self.planes * self.plane()];
+            let planes = RUN.div_ceil(self.plane());
+            let parts = input.par_chunks_mut(planes * self.plane()).zip(gradient.par_chunks(planes * self.out_plane()));
+            parts.for_each(|(input, gradient)| spread(self, gradient, input));
+            Tensor::from_vec(input, (self.dims[0], self.dims[1], self.size.0, self.size.1), &Device::Cpu)
+        })
     }
 
     fn window(&self, index: usize, size: usize) -> Range<usize> {
@@ -106,7 +116,7 @@ vectorized! {
         let mut sums = vec![0.0; p.size.1];
         let sums = sums.as_mut_slice();
         for (index, output) in output.chunks_exact_mut(p.out.1).enumerate() {
-            let (plane, y) = (&planes[index / p.out.0 * p.area()..][..p.area()], index % p.out.0);
+            let (plane, y) = (&planes[index / p.out.0 * p.plane()..][..p.plane()], index % p.out.0);
             let (rows, share) = p.row(y);
             sums.fill(0.0);
             for row in rows {
@@ -141,7 +151,7 @@ vectorized! {
         let mut shares = vec![0.0; p.size.1];
         let shares = shares.as_mut_slice();
         for (index, gradient) in gradient.chunks_exact(p.out.1).enumerate() {
-            let (plane, y) = (&mut planes[index / p.out.0 * p.area()..][..p.area()], index % p.out.0);
+            let (plane, y) = (&mut planes[index / p.out.0 * p.plane()..][..p.plane()], index % p.out.0);
             let (rows, share) = p.row(y);
             match (p.kernel, p.stride) {
                 (2, 2) => distribute(p, share, gradient, shares, 2, 2),
@@ -180,21 +190,15 @@ impl CustomOp1 for Pooling {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = contiguous(x, layout)?;
-        let mut output = vec![0.0; self.planes * self.out_area()];
-        let planes = RUN.div_ceil(self.area());
-        let parts = output.par_chunks_mut(planes * self.out_area()).zip(x.par_chunks(planes * self.area()));
+        let mut output = vec![0.0; self.planes * self.out_plane()];
+        let planes = RUN.div_ceil(self.plane());
+        let parts = output.par_chunks_mut(planes * self.out_plane()).zip(x.par_chunks(planes * self.plane()));
         parts.for_each(|(output, x)| pool(self, x, output));
         Ok((CpuStorage::F32(output), Shape::from((self.dims[0], self.dims[1], self.out.0, self.out.1))))
     }
 
-    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        with_elements(gradient, |gradient| {
-            let mut input = vec![0.0; self.planes * self.area()];
-            let planes = RUN.div_ceil(self.area());
-            let parts = input.par_chunks_mut(planes * self.area()).zip(gradient.par_chunks(planes * self.out_area()));
-            parts.for_each(|(input, gradient)| spread(self, gradient, input));
-            Tensor::from_vec(input, x.dims(), &Device::Cpu).map(Some)
-        })
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        self.input_gradient(gradient).map(Some)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// How the planes of an image lie in a buffer: rows of zeros above and below, columns of zeros left and right, and each
 /// row split by column number modulo the stride, so that `stride` runs of `run` floats make a row.

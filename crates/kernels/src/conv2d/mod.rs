@@ -11,11 +11,11 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use crate::arguments::{contiguous, stored_kind};
+use crate::simd::Isa;
 use correlation::Correlation;
 use pack::WeightOrder;
 use problem::OP;
 pub(crate) use problem::Problem;
-use simd::Isa;
 use winograd::Plan;
 
 mod correlation;
@@ -29,11 +29,9 @@ mod problem;
 mod reference;
 mod rows;
 mod scratch;
-mod simd;
 mod tap_sums;
 #[cfg(test)]
 mod tests;
-mod transpose;
 mod weight_gradient;
 mod winograd;
 

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use super::correlation::{Correlation, Phase};
 use super::pack::{Block, Packed, WeightOrder, blocks};
 use super::scratch::{Scratch, aligned, with_scratch};
-use super::simd::Isa;
 use super::{pixels, rows};
+use crate::simd::Isa;
 use crate::unwritten::unwritten;
 
 /// Framed images that a thread works on at a time take about this many floats, half of a second-level cache: weights

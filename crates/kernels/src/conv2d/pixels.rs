@@ -3,8 +3,8 @@
 use super::correlation::{Correlation, Phase, Tap};
 use super::pack::Block;
 use super::scratch::aligned;
-use super::simd::{Isa, Vector, compiled_for_each, instance};
-use super::transpose::transpose;
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::transpose::transpose;
 
 /// Outputs that a kernel makes at a time, in one or two rows.
 const PIXELS: usize = 8;

@@ -1,7 +1,7 @@
 //! Sums over the pixels of one plane, whose lanes are neighbouring pixels: the weight gradient where few channels meet,
 //! as in a depthwise convolution.
 
-use super::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Taps that a kernel sums at a time.
 const TAPS: usize = 8;

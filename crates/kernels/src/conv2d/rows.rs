@@ -2,7 +2,7 @@
 
 use super::correlation::{Correlation, Phase, Tap};
 use super::pack::Block;
-use super::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Vectors of outputs that a kernel makes at a time, at most.
 const VECTORS: usize = 6;

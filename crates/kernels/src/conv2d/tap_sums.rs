@@ -1,6 +1,6 @@
 //! Sums over the pixels of images, whose lanes are output channels: the weight gradient of all but a few channels.
 
-use super::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Taps that a kernel sums at a time, at most.
 const TAPS: usize = 9;

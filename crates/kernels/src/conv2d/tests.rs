@@ -7,11 +7,11 @@ use rand_distr::{Distribution, StandardNormal};
 use super::correlation::Correlation;
 use super::pass::{Lanes, correlate_in};
 use super::problem::Problem;
-use super::simd::Isa;
 use super::weight_gradient::weight_gradient;
 use super::winograd::{self, Plan, Share};
 use super::{Conv2dGeometry, conv2d, forward_order, input_gradient_order, reference};
 use crate::Error;
+use crate::simd::Isa;
 
 fn normal(seed: u64, dims: &[usize]) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -165,11 +165,11 @@ proptest! {
 }
 
 /// The convolution is linear in each argument, so that a wide central difference is exact up to rounding.
-#[test]
-fn gradients_agree_with_finite_differences() {
-    let g = geometry(2, 1, 1, 2);
-    let (x, w) = (normal(1, &[2, 4, 7, 6]), normal(2, &[6, 2, 3, 3]));
-    let direction = normal(3, &[2, 6, 4, 3]);
+#[track_caller]
+fn check_differences(x_dims: [usize; 4], w_dims: [usize; 4], g: Conv2dGeometry) {
+    const STEP: f32 = 2.0;
+    let p = Problem::new(&x_dims, &w_dims, g).unwrap();
+    let (x, w, direction) = (normal(1, &x_dims), normal(2, &w_dims), normal(3, &p.output_dims()));
     let value = |x: &Tensor, w: &Tensor| -> f64 {
         let y = flat(&conv2d(x, w, g).unwrap());
         y.iter().zip(flat(&direction)).map(|(&y, d)| f64::from(y) * f64::from(d)).sum()
@@ -180,13 +180,32 @@ fn gradients_agree_with_finite_differences() {
         values[i] += by;
         Tensor::from_vec(values, t.dims(), &Device::Cpu).unwrap()
     };
-    for (i, found) in flat(&dx).into_iter().enumerate() {
-        let difference = value(&nudged(&x, i, 0.5), &w) - value(&nudged(&x, i, -0.5), &w);
-        assert!((f64::from(found) - difference).abs() < 1e-4, "x[{i}]: {found} instead of {difference}");
-    }
-    for (i, found) in flat(&dw).into_iter().enumerate() {
-        let difference = value(&x, &nudged(&w, i, 0.5)) - value(&x, &nudged(&w, i, -0.5));
-        assert!((f64::from(found) - difference).abs() < 1e-4, "w[{i}]: {found} instead of {difference}");
+    let check = |what: &str, gradient: &Tensor, at: &dyn Fn(usize, f32) -> f64| {
+        let gradient = flat(gradient);
+        let largest = gradient.iter().fold(1f32, |largest, g| largest.max(g.abs()));
+        for (i, found) in gradient.into_iter().enumerate() {
+            let difference = (at(i, STEP) - at(i, -STEP)) / f64::from(2.0 * STEP);
+            let error = (f64::from(found) - difference).abs();
+            assert!(error < 2e-5 * f64::from(largest), "{what}[{i}] of {x_dims:?} {w_dims:?}: {found} instead of {difference}");
+        }
+    };
+    check("x", &dx, &|i, by| value(&nudged(&x, i, by), &w));
+    check("w", &dw, &|i, by| value(&x, &nudged(&w, i, by)));
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    check_differences([2, 4, 7, 6], [6, 2, 3, 3], geometry(2, 1, 1, 2));
+    check_differences([3, 1, 9, 11], [4, 1, 5, 5], geometry(1, 2, 1, 1));
+    check_differences([2, 3, 8, 9], [5, 3, 3, 3], geometry(1, 2, 2, 1));
+}
+
+#[test]
+fn gradients_by_transforms_agree_with_finite_differences() {
+    for (x_dims, w_dims) in [([2, 16, 9, 10], [16, 16, 3, 3]), ([9, 20, 5, 6], [17, 20, 3, 3])] {
+        let plan = Plan::forward(&Problem::new(&x_dims, &w_dims, geometry(1, 1, 1, 1)).unwrap());
+        assert!(plan.is_some(), "{x_dims:?} {w_dims:?} goes by no transform");
+        check_differences(x_dims, w_dims, geometry(1, 1, 1, 1));
     }
 }
 

@@ -7,9 +7,9 @@ use super::frame::Frame;
 use super::pack::{Block, blocks};
 use super::problem::Problem;
 use super::scratch::{Scratch, aligned, with_scratch};
-use super::simd::Isa;
-use super::transpose::transpose;
 use super::{plane_sums, tap_sums};
+use crate::simd::Isa;
+use crate::transpose::transpose;
 
 /// Images are summed in at most this many chunks, whose sums are then added in order.
 const CHUNKS: usize = 16;

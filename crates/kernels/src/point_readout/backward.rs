@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 /// Which gradients somebody asks for.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     pub features: bool,
     pub positions: bool,
     pub weights: bool,

@@ -2,6 +2,8 @@
 
 use super::PointReadout;
 use crate::bilinear::{Corners, slopes};
+use crate::simd::Isa;
+use crate::transpose::transpose;
 use crate::vectorized::vectorized;
 
 /// The channels of the four pixels around a position.
@@ -10,31 +12,16 @@ fn channels<'a>(op: &PointReadout, corners: &Corners, pixels: &'a [f32]) -> [&'a
     corners.pixels.map(|pixel| &pixels[pixel * op.channels..][..op.channels])
 }
 
-/// Pixels that are moved together, so that what they write to stays in the cache.
-const BLOCK: usize = 16;
-
 /// `[channels, area]` to `[area, channels]`.
 pub(super) fn channels_last(features: &[f32], pixels: &mut [f32], channels: usize) {
     let area = features.len() / channels;
-    for (block, target) in pixels.chunks_mut(BLOCK * channels).enumerate() {
-        for (channel, plane) in features.chunks_exact(area).enumerate() {
-            for (pixel, value) in target.chunks_exact_mut(channels).zip(&plane[block * BLOCK..]) {
-                pixel[channel] = *value;
-            }
-        }
-    }
+    transpose(Isa::best(), [channels, area], features, area, pixels, channels);
 }
 
 /// `[area, channels]` to `[channels, area]`.
 pub(super) fn channels_first(pixels: &[f32], features: &mut [f32], channels: usize) {
     let area = features.len() / channels;
-    for (block, source) in pixels.chunks(BLOCK * channels).enumerate() {
-        for (channel, plane) in features.chunks_exact_mut(area).enumerate() {
-            for (pixel, value) in source.chunks_exact(channels).zip(&mut plane[block * BLOCK..]) {
-                *value = pixel[channel];
-            }
-        }
-    }
+    transpose(Isa::best(), [area, channels], pixels, channels, features, area);
 }
 
 const LANES: usize = 16;

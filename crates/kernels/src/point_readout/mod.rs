@@ -12,6 +12,8 @@ use crate::bilinear::Grid;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
+pub(crate) use backward::Wanted;
+
 const OP: &str = "point_readout";
 
 /// Value of each neuron, `[batch, neurons]`: `features` `[batch, channels, height, width]` at `positions`
@@ -24,34 +26,15 @@ const OP: &str = "point_readout";
 /// # Errors
 /// Ranks, sizes or kinds that do not fit (see [`Error`]).
 pub fn point_readout(features: &Tensor, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
-    stored_kind(OP, &[("features", features)], &[("positions", positions), ("weights", weights)])?;
-    let [batch, channels, height, width] = image_sizes(OP, "features", features)?;
-    let neurons = match *weights.dims() {
-        [neurons, _] if neurons > 0 => neurons,
-        _ => {
-            let found = weights.dims().to_vec();
-            let expected = "[neurons, channels], at least 1 each".into();
-            return Err(Error::Shape {
-                op: OP,
-                argument: "weights",
-                expected,
-                found,
-                remedy: "give a row of weights for each neuron",
-            }
-            .into());
-        }
-    };
-    has_shape(OP, "weights", weights, &[neurons, channels])?;
-    has_shape(OP, "positions", positions, &[batch, neurons, 2])?;
+    let op = PointReadout::new(features, positions, weights)?;
     #[cfg(feature = "cuda")]
     if features.device().is_cuda() {
         return crate::cuda::point_readout::point_readout(features, positions, weights);
     }
-    let op = PointReadout { batch, channels, neurons, grid: Grid { height, width, align_corners: false } };
     features.contiguous()?.apply_op3(&positions.contiguous()?, &weights.contiguous()?, op)
 }
 
-struct PointReadout {
+pub(crate) struct PointReadout {
     batch: usize,
     channels: usize,
     neurons: usize,
@@ -59,9 +42,52 @@ struct PointReadout {
 }
 
 impl PointReadout {
+    /// See [`point_readout`].
+    pub(crate) fn new(features: &Tensor, positions: &Tensor, weights: &Tensor) -> std::result::Result<Self, Error> {
+        stored_kind(OP, &[("features", features)], &[("positions", positions), ("weights", weights)])?;
+        let [batch, channels, height, width] = image_sizes(OP, "features", features)?;
+        let neurons = match *weights.dims() {
+            [neurons, _] if neurons > 0 => neurons,
+            _ => {
+                let found = weights.dims().to_vec();
+                let expected = "[neurons, channels], at least 1 each".into();
+                let remedy = "give a row of weights for each neuron";
+                return Err(Error::Shape { op: OP, argument: "weights", expected, found, remedy });
+            }
+        };
+        has_shape(OP, "weights", weights, &[neurons, channels])?;
+        has_shape(OP, "positions", positions, &[batch, neurons, 2])?;
+        Ok(Self { batch, channels, neurons, grid: Grid { height, width, align_corners: false } })
+    }
+
     /// Floats of one image.
     fn image(&self) -> usize {
         self.channels * self.grid.area()
+    }
+
+    /// Gradients of features, positions and weights, where they are wanted.
+    pub(crate) fn gradients(
+        &self,
+        features: &Tensor,
+        positions: &Tensor,
+        weights: &Tensor,
+        gradient: &Tensor,
+        wanted: Wanted,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let found = with_elements(features, |f| {
+            with_elements(positions, |p| {
+                with_elements(weights, |w| with_elements(gradient, |g| Ok(backward::gradients(self, f, p, w, g, wanted))))
+            })
+        })?;
+        let of = |wanted: bool, values: Vec<f32>, like: &Tensor| match wanted {
+            true => Tensor::from_vec(values, like.dims(), &Device::Cpu).map(Some),
+            false => Ok(None),
+        };
+        Ok([
+            of(wanted.features, found.features, features)?,
+            of(wanted.positions, found.positions, positions)?,
+            of(wanted.weights, found.weights, weights)?,
+        ])
     }
 }
 
@@ -105,22 +131,9 @@ impl CustomOp3 for PointReadout {
         _: &Tensor,
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let wanted =
-            backward::Wanted { features: features.track_op(), positions: positions.track_op(), weights: weights.track_op() };
-        let found = with_elements(features, |f| {
-            with_elements(positions, |p| {
-                with_elements(weights, |w| with_elements(gradient, |g| Ok(backward::gradients(self, f, p, w, g, wanted))))
-            })
-        })?;
-        let of = |wanted: bool, values: Vec<f32>, like: &Tensor| match wanted {
-            true => Tensor::from_vec(values, like.dims(), &Device::Cpu).map(Some),
-            false => Ok(None),
-        };
-        Ok((
-            of(wanted.features, found.features, features)?,
-            of(wanted.positions, found.positions, positions)?,
-            of(wanted.weights, found.weights, weights)?,
-        ))
+        let wanted = Wanted { features: features.track_op(), positions: positions.track_op(), weights: weights.track_op() };
+        self.gradients(features, positions, weights, gradient, wanted)
+            .map(|[features, positions, weights]| (features, positions, weights))
     }
 }
 

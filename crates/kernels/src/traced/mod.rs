@@ -22,9 +22,10 @@ use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, add_values};
 use crate::channels::{Groups, Sums};
 use crate::conv2d::{Conv2dGeometry, Convolution};
 use crate::pair_cosine::PairCosine;
+use crate::point_readout::PointReadout;
 use crate::pooling::Pooling;
 use crate::vectorized::vectorized;
-use operations::{Convolved, Copied, Entered, Left, Normalized};
+use operations::{Concatenated, Convolved, Copied, Entered, Left, Normalized, Pooled, Read};
 
 /// A value of a network, `[batch, channels, height, width]`, with the way back to what it was computed from.
 ///
@@ -284,6 +285,52 @@ impl Traced {
             Some(node) => self.leave(node, Pooling::average(&self.values, kernel, stride)?),
             None => crate::average_pool(&self.values, kernel, stride),
         }
+    }
+
+    /// See [`crate::area_pool`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn area_pool(&self, factor: usize) -> Result<Self> {
+        let Some(node) = &self.node else {
+            return Ok(Self { values: crate::area_pool(&self.values, factor)?, node: None });
+        };
+        let op = Pooling::area(&self.values, factor)?;
+        let values = self.values.apply_op1_no_bwd(&op)?;
+        let gradients = Arc::default();
+        let op = Pooled { op, of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
+        Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }) })
+    }
+
+    /// The channels of several values, one after another.
+    ///
+    /// # Errors
+    /// No values; values of different sizes but for the channels.
+    pub fn concatenate(parts: &[&Self]) -> Result<Self> {
+        let values = Tensor::cat(&parts.iter().map(|part| &part.values).collect::<Vec<_>>(), 1)?;
+        let nodes = parts.iter().map(|part| part.node.as_ref()).collect::<Option<Vec<_>>>();
+        let Some([first, others @ ..]) = nodes.as_deref() else {
+            return Ok(Self { values, node: None });
+        };
+        let token = others.iter().try_fold(first.token.clone(), |sum, node| &sum + &node.token)?;
+        let gradients = Arc::default();
+        let own = |part: &&Self| part.node.as_ref().and_then(Node::gradients_if_tracked);
+        let parts = parts.iter().map(|part| Ok((part.values.dim(1)?, own(part)))).collect::<Result<_>>()?;
+        let token = token.apply_op1(Concatenated { parts, of_y: Arc::clone(&gradients) })?;
+        Ok(Self { values, node: Some(Node { token, gradients }) })
+    }
+
+    /// See [`crate::point_readout`]; a tensor of candle's graph.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn point_readout(&self, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
+        let Some(node) = &self.node else {
+            return crate::point_readout(&self.values, positions, weights);
+        };
+        let op = PointReadout::new(&self.values, positions, weights)?;
+        let op = Read { op, x: self.values.clone(), of_x: node.gradients_if_tracked() };
+        node.token.apply_op3(&positions.contiguous()?, &weights.contiguous()?, op)
     }
 
     /// See [`crate::pair_cosine`]; a tensor of candle's graph.

@@ -7,6 +7,8 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, R
 use super::{Gradients, collected};
 use crate::batch_norm::BatchNorm;
 use crate::conv2d::Convolution;
+use crate::point_readout::{PointReadout, Wanted};
+use crate::pooling::Pooling;
 
 fn scalar() -> Result<(CpuStorage, Shape)> {
     Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
@@ -128,6 +130,105 @@ impl CustomOp3 for Normalized {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let affine = self.backward(affine)?;
         Ok((passed_on(&self.of_x)?, affine, passed_on(&self.of_residual)?))
+    }
+}
+
+/// `scalar -> scalar`
+pub(super) struct Pooled {
+    pub op: Pooling,
+    pub of_x: Option<Arc<Gradients>>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl CustomOp1 for Pooled {
+    fn name(&self) -> &'static str {
+        "pooled"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let dy = self.of_y.take_sum()?;
+        if let Some(of_x) = &self.of_x {
+            of_x.push(self.op.input_gradient(&dy)?);
+        }
+        passed_on(&self.of_x)
+    }
+}
+
+/// `scalar, the sum of those of the parts -> scalar`
+pub(super) struct Concatenated {
+    /// Channels of each part, and where its gradients go.
+    pub parts: Vec<(usize, Option<Arc<Gradients>>)>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl CustomOp1 for Concatenated {
+    fn name(&self) -> &'static str {
+        "concatenated"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let dy = self.of_y.take_sum()?;
+        let mut first = 0;
+        for (channels, of_part) in &self.parts {
+            if let Some(of_part) = of_part {
+                of_part.push(dy.narrow(1, first, *channels)?);
+            }
+            first += channels;
+        }
+        Tensor::new(0f32, &Device::Cpu).map(Some)
+    }
+}
+
+/// `(scalar, positions, weights) -> tensor`
+pub(super) struct Read {
+    pub op: PointReadout,
+    pub x: Tensor,
+    pub of_x: Option<Arc<Gradients>>,
+}
+
+impl CustomOp3 for Read {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        positions: &CpuStorage,
+        positions_layout: &Layout,
+        weights: &CpuStorage,
+        weights_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (storage, layout) = self.x.storage_and_layout();
+        match &*storage {
+            Storage::Cpu(storage) => self.op.cpu_fwd(storage, layout, positions, positions_layout, weights, weights_layout),
+            _ => candle_core::bail!("a traced value has left the CPU"),
+        }
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        positions: &Tensor,
+        weights: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let wanted = Wanted { features: self.of_x.is_some(), positions: positions.track_op(), weights: weights.track_op() };
+        let [x, of_positions, of_weights] = self.op.gradients(&self.x, positions, weights, gradient, wanted)?;
+        if let (Some(of_x), Some(x)) = (&self.of_x, x) {
+            of_x.push(x);
+        }
+        Ok((passed_on(&self.of_x)?, of_positions, of_weights.and_then(|gradient| collected(weights, gradient))))
     }
 }
 

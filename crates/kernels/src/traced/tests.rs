@@ -1,6 +1,8 @@
 use super::Traced;
 use crate::testing::values;
-use crate::{Activation, Conv2dGeometry, average_pool, batch_norm_eval, batch_norm_train, conv2d, pair_cosine};
+use crate::{
+    Activation, Conv2dGeometry, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d, pair_cosine, point_readout,
+};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 
@@ -99,6 +101,44 @@ fn gradients_beside_the_graph_are_those_of_the_graph() {
     network.variables.iter().for_each(|variable| check_close(&beside, &graph, variable));
 }
 
+/// A dense core and a pyramid, as a response model has them: each layer is read by several others and at every scale.
+#[test]
+fn gradients_of_a_pyramid_are_those_of_the_graph() {
+    let shapes: [&[usize]; 5] = [&[5, 2, 3, 3], &[4, 5, 3, 3], &[6, 9], &[6, 9], &[6, 9]];
+    let variables: Vec<Var> = shapes.iter().enumerate().map(|(seed, shape)| var(shape, seed as u64 + 30)).collect();
+    let (images, positions) = (var(&[3, 2, 7, 9], 1), var(&[3, 6, 2], 2));
+    let geometry = Network::geometry(1, 1);
+    let traced = || -> Result<Tensor> {
+        let first = Traced::new(&images)?.conv2d(&variables[0], geometry)?;
+        let second = first.conv2d(&variables[1], geometry)?;
+        let mut scale = Traced::concatenate(&[&first, &second])?;
+        let mut values = scale.point_readout(&positions, &variables[2])?;
+        for weights in &variables[3..] {
+            scale = scale.area_pool(2)?;
+            values = (values + scale.point_readout(&positions, weights)?)?;
+        }
+        values.sqr()?.sum_all()
+    };
+    let plain = || -> Result<Tensor> {
+        let first = conv2d(&images, &variables[0], geometry)?;
+        let second = conv2d(&first, &variables[1], geometry)?;
+        let mut scale = Tensor::cat(&[&first, &second], 1)?;
+        let mut values = point_readout(&scale, &positions, &variables[2])?;
+        for weights in &variables[3..] {
+            scale = area_pool(&scale, 2)?;
+            values = (values + point_readout(&scale, &positions, weights)?)?;
+        }
+        values.sqr()?.sum_all()
+    };
+    let (traced, plain) = (traced().unwrap(), plain().unwrap());
+    assert_eq!(flat(&traced), flat(&plain));
+    let (beside, traced, plain) = (crate::backward(&traced).unwrap(), traced.backward().unwrap(), plain.backward().unwrap());
+    for variable in variables.iter().chain([&images, &positions]) {
+        check_close(&traced, &plain, variable);
+        check_close(&beside, &plain, variable);
+    }
+}
+
 #[test]
 fn a_graph_can_be_gone_back_twice() {
     let network = Network::new(var(&[4, 3, 9, 10], 1).as_tensor().detach());
@@ -150,6 +190,9 @@ fn refuses_what_the_operations_refuse() {
     assert!(x.batch_norm_train(&var(&[3], 1), &var(&[3], 1), Some(&other), Activation::Relu, 1e-5).is_err());
     assert!(x.average_pool(10, 1).unwrap_err().to_string().contains("kernel"));
     assert!(x.pair_cosine(&var(&[3], 1)).unwrap_err().to_string().contains("even number"));
+    assert!(x.area_pool(0).unwrap_err().to_string().contains("factor"));
+    assert!(x.point_readout(&var(&[3, 4, 2], 1), &var(&[4, 2], 1)).unwrap_err().to_string().contains("weights"));
+    assert!(Traced::concatenate(&[&x, &other]).is_err() && Traced::concatenate(&[]).is_err());
     let integers = Traced::new(&Tensor::zeros((2, 3, 4, 4), candle_core::DType::U32, &Device::Cpu).unwrap()).unwrap();
     assert!(integers.average_pool(2, 2).is_err());
 }

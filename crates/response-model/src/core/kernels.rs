@@ -1,6 +1,6 @@
 //! The kernels of a layer: full, or separated into space and channels.
 
-use brainprior_kernels::{Conv2dGeometry, conv2d};
+use brainprior_kernels::{Conv2dGeometry, Traced};
 use candle_core::{Result, Tensor, Var};
 use rand_chacha::ChaCha8Rng;
 
@@ -53,13 +53,13 @@ impl Kernels {
     }
 
     /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
-    pub(crate) fn convolve(&self, input: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
+    pub(crate) fn convolve(&self, input: &Traced, stride: usize, padding: usize) -> Result<Traced> {
         let geometry = Conv2dGeometry { stride, padding, ..Default::default() };
         match self {
-            Self::Full(weight) => conv2d(input, weight, geometry),
+            Self::Full(weight) => input.conv2d(weight, geometry),
             Self::Separable { planes, mixture } => {
                 let geometry = Conv2dGeometry { groups: planes.dims()[0], ..geometry };
-                conv2d(&conv2d(input, planes, geometry)?, mixture, Conv2dGeometry::default())
+                input.conv2d(planes, geometry)?.conv2d(mixture, Conv2dGeometry::default())
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Batch norm has a learned shift but no learned scale: a scale would let the features grow while the readout's
 //! weights shrink, and so undo the readout's L1 penalty.
 
-use brainprior_kernels::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
+use brainprior_kernels::{Activation, BatchStatistics, Traced};
 use candle_core::{DType, Result, Tensor, Var};
 
 use super::kernels::Kernels;
@@ -59,18 +59,18 @@ impl Layer {
     }
 
     /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
-    pub(crate) fn forward(&self, input: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub(crate) fn forward(&self, input: &Traced, mode: Mode) -> Result<Traced> {
         let convolved = self.kernels.convolve(input, self.stride, self.padding)?;
         let (scale, shift) = (&self.scale, self.shift.as_tensor());
         match mode {
             Mode::Training => {
-                let (output, statistics) = batch_norm_train(&convolved, scale, shift, None, Activation::Elu, BATCH_NORM_EPS)?;
+                let (output, statistics) = convolved.batch_norm_train(scale, shift, None, Activation::Elu, BATCH_NORM_EPS)?;
                 self.track(&statistics)?;
                 Ok(output)
             }
             Mode::Evaluation => {
                 let (mean, variance) = (self.running_mean.as_tensor(), self.running_variance.as_tensor());
-                batch_norm_eval(&convolved, scale, shift, mean, variance, None, Activation::Elu, BATCH_NORM_EPS)
+                convolved.batch_norm_eval(scale, shift, mean, variance, None, Activation::Elu, BATCH_NORM_EPS)
             }
         }
     }

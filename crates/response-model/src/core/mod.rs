@@ -13,6 +13,7 @@ mod start;
 
 pub(crate) use pyramid::Pyramid;
 
+use brainprior_kernels::Traced;
 use candle_core::{Result, Tensor};
 use rand_chacha::ChaCha8Rng;
 
@@ -66,30 +67,29 @@ impl Core {
     }
 
     /// Features of `images` `[batch, 1, height, width]` with the batch's own statistics, which enter the running ones.
-    pub(crate) fn train(&self, images: &Tensor) -> Result<Tensor> {
+    pub(crate) fn train(&self, images: &Tensor) -> Result<Traced> {
         self.forward(images, Mode::Training)
     }
 
     /// Features of `images` with the running statistics.
-    pub(crate) fn eval(&self, images: &Tensor) -> Result<Tensor> {
+    pub(crate) fn eval(&self, images: &Tensor) -> Result<Traced> {
         self.forward(images, Mode::Evaluation)
     }
 
-    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut earlier = images.clone();
-        let mut outputs: Vec<Tensor> = Vec::with_capacity(self.layers.len());
-        for (l, layer) in self.layers.iter().enumerate() {
-            let output = layer.forward(&earlier, mode)?;
-            earlier = match self.config.kind {
-                CoreKind::Dense if l > 0 => Tensor::cat(&[&earlier, &output], 1)?,
-                _ => output.clone(),
+    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Traced> {
+        let images = Traced::new(images)?;
+        let mut outputs: Vec<Traced> = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let output = match (self.config.kind, &outputs[..]) {
+                (_, []) => layer.forward(&images, mode)?,
+                (CoreKind::Stacked, [.., last]) | (CoreKind::Dense, [last]) => layer.forward(last, mode)?,
+                (CoreKind::Dense, earlier) => layer.forward(&concatenated(earlier)?, mode)?,
             };
             outputs.push(output);
         }
-        match (self.config.output, self.config.kind) {
-            (CoreOutput::Last, _) => Ok(outputs.pop().expect("a core has at least one layer")),
-            (CoreOutput::All, CoreKind::Dense) => Ok(earlier),
-            (CoreOutput::All, CoreKind::Stacked) => Tensor::cat(&outputs, 1),
+        match self.config.output {
+            CoreOutput::Last => Ok(outputs.pop().expect("a core has at least one layer")),
+            CoreOutput::All => concatenated(&outputs),
         }
     }
 
@@ -103,4 +103,8 @@ impl Core {
     pub(crate) fn filters(&self) -> Result<Tensor> {
         self.layers[0].kernels().spatial().squeeze(1)
     }
+}
+
+fn concatenated(outputs: &[Traced]) -> Result<Traced> {
+    Traced::concatenate(&outputs.iter().collect::<Vec<_>>())
 }

@@ -1,6 +1,6 @@
 //! A core's output at several scales, and where its pixels lie on the image.
 
-use brainprior_kernels::area_pool;
+use brainprior_kernels::Traced;
 use candle_core::{Result, Tensor};
 
 use crate::config::CoreConfig;
@@ -13,7 +13,7 @@ pub(crate) struct Pyramid {
 /// One scale of a [`Pyramid`].
 pub(crate) struct Level {
     /// `[batch, channels, height, width]`
-    pub(crate) features: Tensor,
+    pub(crate) features: Traced,
     /// For x and y, scale and offset from a position on the image to one on this level, both in [-1, 1] from outer edge to
     /// outer edge (align_corners = false).
     pub(crate) from_image: [[f64; 2]; 2],
@@ -21,14 +21,14 @@ pub(crate) struct Level {
 
 impl Pyramid {
     /// Averages `features` of images of `[height, width]` pixels over blocks of 2, 4, ... pixels.
-    pub(crate) fn new(features: Tensor, levels: usize, core: &CoreConfig, image: [usize; 2]) -> Result<Self> {
+    pub(crate) fn new(features: Traced, levels: usize, core: &CoreConfig, image: [usize; 2]) -> Result<Self> {
         let mut pyramid: Vec<Level> = Vec::with_capacity(levels);
         let mut features = features;
         for l in 0..levels {
             if l > 0 {
-                features = area_pool(&features, 2)?;
+                features = features.area_pool(2)?;
             }
-            let (_, _, height, width) = features.dims4()?;
+            let (_, _, height, width) = features.values().dims4()?;
             let axis = |pixels: usize, cells: usize| from_image(core, pixels, cells << l);
             pyramid.push(Level { from_image: [axis(image[1], width), axis(image[0], height)], features: features.clone() });
         }
@@ -40,8 +40,11 @@ impl Pyramid {
         if rows.iter().enumerate().all(|(b, &row)| b == row as usize) {
             return Ok(self);
         }
-        let index = Tensor::new(rows, self.levels[0].features.device())?;
-        let select = |level: Level| Ok(Level { features: level.features.index_select(&index, 0)?, ..level });
+        let index = Tensor::new(rows, self.levels[0].features.values().device())?;
+        let select = |level: Level| {
+            let features = Traced::new(&level.features.tensor()?.index_select(&index, 0)?)?;
+            Ok(Level { features, ..level })
+        };
         Ok(Pyramid { levels: self.levels.into_iter().map(select).collect::<Result<_>>()? })
     }
 }

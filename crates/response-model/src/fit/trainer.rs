@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use brainprior_kernels::Adam;
+use brainprior_kernels::{Adam, backward};
 use brainprior_recording::{Scan, Tier};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -157,7 +157,7 @@ impl<'a> Trainer<'a> {
         let batch: Vec<&Presentation> = batch.iter().map(|&i| &self.presentations.training()[i]).collect();
         let loss = self.loss(&batch, batches)?;
         let value: f32 = loss.to_scalar()?;
-        let mut gradients = loss.backward()?;
+        let mut gradients = backward(&loss)?;
         self.clip(&mut gradients)?;
         self.adam.step(&gradients, self.schedule.learning_rate)?;
         for part in &self.model.scans {

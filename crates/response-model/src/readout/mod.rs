@@ -102,7 +102,7 @@ pub(crate) fn read(readings: &[Reading], pyramid: &Pyramid) -> Result<Vec<Tensor
     for reading in readings {
         match reading.readout {
             Readout::Point(readout) => points.push((readout, reading)),
-            Readout::Factorized(readout) => values.push(readout.values(&pyramid.levels[0].features)?),
+            Readout::Factorized(readout) => values.push(readout.values(&pyramid.levels[0].features.tensor()?)?),
         }
     }
     if points.is_empty() { Ok(values) } else { point::read(&points, pyramid) }

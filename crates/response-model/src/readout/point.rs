@@ -1,6 +1,5 @@
 //! Pyramid and Gaussian readouts: one position per neuron, bilinear samples of all channels there, a linear map and a bias.
 
-use brainprior_kernels::point_readout;
 use candle_core::{Result, Tensor, Var};
 use rand_chacha::ChaCha8Rng;
 
@@ -69,7 +68,7 @@ impl PointReadout {
 }
 
 pub(super) fn read(readings: &[(&PointReadout, &Reading)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
-    let batch = pyramid.levels[0].features.dim(0)?;
+    let batch = pyramid.levels[0].features.values().dim(0)?;
     let positions = readings.iter().map(|(readout, reading)| readout.placed(batch, reading));
     let positions = Tensor::cat(&positions.collect::<Result<Vec<_>>>()?, 1)?;
     let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
@@ -78,7 +77,7 @@ pub(super) fn read(readings: &[(&PointReadout, &Reading)], pyramid: &Pyramid) ->
         let vector = |k: usize| Tensor::new(&level.from_image.map(|axis| axis[k] as f32), positions.device());
         let here = positions.broadcast_mul(&vector(0)?)?.broadcast_add(&vector(1)?)?;
         let weights: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.weights[l].as_tensor()).collect();
-        values = (values + point_readout(&level.features, &here, &Tensor::cat(&weights, 0)?)?)?;
+        values = (values + level.features.point_readout(&here, &Tensor::cat(&weights, 0)?)?)?;
     }
     let mut first = 0;
     let mut parts = Vec::with_capacity(readings.len());

@@ -6,11 +6,11 @@ use rayon::prelude::*;
 
 use super::super::pack::WeightOrder;
 use super::super::scratch::{Scratch, aligned, with_scratch, with_shared};
-use super::super::simd::Isa;
-use super::super::transpose::transpose;
 use super::product::{self, Operands};
 use super::transforms::{self, Kind};
 use super::{Block, CHUNK, Evaluations, PATCH, POINTS, Plan, TAPS, TILE};
+use crate::simd::Isa;
+use crate::transpose::transpose;
 use crate::unwritten::unwritten;
 
 /// Floats of all evaluated kernels beyond which tasks share them out instead of tiles.

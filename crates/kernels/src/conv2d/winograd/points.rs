@@ -4,7 +4,7 @@
 //! rows of A and G are powers of a point, and those of B^T the coefficients of the polynomial that vanishes at all others
 //! (rows of G carry its inverse value at the point). Odd and even powers are shared between a point and its negative.
 
-use super::super::simd::Vector;
+use crate::simd::Vector;
 
 const A: f32 = 0.625;
 const B: f32 = 1.375;

@@ -1,7 +1,7 @@
 //! Matrix products of evaluations: a few rows of the result at a time, kept in registers.
 
-use super::super::simd::{Isa, Vector, compiled_for_each, instance};
 use super::CHUNK;
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Rows that the largest kernel makes at a time; numbers of tiles are rounded up to it.
 pub(super) const ROWS: usize = 8;

@@ -1,7 +1,7 @@
 //! The transforms over both axes, of sixteen channels at a time.
 
-use super::super::simd::{Isa, Vector, compiled_for_each, instance};
 use super::{CHUNK, PATCH, POINTS, TAPS, TILE, points};
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Sixteen channels of several patches, kernels or tiles, before and after.
 struct Transform {

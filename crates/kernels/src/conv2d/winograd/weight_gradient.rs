@@ -6,12 +6,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::scratch::{aligned, with_scratch, with_shared};
-use super::super::simd::Isa;
-use super::super::transpose::transpose;
 use super::correlate::evaluate;
 use super::product::{self, Operands};
 use super::transforms::{self, Kind};
 use super::{Block, CHUNK, Evaluations, POINTS, Plan, TAPS};
+use crate::simd::Isa;
+use crate::transpose::transpose;
 use crate::unwritten::unwritten;
 
 /// Floats of evaluations that lie in memory at a time, about: a share of a last-level cache.

@@ -344,17 +344,17 @@ macro_rules! compiled_for_each {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f")]
             pub unsafe fn avx512<$(const $constant: usize),*>(arguments: &$arguments) {
-                unsafe { super::$name::<$crate::conv2d::simd::Avx512, $($constant),*>(arguments) }
+                unsafe { super::$name::<$crate::simd::Avx512, $($constant),*>(arguments) }
             }
 
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             pub unsafe fn avx2<$(const $constant: usize),*>(arguments: &$arguments) {
-                unsafe { super::$name::<$crate::conv2d::simd::Avx2, $($constant),*>(arguments) }
+                unsafe { super::$name::<$crate::simd::Avx2, $($constant),*>(arguments) }
             }
 
             pub unsafe fn portable<$(const $constant: usize),*>(arguments: &$arguments) {
-                unsafe { super::$name::<$crate::conv2d::simd::Portable, $($constant),*>(arguments) }
+                unsafe { super::$name::<$crate::simd::Portable, $($constant),*>(arguments) }
             }
         }
     };
@@ -365,10 +365,10 @@ macro_rules! instance {
     ($isa:expr, $name:ident $(, $constant:expr)*) => {
         match $isa {
             #[cfg(target_arch = "x86_64")]
-            $crate::conv2d::simd::Isa::Avx512 => $name::avx512::<$({ $constant }),*>,
+            $crate::simd::Isa::Avx512 => $name::avx512::<$({ $constant }),*>,
             #[cfg(target_arch = "x86_64")]
-            $crate::conv2d::simd::Isa::Avx2 => $name::avx2::<$({ $constant }),*>,
-            $crate::conv2d::simd::Isa::Portable => $name::portable::<$({ $constant }),*>,
+            $crate::simd::Isa::Avx2 => $name::avx2::<$({ $constant }),*>,
+            $crate::simd::Isa::Portable => $name::portable::<$({ $constant }),*>,
         }
     };
 }

@@ -1,6 +1,6 @@
 //! Rows to columns.
 
-use super::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// A matrix whose rows become columns.
 struct Transposition {
