@@ -1,7 +1,8 @@
 //! The gradients of a batch.
 
 use super::PointReadout;
-use super::image::{self, Targets};
+use super::image::{self, Targets, View};
+use crate::simd::Isa;
 use rayon::prelude::*;
 
 /// Which gradients somebody asks for.
@@ -19,9 +20,6 @@ pub(super) struct Gradients {
     pub weights: Vec<f32>,
 }
 
-/// Stretches of images, each with its own sum of the weights' gradients; the sums are added in their order. As many
-/// whatever the number of threads, and few, since a sum is as large as all weights.
-const STRETCHES: usize = 8;
 /// Weights whose sums one thread adds up at a time.
 const PART: usize = 1 << 13;
 
@@ -36,8 +34,9 @@ pub(super) fn gradients(
     let zeros = |wanted: bool, count: usize| if wanted { vec![0.0; count] } else { Vec::new() };
     let mut into_features = zeros(wanted.features, features.len());
     let mut into_positions = zeros(wanted.positions, positions.len());
-    let images = op.batch.div_ceil(STRETCHES);
+    let images = op.stretch();
     let stretches = op.batch.div_ceil(images);
+    let isa = Isa::best();
     // Where there is nothing to write to, as many empty parts stand in for the stretches.
     fn parts(values: &mut [f32], size: usize, count: usize) -> Vec<&mut [f32]> {
         let mut parts: Vec<&mut [f32]> = values.chunks_mut(size).collect();
@@ -52,21 +51,23 @@ pub(super) fn gradients(
         .zip(gradient.par_chunks(images * op.neurons))
         .map(|((((into_features, into_positions), features), positions), gradient)| {
             let mut into_weights = zeros(wanted.weights, weights.len());
-            let mut pixels = vec![0.0; op.image()];
-            let mut into_pixels = zeros(wanted.features, op.image());
-            let mut into_features = into_features.chunks_exact_mut(op.image());
-            let mut into_positions = into_positions.chunks_exact_mut(op.neurons * 2);
-            let images = features.chunks_exact(op.image()).zip(positions.chunks_exact(op.neurons * 2));
-            for ((features, positions), gradient) in images.zip(gradient.chunks_exact(op.neurons)) {
-                image::channels_last(features, &mut pixels, op.channels);
-                into_pixels.fill(0.0);
-                let positions_target = into_positions.next().unwrap_or_default();
-                let mut into = Targets { pixels: &mut into_pixels, positions: positions_target, weights: &mut into_weights };
-                image::differentiate(op, &pixels, positions, weights, gradient, &mut into);
-                if let Some(target) = into_features.next() {
-                    image::channels_first(&into_pixels, target, op.channels);
-                }
-            }
+            let pixels = op.channels_last(features);
+            let mut into_pixels = zeros(wanted.features, features.len());
+            op.for_each_block(features.len() / op.image(), |image, neurons| {
+                let own = image * op.neurons + neurons.start..image * op.neurons + neurons.end;
+                let of_positions = 2 * own.start..2 * own.end;
+                let of_weights = neurons.start * op.channels..neurons.end * op.channels;
+                let of_pixels = image * op.image()..(image + 1) * op.image();
+                let into = Targets {
+                    pixels: into_pixels.get_mut(of_pixels.clone()).unwrap_or_default(),
+                    positions: into_positions.get_mut(of_positions.clone()).unwrap_or_default(),
+                    weights: into_weights.get_mut(of_weights.clone()).unwrap_or_default(),
+                };
+                let (pixels, positions, weights) = (&pixels[of_pixels], &positions[of_positions], &weights[of_weights]);
+                image::differentiate(isa, View { op, pixels, positions, weights }, &gradient[own], into);
+            });
+            let images = into_features.chunks_exact_mut(op.image()).zip(into_pixels.chunks_exact(op.image()));
+            images.for_each(|(features, pixels)| image::channels_first(pixels, features, op.channels));
             into_weights
         })
         .collect();

@@ -1,16 +1,9 @@
-//! One image, the channels of each pixel together: reading it at the neurons' positions, and the gradients of that.
+//! One image, the channels of each pixel together: reading it at the positions of some neurons, and the gradients of that.
 
 use super::PointReadout;
-use crate::bilinear::{Corners, slopes};
-use crate::simd::Isa;
+use crate::bilinear::slopes;
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
 use crate::transpose::transpose;
-use crate::vectorized::vectorized;
-
-/// The channels of the four pixels around a position.
-#[inline(always)]
-fn channels<'a>(op: &PointReadout, corners: &Corners, pixels: &'a [f32]) -> [&'a [f32]; 4] {
-    corners.pixels.map(|pixel| &pixels[pixel * op.channels..][..op.channels])
-}
 
 /// `[channels, area]` to `[area, channels]`.
 pub(super) fn channels_last(features: &[f32], pixels: &mut [f32], channels: usize) {
@@ -24,52 +17,73 @@ pub(super) fn channels_first(pixels: &[f32], features: &mut [f32], channels: usi
     transpose(Isa::best(), [area, channels], pixels, channels, features, area);
 }
 
-const LANES: usize = 16;
+/// Some neurons and what they look at.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub op: &'a PointReadout,
+    /// `[area, channels]`
+    pub pixels: &'a [f32],
+    /// `[neurons, 2]`
+    pub positions: &'a [f32],
+    /// `[neurons, channels]`
+    pub weights: &'a [f32],
+}
 
-/// `SUMS` sums over the channels, in lanes whose order is fixed. `terms` gets a channel.
+impl View<'_> {
+    fn neurons(&self) -> usize {
+        self.positions.len() / 2
+    }
+
+    /// All that the kernels take for granted: positions lead to pixels of the image, whatever they are.
+    fn check(&self) {
+        assert_eq!(self.pixels.len(), self.op.image());
+        assert_eq!(self.positions.len(), self.neurons() * 2);
+        assert_eq!(self.weights.len(), self.neurons() * self.op.channels);
+    }
+}
+
+struct Reading<'a> {
+    view: View<'a>,
+    output: *mut f32,
+}
+
+/// Values of the neurons, one float each.
+pub(super) fn read(isa: Isa, view: View, output: &mut [f32]) {
+    view.check();
+    assert_eq!(output.len(), view.neurons());
+    let kernel: unsafe fn(&Reading) = instance!(isa, values);
+    // SAFETY: the assertions keep every element within the slices; the instruction set was detected.
+    unsafe { kernel(&Reading { view, output: output.as_mut_ptr() }) }
+}
+
+/// # Safety
+///
+/// The view is consistent, `output` valid for its neurons.
 #[inline(always)]
-fn over_channels<const SUMS: usize>(channels: usize, mut terms: impl FnMut(usize) -> [f32; SUMS]) -> [f32; SUMS] {
-    let mut lanes = [[0.0f32; LANES]; SUMS];
-    let whole = channels / LANES * LANES;
-    for start in (0..whole).step_by(LANES) {
-        for lane in 0..LANES {
-            let terms = terms(start + lane);
-            for sum in 0..SUMS {
-                lanes[sum][lane] += terms[sum];
-            }
+unsafe fn values<V: Vector>(reading: &Reading) {
+    let View { op, pixels, positions, weights } = reading.view;
+    let channels = op.channels;
+    for (neuron, position) in positions.chunks_exact(2).enumerate() {
+        let corners = op.grid.corners(position);
+        // SAFETY: corners are pixels of the image, and a vector ends where its row ends.
+        unsafe {
+            let corner = corners.pixels.map(|pixel| pixels.as_ptr().add(pixel * channels));
+            let share = corners.shares.map(|share| V::splat(share));
+            let row = weights.as_ptr().add(neuron * channels);
+            let mut sum = V::splat(0.0);
+            over_channels::<V>(channels, |start, count| {
+                let [a, b, c, d] = corner.map(|corner| load::<V>(corner.add(start), count));
+                let low = a.mul(share[0]);
+                let high = c.mul(share[2]);
+                let value = b.mul_add(share[1], low).add(d.mul_add(share[3], high));
+                sum = load::<V>(row.add(start), count).mul_add(value, sum);
+            });
+            *reading.output.add(neuron) = sum.sum();
         }
     }
-    for channel in whole..channels {
-        let terms = terms(channel);
-        for sum in 0..SUMS {
-            lanes[sum][channel - whole] += terms[sum];
-        }
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lanes in &mut lanes {
-            for lane in 0..width {
-                lanes[lane] += lanes[lane + width];
-            }
-        }
-        width /= 2;
-    }
-    lanes.map(|lanes| lanes[0])
 }
 
-vectorized! {
-    /// Values of all neurons for one image.
-    pub(super) fn read(op: &PointReadout, pixels: &[f32], positions: &[f32], weights: &[f32], output: &mut [f32]) {
-        let rows = weights.chunks_exact(op.channels);
-        for ((value, position), weights) in output.iter_mut().zip(positions.chunks_exact(2)).zip(rows) {
-            let corners = op.grid.corners(position);
-            let [a, b, c, d] = channels(op, &corners, pixels);
-            let [pa, pb, pc, pd] = corners.shares;
-            let (a, b, c, d) = (&a[..weights.len()], &b[..weights.len()], &c[..weights.len()], &d[..weights.len()]);
-            [*value] = over_channels(weights.len(), |i| [weights[i] * ((a[i] * pa + b[i] * pb) + (c[i] * pc + d[i] * pd))]);
-        }
-    }
-}
+compiled_for_each!(values, Reading);
 
 /// Where the gradients of one image go; empty where nobody asks for them.
 pub(super) struct Targets<'a> {
@@ -81,45 +95,107 @@ pub(super) struct Targets<'a> {
     pub weights: &'a mut [f32],
 }
 
-vectorized! {
-    /// Gradients of one image.
-    pub(super) fn differentiate(
-        op: &PointReadout, pixels: &[f32], positions: &[f32], weights: &[f32], gradient: &[f32], into: &mut Targets,
-    ) {
-        let rows = weights.chunks_exact(op.channels);
-        for (neuron, ((g, position), weights)) in gradient.iter().zip(positions.chunks_exact(2)).zip(rows).enumerate() {
-            let corners = op.grid.corners(position);
-            if !into.positions.is_empty() {
-                let along = weighed_slopes(op, &corners, pixels, weights);
-                into.positions[2 * neuron] = if corners.x.clamped { 0.0 } else { g * along[0] };
-                into.positions[2 * neuron + 1] = if corners.y.clamped { 0.0 } else { g * along[1] };
-            }
-            if !into.weights.is_empty() {
-                let [a, b, c, d] = channels(op, &corners, pixels);
-                let [pa, pb, pc, pd] = corners.shares.map(|share| share * g);
-                let target = &mut into.weights[neuron * op.channels..][..op.channels];
-                for ((((to, a), b), c), d) in target.iter_mut().zip(a).zip(b).zip(c).zip(d) {
-                    *to += (a * pa + b * pb) + (c * pc + d * pd);
+struct Differentiation<'a> {
+    view: View<'a>,
+    gradient: &'a [f32],
+    into_pixels: Option<*mut f32>,
+    into_positions: Option<*mut f32>,
+    into_weights: Option<*mut f32>,
+}
+
+/// Gradients of the neurons from those of their values.
+pub(super) fn differentiate(isa: Isa, view: View, gradient: &[f32], into: Targets) {
+    view.check();
+    assert_eq!(gradient.len(), view.neurons());
+    let pointer = |target: &mut [f32], like: &[f32]| match target.len() {
+        0 => None,
+        len => {
+            assert_eq!(len, like.len());
+            Some(target.as_mut_ptr())
+        }
+    };
+    let kernel: unsafe fn(&Differentiation) = instance!(isa, gradients);
+    let arguments = Differentiation {
+        view,
+        gradient,
+        into_pixels: pointer(into.pixels, view.pixels),
+        into_positions: pointer(into.positions, view.positions),
+        into_weights: pointer(into.weights, view.weights),
+    };
+    // SAFETY: the assertions keep every element within the slices; the instruction set was detected.
+    unsafe { kernel(&arguments) }
+}
+
+/// Each value of a pixel and each weight is read once for all gradients.
+///
+/// # Safety
+///
+/// The view is consistent, and each target valid for as much as what it is the gradient of.
+#[inline(always)]
+unsafe fn gradients<V: Vector>(d: &Differentiation) {
+    let View { op, pixels, positions, weights } = d.view;
+    let channels = op.channels;
+    for (neuron, (position, g)) in positions.chunks_exact(2).zip(d.gradient).enumerate() {
+        let corners = op.grid.corners(position);
+        let at = corners.pixels.map(|pixel| pixel * channels);
+        // SAFETY: corners are pixels of the image, and a vector ends where its row ends. Corners that are one pixel, at the border,
+        // are added to one after the other.
+        unsafe {
+            let share = corners.shares.map(|share| V::splat(share * g));
+            let own = neuron * channels;
+            let mut products = [V::splat(0.0); 4];
+            over_channels::<V>(channels, |start, count| {
+                let weight = load::<V>(weights.as_ptr().add(own + start), count);
+                let corner = at.map(|at| load::<V>(pixels.as_ptr().add(at + start), count));
+                for (product, corner) in products.iter_mut().zip(corner) {
+                    *product = weight.mul_add(corner, *product);
                 }
-            }
-            if !into.pixels.is_empty() {
-                for (pixel, share) in corners.pixels.into_iter().zip(corners.shares) {
-                    let factor = g * share;
-                    let target = &mut into.pixels[pixel * op.channels..][..op.channels];
-                    target.iter_mut().zip(weights).for_each(|(to, weight)| *to += factor * weight);
+                if let Some(into) = d.into_weights {
+                    let to = into.add(own + start);
+                    let [a, b, c, d] = corner;
+                    let sum = a.mul_add(share[0], load::<V>(to, count));
+                    let rest = c.mul_add(share[2], b.mul(share[1]));
+                    store(d.mul_add(share[3], sum).add(rest), to, count);
                 }
+                if let Some(into) = d.into_pixels {
+                    for (at, share) in at.into_iter().zip(share) {
+                        let to = into.add(at + start);
+                        store(weight.mul_add(share, load::<V>(to, count)), to, count);
+                    }
+                }
+            });
+            if let Some(into) = d.into_positions {
+                let [along_x, along_y] = slopes(products.map(|product| product.sum()), &corners);
+                let [per_x, per_y] = op.grid.pixels_per_unit();
+                *into.add(2 * neuron) = if corners.x.clamped { 0.0 } else { g * (along_x * per_x) };
+                *into.add(2 * neuron + 1) = if corners.y.clamped { 0.0 } else { g * (along_y * per_y) };
             }
         }
     }
 }
 
-/// How a neuron's value changes along x and y.
+compiled_for_each!(gradients, Differentiation);
+
+/// `work` gets the first channel of a vector, and how many channels it holds.
 #[inline(always)]
-fn weighed_slopes(op: &PointReadout, corners: &Corners, pixels: &[f32], weights: &[f32]) -> [f32; 2] {
-    let [a, b, c, d] = channels(op, corners, pixels);
-    let (a, b, c, d) = (&a[..weights.len()], &b[..weights.len()], &c[..weights.len()], &d[..weights.len()]);
-    let [along_x, along_y] =
-        over_channels(weights.len(), |i| slopes([a[i], b[i], c[i], d[i]], corners).map(|slope| weights[i] * slope));
-    let [per_x, per_y] = op.grid.pixels_per_unit();
-    [along_x * per_x, along_y * per_y]
+fn over_channels<V: Vector>(channels: usize, mut work: impl FnMut(usize, usize)) {
+    for start in (0..channels).step_by(V::LANES) {
+        work(start, (channels - start).min(V::LANES));
+    }
+}
+
+/// # Safety
+///
+/// As [`Vector::load_first`], for at most as many floats as there are lanes.
+#[inline(always)]
+unsafe fn load<V: Vector>(from: *const f32, count: usize) -> V {
+    unsafe { if count == V::LANES { V::load(from) } else { V::load_first(from, count) } }
+}
+
+/// # Safety
+///
+/// As [`Vector::store_first`], for at most as many floats as there are lanes.
+#[inline(always)]
+unsafe fn store<V: Vector>(vector: V, to: *mut f32, count: usize) {
+    unsafe { if count == V::LANES { vector.store(to) } else { vector.store_first(to, count) } }
 }

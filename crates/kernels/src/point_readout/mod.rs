@@ -1,7 +1,7 @@
 //! The readout of a response model: each neuron reads all channels at one point, by bilinear interpolation, and weighs them.
 //!
 //! Each image is first laid out with the channels of a pixel together, so that a neuron reads four runs of memory. Threads
-//! share images; gradients of weights, which all images have part in, are summed over a fixed number of stretches of images.
+//! share stretches of images, of a fixed number, over which the gradients of weights are summed: all images have part in them.
 
 mod backward;
 mod image;
@@ -9,12 +9,21 @@ mod image;
 use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::bilinear::Grid;
+use crate::simd::Isa;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
+use std::ops::Range;
 
 pub(crate) use backward::Wanted;
+use image::View;
 
 const OP: &str = "point_readout";
+
+/// Stretches of images, each the work of one thread, with its own sum of the weights' gradients; the sums are added in their
+/// order. As many whatever the number of threads, and few, since a sum is as large as all weights.
+const STRETCHES: usize = 8;
+/// Neurons that are read in one image after another, so that their weights stay in the cache.
+const BLOCK: usize = 256;
 
 /// Value of each neuron, `[batch, neurons]`: `features` `[batch, channels, height, width]` at `positions`
 /// `[batch, neurons, 2]` times `weights` `[neurons, channels]`, summed over channels.
@@ -65,6 +74,26 @@ impl PointReadout {
         self.channels * self.grid.area()
     }
 
+    /// Images of a stretch, but for the last.
+    fn stretch(&self) -> usize {
+        self.batch.div_ceil(STRETCHES)
+    }
+
+    /// The images of a stretch, the channels of each pixel together.
+    fn channels_last(&self, features: &[f32]) -> Vec<f32> {
+        let mut pixels = vec![0.0; features.len()];
+        let images = pixels.chunks_exact_mut(self.image()).zip(features.chunks_exact(self.image()));
+        images.for_each(|(pixels, features)| image::channels_last(features, pixels, self.channels));
+        pixels
+    }
+
+    /// Goes through some images for one block of neurons after another.
+    fn for_each_block(&self, images: usize, mut work: impl FnMut(usize, Range<usize>)) {
+        for first in (0..self.neurons).step_by(BLOCK) {
+            (0..images).for_each(|image| work(image, first..(first + BLOCK).min(self.neurons)));
+        }
+    }
+
     /// Gradients of features, positions and weights, where they are wanted.
     pub(crate) fn gradients(
         &self,
@@ -109,17 +138,21 @@ impl CustomOp3 for PointReadout {
         let positions = contiguous(positions, positions_layout)?;
         let weights = contiguous(weights, weights_layout)?;
         let mut output = vec![0.0; self.batch * self.neurons];
+        let (images, isa) = (self.stretch(), Isa::best());
         output
-            .par_chunks_exact_mut(self.neurons)
-            .zip(features.par_chunks_exact(self.image()))
-            .zip(positions.par_chunks_exact(self.neurons * 2))
-            .for_each_init(
-                || vec![0.0; self.image()],
-                |pixels, ((output, features), positions)| {
-                    image::channels_last(features, pixels, self.channels);
-                    image::read(self, pixels, positions, weights, output);
-                },
-            );
+            .par_chunks_mut(images * self.neurons)
+            .zip(features.par_chunks(images * self.image()))
+            .zip(positions.par_chunks(images * self.neurons * 2))
+            .for_each(|((output, features), positions)| {
+                let pixels = self.channels_last(features);
+                self.for_each_block(features.len() / self.image(), |image, neurons| {
+                    let own = image * self.neurons + neurons.start..image * self.neurons + neurons.end;
+                    let pixels = &pixels[image * self.image()..][..self.image()];
+                    let weights = &weights[neurons.start * self.channels..neurons.end * self.channels];
+                    let positions = &positions[2 * own.start..2 * own.end];
+                    image::read(isa, View { op: self, pixels, positions, weights }, &mut output[own]);
+                });
+            });
         Ok((CpuStorage::F32(output), Shape::from((self.batch, self.neurons))))
     }
 

@@ -1,3 +1,4 @@
+use super::image::Targets;
 use super::*;
 use crate::testing::{close, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
 use candle_core::Var;
@@ -60,6 +61,37 @@ fn edges_and_centres_are_where_the_convention_puts_them() {
     let y = crate::testing::elements(&point_readout(&features, &positions, &weights).unwrap());
     assert_eq!(y[..4], [1.0, 1.0, 2.5, 4.0]);
     assert!(y[4].is_nan());
+}
+
+/// The definition on every instruction set of this processor, with channels that fill no vector, one, and several and a rest.
+#[test]
+fn every_instruction_set_follows_the_definition() {
+    for channels in [1, 8, 16, 37] {
+        let op = PointReadout { batch: 1, channels, neurons: 9, grid: Grid { height: 3, width: 4, align_corners: false } };
+        let (features, weights, upstream) = (values(channels * 12, 1), values(9 * channels, 2), values(9, 3));
+        let positions: Vec<f32> = values(18, 4).into_iter().map(|value| 1.3 * value).collect();
+        let [f, p, w, up] =
+            [&features, &positions, &weights, &upstream].map(|v| v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>());
+        let total = |f: &[f64], p: &[f64], w: &[f64]| reference(&op, f, p, w).iter().zip(&up).map(|(y, g)| y * g).sum::<f64>();
+        let mut pixels = vec![0.0; features.len()];
+        image::channels_last(&features, &mut pixels, channels);
+        let view = View { op: &op, pixels: &pixels, positions: &positions, weights: &weights };
+        let tensor = |values: &[f32]| Tensor::new(values, &Device::Cpu).unwrap();
+        for isa in Isa::available() {
+            let mut output = vec![0.0; 9];
+            image::read(isa, view, &mut output);
+            close(&tensor(&output), &reference(&op, &f, &p, &w), 1e-6);
+            let (mut to_pixels, mut to_positions, mut to_weights) =
+                (vec![0.0; pixels.len()], vec![0.0; 18], vec![0.0; weights.len()]);
+            let into = Targets { pixels: &mut to_pixels, positions: &mut to_positions, weights: &mut to_weights };
+            image::differentiate(isa, view, &upstream, into);
+            let mut to_features = vec![0.0; features.len()];
+            image::channels_first(&to_pixels, &mut to_features, channels);
+            close(&tensor(&to_features), &numeric_gradient(&f, |f| total(f, &p, &w)), 1e-6);
+            close(&tensor(&to_positions), &numeric_gradient(&p, |p| total(&f, p, &w)), 1e-5);
+            close(&tensor(&to_weights), &numeric_gradient(&w, |w| total(&f, &p, w)), 1e-6);
+        }
+    }
 }
 
 #[test]
