@@ -13,7 +13,7 @@ use crate::fit::Schedule;
 use crate::parameters::{Parameters, State};
 use crate::{Error, Result};
 
-const FORMAT: &str = "brainprior response-model checkpoint, version 2";
+const FORMAT: &str = "brainprior response-model checkpoint, version 3";
 /// Prefixes of the tensors' names.
 const CURRENT: &str = "current.";
 const AVERAGE: &str = "average.";

@@ -4,7 +4,7 @@ use brainprior_images::StimulusSet;
 use brainprior_kernels::Traced;
 use brainprior_recording::Scan;
 use candle_core::{Device, Tensor};
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array4};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -155,14 +155,15 @@ impl ResponseModel {
         Ok(Some(array(&modulator.log_gain(&rows(behavior, by, self.device())?)?.exp()?)?))
     }
 
-    /// Kernels of the core's first layer, `[channels, side, side]`.
+    /// Kernels of the core's first layer, `[channels, planes, side, side]`: those for the image, then those for the image divided
+    /// by its local contrast, where the core sees it (see [`CoreConfig::contrast_window`](crate::CoreConfig::contrast_window)).
     ///
     /// # Errors
     /// None, as long as there is memory.
-    pub fn filters(&self) -> Result<Array3<f32>> {
+    pub fn filters(&self) -> Result<Array4<f32>> {
         let filters = self.core.filters()?;
-        let shape = filters.dims3()?;
-        Ok(Array3::from_shape_vec(shape, filters.flatten_all()?.to_vec1()?).expect("as many values as the shape says"))
+        let shape = filters.dims4()?;
+        Ok(Array4::from_shape_vec(shape, filters.flatten_all()?.to_vec1()?).expect("as many values as the shape says"))
     }
 
     /// Features at all scales of normalised images, with the running statistics.

@@ -12,7 +12,7 @@ use crate::file::{self, Contents, damaged};
 use crate::model::{ResponseModel, ScanDescription};
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 
-const FORMAT: &str = "brainprior response-model, version 2";
+const FORMAT: &str = "brainprior response-model, version 3";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -37,7 +37,7 @@ impl Config {
     /// About a minute on two processor cores for two scans of a few hundred neurons and 1,000 to 1,500 images.
     pub fn small() -> Self {
         Self {
-            core: CoreConfig { channels: vec![16, 16, 16], kernels: vec![17, 3, 3], ..CoreConfig::default() },
+            core: CoreConfig { channels: vec![16, 16, 16], ..CoreConfig::default() },
             readout: ReadoutConfig { l1: 0.01, ..ReadoutConfig::default() },
             optimisation: OptimisationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
             ..Self::default()
@@ -95,6 +95,7 @@ impl Config {
             }
         }
         for (key, value) in [
+            ("core.contrast_window", core.contrast_window),
             ("core.smoothness", core.smoothness),
             ("core.group_sparsity", core.group_sparsity),
             ("core.l2", core.l2),

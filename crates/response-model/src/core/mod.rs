@@ -5,6 +5,7 @@
 //! cortical population prediction on video"); in the `stacked` one the layer before it (Lurz et al. 2021, "Generalization in
 //! data-driven models of primary visual cortex").
 
+mod contrast;
 mod kernels;
 mod layer;
 mod penalty;
@@ -35,14 +36,16 @@ impl Core {
         let mut layers: Vec<Layer> = Vec::new();
         for (l, (&outputs, &side)) in config.channels.iter().zip(&config.kernels).enumerate() {
             let name = format!("core.layer{l}");
-            let inputs = match config.kind {
-                CoreKind::Dense => layers.iter().map(Layer::outputs).sum::<usize>().max(1),
-                CoreKind::Stacked => layers.last().map_or(1, Layer::outputs),
+            let inputs = match (config.kind, &layers[..]) {
+                (_, []) => config.planes(),
+                (CoreKind::Dense, earlier) => earlier.iter().map(Layer::outputs).sum(),
+                (CoreKind::Stacked, [.., last]) => last.outputs(),
             };
             let sizes = [inputs, outputs, side];
             let kernels = if l == 0 && config.start == KernelStart::Gabor {
                 let bank = start::gabor_bank(outputs, side, rng);
-                Kernels::Full(parameters.add(&format!("{name}.weight"), Role::Trained, bank, &[outputs, 1, side, side])?)
+                let bank = bank.chunks(side * side).flat_map(|filter| filter.repeat(inputs)).collect();
+                Kernels::Full(parameters.add(&format!("{name}.weight"), Role::Trained, bank, &[outputs, inputs, side, side])?)
             } else {
                 Kernels::normal(&name, sizes, l > 0 && config.depth_separable, parameters, rng)?
             };
@@ -77,7 +80,7 @@ impl Core {
     }
 
     fn forward(&self, images: &Tensor, mode: Mode) -> Result<Traced> {
-        let images = Traced::new(images)?;
+        let images = Traced::new(&self.planes(images)?)?;
         let mut outputs: Vec<Traced> = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
             let output = match (self.config.kind, &outputs[..]) {
@@ -93,15 +96,23 @@ impl Core {
         }
     }
 
+    /// What the first layer sees of images, `[batch, planes, height, width]`.
+    fn planes(&self, images: &Tensor) -> Result<Tensor> {
+        match self.config.contrast_window {
+            0.0 => Ok(images.clone()),
+            window => Tensor::cat(&[images, &contrast::divided(images, window)?], 1),
+        }
+    }
+
     /// The penalty on the kernels, see [`penalty`].
     pub(crate) fn penalty(&self) -> Result<Tensor> {
         let kernels: Vec<&Kernels> = self.layers.iter().map(Layer::kernels).collect();
         penalty::penalty(&kernels, &self.config)
     }
 
-    /// First-layer kernels, `[channels, side, side]`.
+    /// First-layer kernels, `[channels, planes, side, side]`.
     pub(crate) fn filters(&self) -> Result<Tensor> {
-        self.layers[0].kernels().spatial().squeeze(1)
+        Ok(self.layers[0].kernels().spatial().clone())
     }
 }
 

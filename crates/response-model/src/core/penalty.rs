@@ -28,10 +28,12 @@ pub(super) fn penalty(layers: &[&Kernels], config: &CoreConfig) -> Result<Tensor
     Ok(penalty)
 }
 
-/// Squared norm of the Laplacian of `kernels` `[outputs, 1, side, side]` over their squared norm.
+/// Squared norm of the Laplacian of `kernels` `[outputs, planes, side, side]` over their squared norm.
 fn roughness(kernels: &Tensor) -> Result<Tensor> {
     let laplacian = Tensor::new(&[[0f32, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], kernels.device())?;
     let geometry = Conv2dGeometry { padding: 1, ..Default::default() };
+    let (outputs, planes, rows, columns) = kernels.dims4()?;
+    let kernels = &kernels.reshape((outputs * planes, 1, rows, columns))?;
     let rough = conv2d(kernels, &laplacian.reshape((1, 1, 3, 3))?, geometry)?;
     rough.sqr()?.sum_all()? / kernels.sqr()?.sum_all()?
 }

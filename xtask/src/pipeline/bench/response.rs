@@ -44,6 +44,7 @@ fn peer() -> Config {
             kind: CoreKind::Stacked,
             stride: 1,
             pad_input: false,
+            contrast_window: 0.0,
             start: KernelStart::Normal,
             ..CoreConfig::default()
         },

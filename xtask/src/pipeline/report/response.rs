@@ -36,7 +36,9 @@ pub fn figures(content: &Content) -> Result<Vec<(String, String)>> {
         figures.push((centers(fields)?, caption));
     }
     if !content.filters.is_empty() {
-        let caption = "Kernels of the first layer, each in its own scale: red excites, blue inhibits.".to_owned();
+        let caption = "Kernels of the first layer, for the image and then, if it is seen so, for the image divided by its local contrast; each \
+                       in its own scale: red excites, blue inhibits."
+            .to_owned();
         figures.push((filters(&content.filters)?, caption));
     }
     figures.extend(learning(content)?);

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
 use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, fit_on};
+use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -38,7 +39,7 @@ pub struct ScanSummary {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Summary {
     pub scans: Vec<ScanSummary>,
-    /// Kernels of the core's first layer, row by row.
+    /// Kernels of the core's first layer, plane by plane, row by row.
     pub filters: Vec<Vec<Vec<f32>>>,
 }
 
@@ -121,8 +122,11 @@ pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
             summaries.push(summarise(loaded, v, &metrics, &oracle, &positions));
         }
         let filters = ensemble.models()[0].filters()?;
-        let filters = filters.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()).collect();
-        provenance::write_json(&folder.join(SUMMARY), &Summary { scans: summaries, filters })?;
+        let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();
+        for plane in filters.axis_iter(Axis(1)) {
+            pictures.extend(plane.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()));
+        }
+        provenance::write_json(&folder.join(SUMMARY), &Summary { scans: summaries, filters: pictures })?;
         for checkpoint in checkpoints(folder)? {
             std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
         }
