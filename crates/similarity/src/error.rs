@@ -174,6 +174,14 @@ pub enum Error {
         /// The most pairs to be kept.
         limit: usize,
     },
+    /// The system does not give the memory for vectors.
+    #[error("could not reserve {:.1} GB for vectors of images: {source}; let a sweep use less memory", *bytes as f64 / 1e9)]
+    Memory {
+        /// Bytes that were asked for.
+        bytes: usize,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// A matrix that memory cannot hold.
     #[error(
         "the similarities of {images} images take {:.1} GB, {:.1} GB of memory are free; write them to a file in bands, or keep \

@@ -31,6 +31,7 @@ mod features;
 mod file;
 mod kernel;
 mod matrix;
+mod panels;
 mod population;
 mod product;
 mod replace;
@@ -38,6 +39,7 @@ mod rows;
 mod stream;
 mod sweep;
 mod triangle_file;
+mod vectors;
 mod weights;
 
 pub use average::average;

@@ -1,11 +1,12 @@
 //! Population vectors of images: weighted, centred over images, of length one in each scan.
 
-use crate::kernel::{PANEL, PanelSlice};
+use crate::kernel::PANEL;
 use crate::matrix::positions;
+use crate::panels::Panels;
+use crate::vectors::{GROUP, add, interleave, normalise};
 use crate::{Error, Result, Rows};
 use brainprior_images::ImageId;
 use rayon::prelude::*;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Parts of the images whose sums are taken side by side. Fixed, so that sums do not depend on the number of threads.
@@ -13,9 +14,6 @@ const PARTS: usize = 64;
 
 /// Rows read at a time for the means.
 const READ: usize = 256;
-
-/// Images normalised before they are interleaved, few enough for their vectors to stay in cache.
-const GROUP: usize = 8;
 
 /// Marks an image that a scan does not have.
 const ABSENT: u32 = u32::MAX;
@@ -79,48 +77,6 @@ pub(crate) struct MemberResponses<'a> {
     /// Over images, of each dimension.
     pub(crate) means: &'a [f64],
     pub(crate) weights: &'a [f64],
-}
-
-/// Unit vectors of consecutive images in whole panels, zero beyond the last image.
-pub(crate) struct Panels {
-    values: Vec<f32>,
-    /// First value, on the boundary of a cache line.
-    start: usize,
-    depth: usize,
-}
-
-impl Panels {
-    /// Makes `panels` panels, each filled by `fill(panel, values)` from zeros, all threads at work.
-    fn filled(panels: usize, depth: usize, fill: impl Fn(usize, &mut [f32]) -> Result<()> + Sync) -> Result<Self> {
-        const LINE: usize = 64 / size_of::<f32>();
-        let size = depth * PANEL;
-        let mut values: Vec<f32> = Vec::with_capacity(panels * size + LINE);
-        let start = values.as_ptr().align_offset(64).min(LINE);
-        let (before, all) = values.spare_capacity_mut()[..start + panels * size].split_at_mut(start);
-        before.fill(MaybeUninit::new(0.0));
-        // Memory is touched first by the thread that fills it, instead of being zeroed by a single one.
-        let outcomes: Vec<Result<()>> = all
-            .par_chunks_exact_mut(size)
-            .enumerate()
-            .map(|(panel, values)| {
-                values.fill(MaybeUninit::new(0.0));
-                // SAFETY: all of these values have just been written.
-                let values = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<f32>(), size) };
-                fill(panel, values)
-            })
-            .collect();
-        outcomes.into_iter().collect::<Result<()>>()?;
-        // SAFETY: the values before `start` and those of every panel were written above.
-        unsafe { values.set_len(start + panels * size) };
-        Ok(Self { values, start, depth })
-    }
-
-    /// The panels of `images`, where these panels begin with image `first`.
-    pub(crate) fn of(&self, images: &Range<usize>, first: usize) -> PanelSlice<'_> {
-        let size = self.depth * PANEL;
-        let panels = (images.start - first) / PANEL..(images.end - first).div_ceil(PANEL);
-        PanelSlice::new(&self.values[self.start..][panels.start * size..panels.end * size], self.depth)
-    }
 }
 
 impl<'a> Population<'a> {
@@ -491,97 +447,4 @@ fn presence(sources: &[Source<'_>], ids: &[ImageId], rows_of: &[Vec<u32>]) -> Re
         }
     }
     Ok((presence, words))
-}
-
-/// Compiles a loop over slices for the vector units that the processor turns out to have; the order of sums is the same.
-macro_rules! dispatched {
-    ($name:ident = $body:ident($($argument:ident: $kind:ty),*) $(-> $output:ty)?) => {
-        fn $name($($argument: $kind),*) $(-> $output)? {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512dq,avx512vl")]
-                fn avx512($($argument: $kind),*) $(-> $output)? {
-                    $body($($argument),*)
-                }
-                #[target_feature(enable = "avx2")]
-                fn avx2($($argument: $kind),*) $(-> $output)? {
-                    $body($($argument),*)
-                }
-                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { avx512($($argument),*) };
-                }
-                if is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { avx2($($argument),*) };
-                }
-            }
-            $body($($argument),*)
-        }
-    };
-}
-
-dispatched!(add = add_loop(row: &[f32], sums: &mut [f64]));
-dispatched!(interleave = interleave_loop(units: &[f32], width: usize, panel: &mut [f32]));
-dispatched!(normalise = normalise_loop(row: &[f32], means: &[f64], weights: &[f64], unit: &mut [f32]) -> bool);
-
-#[inline(always)]
-fn add_loop(row: &[f32], sums: &mut [f64]) {
-    for (sum, value) in sums.iter_mut().zip(row) {
-        *sum += f64::from(*value);
-    }
-}
-
-/// `units[image][dimension]`, [`GROUP`] images, to `panel[dimension][image]`, in squares that stay in registers.
-#[inline(always)]
-fn interleave_loop(units: &[f32], width: usize, panel: &mut [f32]) {
-    let rows: [&[f32]; GROUP] = std::array::from_fn(|image| &units[image * width..(image + 1) * width]);
-    let squares = width / GROUP * GROUP;
-    for first in (0..squares).step_by(GROUP) {
-        let square: [[f32; GROUP]; GROUP] =
-            std::array::from_fn(|image| rows[image][first..first + GROUP].try_into().expect("as long as a group"));
-        for k in 0..GROUP {
-            let column: [f32; GROUP] = std::array::from_fn(|image| square[image][k]);
-            panel[(first + k) * PANEL..][..GROUP].copy_from_slice(&column);
-        }
-    }
-    for k in squares..width {
-        for (to, row) in panel[k * PANEL..][..GROUP].iter_mut().zip(&rows) {
-            *to = row[k];
-        }
-    }
-}
-
-/// Sums that run side by side over one vector, which a vector unit adds at once in an order that is ours.
-const LANES: usize = 16;
-
-/// Whether the centred vector has a direction: a norm above what rounding leaves of equal responses.
-#[inline(always)]
-fn normalise_loop(row: &[f32], means: &[f64], weights: &[f64], unit: &mut [f32]) -> bool {
-    let (mut centred, mut raw) = ([0.0f64; LANES], [0.0f64; LANES]);
-    let mut add = |lane: usize, value: f32, mean: f64, weight: f64| {
-        let value = f64::from(value);
-        let (part, whole) = (weight * (value - mean), weight * value);
-        centred[lane] += part * part;
-        raw[lane] += whole * whole;
-    };
-    let ((rows, row_rest), (mean, mean_rest), (weight, weight_rest)) =
-        (row.as_chunks::<LANES>(), means.as_chunks::<LANES>(), weights.as_chunks::<LANES>());
-    for ((row, mean), weight) in rows.iter().zip(mean).zip(weight) {
-        for lane in 0..LANES {
-            add(lane, row[lane], mean[lane], weight[lane]);
-        }
-    }
-    for (lane, ((value, mean), weight)) in row_rest.iter().zip(mean_rest).zip(weight_rest).enumerate() {
-        add(lane, *value, *mean, *weight);
-    }
-    let (centred, raw) = (centred.iter().sum::<f64>().sqrt(), raw.iter().sum::<f64>().sqrt());
-    if centred <= raw * f64::from(f32::EPSILON) {
-        return false;
-    }
-    let inverse = 1.0 / centred;
-    for (((unit, value), mean), weight) in unit.iter_mut().zip(row).zip(means).zip(weights) {
-        *unit = (weight * (f64::from(*value) - mean) * inverse) as f32;
-    }
-    true
 }

@@ -15,7 +15,7 @@ pub(crate) use plan::Plan;
 pub use reduction::{Block, Reduction, Resumable};
 
 use crate::kernel::{Isa, PANEL, products};
-use crate::population::Panels;
+use crate::panels::Panels;
 use crate::{Error, Population, Result};
 use order::InOrder;
 use plan::{SIDE, Task};
