@@ -34,6 +34,11 @@ impl CarliniWagner {
         Self { steps, ..self }
     }
 
+    /// With steps of Adam of another length (in w): shorter ones come nearer, and need more steps to get there.
+    pub fn with_step(self, step: f64) -> Self {
+        Self { step, ..self }
+    }
+
     /// With another number of values of c.
     pub fn with_searches(self, searches: usize) -> Self {
         Self { searches, ..self }
