@@ -1,7 +1,7 @@
 //! The frame around every attack, which trusts none of them.
 
 use crate::batch::{Batch, Counts};
-use crate::model::{self, batches, logits_of};
+use crate::model::{self, Pass, batches, logits_of};
 use crate::{Classifier, Error, Examples, Norm, Progress, Result, Settings};
 use rayon::prelude::*;
 
@@ -106,11 +106,7 @@ pub fn attack(
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
     attack.norm().check(&[epsilon], examples.area())?;
-    let already = already(model, examples, settings)?;
-    let mut attacked = Attacked::unharmed(examples, &already);
-    let jobs: Vec<Job> = open(&already).into_iter().map(|index| Job { index, epsilon, start: None }).collect();
-    attack_some(model, attack, Aim::Within, examples, &jobs, settings, &mut attacked, observe)?;
-    Ok(attacked)
+    attack_all(model, attack, Aim::Within, examples, epsilon, settings, observe)
 }
 
 /// Lets an attack that looks for the smallest perturbation ([`Aim::Closest`]) do so, without any limit but [0, 1].
@@ -128,11 +124,41 @@ pub fn closest(
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
     assert_eq!(attack.aim(), Aim::Closest, "{} needs an epsilon", attack.name());
-    let already = already(model, examples, settings)?;
-    let mut attacked = Attacked::unharmed(examples, &already);
-    let epsilon = attack.norm().range(examples.area());
-    let jobs: Vec<Job> = open(&already).into_iter().map(|index| Job { index, epsilon, start: None }).collect();
-    attack_some(model, attack, Aim::Closest, examples, &jobs, settings, &mut attacked, observe)?;
+    attack_all(model, attack, Aim::Closest, examples, attack.norm().range(examples.area()), settings, observe)
+}
+
+/// Attacks each batch of images after the pass that tells which of them are adversarial as they are; an attack that begins at the
+/// images begins with that pass.
+fn attack_all(
+    model: &dyn Classifier,
+    attack: &dyn Attack,
+    aim: Aim,
+    examples: &Examples,
+    epsilon: f64,
+    settings: Settings,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<Attacked> {
+    let mut attacked = Attacked::unharmed(examples, &vec![false; examples.len()]);
+    for range in batches(examples.len(), settings.batch) {
+        let pixels: Vec<f32> = range.clone().flat_map(|index| examples.image(index)).copied().collect();
+        let pass = Pass::of(model, examples.shape(), &pixels, &examples.numbers()[range.clone()])?;
+        if range.start == 0 {
+            examples.check_classes(pass.logits(0).len())?;
+        }
+        let mut rows = Vec::with_capacity(range.len());
+        for (row, index) in range.clone().enumerate() {
+            let already = examples.goal(index).reached(pass.logits(row));
+            (attacked.outcomes[index].already, attacked.outcomes[index].success) = (already, already);
+            if !already {
+                rows.push(row);
+            }
+        }
+        let jobs: Vec<Job> = rows.iter().map(|row| Job { index: range.start + row, epsilon, start: None }).collect();
+        if !jobs.is_empty() {
+            attack_batch(model, attack, aim, examples, &jobs, Some(pass.of_rows(rows)), settings, &mut attacked)?;
+        }
+        observe(Progress { done: range.end, total: examples.len() });
+    }
     Ok(attacked)
 }
 
@@ -209,38 +235,52 @@ pub(crate) fn attack_some(
     attacked: &mut Attacked,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<()> {
-    let norm = attack.norm();
-    let _span = tracing::info_span!("attack", name = attack.name(), ?norm, images = jobs.len()).entered();
     let total = jobs.len();
     for range in batches(total, settings.batch) {
-        let jobs = &jobs[range.clone()];
-        let indices: Vec<usize> = jobs.iter().map(|job| job.index).collect();
-        let epsilons: Vec<f64> = jobs.iter().map(|job| job.epsilon).collect();
-        let mut batch = Batch::new(model, examples, &indices, &epsilons, norm, aim, settings);
-        for (image, job) in jobs.iter().enumerate() {
-            if let Some(start) = job.start {
-                batch.set_start(image, start);
-            }
-        }
-        attack.run(&mut batch)?;
-        let finals: Vec<Vec<f32>> = (0..batch.len())
-            .map(|image| {
-                let mut pixels = batch.best(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
-                norm.project(batch.original(image), &mut pixels, batch.epsilon(image));
-                pixels
-            })
-            .collect();
-        let verified = verify(model, examples, &indices, &finals)?;
-        for (image, index) in indices.into_iter().enumerate() {
-            attacked.outcomes[index] = Outcome {
-                already: false,
-                success: verified[image],
-                distance: norm.distance(examples.image(index), &finals[image]),
-                counts: batch.counts(image),
-            };
-            attacked.finals[index * attacked.area..(index + 1) * attacked.area].copy_from_slice(&finals[image]);
-        }
+        attack_batch(model, attack, aim, examples, &jobs[range.clone()], None, settings, attacked)?;
         observe(Progress { done: range.end, total });
+    }
+    Ok(())
+}
+
+/// Some images at once; `clean` is the pass at the images themselves, where it has been made.
+fn attack_batch(
+    model: &dyn Classifier,
+    attack: &dyn Attack,
+    aim: Aim,
+    examples: &Examples,
+    jobs: &[Job],
+    clean: Option<Pass>,
+    settings: Settings,
+    attacked: &mut Attacked,
+) -> Result<()> {
+    let norm = attack.norm();
+    let _span = tracing::info_span!("attack", name = attack.name(), ?norm, images = jobs.len()).entered();
+    let indices: Vec<usize> = jobs.iter().map(|job| job.index).collect();
+    let epsilons: Vec<f64> = jobs.iter().map(|job| job.epsilon).collect();
+    let mut batch = Batch::new(model, examples, &indices, &epsilons, norm, aim, settings).with_clean(clean);
+    for (image, job) in jobs.iter().enumerate() {
+        if let Some(start) = job.start {
+            batch.set_start(image, start);
+        }
+    }
+    attack.run(&mut batch)?;
+    let finals: Vec<Vec<f32>> = (0..batch.len())
+        .map(|image| {
+            let mut pixels = batch.best(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
+            norm.project(batch.original(image), &mut pixels, batch.epsilon(image));
+            pixels
+        })
+        .collect();
+    let verified = verify(model, examples, &indices, &finals)?;
+    for (image, index) in indices.into_iter().enumerate() {
+        attacked.outcomes[index] = Outcome {
+            already: false,
+            success: verified[image],
+            distance: norm.distance(examples.image(index), &finals[image]),
+            counts: batch.counts(image),
+        };
+        attacked.finals[index * attacked.area..(index + 1) * attacked.area].copy_from_slice(&finals[image]);
     }
     Ok(())
 }

@@ -106,6 +106,16 @@ impl Examples {
         self.goals[index]
     }
 
+    /// Whether every label and every target is one of `classes` classes.
+    pub(crate) fn check_classes(&self, classes: usize) -> Result<()> {
+        for (index, image) in self.numbers.iter().enumerate() {
+            if let Some(found) = [self.labels[index], self.goals[index].class()].into_iter().find(|class| *class >= classes) {
+                return Err(Error::Label { image: *image, found, classes });
+            }
+        }
+        Ok(())
+    }
+
     /// The number under which each image was first given.
     pub fn numbers(&self) -> &[usize] {
         &self.numbers

@@ -67,12 +67,8 @@ pub(crate) fn logits_of(model: &dyn Classifier, examples: &Examples, settings: S
         let pixels: Vec<f32> = batch.clone().flat_map(|index| examples.image(index)).copied().collect();
         rows.extend(logits(model, examples.shape(), &pixels, &examples.numbers()[batch])?);
     }
-    for (index, row) in rows.iter().enumerate() {
-        for class in [examples.label(index), examples.goal(index).class()] {
-            if class >= row.len() {
-                return Err(Error::Label { image: examples.numbers()[index], found: class, classes: row.len() });
-            }
-        }
+    if let Some(row) = rows.first() {
+        examples.check_classes(row.len())?;
     }
     Ok(rows)
 }
@@ -117,6 +113,8 @@ pub struct Pass {
     shape: [usize; 3],
     numbers: Vec<usize>,
     rows: Vec<Vec<f32>>,
+    /// Of the images that passed, those that this is about.
+    chosen: Vec<usize>,
 }
 
 impl Pass {
@@ -126,18 +124,28 @@ impl Pass {
             .map_err(failed("copying images", numbers))?;
         let output = model.logits(images.as_tensor()).map_err(failed("logits", numbers))?;
         let rows = read(&output, numbers)?;
-        Ok(Self { images, output, shape, numbers: numbers.to_vec(), rows })
+        Ok(Self { images, output, shape, numbers: numbers.to_vec(), rows, chosen: (0..numbers.len()).collect() })
+    }
+
+    /// About some of the images only, by their rows.
+    pub(crate) fn of_rows(mut self, rows: Vec<usize>) -> Self {
+        self.chosen = rows.into_iter().map(|row| self.chosen[row]).collect();
+        self
     }
 
     /// Logits of the `row`-th image.
     pub fn logits(&self, row: usize) -> &[f32] {
-        &self.rows[row]
+        &self.rows[self.chosen[row]]
     }
 
     /// For each image, the gradient of the sum of its logits times these factors.
     pub(crate) fn back(&self, factors: &[Vec<f32>]) -> Result<Vec<f32>> {
         let area: usize = self.shape.iter().product();
-        let flat: Vec<f32> = factors.iter().flatten().copied().collect();
+        let classes = self.rows.first().map_or(0, Vec::len);
+        let mut flat = vec![0.0; self.rows.len() * classes];
+        for (row, factors) in self.chosen.iter().zip(factors) {
+            flat[row * classes..(row + 1) * classes].copy_from_slice(factors);
+        }
         let gradient = Tensor::from_vec(flat, self.output.dims(), self.output.device())
             .and_then(|factors| self.output.mul(&factors.to_dtype(self.output.dtype())?)?.sum_all()?.backward())
             .and_then(|gradients| match gradients.get(self.images.as_tensor()) {
@@ -150,7 +158,10 @@ impl Pass {
             let (image, index, found) = (self.numbers[index / area], index % area, gradient[index]);
             return Err(Error::NotFinite { image, what: "gradient at pixel", index, found });
         }
-        Ok(gradient)
+        if self.chosen.len() == self.rows.len() {
+            return Ok(gradient);
+        }
+        Ok(self.chosen.iter().flat_map(|row| &gradient[row * area..(row + 1) * area]).copied().collect())
     }
 }
 
