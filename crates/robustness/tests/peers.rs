@@ -1,7 +1,10 @@
 //! Against Foolbox: the same weights, the same 200 images (`tests/golden/peers.py` made the figures).
 
 use brainprior_classifier::ResNet;
-use brainprior_robustness::{Attack, Bim, Classifier, DeepFool, Examples, Fgsm, Norm, Settings, attack, closest};
+use brainprior_robustness::{
+    Apgd, ApgdTargeted, Attack, Bim, BrendelBethge, CarliniWagner, Classifier, Closest, Ddn, DeepFool, Examples, Fab,
+    FabTargeted, Fgsm, Fmn, Loss, Mim, Norm, Pgd, Search, Settings, Square, Survival, attack, closest, ensemble,
+};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -61,7 +64,11 @@ fn logits_are_those_of_pytorch() {
 fn deterministic_attacks_agree_image_by_image() {
     let (network, examples, peers) = (network(), examples(), peers());
     for norm in [Norm::Linf, Norm::L2] {
-        let attacks: [Box<dyn Attack>; 3] = [Box::new(Fgsm::new(norm)), Box::new(Bim::new(norm)), Box::new(DeepFool::new(norm))];
+        let mut attacks: Vec<Box<dyn Attack>> =
+            vec![Box::new(Fgsm::new(norm)), Box::new(Bim::new(norm)), Box::new(DeepFool::new(norm))];
+        if norm == Norm::L2 {
+            attacks.push(Box::new(Ddn::default()));
+        }
         for attacker in attacks {
             let peer = &peers["by_image"][format!("{}_{}", attacker.name(), name(norm))];
             let attacked = match peer["epsilon"].as_f64() {
@@ -69,20 +76,99 @@ fn deterministic_attacks_agree_image_by_image() {
                 None => closest(&network, attacker.as_ref(), &examples, SETTINGS, &mut |_| {}).unwrap(),
             };
             let (norms, success) = (peer["norms"].as_array().unwrap(), peer["success"].as_array().unwrap());
+            let mut apart = 0;
             for (index, outcome) in attacked.outcomes().iter().enumerate() {
                 let (found, expected) = (outcome.distance, norms[index].as_f64().unwrap());
-                assert!(
-                    (found - expected).abs() < 1e-4,
-                    "{} {norm:?}, image {index}: {found}, Foolbox {expected}",
-                    attacker.name()
-                );
-                assert_eq!(
-                    i64::from(outcome.success),
-                    success[index].as_i64().unwrap(),
-                    "{} {norm:?}, image {index}",
-                    attacker.name()
-                );
+                let what = format!("{} {norm:?}, image {index}: {found}, Foolbox {expected}", attacker.name());
+                assert_eq!(i64::from(outcome.success), success[index].as_i64().unwrap(), "{what}");
+                apart += usize::from((found - expected).abs() >= 1e-4);
+                assert!((found - expected).abs() < 0.05 * expected, "{what}");
+            }
+            // A step of DDN that ends on the border turns by what is rounded, and the steps after it by 5% of the radius: Foolbox in
+            // double precision departs from itself in single precision for 4 of these images, by up to 5e-3.
+            let most = if attacker.name() == "ddn" { 8 } else { 0 };
+            assert!(apart <= most, "{} {norm:?}: {apart} of 200 images differ by 1e-4 or more", attacker.name());
+        }
+    }
+}
+
+/// Attacks with random starts: as few images stand as under theirs, up to the error of a sample of 200.
+#[test]
+fn random_attacks_leave_no_more_images_standing() {
+    let (network, examples, peers) = (network(), examples(), peers());
+    for norm in [Norm::Linf, Norm::L2] {
+        let attacks: [Box<dyn Attack>; 6] = [
+            Box::new(Pgd::new(norm)),
+            Box::new(Mim::new(norm)),
+            Box::new(Apgd::new(norm)),
+            Box::new(Apgd::new(norm).with_loss(Loss::LogitsRatio)),
+            Box::new(ApgdTargeted::new(norm)),
+            Box::new(Square::new(norm).with_queries(1000)),
+        ];
+        for attacker in attacks {
+            let peer = &peers["accuracy"][format!("{}_{}", attacker.name(), name(norm))];
+            let (epsilon, theirs) = (peer["epsilon"].as_f64().unwrap(), peer["accuracy"].as_f64().unwrap());
+            let attacked = attack(&network, attacker.as_ref(), &examples, epsilon, SETTINGS, &mut |_| {}).unwrap();
+            let ours = attacked.accuracy().unwrap();
+            println!("{} {norm:?}: {ours:.3} stand, of theirs {theirs:.3}", attacker.name());
+            let error = (theirs * (1.0 - theirs) / 200.0).sqrt();
+            assert!(ours <= theirs + 2.0 * error, "{} {norm:?}: {ours}, theirs {theirs}", attacker.name());
+        }
+    }
+}
+
+/// The median of the smallest perturbations that these attacks find together.
+fn median(network: &Network, examples: &Examples, norm: Norm, attacks: &[&dyn Attack]) -> f64 {
+    let search = Search { largest: norm.range(1024), tolerance: 0.01 };
+    let mut closest = Closest::new(network, examples, norm, SETTINGS).unwrap();
+    for attacker in attacks {
+        closest.approach(network, *attacker, examples, search, SETTINGS, &mut |_| {}).unwrap();
+    }
+    Survival::of(&closest.perturbations(examples, search)).unwrap().median().found().unwrap()
+}
+
+/// No attack's median is more than 2% above that of the same attack elsewhere.
+#[test]
+fn smallest_perturbations_are_as_small_as_theirs() {
+    let (network, examples, peers) = (network(), examples(), peers());
+    for norm in [Norm::Linf, Norm::L2] {
+        let mut attacks: Vec<Box<dyn Attack>> = vec![
+            Box::new(Fmn::new(norm)),
+            Box::new(BrendelBethge::new(norm).with_steps(200)),
+            Box::new(Fab::new(norm)),
+            Box::new(FabTargeted::new(norm)),
+        ];
+        if norm == Norm::L2 {
+            attacks.push(Box::new(CarliniWagner::default().with_steps(200)));
+        }
+        for attacker in attacks {
+            let ours = median(&network, &examples, norm, &[attacker.as_ref()]);
+            let theirs = peers["median"][format!("{}_{}", attacker.name(), name(norm))].as_f64().unwrap();
+            println!("{} {norm:?}: median {ours:.5}, theirs {theirs:.5}", attacker.name());
+            assert!(ours <= 1.02 * theirs, "{} {norm:?}: {ours}, theirs {theirs}", attacker.name());
+        }
+    }
+}
+
+/// The ensemble's median is at or below that of the best single attack of Foolbox and AutoAttack.
+#[test]
+fn the_ensemble_is_at_or_below_the_best_of_the_others() {
+    let (network, examples, peers) = (network(), examples(), peers());
+    for norm in [Norm::Linf, Norm::L2] {
+        let attacks = ensemble(norm, 200);
+        let ours = median(&network, &examples, norm, &attacks.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+        let theirs = peers["median"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm)));
+        let mut medians: Vec<f64> = theirs.map(|(_, median)| median.as_f64().unwrap()).collect();
+        for (key, peer) in peers["by_image"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm))) {
+            if peer["epsilon"].is_null() {
+                let mut norms: Vec<f64> = peer["norms"].as_array().unwrap().iter().map(|norm| norm.as_f64().unwrap()).collect();
+                assert!(peer["success"].as_array().unwrap().iter().all(|success| success == 1), "{key} fails somewhere");
+                norms.sort_by(f64::total_cmp);
+                medians.push(0.5 * (norms[99] + norms[100]));
             }
         }
+        let best = medians.into_iter().fold(f64::INFINITY, f64::min);
+        println!("ensemble {norm:?}: median {ours:.6}, the best of theirs {best:.6}");
+        assert!(ours <= best, "{norm:?}: {ours}, the best of theirs {best}");
     }
 }
