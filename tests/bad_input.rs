@@ -1,11 +1,22 @@
 //! Bad input at the command line: each message names the file or key, what was expected and what was found.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// Held while an HDF5 file is open, and while a process starts: a process that starts beside an open file inherits it with its lock,
+/// and keeps others from opening it for as long as it lives.
+static OPEN_FILES: Mutex<()> = Mutex::new(());
 
 #[track_caller]
 fn fails(arguments: &[&str], parts: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(arguments).env_remove("RUST_BACKTRACE").output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(arguments).env_remove("RUST_BACKTRACE").stdout(Stdio::null()).stderr(Stdio::piped());
+    let child = {
+        let _alone = OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        command.spawn().unwrap()
+    };
+    let output = child.wait_with_output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{arguments:?} was accepted");
     for part in parts {
@@ -35,9 +46,12 @@ fn files_that_are_not_there_are_named() {
 fn a_truncated_scan_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.h5");
-    let file = hdf5::File::create(&path).unwrap();
-    file.new_dataset::<f32>().shape((100, 100)).create("responses").unwrap().write(&hdf5_matrix()).unwrap();
-    file.close().unwrap();
+    {
+        let _alone = OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = hdf5::File::create(&path).unwrap();
+        file.new_dataset::<f32>().shape((100, 100)).create("responses").unwrap().write(&hdf5_matrix()).unwrap();
+        file.close().unwrap();
+    }
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     fails(&["validate", &text(&path)], &["scan.h5"]);
@@ -53,9 +67,12 @@ fn hdf5_matrix() -> ndarray::Array2<f32> {
 fn every_departure_from_the_spec_is_listed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.h5");
-    let file = hdf5::File::create(&path).unwrap();
-    file.new_dataset::<f32>().shape((100, 100)).create("responses").unwrap();
-    file.new_dataset::<u8>().shape((90, 1, 36, 64)).create("images").unwrap();
-    file.close().unwrap();
+    {
+        let _alone = OPEN_FILES.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = hdf5::File::create(&path).unwrap();
+        file.new_dataset::<f32>().shape((100, 100)).create("responses").unwrap();
+        file.new_dataset::<u8>().shape((90, 1, 36, 64)).create("images").unwrap();
+        file.close().unwrap();
+    }
     fails(&["validate", &text(&path)], &["scan.h5", "tiers", "missing", "responses: axis 0", "expected 90"]);
 }
