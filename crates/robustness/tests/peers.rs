@@ -1,4 +1,6 @@
 //! Against Foolbox: the same weights, the same 200 images (`tests/golden/peers.py` made the figures).
+// Figures for whoever runs it with --nocapture.
+#![allow(clippy::print_stdout)]
 
 use brainprior_classifier::ResNet;
 use brainprior_robustness::{
