@@ -14,6 +14,15 @@ fn scalar() -> Result<(CpuStorage, Shape)> {
     Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
 }
 
+/// Works on the values behind a scalar.
+fn on_cpu<R>(x: &Tensor, work: impl FnOnce(&CpuStorage, &Layout) -> Result<R>) -> Result<R> {
+    let (storage, layout) = x.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => work(storage, layout),
+        _ => candle_core::bail!("a traced value has left the CPU"),
+    }
+}
+
 /// The gradient of a scalar that stands for a value: candle goes on to where it came from.
 fn passed_on<T>(to: &Option<T>) -> Result<Option<Tensor>> {
     to.as_ref().map(|_| Tensor::new(0f32, &Device::Cpu)).transpose()
@@ -208,11 +217,7 @@ impl CustomOp3 for Read {
         weights: &CpuStorage,
         weights_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (storage, layout) = self.x.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(storage) => self.op.cpu_fwd(storage, layout, positions, positions_layout, weights, weights_layout),
-            _ => candle_core::bail!("a traced value has left the CPU"),
-        }
+        on_cpu(&self.x, |x, layout| self.op.cpu_fwd(x, layout, positions, positions_layout, weights, weights_layout))
     }
 
     fn bwd(
@@ -245,11 +250,7 @@ impl<O: CustomOp1> CustomOp1 for Left<O> {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (storage, layout) = self.x.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(storage) => self.op.cpu_fwd(storage, layout),
-            _ => candle_core::bail!("a traced value has left the CPU"),
-        }
+        on_cpu(&self.x, |x, layout| self.op.cpu_fwd(x, layout))
     }
 
     fn bwd(&self, token: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
