@@ -327,25 +327,38 @@ fn lead(row: &[f32], label: usize) -> Vec<f32> {
 
 type Under<'a> = dyn Fn(&dyn Attack, f64) -> Result<Vec<bool>> + 'a;
 
+/// Whether so many images, of those that changed sides, are more than slack and chance explain: two standard errors of a count.
+fn beyond_chance(excess: usize, changed: usize, images: usize) -> bool {
+    excess as f64 > SLACK * images as f64 + 2.0 * (changed as f64).sqrt()
+}
+
+fn counted(images: impl Iterator<Item = bool>) -> usize {
+    images.filter(|image| *image).count()
+}
+
 /// More steps must not help the model.
 fn steps(masking: &MaskingSettings, under: &Under) -> Result<Check> {
     let mut figures = Vec::new();
     let mut finding = None;
+    let mut fewer: Option<Vec<bool>> = None;
     for steps in &masking.steps {
         let pgd = Pgd::new(Norm::Linf).from_the_image().with_steps(*steps);
         // One step goes all the way.
         let pgd = if *steps == 1 { pgd.with_relative_step(1.0) } else { pgd };
-        let stands = 1.0 - share(&under(&pgd, masking.epsilon)?);
-        if let Some((_, before)) = figures.last()
-            && stands > before + SLACK
-        {
-            finding = Some(format!(
-                "{steps} steps of gradient descent leave {} standing where fewer left {}: following the gradient leads astray",
-                percent(stands),
-                percent(*before)
-            ));
+        let fallen = under(&pgd, masking.epsilon)?;
+        if let Some(before) = fewer {
+            let recovered = counted(before.iter().zip(&fallen).map(|(before, now)| *before && !*now));
+            let lost = counted(before.iter().zip(&fallen).map(|(before, now)| !*before && *now));
+            if beyond_chance(recovered.saturating_sub(lost), recovered + lost, fallen.len()) {
+                finding = Some(format!(
+                    "{steps} steps of gradient descent leave {} standing where fewer left {}: following the gradient leads astray",
+                    percent(1.0 - share(&fallen)),
+                    percent(1.0 - share(&before))
+                ));
+            }
         }
-        figures.push((format!("stand after {steps} steps"), stands));
+        figures.push((format!("stand after {steps} steps"), 1.0 - share(&fallen)));
+        fewer = Some(fallen);
     }
     Ok(Check { name: "steps", figures, finding })
 }
@@ -383,9 +396,10 @@ fn everything(under: &Under) -> Result<Check> {
 
 /// What sees less of the model must not find more.
 fn weaker(name: &'static str, what: &str, white: &[bool], weaker: &[bool]) -> Check {
-    let only: Vec<bool> = white.iter().zip(weaker).map(|(white, weaker)| *weaker && !*white).collect();
-    let extra = share(&only);
-    let finding = (extra > SLACK).then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
+    let only = counted(white.iter().zip(weaker).map(|(white, weaker)| *weaker && !*white));
+    let extra = only as f64 / white.len() as f64;
+    let finding = beyond_chance(only, only, white.len())
+        .then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
     let figures = vec![
         ("stand against gradients".to_owned(), 1.0 - share(white)),
         (format!("stand against {what}"), 1.0 - share(weaker)),
@@ -436,5 +450,18 @@ impl Attack for RandomSigns {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beyond_chance;
+
+    #[test]
+    fn one_image_of_few_is_no_finding_and_many_are() {
+        assert!(!beyond_chance(1, 1, 23));
+        assert!(!beyond_chance(4, 10, 100));
+        assert!(beyond_chance(8, 8, 23));
+        assert!(beyond_chance(20, 40, 200));
     }
 }

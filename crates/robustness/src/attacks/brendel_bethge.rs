@@ -4,7 +4,6 @@ use super::blended_noise::start;
 use super::trust_region::{Problem, step};
 use crate::attack::Aim;
 use crate::goal::clear_lead;
-use crate::norm::l2;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
 
@@ -12,9 +11,9 @@ use rayon::prelude::*;
 /// step the border is taken for flat, and the nearest point of it within a ball of trust is the next to stand on.
 ///
 /// The defaults of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps, overshoot 1.1,
-/// momentum 0.8, trust of 0.001 times the number of values, halved 20 times, a bisection of 10 steps at the start. There the
-/// trust also grows with the number of images in the batch; here an image is treated the same in any batch, and the first
-/// trust is at most the distance of the point to start from.
+/// momentum 0.8, trust halved 20 times, a bisection of 10 steps at the start. There the first trust is 0.001 times the number of
+/// values in the whole batch, so that an image's result depends on its company; here it is what a batch of 200 gives. At the
+/// 0.001 times one image's values of a batch of one, the last steps are too short to arrive (medians 4% to 6% larger).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BrendelBethge {
     norm: Norm,
@@ -23,7 +22,8 @@ pub struct BrendelBethge {
 
 const OVERSHOOT: f64 = 1.1;
 const MOMENTUM: f64 = 0.8;
-const TRUST: f64 = 1e-3;
+/// First radius, over the number of values of an image.
+const TRUST: f64 = 0.2;
 const HALVINGS_OF_TRUST: usize = 20;
 const BISECTIONS: usize = 10;
 
@@ -118,8 +118,7 @@ impl BrendelBethge {
         for (walker, (point, _, high)) in walkers.iter_mut().zip(far) {
             let original = batch.original(walker.image);
             walker.point = between(self.norm, original, &point, high);
-            let away: Vec<f32> = walker.point.iter().zip(original).map(|(a, b)| a - b).collect();
-            walker.trust = (TRUST * original.len() as f64).min(l2(&away));
+            walker.trust = TRUST * original.len() as f64;
         }
         Ok(walkers)
     }
