@@ -13,7 +13,7 @@
 //! ```
 //! use brainprior_images::StimulusSet;
 //! use brainprior_recording::simulation::{SimulationConfig, simulate};
-//! use brainprior_response_model::{Config, FitEvent, fit};
+//! use brainprior_response_model::{Config, FitEvent, ResponseModel, fit};
 //!
 //! // A scan of gratings; `brainprior_recording::read_scan` reads a recorded one.
 //! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
@@ -33,8 +33,15 @@
 //!     }
 //! })?;
 //! assert_eq!(correlations.len(), 2);
-//! assert_eq!(model.predict(0, scan.stimuli())?.values().dim(), (110, 20));
 //! assert_eq!(model.v_a(0)?.len(), 20);
+//!
+//! // Weights, and beside them `model.json` with the configuration.
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("model.safetensors");
+//! model.save(&path)?;
+//! let denoised = ResponseModel::load(&path)?.predict(0, scan.stimuli())?;
+//! assert_eq!(denoised.values().dim(), (110, 20));
+//! assert_eq!(denoised.values(), model.predict(0, scan.stimuli())?.values());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

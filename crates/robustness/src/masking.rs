@@ -398,8 +398,8 @@ fn everything(under: &Under) -> Result<Check> {
 fn weaker(name: &'static str, what: &str, white: &[bool], weaker: &[bool]) -> Check {
     let only = counted(white.iter().zip(weaker).map(|(white, weaker)| *weaker && !*white));
     let extra = only as f64 / white.len() as f64;
-    let finding = beyond_chance(only, only, white.len())
-        .then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
+    let finding =
+        beyond_chance(only, only, white.len()).then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
     let figures = vec![
         ("stand against gradients".to_owned(), 1.0 - share(white)),
         (format!("stand against {what}"), 1.0 - share(weaker)),

@@ -1,13 +1,14 @@
 //! Training and prediction of response models: ten steps of 64 images of the model that the peer's script builds, prediction of
-//! 5,000 images, and an epoch at the size of the paper's scans. Scans are made of noise, since time does not depend on values.
+//! 5,000 images, a stream of 100,000, and an epoch at the size of the paper's scans. Scans are made of noise, since time does not
+//! depend on values.
 
 use super::{Bencher, Case, numbers};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Neurons, Origin, Scan, ScanParts, Tier};
 use brainprior_response_model::{
-    Config, CoreConfig, CoreKind, FitEvent, KernelStart, LossConfig, ModulatorConfig, OptimisationConfig, ReadoutConfig,
-    ReadoutKind, ResponseModel, fit,
+    Circumstances, Config, CoreConfig, CoreKind, FitEvent, KernelStart, LossConfig, ModulatorConfig, OptimisationConfig,
+    ReadoutConfig, ReadoutKind, ResponseModel, fit,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -22,6 +23,8 @@ const STEPS: usize = 10;
 const PEER_NEURONS: usize = 400;
 /// The paper's scans: neurons, and images that are not repeated.
 const PAPER: (usize, usize) = (8000, 5000);
+/// Images that are predicted one after the other, none of them kept.
+const STREAM: usize = 100_000;
 
 /// Runs all of them.
 pub fn run(bencher: &Bencher) -> Result<()> {
@@ -32,7 +35,8 @@ pub fn run(bencher: &Bencher) -> Result<()> {
         labels: vec![("neurons", json!(PEER_NEURONS))],
     };
     ten_steps(bencher, steps("stacked 3x32 k13/3, gaussian"), peer())?;
-    ten_steps(bencher, steps("dense 3x32 k13/3 s2, pyramid"), Config::default())?;
+    ten_steps(bencher, steps("dense 3x32 k17/3 s2, pyramid"), Config::default())?;
+    stream(bencher)?;
     paper_epoch(bencher)
 }
 
@@ -88,6 +92,30 @@ fn predict(bencher: &Bencher, case: Case, model: &ResponseModel) -> Result<()> {
         model.predict(0, &images)?;
         Ok(())
     })
+}
+
+/// The default model over a stream of images.
+fn stream(bencher: &Bencher) -> Result<()> {
+    let case = Case {
+        bench: "response_stream",
+        shape: format!("{PEER_NEURONS} neurons, {STREAM} images"),
+        work: vec![("images", STREAM as f64)],
+        labels: vec![("neurons", json!(PEER_NEURONS))],
+    };
+    if !bencher.wants(&case) {
+        return Ok(());
+    }
+    let mut config = Config::default();
+    config.optimisation.max_epochs = 1;
+    let model = fit(&[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?], &config, 1, None, &mut |_| {})?;
+    let images = stimuli(BATCH)?;
+    super::forget_peak_memory();
+    let (started, mut rows) = (Instant::now(), 0);
+    let endless = (0..STREAM).map(|i| images.image(i % BATCH));
+    model.predict_stream(0, endless, &Circumstances::default(), &mut |_| rows += 1)?;
+    ensure!(rows == STREAM, "{rows} of {STREAM} images were predicted");
+    bencher.print(case, vec![started.elapsed().as_secs_f64()]);
+    Ok(())
 }
 
 /// One epoch, validation included, at the size of a scan of the paper.

@@ -4,9 +4,9 @@
 //! cargo run --release -p brainprior-response-model --example fit_scans -- [CONFIG] EPOCHS MODEL FILE...
 //! ```
 //!
-//! CONFIG is JSON, such as `{"core": {"stride": 1}}`; EPOCHS the most epochs, with `:SEED` for another seed than 1; MODEL where the
-//! model goes, with a checkpoint beside it while the fit runs. A MODEL that exists is measured instead, and several joined by commas
-//! are averaged. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also
+//! CONFIG is JSON, such as `{"core": {"stride": 1}}`; EPOCHS the most epochs, with `:SEED` for another seed than 1, and with
+//! `:SEED:FOLDS` to cross-fit as well and compare; MODEL where the model goes, with a checkpoint beside it while the fit runs. A
+//! MODEL that exists is measured instead, and several joined by commas are averaged. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also
 //! prints the correlation, over the pairs of oracle images, of the similarity of predictions with that of the true expected
 //! responses, both in units of each neuron's training standard deviation. The truth serves for that alone.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
@@ -17,7 +17,10 @@ use std::time::Instant;
 use brainprior_recording::simulation::{Truth, read_truth, truth_for};
 use brainprior_recording::{Responses, Scan, read_scan, reliability};
 use brainprior_response_model::{Config, Ensemble, FitEvent, Interval, ResponseModel, fit};
-use ndarray::{Array2, Axis};
+use similarity::{pearson, similarity};
+
+mod cross_fitted;
+mod similarity;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -28,7 +31,9 @@ fn main() -> Result<()> {
         _ => Config::default(),
     };
     let [epochs, model_path, files @ ..] = &args[..] else { return Err("give EPOCHS MODEL FILE...".into()) };
-    let (epochs, seed) = epochs.split_once(':').unwrap_or((epochs, "1"));
+    let (epochs, rest) = epochs.split_once(':').unwrap_or((epochs, "1"));
+    let (seed, folds) = rest.split_once(':').unwrap_or((rest, "0"));
+    let (seed, folds) = (seed.parse()?, folds.parse()?);
     config.optimisation.max_epochs = epochs.parse()?;
     let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let scans: Vec<Scan> = paths.iter().map(|path| read_scan(path)).collect::<std::result::Result<_, _>>()?;
@@ -37,11 +42,15 @@ fn main() -> Result<()> {
     let model_paths: Vec<&Path> = model_path.split(',').map(Path::new).collect();
     let models = match model_paths.iter().all(|path| path.exists()) {
         true => model_paths.iter().map(|path| Ok(ResponseModel::load(path)?)).collect::<Result<_>>()?,
-        false => vec![fit_and_save(&scans, &config, seed.parse()?, model_paths[0])?],
+        false => vec![fit_and_save(&scans, &config, seed, model_paths[0])?],
     };
     let model = Ensemble::new(models, &scans)?;
     for (s, (scan, path)) in scans.iter().zip(&paths).enumerate() {
         report(&model, s, scan, path)?;
+    }
+    if folds > 0 {
+        let checkpoints = model_paths[0].with_extension("folds");
+        cross_fitted::compare(&model, &scans, &paths, &config, seed, folds, &checkpoints)?;
     }
     Ok(())
 }
@@ -166,31 +175,4 @@ fn report_circumstances(model: &ResponseModel, s: usize, scan: &Scan, truth: &Tr
         );
     }
     Ok(())
-}
-
-/// Cosine similarities of the images' population vectors, each neuron divided by `std`, weighted and centred over the images.
-fn similarity(responses: &Responses, std: &[f32], weights: &[f64]) -> Vec<f64> {
-    let mut r: Array2<f64> = responses.values().mapv(f64::from);
-    for ((mut column, std), weight) in r.columns_mut().into_iter().zip(std).zip(weights) {
-        let mean = column.sum() / column.len() as f64;
-        column.mapv_inplace(|v| (v - mean) / f64::from(*std) * weight);
-    }
-    for mut row in r.axis_iter_mut(Axis(0)) {
-        let norm = row.dot(&row).sqrt();
-        row /= norm;
-    }
-    let gram = r.dot(&r.t());
-    (0..r.nrows()).flat_map(|i| (i + 1..r.nrows()).map(move |j| (i, j))).map(|pair| gram[pair]).collect()
-}
-
-fn pearson(a: &[f64], b: &[f64]) -> f64 {
-    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-    let (ma, mb) = (mean(a), mean(b));
-    let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
-    for (x, y) in a.iter().zip(b) {
-        aa += (x - ma).powi(2);
-        bb += (y - mb).powi(2);
-        ab += (x - ma) * (y - mb);
-    }
-    ab / (aa * bb).sqrt()
 }
