@@ -8,7 +8,7 @@ use rand_distr::{Distribution, StandardNormal};
 /// Number of behaviours: pupil dilation, its derivative, running speed.
 pub(super) const BEHAVIORS: usize = 3;
 /// Bound of the exponent of the behaviour gain.
-const LARGEST_EXPONENT: f32 = 1.5;
+pub(super) const LARGEST_EXPONENT: f32 = 1.5;
 
 /// Behaviour and gaze in order of presentation.
 pub(super) struct Behavior {

@@ -1,5 +1,6 @@
 //! What generated a simulated scan.
 
+use super::behavior::LARGEST_EXPONENT;
 use super::cell::Cell;
 use crate::{Error, ResponseKind, Responses, Result, Scan};
 use brainprior_images::ImageId;
@@ -23,6 +24,22 @@ pub struct Circumstances {
     pub image_mean_std: [f64; 2],
     /// Soft ceiling of the drive, in units of its mean.
     pub drive_knee: f32,
+}
+
+impl Circumstances {
+    /// Shift (x, y) of all receptive fields, image pixels, at a pupil centre, camera pixels, before the
+    /// simulation bounds its length.
+    pub fn shift(&self, pupil_center: [f32; 2]) -> [f64; 2] {
+        let away = |k: usize| f64::from(pupil_center[k]) - self.pupil_center_mean[k];
+        [0, 1].map(|axis| self.gaze_matrix[axis][0] * away(0) + self.gaze_matrix[axis][1] * away(1))
+    }
+
+    /// Logarithm of a neuron's gain at a behaviour (pupil dilation, its derivative, running speed).
+    pub fn log_gain(&self, cell: &Cell, behavior: [f32; 3]) -> f64 {
+        let scaled = |k: usize| (f64::from(behavior[k]) - self.behavior_mean[k]) / self.behavior_std[k];
+        let bound = f64::from(LARGEST_EXPONENT);
+        (0..3).map(|k| f64::from(cell.behavior_gain[k]) * scaled(k)).sum::<f64>().clamp(-bound, bound)
+    }
 }
 
 /// What generated a simulated scan: expected responses of every neuron to every stimulus, and the neurons.

@@ -142,37 +142,12 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
 
 /// How well the animal's gaze and the neurons' gains are found, over all trials.
 fn report_circumstances(model: &ResponseModel, s: usize, scan: &Scan, truth: &Truth) -> Result<()> {
-    let at = truth.circumstances();
-    if let Some(pupil) = scan.pupil_center()
-        && let Some(shifts) = model.shifts(s, pupil)?
-    {
-        let of_axis = |k: usize| {
-            let from_mean = |j: usize| move |row: ndarray::ArrayView1<f32>| f64::from(row[j]) - at.pupil_center_mean[j];
-            let [along, across] = [0, 1].map(|j| pupil.rows().into_iter().map(from_mean(j)).collect::<Vec<_>>());
-            let true_shift: Vec<f64> =
-                along.iter().zip(&across).map(|(x, y)| at.gaze_matrix[k][0] * x + at.gaze_matrix[k][1] * y).collect();
-            pearson(&shifts.iter().map(|shift| f64::from(shift[k])).collect::<Vec<_>>(), &true_shift)
-        };
-        println!("  shifts against the true ones: x {:.3}, y {:.3}", of_axis(0), of_axis(1));
+    let recovered = model.recovery(s, scan, truth)?;
+    if let Some([x, y]) = recovered.shift_correlations() {
+        println!("  shifts against the true ones: x {x:.3}, y {y:.3}");
     }
-    if let Some(behavior) = scan.behavior()
-        && let Some(gains) = model.gains(s, behavior)?
-    {
-        let of_neuron = |n: usize| {
-            let true_log = |row: ndarray::ArrayView1<f32>| -> f64 {
-                let scaled = |k: usize| (f64::from(row[k]) - at.behavior_mean[k]) / at.behavior_std[k];
-                (0..3).map(|k| f64::from(truth.cells()[n].behavior_gain[k]) * scaled(k)).sum::<f64>().clamp(-1.5, 1.5)
-            };
-            let fitted: Vec<f64> = gains.column(n).iter().map(|gain| f64::from(gain.ln())).collect();
-            pearson(&fitted, &behavior.rows().into_iter().map(true_log).collect::<Vec<_>>())
-        };
-        let responsive = (0..truth.cells().len()).filter(|n| truth.cells()[*n].responsive);
-        let mut correlations: Vec<f64> = responsive.map(of_neuron).collect();
-        correlations.sort_by(f64::total_cmp);
-        println!(
-            "  logarithms of gains against the true ones, median of responsive neurons: {:.3}",
-            correlations[correlations.len() / 2]
-        );
+    if let Some(gains) = recovered.median_gain_correlation() {
+        println!("  logarithms of gains against the true ones, median of responsive neurons: {gains:.3}");
     }
     Ok(())
 }

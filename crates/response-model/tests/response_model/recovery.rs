@@ -65,6 +65,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let pupil = scan.pupil_center().unwrap();
     let gaze = truth.circumstances();
     let shifts = model.shifts(0, pupil).unwrap().unwrap();
+    let recovery = model.recovery(0, scan, truth).unwrap();
     for k in 0..2 {
         let pair = |(shift, row): (&[f32; 2], ndarray::ArrayView1<f32>)| {
             let from_mean = |j: usize| f64::from(row[j]) - gaze.pupil_center_mean[j];
@@ -73,6 +74,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
         };
         let r = pearson(&shifts.iter().zip(pupil.rows()).map(pair).collect::<Vec<_>>());
         assert!(r > 0.9, "axis {k}: fitted against true shift {r}");
+        assert!((recovery.shift_correlations().unwrap()[k] - r).abs() < 1e-6);
     }
 
     // The gains of neurons that behaviour moves, over trials.
@@ -88,6 +90,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     };
     let r = median((0..40).map(of_neuron).collect());
     assert!(r > 0.8, "fitted against true log gain {r}");
+    assert!((recovery.median_gain_correlation().unwrap() - r).abs() < 0.01, "{recovery:?}");
 
     saved_model_predicts_the_same(&model, &images);
 }

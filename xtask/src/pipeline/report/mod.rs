@@ -16,6 +16,7 @@ pub use robustness::Pictures;
 use super::results::{ConditionSummary, LevelSummary, Results, ScanResult, Spread};
 use super::stages::trade_off::Followed;
 use anyhow::Result;
+use brainprior_response_model::Recovery;
 use page::Page;
 use plots::{Axes, Curve, colour, curves};
 use plotters::style::RGBColor;
@@ -104,6 +105,8 @@ pub struct Content<'a> {
     pub fields: Vec<ReceptiveFields>,
     /// Kernels of the first layer of the response model, row by row.
     pub filters: Vec<Vec<Vec<f32>>>,
+    /// By scan, for simulated scans: what the model found of gaze and gains.
+    pub recoveries: Vec<(String, Recovery)>,
     pub matrices: Vec<MatrixPicture>,
     /// By condition, of its first seed.
     pub adversarial: Vec<(String, Pictures)>,

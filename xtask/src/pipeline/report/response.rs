@@ -4,6 +4,7 @@ use super::heatmap::{self, picture_uri};
 use super::plots::{Axes, Curve, colour, curves, histogram, scatter};
 use super::{Content, NeuronCorrelations, ReceptiveFields};
 use anyhow::Result;
+use brainprior_response_model::Recovery;
 use plotters::style::RGBColor;
 
 const BLUE: RGBColor = RGBColor(0, 114, 178);
@@ -14,6 +15,8 @@ const RED: RGBColor = RGBColor(213, 94, 0);
 const ZOOM: usize = 9;
 /// Pixels of the page for one tap of a filter.
 const TAP: usize = 4;
+/// Trials drawn of a scan.
+const SHIFTS: usize = 400;
 /// Filters side by side.
 const FILTER_COLUMNS: usize = 8;
 
@@ -34,6 +37,9 @@ pub fn figures(content: &Content) -> Result<Vec<(String, String)>> {
             fields.scan
         );
         figures.push((centers(fields)?, caption));
+    }
+    for (scan, recovery) in &content.recoveries {
+        figures.extend(recovered(scan, recovery)?);
     }
     if !content.filters.is_empty() {
         let caption = "Kernels of the first layer, for the image and then, if it is seen so, for the image divided by its local contrast; each \
@@ -65,6 +71,28 @@ fn of_neurons(neurons: &NeuronCorrelations) -> Result<[(String, String); 3]> {
         "Above 1 where behaviour and gaze, which the model knows, explain part of what repeats call noise.".to_owned(),
     );
     Ok([against, test, feve])
+}
+
+/// Gaze and gains against the truth of a simulated scan.
+fn recovered(scan: &str, recovery: &Recovery) -> Result<Vec<(String, String)>> {
+    let mut figures = Vec::new();
+    if let (Some(shifts), Some(correlations)) = (&recovery.shifts, recovery.shift_correlations()) {
+        for ((axis, points), correlation) in ["x", "y"].iter().zip(shifts).zip(correlations) {
+            let title = format!("{scan}: shift of gaze, {axis}");
+            let axes = Axes { title: &title, x: "true, pixels", y: "fitted, pixels", y_range: None };
+            let step = points.len().div_ceil(SHIFTS);
+            let some: Vec<(f64, f64)> = points.iter().step_by(step).copied().collect();
+            let caption = format!("A point for a trial; r = {correlation:.3} over all {}.", points.len());
+            figures.push((scatter(&axes, &some, &[1.0], BLUE)?, caption));
+        }
+    }
+    if let (Some(gains), Some(median)) = (&recovery.gains, recovery.median_gain_correlation()) {
+        let title = format!("{scan}: gains by behaviour");
+        let axes = Axes { title: &title, x: "correlation of fitted and true log gain", y: "neurons", y_range: None };
+        let caption = format!("Of each responsive neuron, over trials; median {median:.3}.");
+        figures.push((histogram(&axes, gains, 24, GREEN)?, caption));
+    }
+    Ok(figures)
 }
 
 fn centers(fields: &ReceptiveFields) -> Result<String> {

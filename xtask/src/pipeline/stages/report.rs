@@ -9,6 +9,7 @@ use crate::pipeline::results::{ConditionSummary, Results, ScanResult, summarise}
 use anyhow::{Result, ensure};
 use brainprior_classifier::NetConfig;
 use brainprior_images::StimulusSet;
+use brainprior_response_model::Recovery;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -82,6 +83,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
         correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
         fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),
         filters: fitted.filters,
+        recoveries: recoveries(context, &loaded)?,
         matrices: pictures(context, &loaded)?,
         adversarial: config
             .training
@@ -108,6 +110,13 @@ fn median(values: &[Option<f32>]) -> Option<f64> {
 }
 
 /// The matrices of oracle images, all in the order that clustering the repeat average suggests, with some of the images beside.
+/// By scan, where the truth is known.
+fn recoveries(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<(String, Recovery)>> {
+    let model = response::model(context)?;
+    let known = loaded.iter().enumerate().filter_map(|(index, loaded)| Some((index, &loaded.scan, loaded.truth.as_ref()?)));
+    known.map(|(index, scan, truth)| Ok((scan.name().to_owned(), model.recovery(index, scan, &truth.simulation)?))).collect()
+}
+
 fn pictures(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<MatrixPicture>> {
     let Some(measured) = similarity::oracle_matrix(context, "measured")? else { return Ok(Vec::new()) };
     let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();

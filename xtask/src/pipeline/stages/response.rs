@@ -9,7 +9,7 @@ use crate::pipeline::results::Estimate;
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, fit_on};
+use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, ResponseModel, fit_on};
 use ndarray::Axis;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -340,6 +340,11 @@ fn neuron_table(loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics) -> Result
 /// The stage's summary.
 pub fn summary(context: &Context) -> Result<Summary> {
     provenance::read_json(&context.run.folder("response").join(SUMMARY))
+}
+
+/// The model of the first seed.
+pub fn model(context: &Context) -> Result<ResponseModel> {
+    Ok(ResponseModel::load(&context.run.folder("response").join(model_file(0)))?)
 }
 
 /// The learning curve of each fit, by its name.

@@ -5,7 +5,7 @@ use crate::pipeline::context::Context;
 use crate::pipeline::provenance::{self, Key, Record};
 use anyhow::{Context as _, Result};
 use brainprior_images::procedural;
-use brainprior_recording::simulation::{self, SimulationConfig};
+use brainprior_recording::simulation::{self, SimulationConfig, Truth};
 use brainprior_recording::{Reliability, Responses, Scan, read_scan, reliability, write_static_hdf5};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -30,8 +30,15 @@ pub struct Source {
 pub struct Loaded {
     pub scan: Scan,
     pub reliability: Reliability,
-    /// Expected responses of the stimuli, for measuring only.
-    pub truth: Option<Responses>,
+    /// For measuring only.
+    pub truth: Option<KnownTruth>,
+}
+
+/// What simulated a scan.
+pub struct KnownTruth {
+    /// Expected responses to the scan's stimuli, in its order.
+    pub responses: Responses,
+    pub simulation: Truth,
 }
 
 const INDEX: &str = "index.json";
@@ -106,7 +113,10 @@ pub fn load(context: &Context) -> Result<Vec<Loaded>> {
         let scan = read_scan(&folder.join(&source.scan))?;
         let reliability = reliability(&scan)?;
         let truth = match source.truth {
-            Some(path) => Some(simulation::truth_for(&scan, &simulation::read_truth(&folder.join(path))?)?),
+            Some(path) => {
+                let simulation = simulation::read_truth(&folder.join(path))?;
+                Some(KnownTruth { responses: simulation::truth_for(&scan, &simulation)?, simulation })
+            }
             None => None,
         };
         loaded.push(Loaded { scan, reliability, truth });

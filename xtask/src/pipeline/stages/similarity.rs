@@ -196,7 +196,7 @@ fn compare_oracle(
     let to_truth = match &loaded.truth {
         None => None,
         Some(truth) => {
-            let truth = similarity(&truth.select(&ids)?, &weights.equal)?;
+            let truth = similarity(&truth.responses.select(&ids)?, &weights.equal)?;
             let against = |responses: &Responses, weights: &[f32]| -> Result<f64> {
                 Ok(pearson(&similarity(&responses.select(&ids)?, weights)?, &truth)?)
             };
@@ -228,7 +228,7 @@ fn conventions(
 ) -> Result<Vec<ConventionResult>> {
     let Some(truth) = loaded.truth.as_ref().filter(|_| repeats > 1) else { return Ok(Vec::new()) };
     let scan = &loaded.scan;
-    let truth = truth.select(ids)?;
+    let truth = truth.responses.select(ids)?;
     let trials: Vec<Responses> = (0..repeats).map(|repeat| Ok(scan.repeat(repeat).select(ids)?)).collect::<Result<_>>()?;
     let means = scan.repeat_means().select(ids)?;
     let ones = vec![1.0; weights.equal.len()];
