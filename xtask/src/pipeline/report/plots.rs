@@ -3,9 +3,14 @@
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-/// One colour per condition, readable for the colour-blind (Okabe and Ito).
+/// One colour per condition, readable for the colour-blind (Okabe and Ito); arms of a condition with settings of their own
+/// are its lighter shades.
 pub fn colour(name: &str, index: usize) -> RGBColor {
-    match name {
+    const OTHERS: [RGBColor; 5] =
+        [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
+    const SHADES: [f64; 3] = [0.35, 0.6, 0.2];
+    let (condition, changes) = name.split_once(' ').unwrap_or((name, ""));
+    let own = match condition {
         "none" => RGBColor(60, 60, 60),
         "denoised" => RGBColor(213, 94, 0),
         "shuffled" => RGBColor(86, 180, 233),
@@ -14,9 +19,11 @@ pub fn colour(name: &str, index: usize) -> RGBColor {
         "noise-augmented" => RGBColor(0, 114, 178),
         "adversarial" => RGBColor(230, 159, 0),
         "stopped-early" => RGBColor(150, 150, 150),
-        _ => [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)]
-            [index % 5],
-    }
+        _ => OTHERS[index % OTHERS.len()],
+    };
+    let white = if changes.is_empty() { 0.0 } else { SHADES[index % SHADES.len()] };
+    let lighter = |value: u8| (f64::from(value) + white * (255.0 - f64::from(value))) as u8;
+    RGBColor(lighter(own.0), lighter(own.1), lighter(own.2))
 }
 
 /// A curve with the standard deviation over seeds as a band.
@@ -37,6 +44,8 @@ pub struct Axes<'a> {
 }
 
 const SIZE: (u32, u32) = (560, 380);
+const LEGEND_LEFT: i32 = 58;
+const LEGEND_ROW: i32 = 20;
 
 fn failed(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow!("a plot could not be drawn: {error}")
@@ -60,7 +69,7 @@ pub fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
     let x = limits(curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0)));
     let data = curves.iter().flat_map(|curve| curve.points.iter().flat_map(|point| [point.1 - point.2, point.1 + point.2]));
     let y = axes.y_range.unwrap_or_else(|| limits(data));
-    draw(axes, x, y, |chart| {
+    draw(axes, x, y, &legend(curves), |chart| {
         for curve in curves {
             let colour = curve.colour;
             let upper = curve.points.iter().map(|point| (point.0, point.1 + point.2));
@@ -68,22 +77,8 @@ pub fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
             let band: Vec<(f64, f64)> = upper.chain(lower).collect();
             chart.draw_series(std::iter::once(Polygon::new(band, colour.mix(0.15)))).map_err(failed)?;
             let line = curve.points.iter().map(|point| (point.0, point.1));
-            chart
-                .draw_series(LineSeries::new(line.clone(), colour.stroke_width(2)))
-                .map_err(failed)?
-                .label(curve.name.clone())
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(3)));
+            chart.draw_series(LineSeries::new(line.clone(), colour.stroke_width(2))).map_err(failed)?;
             chart.draw_series(line.map(|point| Circle::new(point, 3, colour.filled()))).map_err(failed)?;
-        }
-        if curves.len() > 1 {
-            chart
-                .configure_series_labels()
-                .background_style(WHITE.mix(0.8))
-                .border_style(BLACK.mix(0.2))
-                .label_font(("sans-serif", 15))
-                .position(legend_corner(&curves[0]))
-                .draw()
-                .map_err(failed)?;
         }
         Ok(())
     })
@@ -93,45 +88,50 @@ pub fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
 pub fn tracks(axes: &Axes, tracks: &[Curve]) -> Result<String> {
     let x = limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.0)));
     let y = axes.y_range.unwrap_or_else(|| limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.1))));
-    draw(axes, x, y, |chart| {
+    draw(axes, x, y, &legend(tracks), |chart| {
         for track in tracks {
             let colour = track.colour;
             let line = track.points.iter().map(|point| (point.0, point.1));
-            chart
-                .draw_series(LineSeries::new(line.clone(), colour.mix(0.5).stroke_width(1)))
-                .map_err(failed)?
-                .label(track.name.clone())
-                .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(3)));
+            chart.draw_series(LineSeries::new(line.clone(), colour.mix(0.5).stroke_width(1))).map_err(failed)?;
             let last = track.points.len().saturating_sub(1);
             let size = |index| if index == last { 6 } else { 2 };
             chart
                 .draw_series(line.enumerate().map(|(index, point)| Circle::new(point, size(index), colour.filled())))
                 .map_err(failed)?;
         }
-        chart
-            .configure_series_labels()
-            .background_style(WHITE.mix(0.8))
-            .border_style(BLACK.mix(0.2))
-            .label_font(("sans-serif", 15))
-            .position(SeriesLabelPosition::UpperLeft)
-            .draw()
-            .map_err(failed)
+        Ok(())
     })
 }
 
-/// Falling curves leave the lower left free, rising ones the lower right.
-fn legend_corner(curve: &Curve) -> SeriesLabelPosition {
-    match (curve.points.first(), curve.points.last()) {
-        (Some(first), Some(last)) if first.1 > last.1 => SeriesLabelPosition::LowerLeft,
-        _ => SeriesLabelPosition::LowerRight,
+/// The names beside their colours; none where there is nothing to tell apart.
+fn legend(curves: &[Curve]) -> Vec<(&str, RGBColor)> {
+    if curves.len() < 2 {
+        return Vec::new();
     }
+    curves.iter().map(|curve| (curve.name.as_str(), curve.colour)).collect()
+}
+
+/// Where each entry of a legend stands, in rows below the plot, and how high all rows are.
+fn legend_places(entries: &[(&str, RGBColor)]) -> (Vec<(i32, i32)>, u32) {
+    let (mut x, mut y) = (LEGEND_LEFT, 4);
+    let mut places = Vec::with_capacity(entries.len());
+    for (name, _) in entries {
+        let width = 40 + 8 * name.chars().count() as i32;
+        if x > LEGEND_LEFT && x + width > SIZE.0 as i32 {
+            (x, y) = (LEGEND_LEFT, y + LEGEND_ROW);
+        }
+        places.push((x, y));
+        x += width;
+    }
+    let height = if entries.is_empty() { 0 } else { y + LEGEND_ROW };
+    (places, height as u32)
 }
 
 /// Points, with a line through the origin for each slope, the first light and the others in the points' colour.
 pub fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], colour: RGBColor) -> Result<String> {
     let x = limits(points.iter().map(|point| point.0));
     let y = axes.y_range.unwrap_or_else(|| limits(points.iter().map(|point| point.1)));
-    draw(axes, x, y, |chart| {
+    draw(axes, x, y, &[], |chart| {
         for (index, slope) in slopes.iter().enumerate() {
             let ends = [y.0 / slope, y.1 / slope].map(|end| end.clamp(x.0, x.1));
             let style = if index == 0 { BLACK.mix(0.4).stroke_width(1) } else { colour.stroke_width(2) };
@@ -151,7 +151,7 @@ pub fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBColor) -> 
         counts[(((value - low) / width) as usize).min(bins - 1)] += 1;
     }
     let highest = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
-    draw(axes, (low, high), (0.0, highest * 1.05), |chart| {
+    draw(axes, (low, high), (0.0, highest * 1.05), &[], |chart| {
         let bars = counts.iter().enumerate().map(|(bin, count)| {
             let left = low + bin as f64 * width;
             Rectangle::new([(left, 0.0), (left + width * 0.95, *count as f64)], colour.mix(0.7).filled())
@@ -164,12 +164,24 @@ pub fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBColor) -> 
 type Chart<'a> =
     ChartContext<'a, SVGBackend<'a>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
 
-fn draw(axes: &Axes, x: (f64, f64), y: (f64, f64), content: impl for<'a> FnOnce(&mut Chart<'a>) -> Result<()>) -> Result<String> {
+fn draw(
+    axes: &Axes,
+    x: (f64, f64),
+    y: (f64, f64),
+    legend: &[(&str, RGBColor)],
+    content: impl for<'a> FnOnce(&mut Chart<'a>) -> Result<()>,
+) -> Result<String> {
+    let (places, legend_height) = legend_places(legend);
     let mut text = String::new();
     {
-        let area = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+        let area = SVGBackend::with_string(&mut text, (SIZE.0, SIZE.1 + legend_height)).into_drawing_area();
         area.fill(&WHITE).map_err(failed)?;
-        let mut chart = ChartBuilder::on(&area)
+        let (plot, below) = area.split_vertically(SIZE.1);
+        for ((name, colour), (x, y)) in legend.iter().zip(places) {
+            below.draw(&Rectangle::new([(x, y + 6), (x + 18, y + 9)], colour.filled())).map_err(failed)?;
+            below.draw(&Text::new(*name, (x + 24, y), ("sans-serif", 15))).map_err(failed)?;
+        }
+        let mut chart = ChartBuilder::on(&plot)
             .caption(axes.title, ("sans-serif", 20))
             .margin(8)
             .x_label_area_size(44)
@@ -205,6 +217,23 @@ mod tests {
             |name: &str| Curve { name: name.into(), colour: colour(name, 0), points: vec![(0.0, 0.9, 0.01), (0.1, 0.5, 0.02)] };
         let svg = curves(&axes, &[curve("none"), curve("denoised")]).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("denoised") && svg.contains("polygon"));
+    }
+
+    #[test]
+    fn arms_of_a_condition_are_lighter_than_it_and_unlike_each_other() {
+        let shades = [colour("denoised", 0), colour("denoised alpha=1", 1), colour("denoised alpha=5", 2)];
+        assert!(shades[1..].iter().all(|shade| shade.2 > shades[0].2) && shades[1] != shades[2]);
+        assert_ne!(colour("raw alpha=5", 4), colour("pixels", 5));
+    }
+
+    #[test]
+    fn long_legends_take_several_rows_within_the_width() {
+        let names: Vec<String> = (0..12).map(|index| format!("denoised alpha={index}")).collect();
+        let entries: Vec<(&str, RGBColor)> = names.iter().map(|name| (name.as_str(), BLACK)).collect();
+        let (places, height) = legend_places(&entries);
+        assert!(places.iter().all(|(x, y)| *x + 150 < SIZE.0 as i32 && *y < height as i32), "{places:?}");
+        assert!(places.iter().collect::<std::collections::BTreeSet<_>>().len() == 12);
+        assert_eq!(legend_places(&[]).1, 0);
     }
 
     #[test]
