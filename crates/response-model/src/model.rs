@@ -156,7 +156,7 @@ impl ResponseModel {
     }
 
     /// Kernels of the core's first layer, `[channels, planes, side, side]`: those for the image, then those for the image divided
-    /// by its local contrast in each of [`CoreConfig::contrast_windows`](crate::CoreConfig::contrast_windows).
+    /// by its local contrast, where the core sees it (see [`CoreConfig::contrast_window`](crate::CoreConfig::contrast_window)).
     ///
     /// # Errors
     /// None, as long as there is memory.

@@ -18,10 +18,10 @@ pub struct CoreConfig {
     /// False: the first layer's kernels stay within the image, and receptive fields near its border are read at the features
     /// next to it (the usual choice with Gaussian readouts). True: zeros around the image, the mean of training.
     pub pad_input: bool,
-    /// Standard deviations, pixels, of Gaussian windows over which local contrast is measured: beside the image, the first layer
-    /// sees it divided by the contrast in each, as cortical cells divide by the activity around them (Carandini & Heeger 2012).
-    /// None: the image alone.
-    pub contrast_windows: Vec<f64>,
+    /// Standard deviation, pixels, of the Gaussian window over which local contrast is measured: beside the image, the first
+    /// layer sees it divided by that, as cortical cells divide by the activity around them (Carandini & Heeger 2012). 0: the image
+    /// alone.
+    pub contrast_window: f64,
     /// True: from the second layer on, a plane for each input channel and then a mixture of channels (Lurz et al. 2021)
     /// instead of full kernels: fewer weights, and less work where kernels are large.
     pub depth_separable: bool,
@@ -78,7 +78,7 @@ impl Default for CoreConfig {
             kernels: vec![17, 3, 3],
             stride: 2,
             pad_input: true,
-            contrast_windows: vec![6.0],
+            contrast_window: 6.0,
             depth_separable: false,
             output: CoreOutput::All,
             start: KernelStart::Gabor,
@@ -98,7 +98,7 @@ impl CoreConfig {
             channels: vec![64; 4],
             kernels: vec![9, 7, 7, 7],
             pad_input: false,
-            contrast_windows: vec![],
+            contrast_window: 0.0,
             depth_separable: true,
             output: CoreOutput::Last,
             ..Self::default()
@@ -107,7 +107,7 @@ impl CoreConfig {
 
     /// Planes that the first layer sees.
     pub(crate) fn planes(&self) -> usize {
-        1 + self.contrast_windows.len()
+        if self.contrast_window > 0.0 { 2 } else { 1 }
     }
 
     /// Zeros on each side of the image.

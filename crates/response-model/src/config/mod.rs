@@ -83,9 +83,6 @@ impl Config {
         if !(1..=8).contains(&readout.levels) {
             return Err(out_of_range("readout.levels", &readout.levels, "1 to 8"));
         }
-        if !core.contrast_windows.iter().all(|window| window.is_finite() && *window > 0.0) {
-            return Err(out_of_range("core.contrast_windows", &core.contrast_windows, positive));
-        }
         for (key, value) in [
             ("loss.poisson_eps", loss.poisson_eps),
             ("loss.zero_threshold", loss.zero_threshold),
@@ -98,6 +95,7 @@ impl Config {
             }
         }
         for (key, value) in [
+            ("core.contrast_window", core.contrast_window),
             ("core.smoothness", core.smoothness),
             ("core.group_sparsity", core.group_sparsity),
             ("core.l2", core.l2),

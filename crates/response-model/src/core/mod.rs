@@ -98,11 +98,10 @@ impl Core {
 
     /// What the first layer sees of images, `[batch, planes, height, width]`.
     fn planes(&self, images: &Tensor) -> Result<Tensor> {
-        let mut planes = vec![images.clone()];
-        for window in &self.config.contrast_windows {
-            planes.push(contrast::divided(images, *window)?);
+        match self.config.contrast_window {
+            0.0 => Ok(images.clone()),
+            window => Tensor::cat(&[images, &contrast::divided(images, window)?], 1),
         }
-        Tensor::cat(&planes, 1)
     }
 
     /// The penalty on the kernels, see [`penalty`].
