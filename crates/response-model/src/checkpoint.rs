@@ -6,6 +6,7 @@ use std::path::Path;
 use brainprior_recording::Scan;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::file::{self, Contents};
@@ -53,17 +54,26 @@ impl Identity {
     }
 
     fn check(&self, found: &Identity, path: &Path) -> Result<()> {
-        let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
-        let differs = [
-            ("the format", text(&found.format), text(&self.format)),
-            ("the seed", text(&found.seed), text(&self.seed)),
-            ("the configuration", text(&found.config), text(&self.config)),
-            ("the scans", text(&found.scans), text(&self.scans)),
-        ];
-        match differs.into_iter().find(|(_, found, expected)| found != expected) {
+        let fields = |identity: &Identity| serde_json::to_value(identity).expect("an identity is plain data");
+        match first_difference("", &fields(found), &fields(self)) {
             None => Ok(()),
             Some((what, found, expected)) => Err(Error::ForeignCheckpoint { path: path.to_owned(), what, found, expected }),
         }
+    }
+}
+
+/// The first field in which two values differ, by its keys, with both values of it.
+fn first_difference(name: &str, found: &Value, expected: &Value) -> Option<(String, String, String)> {
+    let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
+    match (found, expected) {
+        (Value::Object(a), Value::Object(b)) => a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).find_map(|key| {
+            first_difference(&below(key), a.get(key).unwrap_or(&Value::Null), b.get(key).unwrap_or(&Value::Null))
+        }),
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            (0..a.len()).find_map(|index| first_difference(&below(&index.to_string()), &a[index], &b[index]))
+        }
+        _ if found == expected => None,
+        _ => Some((name.to_owned(), found.to_string(), expected.to_string())),
     }
 }
 
@@ -126,4 +136,23 @@ fn content(scan: &Scan) -> String {
         array.into_iter().flatten().for_each(|value| take(u64::from(value.to_bits())));
     }
     format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_field_that_differs_is_named() {
+        let value = |config: &Config| serde_json::to_value(config).unwrap();
+        let mut other = Config::default();
+        assert_eq!(first_difference("config", &value(&other), &value(&Config::default())), None);
+        other.core.contrast_window = 10.0;
+        let found = first_difference("config", &value(&other), &value(&Config::default())).unwrap();
+        assert_eq!(found, ("config.core.contrast_window".into(), "10.0".into(), "6.0".into()));
+        other = Config::default();
+        other.core.kernels[1] = 5;
+        let (name, ..) = first_difference("config", &value(&other), &value(&Config::default())).unwrap();
+        assert_eq!(name, "config.core.kernels.1");
+    }
 }

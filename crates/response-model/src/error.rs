@@ -211,7 +211,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What differs.
-        what: &'static str,
+        what: String,
         /// What the checkpoint has.
         found: String,
         /// What this fit has.

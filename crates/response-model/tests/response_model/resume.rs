@@ -58,12 +58,12 @@ fn a_checkpoint_of_another_fit_is_refused() {
     let path = folder.path().join("checkpoint");
     fit(&[&scan], &config, 7, Some(&path), &mut |_| {}).unwrap();
     let other_seed = fit(&[&scan], &config, 8, Some(&path), &mut |_| {}).unwrap_err();
-    assert!(matches!(other_seed, Error::ForeignCheckpoint { what: "the seed", .. }), "{other_seed}");
+    assert!(matches!(&other_seed, Error::ForeignCheckpoint { what, .. } if what == "seed"), "{other_seed}");
     let mut changed = fixture::parts(&scan);
     changed.responses[(3, 1)] += 1.0;
     let changed = Scan::new(changed).unwrap();
     let other_scan = fit(&[&changed], &config, 7, Some(&path), &mut |_| {}).unwrap_err();
-    assert!(matches!(other_scan, Error::ForeignCheckpoint { what: "the scans", .. }), "{other_scan}");
+    assert!(matches!(&other_scan, Error::ForeignCheckpoint { what, .. } if what.starts_with("scans.0")), "{other_scan}");
 
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
