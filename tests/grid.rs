@@ -200,7 +200,13 @@ fn a_batch_system_runs_the_grid() {
     let mut command = Command::new("bash");
     command.arg(&file).env("PATH", path);
     let output = succeed(command);
-    assert!(text(&output.stdout).contains("inputs 7, grid 7 (tasks 0 to 1), report 7"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("inputs 7, grid 7 and measure 7 (tasks 0 to 1), report 7"), "{}", text(&output.stdout));
     assert!(run.join("report.html").exists());
+    // No job does again what another has done.
+    let said = text(&output.stderr);
+    for task in ["train/none-seed0", "robustness/none-seed0", "robustness/denoised_alpha=5-seed0"] {
+        let done = said.lines().filter(|line| line.contains(&format!("✓ {task} ")) && !line.contains("already done"));
+        assert_eq!(done.count(), 1, "{task}: {said}");
+    }
     assert!(run.join("train/denoised_alpha=5-seed0/best.safetensors").exists());
 }

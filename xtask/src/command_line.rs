@@ -200,7 +200,7 @@ pub struct AttackArguments {
     /// Norm of the perturbations
     #[arg(long, value_enum, default_value_t = NormName::Both)]
     pub norm: NormName,
-    /// Where results and what is done so far are kept [default: attacks/ and the name of the checkpoint]
+    /// Where results and what is done so far are kept [default: attacks/, the checkpoint's folder and name]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Another network, whose perturbations are tried on this one in the checks for masking. May be repeated

@@ -87,8 +87,8 @@ const EVERYTHING: f64 = 0.5;
 /// without them that check is left out.
 ///
 /// # Errors
-/// No images, or none that the model is right about in any of the scales tried; an epsilon that makes no sense; as
-/// [`attack()`].
+/// No images; an epsilon that makes no sense; as [`attack()`]. A model that is right about no image gets a report of the first two
+/// checks.
 pub fn masking_report(
     model: &dyn Classifier,
     sources: &[&dyn Classifier],
@@ -398,8 +398,9 @@ fn everything(under: &Under) -> Result<Check> {
 fn weaker(name: &'static str, what: &str, white: &[bool], weaker: &[bool]) -> Check {
     let only = counted(white.iter().zip(weaker).map(|(white, weaker)| *weaker && !*white));
     let extra = only as f64 / white.len() as f64;
-    let finding =
-        beyond_chance(only, only, white.len()).then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
+    // Random search may be luckier on an image, but not on several.
+    let finding = (only as f64 > SLACK * white.len() as f64 + 1.0)
+        .then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
     let figures = vec![
         ("stand against gradients".to_owned(), 1.0 - share(white)),
         (format!("stand against {what}"), 1.0 - share(weaker)),

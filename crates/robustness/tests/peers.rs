@@ -4,8 +4,9 @@
 
 use brainprior_classifier::ResNet;
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, Bim, Boundary, BrendelBethge, CarliniWagner, Classifier, Closest, Ddn, DeepFool, Examples, Fab,
-    FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Norm, Pgd, Search, Settings, Square, Survival, attack, closest, ensemble,
+    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, Boundary, BrendelBethge, CarliniWagner, Classifier, Closest, Ddn, DeepFool,
+    Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Norm, Pgd, Search, Settings, Square, Survival, attack,
+    closest, ensemble,
 };
 use candle_core::{Device, Tensor};
 use serde_json::Value;
@@ -182,5 +183,20 @@ fn the_ensemble_is_at_or_below_the_best_of_the_others() {
         let best = medians.into_iter().fold(f64::INFINITY, f64::min);
         println!("ensemble {norm:?}: median {ours:.6}, the best of theirs {best:.6}");
         assert!(ours <= best, "{norm:?}: {ours}, the best of theirs {best}");
+    }
+}
+
+/// Networks refuse batches of no images: an attack that has misled them all asks nothing more.
+#[test]
+fn nothing_is_asked_about_images_that_have_fallen() {
+    let (network, examples) = (network(), examples().subset(&[0, 1, 2]));
+    let attacks: [Box<dyn Attack>; 3] = [
+        Box::new(Apgd::new(Norm::Linf).with_restarts(3)),
+        Box::new(ApgdTargeted::new(Norm::Linf)),
+        Box::new(AutoAttack::new(Norm::Linf)),
+    ];
+    for attacker in attacks {
+        let attacked = attack(&network, attacker.as_ref(), &examples, 0.2, SETTINGS, &mut |_| {}).unwrap();
+        assert_eq!(attacked.accuracy(), Some(0.0), "{}", attacker.name());
     }
 }

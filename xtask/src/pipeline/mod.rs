@@ -156,7 +156,8 @@ fn chain(context: &Context, mode: &Mode) -> Result<Option<Summary>> {
     if stop_after("trade-off") {
         return Ok(None);
     }
-    let measured = stages::robustness::run(context, &images, &trained)?;
+    let grid = if context.selection.is_all() { trained.clone() } else { stages::train::finished(context, inputs)? };
+    let measured = stages::robustness::run(context, &images, &trained, &grid)?;
     let complete = measured.len() == stages::train::Part::selected(context).len() && measured.iter().all(Option::is_some);
     records.extend(measured.into_iter().flatten());
     if !complete {

@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 use std::fmt::Write;
 use std::path::Path;
 
-/// The script. It submits itself three times, each job waiting for the one before: everything up to the similarities, an array
-/// with one task for each condition and seed, the report. The resolved configuration is written to the run directory first.
+/// The script. It submits itself four times, each job waiting for the one before: everything up to the similarities, an array
+/// with one task for each condition and seed to train, another to measure (perturbations are tried on other networks, too, so that
+/// all have to be there), the report. The resolved configuration is written to the run directory first.
 pub fn script(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Result<String> {
     std::fs::create_dir_all(run.join("slurm")).with_context(|| format!("could not create {}", run.display()))?;
     let run = std::fs::canonicalize(run).with_context(|| format!("could not resolve {}", run.display()))?;
@@ -52,17 +53,20 @@ submit)
   inputs=$(BRAINPRIOR_JOB=inputs sbatch "${{common[@]}}" --job-name={job}-inputs --output="$run/slurm/inputs-%j.log" "$here")
   grid=$(BRAINPRIOR_JOB=grid sbatch "${{common[@]}}" --job-name={job}-grid --output="$run/slurm/grid-%A_%a.log" \
     --array=0-{last} --dependency=afterok:"$inputs" --kill-on-invalid-dep=yes "$here")
+  measure=$(BRAINPRIOR_JOB=measure sbatch "${{common[@]}}" --job-name={job}-measure --output="$run/slurm/measure-%A_%a.log" \
+    --array=0-{last} --dependency=afterok:"$grid" --kill-on-invalid-dep=yes "$here")
   report=$(BRAINPRIOR_JOB=report sbatch "${{common[@]}}" --job-name={job}-report --output="$run/slurm/report-%j.log" \
-    --dependency=afterok:"$grid" --kill-on-invalid-dep=yes "$here")
-  echo "inputs $inputs, grid $grid (tasks 0 to {last}), report $report; logs in $run/slurm"
+    --dependency=afterok:"$measure" --kill-on-invalid-dep=yes "$here")
+  echo "inputs $inputs, grid $grid and measure $measure (tasks 0 to {last}), report $report; logs in $run/slurm"
   ;;
 inputs)
   for stage in scans images response similarity; do pipeline --only "$stage"; done
   ;;
-grid)
+grid | measure)
   condition=${{parts[2 * SLURM_ARRAY_TASK_ID]}}
   seed=${{parts[2 * SLURM_ARRAY_TASK_ID + 1]}}
-  for stage in {stages}; do pipeline --only "$stage" --condition "$condition" --seed "$seed"; done
+  if [ "$BRAINPRIOR_JOB" = grid ]; then stages="{stages}"; else stages=robustness; fi
+  for stage in $stages; do pipeline --only "$stage" --condition "$condition" --seed "$seed"; done
   ;;
 report)
   pipeline
@@ -74,7 +78,7 @@ esac
         program = quoted(&program.display().to_string()),
         settings = quoted(&settings.display().to_string()),
         job = quoted(&config.name),
-        stages = if training.snapshots { "train trade-off robustness" } else { "train robustness" },
+        stages = if training.snapshots { "train trade-off" } else { "train" },
     ))
 }
 

@@ -151,6 +151,9 @@ fn ascend(
     attempt: u64,
     loss: impl Fn(usize) -> Loss,
 ) -> Result<Vec<usize>> {
+    if images.is_empty() {
+        return Ok(Vec::new());
+    }
     let of = |share: f64| ((share * steps as f64) as usize).max(1);
     let (mut period, shortest, shorter) = (of(0.22), of(0.06), of(0.03));
     let mut climbers = begin(batch, norm, images, attempt, &loss)?;

@@ -32,8 +32,9 @@ impl Attack for AutoAttack {
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
+        let square = Square::new(self.norm).unstretched();
         let members: [&dyn Attack; 4] =
-            [&Apgd::new(self.norm), &ApgdTargeted::new(self.norm), &FabTargeted::new(self.norm), &Square::new(self.norm)];
+            [&Apgd::new(self.norm), &ApgdTargeted::new(self.norm), &FabTargeted::new(self.norm), &square];
         let mut standing = batch.all();
         for member in members {
             let results = batch.nested(&standing, |inner| member.run(inner))?;

@@ -5,23 +5,31 @@ use crate::{Attack, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Random search over squares, which sees scores but no gradients (Andriushchenko et al. 2020). The defaults of AutoAttack:
-/// 5,000 queries, a first square of 0.8 of the image, the schedule stretched to the number of queries, the margin as loss.
+/// Random search over squares, which sees scores but no gradients (Andriushchenko et al. 2020). The defaults of AutoAttack's
+/// `SquareAttack`: 5,000 queries, a first square of 0.8 of the image, the schedule of 10,000 queries stretched to their number, the
+/// margin as loss.
 /// Here every image has squares of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Square {
     norm: Norm,
     queries: usize,
+    stretched: bool,
 }
 
 const FIRST_SHARE: f64 = 0.8;
-/// The share of the image is halved after these of 10,000 queries.
+/// The share of the image is halved after these of so many queries.
+const SCHEDULE: usize = 10_000;
 const HALVED_AFTER: [usize; 9] = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
 
 impl Square {
     /// With AutoAttack's defaults, in this norm.
     pub fn new(norm: Norm) -> Self {
-        Self { norm, queries: 5000 }
+        Self { norm, queries: 5000, stretched: true }
+    }
+
+    /// With the schedule of 10,000 queries as it is, broken off early, as AutoAttack's standard ensemble runs it.
+    pub fn unstretched(self) -> Self {
+        Self { stretched: false, ..self }
     }
 
     /// With another number of queries.
@@ -70,7 +78,7 @@ impl Attack for Square {
                 break;
             }
             // The first query is about the start itself.
-            let share = share_at(query.saturating_sub(1), self.queries);
+            let share = share_at(query.saturating_sub(1), if self.stretched { self.queries } else { SCHEDULE });
             let proposals: Vec<Vec<f32>> = searchers
                 .iter_mut()
                 .map(|searcher| match (query, self.norm) {
@@ -98,7 +106,7 @@ impl Attack for Square {
 }
 
 fn share_at(query: usize, queries: usize) -> f64 {
-    let scaled = query * 10_000 / queries.max(1);
+    let scaled = query * SCHEDULE / queries.max(1);
     let halvings = HALVED_AFTER.iter().filter(|after| scaled > **after).count();
     FIRST_SHARE / 2f64.powi(halvings as i32)
 }

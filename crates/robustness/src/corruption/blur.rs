@@ -55,7 +55,7 @@ pub(super) fn motion(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rn
 }
 
 pub(super) fn zoom(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
-    let steps = [6, 11, 16, 21, 26][level];
+    let steps = [7, 12, 16, 21, 26][level];
     let over_steps = |plane: Plane| {
         let mut sum = plane.values.clone();
         for step in 0..steps {

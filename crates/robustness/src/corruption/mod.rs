@@ -114,6 +114,13 @@ impl Corruption {
                 found: format!("{channels} x {height} x {width}"),
             });
         }
+        if pixels.len() != channels * height * width {
+            return Err(Error::Size {
+                what: "pixels of an image to corrupt",
+                expected: format!("{channels} x {height} x {width}"),
+                found: pixels.len().to_string(),
+            });
+        }
         let level = severity - 1;
         let mut generator = ChaCha8Rng::seed_from_u64(seed ^ (1 + self as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         generator.set_stream(number as u64);

@@ -16,7 +16,7 @@ use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, 
 use candle_core::Device;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `attack.json`.
 #[derive(Serialize)]
@@ -47,8 +47,7 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
     let examples = examples(&set.test, arguments.count.into())?;
     let settings = Settings { seed: arguments.seed, batch: BATCH };
 
-    let stem = arguments.checkpoint.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let root = arguments.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(stem));
+    let root = arguments.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(name_of(&arguments.checkpoint)));
     let run = RunDirectory::open(&root, Mode::Run)?;
     let key = Key::new("attack", (), arguments.seed)?
         .on(device)
@@ -97,7 +96,15 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
     Ok(())
 }
 
-fn checked(network: ResNet, images: &LabelledImages, path: &std::path::Path) -> Result<Attackable> {
+/// The checkpoint's folder and file without its ending: every training of a run leaves files of the same names.
+fn name_of(checkpoint: &Path) -> String {
+    let absolute = std::path::absolute(checkpoint).unwrap_or_else(|_| checkpoint.to_owned());
+    let folder = absolute.parent().and_then(Path::file_name);
+    let parts = folder.into_iter().chain(absolute.file_stem()).map(|part| part.to_string_lossy());
+    parts.collect::<Vec<_>>().join("-")
+}
+
+fn checked(network: ResNet, images: &LabelledImages, path: &Path) -> Result<Attackable> {
     Attackable::new(network, images).with_context(|| path.display().to_string())
 }
 

@@ -29,8 +29,14 @@ const SHOWN: usize = 6;
 /// Other networks whose perturbations are tried on each.
 const SOURCES: usize = 2;
 
-/// Measures every part that is not measured yet.
-pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Result<Vec<Option<Record>>> {
+/// Measures every part of `trained` that is not measured yet. `grid` holds every part that is trained, asked for or not: the
+/// perturbations of some of them are tried on each.
+pub fn run(
+    context: &Context,
+    images: &Record,
+    trained: &[(Part, Record)],
+    grid: &[(Part, Record)],
+) -> Result<Vec<Option<Record>>> {
     jobs::run(trained.to_vec(), |(part, record)| {
         // One seed for all parts: every network sees the same noise and the same random starts.
         let seed = context.config.seed_of("robustness");
@@ -42,9 +48,7 @@ pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Re
         if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
             key = blocks.iter().fold(key, |key, block| key.after(block));
         }
-        // Where one network is asked for alone, there may be no others yet.
-        let others = if context.selection.is_all() { trained } else { &[] };
-        let sources: Vec<&(Part, Record)> = others.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
+        let sources: Vec<&(Part, Record)> = grid.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
         key = sources.iter().fold(key, |key, (_, record)| key.after(record));
         let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
         context.run.task(key, &context.terminal, |folder| subject.measure(&sources, folder))

@@ -98,20 +98,49 @@ fn task(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Record>>
     context.run.task(key, &context.terminal, |folder| train_one(context, part, seed, 0, folder))
 }
 
+/// Every part of the grid, selected or not, that is trained already.
+pub fn finished<'a>(context: &'a Context, inputs: Inputs) -> Result<Vec<(Part<'a>, Record)>> {
+    let mut finished = Vec::new();
+    for part in Part::all(context) {
+        let key = match part.condition.condition() {
+            Condition::StoppedEarly => {
+                early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?)))?
+            }
+            _ => Some(key(context, inputs, part)?),
+        };
+        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key)?))));
+    }
+    Ok(finished)
+}
+
+/// The key of a baseline that is stopped early, which depends on how the two networks that it is compared with were trained;
+/// none as long as `record` has none of them.
+fn early_key<'a>(
+    context: &'a Context,
+    inputs: Inputs,
+    part: Part<'a>,
+    record: impl Fn(Part<'a>) -> Result<Option<Record>>,
+) -> Result<Option<Key>> {
+    let mut key = key(context, inputs, part)?;
+    for other in part.compared(context)? {
+        let Some(record) = record(other)? else { return Ok(None) };
+        key = key.input(&format!("{}/{HISTORY}", record.key.task), &record.outputs[HISTORY]);
+    }
+    Ok(Some(key))
+}
+
 /// The baseline again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
 fn stop_early(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Record>> {
     let compared = part.compared(context)?;
-    let mut key = key(context, inputs, part)?;
-    for other in compared {
-        let done = context.run.finished(&self::key(context, inputs, other)?);
+    let key = early_key(context, inputs, part, |other| {
+        let done = context.run.finished(&key(context, inputs, other)?);
         // Already named by a dry run, as parts of their own.
-        let record = if done.is_some() || context.run.is_dry() { done } else { task(context, inputs, other)? };
-        let Some(record) = record else {
-            context.terminal.would_run(&part.task("train"));
-            return Ok(None);
-        };
-        key = key.input(&format!("{}/{HISTORY}", record.key.task), &record.outputs[HISTORY]);
-    }
+        if done.is_some() || context.run.is_dry() { Ok(done) } else { task(context, inputs, other) }
+    })?;
+    let Some(key) = key else {
+        context.terminal.would_run(&part.task("train"));
+        return Ok(None);
+    };
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
         let [baseline, other] = compared.map(|part| history(context, part));
@@ -176,6 +205,16 @@ fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Re
 
 /// What the library is asked for.
 fn train_config(settings: &Training, condition: Condition, data: &LabelledImages, stop_after: usize) -> TrainConfig {
+    let regularised = TrainConfig {
+        pairs: settings.pairs,
+        alpha: settings.alpha,
+        alpha_warm_up: settings.alpha_warm_up,
+        loss_scale: settings.loss_scale,
+        taps: settings.taps.clone(),
+        mixture: if settings.gamma.is_empty() { Mixture::Learned } else { Mixture::Fixed(settings.gamma.clone()) },
+        target_limit: settings.target_limit,
+        ..TrainConfig::default()
+    };
     TrainConfig {
         net: NetConfig {
             blocks: settings.blocks.clone(),
@@ -185,15 +224,8 @@ fn train_config(settings: &Training, condition: Condition, data: &LabelledImages
         },
         epochs: settings.epochs,
         batch: settings.batch,
-        pairs: settings.pairs,
-        alpha: settings.alpha,
-        alpha_warm_up: settings.alpha_warm_up,
-        loss_scale: settings.loss_scale,
-        taps: settings.taps.clone(),
-        mixture: if settings.gamma.is_empty() { Mixture::Learned } else { Mixture::Fixed(settings.gamma.clone()) },
         centring: settings.centring,
         running_statistics: settings.running_statistics,
-        target_limit: settings.target_limit,
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
         augmentation: settings.augmentation,
@@ -205,7 +237,8 @@ fn train_config(settings: &Training, condition: Condition, data: &LabelledImages
         },
         stop_after,
         snapshots: settings.snapshots,
-        ..TrainConfig::default()
+        // Without a target these decide nothing, and a change of them is none of an interrupted training.
+        ..if condition.has_target() { regularised } else { TrainConfig::default() }
     }
 }
 
@@ -321,4 +354,28 @@ pub fn check_selection(context: &Context) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::config::Config;
+
+    /// A training that goes on compares its whole configuration with the one it began with, and the task's key decides whether it
+    /// goes on: both have to leave out the same.
+    #[test]
+    fn settings_of_targets_are_none_of_a_network_without_one() {
+        let load = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+            Config::load(None, &settings).unwrap().training
+        };
+        let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.taps=[1]"]));
+        let data = LabelledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
+        for condition in [Condition::None, Condition::StoppedEarly, Condition::NoiseAugmented, Condition::Denoised] {
+            let keyed = |settings: &Training| serde_json::to_value(relevant(settings.clone(), condition)).unwrap();
+            let asked = |settings: &Training| train_config(settings, condition, &data, 0);
+            assert_eq!(keyed(&plain) == keyed(&other), !condition.has_target(), "{condition:?}");
+            assert_eq!(asked(&plain) == asked(&other), !condition.has_target(), "{condition:?}");
+        }
+    }
 }
