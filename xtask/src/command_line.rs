@@ -86,7 +86,7 @@ pub struct PipelineArguments {
     /// Run only this stage (its inputs must exist already)
     #[arg(long, value_name = "STAGE")]
     pub only: Option<String>,
-    /// Train and measure this condition alone (as training.conditions has it); its inputs must exist already
+    /// Train and measure this condition alone (as training.conditions has it); with --only its inputs must exist already
     #[arg(long, value_name = "CONDITION")]
     pub condition: Option<String>,
     /// Train and measure this seed alone
