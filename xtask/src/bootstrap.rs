@@ -17,9 +17,9 @@ pub fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     match (&arguments.command, arguments.device) {
         (Task::CheckCuda, _) => cuda_build::check(&workspace, &cuda_build::environment(&workspace, &target, &environment)?),
         (Task::Test, DeviceName::Cpu) => test(&workspace, &environment, arguments.threads),
-        (Task::Test, DeviceName::Cuda) => bail!("`test` runs on the CPU; `cargo xtask check-cuda` runs the tests for devices"),
+        (Task::Test, _) => bail!("`test` runs on the CPU; `cargo xtask check-cuda` runs the tests for devices"),
         (_, DeviceName::Cpu) => build_and_run(&workspace, &target, &environment, &PROFILE),
-        (_, DeviceName::Cuda) => {
+        (_, DeviceName::Cuda | DeviceName::CudaTf32) => {
             let environment = cuda_build::environment(&workspace, &target, &environment)?;
             build_and_run(&workspace, &cuda_build::target_folder(&target), &environment, &cuda_build::PROFILE)
         }

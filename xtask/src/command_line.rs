@@ -26,6 +26,19 @@ pub enum DeviceName {
     Cpu,
     /// The first NVIDIA GPU; builds with CUDA, which takes some minutes the first time (docs/cuda.md)
     Cuda,
+    /// The same in mixed precision: convolutions and matrix products of fits, trainings and attacks round their factors to TF32 and add up in f32
+    CudaTf32,
+}
+
+impl DeviceName {
+    /// As it is written on the command line, into records and results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::CudaTf32 => "cuda-tf32",
+        }
+    }
 }
 
 const EXAMPLES: &str = "\

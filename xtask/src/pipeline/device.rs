@@ -11,12 +11,14 @@ use candle_core::Device;
 pub fn open(name: DeviceName) -> Result<Device> {
     match name {
         DeviceName::Cpu => Ok(Device::Cpu),
-        DeviceName::Cuda => cuda(),
+        DeviceName::Cuda => cuda(false),
+        DeviceName::CudaTf32 => cuda(true),
     }
 }
 
 #[cfg(feature = "cuda")]
-fn cuda() -> Result<Device> {
+fn cuda(tf32: bool) -> Result<Device> {
+    brainprior_kernels::cuda::set_tf32(tf32);
     brainprior_kernels::cuda::device(0).map_err(|error| {
         // The first line: a backtrace may follow it.
         let error = error.to_string();
@@ -28,11 +30,18 @@ fn cuda() -> Result<Device> {
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda() -> Result<Device> {
+fn cuda(_tf32: bool) -> Result<Device> {
     anyhow::bail!("this program was built without CUDA; `cargo xtask` builds it with, where the command line has --device cuda")
 }
 
 /// As it is written into records and results.
 pub fn name(device: &Device) -> &'static str {
-    if device.is_cpu() { "cpu" } else { "cuda" }
+    if device.is_cpu() {
+        return DeviceName::Cpu.name();
+    }
+    #[cfg(feature = "cuda")]
+    if brainprior_kernels::cuda::tf32() {
+        return DeviceName::CudaTf32.name();
+    }
+    DeviceName::Cuda.name()
 }

@@ -27,13 +27,11 @@ pub fn script(config: &Config, run: &Path, threads: usize, device: DeviceName) -
     let last = training.conditions.len() as u64 * training.seeds - 1;
     let variables: String = std::env::vars()
         .filter(|(name, _)| {
-            name.starts_with("MALLOC_")
-                || name == "RAYON_NUM_THREADS"
-                || (device == DeviceName::Cuda && name == "LD_LIBRARY_PATH")
+            name.starts_with("MALLOC_") || name == "RAYON_NUM_THREADS" || (device != DeviceName::Cpu && name == "LD_LIBRARY_PATH")
         })
         .map(|(name, value)| format!("export {name}={}\n", quoted(&value)))
         .collect();
-    let device = if device == DeviceName::Cuda { " --device cuda" } else { "" };
+    let device = if device == DeviceName::Cpu { String::new() } else { format!(" --device {}", device.name()) };
     Ok(format!(
         r#"#!/bin/bash
 # The run {name} on a cluster: `bash THIS_FILE` submits it; options given behind it go to every sbatch,

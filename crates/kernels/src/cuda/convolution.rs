@@ -35,6 +35,11 @@ pub fn set_tf32(allowed: bool) {
     candle_core::cuda::set_gemm_reduced_precision_f32(allowed);
 }
 
+/// Whether [`set_tf32`] allows it.
+pub fn tf32() -> bool {
+    TF32.load(Ordering::Relaxed)
+}
+
 /// Whether convolutions are confined to algorithms that give the same bits each time. On unless turned off; for the whole
 /// process.
 pub fn set_deterministic(required: bool) {
@@ -85,7 +90,7 @@ struct Setting {
 
 impl Setting {
     fn now(dtype: DType, p: &Problem) -> Self {
-        let tf32 = dtype == DType::F32 && TF32.load(Ordering::Relaxed);
+        let tf32 = dtype == DType::F32 && self::tf32();
         // What a tensor core multiplies at once.
         let group = match dtype {
             DType::BF16 => Some(8),

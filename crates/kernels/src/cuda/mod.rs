@@ -14,7 +14,7 @@ pub(crate) mod pair_cosine;
 pub(crate) mod point_readout;
 pub(crate) mod pooling;
 
-pub use convolution::{set_deterministic, set_tf32};
+pub use convolution::{set_deterministic, set_tf32, tf32};
 
 use candle_core::{Device, Result};
 
