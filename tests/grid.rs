@@ -186,11 +186,11 @@ fn a_batch_system_runs_the_grid() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("a run");
-    let settings = ["training.conditions=[\"none\", \"denoised alpha=5\"]", "training.seeds=1"];
+    let settings = ["training.conditions=[\"none\", \"denoised alpha=5\", \"raw\", \"shuffled\"]", "training.seeds=1"];
     let script = succeed(pipeline(&run, &settings, &["--emit", "slurm"])).stdout;
     let file = folder.path().join("grid.sh");
     std::fs::write(&file, &script).unwrap();
-    assert!(text(&script).contains("--array=0-1") && text(&script).contains("'denoised alpha=5' 0"), "{}", text(&script));
+    assert!(text(&script).contains("--array=0-3") && text(&script).contains("'denoised alpha=5' 0"), "{}", text(&script));
     let tools = folder.path().join("tools");
     std::fs::create_dir(&tools).unwrap();
     std::fs::write(tools.join("sbatch"), SBATCH).unwrap();
@@ -200,7 +200,7 @@ fn a_batch_system_runs_the_grid() {
     let mut command = Command::new("bash");
     command.arg(&file).env("PATH", path);
     let output = succeed(command);
-    assert!(text(&output.stdout).contains("inputs 7, grid 7 and measure 7 (tasks 0 to 1), report 7"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("inputs 7, grid 7 and measure 7 (tasks 0 to 3), report 7"), "{}", text(&output.stdout));
     assert!(run.join("report.html").exists());
     // No job does again what another has done.
     let said = text(&output.stderr);

@@ -30,17 +30,6 @@ pub enum DeviceName {
     CudaTf32,
 }
 
-impl DeviceName {
-    /// As it is written on the command line, into records and results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-            Self::CudaTf32 => "cuda-tf32",
-        }
-    }
-}
-
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask pipeline

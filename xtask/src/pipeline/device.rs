@@ -37,11 +37,20 @@ fn cuda(_tf32: bool) -> Result<Device> {
 /// As it is written into records and results.
 pub fn name(device: &Device) -> &'static str {
     if device.is_cpu() {
-        return DeviceName::Cpu.name();
+        return spelled(DeviceName::Cpu);
     }
     #[cfg(feature = "cuda")]
     if brainprior_kernels::cuda::tf32() {
-        return DeviceName::CudaTf32.name();
+        return spelled(DeviceName::CudaTf32);
     }
-    DeviceName::Cuda.name()
+    spelled(DeviceName::Cuda)
+}
+
+/// As on the command line.
+pub fn spelled(name: DeviceName) -> &'static str {
+    match name {
+        DeviceName::Cpu => "cpu",
+        DeviceName::Cuda => "cuda",
+        DeviceName::CudaTf32 => "cuda-tf32",
+    }
 }

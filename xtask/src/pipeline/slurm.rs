@@ -1,7 +1,7 @@
 //! `--emit slurm`: a script that spreads a run over a cluster.
 
 use super::config::Config;
-use super::provenance;
+use super::{device, provenance};
 use crate::command_line::DeviceName;
 use anyhow::{Context as _, Result};
 use std::fmt::Write;
@@ -31,7 +31,7 @@ pub fn script(config: &Config, run: &Path, threads: usize, device: DeviceName) -
         })
         .map(|(name, value)| format!("export {name}={}\n", quoted(&value)))
         .collect();
-    let device = if device == DeviceName::Cpu { String::new() } else { format!(" --device {}", device.name()) };
+    let device = if device == DeviceName::Cpu { String::new() } else { format!(" --device {}", device::spelled(device)) };
     Ok(format!(
         r#"#!/bin/bash
 # The run {name} on a cluster: `bash THIS_FILE` submits it; options given behind it go to every sbatch,

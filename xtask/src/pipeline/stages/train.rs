@@ -50,6 +50,11 @@ impl<'a> Part<'a> {
         Self::all(context).into_iter().filter(chosen).collect()
     }
 
+    /// Where it stands in results: by condition as the configuration has them, then by seed.
+    fn place(self, context: &Context) -> (Option<usize>, u64) {
+        (context.config.training.conditions.iter().position(|arm| arm == self.condition), self.seed)
+    }
+
     /// Name of the part's task within a stage.
     pub fn task(self, stage: &str) -> String {
         format!("{stage}/{}-seed{}", self.condition.folder(), self.seed)
@@ -88,7 +93,7 @@ pub fn run<'a>(context: &'a Context, inputs: Inputs) -> Result<Vec<(Part<'a>, Op
     let mut records: Vec<(Part, Option<Record>)> = done.into_iter().map(|(part, record)| (part, record.flatten())).collect();
     records.extend(jobs::run(busy, |(part, _)| Ok((part, task(context, inputs, part)?)))?);
     records.extend(jobs::run(early, |part| Ok((part, stop_early(context, inputs, part)?)))?);
-    records.sort_by_key(|(part, _)| (context.config.training.conditions.iter().position(|arm| arm == part.condition), part.seed));
+    records.sort_by_key(|(part, _)| part.place(context));
     Ok(records)
 }
 
@@ -110,6 +115,7 @@ pub fn finished<'a>(context: &'a Context, inputs: Inputs) -> Result<Vec<(Part<'a
         };
         finished.extend(key.and_then(|key| Some((part, context.run.finished(&key)?))));
     }
+    finished.sort_by_key(|(part, _)| part.place(context));
     Ok(finished)
 }
 
