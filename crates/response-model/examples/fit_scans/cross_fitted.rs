@@ -7,7 +7,7 @@ use brainprior_recording::{Responses, Scan, Tier};
 use brainprior_response_model::{Config, CrossFitted, Ensemble, FitEvent};
 
 use crate::Result;
-use crate::similarity::{pearson, similarity};
+use crate::similarity::{median, pearson, similarity};
 
 /// Images whose similarities are compared.
 const IMAGES: usize = 1000;
@@ -61,9 +61,4 @@ pub fn compare(
         }
     }
     Ok(())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -6,8 +6,8 @@
 //!
 //! CONFIG is JSON, such as `{"core": {"stride": 1}}`; EPOCHS the most epochs, with `:SEED` for another seed than 1, and with
 //! `:SEED:FOLDS` to cross-fit as well and compare; MODEL where the model goes, with a checkpoint beside it while the fit runs. A
-//! MODEL that exists is measured instead, and several joined by commas are averaged. Where `NAME.truth.h5` lies beside `NAME.h5`, the example also
-//! prints the correlation, over the pairs of oracle images, of the similarity of predictions with that of the true expected
+//! MODEL that exists is measured instead, and several joined by commas are averaged. Where `NAME.truth.h5` lies beside `NAME.h5`,
+//! the example also prints the correlation, over the pairs of oracle images, of the similarity of predictions with that of the true expected
 //! responses, both in units of each neuron's training standard deviation. The truth serves for that alone.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -17,7 +17,7 @@ use std::time::Instant;
 use brainprior_recording::simulation::{Truth, read_truth, truth_for};
 use brainprior_recording::{Responses, Scan, read_scan, reliability};
 use brainprior_response_model::{Config, Ensemble, FitEvent, Interval, ResponseModel, fit};
-use similarity::{pearson, similarity};
+use similarity::{median, pearson, similarity};
 
 mod cross_fitted;
 mod similarity;
@@ -113,15 +113,14 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
         single.iter().sum::<f64>() / single.len() as f64
     );
     against("repeat means", &scan.repeat_means(), &equal)?;
-    let mut correlations: Vec<f64> = (0..std.len())
+    let correlations: Vec<f64> = (0..std.len())
         .filter(|&n| truth.cells()[n].responsive)
         .map(|n| {
             let column = |r: &Responses| r.values().column(n).iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
             pearson(&column(&predicted), &column(&expected))
         })
         .collect();
-    correlations.sort_by(f64::total_cmp);
-    println!("  predicted against true responses, median of responsive neurons: {:.4}", correlations[correlations.len() / 2]);
+    println!("  predicted against true responses, median of responsive neurons: {:.4}", median(correlations));
     let (height, width) = (images.height() as f32, images.width() as f32);
     let mut distances: Vec<f32> = model.models()[0]
         .positions(s)?

@@ -30,3 +30,9 @@ pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     }
     ab / (aa * bb).sqrt()
 }
+
+/// The median; of an even number of values the upper of the two in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 /// The defaults of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps, overshoot 1.1,
 /// momentum 0.8, trust halved 20 times, a bisection of 10 steps at the start. There the first trust is 0.001 times the number of
 /// values in the whole batch, so that an image's result depends on its company; here it is what a batch of 200 gives. At the
-/// 0.001 times one image's values of a batch of one, the last steps are too short to arrive (medians 4% to 6% larger).
+/// 0.001 times one image's values of a batch of one, the last steps are too short to arrive (medians 3% to 6% larger).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BrendelBethge {
     norm: Norm,

@@ -112,9 +112,16 @@ fn median(values: &[Option<f32>]) -> Option<f64> {
 /// The matrices of oracle images, all in the order that clustering the repeat average suggests, with some of the images beside.
 /// By scan, where the truth is known.
 fn recoveries(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<(String, Recovery)>> {
-    let model = response::model(context)?;
     let known = loaded.iter().enumerate().filter_map(|(index, loaded)| Some((index, &loaded.scan, loaded.truth.as_ref()?)));
-    known.map(|(index, scan, truth)| Ok((scan.name().to_owned(), model.recovery(index, scan, &truth.simulation)?))).collect()
+    let known: Vec<_> = known.collect();
+    if known.is_empty() {
+        return Ok(Vec::new());
+    }
+    let model = response::model(context)?;
+    known
+        .into_iter()
+        .map(|(index, scan, truth)| Ok((scan.name().to_owned(), model.recovery(index, scan, &truth.simulation)?)))
+        .collect()
 }
 
 fn pictures(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<MatrixPicture>> {

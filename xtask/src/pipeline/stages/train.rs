@@ -120,7 +120,7 @@ pub fn finished<'a>(context: &'a Context, inputs: Inputs) -> Result<Vec<(Part<'a
 }
 
 /// The key of a baseline that is stopped early, which depends on how the two networks that it is compared with were trained;
-/// none as long as `record` has none of them.
+/// none as long as `record` lacks one of them.
 fn early_key<'a>(
     context: &'a Context,
     inputs: Inputs,
