@@ -10,6 +10,7 @@ mod cuda_build;
 #[cfg(not(feature = "pipeline"))]
 mod native_tools;
 #[cfg(feature = "pipeline")]
+#[path = "../../crates/pipeline/src/mod.rs"]
 mod pipeline;
 
 use clap::Parser;

@@ -7,7 +7,7 @@ use brainprior_classifier::{Centring, RunningStatistics};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-const DEFAULT: &str = include_str!("../../configs/default.toml");
+const DEFAULT: &str = include_str!("../../../xtask/configs/default.toml");
 
 /// Everything that decides what a run computes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
