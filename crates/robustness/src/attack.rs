@@ -147,7 +147,7 @@ fn attack_all(
         }
         let mut rows = Vec::with_capacity(range.len());
         for (row, index) in range.clone().enumerate() {
-            let already = examples.goal(index).reached(pass.logits(row));
+            let already = examples.criterion(index).is_met(pass.logits(row));
             (attacked.outcomes[index].already, attacked.outcomes[index].success) = (already, already);
             if !already {
                 rows.push(row);
@@ -200,7 +200,7 @@ pub fn attack_curve(
 /// Which images are adversarial as they are.
 pub(crate) fn already(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Vec<bool>> {
     let rows = logits_of(model, examples, settings)?;
-    Ok(rows.iter().enumerate().map(|(index, row)| examples.goal(index).reached(row)).collect())
+    Ok(rows.iter().enumerate().map(|(index, row)| examples.criterion(index).is_met(row)).collect())
 }
 
 /// The images that are not.
@@ -289,7 +289,7 @@ fn attack_batch(
 pub(crate) fn verify(model: &dyn Classifier, examples: &Examples, indices: &[usize], finals: &[Vec<f32>]) -> Result<Vec<bool>> {
     let one = |(index, pixels): (&usize, &Vec<f32>)| {
         let rows = model::logits(model, examples.shape(), pixels, &examples.numbers()[*index..=*index])?;
-        Ok(examples.goal(*index).reached(&rows[0]))
+        Ok(examples.criterion(*index).is_met(&rows[0]))
     };
     indices.par_iter().zip(finals).map(one).collect()
 }

@@ -3,7 +3,7 @@
 use crate::attack::Aim;
 use crate::loss::Slope;
 use crate::model::{self, Pass, batches};
-use crate::{Classifier, Examples, Goal, Loss, Norm, Result};
+use crate::{Classifier, Criterion, Examples, Loss, Norm, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -151,8 +151,8 @@ impl<'a> Batch<'a> {
     }
 
     /// What the attack on image `image` is after.
-    pub fn goal(&self, image: usize) -> Goal {
-        self.examples.goal(self.images[image].index)
+    pub fn criterion(&self, image: usize) -> Criterion {
+        self.examples.criterion(self.images[image].index)
     }
 
     /// How far image `image` may move.
@@ -195,9 +195,9 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// As [`Batch::query`].
-    pub fn reached(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
+    pub fn are_adversarial(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
         let rows = self.query(images, points)?;
-        Ok(images.iter().zip(&rows).map(|(image, row)| self.goal(*image).clearly_reached(row)).collect())
+        Ok(images.iter().zip(&rows).map(|(image, row)| self.criterion(*image).is_clearly_met(row)).collect())
     }
 
     /// One pass at a point of each of `images`, to take gradients from by [`Batch::back`].
@@ -246,7 +246,7 @@ impl<'a> Batch<'a> {
     pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
         let pass = self.pass(images, points)?;
         let slopes: Vec<Slope> =
-            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.goal(*image))).collect();
+            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.criterion(*image))).collect();
         let factors: Vec<Vec<f32>> = slopes.iter().map(|slope| slope.factors.clone()).collect();
         let values = self.back(&pass, images, &factors)?;
         Ok(Gradients { pass, slopes, area: self.area(), values })

@@ -1,6 +1,6 @@
 //! Labelled images to test a model on.
 
-use crate::{Error, Goal, Result};
+use crate::{Criterion, Error, Result};
 
 /// Labelled images `[images, channels, height, width]`, every value in [0, 1].
 ///
@@ -11,7 +11,7 @@ pub struct Examples {
     shape: [usize; 3],
     pixels: Vec<f32>,
     labels: Vec<usize>,
-    goals: Vec<Goal>,
+    criteria: Vec<Criterion>,
     numbers: Vec<usize>,
 }
 
@@ -33,8 +33,8 @@ impl Examples {
             return Err(Error::Pixel { image: index / area, pixel: index % area, found: pixels[index] });
         }
         let numbers = (0..labels.len()).collect();
-        let goals = labels.iter().map(|label| Goal::Misclassified { label: *label }).collect();
-        Ok(Self { shape: [channels, height, width], pixels, labels, goals, numbers })
+        let criteria = labels.iter().map(|label| Criterion::Misclassification { label: *label }).collect();
+        Ok(Self { shape: [channels, height, width], pixels, labels, criteria, numbers })
     }
 
     /// The same images, but attacks are after these classes, one for each image.
@@ -49,7 +49,10 @@ impl Examples {
         if let Some(index) = (0..targets.len()).find(|index| targets[*index] == self.labels[*index]) {
             return Err(Error::Target { image: self.numbers[index], class: targets[index] });
         }
-        Ok(Self { goals: targets.iter().map(|class| Goal::Target { class: *class }).collect(), ..self })
+        Ok(Self {
+            criteria: targets.iter().map(|class| Criterion::TargetedMisclassification { class: *class }).collect(),
+            ..self
+        })
     }
 
     /// The images at `indices`, in that order, under the numbers that they have here.
@@ -61,7 +64,7 @@ impl Examples {
             shape: self.shape,
             pixels: indices.iter().flat_map(|index| self.image(*index)).copied().collect(),
             labels: indices.iter().map(|index| self.labels[*index]).collect(),
-            goals: indices.iter().map(|index| self.goals[*index]).collect(),
+            criteria: indices.iter().map(|index| self.criteria[*index]).collect(),
             numbers: indices.iter().map(|index| self.numbers[*index]).collect(),
         }
     }
@@ -102,14 +105,14 @@ impl Examples {
     }
 
     /// What attacks on image `index` are after.
-    pub fn goal(&self, index: usize) -> Goal {
-        self.goals[index]
+    pub fn criterion(&self, index: usize) -> Criterion {
+        self.criteria[index]
     }
 
     /// Whether every label and every target is one of `classes` classes.
     pub(crate) fn check_classes(&self, classes: usize) -> Result<()> {
         for (index, image) in self.numbers.iter().enumerate() {
-            if let Some(found) = [self.labels[index], self.goals[index].class()].into_iter().find(|class| *class >= classes) {
+            if let Some(found) = [self.labels[index], self.criteria[index].class()].into_iter().find(|class| *class >= classes) {
                 return Err(Error::Label { image: *image, found, classes });
             }
         }
@@ -138,8 +141,11 @@ mod tests {
     #[test]
     fn a_target_is_not_the_label() {
         let examples = || Examples::new(1, 1, 1, vec![0.1, 0.2], vec![5, 6]).unwrap();
-        assert_eq!(examples().goal(1), Goal::Misclassified { label: 6 });
-        assert_eq!(examples().with_targets(&[1, 2]).unwrap().subset(&[1]).goal(0), Goal::Target { class: 2 });
+        assert_eq!(examples().criterion(1), Criterion::Misclassification { label: 6 });
+        assert_eq!(
+            examples().with_targets(&[1, 2]).unwrap().subset(&[1]).criterion(0),
+            Criterion::TargetedMisclassification { class: 2 }
+        );
         assert!(matches!(examples().with_targets(&[1, 6]), Err(Error::Target { image: 1, class: 6 })));
         assert!(matches!(examples().with_targets(&[1]), Err(Error::Size { .. })));
     }

@@ -3,7 +3,7 @@
 //! After the checklists of Athalye et al. (2018) and Carlini et al. (2019): stronger attacks must do better than weaker ones,
 //! white-box better than black-box, without limit everything must fall, and gradients must be what they claim.
 
-use crate::goal::{decision, strongest_but};
+use crate::criterion::{decision, strongest_but};
 use crate::model::{Pass, batches, logits_of};
 use crate::norm::l2;
 use crate::{
@@ -437,11 +437,11 @@ impl Attack for RandomSigns {
                     batch.moved(*image, batch.original(*image), &signs, batch.epsilon(*image))
                 })
                 .collect();
-            let reached = batch.reached(&standing, &points.concat())?;
+            let adversarial = batch.are_adversarial(&standing, &points.concat())?;
             let mut left = Vec::new();
-            for ((image, point), reached) in standing.into_iter().zip(points).zip(reached) {
+            for ((image, point), adversarial) in standing.into_iter().zip(points).zip(adversarial) {
                 batch.propose(image, &point);
-                if !reached {
+                if !adversarial {
                     left.push(image);
                 }
             }

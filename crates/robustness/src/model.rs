@@ -1,6 +1,6 @@
 //! What is tested: a function from images to logits.
 
-use crate::goal::decision;
+use crate::criterion::decision;
 use crate::{Error, Examples, Result};
 use candle_core::{DType, Device, Tensor, Var};
 
@@ -60,7 +60,7 @@ pub fn accuracy(model: &dyn Classifier, examples: &Examples, settings: Settings)
     Ok(share(&correct(model, examples, settings)?))
 }
 
-/// Logits of all images, every class of their labels and goals being one of the model's.
+/// Logits of all images, every class of their labels and criteria being one of the model's.
 pub(crate) fn logits_of(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Vec<Vec<f32>>> {
     let mut rows = Vec::with_capacity(examples.len());
     for batch in batches(examples.len(), settings.batch) {

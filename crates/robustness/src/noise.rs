@@ -1,6 +1,6 @@
 //! Accuracy under random noise.
 
-use crate::goal::decision;
+use crate::criterion::decision;
 use crate::model::{batches, logits};
 use crate::{Classifier, Error, Examples, Progress, Result, Settings};
 use rand::{Rng, SeedableRng};

@@ -2,7 +2,7 @@
 
 use super::borders::candidates;
 use crate::attack::Aim;
-use crate::{Attack, Batch, Goal, Loss, Norm, Result};
+use crate::{Attack, Batch, Criterion, Loss, Norm, Result};
 
 /// Gradient ascent with momentum that halves its own step and goes back to its best point when it stops gaining (Croce
 /// and Hein 2020). The defaults of AutoAttack: 100 iterations, one random start, rho 0.75.
@@ -105,17 +105,17 @@ impl Attack for ApgdTargeted {
         let mut standing = batch.all();
         let rows = batch.query(&standing, &batch.originals(&standing))?;
         let classes: Vec<Vec<usize>> =
-            standing.iter().zip(&rows).map(|(image, row)| candidates(batch.goal(*image), row, row.len())).collect();
+            standing.iter().zip(&rows).map(|(image, row)| candidates(batch.criterion(*image), row, row.len())).collect();
         for rank in 0..self.classes {
-            let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.goal(**image) {
-                Goal::Misclassified { .. } => rank < classes[**image].len(),
+            let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.criterion(**image) {
+                Criterion::Misclassification { .. } => rank < classes[**image].len(),
                 // There is but one class to go to.
-                Goal::Target { .. } => rank == 0,
+                Criterion::TargetedMisclassification { .. } => rank == 0,
             });
-            let goals: Vec<Goal> = batch.all().into_iter().map(|image| batch.goal(image)).collect();
-            let loss = |image: usize| match goals[image] {
-                Goal::Misclassified { .. } => Loss::LogitsRatioTo { class: classes[image][rank] },
-                Goal::Target { .. } => Loss::LogitsRatio,
+            let criteria: Vec<Criterion> = batch.all().into_iter().map(|image| batch.criterion(image)).collect();
+            let loss = |image: usize| match criteria[image] {
+                Criterion::Misclassification { .. } => Loss::LogitsRatioTo { class: classes[image][rank] },
+                Criterion::TargetedMisclassification { .. } => Loss::LogitsRatio,
             };
             standing = ascend(batch, self.norm, &with, self.steps, rank as u64, loss)?;
             standing.extend(without);
@@ -175,7 +175,7 @@ fn ascend(
         climbers.retain_mut(|climber| {
             row += 1;
             batch.propose(climber.image, &climber.point);
-            if batch.goal(climber.image).clearly_reached(gradients.logits(row - 1)) {
+            if batch.criterion(climber.image).is_clearly_met(gradients.logits(row - 1)) {
                 return false;
             }
             climber.look(gradients.loss(row - 1), gradients.of(row - 1));
@@ -213,7 +213,7 @@ fn begin(batch: &mut Batch, norm: Norm, images: &[usize], attempt: u64, loss: &i
     let mut climbers = Vec::with_capacity(images.len());
     for (row, (image, point)) in images.iter().zip(starts).enumerate() {
         batch.propose(*image, &point);
-        if batch.goal(*image).clearly_reached(gradients.logits(row)) {
+        if batch.criterion(*image).is_clearly_met(gradients.logits(row)) {
             continue;
         }
         let (gradient, loss) = (gradients.of(row).to_vec(), gradients.loss(row));

@@ -61,7 +61,7 @@ pub(super) fn keep_fallen(
         tried.push(image);
         points.push(pixels);
     }
-    for ((image, pixels), fallen) in tried.iter().zip(&points).zip(batch.reached(&tried, &points.concat())?) {
+    for ((image, pixels), fallen) in tried.iter().zip(&points).zip(batch.are_adversarial(&tried, &points.concat())?) {
         if fallen || batch.best(*image).is_none() {
             batch.propose(*image, pixels);
         }

@@ -68,8 +68,8 @@ fn search(batch: &mut Batch, image: usize, steps: usize) -> Result<Option<Vec<f3
     };
     for first in (1..=steps).step_by(AT_ONCE) {
         let some: Vec<Vec<f32>> = (first..=steps.min(first + AT_ONCE - 1)).map(blend).collect();
-        let reached = batch.reached(&vec![image; some.len()], &some.concat())?;
-        if let Some(index) = reached.iter().position(|reached| *reached) {
+        let adversarial = batch.are_adversarial(&vec![image; some.len()], &some.concat())?;
+        if let Some(index) = adversarial.iter().position(|adversarial| *adversarial) {
             return Ok(Some(some[index].clone()));
         }
     }
@@ -93,8 +93,8 @@ fn adversarial_noise(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>
         if some.is_empty() {
             return Ok(None);
         }
-        let reached = batch.reached(&vec![image; some.len()], &some.concat())?;
-        if let Some(index) = reached.iter().position(|reached| *reached) {
+        let adversarial = batch.are_adversarial(&vec![image; some.len()], &some.concat())?;
+        if let Some(index) = adversarial.iter().position(|adversarial| *adversarial) {
             return Ok(Some(some[index].clone()));
         }
         left -= some.len().min(left);

@@ -1,8 +1,8 @@
 //! The nearest border of a model as it looks when taken for linear, which DeepFool and FAB step towards.
 
-use crate::goal::{ranking, strongest_but};
+use crate::criterion::{ranking, strongest_but};
 use crate::model::Pass;
-use crate::{Batch, Goal, Norm, Result};
+use crate::{Batch, Criterion, Norm, Result};
 
 /// Two classes whose logits are equal on a border: the one to be raised and the one to be lowered.
 pub(crate) type Pair = (usize, usize);
@@ -18,18 +18,18 @@ pub(crate) struct Border {
     pub(crate) distance: f64,
 }
 
-/// The classes that an attack may go to: the `count` most likely ones at these logits but for the goal's own.
-pub(crate) fn candidates(goal: Goal, logits: &[f32], count: usize) -> Vec<usize> {
+/// The classes that an attack may go to: the `count` most likely ones at these logits but for the criterion's own.
+pub(crate) fn candidates(criterion: Criterion, logits: &[f32], count: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = ranking(logits).into_iter().take(count).collect();
-    classes.retain(|class| *class != goal.class());
+    classes.retain(|class| *class != criterion.class());
     classes
 }
 
 /// The borders to these classes; towards a target class, the one between it and the strongest other.
-pub(crate) fn pairs(goal: Goal, logits: &[f32], classes: &[usize]) -> Vec<Pair> {
-    match goal {
-        Goal::Misclassified { label } => classes.iter().map(|class| (*class, label)).collect(),
-        Goal::Target { class } => vec![(class, strongest_but(logits, class))],
+pub(crate) fn pairs(criterion: Criterion, logits: &[f32], classes: &[usize]) -> Vec<Pair> {
+    match criterion {
+        Criterion::Misclassification { label } => classes.iter().map(|class| (*class, label)).collect(),
+        Criterion::TargetedMisclassification { class } => vec![(class, strongest_but(logits, class))],
     }
 }
 

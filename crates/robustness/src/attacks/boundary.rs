@@ -108,18 +108,18 @@ impl Attack for Boundary {
             let proposals: Vec<(Vec<f32>, Vec<f32>)> =
                 walkers.iter_mut().map(|walker| walker.propose(batch.original(walker.image))).collect();
             let inner: Vec<f32> = proposals.iter().flat_map(|(inner, _)| inner).copied().collect();
-            let reached = batch.reached(&images, &inner)?;
+            let adversarial = batch.are_adversarial(&images, &inner)?;
             let look = step.is_multiple_of(LOOK_EVERY);
             let around: Vec<f32> = proposals.iter().flat_map(|(_, around)| around).copied().collect();
-            let around = if look { batch.reached(&images, &around)? } else { vec![] };
+            let around = if look { batch.are_adversarial(&images, &around)? } else { vec![] };
             for (row, (walker, (inner, _))) in walkers.iter_mut().zip(proposals).enumerate() {
                 let original = batch.original(walker.image);
-                if reached[row] && Norm::L2.distance(original, &inner) < Norm::L2.distance(original, &walker.point) {
+                if adversarial[row] && Norm::L2.distance(original, &inner) < Norm::L2.distance(original, &walker.point) {
                     batch.offer(walker.image, &inner);
                     walker.point = inner;
                 }
                 if look {
-                    walker.adapt(around[row], reached[row]);
+                    walker.adapt(around[row], adversarial[row]);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::blended_noise::start;
 use super::trust_region::{Problem, step};
 use crate::attack::Aim;
-use crate::goal::clear_lead;
+use crate::criterion::clear_lead;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
 
@@ -71,7 +71,7 @@ impl Attack for BrendelBethge {
             let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
             let gradients = batch.gradients(&images, &points, Loss::Margin)?;
             for (row, walker) in walkers.iter().enumerate() {
-                if batch.goal(walker.image).clearly_reached(gradients.logits(row)) {
+                if batch.criterion(walker.image).is_clearly_met(gradients.logits(row)) {
                     batch.offer(walker.image, &walker.point);
                 }
             }
@@ -110,9 +110,9 @@ impl BrendelBethge {
                 .zip(&images)
                 .flat_map(|((point, low, high), image)| between(self.norm, batch.original(*image), point, 0.5 * (low + high)))
                 .collect();
-            for ((_, low, high), reached) in far.iter_mut().zip(batch.reached(&images, &points)?) {
+            for ((_, low, high), adversarial) in far.iter_mut().zip(batch.are_adversarial(&images, &points)?) {
                 let middle = 0.5 * (*low + *high);
-                *(if reached { high } else { low }) = middle;
+                *(if adversarial { high } else { low }) = middle;
             }
         }
         for (walker, (point, _, high)) in walkers.iter_mut().zip(far) {

@@ -1,7 +1,7 @@
 //! The attack of Carlini and Wagner.
 
 use crate::attack::Aim;
-use crate::goal::strongest_but;
+use crate::criterion::strongest_but;
 use crate::{Attack, Batch, Norm, Result};
 
 /// Minimises |x - image|^2 + c max(0, -margin), x = (tanh w + 1) / 2 being within [0, 1] whatever w is, and searches for the
@@ -108,17 +108,17 @@ impl CarliniWagner {
             let points: Vec<Vec<f32>> = walkers.iter().map(Walker::point).collect();
             let pass = batch.pass(&images, &points.concat())?;
             let margins: Vec<f64> =
-                images.iter().enumerate().map(|(row, image)| batch.goal(*image).margin(pass.logits(row))).collect();
+                images.iter().enumerate().map(|(row, image)| batch.criterion(*image).margin(pass.logits(row))).collect();
             let factors: Vec<Vec<f32>> = images
                 .iter()
                 .enumerate()
                 .map(|(row, image)| {
-                    let (goal, logits) = (batch.goal(*image), pass.logits(row));
+                    let (criterion, logits) = (batch.criterion(*image), pass.logits(row));
                     let mut factors = vec![0.0; logits.len()];
                     if margins[row] < 0.0 {
                         // Down with minus the margin.
-                        factors[goal.class()] = -goal.sign() as f32;
-                        factors[strongest_but(logits, goal.class())] = goal.sign() as f32;
+                        factors[criterion.class()] = -criterion.sign() as f32;
+                        factors[strongest_but(logits, criterion.class())] = criterion.sign() as f32;
                     }
                     factors
                 })
@@ -130,7 +130,7 @@ impl CarliniWagner {
                 row += 1;
                 let (gradient, point) = (&gradients[(row - 1) * area..row * area], &points[row - 1]);
                 let constant = constants[walker.image].value;
-                if batch.goal(walker.image).clearly_reached(pass.logits(row - 1)) {
+                if batch.criterion(walker.image).is_clearly_met(pass.logits(row - 1)) {
                     walker.found = true;
                     batch.offer(walker.image, point);
                 }

@@ -74,7 +74,7 @@ impl Attack for Ddn {
             let mut row = 0;
             walkers.retain_mut(|walker| {
                 row += 1;
-                let adversarial = batch.goal(walker.image).clearly_reached(gradients.logits(row - 1));
+                let adversarial = batch.criterion(walker.image).is_clearly_met(gradients.logits(row - 1));
                 if adversarial {
                     batch.offer(walker.image, &walker.point);
                 }

@@ -63,12 +63,12 @@ impl Attack for DeepFool {
             let pass = batch.pass(&images, &points)?;
             let mut borders = Vec::with_capacity(walkers.len());
             for (row, walker) in walkers.iter_mut().enumerate() {
-                let (goal, logits) = (batch.goal(walker.image), pass.logits(row));
+                let (criterion, logits) = (batch.criterion(walker.image), pass.logits(row));
                 if walker.classes.is_empty() {
-                    walker.classes = candidates(goal, logits, CANDIDATES);
+                    walker.classes = candidates(criterion, logits, CANDIDATES);
                 }
-                let done = goal.clearly_reached(logits);
-                borders.push(if done { vec![] } else { pairs(goal, logits, &walker.classes) });
+                let done = criterion.is_clearly_met(logits);
+                borders.push(if done { vec![] } else { pairs(criterion, logits, &walker.classes) });
             }
             let mut nearest = nearest(batch, &pass, &images, &borders, self.norm, FLOOR)?.into_iter();
             walkers.retain_mut(|walker| {

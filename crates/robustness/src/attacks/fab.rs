@@ -3,7 +3,7 @@
 use super::borders::{Border, candidates, nearest, pairs};
 use super::plane::{Room, step_onto};
 use crate::attack::Aim;
-use crate::{Attack, Batch, Goal, Norm, Result};
+use crate::{Attack, Batch, Criterion, Norm, Result};
 
 /// Steps onto the nearest border taken for flat, from the point and from the image, and mixes the two (Croce and Hein
 /// 2020, FAB). The defaults of AutoAttack: 100 iterations, overshoot 1.05, at most 0.1 of the way from the image, 0.9 of the
@@ -89,9 +89,9 @@ impl Attack for FabTargeted {
         let all = batch.all();
         let classes = likely(batch, &all)?;
         for rank in 0..self.classes {
-            let possible = |image: &usize| match batch.goal(*image) {
-                Goal::Misclassified { .. } => rank < classes[*image].len(),
-                Goal::Target { .. } => rank == 0,
+            let possible = |image: &usize| match batch.criterion(*image) {
+                Criterion::Misclassification { .. } => rank < classes[*image].len(),
+                Criterion::TargetedMisclassification { .. } => rank == 0,
             };
             let images: Vec<usize> = all.iter().copied().filter(possible).collect();
             let one: Vec<Vec<usize>> =
@@ -105,7 +105,7 @@ impl Attack for FabTargeted {
 /// Other classes of every image, most likely first.
 fn likely(batch: &mut Batch, images: &[usize]) -> Result<Vec<Vec<usize>>> {
     let rows = batch.query(images, &batch.originals(images))?;
-    Ok(images.iter().zip(&rows).map(|(image, row)| candidates(batch.goal(*image), row, row.len())).collect())
+    Ok(images.iter().zip(&rows).map(|(image, row)| candidates(batch.criterion(*image), row, row.len())).collect())
 }
 
 struct Walker {
@@ -124,8 +124,11 @@ fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: 
         let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
         let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
         let pass = batch.pass(&images, &points)?;
-        let borders: Vec<_> =
-            images.iter().enumerate().map(|(row, image)| pairs(batch.goal(*image), pass.logits(row), &classes[*image])).collect();
+        let borders: Vec<_> = images
+            .iter()
+            .enumerate()
+            .map(|(row, image)| pairs(batch.criterion(*image), pass.logits(row), &classes[*image]))
+            .collect();
         let nearest = nearest(batch, &pass, &images, &borders, norm, FLOOR)?;
         for (walker, border) in walkers.iter_mut().zip(nearest) {
             if let Some(border) = border {
@@ -133,8 +136,8 @@ fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: 
             }
         }
         let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
-        for (walker, reached) in walkers.iter_mut().zip(batch.reached(&images, &points)?) {
-            if reached {
+        for (walker, adversarial) in walkers.iter_mut().zip(batch.are_adversarial(&images, &points)?) {
+            if adversarial {
                 batch.offer(walker.image, &walker.point);
                 for (value, original) in walker.point.iter_mut().zip(batch.original(walker.image)) {
                     let (from, to) = (f64::from(*original), f64::from(*value));

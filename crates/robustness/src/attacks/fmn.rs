@@ -77,7 +77,7 @@ impl Attack for Fmn {
             walkers.retain_mut(|walker| {
                 row += 1;
                 let (gradient, original) = (gradients.of(row - 1), batch.original(walker.image));
-                let adversarial = batch.goal(walker.image).clearly_reached(gradients.logits(row - 1));
+                let adversarial = batch.criterion(walker.image).is_clearly_met(gradients.logits(row - 1));
                 if adversarial {
                     batch.offer(walker.image, &walker.point);
                     walker.found = true;

@@ -85,7 +85,7 @@ impl HopSkipJump {
         let count = (FIRST_ESTIMATE * ((step + 1) as f64).sqrt()).min(MOST) as usize;
         let mut generator = batch.generator(image, 1 + step as u64);
         let points: Vec<f32> = (0..count).flat_map(|_| self.around(point, radius, &mut generator)).collect();
-        let decisions = batch.reached(&vec![image; count], &points)?;
+        let decisions = batch.are_adversarial(&vec![image; count], &points)?;
         let yes = decisions.iter().filter(|decision| **decision).count();
         let mean = if yes == 0 || yes == count { 0.0 } else { 2.0 * yes as f64 / count as f64 - 1.0 };
         let mut sum = vec![0.0; area];
@@ -129,10 +129,10 @@ impl HopSkipJump {
                 })
                 .collect();
             let images: Vec<usize> = open.iter().map(|row| walkers[*row].0).collect();
-            let reached = batch.reached(&images, &moved.concat())?;
+            let adversarial = batch.are_adversarial(&images, &moved.concat())?;
             let mut left = Vec::new();
-            for ((row, moved), reached) in open.into_iter().zip(moved).zip(reached) {
-                if reached {
+            for ((row, moved), adversarial) in open.into_iter().zip(moved).zip(adversarial) {
+                if adversarial {
                     walkers[row].1 = moved;
                 } else {
                     lengths[row] /= 2.0;
@@ -167,10 +167,10 @@ impl HopSkipJump {
             let some: Vec<usize> = open.iter().map(|row| images[*row]).collect();
             let points: Vec<f32> =
                 open.iter().flat_map(|row| self.between(batch.original(images[*row]), &walkers[*row].1, middle(*row))).collect();
-            for (row, reached) in open.iter().zip(batch.reached(&some, &points)?) {
+            for (row, adversarial) in open.iter().zip(batch.are_adversarial(&some, &points)?) {
                 let (low, high, _) = &mut ranges[*row];
                 let middle = 0.5 * (*low + *high);
-                *(if reached { high } else { low }) = middle;
+                *(if adversarial { high } else { low }) = middle;
             }
         }
         for (row, (image, point)) in walkers.iter_mut().enumerate() {

@@ -49,10 +49,10 @@ impl Attack for LineSearch {
                 .zip(&ranges)
                 .map(|((image, point), (low, high))| between(self.norm, batch.original(*image), point, 0.5 * (low + high)))
                 .collect();
-            let reached = batch.reached(&images, &points.concat())?;
-            for (((image, (low, high)), point), reached) in images.iter().zip(&mut ranges).zip(&points).zip(reached) {
+            let adversarial = batch.are_adversarial(&images, &points.concat())?;
+            for (((image, (low, high)), point), adversarial) in images.iter().zip(&mut ranges).zip(&points).zip(adversarial) {
                 let middle = 0.5 * (*low + *high);
-                if reached {
+                if adversarial {
                     *high = middle;
                     batch.offer(*image, point);
                 } else {

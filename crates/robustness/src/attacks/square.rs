@@ -92,13 +92,13 @@ impl Attack for Square {
             let mut results = proposals.into_iter().zip(rows);
             searchers.retain_mut(|searcher| {
                 let (point, row) = results.next().expect("a result for each");
-                let goal = batch.goal(searcher.image);
-                let margin = goal.margin(&row);
+                let criterion = batch.criterion(searcher.image);
+                let margin = criterion.margin(&row);
                 if query == 0 || margin > searcher.margin {
                     (searcher.point, searcher.margin) = (point, margin);
                     batch.propose(searcher.image, &searcher.point);
                 }
-                !goal.clearly_reached(&row)
+                !criterion.is_clearly_met(&row)
             });
         }
         Ok(())

@@ -6,7 +6,7 @@ mod noise;
 mod plane;
 mod weather;
 
-use crate::goal::decision;
+use crate::criterion::decision;
 use crate::model::{batches, logits};
 use crate::{Classifier, Error, Examples, Progress, Result, Settings};
 use plane::Plane;
