@@ -5,13 +5,13 @@ use crate::model::{self, Pass, batches, logits_of};
 use crate::{Classifier, Error, Examples, Norm, Progress, Result, Settings};
 use rayon::prelude::*;
 
-/// What an attack does with an image's epsilon.
+/// What an attack does with an epsilon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
-    /// It uses it up: the strongest perturbation within.
-    Within,
-    /// It looks for the smallest perturbation; epsilon is only where it may stop (Foolbox's minimization attacks).
-    Closest,
+pub enum AttackKind {
+    /// The attack uses the epsilon up: it looks for the strongest perturbation within.
+    FixedEpsilon,
+    /// The attack looks for the smallest perturbation; epsilon is only where it may stop.
+    Minimization,
 }
 
 /// An attack. It only has to hand in points; bounds, verification and counts are the frame's business.
@@ -22,8 +22,8 @@ pub trait Attack: Sync {
     /// The norm in which it measures perturbations.
     fn norm(&self) -> Norm;
 
-    /// What it looks for.
-    fn aim(&self) -> Aim;
+    /// Whether it uses up an epsilon or looks for the smallest perturbation.
+    fn kind(&self) -> AttackKind;
 
     /// Hands in, for each image of `batch`, the best point that it finds.
     ///
@@ -106,10 +106,10 @@ pub fn attack(
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
     attack.norm().check(&[epsilon], examples.area())?;
-    attack_all(model, attack, Aim::Within, examples, epsilon, settings, observe)
+    attack_all(model, attack, AttackKind::FixedEpsilon, examples, epsilon, settings, observe)
 }
 
-/// Lets an attack that looks for the smallest perturbation ([`Aim::Closest`]) do so, without any limit but [0, 1].
+/// Lets an attack that looks for the smallest perturbation ([`AttackKind::Minimization`]) do so, without any limit but [0, 1].
 ///
 /// # Errors
 /// As [`attack()`].
@@ -123,8 +123,8 @@ pub fn closest(
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
-    assert_eq!(attack.aim(), Aim::Closest, "{} needs an epsilon", attack.name());
-    attack_all(model, attack, Aim::Closest, examples, attack.norm().range(examples.area()), settings, observe)
+    assert_eq!(attack.kind(), AttackKind::Minimization, "{} needs an epsilon", attack.name());
+    attack_all(model, attack, AttackKind::Minimization, examples, attack.norm().range(examples.area()), settings, observe)
 }
 
 /// Attacks each batch of images after the pass that tells which of them are adversarial as they are; an attack that begins at the
@@ -132,7 +132,7 @@ pub fn closest(
 fn attack_all(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    aim: Aim,
+    kind: AttackKind,
     examples: &Examples,
     epsilon: f64,
     settings: Settings,
@@ -155,7 +155,7 @@ fn attack_all(
         }
         let jobs: Vec<Job> = rows.iter().map(|row| Job { index: range.start + row, epsilon, start: None }).collect();
         if !jobs.is_empty() {
-            attack_batch(model, attack, aim, examples, &jobs, Some(pass.of_rows(rows)), settings, &mut attacked)?;
+            attack_batch(model, attack, kind, examples, &jobs, Some(pass.of_rows(rows)), settings, &mut attacked)?;
         }
         observe(Progress { done: range.end, total: examples.len() });
     }
@@ -188,7 +188,7 @@ pub fn attack_curve(
         let done = level * examples.len() + examples.len() - standing.len();
         let mut observe = |progress: Progress| observe(Progress { done: done + progress.done, total });
         let jobs: Vec<Job> = standing.iter().map(|index| Job { index: *index, epsilon: *epsilon, start: None }).collect();
-        attack_some(model, attack, Aim::Within, examples, &jobs, settings, &mut attacked, &mut observe)?;
+        attack_some(model, attack, AttackKind::FixedEpsilon, examples, &jobs, settings, &mut attacked, &mut observe)?;
         let counts = attacked.outcomes.iter().fold(Counts::default(), |sum, outcome| sum.plus(outcome.counts));
         standing.retain(|index| !attacked.outcomes[*index].success);
         points.push(AttackPoint { epsilon: *epsilon, correct: standing.len(), images: examples.len(), counts });
@@ -228,7 +228,7 @@ pub(crate) struct Job<'a> {
 pub(crate) fn attack_some(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    aim: Aim,
+    kind: AttackKind,
     examples: &Examples,
     jobs: &[Job],
     settings: Settings,
@@ -237,7 +237,7 @@ pub(crate) fn attack_some(
 ) -> Result<()> {
     let total = jobs.len();
     for range in batches(total, settings.batch) {
-        attack_batch(model, attack, aim, examples, &jobs[range.clone()], None, settings, attacked)?;
+        attack_batch(model, attack, kind, examples, &jobs[range.clone()], None, settings, attacked)?;
         observe(Progress { done: range.end, total });
     }
     Ok(())
@@ -247,7 +247,7 @@ pub(crate) fn attack_some(
 fn attack_batch(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    aim: Aim,
+    kind: AttackKind,
     examples: &Examples,
     jobs: &[Job],
     clean: Option<Pass>,
@@ -258,7 +258,7 @@ fn attack_batch(
     let _span = tracing::info_span!("attack", name = attack.name(), ?norm, images = jobs.len()).entered();
     let indices: Vec<usize> = jobs.iter().map(|job| job.index).collect();
     let epsilons: Vec<f64> = jobs.iter().map(|job| job.epsilon).collect();
-    let mut batch = Batch::new(model, examples, &indices, &epsilons, norm, aim, settings).with_clean(clean);
+    let mut batch = Batch::new(model, examples, &indices, &epsilons, norm, kind, settings).with_clean(clean);
     for (image, job) in jobs.iter().enumerate() {
         if let Some(start) = job.start {
             batch.set_start(image, start);

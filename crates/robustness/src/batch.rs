@@ -1,6 +1,6 @@
 //! What an attack works on: some images, how far each may move, and a model that may be asked.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::loss::Slope;
 use crate::model::{self, Pass, batches};
 use crate::{Classifier, Criterion, Examples, Loss, Norm, Result};
@@ -16,7 +16,7 @@ pub struct Batch<'a> {
     examples: &'a Examples,
     images: Vec<Image>,
     norm: Norm,
-    aim: Aim,
+    kind: AttackKind,
     seed: u64,
     /// Points that the model takes at once.
     width: usize,
@@ -95,7 +95,7 @@ impl<'a> Batch<'a> {
         indices: &[usize],
         epsilons: &[f64],
         norm: Norm,
-        aim: Aim,
+        kind: AttackKind,
         settings: crate::Settings,
     ) -> Self {
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
@@ -107,7 +107,7 @@ impl<'a> Batch<'a> {
             counts: Counts::default(),
         };
         let images = indices.iter().zip(epsilons).map(image).collect();
-        Self { model, examples, images, norm, aim, seed: settings.seed, width: settings.batch.max(1), clean: None }
+        Self { model, examples, images, norm, kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
     }
 
     /// With a pass that has been made at all images as they are.
@@ -273,7 +273,7 @@ impl<'a> Batch<'a> {
 
     /// Whether what was handed in by [`Batch::offer`] is as near as was asked for, so that the image is done.
     pub fn satisfied(&self, image: usize) -> bool {
-        self.aim == Aim::Within && self.best(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
+        self.kind == AttackKind::FixedEpsilon && self.best(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
     }
 
     /// `start` moved by `length` along `direction`, then back within the image's epsilon and [0, 1].

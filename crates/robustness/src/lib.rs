@@ -40,7 +40,7 @@ mod noise;
 mod norm;
 mod survival;
 
-pub use attack::{Aim, Attack, AttackPoint, Attacked, Outcome, attack, attack_curve, closest};
+pub use attack::{Attack, AttackKind, AttackPoint, Attacked, Outcome, attack, attack_curve, closest};
 pub use attacks::{
     Apgd, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab, FabTargeted,
     Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, Square, Transfer,

@@ -423,8 +423,8 @@ impl Attack for RandomSigns {
         Norm::Linf
     }
 
-    fn aim(&self) -> crate::Aim {
-        crate::Aim::Within
+    fn kind(&self) -> crate::AttackKind {
+        crate::AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut crate::Batch) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The smallest perturbation that misleads, image by image, over an ensemble of attacks.
 
-use crate::attack::{Aim, Attacked, Job, already, attack_some};
+use crate::attack::{AttackKind, Attacked, Job, already, attack_some};
 use crate::batch::Counts;
 use crate::{
     Attack, BrendelBethge, Classifier, Ddn, DeepFool, Error, Examples, Fmn, LineSearch, Loss, Norm, Pgd, Progress, Result,
@@ -128,9 +128,9 @@ impl Closest {
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
         self.check(attack, examples, search)?;
-        match attack.aim() {
-            Aim::Closest => self.run_once(model, attack, examples, settings, observe),
-            Aim::Within => self.bisect(model, attack, examples, search, settings, observe),
+        match attack.kind() {
+            AttackKind::Minimization => self.run_once(model, attack, examples, settings, observe),
+            AttackKind::FixedEpsilon => self.bisect(model, attack, examples, search, settings, observe),
         }
     }
 
@@ -216,7 +216,7 @@ impl Closest {
             .collect();
         let already: Vec<bool> = self.known.iter().map(|known| known.already).collect();
         let mut attacked = Attacked::unharmed(examples, &already);
-        attack_some(model, attack, attack.aim(), examples, &jobs, settings, &mut attacked, observe)?;
+        attack_some(model, attack, attack.kind(), examples, &jobs, settings, &mut attacked, observe)?;
         Ok(attacked)
     }
 

@@ -3,9 +3,9 @@
 mod models;
 
 use brainprior_robustness::{
-    Aim, Apgd, ApgdTargeted, Attack, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Closest, Counts, Ddn,
-    DeepFool, Error, Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Noise, Norm, Perturbation, Pgd, Result,
-    Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
+    Apgd, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Closest,
+    Counts, Ddn, DeepFool, Error, Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Noise, Norm, Perturbation, Pgd,
+    Result, Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
 };
 use candle_core::Tensor;
 use models::Planes;
@@ -154,8 +154,8 @@ impl Attack for Overshoot {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

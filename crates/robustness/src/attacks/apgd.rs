@@ -1,7 +1,7 @@
 //! Auto-PGD.
 
 use super::borders::candidates;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Criterion, Loss, Norm, Result};
 
 /// Gradient ascent with momentum that halves its own step and goes back to its best point when it stops gaining (Croce
@@ -75,8 +75,8 @@ impl Attack for Apgd {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -97,8 +97,8 @@ impl Attack for ApgdTargeted {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,7 +1,7 @@
 //! AutoAttack.
 
 use super::{Apgd, ApgdTargeted, FabTargeted, Square};
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Norm, Result};
 
 /// The standard ensemble of Croce and Hein (2020) in its order: Auto-PGD on cross-entropy, Auto-PGD towards 9 classes,
@@ -27,8 +27,8 @@ impl Attack for AutoAttack {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

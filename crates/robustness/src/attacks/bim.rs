@@ -1,7 +1,7 @@
 //! The basic iterative method.
 
 use super::descent::Descent;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Loss, Norm, Result};
 
 /// Steps along the gradient from the image, each followed by the way back into the ball (Kurakin et al. 2017). The
@@ -35,8 +35,8 @@ impl Attack for Bim {
         self.0.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Blends with noise, which give attacks along the border a place to start from.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Norm, Result};
 use rand::Rng;
 
@@ -35,8 +35,8 @@ impl Attack for BlendedNoise {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

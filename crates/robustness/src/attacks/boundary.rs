@@ -1,7 +1,7 @@
 //! The boundary attack.
 
 use super::blended_noise::start;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::norm::{gaussian, l2};
 use crate::{Attack, Batch, Norm, Result};
 use rand_chacha::ChaCha8Rng;
@@ -80,8 +80,8 @@ impl Attack for Boundary {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

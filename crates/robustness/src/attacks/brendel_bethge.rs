@@ -2,7 +2,7 @@
 
 use super::blended_noise::start;
 use super::trust_region::{Problem, step};
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::criterion::clear_lead;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
@@ -55,8 +55,8 @@ impl Attack for BrendelBethge {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

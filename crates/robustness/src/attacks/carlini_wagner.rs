@@ -1,6 +1,6 @@
 //! The attack of Carlini and Wagner.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::criterion::strongest_but;
 use crate::{Attack, Batch, Norm, Result};
 
@@ -72,8 +72,8 @@ impl Attack for CarliniWagner {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

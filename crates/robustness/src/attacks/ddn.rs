@@ -1,6 +1,6 @@
 //! Decoupled direction and norm.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::norm::gaussian;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
@@ -49,8 +49,8 @@ impl Attack for Ddn {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,7 +1,7 @@
 //! DeepFool.
 
 use super::borders::{Border, candidates, nearest, pairs};
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::norm::l2;
 use crate::{Attack, Batch, Norm, Result};
 
@@ -46,8 +46,8 @@ impl Attack for DeepFool {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::borders::{Border, candidates, nearest, pairs};
 use super::plane::{Room, step_onto};
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Criterion, Norm, Result};
 
 /// Steps onto the nearest border taken for flat, from the point and from the image, and mixes the two (Croce and Hein
@@ -61,8 +61,8 @@ impl Attack for Fab {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -81,8 +81,8 @@ impl Attack for FabTargeted {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The fast minimum norm attack.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
 
@@ -56,8 +56,8 @@ impl Attack for Fmn {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,7 +1,7 @@
 //! HopSkipJump.
 
 use super::blended_noise::start;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::norm::gaussian;
 use crate::{Attack, Batch, Norm, Result};
 use rand::Rng;
@@ -45,8 +45,8 @@ impl Attack for HopSkipJump {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Bisection towards the image.
 
 use super::brendel_bethge::between;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Norm, Result};
 
 /// Brings an adversarial point that is known already back towards the image until it would not be adversarial any more:
@@ -28,8 +28,8 @@ impl Attack for LineSearch {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

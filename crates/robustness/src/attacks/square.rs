@@ -1,6 +1,6 @@
 //! Square.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -54,8 +54,8 @@ impl Attack for Square {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

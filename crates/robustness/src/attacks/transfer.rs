@@ -1,7 +1,7 @@
 //! Transfer from other models.
 
 use super::auto_attack::keep_fallen;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Classifier, Norm, Result};
 
 /// Runs another attack on other models of the same classes and tries what it finds there on this one (Szegedy et al.
@@ -27,8 +27,8 @@ impl Attack for Transfer<'_> {
         self.attack.norm()
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
