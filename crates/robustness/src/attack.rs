@@ -1,4 +1,4 @@
-//! The frame around every attack, which trusts none of them.
+//! The driver of every attack, which trusts none of them.
 
 use crate::batch::{Batch, Counts};
 use crate::model::{self, Pass, batches, logits_of};
@@ -14,7 +14,7 @@ pub enum AttackKind {
     Minimization,
 }
 
-/// An attack. It only has to hand in points; bounds, verification and counts are the frame's business.
+/// An attack. It only has to leave a candidate for each image; bounds, verification and counts are the driver's business.
 pub trait Attack: Sync {
     /// Its name, for reports.
     fn name(&self) -> String;
@@ -25,10 +25,10 @@ pub trait Attack: Sync {
     /// Whether it uses up an epsilon or looks for the smallest perturbation.
     fn kind(&self) -> AttackKind;
 
-    /// Hands in, for each image of `batch`, the best point that it finds.
+    /// Leaves, for each image of `batch`, the best point that it finds as the candidate.
     ///
     /// # Errors
-    /// What the model or the frame refuses.
+    /// What the model or the driver refuses.
     fn run(&self, batch: &mut Batch) -> Result<()>;
 }
 
@@ -267,7 +267,7 @@ fn attack_batch(
     attack.run(&mut batch)?;
     let finals: Vec<Vec<f32>> = (0..batch.len())
         .map(|image| {
-            let mut pixels = batch.best(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
+            let mut pixels = batch.candidate(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
             norm.project(batch.original(image), &mut pixels, batch.epsilon(image));
             pixels
         })

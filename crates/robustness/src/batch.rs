@@ -7,8 +7,9 @@ use crate::{Classifier, Criterion, Examples, Loss, Norm, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and hands
-/// in what it found ([`Batch::propose`], [`Batch::offer`]). Images that are done simply are not asked about any more.
+/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and leaves
+/// the best that it finds as candidates ([`Batch::set_candidate`], [`Batch::keep_if_closer`]). It simply does not ask about
+/// images that are done any more.
 ///
 /// Points are flat: the values of one image after another, in the order of the images asked about.
 pub struct Batch<'a> {
@@ -252,28 +253,29 @@ impl<'a> Batch<'a> {
         Ok(Gradients { pass, slopes, area: self.area(), values })
     }
 
-    /// Hands in a result, whatever was handed in before.
-    pub fn propose(&mut self, image: usize, pixels: &[f32]) {
+    /// Sets the candidate of image `image`, whatever it was before.
+    pub fn set_candidate(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
     }
 
-    /// Hands in an adversarial point, which counts if it is nearer than what was handed in before.
-    pub fn offer(&mut self, image: usize, pixels: &[f32]) {
+    /// Makes this adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
+    pub fn keep_if_closer(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {
             self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
         }
     }
 
-    /// What was handed in for image `image`, and its distance.
-    pub fn best(&self, image: usize) -> Option<(&[f32], f64)> {
+    /// The candidate of image `image` and its distance from the original.
+    pub fn candidate(&self, image: usize) -> Option<(&[f32], f64)> {
         self.images[image].candidate.as_ref().map(|best| (best.pixels.as_slice(), best.distance))
     }
 
-    /// Whether what was handed in by [`Batch::offer`] is as near as was asked for, so that the image is done.
+    /// Whether the candidate that [`Batch::keep_if_closer`] kept is as close as was asked for, so that the image is done.
     pub fn satisfied(&self, image: usize) -> bool {
-        self.kind == AttackKind::FixedEpsilon && self.best(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
+        self.kind == AttackKind::FixedEpsilon
+            && self.candidate(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
     }
 
     /// `start` moved by `length` along `direction`, then back within the image's epsilon and [0, 1].
@@ -284,7 +286,7 @@ impl<'a> Batch<'a> {
         moved
     }
 
-    /// Runs `work` on some of the images, whose costs are entered; what it hands in is returned.
+    /// Runs `work` on some of the images, whose costs are entered; the candidates that it leaves are returned.
     pub(crate) fn nested(
         &mut self,
         images: &[usize],

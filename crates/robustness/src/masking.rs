@@ -440,7 +440,7 @@ impl Attack for RandomSigns {
             let adversarial = batch.are_adversarial(&standing, &points.concat())?;
             let mut left = Vec::new();
             for ((image, point), adversarial) in standing.into_iter().zip(points).zip(adversarial) {
-                batch.propose(image, &point);
+                batch.set_candidate(image, &point);
                 if !adversarial {
                     left.push(image);
                 }

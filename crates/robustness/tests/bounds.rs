@@ -161,7 +161,7 @@ impl Attack for Overshoot {
     fn run(&self, batch: &mut Batch) -> Result<()> {
         for image in batch.all() {
             let far: Vec<f32> = batch.original(image).iter().map(|value| value + 10.0).collect();
-            batch.propose(image, &far);
+            batch.set_candidate(image, &far);
         }
         Ok(())
     }

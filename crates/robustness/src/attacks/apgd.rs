@@ -174,7 +174,7 @@ fn ascend(
         let mut row = 0;
         climbers.retain_mut(|climber| {
             row += 1;
-            batch.propose(climber.image, &climber.point);
+            batch.set_candidate(climber.image, &climber.point);
             if batch.criterion(climber.image).is_clearly_met(gradients.logits(row - 1)) {
                 return false;
             }
@@ -212,7 +212,7 @@ fn begin(batch: &mut Batch, norm: Norm, images: &[usize], attempt: u64, loss: &i
     let gradients = batch.gradients_by(images, &starts.concat(), loss)?;
     let mut climbers = Vec::with_capacity(images.len());
     for (row, (image, point)) in images.iter().zip(starts).enumerate() {
-        batch.propose(*image, &point);
+        batch.set_candidate(*image, &point);
         if batch.criterion(*image).is_clearly_met(gradients.logits(row)) {
             continue;
         }

@@ -44,7 +44,7 @@ impl Attack for AutoAttack {
     }
 }
 
-/// Proposes those results that are adversarial within epsilon; the images that still stand are returned.
+/// Makes candidates of those results that are adversarial within epsilon; the images that still stand are returned.
 pub(super) fn keep_fallen(
     batch: &mut Batch,
     norm: Norm,
@@ -62,8 +62,8 @@ pub(super) fn keep_fallen(
         points.push(pixels);
     }
     for ((image, pixels), fallen) in tried.iter().zip(&points).zip(batch.are_adversarial(&tried, &points.concat())?) {
-        if fallen || batch.best(*image).is_none() {
-            batch.propose(*image, pixels);
+        if fallen || batch.candidate(*image).is_none() {
+            batch.set_candidate(*image, pixels);
         }
         if !fallen {
             standing.push(*image);

@@ -42,7 +42,7 @@ impl Attack for BlendedNoise {
     fn run(&self, batch: &mut Batch) -> Result<()> {
         for image in batch.all() {
             if let Some(point) = search(batch, image, self.steps)? {
-                batch.offer(image, &point);
+                batch.keep_if_closer(image, &point);
             }
         }
         Ok(())

@@ -88,7 +88,7 @@ impl Attack for Boundary {
         let mut walkers = Vec::with_capacity(batch.len());
         for image in batch.all() {
             let Some(point) = start(batch, image)? else { continue };
-            batch.offer(image, &point);
+            batch.keep_if_closer(image, &point);
             walkers.push(Walker {
                 image,
                 point,
@@ -106,7 +106,7 @@ impl Attack for Boundary {
             }
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let proposals: Vec<(Vec<f32>, Vec<f32>)> =
-                walkers.iter_mut().map(|walker| walker.propose(batch.original(walker.image))).collect();
+                walkers.iter_mut().map(|walker| walker.draw_proposal(batch.original(walker.image))).collect();
             let inner: Vec<f32> = proposals.iter().flat_map(|(inner, _)| inner).copied().collect();
             let adversarial = batch.are_adversarial(&images, &inner)?;
             let look = step.is_multiple_of(LOOK_EVERY);
@@ -115,7 +115,7 @@ impl Attack for Boundary {
             for (row, (walker, (inner, _))) in walkers.iter_mut().zip(proposals).enumerate() {
                 let original = batch.original(walker.image);
                 if adversarial[row] && Norm::L2.distance(original, &inner) < Norm::L2.distance(original, &walker.point) {
-                    batch.offer(walker.image, &inner);
+                    batch.keep_if_closer(walker.image, &inner);
                     walker.point = inner;
                 }
                 if look {
@@ -129,7 +129,7 @@ impl Attack for Boundary {
 
 impl Walker {
     /// A step around the image, and the same followed by one towards it (first of the pair).
-    fn propose(&mut self, original: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    fn draw_proposal(&mut self, original: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let home: Vec<f32> = original.iter().zip(&self.point).map(|(a, b)| a - b).collect();
         let distance = l2(&home).max(f64::MIN_POSITIVE);
         let mut aside = gaussian(original.len(), &mut self.generator);

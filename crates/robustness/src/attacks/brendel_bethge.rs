@@ -72,7 +72,7 @@ impl Attack for BrendelBethge {
             let gradients = batch.gradients(&images, &points, Loss::Margin)?;
             for (row, walker) in walkers.iter().enumerate() {
                 if batch.criterion(walker.image).is_clearly_met(gradients.logits(row)) {
-                    batch.offer(walker.image, &walker.point);
+                    batch.keep_if_closer(walker.image, &walker.point);
                 }
             }
             let originals: Vec<&[f32]> = images.iter().map(|image| batch.original(*image)).collect();
@@ -98,7 +98,7 @@ impl BrendelBethge {
         let mut far = Vec::with_capacity(batch.len());
         for image in batch.all() {
             if let Some(point) = start(batch, image)? {
-                batch.offer(image, &point);
+                batch.keep_if_closer(image, &point);
                 walkers.push(Walker { image, point: point.clone(), normal: vec![0.0; point.len()], trust: 0.0 });
                 far.push((point, 0.0, 1.0));
             }

@@ -132,7 +132,7 @@ impl CarliniWagner {
                 let constant = constants[walker.image].value;
                 if batch.criterion(walker.image).is_clearly_met(pass.logits(row - 1)) {
                     walker.found = true;
-                    batch.offer(walker.image, point);
+                    batch.keep_if_closer(walker.image, point);
                 }
                 let loss = constant * (-margins[row - 1]).max(0.0) + walker.squared(point);
                 walker.descend(point, gradient, constant, self.step, step);

@@ -76,7 +76,7 @@ impl Attack for Ddn {
                 row += 1;
                 let adversarial = batch.criterion(walker.image).is_clearly_met(gradients.logits(row - 1));
                 if adversarial {
-                    batch.offer(walker.image, &walker.point);
+                    batch.keep_if_closer(walker.image, &walker.point);
                 }
                 walker.radius = (walker.radius * if adversarial { 1.0 - GAMMA } else { 1.0 + GAMMA }).min(walker.farthest);
                 let mut gradient = gradients.of(row - 1).to_vec();

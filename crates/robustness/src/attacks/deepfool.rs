@@ -73,7 +73,7 @@ impl Attack for DeepFool {
             let mut nearest = nearest(batch, &pass, &images, &borders, self.norm, FLOOR)?.into_iter();
             walkers.retain_mut(|walker| {
                 let Some(border) = nearest.next().flatten() else {
-                    batch.propose(walker.image, &walker.point);
+                    batch.set_candidate(walker.image, &walker.point);
                     return false;
                 };
                 walker.advance(self.norm, batch.original(walker.image), &border);
@@ -84,7 +84,7 @@ impl Attack for DeepFool {
             }
         }
         for walker in walkers {
-            batch.propose(walker.image, &walker.point);
+            batch.set_candidate(walker.image, &walker.point);
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Descent {
                         let length = self.relative_step * batch.epsilon(walker.image);
                         walker.point = batch.moved(walker.image, &walker.point, &direction, length);
                     }
-                    batch.propose(walker.image, &walker.point);
+                    batch.set_candidate(walker.image, &walker.point);
                     !done
                 });
             }

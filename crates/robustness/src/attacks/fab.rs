@@ -138,7 +138,7 @@ fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: 
         let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
         for (walker, adversarial) in walkers.iter_mut().zip(batch.are_adversarial(&images, &points)?) {
             if adversarial {
-                batch.offer(walker.image, &walker.point);
+                batch.keep_if_closer(walker.image, &walker.point);
                 for (value, original) in walker.point.iter_mut().zip(batch.original(walker.image)) {
                     let (from, to) = (f64::from(*original), f64::from(*value));
                     *value = (from + BACK * (to - from)) as f32;

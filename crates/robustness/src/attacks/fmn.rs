@@ -79,14 +79,14 @@ impl Attack for Fmn {
                 let (gradient, original) = (gradients.of(row - 1), batch.original(walker.image));
                 let adversarial = batch.criterion(walker.image).is_clearly_met(gradients.logits(row - 1));
                 if adversarial {
-                    batch.offer(walker.image, &walker.point);
+                    batch.keep_if_closer(walker.image, &walker.point);
                     walker.found = true;
                 }
                 let distance = self.norm.distance(original, &walker.point);
                 let to_border = gradients.loss(row - 1).abs() / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
                 walker.radius = match (adversarial, walker.found) {
                     (true, _) => {
-                        let best = batch.best(walker.image).map_or(distance, |(_, distance)| distance);
+                        let best = batch.candidate(walker.image).map_or(distance, |(_, distance)| distance);
                         (walker.radius * (1.0 - gamma)).min(best)
                     }
                     (false, true) => walker.radius * (1.0 + gamma),

@@ -53,7 +53,7 @@ impl Attack for HopSkipJump {
         let mut walkers: Vec<(usize, Vec<f32>)> = Vec::with_capacity(batch.len());
         for image in batch.all() {
             if let Some(point) = start(batch, image)? {
-                batch.offer(image, &point);
+                batch.keep_if_closer(image, &point);
                 walkers.push((image, point));
             }
         }
@@ -144,7 +144,7 @@ impl HopSkipJump {
         Ok(())
     }
 
-    /// Back to the border, on the way to the image; what is found is handed in.
+    /// Back to the border, on the way to the image; what is found becomes the candidate.
     fn back_to_border(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
         let images: Vec<usize> = walkers.iter().map(|(image, _)| *image).collect();
         let area = batch.area() as f64;
@@ -175,7 +175,7 @@ impl HopSkipJump {
         }
         for (row, (image, point)) in walkers.iter_mut().enumerate() {
             *point = self.between(batch.original(*image), point, ranges[row].1);
-            batch.offer(*image, point);
+            batch.keep_if_closer(*image, point);
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ impl Attack for LineSearch {
                 let middle = 0.5 * (*low + *high);
                 if adversarial {
                     *high = middle;
-                    batch.offer(*image, point);
+                    batch.keep_if_closer(*image, point);
                 } else {
                     *low = middle;
                 }

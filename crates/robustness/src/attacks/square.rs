@@ -96,7 +96,7 @@ impl Attack for Square {
                 let margin = criterion.margin(&row);
                 if query == 0 || margin > searcher.margin {
                     (searcher.point, searcher.margin) = (point, margin);
-                    batch.propose(searcher.image, &searcher.point);
+                    batch.set_candidate(searcher.image, &searcher.point);
                 }
                 !criterion.is_clearly_met(&row)
             });
