@@ -35,7 +35,7 @@ impl Criterion {
         }
     }
 
-    /// By how much the criterion is met: positive beyond the border, in units of logits.
+    /// By how much the criterion is met: positive beyond the decision boundary, in units of logits.
     pub fn margin(self, logits: &[f32]) -> f64 {
         let class = self.class();
         self.sign() * (f64::from(logits[class]) - f64::from(logits[strongest_but(logits, class)]))
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_criteria_at_the_border() {
+    fn both_criteria_at_the_decision_boundary() {
         let (leave, reach) = (Criterion::Misclassification { label: 1 }, Criterion::TargetedMisclassification { class: 2 });
         assert_eq!(leave.margin(&[0.5, 2.0, 1.0]), -1.0);
         assert_eq!(reach.margin(&[0.5, 2.0, 1.0]), -1.0);

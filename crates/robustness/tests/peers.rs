@@ -87,8 +87,9 @@ fn deterministic_attacks_agree_image_by_image() {
                 apart += usize::from((found - expected).abs() >= 1e-4);
                 assert!((found - expected).abs() < 0.05 * expected, "{what}");
             }
-            // A step of DDN that ends on the border turns by what is rounded, and the steps after it by 5% of the radius: Foolbox in
-            // double precision departs from itself in single precision for 4 of these images, by up to 5e-3.
+            // A step of DDN that ends on the decision boundary turns by what is rounded, and the steps after it by 5% of the
+            // radius: Foolbox in double precision departs from itself in single precision for 4 of these images, by up to
+            // 5e-3.
             let most = if attacker.name() == "ddn" { 8 } else { 0 };
             assert!(apart <= most, "{} {norm:?}: {apart} of 200 images differ by 1e-4 or more", attacker.name());
         }

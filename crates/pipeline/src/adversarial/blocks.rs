@@ -23,8 +23,8 @@ const TOLERANCE: f64 = 0.01;
 /// What decides the result of one block.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Protocol {
-    /// Steps along the border.
-    pub border_steps: usize,
+    /// Steps along the decision boundary.
+    pub decision_boundary_steps: usize,
     /// Images of a block.
     pub block: usize,
 }
@@ -92,7 +92,7 @@ fn approach(
     protocol: Protocol,
     settings: Settings,
 ) -> Result<()> {
-    let attacks = ensemble(norm, protocol.border_steps);
+    let attacks = ensemble(norm, protocol.decision_boundary_steps);
     let (mut done, mut closest) = match read(path, block, norm) {
         Ok((header, closest)) if header.key == key => (header.attacks_done, closest),
         _ => (0, Closest::new(model, block, norm, settings)?),
@@ -219,7 +219,7 @@ mod tests {
     fn an_interrupted_block_goes_on_with_the_next_attack() {
         let pixels = (0..5 * 64).map(|index: usize| 0.3 + 0.1 * ((index % 7) as f32 / 7.0) + if index < 128 { 0.3 } else { 0.0 });
         let examples = Examples::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
-        let protocol = Protocol { border_steps: 20, block: 3 };
+        let protocol = Protocol { decision_boundary_steps: 20, block: 3 };
         let measure = |folder: &Path, calls: usize| {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));

@@ -1,6 +1,6 @@
 //! Auto-PGD.
 
-use super::borders::candidates;
+use super::decision_boundary::candidates;
 use crate::attack::AttackKind;
 use crate::{Attack, Batch, Criterion, Loss, Norm, Result};
 

@@ -1,4 +1,4 @@
-//! Blends with noise, which give attacks along the border a place to start from.
+//! Blends with noise, which give attacks along the decision boundary a place to start from.
 
 use crate::attack::AttackKind;
 use crate::{Attack, Batch, Norm, Result};
@@ -49,8 +49,8 @@ impl Attack for BlendedNoise {
     }
 }
 
-/// Where an attack along the border starts from: what is known already, else a blend with noise; none where nothing that
-/// was tried is adversarial.
+/// Where an attack along the decision boundary starts from: what is known already, else a blend with noise; none where
+/// nothing that was tried is adversarial.
 pub(super) fn start(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>> {
     match batch.start(image) {
         Some(known) => Ok(Some(known.to_vec())),

@@ -7,8 +7,8 @@ use crate::{Attack, Batch, Norm, Result};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 
-/// A random walk along the border that steps towards the image where it may and sees nothing but decisions (Brendel et al.
-/// 2018); L2.
+/// A random walk along the decision boundary that steps towards the image where it may and sees nothing but decisions
+/// (Brendel et al. 2018); L2.
 ///
 /// The defaults of Foolbox 3.3 (`BoundaryAttack`): 25,000 steps, both step lengths 0.01 of the distance at first, changed by
 /// a factor of 1.5 after how often steps succeed, looked at every 10 steps; an image is done once its step towards the image

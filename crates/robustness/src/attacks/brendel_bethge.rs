@@ -7,8 +7,8 @@ use crate::criterion::clear_lead;
 use crate::{Attack, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
 
-/// Follows the border from an adversarial point to the one that is nearest to the image (Brendel et al. 2019): in each
-/// step the border is taken for flat, and the nearest point of it within a ball of trust is the next to stand on.
+/// Follows the decision boundary from an adversarial point to the one that is nearest to the image (Brendel et al. 2019): in each
+/// step the decision boundary is taken for flat, and the nearest point of it within a ball of trust is the next to stand on.
 ///
 /// The defaults of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps, overshoot 1.1,
 /// momentum 0.8, trust halved 20 times, a bisection of 10 steps at the start. There the first trust is 0.001 times the number of
@@ -92,7 +92,7 @@ impl Attack for BrendelBethge {
 }
 
 impl BrendelBethge {
-    /// On the border, between the image and an adversarial point.
+    /// On the decision boundary, between the image and an adversarial point.
     fn begin(&self, batch: &mut Batch) -> Result<Vec<Walker>> {
         let mut walkers = Vec::with_capacity(batch.len());
         let mut far = Vec::with_capacity(batch.len());
@@ -139,7 +139,7 @@ pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -
 
 impl Walker {
     fn advance(&mut self, norm: Norm, original: &[f32], margin: f64, clear: f64) {
-        // Somewhat beyond the border, from either side, and always so far that the point counts.
+        // Somewhat beyond the decision boundary, from either side, and always so far that the point counts.
         let change = 2.0 * clear - if margin < 0.0 { OVERSHOOT * margin } else { (2.0 - OVERSHOOT) * margin };
         let problem = Problem { original, point: &self.point, normal: &self.normal, change, radius: self.trust };
         let step = step(norm, &problem);

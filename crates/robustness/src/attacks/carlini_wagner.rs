@@ -18,7 +18,7 @@ pub struct CarliniWagner {
     first: f64,
 }
 
-/// What keeps the border of [0, 1] at a finite w.
+/// What keeps the edge of [0, 1] at a finite w.
 const INSIDE: f64 = 0.999_999;
 const PROGRESS: f64 = 0.9999;
 

@@ -7,7 +7,7 @@ use crate::{Attack, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Estimates the border's direction from decisions around a point on it, steps across, and comes back to the border by
+/// Estimates the direction of the decision boundary from decisions around a point on it, steps across, and comes back to it by
 /// bisection (Chen et al. 2020).
 ///
 /// The defaults of Foolbox 3.3 (`HopSkipJumpAttack`): 64 steps, 100 decisions for the first estimate and 100 sqrt(step)
@@ -57,7 +57,7 @@ impl Attack for HopSkipJump {
                 walkers.push((image, point));
             }
         }
-        self.back_to_border(batch, &mut walkers)?;
+        self.back_to_boundary(batch, &mut walkers)?;
         for step in 0..self.steps {
             walkers.retain(|(image, _)| !batch.satisfied(*image));
             if walkers.is_empty() {
@@ -68,7 +68,7 @@ impl Attack for HopSkipJump {
                 updates.push(self.estimate(batch, *image, point, step)?);
             }
             self.across(batch, &mut walkers, &updates, step)?;
-            self.back_to_border(batch, &mut walkers)?;
+            self.back_to_boundary(batch, &mut walkers)?;
         }
         Ok(())
     }
@@ -144,8 +144,8 @@ impl HopSkipJump {
         Ok(())
     }
 
-    /// Back to the border, on the way to the image; what is found becomes the candidate.
-    fn back_to_border(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
+    /// Back to the decision boundary, on the way to the image; what is found becomes the candidate.
+    fn back_to_boundary(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
         let images: Vec<usize> = walkers.iter().map(|(image, _)| *image).collect();
         let area = batch.area() as f64;
         let mut ranges: Vec<(f64, f64, f64)> = walkers

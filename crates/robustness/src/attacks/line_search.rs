@@ -5,7 +5,7 @@ use crate::attack::AttackKind;
 use crate::{Attack, Batch, Norm, Result};
 
 /// Brings an adversarial point that is known already back towards the image until it would not be adversarial any more:
-/// along the line (L2), or by clipping its changes (Linf). What attacks leave beyond the border is taken off so.
+/// along the line (L2), or by clipping its changes (Linf). What attacks leave beyond the decision boundary is taken off so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LineSearch {
     norm: Norm,

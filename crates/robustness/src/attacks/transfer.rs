@@ -12,7 +12,7 @@ pub struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    /// Of `attack` on each of `sources`. Use an attack that goes on beyond the border, such as [`crate::Mim`].
+    /// Of `attack` on each of `sources`. Use an attack that goes on beyond the decision boundary, such as [`crate::Mim`].
     pub fn new(attack: &'a dyn Attack, sources: Vec<&'a dyn Classifier>) -> Self {
         Self { attack, sources }
     }

@@ -1,16 +1,16 @@
-//! The nearest border of a model as it looks when taken for linear, which DeepFool and FAB step towards.
+//! The nearest decision boundary of a model as it looks when taken for linear, which DeepFool and FAB step towards.
 
 use crate::criterion::{ranking, strongest_but};
 use crate::model::Pass;
 use crate::{Batch, Criterion, Norm, Result};
 
-/// Two classes whose logits are equal on a border: the one to be raised and the one to be lowered.
+/// Two classes whose logits are equal on a decision boundary: the one to be raised and the one to be lowered.
 pub(crate) type Pair = (usize, usize);
 
-/// A border near a point.
+/// A decision boundary near a point.
 #[derive(Clone)]
-pub(crate) struct Border {
-    /// Lead of the raised class over the lowered one, negative before the border.
+pub(crate) struct DecisionBoundary {
+    /// Lead of the raised class over the lowered one, negative before the decision boundary.
     pub(crate) lead: f64,
     /// Its gradient.
     pub(crate) gradient: Vec<f32>,
@@ -25,7 +25,7 @@ pub(crate) fn candidates(criterion: Criterion, logits: &[f32], count: usize) -> 
     classes
 }
 
-/// The borders to these classes; towards a target class, the one between it and the strongest other.
+/// The decision boundaries to these classes; towards a target class, the one between it and the strongest other.
 pub(crate) fn pairs(criterion: Criterion, logits: &[f32], classes: &[usize]) -> Vec<Pair> {
     match criterion {
         Criterion::Misclassification { label } => classes.iter().map(|class| (*class, label)).collect(),
@@ -33,19 +33,19 @@ pub(crate) fn pairs(criterion: Criterion, logits: &[f32], classes: &[usize]) -> 
     }
 }
 
-/// For each image of the pass, the nearest of its borders; none where it has none.
+/// For each image of the pass, the nearest of its decision boundaries; none where it has none.
 pub(crate) fn nearest(
     batch: &mut Batch,
     pass: &Pass,
     images: &[usize],
-    borders: &[Vec<Pair>],
+    boundaries: &[Vec<Pair>],
     norm: Norm,
     floor: f64,
-) -> Result<Vec<Option<Border>>> {
+) -> Result<Vec<Option<DecisionBoundary>>> {
     let area = batch.area();
-    let mut nearest: Vec<Option<Border>> = vec![None; images.len()];
-    for rank in 0..borders.iter().map(Vec::len).max().unwrap_or(0) {
-        let factors: Vec<Vec<f32>> = borders
+    let mut nearest: Vec<Option<DecisionBoundary>> = vec![None; images.len()];
+    for rank in 0..boundaries.iter().map(Vec::len).max().unwrap_or(0) {
+        let factors: Vec<Vec<f32>> = boundaries
             .iter()
             .enumerate()
             .map(|(row, pairs)| {
@@ -58,11 +58,11 @@ pub(crate) fn nearest(
             .collect();
         let gradients = batch.back(pass, images, &factors)?;
         for (row, gradient) in gradients.chunks_exact(area).enumerate() {
-            let Some((more, less)) = borders[row].get(rank) else { continue };
+            let Some((more, less)) = boundaries[row].get(rank) else { continue };
             let lead = f64::from(pass.logits(row)[*more]) - f64::from(pass.logits(row)[*less]);
             let distance = lead.abs() / (norm.dual_length(gradient) + floor);
             if nearest[row].as_ref().is_none_or(|best| distance < best.distance) {
-                nearest[row] = Some(Border { lead, gradient: gradient.to_vec(), distance });
+                nearest[row] = Some(DecisionBoundary { lead, gradient: gradient.to_vec(), distance });
             }
         }
     }
