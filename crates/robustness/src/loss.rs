@@ -14,10 +14,10 @@ pub enum Loss {
     Margin,
     /// Difference of logits ratio (Croce and Hein 2020): the margin over the distance of the largest logit and the third;
     /// the margin itself where there are only two classes.
-    LogitsRatio,
+    Dlr,
     /// The same towards one class: its lead over the label's logit, over the distance of the largest logit and the mean of
     /// the third and fourth (AutoAttack's targeted loss); the lead itself where there are fewer than four classes.
-    LogitsRatioTo {
+    TargetedDlr {
         /// The class.
         class: usize,
     },
@@ -41,12 +41,12 @@ impl Loss {
         match self {
             Self::CrossEntropy => log_odds(logits, criterion),
             Self::Margin => lead(logits, criterion),
-            Self::LogitsRatio if logits.len() < 3 => lead(logits, criterion),
-            Self::LogitsRatio => {
+            Self::Dlr if logits.len() < 3 => lead(logits, criterion),
+            Self::Dlr => {
                 let order = ranking(logits);
                 over(lead(logits, criterion), logits, &[(order[0], 1.0), (order[2], -1.0)])
             }
-            Self::LogitsRatioTo { class } => {
+            Self::TargetedDlr { class } => {
                 let numerator = difference(logits, class, criterion.class());
                 if logits.len() < 4 {
                     return numerator;
@@ -102,7 +102,7 @@ fn over(numerator: Slope, logits: &[f32], denominator: &[(usize, f64)]) -> Slope
 mod tests {
     use super::*;
 
-    const LOSSES: [Loss; 4] = [Loss::CrossEntropy, Loss::Margin, Loss::LogitsRatio, Loss::LogitsRatioTo { class: 3 }];
+    const LOSSES: [Loss; 4] = [Loss::CrossEntropy, Loss::Margin, Loss::Dlr, Loss::TargetedDlr { class: 3 }];
     const LOGITS: [f32; 5] = [0.3, -1.0, 2.0, 0.5, -0.2];
 
     #[test]
@@ -144,10 +144,10 @@ mod tests {
     #[test]
     fn ratios_do_not_depend_on_the_scale_of_the_logits() {
         let scaled = LOGITS.map(|logit| 1e4 * logit);
-        for loss in [Loss::LogitsRatio, Loss::LogitsRatioTo { class: 3 }] {
+        for loss in [Loss::Dlr, Loss::TargetedDlr { class: 3 }] {
             let criterion = Criterion::Misclassification { label: 2 };
             assert!((loss.slope(&LOGITS, criterion).value - loss.slope(&scaled, criterion).value).abs() < 1e-6);
         }
-        assert_eq!(Loss::LogitsRatio.slope(&[1.0, 3.0], Criterion::Misclassification { label: 1 }).value, -2.0);
+        assert_eq!(Loss::Dlr.slope(&[1.0, 3.0], Criterion::Misclassification { label: 1 }).value, -2.0);
     }
 }

@@ -125,7 +125,7 @@ pub fn masking_report(
     enter(restarts(masking, examples.len(), &under)?);
     enter(everything(&under)?);
 
-    let (ce, dlr) = (Apgd::new(Norm::Linf).with_steps(50), Apgd::new(Norm::Linf).with_steps(50).with_loss(Loss::LogitsRatio));
+    let (ce, dlr) = (Apgd::new(Norm::Linf).with_steps(50), Apgd::new(Norm::Linf).with_steps(50).with_loss(Loss::Dlr));
     let white: Vec<bool> = under(&ce, masking.epsilon)?.iter().zip(under(&dlr, masking.epsilon)?).map(|(a, b)| *a || b).collect();
     let black = under(&Square::new(Norm::Linf).with_queries(masking.queries), masking.epsilon)?;
     enter(weaker("black-box", "random search without gradients", &white, &black));

@@ -34,7 +34,7 @@ fn attacks() -> Vec<Box<dyn Attack>> {
             Box::new(HopSkipJump::new(norm).with_steps(1)),
             Box::new(Square::new(norm).with_queries(12)),
             Box::new(Apgd::new(norm).with_steps(8).with_restarts(2)),
-            Box::new(Apgd::new(norm).with_steps(8).with_loss(Loss::LogitsRatio)),
+            Box::new(Apgd::new(norm).with_steps(8).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm).with_steps(8)),
             Box::new(Fab::new(norm).with_steps(5)),
             Box::new(FabTargeted::new(norm).with_steps(5)),

@@ -56,7 +56,7 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
             Box::new(BrendelBethge::new(norm)),
             Box::new(HopSkipJump::new(norm)),
             Box::new(Apgd::new(norm)),
-            Box::new(Apgd::new(norm).with_loss(Loss::LogitsRatio)),
+            Box::new(Apgd::new(norm).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm)),
             Box::new(Fab::new(norm)),
             Box::new(FabTargeted::new(norm)),

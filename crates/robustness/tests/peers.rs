@@ -105,7 +105,7 @@ fn random_attacks_leave_no_more_images_standing() {
             Box::new(Pgd::new(norm)),
             Box::new(Mim::new(norm)),
             Box::new(Apgd::new(norm)),
-            Box::new(Apgd::new(norm).with_loss(Loss::LogitsRatio)),
+            Box::new(Apgd::new(norm).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm)),
             Box::new(Square::new(norm).with_queries(1000)),
         ];

@@ -67,7 +67,7 @@ impl Attack for Apgd {
         match self.loss {
             Loss::CrossEntropy => "apgd-ce".into(),
             Loss::Margin => "apgd-margin".into(),
-            Loss::LogitsRatio | Loss::LogitsRatioTo { .. } => "apgd-dlr".into(),
+            Loss::Dlr | Loss::TargetedDlr { .. } => "apgd-dlr".into(),
         }
     }
 
@@ -114,8 +114,8 @@ impl Attack for ApgdTargeted {
             });
             let criteria: Vec<Criterion> = batch.all().into_iter().map(|image| batch.criterion(image)).collect();
             let loss = |image: usize| match criteria[image] {
-                Criterion::Misclassification { .. } => Loss::LogitsRatioTo { class: classes[image][rank] },
-                Criterion::TargetedMisclassification { .. } => Loss::LogitsRatio,
+                Criterion::Misclassification { .. } => Loss::TargetedDlr { class: classes[image][rank] },
+                Criterion::TargetedMisclassification { .. } => Loss::Dlr,
             };
             standing = ascend(batch, self.norm, &with, self.steps, rank as u64, loss)?;
             standing.extend(without);

@@ -65,7 +65,7 @@ impl Attack for Pgd {
         match self.0.loss {
             Loss::CrossEntropy => "pgd".into(),
             Loss::Margin => "pgd-margin".into(),
-            Loss::LogitsRatio | Loss::LogitsRatioTo { .. } => "pgd-dlr".into(),
+            Loss::Dlr | Loss::TargetedDlr { .. } => "pgd-dlr".into(),
         }
     }
 
