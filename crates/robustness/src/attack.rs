@@ -115,8 +115,8 @@ pub fn attack(
 /// As [`attack()`].
 ///
 /// # Panics
-/// On an attack that needs an epsilon; bisect with [`crate::Closest::approach`].
-pub fn closest(
+/// On an attack that needs an epsilon; bisect with [`crate::MinimalPerturbations::approach`].
+pub fn minimize_perturbation(
     model: &dyn Classifier,
     attack: &dyn Attack,
     examples: &Examples,

@@ -34,13 +34,13 @@ mod error;
 mod examples;
 mod loss;
 mod masking;
-mod minimal;
+mod minimal_perturbations;
 mod model;
 mod noise;
 mod norm;
 mod survival;
 
-pub use attack::{Attack, AttackKind, AttackPoint, Attacked, Outcome, attack, attack_curve, closest};
+pub use attack::{Attack, AttackKind, AttackPoint, Attacked, Outcome, attack, attack_curve, minimize_perturbation};
 pub use attacks::{
     Apgd, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab, FabTargeted,
     Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, Square, Transfer,
@@ -52,7 +52,7 @@ pub use error::{Error, Result};
 pub use examples::Examples;
 pub use loss::{Loss, Slope};
 pub use masking::{Check, MaskingReport, MaskingSettings, masking_report};
-pub use minimal::{Closest, Known, Perturbation, Search, ensemble};
+pub use minimal_perturbations::{ImageRecord, MinimalPerturbations, Perturbation, Search, ensemble};
 pub use model::{Classifier, Pass, Progress, Settings, accuracy, correct};
 pub use noise::{Clamp, Noise, NoisePoint, noise_curve};
 pub use norm::Norm;

@@ -3,9 +3,9 @@
 mod models;
 
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Closest,
-    Counts, Ddn, DeepFool, Error, Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Noise, Norm, Perturbation, Pgd,
-    Result, Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
+    Apgd, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Counts, Ddn,
+    DeepFool, Error, Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, MinimalPerturbations, Noise, Norm,
+    Perturbation, Pgd, Result, Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
 };
 use candle_core::Tensor;
 use models::Planes;
@@ -105,10 +105,10 @@ fn a_model_that_is_always_wrong() {
     assert_eq!(attacked.accuracy(), Some(0.0));
     assert!(attacked.outcomes().iter().all(|o| o.already && o.success && o.distance == 0.0 && o.counts == Counts::default()));
     let search = Search { largest: 0.5, tolerance: 0.01 };
-    let mut closest = Closest::new(&model, &wrong, Norm::Linf, settings(4)).unwrap();
-    closest.approach(&model, &pgd, &wrong, search, settings(4), &mut |_| {}).unwrap();
-    assert_eq!(closest.distances(&wrong), [Some(0.0); 5]);
-    assert!(matches!(median(&closest.perturbations(&wrong, search), 100, 0), Err(Error::NoImages)));
+    let mut minimal = MinimalPerturbations::new(&model, &wrong, Norm::Linf, settings(4)).unwrap();
+    minimal.approach(&model, &pgd, &wrong, search, settings(4), &mut |_| {}).unwrap();
+    assert_eq!(minimal.distances(&wrong), [Some(0.0); 5]);
+    assert!(matches!(median(&minimal.perturbations(&wrong, search), 100, 0), Err(Error::NoImages)));
     let none = right.subset(&[]);
     assert_eq!(accuracy(&model, &none, settings(4)).unwrap(), None);
     assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4), &mut |_| {}).unwrap().accuracy(), None);
@@ -135,11 +135,11 @@ fn zero_gradients_are_counted_and_failures_censored() {
         assert_eq!(point.counts.zero_gradients, point.counts.gradient_calls);
     }
     let search = Search { largest: 0.5, tolerance: 0.01 };
-    let mut closest = Closest::new(&model, &examples, Norm::L2, settings(4)).unwrap();
-    closest.approach(&model, &pgd, &examples, search, settings(4), &mut |_| {}).unwrap();
-    let perturbations = closest.perturbations(&examples, search);
+    let mut minimal = MinimalPerturbations::new(&model, &examples, Norm::L2, settings(4)).unwrap();
+    minimal.approach(&model, &pgd, &examples, search, settings(4), &mut |_| {}).unwrap();
+    let perturbations = minimal.perturbations(&examples, search);
     assert_eq!(perturbations, vec![Perturbation::Censored(0.5); right.iter().filter(|right| **right).count()]);
-    assert!(closest.known().iter().any(|known| known.counts.zero_gradients > 0));
+    assert!(minimal.records().iter().any(|record| record.counts.zero_gradients > 0));
 }
 
 /// Claims whatever it likes.
@@ -207,9 +207,9 @@ fn bad_input_is_named() {
     assert!(matches!(error, Error::Label { image: 0, classes: 2, .. }), "{error}");
     let error = accuracy(&Broken, &examples.subset(&[2, 1]), settings(4)).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }), "{error}");
-    let mut closest = Closest::new(&model, &examples, Norm::Linf, settings(4)).unwrap();
+    let mut minimal = MinimalPerturbations::new(&model, &examples, Norm::Linf, settings(4)).unwrap();
     let mut search = |attack: &dyn Attack, largest, tolerance| {
-        closest.approach(&model, attack, &examples, Search { largest, tolerance }, settings(4), &mut |_| {})
+        minimal.approach(&model, attack, &examples, Search { largest, tolerance }, settings(4), &mut |_| {})
     };
     let (linf, l2) = (Fgsm::new(Norm::Linf), Fgsm::new(Norm::L2));
     assert!(matches!(search(&l2, 0.1, 0.01), Err(Error::Size { .. })));

@@ -3,9 +3,9 @@
 mod models;
 
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Closest, Ddn, DeepFool,
-    Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss, Mim, Norm, Perturbation, Pgd, Search, Settings, Square, Transfer,
-    attack, attack_curve, ensemble, median,
+    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab,
+    FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss, Mim, MinimalPerturbations, Norm, Perturbation, Pgd, Search, Settings,
+    Square, Transfer, attack, attack_curve, ensemble, median,
 };
 use models::{Planes, closed_form, to_plane};
 
@@ -16,11 +16,11 @@ fn ratios(model: &Planes, attacks: &[&dyn Attack], images: usize, tolerance: f64
     let examples = model.examples(images, 0.05, 4);
     let norm = attacks[0].norm();
     let search = Search { largest: norm.range(examples.area()) / 4.0, tolerance };
-    let mut closest = Closest::new(model, &examples, norm, SETTINGS).unwrap();
+    let mut minimal = MinimalPerturbations::new(model, &examples, norm, SETTINGS).unwrap();
     for attack in attacks {
-        closest.approach(model, *attack, &examples, search, SETTINGS, &mut |_| {}).unwrap();
+        minimal.approach(model, *attack, &examples, search, SETTINGS, &mut |_| {}).unwrap();
     }
-    let distances = closest.distances(&examples);
+    let distances = minimal.distances(&examples);
     (0..images)
         .map(|index| {
             let truth = closed_form(model, examples.image(index), examples.label(index), norm);
@@ -115,12 +115,12 @@ fn the_plane_to_a_target_class() {
         let search = Search { largest: norm.range(64) / 4.0, tolerance: 0.004 };
         let margin = Pgd::new(norm).from_the_image().with_loss(Loss::Margin);
         for attack in [&margin as &dyn Attack, &DeepFool::new(norm), &Fmn::new(norm), &Fab::new(norm), &ApgdTargeted::new(norm)] {
-            let mut closest = Closest::new(&model, &targeted, norm, SETTINGS).unwrap();
-            closest.approach(&model, attack, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            let mut minimal = MinimalPerturbations::new(&model, &targeted, norm, SETTINGS).unwrap();
+            minimal.approach(&model, attack, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
             let line = LineSearch::new(norm);
-            closest.approach(&model, &line, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
-            closest.approach(&model, &BrendelBethge::new(norm), &targeted, search, SETTINGS, &mut |_| {}).unwrap();
-            for (index, distance) in closest.distances(&targeted).into_iter().enumerate() {
+            minimal.approach(&model, &line, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            minimal.approach(&model, &BrendelBethge::new(norm), &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            for (index, distance) in minimal.distances(&targeted).into_iter().enumerate() {
                 let distance = distance.unwrap_or_else(|| panic!("{} finds no image of the class", attack.name()));
                 // The target must lead both others: at least the way to the plane between it and the label.
                 let truth = to_plane(&model, examples.image(index), examples.label(index), targets[index], norm);
@@ -163,9 +163,9 @@ fn the_median_is_that_of_the_closed_form() {
     let model = Planes::random(2, 64, 0.0, 1);
     let examples = model.examples(41, 0.05, 4);
     let search = Search { largest: 2.0, tolerance: 0.005 };
-    let mut closest = Closest::new(&model, &examples, Norm::L2, SETTINGS).unwrap();
-    closest.approach(&model, &Fgsm::new(Norm::L2), &examples, search, SETTINGS, &mut |_| {}).unwrap();
-    let perturbations = closest.perturbations(&examples, search);
+    let mut minimal = MinimalPerturbations::new(&model, &examples, Norm::L2, SETTINGS).unwrap();
+    minimal.approach(&model, &Fgsm::new(Norm::L2), &examples, search, SETTINGS, &mut |_| {}).unwrap();
+    let perturbations = minimal.perturbations(&examples, search);
     let mut truth: Vec<f64> =
         (0..41).map(|index| closed_form(&model, examples.image(index), examples.label(index), Norm::L2)).collect();
     truth.sort_by(f64::total_cmp);
@@ -174,10 +174,10 @@ fn the_median_is_that_of_the_closed_form() {
     assert!(median.low <= median.value && median.value <= median.high);
 
     // What cannot be reached within the search is censored at its end.
-    let mut closest = Closest::new(&model, &examples, Norm::L2, SETTINGS).unwrap();
+    let mut minimal = MinimalPerturbations::new(&model, &examples, Norm::L2, SETTINGS).unwrap();
     let short = Search { largest: truth[10] * 1.001, tolerance: 0.005 };
-    closest.approach(&model, &Fgsm::new(Norm::L2), &examples, short, SETTINGS, &mut |_| {}).unwrap();
-    let perturbations = closest.perturbations(&examples, short);
+    minimal.approach(&model, &Fgsm::new(Norm::L2), &examples, short, SETTINGS, &mut |_| {}).unwrap();
+    let perturbations = minimal.perturbations(&examples, short);
     assert_eq!(perturbations.iter().filter(|found| **found == Perturbation::Censored(short.largest)).count(), 30);
 }
 

@@ -4,9 +4,9 @@
 
 use brainprior_classifier::ResNet;
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, Boundary, BrendelBethge, CarliniWagner, Classifier, Closest, Ddn, DeepFool,
-    Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Norm, Pgd, Search, Settings, Square, Survival, attack,
-    closest, ensemble,
+    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, Boundary, BrendelBethge, CarliniWagner, Classifier, Ddn, DeepFool, Examples,
+    Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, MinimalPerturbations, Norm, Pgd, Search, Settings, Square, Survival,
+    attack, ensemble, minimize_perturbation,
 };
 use candle_core::{Device, Tensor};
 use serde_json::Value;
@@ -76,7 +76,7 @@ fn deterministic_attacks_agree_image_by_image() {
             let peer = &peers["by_image"][format!("{}_{}", attacker.name(), name(norm))];
             let attacked = match peer["epsilon"].as_f64() {
                 Some(epsilon) => attack(&network, attacker.as_ref(), &examples, epsilon, SETTINGS, &mut |_| {}).unwrap(),
-                None => closest(&network, attacker.as_ref(), &examples, SETTINGS, &mut |_| {}).unwrap(),
+                None => minimize_perturbation(&network, attacker.as_ref(), &examples, SETTINGS, &mut |_| {}).unwrap(),
             };
             let (norms, success) = (peer["norms"].as_array().unwrap(), peer["success"].as_array().unwrap());
             let mut apart = 0;
@@ -124,11 +124,11 @@ fn random_attacks_leave_no_more_images_standing() {
 /// The median of the smallest perturbations that these attacks find together.
 fn median(network: &Network, examples: &Examples, norm: Norm, attacks: &[&dyn Attack]) -> f64 {
     let search = Search { largest: norm.range(1024), tolerance: 0.01 };
-    let mut closest = Closest::new(network, examples, norm, SETTINGS).unwrap();
+    let mut minimal = MinimalPerturbations::new(network, examples, norm, SETTINGS).unwrap();
     for attacker in attacks {
-        closest.approach(network, *attacker, examples, search, SETTINGS, &mut |_| {}).unwrap();
+        minimal.approach(network, *attacker, examples, search, SETTINGS, &mut |_| {}).unwrap();
     }
-    Survival::of(&closest.perturbations(examples, search)).unwrap().median().found().unwrap()
+    Survival::of(&minimal.perturbations(examples, search)).unwrap().median().found().unwrap()
 }
 
 /// No attack's median is more than 2% above that of the same attack elsewhere.

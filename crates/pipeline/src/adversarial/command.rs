@@ -12,7 +12,7 @@ use crate::pipeline::table;
 use anyhow::{Context, Result};
 use brainprior_classifier::ResNet;
 use brainprior_images::{LabelledImages, read_labelled};
-use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, accuracy};
+use brainprior_robustness::{Examples, MaskingSettings, MinimalPerturbations, Norm, Settings, accuracy};
 use candle_core::Device;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -78,11 +78,11 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
     };
     for norm in norms {
         measure_blocks(&run, &terminal, "nearest", &key, &model, &examples, *norm, protocol)?;
-        let closest = read_blocks(&run, "nearest", &examples, *norm, protocol.block)?;
+        let minimal = read_blocks(&run, "nearest", &examples, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
-        report.minimal_perturbation.insert(name.clone(), summarise(&closest, &examples, arguments.seed)?);
-        report.accuracy.insert(name.clone(), steps(&closest, &examples));
-        report.found_by.insert(name, found_by(&closest));
+        report.minimal_perturbation.insert(name.clone(), summarise(&minimal, &examples, arguments.seed)?);
+        report.accuracy.insert(name.clone(), steps(&minimal, &examples));
+        report.found_by.insert(name, found_by(&minimal));
     }
     if !arguments.no_masking {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
@@ -109,17 +109,17 @@ fn checked(network: ResNet, images: &LabelledImages, path: &Path) -> Result<Atta
 }
 
 /// The curve at twenty steps up to where nearly all images have fallen.
-fn steps(closest: &Closest, examples: &Examples) -> Vec<Point> {
-    let mut sizes: Vec<f64> = closest.distances(examples).into_iter().flatten().collect();
+fn steps(minimal: &MinimalPerturbations, examples: &Examples) -> Vec<Point> {
+    let mut sizes: Vec<f64> = minimal.distances(examples).into_iter().flatten().collect();
     sizes.sort_by(f64::total_cmp);
     let end = sizes.get(sizes.len() * 95 / 100).copied().unwrap_or(0.0);
-    curve(closest, examples, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
+    curve(minimal, examples, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
 }
 
-fn found_by(closest: &Closest) -> BTreeMap<String, usize> {
+fn found_by(minimal: &MinimalPerturbations) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for known in closest.known().iter().filter(|known| !known.already) {
-        *counts.entry(known.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
+    for record in minimal.records().iter().filter(|record| !record.already) {
+        *counts.entry(record.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
     }
     counts
 }

@@ -6,15 +6,16 @@ use crate::pipeline::progress::Terminal;
 use crate::pipeline::results::{Check, Masking, MinimalPerturbation, Point};
 use anyhow::{Result, ensure};
 use brainprior_robustness::{
-    Classifier, Closest, Examples, MaskingReport, MaskingSettings, Perturbation, Settings, Survival, masking_report, median,
+    Classifier, Examples, MaskingReport, MaskingSettings, MinimalPerturbations, Perturbation, Settings, Survival, masking_report,
+    median,
 };
 
 /// Resamples behind the interval of a median.
 const RESAMPLES: usize = 1000;
 
 /// Median over the images that the network is right about to begin with.
-pub fn summarise(closest: &Closest, examples: &Examples, seed: u64) -> Result<MinimalPerturbation> {
-    let perturbations: Vec<Perturbation> = closest.perturbations(examples, search(closest.norm(), examples.area()));
+pub fn summarise(minimal: &MinimalPerturbations, examples: &Examples, seed: u64) -> Result<MinimalPerturbation> {
+    let perturbations: Vec<Perturbation> = minimal.perturbations(examples, search(minimal.norm(), examples.area()));
     if perturbations.is_empty() {
         return Ok(MinimalPerturbation { median: None, low: None, high: None, images: 0, censored: 0 });
     }
@@ -30,8 +31,8 @@ pub fn summarise(closest: &Closest, examples: &Examples, seed: u64) -> Result<Mi
 
 /// Accuracy at each of `epsilons`: the share of all images that are classified rightly and whose smallest perturbation is
 /// larger.
-pub fn curve(closest: &Closest, examples: &Examples, epsilons: &[f64]) -> Vec<Point> {
-    let perturbations = closest.perturbations(examples, search(closest.norm(), examples.area()));
+pub fn curve(minimal: &MinimalPerturbations, examples: &Examples, epsilons: &[f64]) -> Vec<Point> {
+    let perturbations = minimal.perturbations(examples, search(minimal.norm(), examples.area()));
     let right = perturbations.len() as f64 / examples.len().max(1) as f64;
     let beyond = |epsilon: f64| Survival::of(&perturbations).map_or(0.0, |survival| survival.beyond(epsilon));
     epsilons.iter().map(|epsilon| Point { level: *epsilon, accuracy: right * beyond(*epsilon) }).collect()

@@ -5,7 +5,9 @@ use super::{Bencher, Case, mixed};
 use crate::pipeline::adversarial::Attackable;
 use anyhow::Result;
 use brainprior_classifier::{NetConfig, ResNet};
-use brainprior_robustness::{Attack, Classifier, Ddn, DeepFool, Examples, Fgsm, Norm, Pgd, Settings, attack, closest};
+use brainprior_robustness::{
+    Attack, Classifier, Ddn, DeepFool, Examples, Fgsm, Norm, Pgd, Settings, attack, minimize_perturbation,
+};
 use candle_core::{D, Tensor};
 use serde_json::json;
 
@@ -24,7 +26,7 @@ pub fn run(bencher: &Bencher) -> Result<()> {
     let examples = Examples::new(1, 32, 32, pixels, labels.into_iter().map(|label| label as usize).collect())?;
 
     let within = |attacker: &dyn Attack| attack(&network, attacker, &examples, EPSILON, SETTINGS, &mut |_| {});
-    let nearest = |attacker: &dyn Attack| closest(&network, attacker, &examples, SETTINGS, &mut |_| {});
+    let nearest = |attacker: &dyn Attack| minimize_perturbation(&network, attacker, &examples, SETTINGS, &mut |_| {});
     measure(bencher, "fgsm", || within(&Fgsm::new(Norm::Linf)))?;
     measure(bencher, "pgd_linf_40", || within(&Pgd::new(Norm::Linf)))?;
     measure(bencher, "deepfool_l2", || nearest(&DeepFool::new(Norm::L2)))?;

@@ -12,8 +12,8 @@ use crate::pipeline::report::Pictures;
 use crate::pipeline::results::{NetworkResult, Point};
 use anyhow::Result;
 use brainprior_robustness::{
-    AttackPoint, Clamp, Closest, Corruption, Examples, Fgsm, MaskingSettings, Noise, Norm, Progress, Settings, accuracy,
-    attack_curve, corruption_errors, mean_corruption_error, noise_curve,
+    AttackPoint, Clamp, Corruption, Examples, Fgsm, MaskingSettings, MinimalPerturbations, Noise, Norm, Progress, Settings,
+    accuracy, attack_curve, corruption_errors, mean_corruption_error, noise_curve,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -120,19 +120,19 @@ impl Subject<'_> {
         let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
         let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
         let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
-        let mut minimal = BTreeMap::new();
+        let mut minimal_perturbation = BTreeMap::new();
         let mut pictures = Pictures::default();
         for (norm, epsilons) in [(Norm::Linf, &settings.linf), (Norm::L2, &settings.l2)] {
-            let closest = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
+            let minimal = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
             let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
-            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&closest, &attacked, &levels));
-            minimal.insert(norm_name(norm).to_owned(), summarise(&closest, &attacked, seed)?);
+            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels));
+            minimal_perturbation.insert(norm_name(norm).to_owned(), summarise(&minimal, &attacked, seed)?);
             if norm == Norm::L2 {
-                pictures = shown(&closest, &attacked);
+                pictures = shown(&minimal, &attacked);
             }
         }
         drop(bar);
-        let epsilon = minimal["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
+        let epsilon = minimal_perturbation["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
         let checks =
             MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
         let checked = examples(&test, settings.masking_images)?;
@@ -146,7 +146,7 @@ impl Subject<'_> {
             corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors)).collect(),
             mean_corruption_error: mean_corruption_error(&errors),
             attacks,
-            minimal_perturbation: minimal,
+            minimal_perturbation,
             masking: Some(masking),
             gamma,
             pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
@@ -158,11 +158,11 @@ impl Subject<'_> {
 }
 
 /// The first images and what misleads the network about them.
-fn shown(closest: &Closest, examples: &Examples) -> Pictures {
+fn shown(minimal: &MinimalPerturbations, examples: &Examples) -> Pictures {
     let [_, height, width] = examples.shape();
     let plane = |pixels: &[f32]| pixels[..height * width].to_vec();
     let count = examples.len().min(SHOWN);
-    let adversarial = closest.known()[..count].iter().map(|known| known.nearest.as_ref().map(|(pixels, _)| plane(pixels)));
+    let adversarial = minimal.records()[..count].iter().map(|record| record.nearest.as_ref().map(|(pixels, _)| plane(pixels)));
     Pictures {
         height,
         width,

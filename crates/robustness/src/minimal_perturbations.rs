@@ -45,9 +45,9 @@ impl Perturbation {
     }
 }
 
-/// What is known about one image.
+/// What is known about one image: the nearest adversarial point so far and its cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct ImageRecord {
     /// Whether it was adversarial as it was.
     pub already: bool,
     /// The nearest adversarial image so far, verified on its own, and the attack that found it.
@@ -56,35 +56,36 @@ pub struct Known {
     pub counts: Counts,
 }
 
-/// The nearest adversarial images so far, in one norm. Attacks come one after the other ([`Closest::approach`]), each
-/// starting from what is known; between them this can be put on disk and taken up again ([`Closest::restore`]).
+/// The smallest perturbations found so far, in one norm: a record for each image. Attacks come one after the other
+/// ([`MinimalPerturbations::approach`]), each starting from what is known; between them this can be put on disk and taken up
+/// again ([`MinimalPerturbations::restore`]).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Closest {
+pub struct MinimalPerturbations {
     norm: Norm,
-    known: Vec<Known>,
+    records: Vec<ImageRecord>,
 }
 
-impl Closest {
-    /// Nothing is known but which images are adversarial as they are.
+impl MinimalPerturbations {
+    /// Records that hold nothing but which images are adversarial as they are.
     ///
     /// # Errors
     /// A label or target without a logit, a logit that is not finite, a failing model.
     pub fn new(model: &dyn Classifier, examples: &Examples, norm: Norm, settings: Settings) -> Result<Self> {
-        let known = already(model, examples, settings)?
+        let records = already(model, examples, settings)?
             .into_iter()
-            .map(|already| Known { already, nearest: None, counts: Counts::default() })
+            .map(|already| ImageRecord { already, nearest: None, counts: Counts::default() })
             .collect();
-        Ok(Self { norm, known })
+        Ok(Self { norm, records })
     }
 
-    /// What was known before.
-    pub fn restore(norm: Norm, known: Vec<Known>) -> Self {
-        Self { norm, known }
+    /// From records that were kept before.
+    pub fn restore(norm: Norm, records: Vec<ImageRecord>) -> Self {
+        Self { norm, records }
     }
 
-    /// What is known about each image.
-    pub fn known(&self) -> &[Known] {
-        &self.known
+    /// The record of each image.
+    pub fn records(&self) -> &[ImageRecord] {
+        &self.records
     }
 
     /// The norm of the distances.
@@ -94,12 +95,12 @@ impl Closest {
 
     /// Distance of the nearest adversarial image, for each image: 0 where the image is one itself.
     pub fn distances(&self, examples: &Examples) -> Vec<Option<f64>> {
-        let distance = |(index, known): (usize, &Known)| match (&known.nearest, known.already) {
+        let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
             (_, true) => Some(0.0),
             (Some((pixels, _)), false) => Some(self.norm.distance(examples.image(index), pixels)),
             (None, false) => None,
         };
-        self.known.iter().enumerate().map(distance).collect()
+        self.records.iter().enumerate().map(distance).collect()
     }
 
     /// The smallest perturbations of the images that were not adversarial to begin with; those that withstood are censored
@@ -107,8 +108,8 @@ impl Closest {
     pub fn perturbations(&self, examples: &Examples, search: Search) -> Vec<Perturbation> {
         self.distances(examples)
             .into_iter()
-            .zip(&self.known)
-            .filter(|(_, known)| !known.already)
+            .zip(&self.records)
+            .filter(|(_, record)| !record.already)
             .map(|(distance, _)| distance.map_or(Perturbation::Censored(search.largest), Perturbation::Found))
             .collect()
     }
@@ -135,10 +136,10 @@ impl Closest {
     }
 
     fn check(&self, attack: &dyn Attack, examples: &Examples, search: Search) -> Result<()> {
-        if attack.norm() != self.norm || examples.len() != self.known.len() {
+        if attack.norm() != self.norm || examples.len() != self.records.len() {
             return Err(Error::Size {
                 what: "attack and images",
-                expected: format!("{:?} and {} images", self.norm, self.known.len()),
+                expected: format!("{:?} and {} images", self.norm, self.records.len()),
                 found: format!("{:?} and {} images", attack.norm(), examples.len()),
             });
         }
@@ -160,7 +161,7 @@ impl Closest {
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
         let epsilon = self.norm.range(examples.area());
-        let open: Vec<usize> = (0..examples.len()).filter(|index| !self.known[*index].already).collect();
+        let open: Vec<usize> = (0..examples.len()).filter(|index| !self.records[*index].already).collect();
         let attacked = self.try_at(model, attack, examples, &open, &vec![epsilon; open.len()], settings, observe)?;
         for index in open {
             self.enter(index, attack, &attacked, examples);
@@ -210,11 +211,11 @@ impl Closest {
             .iter()
             .zip(epsilons)
             .map(|(index, epsilon)| {
-                let start = self.known[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
+                let start = self.records[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
                 Job { index: *index, epsilon: *epsilon, start }
             })
             .collect();
-        let already: Vec<bool> = self.known.iter().map(|known| known.already).collect();
+        let already: Vec<bool> = self.records.iter().map(|record| record.already).collect();
         let mut attacked = Attacked::unharmed(examples, &already);
         attack_some(model, attack, attack.kind(), examples, &jobs, settings, &mut attacked, observe)?;
         Ok(attacked)
@@ -223,11 +224,11 @@ impl Closest {
     /// Takes over what an attack found for an image, if it is nearer.
     fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, examples: &Examples) {
         let outcome = attacked.outcomes()[index];
-        let known = &mut self.known[index];
-        known.counts = known.counts.plus(outcome.counts);
-        let before = known.nearest.as_ref().map(|(pixels, _)| self.norm.distance(examples.image(index), pixels));
+        let record = &mut self.records[index];
+        record.counts = record.counts.plus(outcome.counts);
+        let before = record.nearest.as_ref().map(|(pixels, _)| self.norm.distance(examples.image(index), pixels));
         if outcome.success && before.is_none_or(|before| outcome.distance < before) {
-            known.nearest = Some((attacked.image(index).to_vec(), attack.name()));
+            record.nearest = Some((attacked.image(index).to_vec(), attack.name()));
         }
     }
 }
@@ -258,8 +259,8 @@ struct Bracket {
 }
 
 impl Bracket {
-    fn new(known: Option<f64>) -> Self {
-        Self { lower: 0.0, upper: known, fresh: true, hopeless: false }
+    fn new(upper: Option<f64>) -> Self {
+        Self { lower: 0.0, upper, fresh: true, hopeless: false }
     }
 
     fn is_open(&self, search: Search) -> bool {
