@@ -3,7 +3,7 @@
 use crate::attack::AttackKind;
 use crate::loss::Slope;
 use crate::model::{self, Pass, batches};
-use crate::{Classifier, Criterion, Examples, Loss, Norm, Result};
+use crate::{Classifier, Criterion, LabeledBatch, Loss, Norm, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 /// Points are flat: the values of one image after another, in the order of the images asked about.
 pub struct Batch<'a> {
     model: &'a dyn Classifier,
-    examples: &'a Examples,
+    labeled: &'a LabeledBatch,
     images: Vec<Image>,
     norm: Norm,
     kind: AttackKind,
@@ -89,10 +89,10 @@ impl Gradients {
 }
 
 impl<'a> Batch<'a> {
-    /// The images of `examples` at `indices`, each with its epsilon.
+    /// The images of `labeled` at `indices`, each with its epsilon.
     pub(crate) fn new(
         model: &'a dyn Classifier,
-        examples: &'a Examples,
+        labeled: &'a LabeledBatch,
         indices: &[usize],
         epsilons: &[f64],
         norm: Norm,
@@ -108,7 +108,7 @@ impl<'a> Batch<'a> {
             counts: Counts::default(),
         };
         let images = indices.iter().zip(epsilons).map(image).collect();
-        Self { model, examples, images, norm, kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
+        Self { model, labeled, images, norm, kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
     }
 
     /// With a pass that has been made at all images as they are.
@@ -133,17 +133,17 @@ impl<'a> Batch<'a> {
 
     /// Channels, height, width.
     pub fn shape(&self) -> [usize; 3] {
-        self.examples.shape()
+        self.labeled.shape()
     }
 
     /// Values of one image.
     pub fn area(&self) -> usize {
-        self.examples.area()
+        self.labeled.area()
     }
 
     /// Image `image` as it was given.
     pub fn original(&self, image: usize) -> &'a [f32] {
-        self.examples.image(self.images[image].index)
+        self.labeled.image(self.images[image].index)
     }
 
     /// The originals of some images, flat.
@@ -153,7 +153,7 @@ impl<'a> Batch<'a> {
 
     /// What the attack on image `image` is after.
     pub fn criterion(&self, image: usize) -> Criterion {
-        self.examples.criterion(self.images[image].index)
+        self.labeled.criterion(self.images[image].index)
     }
 
     /// How far image `image` may move.
@@ -173,7 +173,7 @@ impl<'a> Batch<'a> {
     /// Random numbers of image `image`: the same in any batch, others for each `attempt`.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        generator.set_stream(self.examples.numbers()[self.images[image].index] as u64);
+        generator.set_stream(self.labeled.numbers()[self.images[image].index] as u64);
         generator
     }
 
@@ -317,6 +317,6 @@ impl<'a> Batch<'a> {
     }
 
     fn numbers(&self, images: &[usize]) -> Vec<usize> {
-        images.iter().map(|image| self.examples.numbers()[self.images[*image].index]).collect()
+        images.iter().map(|image| self.labeled.numbers()[self.images[*image].index]).collect()
     }
 }

@@ -6,7 +6,7 @@
 //! not dropped.
 //!
 //! ```
-//! use brainprior_robustness::{Classifier, Examples, Fgsm, Norm, Settings, attack};
+//! use brainprior_robustness::{Classifier, LabeledBatch, Fgsm, Norm, Settings, attack};
 //! use candle_core::Tensor;
 //!
 //! /// Class 1 where the mean pixel is above one half.
@@ -18,9 +18,9 @@
 //!     }
 //! }
 //!
-//! let examples = Examples::new(1, 2, 2, vec![0.6; 4], vec![1])?;
+//! let labeled = LabeledBatch::new(1, 2, 2, vec![0.6; 4], vec![1])?;
 //! let settings = Settings { seed: 7, batch: 64 };
-//! let attacked = attack(&Bright, &Fgsm::new(Norm::Linf), &examples, 0.11, settings, &mut |_| {})?;
+//! let attacked = attack(&Bright, &Fgsm::new(Norm::Linf), &labeled, 0.11, settings, &mut |_| {})?;
 //! assert!(attacked.outcomes()[0].success && attacked.outcomes()[0].distance <= 0.11);
 //! # Ok::<(), brainprior_robustness::Error>(())
 //! ```
@@ -31,7 +31,7 @@ mod batch;
 mod corruption;
 mod criterion;
 mod error;
-mod examples;
+mod labeled_batch;
 mod loss;
 mod masking;
 mod minimal_perturbations;
@@ -49,7 +49,7 @@ pub use batch::{Batch, Counts, Gradients};
 pub use corruption::{Corruption, CorruptionErrors, corruption_errors, mean_corruption_error};
 pub use criterion::Criterion;
 pub use error::{Error, Result};
-pub use examples::Examples;
+pub use labeled_batch::LabeledBatch;
 pub use loss::{Loss, Slope};
 pub use masking::{Check, MaskingReport, MaskingSettings, masking_report};
 pub use minimal_perturbations::{ImageRecord, MinimalPerturbations, Perturbation, Search, ensemble};

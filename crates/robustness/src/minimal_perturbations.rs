@@ -3,7 +3,7 @@
 use crate::attack::{AttackKind, Attacked, Job, already, attack_some};
 use crate::batch::Counts;
 use crate::{
-    Attack, BrendelBethge, Classifier, Ddn, DeepFool, Error, Examples, Fmn, LineSearch, Loss, Norm, Pgd, Progress, Result,
+    Attack, BrendelBethge, Classifier, Ddn, DeepFool, Error, Fmn, LabeledBatch, LineSearch, Loss, Norm, Pgd, Progress, Result,
     Settings,
 };
 
@@ -70,8 +70,8 @@ impl MinimalPerturbations {
     ///
     /// # Errors
     /// A label or target without a logit, a logit that is not finite, a failing model.
-    pub fn new(model: &dyn Classifier, examples: &Examples, norm: Norm, settings: Settings) -> Result<Self> {
-        let records = already(model, examples, settings)?
+    pub fn new(model: &dyn Classifier, labeled: &LabeledBatch, norm: Norm, settings: Settings) -> Result<Self> {
+        let records = already(model, labeled, settings)?
             .into_iter()
             .map(|already| ImageRecord { already, nearest: None, counts: Counts::default() })
             .collect();
@@ -94,10 +94,10 @@ impl MinimalPerturbations {
     }
 
     /// Distance of the nearest adversarial image, for each image: 0 where the image is one itself.
-    pub fn distances(&self, examples: &Examples) -> Vec<Option<f64>> {
+    pub fn distances(&self, labeled: &LabeledBatch) -> Vec<Option<f64>> {
         let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
             (_, true) => Some(0.0),
-            (Some((pixels, _)), false) => Some(self.norm.distance(examples.image(index), pixels)),
+            (Some((pixels, _)), false) => Some(self.norm.distance(labeled.image(index), pixels)),
             (None, false) => None,
         };
         self.records.iter().enumerate().map(distance).collect()
@@ -105,8 +105,8 @@ impl MinimalPerturbations {
 
     /// The smallest perturbations of the images that were not adversarial to begin with; those that withstood are censored
     /// at the largest size that was searched.
-    pub fn perturbations(&self, examples: &Examples, search: Search) -> Vec<Perturbation> {
-        self.distances(examples)
+    pub fn perturbations(&self, labeled: &LabeledBatch, search: Search) -> Vec<Perturbation> {
+        self.distances(labeled)
             .into_iter()
             .zip(&self.records)
             .filter(|(_, record)| !record.already)
@@ -123,27 +123,27 @@ impl MinimalPerturbations {
         &mut self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         search: Search,
         settings: Settings,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        self.check(attack, examples, search)?;
+        self.check(attack, labeled, search)?;
         match attack.kind() {
-            AttackKind::Minimization => self.run_once(model, attack, examples, settings, observe),
-            AttackKind::FixedEpsilon => self.bisect(model, attack, examples, search, settings, observe),
+            AttackKind::Minimization => self.run_once(model, attack, labeled, settings, observe),
+            AttackKind::FixedEpsilon => self.bisect(model, attack, labeled, search, settings, observe),
         }
     }
 
-    fn check(&self, attack: &dyn Attack, examples: &Examples, search: Search) -> Result<()> {
-        if attack.norm() != self.norm || examples.len() != self.records.len() {
+    fn check(&self, attack: &dyn Attack, labeled: &LabeledBatch, search: Search) -> Result<()> {
+        if attack.norm() != self.norm || labeled.len() != self.records.len() {
             return Err(Error::Size {
                 what: "attack and images",
                 expected: format!("{:?} and {} images", self.norm, self.records.len()),
-                found: format!("{:?} and {} images", attack.norm(), examples.len()),
+                found: format!("{:?} and {} images", attack.norm(), labeled.len()),
             });
         }
-        self.norm.check(&[search.largest], examples.area())?;
+        self.norm.check(&[search.largest], labeled.area())?;
         let sensible = |what, value: f64| match value > 0.0 && value < f64::INFINITY {
             true => Ok(()),
             false => Err(Error::Level { what, index: 0, expected: "above 0".into(), found: value }),
@@ -156,15 +156,15 @@ impl MinimalPerturbations {
         &mut self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         settings: Settings,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        let epsilon = self.norm.range(examples.area());
-        let open: Vec<usize> = (0..examples.len()).filter(|index| !self.records[*index].already).collect();
-        let attacked = self.try_at(model, attack, examples, &open, &vec![epsilon; open.len()], settings, observe)?;
+        let epsilon = self.norm.range(labeled.area());
+        let open: Vec<usize> = (0..labeled.len()).filter(|index| !self.records[*index].already).collect();
+        let attacked = self.try_at(model, attack, labeled, &open, &vec![epsilon; open.len()], settings, observe)?;
         for index in open {
-            self.enter(index, attack, &attacked, examples);
+            self.enter(index, attack, &attacked, labeled);
         }
         Ok(())
     }
@@ -173,24 +173,24 @@ impl MinimalPerturbations {
         &mut self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         search: Search,
         settings: Settings,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        let mut brackets: Vec<Bracket> = self.distances(examples).into_iter().map(Bracket::new).collect();
+        let mut brackets: Vec<Bracket> = self.distances(labeled).into_iter().map(Bracket::new).collect();
         for round in 0..ROUNDS {
-            let open: Vec<usize> = (0..examples.len()).filter(|index| brackets[*index].is_open(search)).collect();
-            observe(Progress { done: examples.len() - open.len(), total: examples.len() });
+            let open: Vec<usize> = (0..labeled.len()).filter(|index| brackets[*index].is_open(search)).collect();
+            observe(Progress { done: labeled.len() - open.len(), total: labeled.len() });
             if open.is_empty() {
                 break;
             }
             let epsilons: Vec<f64> = open.iter().map(|index| brackets[*index].next(search)).collect();
-            let attacked = self.try_at(model, attack, examples, &open, &epsilons, settings, &mut |_| {})?;
+            let attacked = self.try_at(model, attack, labeled, &open, &epsilons, settings, &mut |_| {})?;
             for (index, epsilon) in open.iter().zip(&epsilons) {
                 let outcome = attacked.outcomes()[*index];
                 brackets[*index].enter(*epsilon, outcome.success.then_some(outcome.distance));
-                self.enter(*index, attack, &attacked, examples);
+                self.enter(*index, attack, &attacked, labeled);
             }
             tracing::debug!(attack = attack.name(), round, open = open.len());
         }
@@ -201,7 +201,7 @@ impl MinimalPerturbations {
         &self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         open: &[usize],
         epsilons: &[f64],
         settings: Settings,
@@ -216,17 +216,17 @@ impl MinimalPerturbations {
             })
             .collect();
         let already: Vec<bool> = self.records.iter().map(|record| record.already).collect();
-        let mut attacked = Attacked::unharmed(examples, &already);
-        attack_some(model, attack, attack.kind(), examples, &jobs, settings, &mut attacked, observe)?;
+        let mut attacked = Attacked::unharmed(labeled, &already);
+        attack_some(model, attack, attack.kind(), labeled, &jobs, settings, &mut attacked, observe)?;
         Ok(attacked)
     }
 
     /// Takes over what an attack found for an image, if it is nearer.
-    fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, examples: &Examples) {
+    fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, labeled: &LabeledBatch) {
         let outcome = attacked.outcomes()[index];
         let record = &mut self.records[index];
         record.counts = record.counts.plus(outcome.counts);
-        let before = record.nearest.as_ref().map(|(pixels, _)| self.norm.distance(examples.image(index), pixels));
+        let before = record.nearest.as_ref().map(|(pixels, _)| self.norm.distance(labeled.image(index), pixels));
         if outcome.success && before.is_none_or(|before| outcome.distance < before) {
             record.nearest = Some((attacked.image(index).to_vec(), attack.name()));
         }

@@ -2,7 +2,7 @@
 
 mod models;
 
-use brainprior_robustness::{Classifier, Examples, MaskingReport, MaskingSettings, Settings, masking_report};
+use brainprior_robustness::{Classifier, LabeledBatch, MaskingReport, MaskingSettings, Settings, masking_report};
 use candle_core::{Device, Result, Tensor};
 use models::Planes;
 use rand::{Rng, SeedableRng};
@@ -15,14 +15,14 @@ fn honest() -> Planes {
     Planes::random(4, 64, 0.3, 11)
 }
 
-fn examples() -> Examples {
-    honest().examples(60, 0.25, 12)
+fn labeled_batch() -> LabeledBatch {
+    honest().labeled_batch(60, 0.25, 12)
 }
 
 fn report(model: &dyn Classifier) -> MaskingReport {
     let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
     let source = Planes::random(4, 64, 0.3, 11);
-    masking_report(model, &[&source], &examples(), &masking, SETTINGS, &mut |_| {}).unwrap()
+    masking_report(model, &[&source], &labeled_batch(), &masking, SETTINGS, &mut |_| {}).unwrap()
 }
 
 #[track_caller]

@@ -6,7 +6,9 @@ use crate::pipeline::progress::Terminal;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::run_directory::RunDirectory;
 use anyhow::{Context, Result, ensure};
-use brainprior_robustness::{Classifier, Counts, Examples, ImageRecord, MinimalPerturbations, Norm, Search, Settings, ensemble};
+use brainprior_robustness::{
+    Classifier, Counts, ImageRecord, LabeledBatch, MinimalPerturbations, Norm, Search, Settings, ensemble,
+};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -56,18 +58,18 @@ pub fn measure_blocks(
     prefix: &str,
     key: &Key,
     model: &dyn Classifier,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     norm: Norm,
     protocol: Protocol,
 ) -> Result<Option<Vec<Record>>> {
     let mut records = Vec::new();
-    for (number, first) in (0..examples.len()).step_by(protocol.block.max(1)).enumerate() {
+    for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
         let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
-        let last = examples.len().min(first + protocol.block);
+        let last = labeled.len().min(first + protocol.block);
         let settings = serde_json::json!({ "protocol": protocol, "norm": norm_name(norm), "first": first, "last": last });
         let key = Key { task: task.clone(), settings, ..key.clone() };
         let hash = provenance::hash_bytes(serde_json::to_string(&key)?.as_bytes());
-        let block = examples.subset(&(first..last).collect::<Vec<_>>());
+        let block = labeled.subset(&(first..last).collect::<Vec<_>>());
         let seed = key.seed;
         let record = run.task(key, terminal, |folder| {
             let settings = Settings { seed, batch: BATCH };
@@ -87,7 +89,7 @@ fn approach(
     path: &Path,
     key: &str,
     model: &dyn Classifier,
-    block: &Examples,
+    block: &LabeledBatch,
     norm: Norm,
     protocol: Protocol,
     settings: Settings,
@@ -111,20 +113,20 @@ fn approach(
 pub fn read_blocks(
     run: &RunDirectory,
     prefix: &str,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     norm: Norm,
     block: usize,
 ) -> Result<MinimalPerturbations> {
-    let mut records = Vec::with_capacity(examples.len());
-    for (number, first) in (0..examples.len()).step_by(block.max(1)).enumerate() {
+    let mut records = Vec::with_capacity(labeled.len());
+    for (number, first) in (0..labeled.len()).step_by(block.max(1)).enumerate() {
         let path = run.folder(&format!("{prefix}/{}/block-{number}", norm_name(norm))).join(NEAREST);
-        let images: Vec<usize> = (first..examples.len().min(first + block)).collect();
-        records.extend(read(&path, &examples.subset(&images), norm)?.1.records().iter().cloned());
+        let images: Vec<usize> = (first..labeled.len().min(first + block)).collect();
+        records.extend(read(&path, &labeled.subset(&images), norm)?.1.records().iter().cloned());
     }
     Ok(MinimalPerturbations::restore(norm, records))
 }
 
-fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, block: &Examples) -> Result<()> {
+fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, block: &LabeledBatch) -> Result<()> {
     let mut attacks: Vec<String> = Vec::new();
     let (mut nearest, mut found_by, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for (index, record) in minimal.records().iter().enumerate() {
@@ -162,7 +164,7 @@ fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, bl
     provenance::write_atomically(path, &safetensors::serialize(tensors, Some(metadata))?)
 }
 
-fn read(path: &Path, block: &Examples, norm: Norm) -> Result<(Header, MinimalPerturbations)> {
+fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations)> {
     let bytes = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
     let damaged = || format!("{} is damaged; remove it and run again", path.display());
     let (_, metadata) = SafeTensors::read_metadata(&bytes).with_context(damaged)?;
@@ -224,14 +226,14 @@ mod tests {
     #[test]
     fn an_interrupted_block_goes_on_with_the_next_attack() {
         let pixels = (0..5 * 64).map(|index: usize| 0.3 + 0.1 * ((index % 7) as f32 / 7.0) + if index < 128 { 0.3 } else { 0.0 });
-        let examples = Examples::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
+        let labeled = LabeledBatch::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
         let protocol = Protocol { decision_boundary_steps: 20, block: 3 };
         let measure = |folder: &Path, calls: usize| {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));
             let key = Key::new("attack", (), 3).unwrap();
-            let records = measure_blocks(&run, &Terminal::silent(), "attack", &key, &model, &examples, Norm::L2, protocol)?;
-            let minimal = read_blocks(&run, "attack", &examples, Norm::L2, protocol.block)?;
+            let records = measure_blocks(&run, &Terminal::silent(), "attack", &key, &model, &labeled, Norm::L2, protocol)?;
+            let minimal = read_blocks(&run, "attack", &labeled, Norm::L2, protocol.block)?;
             anyhow::Ok((records.unwrap().len(), minimal, model.0.into_inner()))
         };
         let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

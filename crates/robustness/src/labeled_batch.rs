@@ -1,13 +1,13 @@
-//! Labelled images to test a model on.
+//! Labeled images to test a model on.
 
 use crate::{Criterion, Error, Result};
 
-/// Labelled images `[images, channels, height, width]`, every value in [0, 1].
+/// Labeled images `[images, channels, height, width]`, every value in [0, 1].
 ///
 /// Each keeps the number under which it was first given: its random streams hang on that number, so that an image alone
 /// meets the same noise and the same random starts as in any subset and any batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Examples {
+pub struct LabeledBatch {
     shape: [usize; 3],
     pixels: Vec<f32>,
     labels: Vec<usize>,
@@ -15,7 +15,7 @@ pub struct Examples {
     numbers: Vec<usize>,
 }
 
-impl Examples {
+impl LabeledBatch {
     /// From `labels.len() * channels * height * width` values. Attacks are after any class but the label.
     ///
     /// # Errors
@@ -131,29 +131,29 @@ mod tests {
 
     #[test]
     fn bad_values_are_named() {
-        let error = Examples::new(1, 1, 2, vec![0.0, 1.0, 0.5, 1.5], vec![0, 1]).unwrap_err().to_string();
+        let error = LabeledBatch::new(1, 1, 2, vec![0.0, 1.0, 0.5, 1.5], vec![0, 1]).unwrap_err().to_string();
         assert!(error.contains("image 1, pixel 1") && error.contains("1.5"), "{error}");
-        assert!(Examples::new(1, 1, 2, vec![0.0, f32::NAN], vec![0]).is_err());
-        assert!(Examples::new(1, 1, 2, vec![0.0; 3], vec![0]).is_err());
-        assert!(Examples::new(0, 1, 2, vec![], vec![0]).is_err());
+        assert!(LabeledBatch::new(1, 1, 2, vec![0.0, f32::NAN], vec![0]).is_err());
+        assert!(LabeledBatch::new(1, 1, 2, vec![0.0; 3], vec![0]).is_err());
+        assert!(LabeledBatch::new(0, 1, 2, vec![], vec![0]).is_err());
     }
 
     #[test]
     fn a_target_is_not_the_label() {
-        let examples = || Examples::new(1, 1, 1, vec![0.1, 0.2], vec![5, 6]).unwrap();
-        assert_eq!(examples().criterion(1), Criterion::Misclassification { label: 6 });
+        let labeled_batch = || LabeledBatch::new(1, 1, 1, vec![0.1, 0.2], vec![5, 6]).unwrap();
+        assert_eq!(labeled_batch().criterion(1), Criterion::Misclassification { label: 6 });
         assert_eq!(
-            examples().with_targets(&[1, 2]).unwrap().subset(&[1]).criterion(0),
+            labeled_batch().with_targets(&[1, 2]).unwrap().subset(&[1]).criterion(0),
             Criterion::TargetedMisclassification { class: 2 }
         );
-        assert!(matches!(examples().with_targets(&[1, 6]), Err(Error::Target { image: 1, class: 6 })));
-        assert!(matches!(examples().with_targets(&[1]), Err(Error::Size { .. })));
+        assert!(matches!(labeled_batch().with_targets(&[1, 6]), Err(Error::Target { image: 1, class: 6 })));
+        assert!(matches!(labeled_batch().with_targets(&[1]), Err(Error::Size { .. })));
     }
 
     #[test]
     fn a_subset_keeps_the_numbers() {
-        let examples = Examples::new(1, 1, 1, vec![0.1, 0.2, 0.3], vec![5, 6, 7]).unwrap();
-        let subset = examples.subset(&[2, 0]).subset(&[0]);
+        let labeled = LabeledBatch::new(1, 1, 1, vec![0.1, 0.2, 0.3], vec![5, 6, 7]).unwrap();
+        let subset = labeled.subset(&[2, 0]).subset(&[0]);
         assert_eq!((subset.image(0), subset.label(0), subset.numbers()), (&[0.3][..], 7, &[2][..]));
     }
 }
