@@ -1,6 +1,6 @@
 //! How a classifier holds up under noise and attack, for any model with batched logits.
 //!
-//! A model takes images in [0, 1] and keeps its normalisation inside ([`Classifier`]). An attack only finds candidates; the
+//! A model takes images in [0, 1] and keeps its normalization inside ([`Classifier`]). An attack only finds candidates; the
 //! driver around it ([`attack()`]) brings each within its bounds and judges it alone, so no attack can report a success that
 //! is none, and none can fail in silence: zero gradients are counted, and images that withstand everything are censored,
 //! not dropped.

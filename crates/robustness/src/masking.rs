@@ -80,10 +80,10 @@ const VANISHING: f64 = 0.05;
 const WRONG_SLOPES: f64 = 0.25;
 /// Gain of restarts from which on the landscape must be called rough.
 const RESTARTS_GAIN: f64 = 0.1;
-/// The size at which every image can be made grey.
+/// The size at which every image can be made gray.
 const EVERYTHING: f64 = 0.5;
 
-/// Checks a model on labelled images. `sources` are other models of the same classes, from which attacks are transferred;
+/// Checks a model on labeled images. `sources` are other models of the same classes, from which attacks are transferred;
 /// without them that check is left out.
 ///
 /// # Errors
@@ -380,7 +380,7 @@ fn restarts(masking: &MaskingSettings, images: usize, under: &Under) -> Result<C
     Ok(Check { name: "restarts", figures, finding })
 }
 
-/// Where every image can be made grey, nothing may stand.
+/// Where every image can be made gray, nothing may stand.
 fn everything(under: &Under) -> Result<Check> {
     let pgd = Pgd::new(Norm::Linf).with_relative_step(0.1).with_restarts(2);
     let stands = 1.0 - share(&under(&pgd, EVERYTHING)?);

@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor, Var};
 
 /// A model that classifies images.
 ///
-/// Normalisation lives inside, dropout is off, batch norm uses its running statistics: the logits of an image depend on
+/// Normalization lives inside, dropout is off, batch norm uses its running statistics: the logits of an image depend on
 /// nothing but the image. Weights should be plain tensors rather than [`Var`]s: attacks need the gradient with respect
 /// to the images only, and candle computes one for every variable that it meets.
 pub trait Classifier: Sync {

@@ -116,9 +116,9 @@ fn a_model_that_is_always_wrong() {
 }
 
 /// Steps of one eighth: right on most images, and flat wherever one looks.
-struct Quantised(Planes);
+struct Quantized(Planes);
 
-impl Classifier for Quantised {
+impl Classifier for Quantized {
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         self.0.logits(&((images * 8.0)?.detach().round()? / 8.0)?)
     }
@@ -126,7 +126,7 @@ impl Classifier for Quantised {
 
 #[test]
 fn zero_gradients_are_counted_and_failures_censored() {
-    let model = Quantised(Planes::random(2, 16, 0.0, 3));
+    let model = Quantized(Planes::random(2, 16, 0.0, 3));
     let labeled = model.0.labeled_batch(6, 0.5, 4);
     let right = brainprior_robustness::correct(&model, &labeled, settings(6)).unwrap();
     let pgd = Pgd::new(Norm::L2).with_steps(5).from_the_image();

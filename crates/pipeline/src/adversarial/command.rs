@@ -1,7 +1,7 @@
 //! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
 
 use super::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarise,
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
 use crate::command_line::{AttackArguments, NormName};
 use crate::pipeline::progress::Terminal;
@@ -80,7 +80,7 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
         measure_blocks(&run, &terminal, "nearest", &key, &model, &labeled, *norm, protocol)?;
         let minimal = read_blocks(&run, "nearest", &labeled, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
-        report.minimal_perturbation.insert(name.clone(), summarise(&minimal, &labeled, arguments.seed)?);
+        report.minimal_perturbation.insert(name.clone(), summarize(&minimal, &labeled, arguments.seed)?);
         report.accuracy.insert(name.clone(), steps(&minimal, &labeled));
         report.found_by.insert(name, found_by(&minimal));
     }

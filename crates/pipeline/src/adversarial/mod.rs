@@ -6,7 +6,7 @@ mod summary;
 
 pub use blocks::{Protocol, measure_blocks, read_blocks};
 pub use command::run;
-pub use summary::{curve, masking, summarise};
+pub use summary::{curve, masking, summarize};
 
 use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;

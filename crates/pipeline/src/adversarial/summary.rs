@@ -14,7 +14,7 @@ use brainprior_robustness::{
 const RESAMPLES: usize = 1000;
 
 /// Median over the images that the network is right about to begin with.
-pub fn summarise(minimal: &MinimalPerturbations, labeled: &LabeledBatch, seed: u64) -> Result<MinimalPerturbation> {
+pub fn summarize(minimal: &MinimalPerturbations, labeled: &LabeledBatch, seed: u64) -> Result<MinimalPerturbation> {
     let perturbations: Vec<Perturbation> = minimal.perturbations(labeled, search(minimal.norm(), labeled.area()));
     if perturbations.is_empty() {
         return Ok(MinimalPerturbation { median: None, low: None, high: None, images: 0, censored: 0 });

@@ -2,7 +2,7 @@
 
 use super::train::{self, Part};
 use crate::pipeline::adversarial::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarise,
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
 use crate::pipeline::config::Robustness;
 use crate::pipeline::context::Context;
@@ -126,7 +126,7 @@ impl Subject<'_> {
             let minimal = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
             let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
             attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels));
-            minimal_perturbation.insert(norm_name(norm).to_owned(), summarise(&minimal, &attacked, seed)?);
+            minimal_perturbation.insert(norm_name(norm).to_owned(), summarize(&minimal, &attacked, seed)?);
             if norm == Norm::L2 {
                 pictures = shown(&minimal, &attacked);
             }

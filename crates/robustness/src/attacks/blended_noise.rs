@@ -6,7 +6,7 @@ use rand::Rng;
 
 /// Mixes the image with uniform noise until it is adversarial. The defaults of Foolbox 3.3
 /// (`LinearSearchBlendedUniformNoiseAttack`): up to 1,000 draws of noise until one is adversarial itself, then 1,000 steps
-/// from the image towards it. Where noise always has the wrong class, plain grey images and the inverted image are tried.
+/// from the image towards it. Where noise always has the wrong class, plain gray images and the inverted image are tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlendedNoise {
     norm: Norm,
@@ -80,7 +80,7 @@ fn adversarial_noise(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>
     let area = batch.area();
     let original = batch.original(image);
     let mut generator = batch.generator(image, 0);
-    let mut plain: Vec<Vec<f32>> = [0.5, 0.0, 1.0].iter().map(|grey| vec![*grey; area]).collect();
+    let mut plain: Vec<Vec<f32>> = [0.5, 0.0, 1.0].iter().map(|gray| vec![*gray; area]).collect();
     plain.push(original.iter().map(|value| 1.0 - value).collect());
     let mut left = DRAWS;
     loop {

@@ -4,7 +4,7 @@ use crate::attack::AttackKind;
 use crate::criterion::strongest_but;
 use crate::{Attack, Batch, Norm, Result};
 
-/// Minimises |x - image|^2 + c max(0, -margin), x = (tanh w + 1) / 2 being within [0, 1] whatever w is, and searches for the
+/// Minimizes |x - image|^2 + c max(0, -margin), x = (tanh w + 1) / 2 being within [0, 1] whatever w is, and searches for the
 /// smallest c that misleads (Carlini and Wagner 2017); L2.
 ///
 /// The defaults of Foolbox 3.3 (`L2CarliniWagnerAttack`): 9 values of c, the first 0.001, times 10 until one misleads, then
@@ -80,7 +80,7 @@ impl Attack for CarliniWagner {
         let mut constants: Vec<Constant> =
             batch.all().iter().map(|_| Constant { value: self.first, low: 0.0, high: f64::INFINITY }).collect();
         for _ in 0..self.searches {
-            let found = self.minimise(batch, &constants)?;
+            let found = self.minimize(batch, &constants)?;
             for (constant, found) in constants.iter_mut().zip(found) {
                 *(if found { &mut constant.high } else { &mut constant.low }) = constant.value;
                 constant.value = match constant.high.is_finite() {
@@ -95,7 +95,7 @@ impl Attack for CarliniWagner {
 
 impl CarliniWagner {
     /// One descent of every image with its c; whether each was misled on the way.
-    fn minimise(&self, batch: &mut Batch, constants: &[Constant]) -> Result<Vec<bool>> {
+    fn minimize(&self, batch: &mut Batch, constants: &[Constant]) -> Result<Vec<bool>> {
         let mut found = vec![false; batch.len()];
         let unsatisfied = batch.all().into_iter().filter(|image| !batch.satisfied(*image));
         let mut walkers: Vec<Walker> = unsatisfied.map(|image| Walker::new(image, batch.original(image))).collect();

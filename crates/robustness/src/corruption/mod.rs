@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 /// A family of CIFAR-10-C (Hendrycks and Dietterich 2019), with the settings of its `make_cifar_c.py`, except that pixels are
 /// not rounded to bytes where the corruption itself does not do so. Left out are frost (it needs photographs of frost),
-/// spatter and saturate (they act on colour).
+/// spatter and saturate (they act on color).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Corruption {
     /// Normal noise.
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_size_and_colour() {
+    fn every_size_and_color() {
         for corruption in Corruption::ALL {
             for shape in [[1, 9, 13], [3, 32, 32], [1, 36, 64]] {
                 let mut pixels: Vec<f32> = (0..shape.iter().product()).map(|index| (index % 97) as f32 / 96.0).collect();

@@ -18,7 +18,7 @@ impl Planes {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut row = || (0..area).map(|_| generator.random_range(-1.0f32..1.0)).collect::<Vec<f32>>();
         let weights: Vec<Vec<f32>> = (0..classes).map(|_| row()).collect();
-        // Classes meet in the grey middle of the image space.
+        // Classes meet in the gray middle of the image space.
         let bias = weights.iter().map(|row| -0.5 * row.iter().sum::<f32>()).collect();
         Self { weights, bias, bend, scale: 1.0 }
     }
