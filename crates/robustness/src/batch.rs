@@ -1,9 +1,8 @@
 //! What an attack works on: some images, how far each may move, and a model that may be asked.
 
-use crate::attack::AttackKind;
 use crate::loss::Slope;
-use crate::model::{self, Pass, batches};
-use crate::{Classifier, Criterion, LabeledBatch, Loss, Norm, Result};
+use crate::pass::{self, Pass, batches};
+use crate::{AttackKind, Classifier, Counts, Criterion, LabeledBatch, Loss, Norm, Result, Settings};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -41,28 +40,6 @@ struct Candidate {
     distance: f64,
 }
 
-/// What an attack cost for one image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Points at which the model was evaluated.
-    pub queries: usize,
-    /// Gradients taken.
-    pub gradient_calls: usize,
-    /// Those that were zero everywhere: an attack that meets them fails for want of a direction, not against robustness.
-    pub zero_gradients: usize,
-}
-
-impl Counts {
-    /// Of both.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            queries: self.queries + other.queries,
-            gradient_calls: self.gradient_calls + other.gradient_calls,
-            zero_gradients: self.zero_gradients + other.zero_gradients,
-        }
-    }
-}
-
 /// A loss and its gradient at one point of each of some images.
 pub struct Gradients {
     pass: Pass,
@@ -97,7 +74,7 @@ impl<'a> Batch<'a> {
         epsilons: &[f64],
         norm: Norm,
         kind: AttackKind,
-        settings: crate::Settings,
+        settings: Settings,
     ) -> Self {
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
         let image = |(index, epsilon): (&usize, &f64)| Image {
@@ -180,13 +157,15 @@ impl<'a> Batch<'a> {
     /// Logits at one point of each of `images`, which may name an image several times.
     ///
     /// # Errors
-    /// A logit that is not finite; a failing model.
+    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite, [`Error::Size`](crate::Error::Size) if
+    /// the logits are not a row of at least two classes for each point, and [`Error::Model`](crate::Error::Model) if the
+    /// model fails.
     pub fn query(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<Vec<f32>>> {
         let area = self.area();
         let mut rows = Vec::with_capacity(images.len());
         for range in batches(images.len(), self.width) {
             let numbers = self.numbers(&images[range.clone()]);
-            rows.extend(model::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
+            rows.extend(pass::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
         }
         images.iter().for_each(|image| self.images[*image].counts.queries += 1);
         Ok(rows)
@@ -195,7 +174,7 @@ impl<'a> Batch<'a> {
     /// Whether one point of each of `images` is adversarial, beyond doubt of rounding.
     ///
     /// # Errors
-    /// As [`Batch::query`].
+    /// Returns the errors of [`Batch::query`].
     pub fn are_adversarial(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
         let rows = self.query(images, points)?;
         Ok(images.iter().zip(&rows).map(|(image, row)| self.criterion(*image).is_clearly_met(row)).collect())
@@ -204,7 +183,7 @@ impl<'a> Batch<'a> {
     /// One pass at a point of each of `images`, to take gradients from by [`Batch::back`].
     ///
     /// # Errors
-    /// As [`Batch::query`].
+    /// Returns the errors of [`Batch::query`].
     pub fn pass(&mut self, images: &[usize], points: &[f32]) -> Result<Pass> {
         let clean = self.clean.take().filter(|_| images.iter().copied().eq(0..self.len()) && points == self.originals(images));
         let pass = match clean {
@@ -219,7 +198,8 @@ impl<'a> Batch<'a> {
     /// Images whose factors are all 0 are not counted.
     ///
     /// # Errors
-    /// A gradient that is not finite; a failing model.
+    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a gradient is not finite, and
+    /// [`Error::Model`](crate::Error::Model) if the model fails.
     pub fn back(&mut self, pass: &Pass, images: &[usize], factors: &[Vec<f32>]) -> Result<Vec<f32>> {
         let gradients = pass.back(factors)?;
         for ((image, factors), gradient) in images.iter().zip(factors).zip(gradients.chunks(self.area())) {
@@ -235,7 +215,7 @@ impl<'a> Batch<'a> {
     /// A loss and its gradients at one point of each of `images`.
     ///
     /// # Errors
-    /// A logit or gradient that is not finite; a failing model.
+    /// Returns the errors of [`Batch::query`] and [`Batch::back`].
     pub fn gradients(&mut self, images: &[usize], points: &[f32], loss: Loss) -> Result<Gradients> {
         self.gradients_by(images, points, |_| loss)
     }
@@ -243,7 +223,7 @@ impl<'a> Batch<'a> {
     /// As [`Batch::gradients`], each image with its own loss.
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`Batch::query`] and [`Batch::back`].
     pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
         let pass = self.pass(images, points)?;
         let slopes: Vec<Slope> =

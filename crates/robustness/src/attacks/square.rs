@@ -1,7 +1,6 @@
 //! Square.
 
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
