@@ -211,9 +211,9 @@ pub struct AttackArguments {
     /// Images of a block; an interrupted call goes on with the next attack of its block
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub block: u16,
-    /// Steps along the border, where most of the time goes
+    /// Steps along the decision boundary, where most of the time goes
     #[arg(long, value_name = "N", default_value_t = 200)]
-    pub border_steps: u16,
+    pub decision_boundary_steps: u16,
     /// Images for the checks for masking
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub masking_images: u16,

@@ -106,7 +106,7 @@ pub struct Robustness {
     pub gaussian: Vec<f64>,
     pub linf: Vec<f64>,
     pub l2: Vec<f64>,
-    pub border_steps: usize,
+    pub decision_boundary_steps: usize,
     pub corruption_images: usize,
     pub masking_images: usize,
     pub masking_queries: usize,

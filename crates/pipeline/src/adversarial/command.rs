@@ -56,7 +56,7 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
     terminal.line(&format!("{} images of {}, in {}", labeled.len(), arguments.images.display(), root.display()));
     let clean = accuracy(&model, &labeled, settings)?.context("the set has no test images")?;
 
-    let protocol = Protocol { decision_boundary_steps: arguments.border_steps.into(), block: arguments.block.into() };
+    let protocol = Protocol { decision_boundary_steps: arguments.decision_boundary_steps.into(), block: arguments.block.into() };
     let norms: &[Norm] = match arguments.norm {
         NormName::Linf => &[Norm::Linf],
         NormName::L2 => &[Norm::L2],

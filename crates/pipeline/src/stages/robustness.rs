@@ -68,7 +68,7 @@ struct Subject<'a> {
 }
 
 fn protocol(settings: &Robustness) -> Protocol {
-    Protocol { decision_boundary_steps: settings.border_steps, block: BLOCK }
+    Protocol { decision_boundary_steps: settings.decision_boundary_steps, block: BLOCK }
 }
 
 impl Subject<'_> {
