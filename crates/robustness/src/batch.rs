@@ -40,7 +40,7 @@ struct Candidate {
     distance: f64,
 }
 
-/// A loss and its gradient at one point of each of some images.
+/// A loss and its gradient, each at one point of every image that was asked about.
 pub struct Gradients {
     pass: Pass,
     slopes: Vec<Slope>,
@@ -49,17 +49,17 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Gradient at the `row`-th of the points asked about.
+    /// The gradient at the `row`-th of the points, one value for each pixel.
     pub fn of(&self, row: usize) -> &[f32] {
         &self.values[row * self.area..(row + 1) * self.area]
     }
 
-    /// Value of the loss there.
+    /// The value of the loss at the `row`-th of the points.
     pub fn loss(&self, row: usize) -> f64 {
         self.slopes[row].value
     }
 
-    /// Logits there.
+    /// The logits at the `row`-th of the points.
     pub fn logits(&self, row: usize) -> &[f32] {
         self.pass.logits(row)
     }
@@ -103,7 +103,7 @@ impl<'a> Batch<'a> {
         self.images.is_empty()
     }
 
-    /// All images.
+    /// The numbers of all images within the batch.
     pub fn all(&self) -> Vec<usize> {
         (0..self.len()).collect()
     }
@@ -128,7 +128,7 @@ impl<'a> Batch<'a> {
         images.iter().flat_map(|image| self.original(*image)).copied().collect()
     }
 
-    /// What the attack on image `image` is after.
+    /// When a point of image `image` is adversarial.
     pub fn criterion(&self, image: usize) -> Criterion {
         self.labeled.criterion(self.images[image].index)
     }
@@ -147,7 +147,7 @@ impl<'a> Batch<'a> {
         self.images[image].start = Some(pixels.to_vec());
     }
 
-    /// Random numbers of image `image`: the same in any batch, others for each `attempt`.
+    /// The random stream of image `image`. It is the same in any batch, and another for each `attempt`.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         generator.set_stream(self.labeled.numbers()[self.images[image].index] as u64);
@@ -171,7 +171,7 @@ impl<'a> Batch<'a> {
         Ok(rows)
     }
 
-    /// Whether one point of each of `images` is adversarial, beyond doubt of rounding.
+    /// Whether one point of each of `images` is adversarial by more than rounding could undo.
     ///
     /// # Errors
     /// Returns the errors of [`Batch::query`].
@@ -194,8 +194,8 @@ impl<'a> Batch<'a> {
         Ok(pass)
     }
 
-    /// Gradients, flat, of each image's logits times `factors`, a row for each of the `images` that `pass` was made of.
-    /// Images whose factors are all 0 are not counted.
+    /// The gradient of the sum of each image's logits times its `factors`, flat, for the `images` that `pass` was made of.
+    /// The call is not counted for images whose factors are all 0.
     ///
     /// # Errors
     /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a gradient is not finite, and
@@ -239,7 +239,7 @@ impl<'a> Batch<'a> {
         self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
     }
 
-    /// Makes this adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
+    /// Makes an adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
     pub fn keep_if_closer(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {

@@ -5,17 +5,17 @@
 pub struct Search {
     /// Largest perturbation tried. An image that withstands it is censored there.
     pub largest: f64,
-    /// Where to stop: relative distance of a size that misleads and one that does not.
+    /// The bisection stops once a size that misleads and one that does not differ by this share of the former.
     pub tolerance: f64,
 }
 
-/// Between which sizes the smallest perturbation of an image lies, for the attack at hand.
+/// The sizes between which the smallest perturbation of an image lies, for one attack.
 pub(crate) struct Bracket {
     lower: f64,
     upper: Option<f64>,
     /// The attack has not been tried yet.
     fresh: bool,
-    /// It fails at the largest size, or just below what is known, so smaller ones need no try.
+    /// The attack fails at the largest size, or just below the size that another has found: no smaller one needs a try.
     hopeless: bool,
 }
 

@@ -2,9 +2,9 @@
 
 use crate::{Attack, BrendelBethge, Ddn, DeepFool, Fmn, LineSearch, Loss, Norm, Pgd};
 
-/// The attacks of the paper's protocol in one norm, in the order in which they help each other: cheap ones that come near,
-/// then one that follows the decision boundary from there in `decision_boundary_steps` steps, then what is left beyond the
-/// decision boundary is taken off.
+/// The attacks of the paper's protocol in one norm, in the order in which they help each other. Cheap attacks come near; one
+/// follows the decision boundary from there, in `decision_boundary_steps` steps; a line search takes off what is left beyond
+/// it.
 pub fn ensemble(norm: Norm, decision_boundary_steps: usize) -> Vec<Box<dyn Attack>> {
     let mut attacks: Vec<Box<dyn Attack>> =
         vec![Box::new(DeepFool::new(norm)), Box::new(LineSearch::new(norm)), Box::new(Fmn::new(norm))];

@@ -22,8 +22,8 @@ pub struct ImageRecord {
 }
 
 /// The smallest perturbations found so far, in one norm: a record for each image. Attacks come one after the other
-/// ([`MinimalPerturbations::approach`]), each starting from what is known; between them this can be put on disk and taken up
-/// again ([`MinimalPerturbations::restore`]).
+/// ([`MinimalPerturbations::approach`]), and each starts from what the ones before have found. Between two of them the records
+/// can be written to disk and taken up again ([`MinimalPerturbations::restore`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MinimalPerturbations {
     norm: Norm,
@@ -58,7 +58,7 @@ impl MinimalPerturbations {
         self.norm
     }
 
-    /// Distance of the nearest adversarial image, for each image: 0 where the image is one itself.
+    /// For each image, the distance of the nearest adversarial image that was found: 0 where the image is one itself.
     pub fn distances(&self, labeled: &LabeledBatch) -> Vec<Option<f64>> {
         let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
             (_, true) => Some(0.0),
@@ -79,8 +79,8 @@ impl MinimalPerturbations {
             .collect()
     }
 
-    /// Lets one more attack try to come nearer. One that looks for the smallest perturbation runs once; of one that needs
-    /// an epsilon, the epsilon is bisected for each image. A later attack has only to beat the earlier ones.
+    /// Lets one more attack try to come nearer. An attack that looks for the smallest perturbation runs once. For an attack
+    /// that needs an epsilon, the epsilon is bisected, image by image. A later attack only has to beat the earlier ones.
     ///
     /// # Errors
     /// Returns [`Error::Size`] if the attack has another norm or there are other images than records, [`Error::Level`] if the

@@ -14,7 +14,7 @@ pub enum Noise {
     Gaussian,
     /// Uniform between minus and plus the level.
     Uniform,
-    /// A value becomes 0 or 1, alike often, with the level as probability.
+    /// Each value becomes 0 or 1, equally often, with the level as probability.
     SaltAndPepper,
 }
 

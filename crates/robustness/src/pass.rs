@@ -3,7 +3,7 @@
 use crate::{Classifier, Error, LabeledBatch, Result, Settings};
 use candle_core::{DType, Tensor, Var};
 
-/// Logits of all images, every class of their labels and criteria being one of the model's.
+/// Logits of all images, after the check that the model has one for each of their labels and targets.
 pub(crate) fn logits_of(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<Vec<f32>>> {
     let mut rows = Vec::with_capacity(labeled.len());
     for batch in batches(labeled.len(), settings.batch) {
@@ -44,14 +44,14 @@ fn read(logits: &Tensor, numbers: &[usize]) -> Result<Vec<Vec<f32>>> {
     Ok(rows)
 }
 
-/// One pass of some images through a model, from whose logits one can go back to the pixels as often as one likes.
+/// One pass of some images through a model. Gradients at the pixels can be taken from it as often as one likes.
 pub struct Pass {
     images: Var,
     output: Tensor,
     shape: [usize; 3],
     numbers: Vec<usize>,
     rows: Vec<Vec<f32>>,
-    /// Of the images that passed, those that this is about.
+    /// Rows of the images that gradients are wanted for: all of them, or what [`Pass::of_rows`] has chosen.
     chosen: Vec<usize>,
 }
 

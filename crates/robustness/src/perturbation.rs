@@ -3,9 +3,9 @@
 /// The smallest perturbation found for an image.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub enum Perturbation {
-    /// Of this size, verified.
+    /// An adversarial image at this distance was found and verified.
     Found(f64),
-    /// None of at most this size.
+    /// No perturbation of at most this size was found.
     Censored(f64),
 }
 

@@ -4,7 +4,7 @@ use crate::{Error, Perturbation, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A median and its bootstrap interval of 95%. Each is censored where the images do not tell.
+/// A median and its bootstrap interval of 95%. Each of the three is censored where too many images withstand everything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Median {
     /// The median.

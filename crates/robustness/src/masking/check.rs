@@ -1,4 +1,4 @@
-//! One check, and the report that all of them make.
+//! What one check found, and the report on all of them.
 
 /// One check.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ impl MaskingReport {
     }
 }
 
-/// As in texts.
+/// A share in percent, as the findings write it.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }

@@ -5,7 +5,7 @@ use crate::criterion::decision;
 use crate::pass::{batches, logits, logits_of};
 use crate::{Classifier, LabeledBatch, Result, Settings};
 
-/// The images in the scales that models are often trained in.
+/// Whether the model does better on the images in another of the scales that models are often trained in.
 pub(super) fn scale(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     let count = labeled.len() * labeled.area();
     let values = (0..labeled.len()).flat_map(|index| labeled.image(index)).map(|value| f64::from(*value));
@@ -55,7 +55,7 @@ pub(super) fn scale(model: &dyn Classifier, labeled: &LabeledBatch, settings: Se
     Ok(Check { name: "bounds", figures, finding })
 }
 
-/// The same images twice, and alone instead of in a batch.
+/// Whether the same images give the same logits again, and alone instead of in a batch.
 pub(super) fn repeatable(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     let some: Vec<usize> = (0..labeled.len().min(32)).collect();
     let labeled = labeled.subset(&some);

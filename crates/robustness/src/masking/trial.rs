@@ -2,7 +2,7 @@
 
 use crate::{Attack, Classifier, LabeledBatch, Result, Settings, attack};
 
-/// Share of images by which results may differ without meaning anything.
+/// Results that differ by no more than this share of the images mean nothing.
 pub(super) const SLACK: f64 = 0.02;
 
 /// A model and the images that it is right about.
