@@ -2,9 +2,7 @@
 //! what the attacks have found so far lies on disk, so that an interrupted run goes on with the next attack.
 
 use super::{BATCH, norm_name};
-use crate::pipeline::progress::Terminal;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::run_directory::RunDirectory;
+use crate::run::{Key, Progress, Record, RunDirectory, hash_bytes, write_file};
 use anyhow::{Context, Result, ensure};
 use brainprior_robustness::{Classifier, Closest, Counts, Examples, Known, Norm, Search, Settings, ensemble};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -22,11 +20,11 @@ const TOLERANCE: f64 = 0.01;
 
 /// What decides the result of one block.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Protocol {
+pub(crate) struct Protocol {
     /// Steps along the border.
-    pub border_steps: usize,
+    pub(crate) border_steps: usize,
     /// Images of a block.
-    pub block: usize,
+    pub(crate) block: usize,
 }
 
 /// What a file says about itself.
@@ -44,15 +42,15 @@ struct Header {
 }
 
 /// Where nothing is adversarial yet.
-pub fn search(norm: Norm, area: usize) -> Search {
+pub(crate) fn search(norm: Norm, area: usize) -> Search {
     Search { largest: norm.range(area), tolerance: TOLERANCE }
 }
 
 /// Runs the ensemble of one norm on all blocks that are not done. `key` holds what the network and the images are; the
 /// tasks are called `prefix/NORM/block-N`. The records, or nothing on a dry run.
-pub fn measure_blocks(
+pub(crate) fn measure_blocks(
     run: &RunDirectory,
-    terminal: &Terminal,
+    progress: &dyn Progress,
     prefix: &str,
     key: &Key,
     model: &dyn Classifier,
@@ -66,12 +64,12 @@ pub fn measure_blocks(
         let last = examples.len().min(first + protocol.block);
         let settings = serde_json::json!({ "protocol": protocol, "norm": norm_name(norm), "first": first, "last": last });
         let key = Key { task: task.clone(), settings, ..key.clone() };
-        let hash = provenance::hash_bytes(serde_json::to_string(&key)?.as_bytes());
+        let hash = hash_bytes(serde_json::to_string(&key)?.as_bytes());
         let block = examples.subset(&(first..last).collect::<Vec<_>>());
         let seed = key.seed;
-        let record = run.task(key, terminal, |folder| {
+        let record = run.task(key, progress, |folder| {
             let settings = Settings { seed, batch: BATCH };
-            approach(terminal, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
+            approach(progress, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
             Ok(vec![NEAREST.into()])
         })?;
         let Some(record) = record else { return Ok(None) };
@@ -82,7 +80,7 @@ pub fn measure_blocks(
 
 /// One block: all attacks that have not run.
 fn approach(
-    terminal: &Terminal,
+    progress: &dyn Progress,
     task: &str,
     path: &Path,
     key: &str,
@@ -97,7 +95,7 @@ fn approach(
         Ok((header, closest)) if header.key == key => (header.attacks_done, closest),
         _ => (0, Closest::new(model, block, norm, settings)?),
     };
-    let mut bar = terminal.bar(task, attacks.len() as u64);
+    let mut bar = progress.bar(task, attacks.len() as u64);
     while let Some(attack) = attacks.get(done) {
         bar.set(done as u64, attacks.len() as u64, &attack.name());
         closest.approach(model, attack.as_ref(), block, search(norm, block.area()), settings, &mut |_| {})?;
@@ -108,7 +106,7 @@ fn approach(
 }
 
 /// The blocks of a norm put together again.
-pub fn read_blocks(run: &RunDirectory, prefix: &str, examples: &Examples, norm: Norm, block: usize) -> Result<Closest> {
+pub(crate) fn read_blocks(run: &RunDirectory, prefix: &str, examples: &Examples, norm: Norm, block: usize) -> Result<Closest> {
     let mut known = Vec::with_capacity(examples.len());
     for (number, first) in (0..examples.len()).step_by(block.max(1)).enumerate() {
         let path = run.folder(&format!("{prefix}/{}/block-{number}", norm_name(norm))).join(NEAREST);
@@ -153,7 +151,7 @@ fn write(path: &Path, key: &str, done: usize, closest: &Closest, block: &Example
         ("counts", TensorView::new(Dtype::I64, vec![images, 3], &counts)?),
     ];
     let metadata = HashMap::from([(METADATA.to_owned(), serde_json::to_string(&header)?)]);
-    provenance::write_atomically(path, &safetensors::serialize(tensors, Some(metadata))?)
+    write_file(path, &safetensors::serialize(tensors, Some(metadata))?)
 }
 
 fn read(path: &Path, block: &Examples, norm: Norm) -> Result<(Header, Closest)> {
@@ -198,7 +196,7 @@ fn le<T, const N: usize>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::run_directory::Mode;
+    use crate::run::{Mode, Silent};
     use candle_core::Tensor;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -224,7 +222,7 @@ mod tests {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));
             let key = Key::new("attack", (), 3).unwrap();
-            let records = measure_blocks(&run, &Terminal::silent(), "attack", &key, &model, &examples, Norm::L2, protocol)?;
+            let records = measure_blocks(&run, &Silent, "attack", &key, &model, &examples, Norm::L2, protocol)?;
             let closest = read_blocks(&run, "attack", &examples, Norm::L2, protocol.block)?;
             anyhow::Ok((records.unwrap().len(), closest, model.0.into_inner()))
         };
