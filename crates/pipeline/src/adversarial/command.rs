@@ -1,15 +1,15 @@
 //! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
 
 use super::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarize,
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
 use crate::artifacts::{AttackReport, Point};
 use crate::run::{Key, Mode, Progress, RunDirectory, hash_path, write_json};
 use crate::table;
 use anyhow::{Context, Result};
 use brainprior_classifier::ResNet;
-use brainprior_images::{LabelledImages, read_labelled};
-use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, accuracy};
+use brainprior_images::{LabeledImages, read_labeled};
+use brainprior_robustness::{LabeledBatch, MaskingSettings, MinimalPerturbations, Norm, Settings, accuracy};
 use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub enum NormName {
 pub struct Options {
     /// The network: a checkpoint of brainprior, or the state dict of an equal PyTorch module.
     pub checkpoint: PathBuf,
-    /// Labelled images, whose test part is attacked.
+    /// Labeled images, whose test part is attacked.
     pub images: PathBuf,
     /// How many of the test images, from the first.
     pub count: usize,
@@ -64,11 +64,11 @@ pub struct Attacked {
 /// # Errors
 /// A file that cannot be read; a checkpoint that does not fit the images; a folder that cannot be written to.
 pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Result<Attacked> {
-    let set = read_labelled(&options.images)?;
+    let set = read_labeled(&options.images)?;
     let load = |path: &PathBuf| checked(ResNet::load(path)?.to_device(device)?, &set.test, path);
     let model = load(&options.checkpoint)?;
     let sources: Vec<Attackable> = options.sources.iter().map(load).collect::<Result<_>>()?;
-    let examples = examples(&set.test, options.count)?;
+    let labeled = labeled_batch(&set.test, options.count)?;
     let settings = Settings { seed: options.seed, batch: BATCH };
 
     let root = options.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(name_of(&options.checkpoint)));
@@ -77,10 +77,10 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         .on(device)
         .input("checkpoint", &hash_path(&options.checkpoint)?)
         .input("images", &hash_path(&options.images)?);
-    progress.line(&format!("{} images of {}, in {}", examples.len(), options.images.display(), root.display()));
-    let clean = accuracy(&model, &examples, settings)?.context("the set has no test images")?;
+    progress.line(&format!("{} images of {}, in {}", labeled.len(), options.images.display(), root.display()));
+    let clean = accuracy(&model, &labeled, settings)?.context("the set has no test images")?;
 
-    let protocol = Protocol { border_steps: options.border_steps, block: options.block };
+    let protocol = Protocol { decision_boundary_steps: options.border_steps, block: options.block };
     let norms: &[Norm] = match options.norm {
         NormName::Linf => &[Norm::Linf],
         NormName::L2 => &[Norm::L2],
@@ -93,7 +93,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         images: options.images.display().to_string(),
         crate_version: env!("CARGO_PKG_VERSION"),
         seed: options.seed,
-        attacked: examples.len(),
+        attacked: labeled.len(),
         clean_accuracy: clean,
         minimal_perturbation: BTreeMap::new(),
         accuracy: BTreeMap::new(),
@@ -101,16 +101,16 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         masking: None,
     };
     for norm in norms {
-        measure_blocks(&run, progress, "nearest", &key, &model, &examples, *norm, protocol)?;
-        let closest = read_blocks(&run, "nearest", &examples, *norm, protocol.block)?;
+        measure_blocks(&run, progress, "nearest", &key, &model, &labeled, *norm, protocol)?;
+        let minimal = read_blocks(&run, "nearest", &labeled, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
-        report.minimal_perturbation.insert(name.clone(), summarize(&closest, &examples, options.seed)?);
-        report.accuracy.insert(name.clone(), steps(&closest, &examples));
-        report.found_by.insert(name, found_by(&closest));
+        report.minimal_perturbation.insert(name.clone(), summarize(&minimal, &labeled, options.seed)?);
+        report.accuracy.insert(name.clone(), steps(&minimal, &labeled));
+        report.found_by.insert(name, found_by(&minimal));
     }
     if let Some(count) = options.masking_images {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
-        let some = examples.subset(&(0..examples.len().min(count)).collect::<Vec<_>>());
+        let some = labeled.subset(&(0..labeled.len().min(count)).collect::<Vec<_>>());
         report.masking =
             Some(masking(progress, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
     }
@@ -127,22 +127,22 @@ fn name_of(checkpoint: &Path) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-fn checked(network: ResNet, images: &LabelledImages, path: &Path) -> Result<Attackable> {
+fn checked(network: ResNet, images: &LabeledImages, path: &Path) -> Result<Attackable> {
     Attackable::new(network, images).with_context(|| path.display().to_string())
 }
 
 /// The curve at twenty steps up to where nearly all images have fallen.
-fn steps(closest: &Closest, examples: &Examples) -> Vec<Point> {
-    let mut sizes: Vec<f64> = closest.distances(examples).into_iter().flatten().collect();
+fn steps(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Vec<Point> {
+    let mut sizes: Vec<f64> = minimal.distances(labeled).into_iter().flatten().collect();
     sizes.sort_by(f64::total_cmp);
     let end = sizes.get(sizes.len() * 95 / 100).copied().unwrap_or(0.0);
-    curve(closest, examples, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
+    curve(minimal, labeled, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
 }
 
-fn found_by(closest: &Closest) -> BTreeMap<String, usize> {
+fn found_by(minimal: &MinimalPerturbations) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for known in closest.known().iter().filter(|known| !known.already) {
-        *counts.entry(known.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
+    for record in minimal.records().iter().filter(|record| !record.already) {
+        *counts.entry(record.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
     }
     counts
 }

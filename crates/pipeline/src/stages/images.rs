@@ -3,7 +3,7 @@
 use super::{Inputs, Outcome, Stage};
 use crate::run::{Context, Key, hash_path};
 use anyhow::{Result, ensure};
-use brainprior_images::{LabelledImages, LabelledSplit, procedural, read_labelled, write_labelled};
+use brainprior_images::{LabeledImages, LabeledSplit, procedural, read_labeled, write_labeled};
 
 const FILE: &str = "images.safetensors";
 
@@ -34,7 +34,7 @@ impl Stage for Images {
         Ok(context
             .task(key, |folder| {
                 let split = if given {
-                    read_labelled(&settings.file)?
+                    read_labeled(&settings.file)?
                 } else {
                     procedural::ten_classes(settings.train, settings.test, seed)
                 };
@@ -47,12 +47,12 @@ impl Stage for Images {
                         settings.file.display()
                     );
                 }
-                let cut = |images: LabelledImages, count| {
+                let cut = |images: LabeledImages, count| {
                     let images = images.take(count);
                     if settings.grayscale { images.to_grayscale() } else { images }
                 };
-                let split = LabelledSplit { train: cut(split.train, settings.train), test: cut(split.test, settings.test) };
-                write_labelled(&folder.join(FILE), &split)?;
+                let split = LabeledSplit { train: cut(split.train, settings.train), test: cut(split.test, settings.test) };
+                write_labeled(&folder.join(FILE), &split)?;
                 Ok(vec![FILE.into()])
             })?
             .into())
@@ -60,6 +60,6 @@ impl Stage for Images {
 }
 
 /// Reads the labelled set of the run.
-pub(crate) fn load(context: &Context) -> Result<LabelledSplit> {
-    Ok(read_labelled(&context.run.folder("images").join(FILE))?)
+pub(crate) fn load(context: &Context) -> Result<LabeledSplit> {
+    Ok(read_labeled(&context.run.folder("images").join(FILE))?)
 }

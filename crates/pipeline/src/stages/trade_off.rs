@@ -3,7 +3,7 @@
 
 use super::train;
 use super::{Inputs, Outcome, Stage};
-use crate::adversarial::{Attackable, BATCH, examples};
+use crate::adversarial::{Attackable, BATCH, labeled_batch};
 use crate::artifacts::{Followed, Point, Snapshot};
 use crate::config::Arm;
 use crate::grid::Part;
@@ -53,7 +53,7 @@ impl Stage for TradeOff {
 fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     let robustness = &context.config.robustness;
     let test = super::images::load(context)?.test;
-    let images = examples(&test, robustness.noise_images)?;
+    let images = labeled_batch(&test, robustness.noise_images)?;
     let settings = Settings { seed, batch: BATCH };
     let epochs = train::history(context, part)?.len();
     let mut bar = context.progress.bar(&part.task("trade-off"), epochs as u64);

@@ -7,7 +7,7 @@ use crate::grid::Part;
 use crate::run::{Context, Key, Record, jobs, read_json, write_json};
 use anyhow::{Context as _, Result};
 use brainprior_classifier::{Hardening, Mixture, NetConfig, ResNet, Target, TrainConfig, TrainEvent, train_on};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -165,7 +165,7 @@ fn relevant(mut settings: Training, condition: Condition) -> Training {
     settings
 }
 
-fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Result<Target> {
+fn target(context: &Context, condition: Condition, train: &LabeledImages) -> Result<Target> {
     match condition {
         Condition::Matrix(target) => {
             let matrix = similarity::load(context, target)?;
@@ -180,7 +180,7 @@ fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Re
 }
 
 /// What the library is asked for.
-fn train_config(settings: &Training, condition: Condition, data: &LabelledImages, stop_after: usize) -> TrainConfig {
+fn train_config(settings: &Training, condition: Condition, data: &LabeledImages, stop_after: usize) -> TrainConfig {
     let regularised = TrainConfig {
         pairs: settings.pairs,
         alpha: settings.alpha,
@@ -302,7 +302,7 @@ pub(crate) fn histories(context: &Context) -> Result<BTreeMap<(String, u64), Vec
         .collect()
 }
 
-/// Labelled images a second in the median step of each part, where it was measured.
+/// Labeled images a second in the median step of each part, where it was measured.
 pub(crate) fn speeds(context: &Context) -> BTreeMap<String, f64> {
     let speed = |part: Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);
@@ -325,7 +325,7 @@ mod tests {
             Config::load(None, &settings).unwrap().training
         };
         let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.taps=[1]"]));
-        let data = LabelledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
+        let data = LabeledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
         for condition in [Control::None, Control::StoppedEarly, Control::NoiseAugmented]
             .map(Condition::Control)
             .into_iter()
