@@ -93,19 +93,19 @@ pub enum Centring {
 /// What labelled images go through besides crops and flips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Hardening {
+pub enum RobustTraining {
     /// Nothing.
     #[default]
     None,
     /// Beside each image a copy with Gaussian noise, of a standard deviation drawn for each image uniformly up to this one,
     /// clipped to [0, 1]. The copies of 64 images at 32 x 32 cost what 16 pairs at 36 x 64 cost.
-    GaussianNoise {
+    Noise {
         /// Largest standard deviation, images in [0, 1].
         std: f64,
     },
     /// In place of each image the one that projected gradient ascent on the loss finds, from a random start (Madry et al.,
     /// ICLR 2018), under the statistics of the batch.
-    Pgd {
+    Adversarial {
         /// Largest change of a pixel, images in [0, 1].
         epsilon: f64,
         /// Steps of ascent, of 2.5 epsilon / steps each.
@@ -160,7 +160,7 @@ pub struct TrainConfig {
     /// Random crops (reflect padding 4) and horizontal flips of the labelled images.
     pub augmentation: bool,
     /// What the labelled images go through besides.
-    pub hardening: Hardening,
+    pub robust_training: RobustTraining,
     /// Epochs after which the training ends, the schedule being that of `epochs`; 0 for all of them.
     pub stop_after: usize,
     /// Whether the network after each epoch stays on disk.
@@ -190,7 +190,7 @@ impl Default for TrainConfig {
             running_statistics: RunningStatistics::Separate,
             validation_fraction: 0.01,
             augmentation: true,
-            hardening: Hardening::None,
+            robust_training: RobustTraining::None,
             stop_after: 0,
             snapshots: false,
         }
@@ -222,7 +222,7 @@ impl TrainConfig {
         ensure("target_limit", "above 0, at most 0.99999", limit, || self.target_limit.to_string())?;
         ensure("stop_after", "at most `epochs`", self.stop_after <= self.epochs, || self.stop_after.to_string())?;
         self.check_taps()?;
-        self.check_hardening()?;
+        self.check_robust_training()?;
         for (setting, value) in [("momentum", self.momentum), ("validation_fraction", self.validation_fraction)] {
             ensure(setting, "at least 0, below 1", (0.0..1.0).contains(&value), || value.to_string())?;
         }
@@ -242,14 +242,14 @@ impl TrainConfig {
         ensure("mixture", "a weight of at least 0 for each tap in use, not all 0", usable, || format!("{weights:?}"))
     }
 
-    fn check_hardening(&self) -> Result<()> {
+    fn check_robust_training(&self) -> Result<()> {
         let size = |value: f64| value > 0.0 && value <= 1.0;
-        match self.hardening {
-            Hardening::None => Ok(()),
-            Hardening::GaussianNoise { std } => ensure("hardening.std", "above 0, at most 1", size(std), || std.to_string()),
-            Hardening::Pgd { epsilon, steps } => {
-                ensure("hardening.epsilon", "above 0, at most 1", size(epsilon), || epsilon.to_string())?;
-                ensure("hardening.steps", "at least 1", steps > 0, || steps.to_string())
+        match self.robust_training {
+            RobustTraining::None => Ok(()),
+            RobustTraining::Noise { std } => ensure("robust_training.std", "above 0, at most 1", size(std), || std.to_string()),
+            RobustTraining::Adversarial { epsilon, steps } => {
+                ensure("robust_training.epsilon", "above 0, at most 1", size(epsilon), || epsilon.to_string())?;
+                ensure("robust_training.steps", "at least 1", steps > 0, || steps.to_string())
             }
         }
     }
@@ -360,10 +360,10 @@ mod tests {
         assert!(check(TrainConfig { target_limit: 1.0, ..default() }).contains("target_limit"));
         assert!(check(TrainConfig { alpha_warm_up: -0.1, ..default() }).contains("alpha_warm_up"));
         assert!(check(TrainConfig { stop_after: 41, ..default() }).contains("stop_after"));
-        let noise = Hardening::GaussianNoise { std: 0.0 };
-        assert!(check(TrainConfig { hardening: noise, ..default() }).contains("hardening.std"));
-        let attack = Hardening::Pgd { epsilon: 0.01, steps: 0 };
-        assert!(check(TrainConfig { hardening: attack, ..default() }).contains("hardening.steps"));
+        let noise = RobustTraining::Noise { std: 0.0 };
+        assert!(check(TrainConfig { robust_training: noise, ..default() }).contains("robust_training.std"));
+        let attack = RobustTraining::Adversarial { epsilon: 0.01, steps: 0 };
+        assert!(check(TrainConfig { robust_training: attack, ..default() }).contains("robust_training.steps"));
         default().check().unwrap();
     }
 }

@@ -29,13 +29,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adversarial;
 mod architecture;
 mod archive;
 mod checkpoint;
 mod config;
 mod error;
 mod folder;
-mod hardening;
 mod loader;
 mod network;
 mod objective;
@@ -46,7 +46,7 @@ mod streams;
 mod target;
 mod train;
 
-pub use config::{Centring, Hardening, Mixture, NetConfig, RunningStatistics, TrainConfig};
+pub use config::{Centring, Mixture, NetConfig, RobustTraining, RunningStatistics, TrainConfig};
 pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};

@@ -1,7 +1,7 @@
 //! Batches of labelled images in a random order, varied at random: known from the seed and their place in the training alone.
 
 use crate::streams::{Purpose, stream};
-use crate::{Error, Hardening, Result, TrainConfig};
+use crate::{Error, Result, RobustTraining, TrainConfig};
 use brainprior_images::LabelledImages;
 use brainprior_images::augmentation::random_crop_flip;
 use candle_core::{Device, Tensor};
@@ -49,9 +49,9 @@ impl<'a> Loader<'a> {
         let mut train = order.split_off(held_back);
         train.sort_unstable();
         order.sort_unstable();
-        let noise = match config.hardening {
-            Hardening::GaussianNoise { std } => Some(std),
-            Hardening::None | Hardening::Pgd { .. } => None,
+        let noise = match config.robust_training {
+            RobustTraining::Noise { std } => Some(std),
+            RobustTraining::None | RobustTraining::Adversarial { .. } => None,
         };
         let (batch, augmentation) = (config.batch, config.augmentation);
         Ok(Self { data, train, validation: order, batch, augmentation, noise, seed })

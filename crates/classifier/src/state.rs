@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "brainprior-training-state";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FILE: &str = "training-state.safetensors";
 
 /// What makes two trainings the same.

@@ -1,8 +1,8 @@
 //! The joint training.
 
+use crate::adversarial::attacked;
 use crate::architecture::Role;
 use crate::folder::Folder;
-use crate::hardening::attacked;
 use crate::loader::{LabelledBatch, Loader};
 use crate::network::count_correct;
 use crate::objective::{Centers, classification, pair_similarity};
@@ -11,7 +11,7 @@ use crate::report::Tally;
 use crate::state::{self, Identity, State};
 use crate::streams::{Purpose, stream};
 use crate::{
-    Divergence, EpochReport, Error, Hardening, Mixture, ResNet, Result, RunningStatistics, Target, TrainConfig, TrainEvent,
+    Divergence, EpochReport, Error, Mixture, ResNet, Result, RobustTraining, RunningStatistics, Target, TrainConfig, TrainEvent,
     Trained,
 };
 use brainprior_images::LabelledImages;
@@ -255,12 +255,12 @@ impl<'a> Trainer<'a> {
         let device = self.network.device().clone();
         let labels = Tensor::from_slice(&labelled.labels, count, &device)?;
         let clean = labelled.images.to_device(&device)?;
-        let images = match self.config.hardening {
-            Hardening::Pgd { epsilon, steps } => {
+        let images = match self.config.robust_training {
+            RobustTraining::Adversarial { epsilon, steps } => {
                 let mut generator = stream(self.seed, Purpose::Attack, place.epoch, place.step);
                 attacked(&self.network, &clean, &labels, epsilon, steps, &mut generator)?
             }
-            Hardening::None | Hardening::GaussianNoise { .. } => clean,
+            RobustTraining::None | RobustTraining::Noise { .. } => clean,
         };
         let images = classification(&self.network, &images, &labels)?;
         let cross_entropy = f64::from(images.loss.to_scalar::<f32>()?);

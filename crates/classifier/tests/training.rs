@@ -1,8 +1,8 @@
 //! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
 
 use brainprior_classifier::{
-    Error, Hardening, Mixture, NetConfig, PairSource, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent, Trained,
-    train,
+    Error, Mixture, NetConfig, PairSource, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent,
+    Trained, train,
 };
 use brainprior_images::{LabelledImages, StimulusSet};
 use brainprior_similarity::vectors;
@@ -297,16 +297,16 @@ fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
 
 #[test]
 fn noisy_copies_and_attacks_are_trained_on() {
-    let accuracy = |hardening: Hardening| {
+    let accuracy = |robust_training: RobustTraining| {
         let folder = tempfile::tempdir().unwrap();
-        let config = TrainConfig { hardening, epochs: 6, ..config() };
+        let config = TrainConfig { robust_training, epochs: 6, ..config() };
         let trained = run(&Target::None, &config, folder.path());
-        assert!(trained.last.evaluate(&gratings(300)).unwrap().accuracy > 0.8, "{hardening:?}: {:?}", trained.epochs);
+        assert!(trained.last.evaluate(&gratings(300)).unwrap().accuracy > 0.8, "{robust_training:?}: {:?}", trained.epochs);
         trained.epochs[0].cross_entropy
     };
-    let plain = accuracy(Hardening::None);
-    assert_ne!(accuracy(Hardening::GaussianNoise { std: 0.2 }), plain);
-    assert!(accuracy(Hardening::Pgd { epsilon: 0.03, steps: 2 }) > plain, "attacked images are harder");
+    let plain = accuracy(RobustTraining::None);
+    assert_ne!(accuracy(RobustTraining::Noise { std: 0.2 }), plain);
+    assert!(accuracy(RobustTraining::Adversarial { epsilon: 0.03, steps: 2 }) > plain, "attacked images are harder");
 }
 
 #[test]

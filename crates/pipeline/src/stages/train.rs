@@ -8,7 +8,7 @@ use crate::pipeline::jobs;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::TrainingEpoch;
 use anyhow::{Context as _, Result, ensure};
-use brainprior_classifier::{Hardening, Mixture, NetConfig, ResNet, Target, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{Mixture, NetConfig, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::LabelledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -236,10 +236,12 @@ fn train_config(settings: &Training, condition: Condition, data: &LabelledImages
         weight_decay: settings.weight_decay,
         augmentation: settings.augmentation,
         validation_fraction: settings.validation_fraction,
-        hardening: match condition {
-            Condition::NoiseAugmented => Hardening::GaussianNoise { std: settings.noise_std },
-            Condition::Adversarial => Hardening::Pgd { epsilon: settings.attack_epsilon, steps: settings.attack_steps },
-            _ => Hardening::None,
+        robust_training: match condition {
+            Condition::NoiseAugmented => RobustTraining::Noise { std: settings.noise_std },
+            Condition::Adversarial => {
+                RobustTraining::Adversarial { epsilon: settings.attack_epsilon, steps: settings.attack_steps }
+            }
+            _ => RobustTraining::None,
         },
         stop_after,
         snapshots: settings.snapshots,
