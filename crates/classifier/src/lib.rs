@@ -41,8 +41,8 @@ mod network;
 mod objective;
 mod pairs;
 mod report;
+mod rng;
 mod state;
-mod streams;
 mod target;
 mod train;
 

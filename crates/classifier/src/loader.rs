@@ -1,6 +1,6 @@
 //! Batches of labelled images in a random order, varied at random: known from the seed and their place in the training alone.
 
-use crate::streams::{Purpose, stream};
+use crate::rng::Stream;
 use crate::{Error, Result, RobustTraining, TrainConfig};
 use brainprior_images::LabelledImages;
 use brainprior_images::augmentation::random_crop_flip;
@@ -37,7 +37,7 @@ impl<'a> Loader<'a> {
     /// Holds back a random part of the images, at least one, for validation.
     pub(crate) fn new(data: &'a LabelledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
         let mut order: Vec<usize> = (0..data.len()).collect();
-        order.shuffle(&mut stream(seed, Purpose::Validation, 0, 0));
+        order.shuffle(&mut Stream::Validation.generator(seed, 0, 0));
         let held_back = ((data.len() as f64 * config.validation_fraction).round() as usize).max(1);
         if held_back >= data.len() {
             return Err(Error::Size {
@@ -70,7 +70,7 @@ impl<'a> Loader<'a> {
     /// The images of an epoch in the order in which they come.
     pub(crate) fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order = self.train.clone();
-        order.shuffle(&mut stream(self.seed, Purpose::Order, epoch, 0));
+        order.shuffle(&mut Stream::Order.generator(self.seed, epoch, 0));
         order
     }
 
@@ -89,12 +89,12 @@ impl<'a> Loader<'a> {
                 continue;
             }
             self.data.pixels_unit(*index, &mut plain);
-            let mut generator = stream(self.seed, Purpose::Augmentation, epoch, *index);
+            let mut generator = Stream::Augmentation.generator(self.seed, epoch, *index);
             random_crop_flip(&plain, height, width, PADDING, &mut generator, out)?;
         }
         if let Some(largest) = self.noise {
             for ((image, copy), index) in clean.chunks_exact(area).zip(noisy.chunks_exact_mut(area)).zip(indices) {
-                let mut generator = stream(self.seed, Purpose::Noise, epoch, *index);
+                let mut generator = Stream::Noise.generator(self.seed, epoch, *index);
                 let std = generator.random_range(0.0..largest) as f32;
                 let normal = Normal::new(0.0f32, std).expect("a standard deviation of at least 0");
                 copy.iter_mut().zip(image).for_each(|(to, from)| *to = (from + normal.sample(&mut generator)).clamp(0.0, 1.0));

@@ -1,7 +1,7 @@
 //! The residual network.
 
 use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
-use crate::streams::{Purpose, stream};
+use crate::rng::Stream;
 use crate::{Error, NetConfig, Result};
 use brainprior_images::LabelledImages;
 use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, Traced, cross_entropy};
@@ -72,7 +72,7 @@ impl ResNet {
         let mut position = 0;
         Self::assemble(config, 0, |slot| {
             let size = slot.shape.iter().product();
-            let mut generator = stream(seed, Purpose::Initial, 0, position);
+            let mut generator = Stream::Initial.generator(seed, 0, position);
             position += 1;
             let values = match slot.role {
                 Role::Weight { fan_in } | Role::Bias { fan_in } => {

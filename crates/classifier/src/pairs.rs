@@ -6,7 +6,7 @@
 //! again until they fall below (cycle walking, at most four turns on average). So the pairs of any step are known from
 //! the step alone, which is what makes a training resumable.
 
-use crate::streams::{Purpose, stream};
+use crate::rng::Stream;
 use crate::{Error, PairSource, Result, Target};
 use brainprior_images::StimulusSet;
 use candle_core::{Device, Tensor};
@@ -25,7 +25,7 @@ struct Permutation {
 impl Permutation {
     fn new(count: u64, seed: u64, pass: usize) -> Self {
         let bits = u64::BITS - (count - 1).leading_zeros();
-        let mut generator = stream(seed, Purpose::Pairs, pass, 0);
+        let mut generator = Stream::Pairs.generator(seed, pass, 0);
         Self { count, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| generator.random()) }
     }
 

@@ -8,8 +8,8 @@ use crate::network::count_correct;
 use crate::objective::{Centers, classification, pair_similarity};
 use crate::pairs::{PairBatch, Pairs};
 use crate::report::Tally;
+use crate::rng::Stream;
 use crate::state::{self, Identity, State};
-use crate::streams::{Purpose, stream};
 use crate::{
     Divergence, EpochReport, Error, Mixture, ResNet, Result, RobustTraining, RunningStatistics, Target, TrainConfig, TrainEvent,
     Trained,
@@ -257,7 +257,7 @@ impl<'a> Trainer<'a> {
         let clean = labelled.images.to_device(&device)?;
         let images = match self.config.robust_training {
             RobustTraining::Adversarial { epsilon, steps } => {
-                let mut generator = stream(self.seed, Purpose::Attack, place.epoch, place.step);
+                let mut generator = Stream::Attack.generator(self.seed, place.epoch, place.step);
                 attacked(&self.network, &clean, &labels, epsilon, steps, &mut generator)?
             }
             RobustTraining::None | RobustTraining::Noise { .. } => clean,
