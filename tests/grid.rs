@@ -87,7 +87,7 @@ fn every_condition_is_one_line() {
         "noise-augmented",
         "adversarial attack_steps=1",
         "denoised taps=[1] pairs=2 alpha_warm_up=0.5",
-        "denoised gamma=[1,0,0,0,1] centring=batch running_statistics=shared loss_scale=4",
+        "denoised gamma=[1,0,0,0,1] centering=batch running_statistics=shared loss_scale=4",
     ];
     let list = format!("training.conditions={lines:?}");
     let network = format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());

@@ -56,7 +56,7 @@ impl NetConfig {
 }
 
 /// Whose statistics the batch norms keep for evaluation. In training each batch, of labelled images or of pairs, is
-/// always normalised by its own statistics.
+/// always normalized by its own statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunningStatistics {
@@ -79,10 +79,10 @@ pub enum Mixture {
     Fixed(Vec<f64>),
 }
 
-/// What features are centred by before they are compared.
+/// What features are centered by before they are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Centring {
+pub enum Centering {
     /// A running mean of each channel, decay 0.9, updated from the pair batch before use, as in the lineage (pixel-reg).
     #[default]
     Running,
@@ -147,8 +147,8 @@ pub struct TrainConfig {
     pub taps: Vec<usize>,
     /// How they are mixed.
     pub mixture: Mixture,
-    /// What features are centred by.
-    pub centring: Centring,
+    /// What features are centered by.
+    pub centering: Centering,
     /// Targets beyond this size are taken as this size, so that a target of 1 is not one of arctanh 1.
     pub target_limit: f64,
     /// Factor of the similarity loss: 1 is the paper's formula; 4 is the lineage's code, whose loss is four times that.
@@ -184,7 +184,7 @@ impl Default for TrainConfig {
             alpha_warm_up: 0.0,
             taps: vec![],
             mixture: Mixture::Learned,
-            centring: Centring::Running,
+            centering: Centering::Running,
             target_limit: LARGEST_TARGET,
             loss_scale: 1.0,
             running_statistics: RunningStatistics::Separate,

@@ -3,7 +3,7 @@
 //! The loss is cross entropy + alpha x similarity loss. The first comes from labelled images; the second from pairs of
 //! stimuli, whose similarity in the network, a learned mixture over the stem and the stages, is pulled towards that in a
 //! [`SimilarityMatrix`](brainprior_similarity::SimilarityMatrix), whatever that was made from (section 3 of the paper).
-//! Both batches pass the same trunk. Schedule, centring and stem are those of the paper and, where it is silent, of its
+//! Both batches pass the same trunk. Schedule, centering and stem are those of the paper and, where it is silent, of its
 //! lineage's code (pixel-reg).
 //!
 //! The same seed gives the same bytes for any number of threads, and after any interruption.
@@ -46,7 +46,7 @@ mod state;
 mod target;
 mod train;
 
-pub use config::{Centring, Mixture, NetConfig, RobustTraining, RunningStatistics, TrainConfig};
+pub use config::{Centering, Mixture, NetConfig, RobustTraining, RunningStatistics, TrainConfig};
 pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};

@@ -25,7 +25,7 @@ pub(crate) struct Loader<'a> {
 }
 
 /// A batch.
-pub(crate) struct LabelledBatch {
+pub(crate) struct LabeledBatch {
     /// `[batch, channels, height, width]` in [0, 1].
     pub(crate) images: Tensor,
     pub(crate) labels: Vec<u32>,
@@ -76,7 +76,7 @@ impl<'a> Loader<'a> {
 
     /// The images at `indices`, each varied by its own random stream, and behind them their noisy copies where those are
     /// asked for.
-    pub(crate) fn batch(&self, epoch: usize, indices: &[usize]) -> Result<LabelledBatch> {
+    pub(crate) fn batch(&self, epoch: usize, indices: &[usize]) -> Result<LabeledBatch> {
         let (channels, height, width) = (self.data.channels(), self.data.height(), self.data.width());
         let area = channels * height * width;
         let copies = 1 + usize::from(self.noise.is_some());
@@ -103,6 +103,6 @@ impl<'a> Loader<'a> {
         let images = Tensor::from_vec(pixels, (copies * indices.len(), channels, height, width), &Device::Cpu)?;
         let labels = indices.iter().map(|index| u32::from(self.data.label(*index)));
         let labels = labels.clone().chain(labels).take(copies * indices.len()).collect();
-        Ok(LabelledBatch { images, labels, indices: indices.to_vec() })
+        Ok(LabeledBatch { images, labels, indices: indices.to_vec() })
     }
 }

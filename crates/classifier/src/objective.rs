@@ -2,7 +2,7 @@
 
 use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
-use crate::{Centring, ResNet, Result, TrainConfig};
+use crate::{Centering, ResNet, Result, TrainConfig};
 use brainprior_kernels::{BatchStatistics, Traced, arctanh_squared_loss, cross_entropy};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 /// Part of the old mean that stays at each update, as in the lineage (pixel-reg).
 const DECAY: f64 = 0.9;
 
-/// Running mean of each channel of each tap over the pairs, which features are centred by before they are compared.
-/// Started at zero, updated from a batch before that batch is centred, and not differentiated (pixel-reg). Empty where
-/// each batch is centred by its own mean.
+/// Running mean of each channel of each tap over the pairs, which features are centered by before they are compared.
+/// Started at zero, updated from a batch before that batch is centered, and not differentiated (pixel-reg). Empty where
+/// each batch is centered by its own mean.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Centers(BTreeMap<usize, Tensor>);
 
@@ -32,7 +32,7 @@ impl Centers {
         &self.0
     }
 
-    /// Takes in a batch: the centre of tap `tap` with features `[batch, channels, height, width]`.
+    /// Takes in a batch: the center of tap `tap` with features `[batch, channels, height, width]`.
     fn update(&mut self, tap: usize, features: &Traced) -> Result<Tensor> {
         let mean = features.channel_means()?.affine(1.0 - DECAY, 0.0)?;
         let center = match self.0.get(&tap) {
@@ -63,7 +63,7 @@ pub(crate) fn classification(network: &ResNet, images: &Tensor, labels: &Tensor)
 pub(crate) struct PairSimilarity {
     /// `loss_scale` times the mean of (arctanh S - arctanh target)^2 (section 3.2 of the paper), differentiable.
     pub(crate) loss: Tensor,
-    /// S of each pair, `[pairs]`: cosines of centred features at each tap, mixed by gamma.
+    /// S of each pair, `[pairs]`: cosines of centered features at each tap, mixed by gamma.
     pub(crate) similarity: Tensor,
     pub(crate) statistics: Vec<(usize, BatchStatistics)>,
 }
@@ -84,9 +84,9 @@ pub(crate) fn pair_similarity(
         .iter()
         .map(|tap| {
             let features = &taps[*tap];
-            Ok(match config.centring {
-                Centring::Running => features.pair_cosine(&centers.update(*tap, features)?)?,
-                Centring::Batch => features.pair_cosine(&features.channel_means()?)?,
+            Ok(match config.centering {
+                Centering::Running => features.pair_cosine(&centers.update(*tap, features)?)?,
+                Centering::Batch => features.pair_cosine(&features.channel_means()?)?,
             })
         })
         .collect::<Result<Vec<Tensor>>>()?;

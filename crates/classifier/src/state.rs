@@ -74,7 +74,7 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 }
 
 impl State {
-    /// The same on a device, but for the velocities, which the optimiser takes there.
+    /// The same on a device, but for the velocities, which the optimizer takes there.
     pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
         Ok(Self {
             network: self.network.to_device(device)?,

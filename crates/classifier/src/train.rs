@@ -3,7 +3,7 @@
 use crate::adversarial::attacked;
 use crate::architecture::Role;
 use crate::folder::Folder;
-use crate::loader::{LabelledBatch, Loader};
+use crate::loader::{LabeledBatch, Loader};
 use crate::network::count_correct;
 use crate::objective::{Centers, classification, pair_similarity};
 use crate::pairs::{PairBatch, Pairs};
@@ -129,7 +129,7 @@ struct Source<'a> {
 
 /// What a step is made of.
 struct Batch {
-    labelled: LabelledBatch,
+    labeled: LabeledBatch,
     pairs: Option<PairBatch>,
 }
 
@@ -137,7 +137,7 @@ impl Source<'_> {
     fn batch(&self, epoch: usize, step: usize, indices: &[usize]) -> Result<Batch> {
         let overall = epoch * self.loader.steps() + step;
         let pairs = self.pairs.as_ref().map(|pairs| pairs.batch(overall, self.config.pairs)).transpose()?;
-        Ok(Batch { labelled: self.loader.batch(epoch, indices)?, pairs })
+        Ok(Batch { labeled: self.loader.batch(epoch, indices)?, pairs })
     }
 }
 
@@ -219,7 +219,7 @@ impl<'a> Trainer<'a> {
                 let (learning_rate, alpha) = (self.config.learning_rate_at(overall, total), self.config.alpha_at(overall, total));
                 let (loss, similarity_loss) = self.step(&batch, Place { epoch, step, learning_rate, alpha }, &mut tally)?;
                 let seconds = started.elapsed().as_secs_f64();
-                let (images_per_second, waited) = (batch.labelled.indices.len() as f64 / seconds, waited / seconds);
+                let (images_per_second, waited) = (batch.labeled.indices.len() as f64 / seconds, waited / seconds);
                 observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second, waited });
             }
             Ok(())
@@ -250,11 +250,11 @@ impl<'a> Trainer<'a> {
 
     /// One step of gradient descent. The loss and the similarity loss before it.
     fn step(&mut self, batch: &Batch, place: Place, tally: &mut Tally) -> Result<(f64, Option<f64>)> {
-        let Batch { labelled, pairs } = batch;
-        let count = labelled.labels.len();
+        let Batch { labeled, pairs } = batch;
+        let count = labeled.labels.len();
         let device = self.network.device().clone();
-        let labels = Tensor::from_slice(&labelled.labels, count, &device)?;
-        let clean = labelled.images.to_device(&device)?;
+        let labels = Tensor::from_slice(&labeled.labels, count, &device)?;
+        let clean = labeled.images.to_device(&device)?;
         let images = match self.config.robust_training {
             RobustTraining::Adversarial { epsilon, steps } => {
                 let mut generator = Stream::Attack.generator(self.seed, place.epoch, place.step);
@@ -281,12 +281,12 @@ impl<'a> Trainer<'a> {
                 loss,
                 cross_entropy,
                 similarity_loss,
-                images: labelled.indices.clone(),
+                images: labeled.indices.clone(),
                 first_pair: pairs.as_ref().map(|pairs| pairs.first),
                 kept: None,
             })));
         }
-        tally.images(count, count_correct(&images.logits, &labelled.labels)?, loss, cross_entropy);
+        tally.images(count, count_correct(&images.logits, &labeled.labels)?, loss, cross_entropy);
 
         let gradients = backward(&joint)?;
         for descent in &mut self.descents {

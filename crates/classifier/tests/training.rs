@@ -34,7 +34,7 @@ fn gratings(count: usize) -> LabelledImages {
 }
 
 /// Stimuli that are bright on the left or right by some amount, and the similarity of those amounts: brightness of four
-/// quadrants, centred.
+/// quadrants, centered.
 fn target() -> Target {
     let mut generator = ChaCha8Rng::seed_from_u64(2);
     let (count, height, width) = (40, 8, 12);
@@ -151,7 +151,7 @@ fn threads_change_nothing() {
 }
 
 #[test]
-fn running_statistics_are_of_labelled_images_unless_shared() {
+fn running_statistics_are_of_labeled_images_unless_shared() {
     let target = target();
     let trained = |running_statistics, target: &Target| {
         let folder = tempfile::tempdir().unwrap();
@@ -165,16 +165,16 @@ fn running_statistics_are_of_labelled_images_unless_shared() {
 }
 
 #[test]
-fn colour_networks_see_grayscale_stimuli() {
+fn color_networks_see_grayscale_stimuli() {
     let gray = gratings(60);
     let pixels = (0..60).flat_map(|image| gray.image(image).repeat(3)).collect();
-    let colour = LabelledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
+    let color = LabelledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
     let mut config = TrainConfig { epochs: 1, ..config() };
     let folder = tempfile::tempdir().unwrap();
-    let error = train(&colour, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap_err().to_string();
+    let error = train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("channels") && error.contains("expected 1, found 3"), "{error}");
     config.net.input_channels = 3;
-    train(&colour, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
+    train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
 }
 
 #[test]

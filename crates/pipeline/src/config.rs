@@ -3,7 +3,7 @@
 use super::conditions::{Arm, Condition};
 use super::overrides;
 use anyhow::{Context, Result, bail, ensure};
-use brainprior_classifier::{Centring, RunningStatistics};
+use brainprior_classifier::{Centering, RunningStatistics};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,7 @@ pub struct Training {
     pub loss_scale: f64,
     pub taps: Vec<usize>,
     pub gamma: Vec<f64>,
-    pub centring: Centring,
+    pub centering: Centering,
     pub running_statistics: RunningStatistics,
     pub target_limit: f64,
     pub early_matches: String,

@@ -43,13 +43,13 @@ impl Images {
 }
 
 impl Images {
-    /// Cosine of two images whose channels are centred by `center`.
-    pub fn centred_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
-        let centred = |b: usize| -> Vec<f64> {
+    /// Cosine of two images whose channels are centered by `center`.
+    pub fn centered_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
+        let centered = |b: usize| -> Vec<f64> {
             let area = self.dims[2] * self.dims[3];
             self.image(b).iter().enumerate().map(|(place, value)| value - center[place / area]).collect()
         };
-        let (u, v) = (centred(first), centred(second));
+        let (u, v) = (centered(first), centered(second));
         let dot = |u: &[f64], v: &[f64]| u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>();
         dot(&u, &v) / (dot(&u, &u) * dot(&v, &v)).sqrt()
     }
@@ -107,7 +107,7 @@ impl Network {
         y
     }
 
-    /// Normalisation by the batch's own statistics.
+    /// Normalization by the batch's own statistics.
     fn norm(&self, name: &str, mut x: Images) -> Images {
         let (scale, shift) = (&self.values[&format!("{name}.weight")], &self.values[&format!("{name}.bias")]);
         for c in 0..x.dims[1] {
@@ -163,7 +163,7 @@ impl Network {
         loss / labels.len() as f64
     }
 
-    /// Mean of (arctanh S - arctanh target)^2, features being centred by `centers`.
+    /// Mean of (arctanh S - arctanh target)^2, features being centered by `centers`.
     pub fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
         let taps = self.taps(images);
         let powers: Vec<f64> = self.values["gamma"].iter().map(|logit| logit.exp()).collect();
@@ -172,7 +172,7 @@ impl Network {
         for (pair, target) in target.iter().enumerate() {
             let mut similarity = 0.0;
             for ((tap, center), power) in taps.iter().zip(centers).zip(&powers) {
-                similarity += power / powers.iter().sum::<f64>() * tap.centred_cosine(pair, pairs + pair, center);
+                similarity += power / powers.iter().sum::<f64>() * tap.centered_cosine(pair, pairs + pair, center);
             }
             loss += (similarity.atanh() - f64::from(*target).atanh()).powi(2);
         }

@@ -230,7 +230,7 @@ fn train_config(settings: &Training, condition: Condition, data: &LabelledImages
         },
         epochs: settings.epochs,
         batch: settings.batch,
-        centring: settings.centring,
+        centering: settings.centering,
         running_statistics: settings.running_statistics,
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
