@@ -32,16 +32,16 @@ impl Default for NetConfig {
 
 impl NetConfig {
     /// Number of layers whose similarities are mixed: the stem and each stage.
-    pub fn taps(&self) -> usize {
+    pub fn layer_count(&self) -> usize {
         self.blocks.len() + 1
     }
 
-    /// Which convolutional layer, from 1, each tap is the output of: 1, 5, 9, 13, 17 for ResNet18, as the paper counts.
-    pub fn tap_layers(&self) -> Vec<usize> {
-        let mut layer = 1;
+    /// How many convolutions lie between the images and each layer: 1, 5, 9, 13, 17 for ResNet18, as the paper counts.
+    pub fn layer_depths(&self) -> Vec<usize> {
+        let mut depth = 1;
         let stages = self.blocks.iter().map(|blocks| {
-            layer += 2 * blocks;
-            layer
+            depth += 2 * blocks;
+            depth
         });
         std::iter::once(1).chain(stages).collect()
     }
@@ -68,14 +68,14 @@ pub enum RunningStatistics {
     Shared,
 }
 
-/// How the similarities at the taps are mixed.
+/// How the similarities at the layers are mixed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mixture {
     /// gamma is the softmax of trainable logits that start at zero (section 3.2 of the paper).
     #[default]
     Learned,
-    /// gamma stays at these weights, one for each tap in use, brought to a sum of 1.
+    /// gamma stays at these weights, one for each layer in use, brought to a sum of 1.
     Fixed(Vec<f64>),
 }
 
@@ -143,8 +143,8 @@ pub struct TrainConfig {
     pub alpha: f64,
     /// Part of the training over which alpha rises in a line from 0; 0 keeps it constant, as in the paper.
     pub alpha_warm_up: f64,
-    /// Taps whose similarities are mixed, 0 being the stem and s the output of stage s; empty for all.
-    pub taps: Vec<usize>,
+    /// Layers whose similarities are mixed, 0 being the stem and s the output of stage s; empty for all.
+    pub layers: Vec<usize>,
     /// How they are mixed.
     pub mixture: Mixture,
     /// What features are centered by.
@@ -182,7 +182,7 @@ impl Default for TrainConfig {
             pairs: 16,
             alpha: 20.0,
             alpha_warm_up: 0.0,
-            taps: vec![],
+            layers: vec![],
             mixture: Mixture::Learned,
             centering: Centering::Running,
             target_limit: LARGEST_TARGET,
@@ -221,7 +221,7 @@ impl TrainConfig {
         let limit = self.target_limit > 0.0 && self.target_limit <= LARGEST_TARGET;
         ensure("target_limit", "above 0, at most 0.99999", limit, || self.target_limit.to_string())?;
         ensure("stop_after", "at most `epochs`", self.stop_after <= self.epochs, || self.stop_after.to_string())?;
-        self.check_taps()?;
+        self.check_layers()?;
         self.check_robust_training()?;
         for (setting, value) in [("momentum", self.momentum), ("validation_fraction", self.validation_fraction)] {
             ensure(setting, "at least 0, below 1", (0.0..1.0).contains(&value), || value.to_string())?;
@@ -229,17 +229,17 @@ impl TrainConfig {
         Ok(())
     }
 
-    fn check_taps(&self) -> Result<()> {
-        let mut distinct = self.taps.clone();
+    fn check_layers(&self) -> Result<()> {
+        let mut distinct = self.layers.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let known = distinct.len() == self.taps.len() && distinct.last().is_none_or(|tap| *tap < self.net.taps());
-        ensure("taps", "distinct numbers from 0 (the stem) to that of the last stage", known, || format!("{:?}", self.taps))?;
+        let known = distinct.len() == self.layers.len() && distinct.last().is_none_or(|layer| *layer < self.net.layer_count());
+        ensure("layers", "distinct numbers from 0 (the stem) to that of the last stage", known, || format!("{:?}", self.layers))?;
         let Mixture::Fixed(weights) = &self.mixture else { return Ok(()) };
-        let usable = weights.len() == self.taps_in_use().len()
+        let usable = weights.len() == self.layers_in_use().len()
             && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
             && weights.iter().any(|weight| *weight > 0.0);
-        ensure("mixture", "a weight of at least 0 for each tap in use, not all 0", usable, || format!("{weights:?}"))
+        ensure("mixture", "a weight of at least 0 for each layer in use, not all 0", usable, || format!("{weights:?}"))
     }
 
     fn check_robust_training(&self) -> Result<()> {
@@ -254,18 +254,18 @@ impl TrainConfig {
         }
     }
 
-    /// The taps whose similarities are mixed.
-    pub(crate) fn taps_in_use(&self) -> Vec<usize> {
-        if self.taps.is_empty() { (0..self.net.taps()).collect() } else { self.taps.clone() }
+    /// The layers whose similarities are mixed.
+    pub(crate) fn layers_in_use(&self) -> Vec<usize> {
+        if self.layers.is_empty() { (0..self.net.layer_count()).collect() } else { self.layers.clone() }
     }
 
-    /// Logits of gamma to begin with, one for each tap of the network: that of a tap not in use makes its share exactly 0
+    /// Logits of gamma to begin with, one for each layer of the network: that of a layer not in use makes its share exactly 0
     /// and keeps it there, since its gradient is then 0, too.
     pub(crate) fn gamma_logits(&self) -> Vec<f32> {
-        let mut logits = vec![NO_SHARE; self.net.taps()];
-        let in_use = self.taps_in_use();
-        for (index, tap) in in_use.into_iter().enumerate() {
-            logits[tap] = match &self.mixture {
+        let mut logits = vec![NO_SHARE; self.net.layer_count()];
+        let in_use = self.layers_in_use();
+        for (index, layer) in in_use.into_iter().enumerate() {
+            logits[layer] = match &self.mixture {
                 Mixture::Fixed(weights) if weights[index] > 0.0 => weights[index].ln() as f32,
                 Mixture::Fixed(_) => NO_SHARE,
                 Mixture::Learned => 0.0,
@@ -320,10 +320,10 @@ mod tests {
     }
 
     #[test]
-    fn taps_are_the_papers_layers() {
-        assert_eq!(NetConfig::default().tap_layers(), [1, 5, 9, 13, 17]);
+    fn compared_layers_are_those_of_the_paper() {
+        assert_eq!(NetConfig::default().layer_depths(), [1, 5, 9, 13, 17]);
         let resnet34 = NetConfig { blocks: vec![3, 4, 6, 3], ..NetConfig::default() };
-        assert_eq!(resnet34.tap_layers(), [1, 7, 15, 27, 33]);
+        assert_eq!(resnet34.layer_depths(), [1, 7, 15, 27, 33]);
     }
 
     #[test]
@@ -337,9 +337,9 @@ mod tests {
 
     #[test]
     fn gamma_starts_at_what_is_asked_for() {
-        let config = TrainConfig { taps: vec![1, 3], mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
+        let config = TrainConfig { layers: vec![1, 3], mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
         let shares: Vec<f64> = config.gamma_logits().iter().map(|logit| f64::from(*logit).exp()).collect();
-        assert!((shares[1] / shares[3] - 3.0).abs() < 1e-6 && [0, 2, 4].iter().all(|tap| shares[*tap] == 0.0), "{shares:?}");
+        assert!((shares[1] / shares[3] - 3.0).abs() < 1e-6 && [0, 2, 4].iter().all(|layer| shares[*layer] == 0.0), "{shares:?}");
         assert_eq!(TrainConfig::default().gamma_logits(), [0.0; 5]);
     }
 
@@ -354,8 +354,8 @@ mod tests {
         assert!(check(TrainConfig { alpha: -1.0, ..default() }).contains("alpha"));
         let net = NetConfig { blocks: vec![2, 0], ..NetConfig::default() };
         assert!(check(TrainConfig { net, ..default() }).contains("net.blocks"));
-        assert!(check(TrainConfig { taps: vec![1, 5], ..default() }).starts_with("taps: expected distinct numbers"));
-        assert!(check(TrainConfig { taps: vec![1, 1], ..default() }).contains("[1, 1]"));
+        assert!(check(TrainConfig { layers: vec![1, 5], ..default() }).starts_with("layers: expected distinct numbers"));
+        assert!(check(TrainConfig { layers: vec![1, 1], ..default() }).contains("[1, 1]"));
         assert!(check(TrainConfig { mixture: Mixture::Fixed(vec![1.0]), ..default() }).starts_with("mixture"));
         assert!(check(TrainConfig { target_limit: 1.0, ..default() }).contains("target_limit"));
         assert!(check(TrainConfig { alpha_warm_up: -0.1, ..default() }).contains("alpha_warm_up"));

@@ -92,9 +92,9 @@ impl State {
         collect(&self.network, "network.", &mut tensors);
         collect(&self.best, "best.", &mut tensors);
         tensors.extend(self.velocities.iter().map(|(name, tensor)| (format!("velocities.{name}"), tensor.clone())));
-        tensors.extend(self.centers.tensors().iter().map(|(tap, center)| (format!("centers.{tap}"), center.clone())));
+        tensors.extend(self.centers.tensors().iter().map(|(layer, center)| (format!("centers.{layer}"), center.clone())));
         let rows: Vec<f64> = self.epochs.iter().flat_map(EpochReport::row).collect();
-        let columns = EpochReport::columns(self.network.config().taps());
+        let columns = EpochReport::columns(self.network.config().layer_count());
         tensors.insert("epochs".into(), Tensor::from_vec(rows, (self.epochs.len(), columns), &Device::Cpu)?);
         let description = Description {
             identity: identity.clone(),
@@ -121,13 +121,13 @@ impl State {
             .filter_map(|name| name.strip_prefix("velocities.").map(|short| (name, short)))
             .map(|(name, short)| Ok((short.to_owned(), file.tensor(name, DType::F32, &file.shape(name)?)?)))
             .collect::<Result<_>>()?;
-        let centers = Architecture::tap_channels(net)
+        let centers = Architecture::layer_channels(net)
             .into_iter()
             .enumerate()
-            .filter(|(tap, _)| names.contains(&format!("centers.{tap}").as_str()))
-            .map(|(tap, channels)| Ok((tap, file.tensor(&format!("centers.{tap}"), DType::F32, &[channels])?)))
+            .filter(|(layer, _)| names.contains(&format!("centers.{layer}").as_str()))
+            .map(|(layer, channels)| Ok((layer, file.tensor(&format!("centers.{layer}"), DType::F32, &[channels])?)))
             .collect::<Result<_>>()?;
-        let columns = EpochReport::columns(net.taps());
+        let columns = EpochReport::columns(net.layer_count());
         let done = file.shape("epochs")?.first().copied().unwrap_or_default();
         let rows = file.tensor("epochs", DType::F64, &[done, columns])?.to_vec2::<f64>()?;
         Ok(Some(Self {

@@ -310,9 +310,9 @@ fn noisy_copies_and_attacks_are_trained_on() {
 }
 
 #[test]
-fn a_fixed_mixture_stays_and_a_subset_of_taps_is_kept_to() {
+fn a_fixed_mixture_stays_and_a_subset_of_layers_is_kept_to() {
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { epochs: 2, taps: vec![0, 2], mixture: Mixture::Fixed(vec![1.0, 3.0]), ..config() };
+    let config = TrainConfig { epochs: 2, layers: vec![0, 2], mixture: Mixture::Fixed(vec![1.0, 3.0]), ..config() };
     let trained = run(&target(), &config, folder.path());
     for (found, expected) in trained.epochs[1].gamma.iter().zip([0.25, 0.0, 0.75]) {
         assert!((found - expected).abs() < 1e-6, "{:?}", trained.epochs[1].gamma);

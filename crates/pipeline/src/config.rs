@@ -66,7 +66,7 @@ pub struct Similarity {
     pub threshold: f64,
     pub network: PathBuf,
     pub network_layer: String,
-    pub tap: usize,
+    pub layer: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub struct Training {
     pub alpha: f64,
     pub alpha_warm_up: f64,
     pub loss_scale: f64,
-    pub taps: Vec<usize>,
+    pub layers: Vec<usize>,
     pub gamma: Vec<f64>,
     pub centering: Centering,
     pub running_statistics: RunningStatistics,

@@ -123,11 +123,11 @@ impl Network {
     }
 
     /// Outputs of the stem and of each stage.
-    pub fn taps(&self, images: &Images) -> Vec<Images> {
+    pub fn layer_outputs(&self, images: &Images) -> Vec<Images> {
         let mut x = images.clone();
         x.values.iter_mut().for_each(|value| *value = 5.0 * (*value - 0.5));
         x = relu(self.norm("stem.1", self.conv("stem.0.weight", &x, 1)));
-        let mut taps = vec![x.clone()];
+        let mut layers = vec![x.clone()];
         for (stage, blocks) in self.blocks.iter().enumerate() {
             for block in 0..*blocks {
                 let name = |part: &str| format!("stages.{stage}.{block}.{part}");
@@ -142,14 +142,14 @@ impl Network {
                 y.values.iter_mut().zip(&around.values).for_each(|(y, around)| *y += around);
                 x = relu(y);
             }
-            taps.push(x.clone());
+            layers.push(x.clone());
         }
-        taps
+        layers
     }
 
     /// Mean cross entropy of images whose last stage is 4 x 4 pixels.
     pub fn cross_entropy(&self, images: &Images, labels: &[u32]) -> f64 {
-        let last = self.taps(images).pop().unwrap();
+        let last = self.layer_outputs(images).pop().unwrap();
         assert_eq!(last.dims[2..], [4, 4]);
         let (weight, bias) = (&self.values["head.weight"], &self.values["head.bias"]);
         let channels = last.dims[1];
@@ -165,14 +165,14 @@ impl Network {
 
     /// Mean of (arctanh S - arctanh target)^2, features being centered by `centers`.
     pub fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
-        let taps = self.taps(images);
+        let layers = self.layer_outputs(images);
         let powers: Vec<f64> = self.values["gamma"].iter().map(|logit| logit.exp()).collect();
         let pairs = target.len();
         let mut loss = 0.0;
         for (pair, target) in target.iter().enumerate() {
             let mut similarity = 0.0;
-            for ((tap, center), power) in taps.iter().zip(centers).zip(&powers) {
-                similarity += power / powers.iter().sum::<f64>() * tap.centered_cosine(pair, pairs + pair, center);
+            for ((layer, center), power) in layers.iter().zip(centers).zip(&powers) {
+                similarity += power / powers.iter().sum::<f64>() * layer.centered_cosine(pair, pairs + pair, center);
             }
             loss += (similarity.atanh() - f64::from(*target).atanh()).powi(2);
         }

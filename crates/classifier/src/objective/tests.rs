@@ -36,10 +36,10 @@ fn config_of(network: &ResNet) -> TrainConfig {
 
 /// Centers after batches of pairs, from zero.
 fn reference_centers(network: &reference::Network, batches: &[&Images]) -> Vec<Vec<f64>> {
-    let mut centers: Vec<Vec<f64>> = network.taps(batches[0]).iter().map(|tap| vec![0.0; tap.dims[1]]).collect();
+    let mut centers: Vec<Vec<f64>> = network.layer_outputs(batches[0]).iter().map(|layer| vec![0.0; layer.dims[1]]).collect();
     for batch in batches {
-        for (center, tap) in centers.iter_mut().zip(network.taps(batch)) {
-            center.iter_mut().zip(tap.channel_means()).for_each(|(center, mean)| *center = 0.9 * *center + 0.1 * mean);
+        for (center, layer) in centers.iter_mut().zip(network.layer_outputs(batch)) {
+            center.iter_mut().zip(layer.channel_means()).for_each(|(center, mean)| *center = 0.9 * *center + 0.1 * mean);
         }
     }
     centers
@@ -153,17 +153,17 @@ fn logits_loss_and_gradients_are_those_of_pytorch() {
 }
 
 #[test]
-fn taps_out_of_use_take_no_part() {
+fn layers_out_of_use_take_no_part() {
     let (stimuli, wide) = images([6, 1, 6, 10], 3);
     let target = [0.3f32, -0.2, 0.05];
     let pairs = PairBatch { images: stimuli, target: Tensor::new(&target, &Device::Cpu).unwrap(), first: 0 };
-    let similarity = |taps: Vec<usize>, mixture: Mixture, centering: Centering| {
-        let config = TrainConfig { taps, mixture, centering, ..config_of(&network()) };
+    let similarity = |layers: Vec<usize>, mixture: Mixture, centering: Centering| {
+        let config = TrainConfig { layers, mixture, centering, ..config_of(&network()) };
         let network = network().with_gamma_logits(config.gamma_logits()).unwrap();
         let found = pair_similarity(&network, &pairs, &config, &mut Centers::default()).unwrap();
         (found.similarity.to_vec1::<f32>().unwrap(), network.gamma().unwrap())
     };
-    let alone = |tap| similarity(vec![tap], Mixture::Learned, Centering::Running).0;
+    let alone = |layer| similarity(vec![layer], Mixture::Learned, Centering::Running).0;
     let (both, gamma) = similarity(vec![2, 0], Mixture::Fixed(vec![3.0, 1.0]), Centering::Running);
     assert!((gamma[0] - 0.25).abs() < 1e-6 && gamma[1] == 0.0 && (gamma[2] - 0.75).abs() < 1e-6, "{gamma:?}");
     for ((both, first), last) in both.iter().zip(alone(0)).zip(alone(2)) {
@@ -172,10 +172,10 @@ fn taps_out_of_use_take_no_part() {
 
     // Centered by the batch, against the naive network.
     let naive = reference::Network::of(&network());
-    let taps = naive.taps(&wide);
+    let layers = naive.layer_outputs(&wide);
     let (found, _) = similarity(vec![1], Mixture::Learned, Centering::Batch);
     for (pair, found) in found.iter().enumerate() {
-        let expected = taps[1].centered_cosine(pair, 3 + pair, &taps[1].channel_means());
+        let expected = layers[1].centered_cosine(pair, 3 + pair, &layers[1].channel_means());
         assert!((f64::from(*found) - expected).abs() < 1e-5, "{found}, expected {expected}");
     }
 }

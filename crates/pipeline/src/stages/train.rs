@@ -181,7 +181,7 @@ fn relevant(mut settings: Training, condition: Condition) -> Training {
     if !condition.has_target() {
         (settings.alpha, settings.alpha_warm_up, settings.loss_scale, settings.target_limit) = (0.0, 0.0, 0.0, 0.0);
         settings.pairs = 0;
-        settings.taps.clear();
+        settings.layers.clear();
         settings.gamma.clear();
     }
     if condition != Condition::StoppedEarly {
@@ -216,7 +216,7 @@ fn train_config(settings: &Training, condition: Condition, data: &LabelledImages
         alpha: settings.alpha,
         alpha_warm_up: settings.alpha_warm_up,
         loss_scale: settings.loss_scale,
-        taps: settings.taps.clone(),
+        layers: settings.layers.clone(),
         mixture: if settings.gamma.is_empty() { Mixture::Learned } else { Mixture::Fixed(settings.gamma.clone()) },
         target_limit: settings.target_limit,
         ..TrainConfig::default()
@@ -377,7 +377,7 @@ mod tests {
             let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
             Config::load(None, &settings).unwrap().training
         };
-        let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.taps=[1]"]));
+        let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.layers=[1]"]));
         let data = LabelledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
         for condition in [Condition::None, Condition::StoppedEarly, Condition::NoiseAugmented, Condition::Denoised] {
             let keyed = |settings: &Training| serde_json::to_value(relevant(settings.clone(), condition)).unwrap();
