@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Beyond this, arctanh is of no use in f32 (spec of the method, section 5).
+/// Beyond this, arctanh is of no use in f32.
 const LARGEST_TARGET: f64 = 0.99999;
 /// A logit whose share in any mixture underflows to 0.
 const NO_SHARE: f32 = -1e4;
@@ -48,10 +48,10 @@ impl NetConfig {
 
     pub(crate) fn check(&self) -> Result<()> {
         let stages = (1..=8).contains(&self.blocks.len()) && self.blocks.iter().all(|blocks| *blocks > 0);
-        ensure("net.blocks", "1 to 8 stages of at least one block", stages, || format!("{:?}", self.blocks))?;
-        ensure("net.base_channels", "at least 1", self.base_channels > 0, || self.base_channels.to_string())?;
-        ensure("net.input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || self.input_channels.to_string())?;
-        ensure("net.classes", "2 to 256", (2..=256).contains(&self.classes), || self.classes.to_string())
+        ensure("blocks", "1 to 8 stages of at least one block", stages, || format!("{:?}", self.blocks))?;
+        ensure("base_channels", "at least 1", self.base_channels > 0, || self.base_channels.to_string())?;
+        ensure("input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || self.input_channels.to_string())?;
+        ensure("classes", "2 to 256", (2..=256).contains(&self.classes), || self.classes.to_string())
     }
 }
 
@@ -92,7 +92,7 @@ pub enum Centering {
 
 /// What labelled images go through besides crops and flips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RobustTraining {
     /// Nothing.
     #[default]
@@ -115,13 +115,44 @@ pub enum RobustTraining {
 
 /// Settings of a training. The schedule is given in parts of the training, so that it scales with `epochs`; the
 /// defaults are the paper's (section 3.3) and, where it is silent, its lineage's (pixel-reg).
+///
+/// Channels and classes of the network are those of the labelled images. As text, every setting has the name of its field; one
+/// that is left out has its default, a name that is none of these is refused, and [`TrainConfig::check`] refuses values out of
+/// range:
+///
+/// ```
+/// use brainprior_classifier::{Mixture, RobustTraining, TrainConfig};
+///
+/// let config: TrainConfig = toml::from_str(
+///     r#"
+///     blocks = [1, 1, 1, 1]
+///     base_channels = 8
+///     alpha = 80.0
+///     alpha_warm_up = 0.25
+///     layers = [0, 2]                                               # left out: all
+///     mixture = { fixed = [3, 1] }                                  # or "learned"
+///     centering = "batch"                                           # or "running"
+///     running_statistics = "shared"                                 # or "separate"
+///     robust_training = { adversarial = { epsilon = 0.016, steps = 5 } } # or { noise = { std = 0.2 } }, or "none"
+///     "#,
+/// )?;
+/// config.check()?;
+/// assert_eq!(config.mixture, Mixture::Fixed(vec![3.0, 1.0]));
+/// assert_eq!(config.robust_training, RobustTraining::Adversarial { epsilon: 0.016, steps: 5 });
+/// assert_eq!(config.epochs, TrainConfig::default().epochs);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// The network.
-    pub net: NetConfig,
+    /// Blocks of each stage of the network, as in [`NetConfig`].
+    pub blocks: Vec<usize>,
+    /// Channels of the stem and of the first stage; 64 in the paper.
+    pub base_channels: usize,
     /// Passes over the training images.
     pub epochs: usize,
+    /// Epochs after which the training ends, the schedule being that of `epochs`. `None` for all of them.
+    pub stop_after: Option<usize>,
     /// Labelled images a step.
     pub batch: usize,
     /// Learning rate at the start and after the restart.
@@ -141,10 +172,10 @@ pub struct TrainConfig {
     pub pairs: usize,
     /// Weight of the similarity loss.
     pub alpha: f64,
-    /// Part of the training over which alpha rises in a line from 0; 0 keeps it constant, as in the paper.
-    pub alpha_warm_up: f64,
-    /// Layers whose similarities are mixed, 0 being the stem and s the output of stage s; empty for all.
-    pub layers: Vec<usize>,
+    /// Part of the training over which alpha rises in a line from 0. `None` keeps it constant, as in the paper.
+    pub alpha_warm_up: Option<f64>,
+    /// Layers whose similarities are mixed, 0 being the stem and s the output of stage s. `None` for all.
+    pub layers: Option<Vec<usize>>,
     /// How they are mixed.
     pub mixture: Mixture,
     /// What features are centered by.
@@ -161,17 +192,18 @@ pub struct TrainConfig {
     pub augmentation: bool,
     /// What the labelled images go through besides.
     pub robust_training: RobustTraining,
-    /// Epochs after which the training ends, the schedule being that of `epochs`; 0 for all of them.
-    pub stop_after: usize,
     /// Whether the network after each epoch stays on disk.
     pub snapshots: bool,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
+        let net = NetConfig::default();
         Self {
-            net: NetConfig::default(),
+            blocks: net.blocks,
+            base_channels: net.base_channels,
             epochs: 40,
+            stop_after: None,
             batch: 64,
             learning_rate: 0.1,
             decay: 0.3,
@@ -181,8 +213,8 @@ impl Default for TrainConfig {
             weight_decay: 5e-4,
             pairs: 16,
             alpha: 20.0,
-            alpha_warm_up: 0.0,
-            layers: vec![],
+            alpha_warm_up: None,
+            layers: None,
             mixture: Mixture::Learned,
             centering: Centering::Running,
             target_limit: LARGEST_TARGET,
@@ -191,20 +223,31 @@ impl Default for TrainConfig {
             validation_fraction: 0.01,
             augmentation: true,
             robust_training: RobustTraining::None,
-            stop_after: 0,
             snapshots: false,
         }
     }
 }
 
 impl TrainConfig {
-    pub(crate) fn check(&self) -> Result<()> {
-        self.net.check()?;
+    /// Shape of the network for images of these channels and classes.
+    pub fn net(&self, input_channels: usize, classes: usize) -> NetConfig {
+        NetConfig { blocks: self.blocks.clone(), base_channels: self.base_channels, input_channels, classes }
+    }
+
+    /// Whether a training can be asked for this, as far as that is known without its data.
+    ///
+    /// # Errors
+    /// The first setting out of its range.
+    pub fn check(&self) -> Result<()> {
+        let any = NetConfig::default();
+        self.net(any.input_channels, any.classes).check()?;
         for (setting, value) in [("epochs", self.epochs), ("batch", self.batch), ("pairs", self.pairs)] {
             ensure(setting, "at least 1", value > 0, || value.to_string())?;
         }
         // Random streams of an image are numbered by epoch in 24 bits.
         ensure("epochs", "at most 1000000", self.epochs <= 1_000_000, || self.epochs.to_string())?;
+        let stops = self.stop_after.is_none_or(|epochs| (1..=self.epochs).contains(&epochs));
+        ensure("stop_after", "at least 1, at most `epochs`", stops, || self.epochs_run().to_string())?;
         let positive = |value: f64| value > 0.0 && value.is_finite();
         for (setting, value) in [("learning_rate", self.learning_rate), ("loss_scale", self.loss_scale)] {
             ensure(setting, "a positive number", positive(value), || value.to_string())?;
@@ -212,15 +255,12 @@ impl TrainConfig {
         for (setting, value) in [("alpha", self.alpha), ("weight_decay", self.weight_decay)] {
             ensure(setting, "a number not below 0", value == 0.0 || positive(value), || value.to_string())?;
         }
-        for (setting, value) in [("decay", self.decay), ("decay_every", self.decay_every), ("restart_at", self.restart_at)] {
+        let parts = [("decay", self.decay), ("decay_every", self.decay_every), ("restart_at", self.restart_at)];
+        for (setting, value) in parts.into_iter().chain(self.alpha_warm_up.map(|part| ("alpha_warm_up", part))) {
             ensure(setting, "above 0, at most 1", value > 0.0 && value <= 1.0, || value.to_string())?;
         }
-        ensure("alpha_warm_up", "at least 0, at most 1", (0.0..=1.0).contains(&self.alpha_warm_up), || {
-            self.alpha_warm_up.to_string()
-        })?;
         let limit = self.target_limit > 0.0 && self.target_limit <= LARGEST_TARGET;
         ensure("target_limit", "above 0, at most 0.99999", limit, || self.target_limit.to_string())?;
-        ensure("stop_after", "at most `epochs`", self.stop_after <= self.epochs, || self.stop_after.to_string())?;
         self.check_layers()?;
         self.check_robust_training()?;
         for (setting, value) in [("momentum", self.momentum), ("validation_fraction", self.validation_fraction)] {
@@ -230,13 +270,16 @@ impl TrainConfig {
     }
 
     fn check_layers(&self) -> Result<()> {
-        let mut distinct = self.layers.clone();
+        let in_use = self.layers_in_use();
+        let mut distinct = in_use.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let known = distinct.len() == self.layers.len() && distinct.last().is_none_or(|layer| *layer < self.net.layer_count());
-        ensure("layers", "distinct numbers from 0 (the stem) to that of the last stage", known, || format!("{:?}", self.layers))?;
+        let known = distinct.len() == in_use.len() && distinct.last().is_some_and(|layer| *layer <= self.blocks.len());
+        ensure("layers", "distinct numbers from 0 (the stem) to that of the last stage, at least one", known, || {
+            format!("{in_use:?}")
+        })?;
         let Mixture::Fixed(weights) = &self.mixture else { return Ok(()) };
-        let usable = weights.len() == self.layers_in_use().len()
+        let usable = weights.len() == in_use.len()
             && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
             && weights.iter().any(|weight| *weight > 0.0);
         ensure("mixture", "a weight of at least 0 for each layer in use, not all 0", usable, || format!("{weights:?}"))
@@ -246,23 +289,26 @@ impl TrainConfig {
         let size = |value: f64| value > 0.0 && value <= 1.0;
         match self.robust_training {
             RobustTraining::None => Ok(()),
-            RobustTraining::Noise { std } => ensure("robust_training.std", "above 0, at most 1", size(std), || std.to_string()),
+            RobustTraining::Noise { std } => {
+                ensure("robust_training.noise.std", "above 0, at most 1", size(std), || std.to_string())
+            }
             RobustTraining::Adversarial { epsilon, steps } => {
-                ensure("robust_training.epsilon", "above 0, at most 1", size(epsilon), || epsilon.to_string())?;
-                ensure("robust_training.steps", "at least 1", steps > 0, || steps.to_string())
+                let within = "above 0, at most 1";
+                ensure("robust_training.adversarial.epsilon", within, size(epsilon), || epsilon.to_string())?;
+                ensure("robust_training.adversarial.steps", "at least 1", steps > 0, || steps.to_string())
             }
         }
     }
 
     /// The layers whose similarities are mixed.
     pub(crate) fn layers_in_use(&self) -> Vec<usize> {
-        if self.layers.is_empty() { (0..self.net.layer_count()).collect() } else { self.layers.clone() }
+        self.layers.clone().unwrap_or_else(|| (0..=self.blocks.len()).collect())
     }
 
     /// Logits of gamma to begin with, one for each layer of the network: that of a layer not in use makes its share exactly 0
     /// and keeps it there, since its gradient is then 0, too.
     pub(crate) fn gamma_logits(&self) -> Vec<f32> {
-        let mut logits = vec![NO_SHARE; self.net.layer_count()];
+        let mut logits = vec![NO_SHARE; self.blocks.len() + 1];
         let in_use = self.layers_in_use();
         for (index, layer) in in_use.into_iter().enumerate() {
             logits[layer] = match &self.mixture {
@@ -276,13 +322,16 @@ impl TrainConfig {
 
     /// Epochs that are run.
     pub(crate) fn epochs_run(&self) -> usize {
-        if self.stop_after == 0 { self.epochs } else { self.stop_after }
+        self.stop_after.unwrap_or(self.epochs)
     }
 
     /// The weight of the similarity loss at `step` of `steps`.
     pub(crate) fn alpha_at(&self, step: usize, steps: usize) -> f64 {
         let progress = step as f64 / steps as f64;
-        if progress < self.alpha_warm_up { self.alpha * progress / self.alpha_warm_up } else { self.alpha }
+        match self.alpha_warm_up {
+            Some(rise) if progress < rise => self.alpha * progress / rise,
+            _ => self.alpha,
+        }
     }
 
     /// The learning rate of `step` of `steps`.
@@ -330,14 +379,14 @@ mod tests {
     fn alpha_is_constant_or_rises() {
         let constant = TrainConfig::default();
         assert!((0..10).all(|step| constant.alpha_at(step, 10) == 20.0));
-        let rising = TrainConfig { alpha_warm_up: 0.5, ..constant };
+        let rising = TrainConfig { alpha_warm_up: Some(0.5), ..constant };
         let found: Vec<f64> = (0..6).map(|step| rising.alpha_at(step, 8)).collect();
         assert_eq!(found, [0.0, 5.0, 10.0, 15.0, 20.0, 20.0]);
     }
 
     #[test]
     fn gamma_starts_at_what_is_asked_for() {
-        let config = TrainConfig { layers: vec![1, 3], mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
+        let config = TrainConfig { layers: Some(vec![1, 3]), mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
         let shares: Vec<f64> = config.gamma_logits().iter().map(|logit| f64::from(*logit).exp()).collect();
         assert!((shares[1] / shares[3] - 3.0).abs() < 1e-6 && [0, 2, 4].iter().all(|layer| shares[*layer] == 0.0), "{shares:?}");
         assert_eq!(TrainConfig::default().gamma_logits(), [0.0; 5]);
@@ -352,18 +401,45 @@ mod tests {
         assert!(check(TrainConfig { momentum: 1.0, ..default() }).contains("momentum"));
         assert!(check(TrainConfig { decay_every: 0.0, ..default() }).contains("decay_every"));
         assert!(check(TrainConfig { alpha: -1.0, ..default() }).contains("alpha"));
-        let net = NetConfig { blocks: vec![2, 0], ..NetConfig::default() };
-        assert!(check(TrainConfig { net, ..default() }).contains("net.blocks"));
-        assert!(check(TrainConfig { layers: vec![1, 5], ..default() }).starts_with("layers: expected distinct numbers"));
-        assert!(check(TrainConfig { layers: vec![1, 1], ..default() }).contains("[1, 1]"));
+        assert!(check(TrainConfig { blocks: vec![2, 0], ..default() }).starts_with("blocks"));
+        assert!(check(TrainConfig { layers: Some(vec![1, 5]), ..default() }).starts_with("layers: expected distinct numbers"));
+        assert!(check(TrainConfig { layers: Some(vec![1, 1]), ..default() }).contains("[1, 1]"));
+        assert!(check(TrainConfig { layers: Some(vec![]), ..default() }).contains("at least one, found []"));
         assert!(check(TrainConfig { mixture: Mixture::Fixed(vec![1.0]), ..default() }).starts_with("mixture"));
         assert!(check(TrainConfig { target_limit: 1.0, ..default() }).contains("target_limit"));
-        assert!(check(TrainConfig { alpha_warm_up: -0.1, ..default() }).contains("alpha_warm_up"));
-        assert!(check(TrainConfig { stop_after: 41, ..default() }).contains("stop_after"));
+        assert!(check(TrainConfig { alpha_warm_up: Some(0.0), ..default() }).contains("alpha_warm_up"));
+        for epochs in [0, 41] {
+            assert!(check(TrainConfig { stop_after: Some(epochs), ..default() }).starts_with("stop_after"));
+        }
         let noise = RobustTraining::Noise { std: 0.0 };
-        assert!(check(TrainConfig { robust_training: noise, ..default() }).contains("robust_training.std"));
+        assert!(check(TrainConfig { robust_training: noise, ..default() }).starts_with("robust_training.noise.std"));
         let attack = RobustTraining::Adversarial { epsilon: 0.01, steps: 0 };
-        assert!(check(TrainConfig { robust_training: attack, ..default() }).contains("robust_training.steps"));
+        assert!(check(TrainConfig { robust_training: attack, ..default() }).starts_with("robust_training.adversarial.steps"));
         default().check().unwrap();
+    }
+    #[test]
+    fn every_setting_is_kept_as_text() {
+        let changed = TrainConfig {
+            stop_after: Some(3),
+            alpha_warm_up: Some(0.5),
+            layers: Some(vec![0, 2]),
+            mixture: Mixture::Fixed(vec![0.5, 1.5]),
+            centering: Centering::Batch,
+            running_statistics: RunningStatistics::Shared,
+            robust_training: RobustTraining::Noise { std: 0.2 },
+            ..TrainConfig::default()
+        };
+        for config in [TrainConfig::default(), changed] {
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config, "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_in_text_are_refused() {
+        let error = |text: &str| toml::from_str::<TrainConfig>(text).unwrap_err().to_string();
+        assert!(error("alfa = 3.0").contains("unknown field `alfa`"));
+        assert!(error("robust_training = { noise = { std = 0.1, steps = 3 } }").contains("unknown field `steps`"));
+        assert!(error("mixture = \"fixd\"").contains("fixd"));
     }
 }

@@ -9,7 +9,7 @@
 //! The same seed gives the same bytes for any number of threads, and after any interruption.
 //!
 //! ```
-//! use brainprior_classifier::{NetConfig, ResNet, Target, TrainConfig, train};
+//! use brainprior_classifier::{ResNet, Target, TrainConfig, train};
 //! use brainprior_images::LabelledImages;
 //!
 //! // Dark images and bright ones, 8 x 8 pixels.
@@ -17,15 +17,14 @@
 //! let pixels = labels.iter().flat_map(|label| (0..64).map(move |pixel| 100 * label + pixel)).collect();
 //! let data = LabelledImages::new(1, 8, 8, pixels, labels, vec!["dark".into(), "bright".into()])?;
 //!
-//! let net = NetConfig { blocks: vec![1, 1], base_channels: 4, input_channels: 1, classes: 2 };
-//! let config = TrainConfig { net, epochs: 3, batch: 10, ..TrainConfig::default() };
+//! let config = TrainConfig { blocks: vec![1, 1], base_channels: 4, epochs: 3, batch: 10, ..TrainConfig::default() };
 //! let folder = tempfile::tempdir()?;
 //! let trained = train(&data, &Target::None, &config, 1, folder.path(), &mut |_| ())?;
 //! assert!(trained.last.evaluate(&data)?.accuracy > 0.9);
 //!
 //! let file = folder.path().join("network.safetensors");
 //! trained.network.save(&file)?;
-//! assert_eq!(ResNet::load(&file)?.config(), &config.net);
+//! assert_eq!(ResNet::load(&file)?.config(), &config.net(1, 2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

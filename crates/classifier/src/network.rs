@@ -247,8 +247,8 @@ impl ResNet {
             let found = found.to_string();
             if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }
         };
-        agree("channels of the labelled images (net.input_channels)", self.config.input_channels, data.channels())?;
-        agree("classes of the labelled images (net.classes)", self.config.classes, data.classes())
+        agree("channels of the labelled images", self.config.input_channels, data.channels())?;
+        agree("classes of the labelled images", self.config.classes, data.classes())
     }
 
     pub(crate) fn gamma_logits(&self) -> &Tensor {

@@ -4,7 +4,7 @@ use crate::architecture::Architecture;
 use crate::archive::{self, Archive};
 use crate::checkpoint::{collect, restore};
 use crate::objective::Centers;
-use crate::{EpochReport, Error, ResNet, Result, Target, TrainConfig};
+use crate::{EpochReport, Error, NetConfig, ResNet, Result, Target, TrainConfig};
 use brainprior_images::LabelledImages;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -105,8 +105,8 @@ impl State {
         archive::write(path, FORMAT, VERSION, description, tensors)
     }
 
-    /// The state at `path`, if there is one.
-    pub(crate) fn read(path: &Path, identity: &Identity) -> Result<Option<Self>> {
+    /// The state at `path` of a training of this network, if there is one.
+    pub(crate) fn read(path: &Path, identity: &Identity, net: &NetConfig) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
@@ -114,7 +114,6 @@ impl State {
         let file = Archive::open(path, &bytes)?;
         let found: Description = file.metadata(FORMAT, VERSION)?;
         identity.check(&found.identity, path)?;
-        let net = &identity.config.net;
         let names = file.names();
         let velocities = names
             .iter()

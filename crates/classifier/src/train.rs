@@ -24,7 +24,7 @@ use std::time::Instant;
 /// Batches that are made ahead of the step that needs them.
 const AHEAD: usize = 2;
 
-/// Trains a network on `data` (grayscale or RGB, as `config.net` says), and on the similarities of `target` where it has
+/// Trains a network on `data` (grayscale or RGB), and on the similarities of `target` where it has
 /// any: stochastic gradient descent on cross entropy + alpha x similarity loss (section 3.2 of the paper).
 ///
 /// After each epoch the state is written to `folder`, which must exist, and with it `last.safetensors`, the network after
@@ -33,7 +33,7 @@ const AHEAD: usize = 2;
 /// finished one returns at once. Results do not depend on the number of threads.
 ///
 /// # Errors
-/// A setting out of range, data that do not fit the network, a target with images that are not among its stimuli, a loss
+/// A setting out of range, data of too few or too many classes, a target with images that are not among its stimuli, a loss
 /// that is not finite any more, a folder that holds the state of another training or in which another process trains,
 /// whatever the file system refuses.
 pub fn train(
@@ -65,19 +65,19 @@ pub fn train_on(
     let folder = Folder::take(folder)?;
     let path = state::path(folder.path());
     let identity = Identity::new(data, target, config, seed);
+    let net = config.net(data.channels(), data.classes());
     let source = Source {
         loader: Loader::new(data, config, seed)?,
-        pairs: Pairs::new(target, config.net.input_channels, config.target_limit, seed)?,
+        pairs: Pairs::new(target, net.input_channels, config.target_limit, seed)?,
         config,
     };
-    let mut trainer = match State::read(&path, &identity)? {
+    let mut trainer = match State::read(&path, &identity, &net)? {
         Some(state) => {
             tracing::info!(epochs = state.epochs.len(), "training goes on from {}", path.display());
             Trainer::resume(config, seed, state.to_device(device)?)?
         }
         None => {
-            let network = ResNet::new(&config.net, seed)?.with_gamma_logits(config.gamma_logits())?;
-            network.check_data(data)?;
+            let network = ResNet::new(&net, seed)?.with_gamma_logits(config.gamma_logits())?;
             let best = network.clone();
             let centers = Centers::default();
             let state = State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] };

@@ -1,7 +1,7 @@
 //! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
 
 use brainprior_classifier::{
-    Error, Mixture, NetConfig, PairSource, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent,
+    Error, Mixture, PairSource, ResNet, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent,
     Trained, train,
 };
 use brainprior_images::{LabelledImages, StimulusSet};
@@ -55,7 +55,8 @@ fn target() -> Target {
 
 fn config() -> TrainConfig {
     TrainConfig {
-        net: NetConfig { blocks: vec![1, 1], base_channels: 4, input_channels: 1, classes: 3 },
+        blocks: vec![1, 1],
+        base_channels: 4,
         epochs: 4,
         batch: 32,
         pairs: 8,
@@ -169,12 +170,11 @@ fn color_networks_see_grayscale_stimuli() {
     let gray = gratings(60);
     let pixels = (0..60).flat_map(|image| gray.image(image).repeat(3)).collect();
     let color = LabelledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
-    let mut config = TrainConfig { epochs: 1, ..config() };
+    let config = TrainConfig { epochs: 1, ..config() };
     let folder = tempfile::tempdir().unwrap();
-    let error = train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap_err().to_string();
-    assert!(error.contains("channels") && error.contains("expected 1, found 3"), "{error}");
-    config.net.input_channels = 3;
-    train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
+    let trained = train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
+    let error = trained.network.evaluate(&gray).unwrap_err().to_string();
+    assert!(error.contains("channels") && error.contains("expected 3, found 1"), "{error}");
 }
 
 #[test]
@@ -192,8 +192,11 @@ fn what_is_wrong_is_said() {
     let held_back = TrainConfig { validation_fraction: 0.999, ..config() };
     assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held back"));
 
-    let wrong_classes = NetConfig { classes: 4, ..config().net };
-    let error = attempt(&Target::None, &TrainConfig { net: wrong_classes, ..config() }, 7).to_string();
+    let one_class = LabelledImages::new(1, SIDE, SIDE, data.pixels().to_vec(), vec![0; 60], vec!["only".into()]).unwrap();
+    let error = train(&one_class, &Target::None, &config(), 7, folder.path(), &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("classes") && error.contains("expected 2 to 256, found 1"), "{error}");
+    let network = ResNet::new(&config().net(1, 4), 7).unwrap();
+    let error = network.evaluate(&data).unwrap_err().to_string();
     assert!(error.contains("classes") && error.contains("expected 4, found 3"), "{error}");
 
     // Another training in the same folder is not taken up.
@@ -209,9 +212,8 @@ fn what_is_wrong_is_said() {
     }
     let error = attempt(&Target::None, &TrainConfig { alpha: 1.0, ..short.clone() }, 7).to_string();
     assert!(error.contains("alpha: expected 1.0, found 20.0"), "{error}");
-    let wider = NetConfig { base_channels: 8, ..config().net };
-    let error = attempt(&Target::None, &TrainConfig { net: wider, ..short.clone() }, 7).to_string();
-    assert!(error.contains("net.base_channels: expected 8, found 4"), "{error}");
+    let error = attempt(&Target::None, &TrainConfig { base_channels: 8, ..short.clone() }, 7).to_string();
+    assert!(error.contains("base_channels: expected 8, found 4"), "{error}");
     let state = folder.path().join("training-state.safetensors");
     let bytes = std::fs::read(&state).unwrap();
     std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
@@ -312,7 +314,7 @@ fn noisy_copies_and_attacks_are_trained_on() {
 #[test]
 fn a_fixed_mixture_stays_and_a_subset_of_layers_is_kept_to() {
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { epochs: 2, layers: vec![0, 2], mixture: Mixture::Fixed(vec![1.0, 3.0]), ..config() };
+    let config = TrainConfig { epochs: 2, layers: Some(vec![0, 2]), mixture: Mixture::Fixed(vec![1.0, 3.0]), ..config() };
     let trained = run(&target(), &config, folder.path());
     for (found, expected) in trained.epochs[1].gamma.iter().zip([0.25, 0.0, 0.75]) {
         assert!((found - expected).abs() < 1e-6, "{:?}", trained.epochs[1].gamma);
@@ -326,7 +328,7 @@ fn a_fixed_mixture_stays_and_a_subset_of_layers_is_kept_to() {
 #[test]
 fn the_best_the_last_and_every_epoch_are_on_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { epochs: 4, stop_after: 3, snapshots: true, ..config() };
+    let config = TrainConfig { epochs: 4, stop_after: Some(3), snapshots: true, ..config() };
     let trained = run(&target(), &config, folder.path());
     assert_eq!(trained.epochs.len(), 3);
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
@@ -336,7 +338,7 @@ fn the_best_the_last_and_every_epoch_are_on_disk() {
 
     // The first three of four epochs are those of the whole training.
     let whole = tempfile::tempdir().unwrap();
-    let whole = run(&target(), &TrainConfig { stop_after: 0, snapshots: false, ..config }, whole.path());
+    let whole = run(&target(), &TrainConfig { stop_after: None, snapshots: false, ..config }, whole.path());
     assert_eq!(whole.epochs[..3], trained.epochs);
 }
 

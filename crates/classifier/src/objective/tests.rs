@@ -31,7 +31,8 @@ fn images(dims: [usize; 4], seed: u64) -> (Tensor, Images) {
 
 /// A training of this network, all else being the default.
 fn config_of(network: &ResNet) -> TrainConfig {
-    TrainConfig { net: network.config().clone(), ..TrainConfig::default() }
+    let net = network.config();
+    TrainConfig { blocks: net.blocks.clone(), base_channels: net.base_channels, ..TrainConfig::default() }
 }
 
 /// Centers after batches of pairs, from zero.
@@ -158,7 +159,7 @@ fn layers_out_of_use_take_no_part() {
     let target = [0.3f32, -0.2, 0.05];
     let pairs = PairBatch { images: stimuli, target: Tensor::new(&target, &Device::Cpu).unwrap(), first: 0 };
     let similarity = |layers: Vec<usize>, mixture: Mixture, centering: Centering| {
-        let config = TrainConfig { layers, mixture, centering, ..config_of(&network()) };
+        let config = TrainConfig { layers: Some(layers), mixture, centering, ..config_of(&network()) };
         let network = network().with_gamma_logits(config.gamma_logits()).unwrap();
         let found = pair_similarity(&network, &pairs, &config, &mut Centers::default()).unwrap();
         (found.similarity.to_vec1::<f32>().unwrap(), network.gamma().unwrap())

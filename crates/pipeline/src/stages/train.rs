@@ -8,7 +8,7 @@ use crate::pipeline::jobs;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::TrainingEpoch;
 use anyhow::{Context as _, Result, ensure};
-use brainprior_classifier::{Mixture, NetConfig, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{Mixture, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::LabelledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -100,7 +100,7 @@ pub fn run<'a>(context: &'a Context, inputs: Inputs) -> Result<Vec<(Part<'a>, Op
 fn task(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Record>> {
     let key = key(context, inputs, part)?;
     let seed = key.seed;
-    context.run.task(key, &context.terminal, |folder| train_one(context, part, seed, 0, folder))
+    context.run.task(key, &context.terminal, |folder| train_one(context, part, seed, None, folder))
 }
 
 /// Every part of the grid, selected or not, that is trained already.
@@ -155,7 +155,7 @@ fn stop_early(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Re
         let reached = baseline.iter().position(|epoch| epoch.validation_accuracy >= kept.validation_accuracy);
         let epochs = reached.map_or(baseline.len(), |epoch| epoch + 1);
         context.terminal.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
-        train_one(context, part, seed, epochs, folder)
+        train_one(context, part, seed, Some(epochs), folder)
     })
 }
 
@@ -210,24 +210,20 @@ fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Re
 }
 
 /// What the library is asked for.
-fn train_config(settings: &Training, condition: Condition, data: &LabelledImages, stop_after: usize) -> TrainConfig {
+fn train_config(settings: &Training, condition: Condition, stop_after: Option<usize>) -> TrainConfig {
     let regularised = TrainConfig {
         pairs: settings.pairs,
         alpha: settings.alpha,
-        alpha_warm_up: settings.alpha_warm_up,
+        alpha_warm_up: (settings.alpha_warm_up > 0.0).then_some(settings.alpha_warm_up),
         loss_scale: settings.loss_scale,
-        layers: settings.layers.clone(),
+        layers: (!settings.layers.is_empty()).then(|| settings.layers.clone()),
         mixture: if settings.gamma.is_empty() { Mixture::Learned } else { Mixture::Fixed(settings.gamma.clone()) },
         target_limit: settings.target_limit,
         ..TrainConfig::default()
     };
     TrainConfig {
-        net: NetConfig {
-            blocks: settings.blocks.clone(),
-            base_channels: settings.base_channels,
-            input_channels: data.channels(),
-            classes: data.classes(),
-        },
+        blocks: settings.blocks.clone(),
+        base_channels: settings.base_channels,
         epochs: settings.epochs,
         batch: settings.batch,
         centering: settings.centering,
@@ -250,12 +246,12 @@ fn train_config(settings: &Training, condition: Condition, data: &LabelledImages
     }
 }
 
-fn train_one(context: &Context, part: Part, seed: u64, stop_after: usize, folder: &Path) -> Result<Vec<String>> {
+fn train_one(context: &Context, part: Part, seed: u64, stop_after: Option<usize>, folder: &Path) -> Result<Vec<String>> {
     let condition = part.condition.condition();
     let data = super::images::load(context)?;
     let target = target(context, condition, &data.train)?;
     let settings = part.condition.settings(&context.config.training)?;
-    let config = train_config(&settings, condition, &data.train, stop_after);
+    let config = train_config(&settings, condition, stop_after);
     let mut bar = context.terminal.bar(&part.task("train"), 1);
     let mut message = String::new();
     let mut speeds = Vec::new();
@@ -378,10 +374,9 @@ mod tests {
             Config::load(None, &settings).unwrap().training
         };
         let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.layers=[1]"]));
-        let data = LabelledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
         for condition in [Condition::None, Condition::StoppedEarly, Condition::NoiseAugmented, Condition::Denoised] {
             let keyed = |settings: &Training| serde_json::to_value(relevant(settings.clone(), condition)).unwrap();
-            let asked = |settings: &Training| train_config(settings, condition, &data, 0);
+            let asked = |settings: &Training| train_config(settings, condition, None);
             assert_eq!(keyed(&plain) == keyed(&other), !condition.has_target(), "{condition:?}");
             assert_eq!(asked(&plain) == asked(&other), !condition.has_target(), "{condition:?}");
         }
