@@ -55,12 +55,12 @@ impl NetConfig {
     }
 }
 
-/// Whose statistics the batch norms keep for evaluation. In training each batch, of labelled images or of pairs, is
+/// Whose statistics the batch norms keep for evaluation. In training each batch, of labeled images or of pairs, is
 /// always normalized by its own statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunningStatistics {
-    /// Those of the labelled images alone, so that a classifier is evaluated under the statistics that it was trained
+    /// Those of the labeled images alone, so that a classifier is evaluated under the statistics that it was trained
     /// under, whatever the stimuli of its target look like.
     #[default]
     Separate,
@@ -90,7 +90,7 @@ pub enum Centering {
     Batch,
 }
 
-/// What labelled images go through besides crops and flips.
+/// What labeled images go through besides crops and flips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RobustTraining {
@@ -116,7 +116,7 @@ pub enum RobustTraining {
 /// Settings of a training. The schedule is given in parts of the training, so that it scales with `epochs`; the
 /// defaults are the paper's (section 3.3) and, where it is silent, its lineage's (pixel-reg).
 ///
-/// Channels and classes of the network are those of the labelled images. As text, every setting has the name of its field; one
+/// Channels and classes of the network are those of the labeled images. As text, every setting has the name of its field; one
 /// that is left out has its default, a name that is none of these is refused, and [`TrainConfig::check`] refuses values out of
 /// range:
 ///
@@ -153,7 +153,7 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Epochs after which the training ends, the schedule being that of `epochs`. `None` for all of them.
     pub stop_after: Option<usize>,
-    /// Labelled images a step.
+    /// Labeled images a step.
     pub batch: usize,
     /// Learning rate at the start and after the restart.
     pub learning_rate: f64,
@@ -186,11 +186,11 @@ pub struct TrainConfig {
     pub loss_scale: f64,
     /// Whose statistics are kept for evaluation.
     pub running_statistics: RunningStatistics,
-    /// Part of the labelled images that is held back to choose the best epoch by; at least one image.
+    /// Part of the labeled images that is held back to choose the best epoch by; at least one image.
     pub validation_fraction: f64,
-    /// Random crops (reflect padding 4) and horizontal flips of the labelled images.
+    /// Random crops (reflect padding 4) and horizontal flips of the labeled images.
     pub augmentation: bool,
-    /// What the labelled images go through besides.
+    /// What the labeled images go through besides.
     pub robust_training: RobustTraining,
     /// Whether the network after each epoch stays on disk.
     pub snapshots: bool,

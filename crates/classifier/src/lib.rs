@@ -1,6 +1,6 @@
 //! Residual networks that learn to classify while their similarities follow a neural target.
 //!
-//! The loss is cross entropy + alpha x similarity loss. The first comes from labelled images; the second from pairs of
+//! The loss is cross entropy + alpha x similarity loss. The first comes from labeled images; the second from pairs of
 //! stimuli, whose similarity in the network, a learned mixture over the stem and the stages, is pulled towards that in a
 //! [`SimilarityMatrix`](brainprior_similarity::SimilarityMatrix), whatever that was made from (section 3 of the paper).
 //! Both batches pass the same trunk. Schedule, centering and stem are those of the paper and, where it is silent, of its
@@ -10,12 +10,12 @@
 //!
 //! ```
 //! use brainprior_classifier::{ResNet, Target, TrainConfig, train};
-//! use brainprior_images::LabelledImages;
+//! use brainprior_images::LabeledImages;
 //!
 //! // Dark images and bright ones, 8 x 8 pixels.
 //! let labels: Vec<u8> = (0..40).map(|image| image % 2).collect();
 //! let pixels = labels.iter().flat_map(|label| (0..64).map(move |pixel| 100 * label + pixel)).collect();
-//! let data = LabelledImages::new(1, 8, 8, pixels, labels, vec!["dark".into(), "bright".into()])?;
+//! let data = LabeledImages::new(1, 8, 8, pixels, labels, vec!["dark".into(), "bright".into()])?;
 //!
 //! let config = TrainConfig { blocks: vec![1, 1], base_channels: 4, epochs: 3, batch: 10, ..TrainConfig::default() };
 //! let folder = tempfile::tempdir()?;

@@ -1,8 +1,8 @@
-//! Batches of labelled images in a random order, varied at random: known from the seed and their place in the training alone.
+//! Batches of labeled images in a random order, varied at random: known from the seed and their place in the training alone.
 
 use crate::rng::Stream;
 use crate::{Error, Result, RobustTraining, TrainConfig};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use brainprior_images::augmentation::random_crop_flip;
 use candle_core::{Device, Tensor};
 use rand::Rng;
@@ -14,7 +14,7 @@ const PADDING: usize = 4;
 
 /// Which images train and which validate.
 pub(crate) struct Loader<'a> {
-    data: &'a LabelledImages,
+    data: &'a LabeledImages,
     train: Vec<usize>,
     validation: Vec<usize>,
     batch: usize,
@@ -35,13 +35,13 @@ pub(crate) struct LabeledBatch {
 
 impl<'a> Loader<'a> {
     /// Holds back a random part of the images, at least one, for validation.
-    pub(crate) fn new(data: &'a LabelledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
+    pub(crate) fn new(data: &'a LabeledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
         let mut order: Vec<usize> = (0..data.len()).collect();
         order.shuffle(&mut Stream::Validation.generator(seed, 0, 0));
         let held_back = ((data.len() as f64 * config.validation_fraction).round() as usize).max(1);
         if held_back >= data.len() {
             return Err(Error::Size {
-                what: "labelled images",
+                what: "labeled images",
                 expected: format!("more than the {held_back} that are held back for validation"),
                 found: data.len().to_string(),
             });

@@ -3,7 +3,7 @@
 use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::rng::Stream;
 use crate::{Error, NetConfig, Result};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, Traced, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
@@ -44,7 +44,7 @@ pub struct ResNet {
     provenance: Vec<String>,
 }
 
-/// How well labelled images are classified.
+/// How well labeled images are classified.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean cross entropy, in nats.
@@ -210,16 +210,16 @@ impl ResNet {
         Ok(powers.iter().map(|power| power / sum).collect())
     }
 
-    /// Mean loss and accuracy on labelled images.
+    /// Mean loss and accuracy on labeled images.
     ///
     /// # Errors
     /// No image, or images of other channels or classes.
-    pub fn evaluate(&self, data: &LabelledImages) -> Result<Evaluation> {
+    pub fn evaluate(&self, data: &LabeledImages) -> Result<Evaluation> {
         let all: Vec<usize> = (0..data.len()).collect();
         self.evaluate_at(data, &all)
     }
 
-    pub(crate) fn evaluate_at(&self, data: &LabelledImages, indices: &[usize]) -> Result<Evaluation> {
+    pub(crate) fn evaluate_at(&self, data: &LabeledImages, indices: &[usize]) -> Result<Evaluation> {
         self.check_data(data)?;
         if indices.is_empty() {
             return Err(Error::Size { what: "images to evaluate", expected: "at least one".into(), found: "none".into() });
@@ -242,13 +242,13 @@ impl ResNet {
         Ok(Evaluation { loss: loss / count, accuracy: correct as f64 / count })
     }
 
-    pub(crate) fn check_data(&self, data: &LabelledImages) -> Result<()> {
+    pub(crate) fn check_data(&self, data: &LabeledImages) -> Result<()> {
         let agree = |what, expected: usize, found: usize| {
             let found = found.to_string();
             if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }
         };
-        agree("channels of the labelled images", self.config.input_channels, data.channels())?;
-        agree("classes of the labelled images", self.config.classes, data.classes())
+        agree("channels of the labeled images", self.config.input_channels, data.channels())?;
+        agree("classes of the labeled images", self.config.classes, data.classes())
     }
 
     pub(crate) fn gamma_logits(&self) -> &Tensor {

@@ -1,4 +1,4 @@
-//! The joint loss: cross entropy of labelled images and agreement of similarities on pairs of stimuli.
+//! The joint loss: cross entropy of labeled images and agreement of similarities on pairs of stimuli.
 
 use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
@@ -44,7 +44,7 @@ impl Centers {
     }
 }
 
-/// What a batch of labelled images gives.
+/// What a batch of labeled images gives.
 pub(crate) struct Classification {
     /// Mean cross entropy, differentiable.
     pub(crate) loss: Tensor,
@@ -52,7 +52,7 @@ pub(crate) struct Classification {
     pub(crate) statistics: Vec<(usize, BatchStatistics)>,
 }
 
-/// Passes labelled images (`[batch, channels, height, width]`, labels `[batch]`) in training mode.
+/// Passes labeled images (`[batch, channels, height, width]`, labels `[batch]`) in training mode.
 pub(crate) fn classification(network: &ResNet, images: &Tensor, labels: &Tensor) -> Result<Classification> {
     let mut statistics = Vec::new();
     let logits = network.classify(images, &mut Pass::Training(&mut statistics))?;

@@ -40,7 +40,7 @@ pub enum TrainEvent {
         loss: f64,
         /// Similarity loss, before alpha. `None` without a target.
         similarity_loss: Option<f64>,
-        /// Labelled images trained on a second, in this step.
+        /// Labeled images trained on a second, in this step.
         images_per_second: f64,
         /// Part of the step's time that it waited for its batch.
         waited: f64,

@@ -5,7 +5,7 @@ use crate::archive::{self, Archive};
 use crate::checkpoint::{collect, restore};
 use crate::objective::Centers;
 use crate::{EpochReport, Error, NetConfig, ResNet, Result, Target, TrainConfig};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,7 +26,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(data: &LabelledImages, target: &Target, config: &TrainConfig, seed: u64) -> Self {
+    pub(crate) fn new(data: &LabeledImages, target: &Target, config: &TrainConfig, seed: u64) -> Self {
         let mut hash = Sha256::new();
         for size in [data.channels(), data.height(), data.width(), data.classes()] {
             hash.update((size as u64).to_le_bytes());
@@ -157,7 +157,7 @@ impl Identity {
             other(setting, expected, found)?;
         }
         other("seed".into(), self.seed.to_string(), found.seed.to_string())?;
-        other("SHA-256 of the labelled images".into(), self.data.clone(), found.data.clone())?;
+        other("SHA-256 of the labeled images".into(), self.data.clone(), found.data.clone())?;
         other("SHA-256 of the target".into(), self.target.clone(), found.target.clone())
     }
 }

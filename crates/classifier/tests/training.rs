@@ -4,7 +4,7 @@ use brainprior_classifier::{
     Error, Mixture, PairSource, ResNet, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent,
     Trained, train,
 };
-use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const SIDE: usize = 16;
 
 /// Noisy gratings: the class is the orientation and the phase is random.
-fn gratings(count: usize) -> LabelledImages {
+fn gratings(count: usize) -> LabeledImages {
     let mut generator = ChaCha8Rng::seed_from_u64(9);
     let labels: Vec<u8> = (0..count).map(|image| (image % 3) as u8).collect();
     let mut pixels = Vec::with_capacity(count * SIDE * SIDE);
@@ -30,7 +30,7 @@ fn gratings(count: usize) -> LabelledImages {
             }
         }
     }
-    LabelledImages::new(1, SIDE, SIDE, pixels, labels, ["across", "along", "oblique"].map(String::from).to_vec()).unwrap()
+    LabeledImages::new(1, SIDE, SIDE, pixels, labels, ["across", "along", "oblique"].map(String::from).to_vec()).unwrap()
 }
 
 /// Stimuli that are bright on the left or right by some amount, and the similarity of those amounts: brightness of four
@@ -169,7 +169,7 @@ fn running_statistics_are_of_labeled_images_unless_shared() {
 fn color_networks_see_grayscale_stimuli() {
     let gray = gratings(60);
     let pixels = (0..60).flat_map(|image| gray.image(image).repeat(3)).collect();
-    let color = LabelledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
+    let color = LabeledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
     let config = TrainConfig { epochs: 1, ..config() };
     let folder = tempfile::tempdir().unwrap();
     let trained = train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
@@ -192,7 +192,7 @@ fn what_is_wrong_is_said() {
     let held_back = TrainConfig { validation_fraction: 0.999, ..config() };
     assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held back"));
 
-    let one_class = LabelledImages::new(1, SIDE, SIDE, data.pixels().to_vec(), vec![0; 60], vec!["only".into()]).unwrap();
+    let one_class = LabeledImages::new(1, SIDE, SIDE, data.pixels().to_vec(), vec![0; 60], vec!["only".into()]).unwrap();
     let error = train(&one_class, &Target::None, &config(), 7, folder.path(), &mut |_| ()).unwrap_err().to_string();
     assert!(error.contains("classes") && error.contains("expected 2 to 256, found 1"), "{error}");
     let network = ResNet::new(&config().net(1, 4), 7).unwrap();
@@ -269,7 +269,7 @@ fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
     assert_eq!((found.epoch, found.step, found.learning_rate, &found.kept), (0, 1, 1e30, &None), "{error}");
     assert_eq!((found.images.len(), found.first_pair), (22, Some(8)), "{error}");
     let text = error.to_string();
-    assert!(text.contains("epoch 0, step 1, learning rate 1") && text.contains("batch of 22 labelled images ("), "{text}");
+    assert!(text.contains("epoch 0, step 1, learning rate 1") && text.contains("batch of 22 labeled images ("), "{text}");
     assert!(text.contains("pairs from number 8 on") && text.contains("lower learning_rate or alpha"), "{text}");
 
     // One good epoch, then velocities that no step survives.

@@ -11,7 +11,7 @@ use crate::pipeline::run_directory::{Mode, RunDirectory};
 use crate::pipeline::table;
 use anyhow::{Context, Result};
 use brainprior_classifier::ResNet;
-use brainprior_images::{LabelledImages, read_labelled};
+use brainprior_images::{LabeledImages, read_labeled};
 use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, accuracy};
 use candle_core::Device;
 use serde::Serialize;
@@ -40,7 +40,7 @@ struct Report {
 /// Runs the command.
 pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
     let terminal = Terminal::new();
-    let set = read_labelled(&arguments.images)?;
+    let set = read_labeled(&arguments.images)?;
     let load = |path: &PathBuf| checked(ResNet::load(path)?.to_device(device)?, &set.test, path);
     let model = load(&arguments.checkpoint)?;
     let sources: Vec<Attackable> = arguments.sources.iter().map(load).collect::<Result<_>>()?;
@@ -104,7 +104,7 @@ fn name_of(checkpoint: &Path) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-fn checked(network: ResNet, images: &LabelledImages, path: &Path) -> Result<Attackable> {
+fn checked(network: ResNet, images: &LabeledImages, path: &Path) -> Result<Attackable> {
     Attackable::new(network, images).with_context(|| path.display().to_string())
 }
 

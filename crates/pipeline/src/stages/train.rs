@@ -9,7 +9,7 @@ use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::TrainingEpoch;
 use anyhow::{Context as _, Result, ensure};
 use brainprior_classifier::{Mixture, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -196,7 +196,7 @@ fn relevant(mut settings: Training, condition: Condition) -> Training {
     settings
 }
 
-fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Result<Target> {
+fn target(context: &Context, condition: Condition, train: &LabeledImages) -> Result<Target> {
     if condition == Condition::Labels {
         return similarity::of_labels(train, LABELLED_STIMULI);
     }
