@@ -10,8 +10,8 @@ use safetensors::tensor::Metadata;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::{Error, Result};
 use crate::parameters::{Parameters, State};
-use crate::{Error, Result};
 
 /// The only key of the file's metadata: its order in the file would not be fixed for two.
 const HEADER_KEY: &str = "brainprior";

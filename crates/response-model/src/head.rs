@@ -5,11 +5,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Config, GainPlacement};
 use crate::loss::{self, Loss};
-use crate::model::ScanDescription;
 use crate::modulator::Modulator;
+use crate::normalization::ScanNormalization;
 use crate::parameters::Parameters;
 use crate::presentations::Covariates;
-use crate::readout::{Reading, Readout, Start};
+use crate::readout::{Moves, Reading, Readout, Start};
 use crate::shifter::Shifter;
 
 /// Readout, shifter, modulator and loss of one scan.
@@ -20,6 +20,18 @@ pub(crate) struct Head {
     pub(crate) modulator: Option<Modulator>,
     pub(crate) loss: Loss,
     placement: GainPlacement,
+}
+
+/// What a scan needs to get its part of a model.
+pub(crate) struct ScanDescription {
+    pub(crate) name: String,
+    pub(crate) normalization: ScanNormalization,
+    /// (x, y) in [-1, 1] of each neuron.
+    pub(crate) positions: Vec<f32>,
+    /// (x, y) of each neuron in cortex, z-scored, where the readout asks for it.
+    pub(crate) coordinates: Option<Vec<f32>>,
+    /// Share of training trials of each neuron that the zero-inflated loss takes as zeros.
+    pub(crate) zero_shares: Vec<f32>,
 }
 
 impl Head {
@@ -74,7 +86,7 @@ impl Head {
 
     /// How the readout reads outside of training.
     pub(crate) fn reading(&self, shift: Option<Tensor>) -> Reading<'_> {
-        Reading { readout: &self.readout, shift, draw: None }
+        Reading { readout: &self.readout, moves: Moves { shift, draw: None } }
     }
 
     /// Shifts `[batch, 2]` of trials, with the shifter as it is outside of training; `None` without one.

@@ -10,10 +10,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::Config;
 use crate::core::{Core, Pyramid};
-use crate::head::Head;
-use crate::normalization::{ImageNormalization, ScanNormalization};
+use crate::error::{Error, Result};
+use crate::head::{Head, ScanDescription};
+use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::parameters::Parameters;
-use crate::{Error, Result};
 
 /// A predictive model of the neurons of one or more scans.
 ///
@@ -35,18 +35,6 @@ pub(crate) struct ScanModel {
     pub(crate) normalization: ScanNormalization,
     pub(crate) head: Head,
     pub(crate) v_a: Vec<Option<f32>>,
-}
-
-/// What a scan needs to get its part of a model.
-pub(crate) struct ScanDescription {
-    pub(crate) name: String,
-    pub(crate) normalization: ScanNormalization,
-    /// (x, y) in [-1, 1] of each neuron.
-    pub(crate) positions: Vec<f32>,
-    /// (x, y) of each neuron in cortex, z-scored, where the readout asks for it.
-    pub(crate) coordinates: Option<Vec<f32>>,
-    /// Share of training trials of each neuron that the zero-inflated loss takes as zeros.
-    pub(crate) zero_shares: Vec<f32>,
 }
 
 impl ResponseModel {
@@ -198,7 +186,7 @@ impl ResponseModel {
     pub(crate) fn check_scan(&self, part: &ScanModel, recorded: &Scan) -> Result<()> {
         self.check_size(recorded.name(), recorded.stimuli())?;
         let of_scan = |values: Option<&Array2<f32>>| values.map_or(0, Array2::ncols);
-        let of_model = |by: &Option<crate::normalization::ColumnNormalization>| by.as_ref().map_or(0, |by| by.columns());
+        let of_model = |by: &Option<ColumnNormalization>| by.as_ref().map_or(0, |by| by.columns());
         let by = &part.normalization;
         let checks = [
             ("neurons", by.varies.len(), recorded.responses().ncols()),
@@ -217,7 +205,7 @@ impl ResponseModel {
     }
 }
 
-pub(crate) fn rows(values: &Array2<f32>, by: &crate::normalization::ColumnNormalization, device: &Device) -> Result<Tensor> {
+pub(crate) fn rows(values: &Array2<f32>, by: &ColumnNormalization, device: &Device) -> Result<Tensor> {
     let scaled: Vec<f32> = values.rows().into_iter().flat_map(|row| by.apply(row.iter()).collect::<Vec<_>>()).collect();
     Ok(Tensor::from_vec(scaled, (values.nrows(), by.columns()), device)?)
 }

@@ -6,10 +6,11 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::config::Config;
+use crate::error::Result;
 use crate::file::{self, Contents, damaged};
-use crate::model::{ResponseModel, ScanDescription};
+use crate::head::ScanDescription;
+use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 
 const FORMAT: &str = "brainprior response-model, version 3";

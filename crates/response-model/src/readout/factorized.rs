@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, Var};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Start, before_output};
+use super::start::{Start, before_output};
 use crate::parameters::{Parameters, Role};
 
 /// Standard deviation of the bump that a map starts as, cells of the core's output.

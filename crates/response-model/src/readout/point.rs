@@ -4,10 +4,18 @@ use candle_core::{Result, Tensor, Var};
 use rand_chacha::ChaCha8Rng;
 
 use super::positions::Positions;
-use super::{Reading, Start, before_output};
+use super::start::{Start, before_output};
 use crate::config::{ReadoutConfig, ReadoutKind};
 use crate::core::Pyramid;
 use crate::parameters::{Parameters, Role};
+
+/// What moves the positions of a readout, if anything.
+pub(crate) struct Moves {
+    /// `[batch, 2]`
+    pub(crate) shift: Option<Tensor>,
+    /// Standard normal numbers, `[batch, neurons, 2]`: the draw of a Gaussian readout's positions.
+    pub(crate) draw: Option<Tensor>,
+}
 
 #[derive(Debug)]
 pub(crate) struct PointReadout {
@@ -54,22 +62,22 @@ impl PointReadout {
     }
 
     /// Positions `[batch, neurons, 2]`, drawn where a draw is given, all moved by the shifts.
-    fn placed(&self, batch: usize, reading: &Reading) -> Result<Tensor> {
+    fn placed(&self, batch: usize, moves: &Moves) -> Result<Tensor> {
         let mut positions = self.positions.value()?.unsqueeze(0)?;
-        if let (Some(spread), Some(draw)) = (&self.spread, &reading.draw) {
+        if let (Some(spread), Some(draw)) = (&self.spread, &moves.draw) {
             let moved = draw.unsqueeze(2)?.broadcast_mul(&spread.unsqueeze(0)?)?.sum(3)?;
             positions = positions.broadcast_add(&moved)?;
         }
-        match &reading.shift {
+        match &moves.shift {
             Some(shift) => positions.broadcast_add(&shift.unsqueeze(1)?),
             None => positions.broadcast_as((batch, self.bias.elem_count(), 2))?.contiguous(),
         }
     }
 }
 
-pub(super) fn read(readings: &[(&PointReadout, &Reading)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
+pub(super) fn read(readings: &[(&PointReadout, &Moves)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
     let batch = pyramid.levels[0].features.values().dim(0)?;
-    let positions = readings.iter().map(|(readout, reading)| readout.placed(batch, reading));
+    let positions = readings.iter().map(|(readout, moves)| readout.placed(batch, moves));
     let positions = Tensor::cat(&positions.collect::<Result<Vec<_>>>()?, 1)?;
     let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
     let mut values = Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;

@@ -3,7 +3,7 @@
 use candle_core::{Result, Tensor, Var};
 use rand_chacha::ChaCha8Rng;
 
-use super::Start;
+use super::start::Start;
 use crate::config::PositionSource;
 use crate::parameters::{Parameters, Role};
 
