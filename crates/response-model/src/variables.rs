@@ -1,81 +1,47 @@
-//! Named parameters and buffers of a model, and copies of their state.
+//! Variables of a model as candle-nn keeps them, started from a seed, and copies of their state.
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Result, Tensor, Var};
+use candle_nn::{VarBuilder, VarMap};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// Whether the optimiser moves an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Trained by the optimiser.
-    Trained,
-    /// Kept by the model itself: running statistics.
-    Buffer,
-}
+/// All variables of a model by name, in the names' order, so that files and sums over variables have one order.
+pub(crate) type Variables = BTreeMap<String, Var>;
 
-/// All state of a model by name, in the names' order, so that files and sums over parameters have one order.
-#[derive(Debug)]
-pub(crate) struct Parameters {
-    entries: BTreeMap<String, (Role, Var)>,
-    device: Device,
-}
-
-/// A copy of the values of [`Parameters`].
+/// A copy of the values of [`Variables`].
 pub(crate) type State = BTreeMap<String, Tensor>;
 
-impl Parameters {
-    /// None yet, to be kept on this device.
-    pub(crate) fn on(device: &Device) -> Self {
-        Self { entries: BTreeMap::new(), device: device.clone() }
+/// The variable `name` of `shape`: what `vars` holds, or else a new one that starts at `start`.
+pub(crate) fn variable(vars: &VarBuilder, name: &str, shape: &[usize], start: impl FnOnce() -> Vec<f32>) -> Result<Var> {
+    let held = vars.contains_tensor(name);
+    let var = Var::from_tensor(&vars.get(shape, name)?)?;
+    if !held {
+        var.set(&Tensor::from_vec(start(), shape, vars.device())?)?;
     }
+    Ok(var)
+}
 
-    /// Where they are.
-    pub(crate) fn device(&self) -> &Device {
-        &self.device
-    }
+/// [`variable`] that starts at normal values of standard deviation `std`.
+pub(crate) fn normal(vars: &VarBuilder, name: &str, shape: &[usize], std: f32, rng: &mut ChaCha8Rng) -> Result<Var> {
+    let count = shape.iter().product();
+    variable(vars, name, shape, || (0..count).map(|_| std * rng.sample::<f32, _>(StandardNormal)).collect())
+}
 
-    /// A state from elsewhere, on this device.
-    pub(crate) fn brought(&self, state: State) -> candle_core::Result<State> {
-        state.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(&self.device)?))).collect()
-    }
+/// All variables of `map`.
+pub(crate) fn all(map: &VarMap) -> Variables {
+    map.data().lock().expect("no holder of the map panics").clone().into_iter().collect()
+}
 
-    /// Registers `values` of `shape` under `name`.
-    pub(crate) fn add(&mut self, name: &str, role: Role, values: Vec<f32>, shape: &[usize]) -> candle_core::Result<Var> {
-        let var = Var::from_vec(values, shape, &self.device)?;
-        let earlier = self.entries.insert(name.to_owned(), (role, var.clone()));
-        assert!(earlier.is_none(), "parameter `{name}` registered twice");
-        Ok(var)
-    }
+/// A copy of all values.
+pub(crate) fn state(variables: &Variables) -> Result<State> {
+    variables.iter().map(|(name, var)| Ok((name.clone(), var.as_tensor().copy()?.detach()))).collect()
+}
 
-    /// Registers normal values of standard deviation `std`.
-    pub(crate) fn normal(&mut self, name: &str, shape: &[usize], std: f32, rng: &mut ChaCha8Rng) -> candle_core::Result<Var> {
-        let count = shape.iter().product();
-        let values = (0..count).map(|_| std * rng.sample::<f32, _>(StandardNormal)).collect();
-        self.add(name, Role::Trained, values, shape)
-    }
-
-    /// What the optimiser moves.
-    pub(crate) fn trained(&self) -> Vec<(String, Var)> {
-        let trained = self.entries.iter().filter(|(_, (role, _))| *role == Role::Trained);
-        trained.map(|(name, (_, var))| (name.clone(), var.clone())).collect()
-    }
-
-    /// Everything by name.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Var)> {
-        self.entries.iter().map(|(name, (_, var))| (name.as_str(), var))
-    }
-
-    /// A copy of everything.
-    pub(crate) fn state(&self) -> candle_core::Result<State> {
-        self.entries.iter().map(|(name, (_, var))| Ok((name.clone(), var.as_tensor().copy()?.detach()))).collect()
-    }
-
-    /// Sets everything to a state of the same names and shapes.
-    pub(crate) fn restore(&self, state: &State) -> candle_core::Result<()> {
-        assert_eq!(self.entries.len(), state.len(), "a state of another model");
-        self.entries.iter().try_for_each(|(name, (_, var))| var.set(&state[name].to_device(&self.device)?))
-    }
+/// Sets everything to a state of the same names and shapes, from any device.
+pub(crate) fn restore(variables: &Variables, state: &State) -> Result<()> {
+    assert_eq!(variables.len(), state.len(), "a state of another model");
+    variables.iter().try_for_each(|(name, var)| var.set(&state[name].to_device(var.device())?))
 }

@@ -12,9 +12,9 @@ use super::schedule::Schedule;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::file::{self, Contents};
-use crate::parameters::{Parameters, State};
+use crate::variables::{State, Variables};
 
-const FORMAT: &str = "brainprior response-model checkpoint, version 3";
+const FORMAT: &str = "brainprior response-model checkpoint, version 4";
 /// Prefixes of the tensors' names.
 const CURRENT: &str = "current.";
 const AVERAGE: &str = "average.";
@@ -78,8 +78,8 @@ fn first_difference(name: &str, found: &Value, expected: &Value) -> Option<(Stri
 }
 
 impl Checkpoint {
-    /// The checkpoint at `path`, if there is one, for the model of `parameters`.
-    pub(super) fn read(path: &Path, identity: &Identity, parameters: &Parameters) -> Result<Option<Self>> {
+    /// The checkpoint at `path`, if there is one, for the model of `variables`.
+    pub(super) fn read(path: &Path, identity: &Identity, variables: &Variables) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
@@ -98,9 +98,9 @@ impl Checkpoint {
         };
         Ok(Some(Self {
             schedule,
-            current: contents.state(CURRENT, parameters)?,
-            average: contents.state(AVERAGE, parameters)?,
-            best: contents.state(BEST, parameters)?,
+            current: contents.state(CURRENT, variables)?,
+            average: contents.state(AVERAGE, variables)?,
+            best: contents.state(BEST, variables)?,
             adam: contents.under(ADAM),
         }))
     }

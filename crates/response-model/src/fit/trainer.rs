@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use brainprior_kernels::{Adam, backward};
 use brainprior_recording::{Scan, Tier};
-use candle_core::Var;
 use candle_core::backprop::GradStore;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -18,10 +17,10 @@ use super::schedule::Schedule;
 use crate::config::OptimizationConfig;
 use crate::error::{Error, Result};
 use crate::model::ResponseModel;
-use crate::parameters::State;
 use crate::presentations::{Presentation, Presentations, covariates};
 use crate::readout::read;
 use crate::statistics::correlation;
+use crate::variables::{State, restore, state};
 
 /// Streams of the seed below this are those of the parameters' start.
 const FIRST_EPOCH_STREAM: u64 = 1 << 32;
@@ -29,7 +28,6 @@ const FIRST_EPOCH_STREAM: u64 = 1 << 32;
 pub(super) struct Trainer<'a> {
     model: ResponseModel,
     objective: Objective<'a>,
-    trained: Vec<(String, Var)>,
     adam: Adam,
     average: State,
     best: State,
@@ -40,11 +38,11 @@ pub(super) struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     pub(super) fn new(model: ResponseModel, scans: &'a [&'a Scan], presentations: Presentations<'a>, seed: u64) -> Result<Self> {
         let objective = Objective::new(&model, scans, presentations, seed)?;
-        let trained = model.parameters.trained();
-        let adam = Adam::new(trained.clone());
-        let average = model.parameters.state()?;
+        // Running statistics are variables too: they get no gradient, and the optimizer leaves them alone.
+        let adam = Adam::new(model.variables.clone().into_iter().collect());
+        let average = state(&model.variables)?;
         let schedule = Schedule::start(model.config.optimisation.learning_rate);
-        Ok(Self { best: average.clone(), average, model, objective, trained, adam, schedule, seed })
+        Ok(Self { best: average.clone(), average, model, objective, adam, schedule, seed })
     }
 
     pub(super) fn run(
@@ -53,7 +51,7 @@ impl<'a> Trainer<'a> {
         observe: &mut dyn FnMut(FitEvent),
     ) -> Result<ResponseModel> {
         if let Some((path, identity)) = &checkpoint
-            && let Some(found) = Checkpoint::read(path, identity, &self.model.parameters)?
+            && let Some(found) = Checkpoint::read(path, identity, &self.model.variables)?
         {
             self.resume(found)?;
             observe(FitEvent::Resumed { epochs: self.schedule.epochs });
@@ -65,7 +63,7 @@ impl<'a> Trainer<'a> {
                 self.checkpoint()?.write(path, identity)?;
             }
         }
-        self.model.parameters.restore(&self.best)?;
+        restore(&self.model.variables, &self.best)?;
         for (s, scan) in self.objective.scans().iter().enumerate() {
             self.model.scans[s].v_a = self.model.tier_correlation(s, scan, Tier::Validation)?;
         }
@@ -94,21 +92,21 @@ impl<'a> Trainer<'a> {
             observe(FitEvent::Step { epoch, done: done + 1, total });
         }
 
-        let current = self.model.parameters.state()?;
+        let current = state(&self.model.variables)?;
         if config.averaging > 0.0 {
-            self.model.parameters.restore(&self.average)?;
+            restore(&self.model.variables, &self.average)?;
         }
         self.objective.recenter(&self.model)?;
         let validation_correlation = self.validate()?;
         let best = validation_correlation > self.schedule.best;
         if best {
-            self.best = self.model.parameters.state()?;
+            self.best = state(&self.model.variables)?;
             self.schedule.best = validation_correlation;
             self.schedule.since_best = 0;
         } else {
             self.schedule.since_best += 1;
         }
-        self.model.parameters.restore(&current)?;
+        restore(&self.model.variables, &current)?;
         self.schedule.epochs += 1;
         tracing::debug!(epoch, train_loss, validation_correlation, learning_rate);
         let (max_epochs, seconds) = (config.max_epochs, started.elapsed().as_secs_f64());
@@ -124,7 +122,7 @@ impl<'a> Trainer<'a> {
             self.schedule.finished = true;
             return Ok(());
         }
-        self.model.parameters.restore(&self.best)?;
+        restore(&self.model.variables, &self.best)?;
         self.average = self.best.clone();
         self.schedule.decays += 1;
         self.schedule.since_best = 0;
@@ -152,14 +150,14 @@ impl<'a> Trainer<'a> {
 
     fn clip(&self, gradients: &mut GradStore) -> Result<()> {
         let mut squares = 0.0;
-        for (_, var) in &self.trained {
+        for var in self.model.variables.values() {
             if let Some(gradient) = gradients.get(var) {
                 squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
             }
         }
         let most = self.model.config.optimisation.gradient_clip;
         if squares.sqrt() > most {
-            for (_, var) in &self.trained {
+            for var in self.model.variables.values() {
                 if let Some(gradient) = gradients.get(var) {
                     let scaled = (gradient * (most / squares.sqrt()))?;
                     gradients.insert(var, scaled);
@@ -176,10 +174,10 @@ impl<'a> Trainer<'a> {
         // The average forgets its start as fast as it gathers steps.
         let steps = self.schedule.steps as f64;
         let decay = self.model.config.optimisation.averaging.min((1.0 + steps) / (10.0 + steps));
-        for (name, var) in self.model.parameters.iter() {
+        for (name, var) in &self.model.variables {
             let kept = (&self.average[name] * decay)?;
             let average = (kept + (var.as_tensor().detach() * (1.0 - decay))?)?;
-            self.average.insert(name.to_owned(), average);
+            self.average.insert(name.clone(), average);
         }
         Ok(())
     }
@@ -222,7 +220,7 @@ impl<'a> Trainer<'a> {
     fn checkpoint(&self) -> Result<Checkpoint> {
         Ok(Checkpoint {
             schedule: self.schedule,
-            current: self.model.parameters.state()?,
+            current: state(&self.model.variables)?,
             average: self.average.clone(),
             best: self.best.clone(),
             adam: self.adam.state()?.into_iter().collect(),
@@ -231,9 +229,12 @@ impl<'a> Trainer<'a> {
 
     fn resume(&mut self, found: Checkpoint) -> Result<()> {
         let Checkpoint { schedule, current, average, best, adam } = found;
-        let parameters = &self.model.parameters;
-        parameters.restore(&current)?;
-        (self.schedule, self.average, self.best) = (schedule, parameters.brought(average)?, parameters.brought(best)?);
+        restore(&self.model.variables, &current)?;
+        let here = |state: State| -> Result<State> {
+            state.into_iter().map(|(name, tensor)| Ok((name, tensor.to_device(self.model.device())?))).collect()
+        };
+        let (average, best) = (here(average)?, here(best)?);
+        (self.schedule, self.average, self.best) = (schedule, average, best);
         self.adam.load_state(&adam.into_iter().collect::<Vec<_>>())?;
         Ok(())
     }

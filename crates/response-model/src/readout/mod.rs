@@ -5,12 +5,12 @@ mod point;
 mod positions;
 mod start;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{ReadoutConfig, ReadoutKind};
 use crate::core::Pyramid;
-use crate::parameters::Parameters;
 use factorized::FactorizedReadout;
 pub(crate) use point::Moves;
 use point::PointReadout;
@@ -32,19 +32,11 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Readout {
-    /// Registers the readout of one scan under `prefix`.
-    pub(crate) fn new(
-        config: &ReadoutConfig,
-        prefix: &str,
-        start: &Start,
-        parameters: &mut Parameters,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    /// The readout of one scan.
+    pub(crate) fn new(config: &ReadoutConfig, start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         Ok(match config.kind {
-            ReadoutKind::Pyramid | ReadoutKind::Gaussian => {
-                Self::Point(PointReadout::new(config, prefix, start, parameters, rng)?)
-            }
-            ReadoutKind::Factorized => Self::Factorized(FactorizedReadout::new(prefix, start, parameters, rng)?),
+            ReadoutKind::Pyramid | ReadoutKind::Gaussian => Self::Point(PointReadout::new(config, start, vars, rng)?),
+            ReadoutKind::Factorized => Self::Factorized(FactorizedReadout::new(start, vars, rng)?),
         })
     }
 
@@ -90,7 +82,7 @@ pub(crate) fn read(readings: &[Reading], pyramid: &Pyramid) -> Result<Vec<Tensor
     for reading in readings {
         match reading.readout {
             Readout::Point(readout) => points.push((readout, &reading.moves)),
-            Readout::Factorized(readout) => values.push(readout.values(&pyramid.levels[0].features.tensor()?)?),
+            Readout::Factorized(readout) => values.push(readout.forward(&pyramid.levels[0].features.tensor()?)?),
         }
     }
     if points.is_empty() { Ok(values) } else { point::read(&points, pyramid) }
