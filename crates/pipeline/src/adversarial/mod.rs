@@ -6,12 +6,12 @@ mod summary;
 
 pub use blocks::{Protocol, measure_blocks, read_blocks};
 pub use command::run;
-pub use summary::{curve, masking, summarise};
+pub use summary::{curve, masking, summarize};
 
 use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;
 use brainprior_images::LabeledImages;
-use brainprior_robustness::{Classifier, Examples, Norm};
+use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Tensor};
 
 /// The checks for masking compare attacks at this many times the median smallest perturbation in Linf.
@@ -60,7 +60,7 @@ impl Classifier for Attackable {
 }
 
 /// The first `count` images of a set.
-pub fn examples(images: &LabeledImages, count: usize) -> Result<Examples> {
+pub fn labeled_batch(images: &LabeledImages, count: usize) -> Result<LabeledBatch> {
     let count = count.min(images.len());
     let area = images.channels() * images.height() * images.width();
     let mut pixels = vec![0.0; count * area];
@@ -68,7 +68,7 @@ pub fn examples(images: &LabeledImages, count: usize) -> Result<Examples> {
         images.pixels_unit(index, target);
     }
     let labels = (0..count).map(|index| usize::from(images.label(index))).collect();
-    Ok(Examples::new(images.channels(), images.height(), images.width(), pixels, labels)?)
+    Ok(LabeledBatch::new(images.channels(), images.height(), images.width(), pixels, labels)?)
 }
 
 /// As in file names and artifacts.
