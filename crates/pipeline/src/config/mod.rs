@@ -6,7 +6,7 @@ mod overrides;
 pub(crate) use conditions::{Arm, Condition, Control, MatrixTarget};
 
 use anyhow::{Context, Result, bail, ensure};
-use brainprior_classifier::{Centring, RunningStatistics};
+use brainprior_classifier::{Centering, RunningStatistics};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ pub(crate) struct Similarity {
     pub(crate) threshold: f64,
     pub(crate) network: PathBuf,
     pub(crate) network_layer: String,
-    pub(crate) tap: usize,
+    pub(crate) layer: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,9 +81,9 @@ pub(crate) struct Training {
     pub(crate) alpha: f64,
     pub(crate) alpha_warm_up: f64,
     pub(crate) loss_scale: f64,
-    pub(crate) taps: Vec<usize>,
+    pub(crate) layers: Vec<usize>,
     pub(crate) gamma: Vec<f64>,
-    pub(crate) centring: Centring,
+    pub(crate) centering: Centering,
     pub(crate) running_statistics: RunningStatistics,
     pub(crate) target_limit: f64,
     pub(crate) early_matches: String,

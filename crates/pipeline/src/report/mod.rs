@@ -40,7 +40,7 @@ pub(crate) struct Content<'a> {
     pub(crate) speeds: BTreeMap<String, f64>,
     /// Clean and noisy accuracy over epochs, where it was followed.
     pub(crate) trade_off: Vec<Followed>,
-    /// The convolutional layer that each tap is the output of.
+    /// How many convolutions deep each layer of the similarity lies.
     pub(crate) layers: Vec<usize>,
     pub(crate) examples: Vec<ExampleNeuron>,
     pub(crate) correlations: Vec<NeuronCorrelations>,
