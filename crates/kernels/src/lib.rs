@@ -21,7 +21,9 @@ mod channels;
 mod conv2d;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod elementary;
 mod error;
+pub mod gram;
 mod grid_sample;
 mod losses;
 mod optimiser;
@@ -35,8 +37,7 @@ mod simd;
 mod testing;
 mod traced;
 mod transpose;
-mod unwritten;
-mod vectorized;
+mod uninit;
 
 pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use conv2d::{Conv2dGeometry, conv2d};

@@ -3,8 +3,8 @@
 use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::channels::Sums;
-use crate::unwritten::unwritten;
-use crate::vectorized::vectorized;
+use crate::simd::vectorized;
+use crate::uninit::{Place, Uninit, written};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -78,6 +78,31 @@ impl PairCosine {
         let zero = first < SHORTEST || second < SHORTEST;
         (!zero).then(|| Pair { first, second, cosine: ab / (first * second) })
     }
+
+    /// Writes the gradient of every feature; `gradient` is that of the cosines.
+    fn gradients(&self, values: &[f32], gradient: &[f32], input: &mut [Uninit]) {
+        let (first, second) = values.split_at(self.pairs * self.length());
+        let (into_first, into_second) = input.split_at_mut(self.pairs * self.length());
+        into_first
+            .par_chunks_exact_mut(self.length())
+            .zip(into_second.par_chunks_exact_mut(self.length()))
+            .zip(first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length())))
+            .zip(gradient.par_iter())
+            .for_each(|(((into_first, into_second), (first, second)), g)| {
+                let Some(pair) = self.pair(first, second) else {
+                    into_first.fill(Place::of(0.0));
+                    into_second.fill(Place::of(0.0));
+                    return;
+                };
+                let across = (f64::from(*g) / (pair.first * pair.second)) as f32;
+                let along = [pair.first, pair.second].map(|norm| (f64::from(*g) * pair.cosine / (norm * norm)) as f32);
+                for (channel, center) in self.center.iter().enumerate() {
+                    let plane = channel * self.area..(channel + 1) * self.area;
+                    let into = [&mut into_first[plane.clone()], &mut into_second[plane.clone()]];
+                    channel_gradients(into, [&first[plane.clone()], &second[plane]], *center, across, along);
+                }
+            });
+    }
 }
 
 vectorized! {
@@ -91,12 +116,12 @@ vectorized! {
 
 vectorized! {
     /// Gradients of both images' features in one channel.
-    fn channel_gradients(into: [&mut [f32]; 2], of: [&[f32]; 2], center: f32, across: f32, along: [f32; 2]) {
+    fn channel_gradients(into: [&mut [Uninit]; 2], of: [&[f32]; 2], center: f32, across: f32, along: [f32; 2]) {
         let [into_first, into_second] = into;
         for (((to_first, to_second), x), y) in into_first.iter_mut().zip(into_second).zip(of[0]).zip(of[1]) {
             let (x, y) = (x - center, y - center);
-            *to_first = across * y - along[0] * x;
-            *to_second = across * x - along[1] * y;
+            to_first.write(across * y - along[0] * x);
+            to_second.write(across * x - along[1] * y);
         }
     }
 }
@@ -117,28 +142,8 @@ impl CustomOp1 for PairCosine {
     fn bwd(&self, features: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         with_elements(features, |values| {
             with_elements(gradient, |gradient| {
-                let (first, second) = values.split_at(self.pairs * self.length());
-                let mut input = unwritten(values.len());
-                let (into_first, into_second) = input.split_at_mut(self.pairs * self.length());
-                into_first
-                    .par_chunks_exact_mut(self.length())
-                    .zip(into_second.par_chunks_exact_mut(self.length()))
-                    .zip(first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length())))
-                    .zip(gradient.par_iter())
-                    .for_each(|(((into_first, into_second), (first, second)), g)| {
-                        let Some(pair) = self.pair(first, second) else {
-                            into_first.fill(0.0);
-                            into_second.fill(0.0);
-                            return;
-                        };
-                        let across = (f64::from(*g) / (pair.first * pair.second)) as f32;
-                        let along = [pair.first, pair.second].map(|norm| (f64::from(*g) * pair.cosine / (norm * norm)) as f32);
-                        for (channel, center) in self.center.iter().enumerate() {
-                            let plane = channel * self.area..(channel + 1) * self.area;
-                            let into = [&mut into_first[plane.clone()], &mut into_second[plane.clone()]];
-                            channel_gradients(into, [&first[plane.clone()], &second[plane]], *center, across, along);
-                        }
-                    });
+                // SAFETY: both halves are shared out among the pairs, and every channel's part of them is written.
+                let (input, ()) = unsafe { written(values.len(), |input| self.gradients(values, gradient, input)) };
                 Tensor::from_vec(input, features.dims(), &Device::Cpu).map(Some)
             })
         })

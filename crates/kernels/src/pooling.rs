@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::arguments::{contiguous, image_sizes, stored_kind, with_elements};
-use crate::vectorized::vectorized;
+use crate::simd::vectorized;
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;

@@ -3,8 +3,8 @@
 use super::{Activation, BatchNorm, Moments};
 use crate::arguments::{with_all_elements, with_elements};
 use crate::channels::{Groups, Sums};
-use crate::unwritten::unwritten;
-use crate::vectorized::vectorized;
+use crate::simd::vectorized;
+use crate::uninit::{Uninit, assume_written, assume_written_mut, written};
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -53,31 +53,15 @@ struct Gradients {
 }
 
 fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradients: &[&[f32]], wanted: Wanted) -> Gradients {
-    let groups = op.sizes.groups();
     let moments = op.moments().expect("the forward pass came first");
-    let if_wanted = |wanted: bool| if wanted { unwritten(x.len()) } else { Vec::new() };
-    let (mut input, mut residual) = (if_wanted(wanted.input), if_wanted(wanted.residual));
-    let split = |values| -> Vec<Vec<&mut [f32]>> {
-        let mut parts = groups.split(values);
-        parts.resize_with(groups.count(), Vec::new);
-        parts
-    };
-    let sums: Vec<Vec<[f32; 2]>> = split(&mut input)
-        .into_par_iter()
-        .zip(split(&mut residual))
-        .enumerate()
-        .map(|(group, (mut into_input, mut into_residual))| {
-            let source = Source { op, groups, x, y, gradients, moments };
-            groups
-                .channels_of(group)
-                .enumerate()
-                .map(|(position, channel)| {
-                    let part = position * groups.area..(position + 1) * groups.area;
-                    source.one_channel(channel, affine[channel], part, &mut into_input, &mut into_residual, wanted)
-                })
-                .collect()
+    let source = Source { op, groups: op.sizes.groups(), x, y, gradients, moments };
+    let len = |wanted: bool| if wanted { x.len() } else { 0 };
+    // SAFETY: the groups share out every value, and the part of every channel is written in each image, wherever it is wanted.
+    let (input, (residual, sums)) = unsafe {
+        written(len(wanted.input), |input| {
+            written(len(wanted.residual), |residual| source.all_channels(affine, input, residual, wanted))
         })
-        .collect();
+    };
     let (mut affine, shifts): (Vec<f32>, Vec<f32>) = sums.into_iter().flatten().map(|[scale, shift]| (scale, shift)).unzip();
     affine.extend(shifts);
     Gradients { input, affine, residual }
@@ -94,14 +78,39 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Writes the wanted gradients; gives those of scale and shift, group by group.
+    fn all_channels(&self, affine: &[f32], input: &mut [Uninit], residual: &mut [Uninit], wanted: Wanted) -> Vec<Vec<[f32; 2]>> {
+        let groups = self.groups;
+        let split = |values| -> Vec<Vec<&mut [Uninit]>> {
+            let mut parts = groups.split(values);
+            parts.resize_with(groups.count(), Vec::new);
+            parts
+        };
+        split(input)
+            .into_par_iter()
+            .zip(split(residual))
+            .enumerate()
+            .map(|(group, (mut into_input, mut into_residual))| {
+                groups
+                    .channels_of(group)
+                    .enumerate()
+                    .map(|(position, channel)| {
+                        let part = position * groups.area..(position + 1) * groups.area;
+                        self.one_channel(channel, affine[channel], part, &mut into_input, &mut into_residual, wanted)
+                    })
+                    .collect()
+            })
+            .collect()
+    }
+
     /// Writes the channel's part of the wanted gradients of each image; gives those of its scale and its shift.
     fn one_channel<'b>(
         &self,
         channel: usize,
         scale: f32,
         part: Range<usize>,
-        into_input: &mut [&'b mut [f32]],
-        into_residual: &mut [&'b mut [f32]],
+        into_input: &mut [&'b mut [Uninit]],
+        into_residual: &mut [&'b mut [Uninit]],
         wanted: Wanted,
     ) -> [f32; 2] {
         let (mean, deviation) = (self.moments.mean[channel], self.moments.inverse_deviation[channel]);
@@ -120,19 +129,28 @@ impl Source<'_> {
         };
         for ((_, plane), stage) in planes().zip(stage) {
             let target = &mut stage[part.clone()];
-            for (number, gradient) in self.gradients.iter().enumerate() {
-                before_activation(target, &self.y[plane.clone()], &gradient[plane.clone()], self.op.activation, number > 0);
+            let [first, others @ ..] = self.gradients else { unreachable!("a backward pass has a gradient") };
+            before_activation(target, &self.y[plane.clone()], &first[plane.clone()], self.op.activation);
+            // SAFETY: all of it has just been written.
+            let target = unsafe { assume_written_mut(target) };
+            for gradient in others {
+                add_before_activation(target, &self.y[plane.clone()], &gradient[plane.clone()], self.op.activation);
             }
         }
+        // What is staged, or what it is worked out from.
         fn before<'b>(
             source: &'b Source,
-            stage: Option<&'b [&mut [f32]]>,
+            stage: Option<&'b [&mut [Uninit]]>,
             part: &Range<usize>,
             image: usize,
             plane: Range<usize>,
         ) -> (&'b [f32], &'b [f32], Activation) {
             match stage {
-                Some(stage) => (&stage[image][part.clone()], &stage[image][part.clone()], Activation::Identity),
+                Some(stage) => {
+                    // SAFETY: the channel's part of every image was written above.
+                    let staged = unsafe { assume_written(&stage[image][part.clone()]) };
+                    (staged, staged, Activation::Identity)
+                }
                 None => (&source.y[plane.clone()], &source.gradients[0][plane], source.op.activation),
             }
         }
@@ -162,7 +180,8 @@ impl Source<'_> {
         for ((image, plane), into_input) in planes().zip(into_input) {
             let target = &mut into_input[part.clone()];
             if staged == Staged::Input {
-                input_gradient_in_place(target, &self.x[plane], mean, factor, along);
+                // SAFETY: the channel's part of every image was written above.
+                input_gradient_in_place(unsafe { assume_written_mut(target) }, &self.x[plane], mean, factor, along);
                 continue;
             }
             let (y, gradient, activation) = before(self, stage, &part, image, plane.clone());
@@ -201,15 +220,21 @@ macro_rules! with_slope {
 }
 
 vectorized! {
-    /// Writes the gradient before the activation, or adds it.
-    fn before_activation(target: &mut [f32], y: &[f32], gradient: &[f32], activation: Activation, add: bool) {
+    /// Writes the gradient before the activation.
+    fn before_activation(target: &mut [Uninit], y: &[f32], gradient: &[f32], activation: Activation) {
         with_slope!(activation, |before| {
-            let parts = target.iter_mut().zip(y).zip(gradient);
-            if add {
-                parts.for_each(|((to, y), g)| *to += before(*y, *g));
-            } else {
-                parts.for_each(|((to, y), g)| *to = before(*y, *g));
+            for ((to, y), g) in target.iter_mut().zip(y).zip(gradient) {
+                to.write(before(*y, *g));
             }
+        })
+    }
+}
+
+vectorized! {
+    /// Adds another one.
+    fn add_before_activation(target: &mut [f32], y: &[f32], gradient: &[f32], activation: Activation) {
+        with_slope!(activation, |before| {
+            target.iter_mut().zip(y).zip(gradient).for_each(|((to, y), g)| *to += before(*y, *g));
         })
     }
 }
@@ -227,18 +252,18 @@ vectorized! {
 vectorized! {
     /// `factor (g - offset - (x - mean) slope)` with g before the activation; without the last two for given statistics.
     fn input_gradient(
-        target: &mut [f32], x: &[f32], y: &[f32], gradient: &[f32],
+        target: &mut [Uninit], x: &[f32], y: &[f32], gradient: &[f32],
         mean: f32, factor: f32, along: Option<(f32, f32)>, activation: Activation,
     ) {
         match along {
             Some((offset, slope)) => with_slope!(activation, |before| {
                 for (((to, x), y), g) in target.iter_mut().zip(x).zip(y).zip(gradient) {
-                    *to = factor * (before(*y, *g) - offset - (x - mean) * slope);
+                    to.write(factor * (before(*y, *g) - offset - (x - mean) * slope));
                 }
             }),
             None => with_slope!(activation, |before| {
                 for ((to, y), g) in target.iter_mut().zip(y).zip(gradient) {
-                    *to = factor * before(*y, *g);
+                    to.write(factor * before(*y, *g));
                 }
             }),
         }

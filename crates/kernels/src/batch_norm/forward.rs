@@ -2,16 +2,36 @@
 
 use super::{Activation, BatchNorm, Moments, inverse_deviation};
 use crate::channels::Sums;
-use crate::unwritten::unwritten;
-use crate::vectorized::{exp_minus_one, vectorized};
+use crate::elementary::exp_minus_one;
+use crate::simd::vectorized;
+use crate::uninit::{Uninit, written};
 use rayon::prelude::*;
 
 pub(super) fn run(op: &BatchNorm, x: &[f32], affine: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+    let (scale, shift) = affine.split_at(op.sizes.groups().channels);
+    // SAFETY: the groups share out every value, and each plane of each channel is filled.
+    let (y, found) = unsafe { written(x.len(), |y| fill_groups(op, x, scale, shift, residual, y)) };
+    if op.given.is_none() {
+        let (mean, variance): (Vec<f32>, Vec<f32>) = found.into_iter().flatten().unzip();
+        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), op.eps)).collect();
+        // A second forward pass of one operation would find the same values.
+        let _ = op.found.set(Moments { mean, variance, inverse_deviation });
+    }
+    y
+}
+
+/// Writes every value, and returns the means and variances of the channels of each group where they are the batch's.
+fn fill_groups(
+    op: &BatchNorm,
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    residual: Option<&[f32]>,
+    y: &mut [Uninit],
+) -> Vec<Vec<(f32, f32)>> {
     let groups = op.sizes.groups();
-    let (scale, shift) = affine.split_at(groups.channels);
-    let mut y = unwritten(x.len());
-    let found: Vec<Vec<(f32, f32)>> = groups
-        .split(&mut y)
+    groups
+        .split(y)
         .into_par_iter()
         .enumerate()
         .map(|(group, mut targets)| {
@@ -34,14 +54,7 @@ pub(super) fn run(op: &BatchNorm, x: &[f32], affine: &[f32], residual: Option<&[
             }
             found
         })
-        .collect();
-    if op.given.is_none() {
-        let (mean, variance): (Vec<f32>, Vec<f32>) = found.into_iter().flatten().unzip();
-        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), op.eps)).collect();
-        // A second forward pass of one operation would find the same values.
-        let _ = op.found.set(Moments { mean, variance, inverse_deviation });
-    }
-    y
+        .collect()
 }
 
 /// What a channel's values go through before the activation.
@@ -53,7 +66,7 @@ struct Line {
 }
 
 vectorized! {
-    fn normalize(y: &mut [f32], x: &[f32], residual: Option<&[f32]>, line: Line, activation: Activation) {
+    fn normalize(y: &mut [Uninit], x: &[f32], residual: Option<&[f32]>, line: Line, activation: Activation) {
         match activation {
             Activation::Identity => fill(y, x, residual, line, |z| z),
             // Not `max`, which would turn what is not a number into 0.
@@ -67,17 +80,17 @@ vectorized! {
 }
 
 #[inline(always)]
-fn fill(y: &mut [f32], x: &[f32], residual: Option<&[f32]>, line: Line, activation: impl Fn(f32) -> f32) {
+fn fill(y: &mut [Uninit], x: &[f32], residual: Option<&[f32]>, line: Line, activation: impl Fn(f32) -> f32) {
     let Line { mean, factor, shift } = line;
     match residual {
         Some(residual) => {
             for ((y, x), r) in y.iter_mut().zip(x).zip(residual) {
-                *y = activation((x - mean) * factor + shift + r);
+                y.write(activation((x - mean) * factor + shift + r));
             }
         }
         None => {
             for (y, x) in y.iter_mut().zip(x) {
-                *y = activation((x - mean) * factor + shift);
+                y.write(activation((x - mean) * factor + shift));
             }
         }
     }

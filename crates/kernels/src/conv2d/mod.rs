@@ -101,7 +101,7 @@ impl CustomOp2 for Convolution {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, weight: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let y = forward(Isa::best(), &self.0, contiguous(x, xl)?, contiguous(weight, wl)?);
+        let y = forward(Isa::active(), &self.0, contiguous(x, xl)?, contiguous(weight, wl)?);
         Ok((CpuStorage::F32(y), Shape::from(&self.0.output_dims())))
     }
 
@@ -122,7 +122,7 @@ impl CustomOp2 for InputGradient {
     }
 
     fn cpu_fwd(&self, dy: &CpuStorage, dyl: &Layout, weight: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dx = input_gradient(Isa::best(), &self.0, contiguous(dy, dyl)?, contiguous(weight, wl)?);
+        let dx = input_gradient(Isa::active(), &self.0, contiguous(dy, dyl)?, contiguous(weight, wl)?);
         Ok((CpuStorage::F32(dx), Shape::from(&self.0.input_dims())))
     }
 }
@@ -136,7 +136,7 @@ impl CustomOp2 for WeightGradient {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, dy: &CpuStorage, dyl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dw = weight_gradient(Isa::best(), &self.0, contiguous(x, xl)?, contiguous(dy, dyl)?);
+        let dw = weight_gradient(Isa::active(), &self.0, contiguous(x, xl)?, contiguous(dy, dyl)?);
         Ok((CpuStorage::F32(dw), Shape::from(&self.0.weight_dims())))
     }
 }

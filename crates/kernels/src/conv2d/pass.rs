@@ -7,7 +7,7 @@ use super::pack::{Block, Packed, WeightOrder, blocks};
 use super::scratch::{Scratch, aligned, with_scratch};
 use super::{pixels, rows};
 use crate::simd::Isa;
-use crate::unwritten::unwritten;
+use crate::uninit::{Place, Uninit, written};
 
 /// Framed images that a thread works on at a time take about this many floats, half of a second-level cache: weights
 /// that do not fit the cache are read once for all of them.
@@ -74,23 +74,30 @@ pub(super) fn correlate_in(
     let target_image = groups * c.out_channels * c.plane();
     let batch = source.len() / source_image;
     let pass = Pass { isa, c, groups, lanes, blocks, packed };
-    let mut target = unwritten(batch * target_image);
-    let threads = rayon::current_num_threads();
-    let together = (IMAGES_FLOATS / c.frame.buffer(c.in_channels)).clamp(1, batch.div_ceil(threads));
-    let parts = pass.parts(4 * threads / batch);
-    if lanes == Lanes::Pixels && together > 1 {
-        let tasks = target.par_chunks_mut(together * target_image).zip(source.par_chunks(together * source_image));
-        tasks.for_each(|(target, source)| with_scratch(|scratch| pass.images(source, 0, 1, target, scratch)));
-    } else {
-        target.par_chunks_mut(target_image / parts).enumerate().for_each(|(task, target)| {
-            let source = &source[task / parts * source_image..][..source_image];
-            with_scratch(|scratch| pass.images(source, task % parts, parts, target, scratch));
-        });
-    }
+    // SAFETY: the tasks share out the images and their channels, and every phase of each is written.
+    let (target, ()) = unsafe { written(batch * target_image, |target| pass.all_images(source, batch, target)) };
     target
 }
 
 impl Pass<'_> {
+    /// Makes the whole result.
+    fn all_images(&self, source: &[f32], batch: usize, target: &mut [Uninit]) {
+        let c = self.c;
+        let (source_image, target_image) = (source.len() / batch, target.len() / batch);
+        let threads = rayon::current_num_threads();
+        let together = (IMAGES_FLOATS / c.frame.buffer(c.in_channels)).clamp(1, batch.div_ceil(threads));
+        let parts = self.parts(4 * threads / batch);
+        if self.lanes == Lanes::Pixels && together > 1 {
+            let tasks = target.par_chunks_mut(together * target_image).zip(source.par_chunks(together * source_image));
+            tasks.for_each(|(target, source)| with_scratch(|scratch| self.images(source, 0, 1, target, scratch)));
+        } else {
+            target.par_chunks_mut(target_image / parts).enumerate().for_each(|(task, target)| {
+                let source = &source[task / parts * source_image..][..source_image];
+                with_scratch(|scratch| self.images(source, task % parts, parts, target, scratch));
+            });
+        }
+    }
+
     /// Into how many equal parts the channels of an image can be cut, at most `wanted`.
     fn parts(&self, wanted: usize) -> usize {
         let divides = |&parts: &usize| match self.groups {
@@ -101,7 +108,7 @@ impl Pass<'_> {
     }
 
     /// Makes part `part` of `parts` of the channels of some images.
-    fn images(&self, source: &[f32], part: usize, parts: usize, target: &mut [f32], scratch: &mut Scratch) {
+    fn images(&self, source: &[f32], part: usize, parts: usize, target: &mut [Uninit], scratch: &mut Scratch) {
         let c = self.c;
         let in_image = self.groups * c.in_channels * c.frame.height * c.frame.width;
         let images = source.len() / in_image;
@@ -127,7 +134,7 @@ impl Pass<'_> {
                 c.frame.fill(self.isa, &source[group * group_source..][..group_source], framed);
             }
             let sources: Vec<&[f32]> = framed.chunks_exact(framed_image).collect();
-            let mut targets: Vec<&mut [f32]> = target
+            let mut targets: Vec<&mut [Uninit]> = target
                 .chunks_exact_mut(target_image)
                 .map(|target| &mut target[(group - first_group) * channels * c.plane()..][..channels * c.plane()])
                 .collect();
@@ -146,7 +153,11 @@ impl Pass<'_> {
                 index += phases.len();
                 if phases.iter().all(|phase| phase.taps.is_empty()) {
                     for plane in targets.iter_mut().flat_map(|target| target.chunks_exact_mut(c.plane())) {
-                        plane.chunks_exact_mut(c.width).skip(phases[0].first_row).step_by(c.step).for_each(|row| row.fill(0.0));
+                        plane
+                            .chunks_exact_mut(c.width)
+                            .skip(phases[0].first_row)
+                            .step_by(c.step)
+                            .for_each(|row| row.fill(Place::of(0.0)));
                     }
                     continue;
                 }
@@ -167,17 +178,17 @@ impl Pass<'_> {
         }
     }
 
-    fn phase(
+    fn phase<P: Place>(
         &self,
         phase: &Phase,
         sources: &[&[f32]],
         blocks: &[Block],
         weights: &[f32],
-        targets: &mut [&mut [f32]],
+        targets: &mut [&mut [P]],
         sums: &mut Vec<f32>,
     ) {
         if phase.taps.is_empty() {
-            targets.iter_mut().for_each(|target| target.fill(0.0));
+            targets.iter_mut().for_each(|target| target.fill(P::of(0.0)));
             return;
         }
         match self.lanes {
@@ -192,7 +203,7 @@ impl Pass<'_> {
 }
 
 /// Puts the outputs of the phases of some rows, `[phase][image][channel][row][column]`, to their places in the result.
-fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, images: usize, target: &mut [f32]) {
+fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, images: usize, target: &mut [Uninit]) {
     let rows = phases[0].rows;
     let channels = target.len() / c.plane();
     let mut start = 0;
@@ -211,11 +222,11 @@ fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, i
             if c.step == 2 && c.width.is_multiple_of(2) {
                 let (even, odd) = (run(0), run(1));
                 for (to, (even, odd)) in to.chunks_exact_mut(2).zip(even.iter().zip(odd)) {
-                    (to[0], to[1]) = (*even, *odd);
+                    (to[0], to[1]) = (Place::of(*even), Place::of(*odd));
                 }
             } else {
                 for (phase, first) in phases.iter().map(|phase| phase.first_column).enumerate() {
-                    to[first..].iter_mut().step_by(c.step).zip(run(phase)).for_each(|(to, from)| *to = *from);
+                    to[first..].iter_mut().step_by(c.step).zip(run(phase)).for_each(|(to, from)| *to = Place::of(*from));
                 }
             }
         }

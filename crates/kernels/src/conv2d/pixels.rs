@@ -5,6 +5,7 @@ use super::pack::Block;
 use super::scratch::aligned;
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 use crate::transpose::transpose;
+use crate::uninit::Place;
 
 /// Outputs that a kernel makes at a time, in one or two rows.
 const PIXELS: usize = 8;
@@ -120,14 +121,14 @@ pub(super) fn cost(isa: Isa, phase: &Phase, blocks: &[Block]) -> f64 {
 }
 
 /// Makes the outputs of some images and one phase: `targets[image][channel * target_plane + row * columns + column]`.
-pub(super) fn correlate(
+pub(super) fn correlate<P: Place>(
     isa: Isa,
     c: &Correlation,
     phase: &Phase,
     sources: &[&[f32]],
     blocks: &[Block],
     weights: &[f32],
-    targets: &mut [&mut [f32]],
+    targets: &mut [&mut [P]],
     sums: &mut Vec<f32>,
 ) {
     let grid = Grid::new(phase);
@@ -178,14 +179,14 @@ pub(super) fn correlate(
 }
 
 /// Writes the sums of a tile, `[pixel][channel]`, to their places, `[channel][pixel]`.
-fn finish(
+fn finish<P: Place>(
     isa: Isa,
     phase: &Phase,
     grid: &Grid,
     block: &Block,
     (channel, row, column): (usize, usize, usize),
     sums: &[f32],
-    target: &mut [f32],
+    target: &mut [P],
 ) {
     let target_plane = phase.rows * phase.columns;
     let (rows, columns) = (grid.rows.min(phase.rows - row), grid.columns.min(phase.columns - column));

@@ -3,6 +3,7 @@
 use super::correlation::{Correlation, Phase, Tap};
 use super::pack::Block;
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::uninit::Place;
 
 /// Vectors of outputs that a kernel makes at a time, at most.
 const VECTORS: usize = 6;
@@ -100,14 +101,14 @@ pub(super) fn cost(isa: Isa, phase: &Phase, blocks: &[Block]) -> f64 {
 }
 
 /// Makes the outputs of one image and phase: `target[block channel * target_plane + row * columns + column]`.
-pub(super) fn correlate(
+pub(super) fn correlate<P: Place>(
     isa: Isa,
     c: &Correlation,
     phase: &Phase,
     source: &[f32],
     blocks: &[Block],
     weights: &[f32],
-    target: &mut [f32],
+    target: &mut [P],
 ) {
     let lanes = isa.lanes();
     let target_plane = phase.rows * phase.columns;
@@ -139,7 +140,7 @@ pub(super) fn correlate(
             for v in 0..count {
                 let (row, column) = ((vector + v) / in_row, (vector + v) % in_row * lanes);
                 arguments.source[v] = source[row * c.row_step + column..].as_ptr();
-                arguments.target[v] = target[row * phase.columns + column..].as_mut_ptr();
+                arguments.target[v] = target[row * phase.columns + column..].as_mut_ptr().cast();
                 arguments.count[v] = lanes.min(phase.columns - column);
             }
             // SAFETY: the assertion above covers all reads of the source; `these` and `target` have the sizes of the

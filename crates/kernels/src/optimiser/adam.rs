@@ -3,7 +3,7 @@
 use super::{Slot, check_rate, entry, load};
 use crate::Error;
 use crate::arguments::with_elements;
-use crate::vectorized::vectorized;
+use crate::simd::vectorized;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 

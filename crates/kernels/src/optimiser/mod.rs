@@ -8,6 +8,7 @@ pub use sgd::Sgd;
 
 use crate::Error;
 use crate::arguments::with_elements;
+use crate::simd::Isa;
 use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Tensor, Var};
 use rayon::prelude::*;
 use std::cell::Cell;
@@ -47,6 +48,7 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         gradient: &Tensor,
         update: impl Fn(&mut [f32], &[f32], [&mut [f32]; BUFFERS]) + Sync,
     ) -> Result<()> {
+        Isa::chosen()?;
         if self.var.dtype() != DType::F32 {
             return Err(Error::DType { op, argument: "a parameter", expected: DType::F32, found: self.var.dtype() }.into());
         }

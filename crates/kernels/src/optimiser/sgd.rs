@@ -1,7 +1,7 @@
 //! Stochastic gradient descent with momentum and weight decay.
 
 use super::{Slot, check_rate, load};
-use crate::vectorized::vectorized;
+use crate::simd::vectorized;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 

@@ -36,7 +36,7 @@ pub(super) fn gradients(
     let mut into_positions = zeros(wanted.positions, positions.len());
     let images = op.stretch();
     let stretches = op.batch.div_ceil(images);
-    let isa = Isa::best();
+    let isa = Isa::active();
     // Where there is nothing to write to, as many empty parts stand in for the stretches.
     fn parts(values: &mut [f32], size: usize, count: usize) -> Vec<&mut [f32]> {
         let mut parts: Vec<&mut [f32]> = values.chunks_mut(size).collect();

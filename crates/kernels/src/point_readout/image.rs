@@ -8,13 +8,13 @@ use crate::transpose::transpose;
 /// `[channels, area]` to `[area, channels]`.
 pub(super) fn channels_last(features: &[f32], pixels: &mut [f32], channels: usize) {
     let area = features.len() / channels;
-    transpose(Isa::best(), [channels, area], features, area, pixels, channels);
+    transpose(Isa::active(), [channels, area], features, area, pixels, channels);
 }
 
 /// `[area, channels]` to `[channels, area]`.
 pub(super) fn channels_first(pixels: &[f32], features: &mut [f32], channels: usize) {
     let area = features.len() / channels;
-    transpose(Isa::best(), [area, channels], pixels, channels, features, area);
+    transpose(Isa::active(), [area, channels], pixels, channels, features, area);
 }
 
 /// Some neurons and what they look at.

@@ -138,7 +138,7 @@ impl CustomOp3 for PointReadout {
         let positions = contiguous(positions, positions_layout)?;
         let weights = contiguous(weights, weights_layout)?;
         let mut output = vec![0.0; self.batch * self.neurons];
-        let (images, isa) = (self.stretch(), Isa::best());
+        let (images, isa) = (self.stretch(), Isa::active());
         output
             .par_chunks_mut(images * self.neurons)
             .zip(features.par_chunks(images * self.image()))

@@ -24,7 +24,7 @@ use crate::conv2d::{Conv2dGeometry, Convolution};
 use crate::pair_cosine::PairCosine;
 use crate::point_readout::PointReadout;
 use crate::pooling::Pooling;
-use crate::vectorized::vectorized;
+use crate::simd::vectorized;
 use operations::{Concatenated, Convolved, Copied, Entered, Left, Normalized, Pooled, Read};
 
 /// A value of a network, `[batch, channels, height, width]`, with the way back to what it was computed from.

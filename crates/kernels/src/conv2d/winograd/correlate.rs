@@ -11,7 +11,7 @@ use super::transforms::{self, Kind};
 use super::{Block, CHUNK, Evaluations, PATCH, POINTS, Plan, TAPS, TILE};
 use crate::simd::Isa;
 use crate::transpose::transpose;
-use crate::unwritten::unwritten;
+use crate::uninit::{Uninit, written};
 
 /// Floats of all evaluated kernels beyond which tasks share them out instead of tiles.
 const KERNEL_FLOATS: usize = 3 << 20;
@@ -52,11 +52,13 @@ pub(in super::super) fn correlate_in(
     turned: bool,
 ) -> Vec<f32> {
     let job = Job { isa, plan, source, kernels: Kernels { weight, order, turned } };
-    let mut target = unwritten(plan.batch * plan.out_channels * plan.out_plane());
-    match share {
-        Share::Tiles => job.by_tiles(&mut target),
-        Share::Channels => job.by_channels(&mut target),
-    }
+    // SAFETY: either way, tasks share out all images and all output channels, and write every row of tiles of them.
+    let (target, ()) = unsafe {
+        written(plan.batch * plan.out_channels * plan.out_plane(), |target| match share {
+            Share::Tiles => job.by_tiles(target),
+            Share::Channels => job.by_channels(target),
+        })
+    };
     target
 }
 
@@ -82,7 +84,7 @@ fn lanes(isa: Isa, channels: usize) -> Vec<Range<usize>> {
 
 impl Job<'_> {
     /// Every task takes some images and all output channels.
-    fn by_tiles(&self, target: &mut [f32]) {
+    fn by_tiles(&self, target: &mut [Uninit]) {
         let plan = self.plan;
         let lanes = lanes(self.isa, plan.out_channels);
         let kernels = self.kernel_layout(product::most_chunks(self.isa));
@@ -103,7 +105,7 @@ impl Job<'_> {
                     for block in &blocks {
                         evaluate(self.isa, plan, Kind::Patches, self.source, block, &layout, patches, plane);
                         for (lanes, evaluated) in lanes.iter().zip(evaluated.chunks_exact(kernels.len())) {
-                            let mut targets: Vec<&mut [f32]> = target.chunks_exact_mut(image).collect();
+                            let mut targets: Vec<&mut [Uninit]> = target.chunks_exact_mut(image).collect();
                             let first = lanes.start * CHUNK * plan.out_plane();
                             targets.iter_mut().for_each(|target| *target = &mut std::mem::take(target)[first..]);
                             self.multiply(block, &layout, patches, lanes, &kernels, evaluated, &mut targets, sums, plane);
@@ -115,7 +117,7 @@ impl Job<'_> {
     }
 
     /// Every task takes all images and some output channels, so that evaluated kernels never leave the cache.
-    fn by_channels(&self, target: &mut [f32]) {
+    fn by_channels(&self, target: &mut [Uninit]) {
         let plan = self.plan;
         let lanes = lanes(self.isa, plan.out_channels);
         let kernels = self.kernel_layout(product::most_chunks(self.isa));
@@ -140,7 +142,7 @@ impl Job<'_> {
                 });
                 let patches = &*patches;
                 // The planes of the output channels of a task, image by image.
-                let mut parts: Vec<Vec<&mut [f32]>> = lanes.iter().map(|_| Vec::with_capacity(count)).collect();
+                let mut parts: Vec<Vec<&mut [Uninit]>> = lanes.iter().map(|_| Vec::with_capacity(count)).collect();
                 for target in target.chunks_exact_mut(image) {
                     let step = product::most_chunks(self.isa) * CHUNK * plan.out_plane();
                     parts.iter_mut().zip(target.chunks_mut(step)).for_each(|(part, target)| part.push(target));
@@ -200,7 +202,7 @@ impl Job<'_> {
         lanes: &Range<usize>,
         kernel_layout: &Evaluations,
         kernels: &[f32],
-        targets: &mut [&mut [f32]],
+        targets: &mut [&mut [Uninit]],
         sums: &mut Vec<f32>,
         plane: &mut Vec<f32>,
     ) {

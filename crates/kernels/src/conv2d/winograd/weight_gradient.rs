@@ -12,7 +12,7 @@ use super::transforms::{self, Kind};
 use super::{Block, CHUNK, Evaluations, POINTS, Plan, TAPS};
 use crate::simd::Isa;
 use crate::transpose::transpose;
-use crate::unwritten::unwritten;
+use crate::uninit::{Uninit, written};
 
 /// Floats of evaluations that lie in memory at a time, about: a share of a last-level cache.
 const FLOATS: usize = 3 << 20;
@@ -97,7 +97,10 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
                 }
             });
         }
-        in_weight_order(isa, plan, &parts, sums)
+        // SAFETY: the parts are of all output channels and all input channels, and every tap of those is interpolated.
+        let len = plan.out_channels * plan.in_channels * TAPS;
+        let (weight, ()) = unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
+        weight
     })
 }
 
@@ -108,9 +111,8 @@ fn blocks(plan: &Plan) -> Vec<Block> {
 }
 
 /// Interpolates the sums and puts them to their places.
-fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32]) -> Vec<f32> {
+fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32], weight: &mut [Uninit]) {
     let row = plan.in_channels * TAPS;
-    let mut weight = unwritten(plan.out_channels * row);
     let of_outputs: Vec<&[Part]> = parts.chunk_by(|a, b| a.outputs == b.outputs).collect();
     let mut rest = sums;
     let mut tasks = Vec::new();
@@ -141,5 +143,4 @@ fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32]) -> Vec<f
             }
         });
     });
-    weight
 }
