@@ -10,12 +10,12 @@
 //!
 //! ```
 //! use brainprior_classifier::{NetConfig, ResNet, Target, TrainConfig, train};
-//! use brainprior_images::LabelledImages;
+//! use brainprior_images::LabeledImages;
 //!
 //! // Dark images and bright ones, 8 x 8 pixels.
 //! let labels: Vec<u8> = (0..40).map(|image| image % 2).collect();
 //! let pixels = labels.iter().flat_map(|label| (0..64).map(move |pixel| 100 * label + pixel)).collect();
-//! let data = LabelledImages::new(1, 8, 8, pixels, labels, vec!["dark".into(), "bright".into()])?;
+//! let data = LabeledImages::new(1, 8, 8, pixels, labels, vec!["dark".into(), "bright".into()])?;
 //!
 //! let net = NetConfig { blocks: vec![1, 1], base_channels: 4, input_channels: 1, classes: 2 };
 //! let config = TrainConfig { net, epochs: 3, batch: 10, ..TrainConfig::default() };

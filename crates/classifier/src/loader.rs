@@ -2,7 +2,7 @@
 
 use crate::streams::{Purpose, stream};
 use crate::{Error, Hardening, Result, TrainConfig};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use brainprior_images::augmentation::random_crop_flip;
 use candle_core::{Device, Tensor};
 use rand::Rng;
@@ -14,7 +14,7 @@ const PADDING: usize = 4;
 
 /// Which images train and which validate.
 pub(crate) struct Loader<'a> {
-    data: &'a LabelledImages,
+    data: &'a LabeledImages,
     train: Vec<usize>,
     validation: Vec<usize>,
     batch: usize,
@@ -35,7 +35,7 @@ pub(crate) struct LabelledBatch {
 
 impl<'a> Loader<'a> {
     /// Holds back a random part of the images, at least one, for validation.
-    pub(crate) fn new(data: &'a LabelledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
+    pub(crate) fn new(data: &'a LabeledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
         let mut order: Vec<usize> = (0..data.len()).collect();
         order.shuffle(&mut stream(seed, Purpose::Validation, 0, 0));
         let held_back = ((data.len() as f64 * config.validation_fraction).round() as usize).max(1);

@@ -3,7 +3,7 @@
 use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::streams::{Purpose, stream};
 use crate::{Error, NetConfig, Result};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, Traced, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
@@ -214,12 +214,12 @@ impl ResNet {
     ///
     /// # Errors
     /// No image, or images of other channels or classes.
-    pub fn evaluate(&self, data: &LabelledImages) -> Result<Evaluation> {
+    pub fn evaluate(&self, data: &LabeledImages) -> Result<Evaluation> {
         let all: Vec<usize> = (0..data.len()).collect();
         self.evaluate_at(data, &all)
     }
 
-    pub(crate) fn evaluate_at(&self, data: &LabelledImages, indices: &[usize]) -> Result<Evaluation> {
+    pub(crate) fn evaluate_at(&self, data: &LabeledImages, indices: &[usize]) -> Result<Evaluation> {
         self.check_data(data)?;
         if indices.is_empty() {
             return Err(Error::Size { what: "images to evaluate", expected: "at least one".into(), found: "none".into() });
@@ -242,7 +242,7 @@ impl ResNet {
         Ok(Evaluation { loss: loss / count, accuracy: correct as f64 / count })
     }
 
-    pub(crate) fn check_data(&self, data: &LabelledImages) -> Result<()> {
+    pub(crate) fn check_data(&self, data: &LabeledImages) -> Result<()> {
         let agree = |what, expected: usize, found: usize| {
             let found = found.to_string();
             if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }

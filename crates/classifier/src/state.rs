@@ -5,7 +5,7 @@ use crate::archive::{self, Archive};
 use crate::checkpoint::{collect, restore};
 use crate::objective::Centers;
 use crate::{EpochReport, Error, ResNet, Result, Target, TrainConfig};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,7 +26,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    pub(crate) fn new(data: &LabelledImages, target: &Target, config: &TrainConfig, seed: u64) -> Self {
+    pub(crate) fn new(data: &LabeledImages, target: &Target, config: &TrainConfig, seed: u64) -> Self {
         let mut hash = Sha256::new();
         for size in [data.channels(), data.height(), data.width(), data.classes()] {
             hash.update((size as u64).to_le_bytes());

@@ -14,7 +14,7 @@ use crate::{
     Divergence, EpochReport, Error, Hardening, Mixture, ResNet, Result, RunningStatistics, Target, TrainConfig, TrainEvent,
     Trained,
 };
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use brainprior_kernels::{Sgd, backward};
 use candle_core::{Device, Tensor, Var};
 use std::path::Path;
@@ -37,7 +37,7 @@ const AHEAD: usize = 2;
 /// that is not finite any more, a folder that holds the state of another training or in which another process trains,
 /// whatever the file system refuses.
 pub fn train(
-    data: &LabelledImages,
+    data: &LabeledImages,
     target: &Target,
     config: &TrainConfig,
     seed: u64,
@@ -54,7 +54,7 @@ pub fn train(
 /// As [`train`]; too little memory on the device.
 pub fn train_on(
     device: &Device,
-    data: &LabelledImages,
+    data: &LabeledImages,
     target: &Target,
     config: &TrainConfig,
     seed: u64,
@@ -194,7 +194,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// One pass over the training images, while a thread of its own makes the batches ahead.
-    fn epoch(&mut self, data: &LabelledImages, source: &Source, observe: &mut dyn FnMut(TrainEvent)) -> Result<EpochReport> {
+    fn epoch(&mut self, data: &LabeledImages, source: &Source, observe: &mut dyn FnMut(TrainEvent)) -> Result<EpochReport> {
         let epoch = self.epochs.len();
         let _span = tracing::info_span!("epoch", epoch).entered();
         let (steps, mut tally) = (source.loader.steps(), Tally::default());

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout)]
 
 use brainprior_classifier::{NetConfig, ResNet, Target, TrainConfig, Trained, train_on};
-use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use candle_core::Device;
 use rand::{Rng, SeedableRng};
@@ -29,7 +29,7 @@ fn run(device: &Device, folder: &Path) -> Trained {
     let mut generator = ChaCha8Rng::seed_from_u64(3);
     let pixels = (0..24 * 256).map(|_| generator.random()).collect();
     let labels = (0..24).map(|image| image % 3).collect();
-    let data = LabelledImages::new(1, 16, 16, pixels, labels, ["a", "b", "c"].map(String::from).to_vec()).unwrap();
+    let data = LabeledImages::new(1, 16, 16, pixels, labels, ["a", "b", "c"].map(String::from).to_vec()).unwrap();
     let stimuli = StimulusSet::new(16, 20, (0..6 * 320).map(|_| generator.random::<f32>()).collect()).unwrap();
     let similarities = (0..15).map(|_| generator.random_range(-0.3f32..0.3)).collect();
     let matrix = SimilarityMatrix::new(stimuli.ids().to_vec(), similarities, vec![]).unwrap();

@@ -9,7 +9,7 @@
 #![allow(clippy::print_stdout, reason = "the long form says what it did")]
 
 use brainprior_classifier::{Error, NetConfig, Target, TrainConfig, train};
-use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -32,7 +32,7 @@ fn training(folder: &Path) -> Option<Error> {
     let pixels = (0..count * 256).map(|_| generator.random()).collect();
     let labels = (0..count).map(|image| (image % 10) as u8).collect();
     let names = (0..10).map(|class| class.to_string()).collect();
-    let data = LabelledImages::new(1, 16, 16, pixels, labels, names).unwrap();
+    let data = LabeledImages::new(1, 16, 16, pixels, labels, names).unwrap();
     let stimuli = StimulusSet::new(8, 12, (0..30 * 96).map(|_| generator.random()).collect()).unwrap();
     let vector = Array2::from_shape_fn((30, 6), |_| generator.random_range(-1.0f32..1.0));
     let matrix = vectors(stimuli.ids(), vector.view(), &[1.0; 6], "random").unwrap();

@@ -4,7 +4,7 @@ use brainprior_classifier::{
     Error, Hardening, Mixture, NetConfig, PairSource, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent, Trained,
     train,
 };
-use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 const SIDE: usize = 16;
 
 /// Noisy gratings: the class is the orientation and the phase is random.
-fn gratings(count: usize) -> LabelledImages {
+fn gratings(count: usize) -> LabeledImages {
     let mut generator = ChaCha8Rng::seed_from_u64(9);
     let labels: Vec<u8> = (0..count).map(|image| (image % 3) as u8).collect();
     let mut pixels = Vec::with_capacity(count * SIDE * SIDE);
@@ -30,7 +30,7 @@ fn gratings(count: usize) -> LabelledImages {
             }
         }
     }
-    LabelledImages::new(1, SIDE, SIDE, pixels, labels, ["across", "along", "oblique"].map(String::from).to_vec()).unwrap()
+    LabeledImages::new(1, SIDE, SIDE, pixels, labels, ["across", "along", "oblique"].map(String::from).to_vec()).unwrap()
 }
 
 /// Stimuli that are bright on the left or right by some amount, and the similarity of those amounts: brightness of four
@@ -168,7 +168,7 @@ fn running_statistics_are_of_labelled_images_unless_shared() {
 fn colour_networks_see_grayscale_stimuli() {
     let gray = gratings(60);
     let pixels = (0..60).flat_map(|image| gray.image(image).repeat(3)).collect();
-    let colour = LabelledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
+    let colour = LabeledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
     let mut config = TrainConfig { epochs: 1, ..config() };
     let folder = tempfile::tempdir().unwrap();
     let error = train(&colour, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap_err().to_string();

@@ -3,17 +3,17 @@
 //! A stimulus is known by its content ([`ImageId`]), so that scans that showed the same images can be matched whatever
 //! their files call them. Pixels are f32 in [0, 1] at every boundary; labelled sets keep their bytes.
 //!
-//! Sets come from files ([`read_labelled`]: CIFAR-10, CIFAR-100, safetensors) or are made ([`procedural`]), so that the
+//! Sets come from files ([`read_labeled`]: CIFAR-10, CIFAR-100, safetensors) or are made ([`procedural`]), so that the
 //! whole chain runs without a download.
 //!
 //! ```
-//! use brainprior_images::{procedural, read_labelled, write_labelled};
+//! use brainprior_images::{procedural, read_labeled, write_labeled};
 //!
 //! let split = procedural::ten_classes(20, 10, 1);
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("images.safetensors");
-//! write_labelled(&path, &split)?;
-//! assert_eq!(read_labelled(&path)?, split);
+//! write_labeled(&path, &split)?;
+//! assert_eq!(read_labeled(&path)?, split);
 //!
 //! let stimuli = procedural::natural_stimuli(5, 36, 64, 1);
 //! assert_eq!(stimuli.position(stimuli.ids()[3]), Some(3));
@@ -24,12 +24,12 @@ pub mod augmentation;
 mod error;
 mod files;
 mod identity;
-mod labelled;
+mod labeled;
 pub mod procedural;
 mod stimuli;
 
 pub use error::{Error, Result};
-pub use files::{read_labelled, write_labelled};
+pub use files::{read_labeled, write_labeled};
 pub use identity::ImageId;
-pub use labelled::{LabelledImages, LabelledSplit};
+pub use labeled::{LabeledImages, LabeledSplit};
 pub use stimuli::StimulusSet;

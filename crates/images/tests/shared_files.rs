@@ -1,6 +1,6 @@
 //! The readers on files of the sizes that labs have. Fixtures in the crate cover the same code where they are absent.
 
-use brainprior_images::{LabelledImages, read_labelled};
+use brainprior_images::{LabeledImages, read_labeled};
 use std::path::PathBuf;
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -16,7 +16,7 @@ fn shared(name: &str) -> Option<PathBuf> {
 #[test]
 fn official_cifar_10_archive() {
     let Some(path) = shared("cifar-10-binary-mini.tar.gz") else { return };
-    let split = read_labelled(&path).unwrap();
+    let split = read_labeled(&path).unwrap();
     assert_eq!((split.train.len(), split.test.len(), split.train.classes()), (2500, 500, 10));
     assert_eq!(split.train.class_names()[..2], ["airplane", "automobile"]);
     let gray = split.train.to_grayscale();
@@ -28,10 +28,10 @@ fn official_cifar_10_archive() {
 #[test]
 fn packed_safetensors_are_refused_with_the_way_out() {
     let Some(path) = shared("cifar10-gray-u8.safetensors.xz") else { return };
-    assert!(read_labelled(&path).unwrap_err().to_string().contains("xz --decompress"));
+    assert!(read_labeled(&path).unwrap_err().to_string().contains("xz --decompress"));
 }
 
-fn moments(images: &LabelledImages) -> (f64, f64) {
+fn moments(images: &LabeledImages) -> (f64, f64) {
     let count = images.pixels().len() as f64;
     let mean = images.pixels().iter().map(|byte| f64::from(*byte) / 255.0).sum::<f64>() / count;
     let square = images.pixels().iter().map(|byte| (f64::from(*byte) / 255.0 - mean).powi(2)).sum::<f64>() / count;

@@ -1,6 +1,6 @@
 //! What is written is what the data-spec describes.
 
-use brainprior_images::{LabelledImages, LabelledSplit, write_labelled};
+use brainprior_images::{LabeledImages, LabeledSplit, write_labeled};
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 
@@ -22,13 +22,13 @@ struct Dataset {
 fn the_writer_follows_the_spec() {
     let spec: Spec = toml::from_str(include_str!("../../../data-specs/image-set.toml")).unwrap();
     let names = vec!["cat".to_owned(), "dog".to_owned()];
-    let split = LabelledSplit {
-        train: LabelledImages::new(3, 4, 5, vec![7; 2 * 60], vec![0, 1], names.clone()).unwrap(),
-        test: LabelledImages::new(3, 4, 5, vec![9; 60], vec![1], names).unwrap(),
+    let split = LabeledSplit {
+        train: LabeledImages::new(3, 4, 5, vec![7; 2 * 60], vec![0, 1], names.clone()).unwrap(),
+        test: LabeledImages::new(3, 4, 5, vec![9; 60], vec![1], names).unwrap(),
     };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("set.safetensors");
-    write_labelled(&path, &split).unwrap();
+    write_labeled(&path, &split).unwrap();
 
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();

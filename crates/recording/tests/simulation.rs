@@ -57,8 +57,8 @@ fn eigenvalues(mut a: Array2<f64>) -> Vec<f64> {
 }
 
 /// Expected responses of the responsive neurons, each without its mean and divided by its standard deviation.
-fn standardised_signal(simulated: &Simulated) -> Array2<f64> {
-    let cells = simulated.truth.cells();
+fn standardized_signal(simulated: &Simulated) -> Array2<f64> {
+    let cells = simulated.truth.neurons();
     let responsive: Vec<usize> = (0..cells.len()).filter(|neuron| cells[*neuron].responsive).collect();
     let mut signal = simulated.truth.expected_responses().select(Axis(1), &responsive).mapv(f64::from);
     for mut neuron in signal.columns_mut() {
@@ -103,10 +103,10 @@ fn check_like_visual_cortex(images: &StimulusSet, seed: u64) {
     let (single, oracle): (Vec<usize>, Vec<usize>) = (0..images.len()).partition(|image| *image < 900);
     let config = SimulationConfig { neurons: 300, seed, ..Default::default() };
     let simulated = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
-    let signal = standardised_signal(&simulated);
+    let signal = standardized_signal(&simulated);
     assert_eq!(signal.dim(), (1000, 270));
     let (exponent, spread) = (spectral_exponent(&signal), similarity_spread(&signal));
-    let cells = simulated.truth.cells();
+    let cells = simulated.truth.neurons();
     let reliability = reliability(&simulated.scan).unwrap();
     let oracle = |responsive| {
         let neurons = (0..300).filter(|neuron| cells[*neuron].responsive == responsive);
@@ -148,7 +148,7 @@ fn the_truth_is_the_mean_over_many_repeats() {
     for (image, trials) in scan.repeats() {
         assert_eq!(trials.len(), 600);
         let mean = scan.responses().select(Axis(0), &trials).mapv(f64::from).mean_axis(Axis(0)).unwrap();
-        for (neuron, cell) in truth.cells().iter().enumerate() {
+        for (neuron, cell) in truth.neurons().iter().enumerate() {
             let rate = f64::from(truth.expected_responses()[[image, neuron]]);
             let per_event = (1.0 + 1.0 / f64::from(cell.event_gamma_shape)) / f64::from(cell.events_per_unit_rate);
             let standard_error = (rate * per_event / 600.0).sqrt();
@@ -173,7 +173,7 @@ fn the_signal_has_its_share_of_the_variance() {
     let no_oracle = images.subset(&[]);
     let Simulated { scan, truth } = simulate("sim", &images, &no_oracle, &config).unwrap();
     let mut ratios = vec![];
-    for (neuron, cell) in truth.cells().iter().enumerate().filter(|(_, cell)| cell.responsive) {
+    for (neuron, cell) in truth.neurons().iter().enumerate().filter(|(_, cell)| cell.responsive) {
         let variance = scan.responses().column(neuron).mapv(f64::from).var(0.0);
         ratios.push((f64::from(cell.signal_variance) / variance / f64::from(cell.target_snr)) as f32);
     }
@@ -217,8 +217,8 @@ fn scans_have_the_trials_and_tiers_asked_for() {
     let overlapping = simulate("sim", &images, &images.subset(&oracle), &config).unwrap_err().to_string();
     assert!(overlapping.contains("10 of 10"), "{overlapping}");
     assert!(simulate("sim", &images.subset(&[]), &images, &config).is_err());
-    let grey = StimulusSet::new(36, 64, [0.2, 0.4].iter().flat_map(|grey| vec![*grey; 36 * 64]).collect()).unwrap();
-    assert!(simulate("sim", &grey, &images, &config).unwrap_err().to_string().contains("contrast"));
+    let gray = StimulusSet::new(36, 64, [0.2, 0.4].iter().flat_map(|gray| vec![*gray; 36 * 64]).collect()).unwrap();
+    assert!(simulate("sim", &gray, &images, &config).unwrap_err().to_string().contains("contrast"));
 }
 
 #[test]
@@ -258,15 +258,15 @@ fn truths_come_back_from_disk() {
     let reordered = truth_for(&read, &truth).unwrap();
     assert_eq!(reordered, aligned.select(read.stimuli().ids()).unwrap());
 
-    let unnamed = Truth::new(truth.expected_responses().clone(), None, truth.cells().to_vec(), truth.circumstances().clone());
+    let unnamed = Truth::new(truth.expected_responses().clone(), None, truth.neurons().to_vec(), truth.constants().clone());
     let unnamed = unnamed.unwrap();
     assert_eq!(truth_for(&scan, &unnamed).unwrap(), aligned);
     assert_eq!(truth_for(&read, &unnamed).unwrap(), reordered);
     let half = Truth::new(
         truth.expected_responses().select(Axis(0), &[3, 2, 1]),
         Some([3, 2, 1].map(|row| images.ids()[row]).to_vec()),
-        truth.cells().to_vec(),
-        truth.circumstances().clone(),
+        truth.neurons().to_vec(),
+        truth.constants().clone(),
     );
     let error = truth_for(&scan, &half.unwrap()).unwrap_err().to_string();
     assert!(error.contains(&images.ids()[0].to_string()), "{error}");
@@ -312,10 +312,10 @@ fn truths_of_other_simulators_are_read() {
         let Some(path) = shared(&format!("{name}.truth.h5")) else { return };
         let truth = read_truth(&path).unwrap();
         assert_eq!(truth.expected_responses().dim(), (5100, neurons));
-        assert_eq!(truth.cells().iter().filter(|cell| !cell.responsive).count(), unresponsive);
-        assert_eq!(truth.cells().iter().any(|cell| cell.luminance != 0.0), luminance);
+        assert_eq!(truth.neurons().iter().filter(|cell| !cell.responsive).count(), unresponsive);
+        assert_eq!(truth.neurons().iter().any(|cell| cell.luminance != 0.0), luminance);
         assert_eq!(truth.ids(), None);
-        assert!(truth.circumstances().gaze_matrix[0][0] > 0.3 && truth.circumstances().drive_knee == 8.0);
+        assert!(truth.constants().gaze_matrix[0][0] > 0.3 && truth.constants().drive_knee == 8.0);
     }
 }
 
@@ -334,7 +334,7 @@ fn truths_of_other_simulators_are_matched_by_label() {
         let dot: f64 = (0..count).map(|image| a[image] * b[(image + offset) % count]).sum();
         (dot / (a.dot(&a) * b.dot(&b)).sqrt()) as f32
     };
-    let responsive: Vec<usize> = (0..400).filter(|neuron| truth.cells()[*neuron].responsive).collect();
+    let responsive: Vec<usize> = (0..400).filter(|neuron| truth.neurons()[*neuron].responsive).collect();
     let (own, other) =
         (median(responsive.iter().map(|n| correlation(*n, 0))), median(responsive.iter().map(|n| correlation(*n, 1))));
     assert!(own > 0.6 && other.abs() < 0.1, "{own} with its own row, {other} with the next");

@@ -5,7 +5,7 @@ use brainprior_recording::{Responses, Scan, Tier};
 use ndarray::Array2;
 
 use crate::predict::correlations;
-use crate::{Circumstances, Error, Metrics, ResponseModel, Result};
+use crate::{BehavioralState, Error, Metrics, ResponseModel, Result};
 
 /// Models of the same scans, whose predictions are averaged. What the start of a fit happened to favour cancels; what the
 /// responses say stays.
@@ -63,14 +63,14 @@ impl Ensemble {
     /// # Errors
     /// As there.
     pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
-        self.predict_at(scan, stimuli, &Circumstances::default())
+        self.predict_at(scan, stimuli, &BehavioralState::default())
     }
 
     /// As [`ResponseModel::predict_at`], averaged over the models.
     ///
     /// # Errors
     /// As there.
-    pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &Circumstances) -> Result<Responses> {
+    pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &BehavioralState) -> Result<Responses> {
         let first = self.models[0].predict_at(scan, stimuli, at)?;
         let values = self.averaged(first.values().clone(), |model| Ok(model.predict_at(scan, stimuli, at)?.values().clone()))?;
         Ok(Responses::new(first.scan(), first.kind(), first.ids().to_vec(), values)?)

@@ -71,7 +71,7 @@ mod statistics;
 
 pub use config::{
     Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
-    OptimisationConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
+    OptimizationConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
 };
 pub use cross_fit::CrossFitted;
 pub use ensemble::Ensemble;
@@ -79,6 +79,6 @@ pub use error::{Error, Result};
 pub use fit::{FitEvent, fit, fit_on};
 pub use metrics::{LEAST_FEV, Metrics};
 pub use model::ResponseModel;
-pub use predict::Circumstances;
+pub use predict::BehavioralState;
 pub use recovery::Recovery;
 pub use statistics::Interval;

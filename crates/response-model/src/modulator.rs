@@ -54,7 +54,7 @@ mod tests {
     use rand::SeedableRng;
 
     #[test]
-    fn gain_is_one_at_the_mean_behaviour() {
+    fn gain_is_one_at_the_mean_behavior() {
         let mut parameters = Parameters::on(&Device::Cpu);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let modulator = Modulator::new("scan0", 3, 4, 6, &mut parameters, &mut rng).unwrap();

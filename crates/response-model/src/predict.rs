@@ -17,7 +17,7 @@ const BATCH: usize = 64;
 /// The state of the animal that responses are predicted for. The default is that of the paper's target: the mean behaviour
 /// of the training trials, and receptive fields where they are on average.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Circumstances {
+pub struct BehavioralState {
     /// Behaviour in the scan's units and columns (pupil dilation, its derivative, running speed); `None` is the mean of training.
     pub behavior: Option<Vec<f32>>,
     /// How far all receptive fields are moved, (x, y) in half image widths and heights.
@@ -25,20 +25,20 @@ pub struct Circumstances {
 }
 
 impl ResponseModel {
-    /// Predicted responses of scan number `scan` to `stimuli`, in the scan's own units, under the default [`Circumstances`]:
+    /// Predicted responses of scan number `scan` to `stimuli`, in the scan's own units, under the default [`BehavioralState`]:
     /// what the paper compares between images. Marked in-sample, since training images may be among them.
     ///
     /// # Errors
     /// [`Error::NoSuchScan`]; [`Error::ImageSize`].
     pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
-        self.predict_at(scan, stimuli, &Circumstances::default())
+        self.predict_at(scan, stimuli, &BehavioralState::default())
     }
 
     /// Like [`ResponseModel::predict`], in any state of the animal.
     ///
     /// # Errors
     /// [`Error::NoSuchScan`]; [`Error::ImageSize`]; [`Error::Behavior`].
-    pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &Circumstances) -> Result<Responses> {
+    pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &BehavioralState) -> Result<Responses> {
         let part = self.part(scan)?;
         self.check_size(&part.name, stimuli)?;
         let neurons = part.normalization.varies.len();
@@ -60,7 +60,7 @@ impl ResponseModel {
         &self,
         scan: usize,
         images: impl IntoIterator<Item = &'a [f32]>,
-        at: &Circumstances,
+        at: &BehavioralState,
         take: &mut dyn FnMut(&[f32]),
     ) -> Result<()> {
         let part = self.part(scan)?;
@@ -132,7 +132,7 @@ impl ResponseModel {
     }
 
     /// z-scored behaviour `[1, columns]` of a state; `None` where it is the mean of training.
-    fn state(&self, part: &ScanModel, at: &Circumstances) -> Result<Option<Tensor>> {
+    fn state(&self, part: &ScanModel, at: &BehavioralState) -> Result<Option<Tensor>> {
         let columns = part.normalization.behavior.as_ref().map_or(0, |by| by.columns());
         match (&at.behavior, &part.normalization.behavior) {
             (None, _) => Ok(None),

@@ -83,9 +83,9 @@ impl ContrastMaps {
         let trials = images.len();
         let mut x = Vec::with_capacity(trials * features);
         images.iter().for_each(|&i| x.extend_from_slice(&self.values[i * features..(i + 1) * features]));
-        standardise(&mut x, features);
+        standardize(&mut x, features);
         let mut r = responses.to_vec();
-        standardise(&mut r, neurons);
+        standardize(&mut r, neurons);
         let x = Tensor::from_vec(x, (trials, features), &Device::Cpu)?;
         let r = Tensor::from_vec(r, (trials, neurons), &Device::Cpu)?.t()?;
         let mut scores = vec![vec![0.0; cells]; neurons];
@@ -212,7 +212,7 @@ fn gabor_bank() -> Result<Tensor> {
 }
 
 /// Gives every column mean 0 and variance 1; constant columns become 0.
-fn standardise(rows: &mut [f32], columns: usize) {
+fn standardize(rows: &mut [f32], columns: usize) {
     let count = (rows.len() / columns) as f64;
     let mut sums = vec![(0.0f64, 0.0f64); columns];
     for row in rows.chunks(columns) {

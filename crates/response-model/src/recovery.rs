@@ -41,12 +41,12 @@ impl ResponseModel {
     /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`] where the truth is of another number of neurons.
     pub fn recovery(&self, scan: usize, recorded: &Scan, truth: &Truth) -> Result<Recovery> {
         self.check_scan(self.part(scan)?, recorded)?;
-        if truth.cells().len() != recorded.neurons().len() {
+        if truth.neurons().len() != recorded.neurons().len() {
             return Err(Error::ScanMismatch {
                 scan: recorded.name().to_owned(),
                 what: "neurons of the truth",
                 expected: recorded.neurons().len().to_string(),
-                found: truth.cells().len().to_string(),
+                found: truth.neurons().len().to_string(),
             });
         }
         let shifts = match recorded.pupil_center() {
@@ -63,7 +63,7 @@ impl ResponseModel {
     fn axes(&self, pupil: ArrayView2<f32>, fitted: &[[f32; 2]], truth: &Truth) -> [Vec<(f64, f64)>; 2] {
         let half = [self.image.width as f64 / 2.0, self.image.height as f64 / 2.0];
         [0, 1].map(|axis| {
-            let true_shift = |row: ArrayView1<f32>| truth.circumstances().shift([row[0], row[1]])[axis];
+            let true_shift = |row: ArrayView1<f32>| truth.constants().shift([row[0], row[1]])[axis];
             let pairs = pupil.rows().into_iter().zip(fitted);
             pairs.map(|(row, fitted)| (true_shift(row), half[axis] * f64::from(fitted[axis]))).collect()
         })
@@ -71,10 +71,10 @@ impl ResponseModel {
 }
 
 fn of_neurons(behavior: ArrayView2<f32>, fitted: ArrayView2<f32>, truth: &Truth) -> Vec<f64> {
-    let responsive = truth.cells().iter().enumerate().filter(|(_, cell)| cell.responsive);
+    let responsive = truth.neurons().iter().enumerate().filter(|(_, cell)| cell.responsive);
     responsive
         .filter_map(|(neuron, cell)| {
-            let true_log = |row: ArrayView1<f32>| truth.circumstances().log_gain(cell, [row[0], row[1], row[2]]);
+            let true_log = |row: ArrayView1<f32>| truth.constants().log_gain(cell, [row[0], row[1], row[2]]);
             let trials = behavior.rows().into_iter().zip(fitted.column(neuron));
             correlation(trials.map(|(row, gain)| (true_log(row), f64::from(gain.ln()))))
         })

@@ -16,7 +16,7 @@ pub(crate) struct Shifter {
     hidden: Var,
     hidden_bias: Var,
     output: Var,
-    /// Mean of the uncentred shift over the training trials.
+    /// Mean of the uncentered shift over the training trials.
     center: Var,
 }
 
@@ -32,7 +32,7 @@ impl Shifter {
         })
     }
 
-    fn uncentred(&self, pupil: &Tensor) -> Result<Tensor> {
+    fn uncentered(&self, pupil: &Tensor) -> Result<Tensor> {
         let hidden = pupil.matmul(&self.hidden)?.broadcast_add(&self.hidden_bias)?.tanh()?;
         hidden.matmul(&self.output)?.tanh()? * REACH
     }
@@ -40,17 +40,17 @@ impl Shifter {
     /// Shifts `[batch, 2]` for pupil centres `[batch, 2]`, centred over `all`, the pupil centres of the training trials:
     /// the centre is part of the graph.
     pub(crate) fn train(&self, pupil: &Tensor, all: &Tensor) -> Result<Tensor> {
-        self.uncentred(pupil)?.broadcast_sub(&self.uncentred(all)?.mean_keepdim(0)?)
+        self.uncentered(pupil)?.broadcast_sub(&self.uncentered(all)?.mean_keepdim(0)?)
     }
 
     /// Remembers the mean over `all`, the pupil centres of the training trials, for [`Shifter::eval`].
     pub(crate) fn recenter(&self, all: &Tensor) -> Result<()> {
-        self.center.set(&self.uncentred(all)?.mean(0)?.detach())
+        self.center.set(&self.uncentered(all)?.mean(0)?.detach())
     }
 
     /// Shifts `[batch, 2]` in half image widths and heights.
     pub(crate) fn eval(&self, pupil: &Tensor) -> Result<Tensor> {
-        self.uncentred(pupil)?.broadcast_sub(&self.center)
+        self.uncentered(pupil)?.broadcast_sub(&self.center)
     }
 }
 

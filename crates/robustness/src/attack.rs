@@ -1,20 +1,20 @@
-//! The frame around every attack, which trusts none of them.
+//! The driver of every attack, which trusts none of them.
 
 use crate::batch::{Batch, Counts};
 use crate::model::{self, Pass, batches, logits_of};
-use crate::{Classifier, Error, Examples, Norm, Progress, Result, Settings};
+use crate::{Classifier, Error, LabeledBatch, Norm, Progress, Result, Settings};
 use rayon::prelude::*;
 
-/// What an attack does with an image's epsilon.
+/// What an attack does with an epsilon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
-    /// It uses it up: the strongest perturbation within.
-    Within,
-    /// It looks for the smallest perturbation; epsilon is only where it may stop (Foolbox's minimization attacks).
-    Closest,
+pub enum AttackKind {
+    /// The attack uses the epsilon up: it looks for the strongest perturbation within.
+    FixedEpsilon,
+    /// The attack looks for the smallest perturbation; epsilon is only where it may stop.
+    Minimization,
 }
 
-/// An attack. It only has to hand in points; bounds, verification and counts are the frame's business.
+/// An attack. It only has to leave a candidate for each image; bounds, verification and counts are the driver's business.
 pub trait Attack: Sync {
     /// Its name, for reports.
     fn name(&self) -> String;
@@ -22,13 +22,13 @@ pub trait Attack: Sync {
     /// The norm in which it measures perturbations.
     fn norm(&self) -> Norm;
 
-    /// What it looks for.
-    fn aim(&self) -> Aim;
+    /// Whether it uses up an epsilon or looks for the smallest perturbation.
+    fn kind(&self) -> AttackKind;
 
-    /// Hands in, for each image of `batch`, the best point that it finds.
+    /// Leaves, for each image of `batch`, the best point that it finds as the candidate.
     ///
     /// # Errors
-    /// What the model or the frame refuses.
+    /// What the model or the driver refuses.
     fn run(&self, batch: &mut Batch) -> Result<()>;
 }
 
@@ -100,31 +100,31 @@ impl AttackPoint {
 pub fn attack(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     epsilon: f64,
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
-    attack.norm().check(&[epsilon], examples.area())?;
-    attack_all(model, attack, Aim::Within, examples, epsilon, settings, observe)
+    attack.norm().check(&[epsilon], labeled.area())?;
+    attack_all(model, attack, AttackKind::FixedEpsilon, labeled, epsilon, settings, observe)
 }
 
-/// Lets an attack that looks for the smallest perturbation ([`Aim::Closest`]) do so, without any limit but [0, 1].
+/// Lets an attack that looks for the smallest perturbation ([`AttackKind::Minimization`]) do so, without any limit but [0, 1].
 ///
 /// # Errors
 /// As [`attack()`].
 ///
 /// # Panics
-/// On an attack that needs an epsilon; bisect with [`crate::Closest::approach`].
-pub fn closest(
+/// On an attack that needs an epsilon; bisect with [`crate::MinimalPerturbations::approach`].
+pub fn minimize_perturbation(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
-    assert_eq!(attack.aim(), Aim::Closest, "{} needs an epsilon", attack.name());
-    attack_all(model, attack, Aim::Closest, examples, attack.norm().range(examples.area()), settings, observe)
+    assert_eq!(attack.kind(), AttackKind::Minimization, "{} needs an epsilon", attack.name());
+    attack_all(model, attack, AttackKind::Minimization, labeled, attack.norm().range(labeled.area()), settings, observe)
 }
 
 /// Attacks each batch of images after the pass that tells which of them are adversarial as they are; an attack that begins at the
@@ -132,22 +132,22 @@ pub fn closest(
 fn attack_all(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    aim: Aim,
-    examples: &Examples,
+    kind: AttackKind,
+    labeled: &LabeledBatch,
     epsilon: f64,
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
-    let mut attacked = Attacked::unharmed(examples, &vec![false; examples.len()]);
-    for range in batches(examples.len(), settings.batch) {
-        let pixels: Vec<f32> = range.clone().flat_map(|index| examples.image(index)).copied().collect();
-        let pass = Pass::of(model, examples.shape(), &pixels, &examples.numbers()[range.clone()])?;
+    let mut attacked = Attacked::unharmed(labeled, &vec![false; labeled.len()]);
+    for range in batches(labeled.len(), settings.batch) {
+        let pixels: Vec<f32> = range.clone().flat_map(|index| labeled.image(index)).copied().collect();
+        let pass = Pass::of(model, labeled.shape(), &pixels, &labeled.numbers()[range.clone()])?;
         if range.start == 0 {
-            examples.check_classes(pass.logits(0).len())?;
+            labeled.check_classes(pass.logits(0).len())?;
         }
         let mut rows = Vec::with_capacity(range.len());
         for (row, index) in range.clone().enumerate() {
-            let already = examples.goal(index).reached(pass.logits(row));
+            let already = labeled.criterion(index).is_met(pass.logits(row));
             (attacked.outcomes[index].already, attacked.outcomes[index].success) = (already, already);
             if !already {
                 rows.push(row);
@@ -155,9 +155,9 @@ fn attack_all(
         }
         let jobs: Vec<Job> = rows.iter().map(|row| Job { index: range.start + row, epsilon, start: None }).collect();
         if !jobs.is_empty() {
-            attack_batch(model, attack, aim, examples, &jobs, Some(pass.of_rows(rows)), settings, &mut attacked)?;
+            attack_batch(model, attack, kind, labeled, &jobs, Some(pass.of_rows(rows)), settings, &mut attacked)?;
         }
-        observe(Progress { done: range.end, total: examples.len() });
+        observe(Progress { done: range.end, total: labeled.len() });
     }
     Ok(attacked)
 }
@@ -169,38 +169,38 @@ fn attack_all(
 pub fn attack_curve(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     epsilons: &[f64],
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Vec<AttackPoint>> {
-    attack.norm().check(epsilons, examples.area())?;
+    attack.norm().check(epsilons, labeled.area())?;
     if let Some(index) = epsilons.windows(2).position(|pair| pair[0] >= pair[1]) {
         let expected = format!("more than {}, the one before", epsilons[index]);
         return Err(Error::Level { what: "epsilon", index: index + 1, expected, found: epsilons[index + 1] });
     }
-    let already = already(model, examples, settings)?;
+    let already = already(model, labeled, settings)?;
     let mut standing = open(&already);
-    let total = epsilons.len() * examples.len();
+    let total = epsilons.len() * labeled.len();
     let mut points = Vec::with_capacity(epsilons.len());
     for (level, epsilon) in epsilons.iter().enumerate() {
-        let mut attacked = Attacked::unharmed(examples, &already);
-        let done = level * examples.len() + examples.len() - standing.len();
+        let mut attacked = Attacked::unharmed(labeled, &already);
+        let done = level * labeled.len() + labeled.len() - standing.len();
         let mut observe = |progress: Progress| observe(Progress { done: done + progress.done, total });
         let jobs: Vec<Job> = standing.iter().map(|index| Job { index: *index, epsilon: *epsilon, start: None }).collect();
-        attack_some(model, attack, Aim::Within, examples, &jobs, settings, &mut attacked, &mut observe)?;
+        attack_some(model, attack, AttackKind::FixedEpsilon, labeled, &jobs, settings, &mut attacked, &mut observe)?;
         let counts = attacked.outcomes.iter().fold(Counts::default(), |sum, outcome| sum.plus(outcome.counts));
         standing.retain(|index| !attacked.outcomes[*index].success);
-        points.push(AttackPoint { epsilon: *epsilon, correct: standing.len(), images: examples.len(), counts });
+        points.push(AttackPoint { epsilon: *epsilon, correct: standing.len(), images: labeled.len(), counts });
     }
     observe(Progress { done: total, total });
     Ok(points)
 }
 
 /// Which images are adversarial as they are.
-pub(crate) fn already(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Vec<bool>> {
-    let rows = logits_of(model, examples, settings)?;
-    Ok(rows.iter().enumerate().map(|(index, row)| examples.goal(index).reached(row)).collect())
+pub(crate) fn already(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<bool>> {
+    let rows = logits_of(model, labeled, settings)?;
+    Ok(rows.iter().enumerate().map(|(index, row)| labeled.criterion(index).is_met(row)).collect())
 }
 
 /// The images that are not.
@@ -210,10 +210,10 @@ pub(crate) fn open(already: &[bool]) -> Vec<usize> {
 
 impl Attacked {
     /// Every image as it is.
-    pub(crate) fn unharmed(examples: &Examples, already: &[bool]) -> Self {
+    pub(crate) fn unharmed(labeled: &LabeledBatch, already: &[bool]) -> Self {
         let outcome = |already: &bool| Outcome { already: *already, success: *already, distance: 0.0, counts: Counts::default() };
-        let finals = (0..examples.len()).flat_map(|index| examples.image(index)).copied().collect();
-        Self { outcomes: already.iter().map(outcome).collect(), area: examples.area(), finals }
+        let finals = (0..labeled.len()).flat_map(|index| labeled.image(index)).copied().collect();
+        Self { outcomes: already.iter().map(outcome).collect(), area: labeled.area(), finals }
     }
 }
 
@@ -228,8 +228,8 @@ pub(crate) struct Job<'a> {
 pub(crate) fn attack_some(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    aim: Aim,
-    examples: &Examples,
+    kind: AttackKind,
+    labeled: &LabeledBatch,
     jobs: &[Job],
     settings: Settings,
     attacked: &mut Attacked,
@@ -237,7 +237,7 @@ pub(crate) fn attack_some(
 ) -> Result<()> {
     let total = jobs.len();
     for range in batches(total, settings.batch) {
-        attack_batch(model, attack, aim, examples, &jobs[range.clone()], None, settings, attacked)?;
+        attack_batch(model, attack, kind, labeled, &jobs[range.clone()], None, settings, attacked)?;
         observe(Progress { done: range.end, total });
     }
     Ok(())
@@ -247,8 +247,8 @@ pub(crate) fn attack_some(
 fn attack_batch(
     model: &dyn Classifier,
     attack: &dyn Attack,
-    aim: Aim,
-    examples: &Examples,
+    kind: AttackKind,
+    labeled: &LabeledBatch,
     jobs: &[Job],
     clean: Option<Pass>,
     settings: Settings,
@@ -258,7 +258,7 @@ fn attack_batch(
     let _span = tracing::info_span!("attack", name = attack.name(), ?norm, images = jobs.len()).entered();
     let indices: Vec<usize> = jobs.iter().map(|job| job.index).collect();
     let epsilons: Vec<f64> = jobs.iter().map(|job| job.epsilon).collect();
-    let mut batch = Batch::new(model, examples, &indices, &epsilons, norm, aim, settings).with_clean(clean);
+    let mut batch = Batch::new(model, labeled, &indices, &epsilons, norm, kind, settings).with_clean(clean);
     for (image, job) in jobs.iter().enumerate() {
         if let Some(start) = job.start {
             batch.set_start(image, start);
@@ -267,17 +267,17 @@ fn attack_batch(
     attack.run(&mut batch)?;
     let finals: Vec<Vec<f32>> = (0..batch.len())
         .map(|image| {
-            let mut pixels = batch.best(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
+            let mut pixels = batch.candidate(image).map_or(batch.original(image), |(pixels, _)| pixels).to_vec();
             norm.project(batch.original(image), &mut pixels, batch.epsilon(image));
             pixels
         })
         .collect();
-    let verified = verify(model, examples, &indices, &finals)?;
+    let verified = verify(model, labeled, &indices, &finals)?;
     for (image, index) in indices.into_iter().enumerate() {
         attacked.outcomes[index] = Outcome {
             already: false,
             success: verified[image],
-            distance: norm.distance(examples.image(index), &finals[image]),
+            distance: norm.distance(labeled.image(index), &finals[image]),
             counts: batch.counts(image),
         };
         attacked.finals[index * attacked.area..(index + 1) * attacked.area].copy_from_slice(&finals[image]);
@@ -286,10 +286,15 @@ fn attack_batch(
 }
 
 /// Whether each of these final images is adversarial, every one seen by itself.
-pub(crate) fn verify(model: &dyn Classifier, examples: &Examples, indices: &[usize], finals: &[Vec<f32>]) -> Result<Vec<bool>> {
+pub(crate) fn verify(
+    model: &dyn Classifier,
+    labeled: &LabeledBatch,
+    indices: &[usize],
+    finals: &[Vec<f32>],
+) -> Result<Vec<bool>> {
     let one = |(index, pixels): (&usize, &Vec<f32>)| {
-        let rows = model::logits(model, examples.shape(), pixels, &examples.numbers()[*index..=*index])?;
-        Ok(examples.goal(*index).reached(&rows[0]))
+        let rows = model::logits(model, labeled.shape(), pixels, &labeled.numbers()[*index..=*index])?;
+        Ok(labeled.criterion(*index).is_met(&rows[0]))
     };
     indices.par_iter().zip(finals).map(one).collect()
 }

@@ -1,22 +1,23 @@
 //! What an attack works on: some images, how far each may move, and a model that may be asked.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::loss::Slope;
 use crate::model::{self, Pass, batches};
-use crate::{Classifier, Examples, Goal, Loss, Norm, Result};
+use crate::{Classifier, Criterion, LabeledBatch, Loss, Norm, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and hands
-/// in what it found ([`Batch::propose`], [`Batch::offer`]). Images that are done simply are not asked about any more.
+/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and leaves
+/// the best that it finds as candidates ([`Batch::set_candidate`], [`Batch::keep_if_closer`]). It simply does not ask about
+/// images that are done any more.
 ///
 /// Points are flat: the values of one image after another, in the order of the images asked about.
 pub struct Batch<'a> {
     model: &'a dyn Classifier,
-    examples: &'a Examples,
+    labeled: &'a LabeledBatch,
     images: Vec<Image>,
     norm: Norm,
-    aim: Aim,
+    kind: AttackKind,
     seed: u64,
     /// Points that the model takes at once.
     width: usize,
@@ -88,14 +89,14 @@ impl Gradients {
 }
 
 impl<'a> Batch<'a> {
-    /// The images of `examples` at `indices`, each with its epsilon.
+    /// The images of `labeled` at `indices`, each with its epsilon.
     pub(crate) fn new(
         model: &'a dyn Classifier,
-        examples: &'a Examples,
+        labeled: &'a LabeledBatch,
         indices: &[usize],
         epsilons: &[f64],
         norm: Norm,
-        aim: Aim,
+        kind: AttackKind,
         settings: crate::Settings,
     ) -> Self {
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
@@ -107,7 +108,7 @@ impl<'a> Batch<'a> {
             counts: Counts::default(),
         };
         let images = indices.iter().zip(epsilons).map(image).collect();
-        Self { model, examples, images, norm, aim, seed: settings.seed, width: settings.batch.max(1), clean: None }
+        Self { model, labeled, images, norm, kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
     }
 
     /// With a pass that has been made at all images as they are.
@@ -132,17 +133,17 @@ impl<'a> Batch<'a> {
 
     /// Channels, height, width.
     pub fn shape(&self) -> [usize; 3] {
-        self.examples.shape()
+        self.labeled.shape()
     }
 
     /// Values of one image.
     pub fn area(&self) -> usize {
-        self.examples.area()
+        self.labeled.area()
     }
 
     /// Image `image` as it was given.
     pub fn original(&self, image: usize) -> &'a [f32] {
-        self.examples.image(self.images[image].index)
+        self.labeled.image(self.images[image].index)
     }
 
     /// The originals of some images, flat.
@@ -151,8 +152,8 @@ impl<'a> Batch<'a> {
     }
 
     /// What the attack on image `image` is after.
-    pub fn goal(&self, image: usize) -> Goal {
-        self.examples.goal(self.images[image].index)
+    pub fn criterion(&self, image: usize) -> Criterion {
+        self.labeled.criterion(self.images[image].index)
     }
 
     /// How far image `image` may move.
@@ -172,7 +173,7 @@ impl<'a> Batch<'a> {
     /// Random numbers of image `image`: the same in any batch, others for each `attempt`.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        generator.set_stream(self.examples.numbers()[self.images[image].index] as u64);
+        generator.set_stream(self.labeled.numbers()[self.images[image].index] as u64);
         generator
     }
 
@@ -195,9 +196,9 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// As [`Batch::query`].
-    pub fn reached(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
+    pub fn are_adversarial(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
         let rows = self.query(images, points)?;
-        Ok(images.iter().zip(&rows).map(|(image, row)| self.goal(*image).clearly_reached(row)).collect())
+        Ok(images.iter().zip(&rows).map(|(image, row)| self.criterion(*image).is_clearly_met(row)).collect())
     }
 
     /// One pass at a point of each of `images`, to take gradients from by [`Batch::back`].
@@ -246,34 +247,35 @@ impl<'a> Batch<'a> {
     pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
         let pass = self.pass(images, points)?;
         let slopes: Vec<Slope> =
-            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.goal(*image))).collect();
+            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.criterion(*image))).collect();
         let factors: Vec<Vec<f32>> = slopes.iter().map(|slope| slope.factors.clone()).collect();
         let values = self.back(&pass, images, &factors)?;
         Ok(Gradients { pass, slopes, area: self.area(), values })
     }
 
-    /// Hands in a result, whatever was handed in before.
-    pub fn propose(&mut self, image: usize, pixels: &[f32]) {
+    /// Sets the candidate of image `image`, whatever it was before.
+    pub fn set_candidate(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
     }
 
-    /// Hands in an adversarial point, which counts if it is nearer than what was handed in before.
-    pub fn offer(&mut self, image: usize, pixels: &[f32]) {
+    /// Makes this adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
+    pub fn keep_if_closer(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {
             self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
         }
     }
 
-    /// What was handed in for image `image`, and its distance.
-    pub fn best(&self, image: usize) -> Option<(&[f32], f64)> {
+    /// The candidate of image `image` and its distance from the original.
+    pub fn candidate(&self, image: usize) -> Option<(&[f32], f64)> {
         self.images[image].candidate.as_ref().map(|best| (best.pixels.as_slice(), best.distance))
     }
 
-    /// Whether what was handed in by [`Batch::offer`] is as near as was asked for, so that the image is done.
+    /// Whether the candidate that [`Batch::keep_if_closer`] kept is as close as was asked for, so that the image is done.
     pub fn satisfied(&self, image: usize) -> bool {
-        self.aim == Aim::Within && self.best(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
+        self.kind == AttackKind::FixedEpsilon
+            && self.candidate(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
     }
 
     /// `start` moved by `length` along `direction`, then back within the image's epsilon and [0, 1].
@@ -284,7 +286,7 @@ impl<'a> Batch<'a> {
         moved
     }
 
-    /// Runs `work` on some of the images, whose costs are entered; what it hands in is returned.
+    /// Runs `work` on some of the images, whose costs are entered; the candidates that it leaves are returned.
     pub(crate) fn nested(
         &mut self,
         images: &[usize],
@@ -315,6 +317,6 @@ impl<'a> Batch<'a> {
     }
 
     fn numbers(&self, images: &[usize]) -> Vec<usize> {
-        images.iter().map(|image| self.examples.numbers()[self.images[*image].index]).collect()
+        images.iter().map(|image| self.labeled.numbers()[self.images[*image].index]).collect()
     }
 }

@@ -3,11 +3,11 @@
 //! After the checklists of Athalye et al. (2018) and Carlini et al. (2019): stronger attacks must do better than weaker ones,
 //! white-box better than black-box, without limit everything must fall, and gradients must be what they claim.
 
-use crate::goal::{decision, strongest_but};
+use crate::criterion::{decision, strongest_but};
 use crate::model::{Pass, batches, logits_of};
 use crate::norm::l2;
 use crate::{
-    Apgd, Attack, Classifier, Error, Examples, Loss, Mim, Norm, Pgd, Progress, Result, Settings, Square, Transfer, attack,
+    Apgd, Attack, Classifier, Error, LabeledBatch, Loss, Mim, Norm, Pgd, Progress, Result, Settings, Square, Transfer, attack,
 };
 
 /// How much is tried.
@@ -80,10 +80,10 @@ const VANISHING: f64 = 0.05;
 const WRONG_SLOPES: f64 = 0.25;
 /// Gain of restarts from which on the landscape must be called rough.
 const RESTARTS_GAIN: f64 = 0.1;
-/// The size at which every image can be made grey.
+/// The size at which every image can be made gray.
 const EVERYTHING: f64 = 0.5;
 
-/// Checks a model on labelled images. `sources` are other models of the same classes, from which attacks are transferred;
+/// Checks a model on labeled images. `sources` are other models of the same classes, from which attacks are transferred;
 /// without them that check is left out.
 ///
 /// # Errors
@@ -92,40 +92,40 @@ const EVERYTHING: f64 = 0.5;
 pub fn masking_report(
     model: &dyn Classifier,
     sources: &[&dyn Classifier],
-    examples: &Examples,
+    labeled: &LabeledBatch,
     masking: &MaskingSettings,
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<MaskingReport> {
-    if examples.is_empty() {
+    if labeled.is_empty() {
         return Err(Error::NoImages);
     }
-    Norm::Linf.check(&[masking.epsilon], examples.area())?;
+    Norm::Linf.check(&[masking.epsilon], labeled.area())?;
     let total = 9 + usize::from(!sources.is_empty());
     let mut checks = Vec::with_capacity(total);
     let mut enter = |check: Check| {
         checks.push(check);
         observe(Progress { done: checks.len(), total });
     };
-    enter(scale(model, examples, settings)?);
-    enter(repeatable(model, examples, settings)?);
-    let rows = logits_of(model, examples, settings)?;
-    let right: Vec<usize> = (0..examples.len()).filter(|index| decision(&rows[*index]) == examples.label(*index)).collect();
+    enter(scale(model, labeled, settings)?);
+    enter(repeatable(model, labeled, settings)?);
+    let rows = logits_of(model, labeled, settings)?;
+    let right: Vec<usize> = (0..labeled.len()).filter(|index| decision(&rows[*index]) == labeled.label(*index)).collect();
     if right.is_empty() {
         return Ok(MaskingReport { checks, images: 0 });
     }
-    let examples = &examples.subset(&right);
+    let labeled = &labeled.subset(&right);
     let under = |attacker: &dyn Attack, epsilon: f64| -> Result<Vec<bool>> {
-        let attacked = attack(model, attacker, examples, epsilon, settings, &mut |_| {})?;
+        let attacked = attack(model, attacker, labeled, epsilon, settings, &mut |_| {})?;
         Ok(attacked.outcomes().iter().map(|outcome| outcome.success).collect())
     };
-    enter(vanishing(model, examples, settings)?);
-    enter(slopes(model, examples, settings)?);
+    enter(vanishing(model, labeled, settings)?);
+    enter(slopes(model, labeled, settings)?);
     enter(steps(masking, &under)?);
-    enter(restarts(masking, examples.len(), &under)?);
+    enter(restarts(masking, labeled.len(), &under)?);
     enter(everything(&under)?);
 
-    let (ce, dlr) = (Apgd::new(Norm::Linf).with_steps(50), Apgd::new(Norm::Linf).with_steps(50).with_loss(Loss::LogitsRatio));
+    let (ce, dlr) = (Apgd::new(Norm::Linf).with_steps(50), Apgd::new(Norm::Linf).with_steps(50).with_loss(Loss::Dlr));
     let white: Vec<bool> = under(&ce, masking.epsilon)?.iter().zip(under(&dlr, masking.epsilon)?).map(|(a, b)| *a || b).collect();
     let black = under(&Square::new(Norm::Linf).with_queries(masking.queries), masking.epsilon)?;
     enter(weaker("black-box", "random search without gradients", &white, &black));
@@ -148,9 +148,9 @@ fn percent(share: f64) -> String {
 }
 
 /// The images in the scales that models are often trained in.
-fn scale(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
-    let count = examples.len() * examples.area();
-    let values = (0..examples.len()).flat_map(|index| examples.image(index)).map(|value| f64::from(*value));
+fn scale(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
+    let count = labeled.len() * labeled.area();
+    let values = (0..labeled.len()).flat_map(|index| labeled.image(index)).map(|value| f64::from(*value));
     let mean = values.clone().sum::<f64>() / count as f64;
     let spread = (values.map(|value| (value - mean).powi(2)).sum::<f64>() / count as f64).sqrt().max(1e-6);
     let scales = [
@@ -164,23 +164,23 @@ fn scale(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Res
     let mut decisions_differ = false;
     for (name, factor, offset) in scales {
         let mut right = 0;
-        for batch in batches(examples.len(), settings.batch) {
+        for batch in batches(labeled.len(), settings.batch) {
             let pixels: Vec<f32> = batch
                 .clone()
-                .flat_map(|index| examples.image(index))
+                .flat_map(|index| labeled.image(index))
                 .map(|value| (factor * f64::from(*value) + offset) as f32)
                 .collect();
-            let rows = crate::model::logits(model, examples.shape(), &pixels, &examples.numbers()[batch.clone()])?;
+            let rows = crate::model::logits(model, labeled.shape(), &pixels, &labeled.numbers()[batch.clone()])?;
             if figures.is_empty() {
                 decisions_differ |= rows.iter().any(|row| decision(row) != decision(&rows[0]));
             }
-            right += rows.iter().zip(batch).filter(|(row, index)| decision(row) == examples.label(*index)).count();
+            right += rows.iter().zip(batch).filter(|(row, index)| decision(row) == labeled.label(*index)).count();
         }
-        figures.push((format!("accuracy on images in {name}"), right as f64 / examples.len() as f64));
+        figures.push((format!("accuracy on images in {name}"), right as f64 / labeled.len() as f64));
     }
     let (here, best) =
         (figures[0].1, (0..scales.len()).fold(0, |best, index| if figures[index].1 > figures[best].1 { index } else { best }));
-    let error = (here.max(0.01) * (1.0 - here).max(0.01) / examples.len() as f64).sqrt();
+    let error = (here.max(0.01) * (1.0 - here).max(0.01) / labeled.len() as f64).sqrt();
     let finding = if figures[best].1 > here + 0.05 + 2.0 * error {
         let (here, there) = (percent(here), percent(figures[best].1));
         Some(format!(
@@ -189,7 +189,7 @@ fn scale(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Res
         ))
     } else if here == 0.0 {
         Some("it is right about no image".into())
-    } else if !decisions_differ && examples.len() > 10 {
+    } else if !decisions_differ && labeled.len() > 10 {
         Some("it gives every image the same class: wrong bounds, or a model that is not trained".into())
     } else {
         None
@@ -198,12 +198,12 @@ fn scale(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Res
 }
 
 /// The same images twice, and alone instead of in a batch.
-fn repeatable(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
-    let some: Vec<usize> = (0..examples.len().min(32)).collect();
-    let examples = examples.subset(&some);
-    let first = logits_of(model, &examples, settings)?;
-    let again = logits_of(model, &examples, settings)?;
-    let alone = logits_of(model, &examples, Settings { batch: 1, ..settings })?;
+fn repeatable(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
+    let some: Vec<usize> = (0..labeled.len().min(32)).collect();
+    let labeled = labeled.subset(&some);
+    let first = logits_of(model, &labeled, settings)?;
+    let again = logits_of(model, &labeled, settings)?;
+    let alone = logits_of(model, &labeled, Settings { batch: 1, ..settings })?;
     let largest = first.iter().flatten().fold(f32::MIN_POSITIVE, |max, logit| max.max(logit.abs()));
     let apart = |other: &[Vec<f32>]| {
         let differences = first.iter().flatten().zip(other.iter().flatten()).map(|(a, b)| (a - b).abs());
@@ -223,7 +223,7 @@ fn repeatable(model: &dyn Classifier, examples: &Examples, settings: Settings) -
 }
 
 /// Cross-entropy as other tools compute it, in single precision and not rescaled: does it leave a gradient?
-fn vanishing(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
+fn vanishing(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     let plain = |row: &[f32], label: usize| {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let powers: Vec<f32> = row.iter().map(|logit| (logit - largest).exp()).collect();
@@ -231,7 +231,7 @@ fn vanishing(model: &dyn Classifier, examples: &Examples, settings: Settings) ->
         (0..row.len()).map(|class| powers[class] / total - f32::from(u8::from(class == label))).collect()
     };
     let without = |factors: &dyn Fn(&[f32], usize) -> Vec<f32>| -> Result<f64> {
-        let zero: Vec<bool> = gradients(model, examples, settings, factors)?.iter().map(|gradient| l2(gradient) == 0.0).collect();
+        let zero: Vec<bool> = gradients(model, labeled, settings, factors)?.iter().map(|gradient| l2(gradient) == 0.0).collect();
         Ok(share(&zero))
     };
     let (cross_entropy, logits) = (without(&plain)?, without(&lead)?);
@@ -257,26 +257,25 @@ fn vanishing(model: &dyn Classifier, examples: &Examples, settings: Settings) ->
 
 fn gradients(
     model: &dyn Classifier,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     settings: Settings,
     factors: &dyn Fn(&[f32], usize) -> Vec<f32>,
 ) -> Result<Vec<Vec<f32>>> {
-    let mut all = Vec::with_capacity(examples.len());
-    for batch in batches(examples.len(), settings.batch) {
-        let pixels: Vec<f32> = batch.clone().flat_map(|index| examples.image(index)).copied().collect();
-        let pass = Pass::of(model, examples.shape(), &pixels, &examples.numbers()[batch.clone()])?;
-        let rows: Vec<Vec<f32>> =
-            batch.enumerate().map(|(row, index)| factors(pass.logits(row), examples.label(index))).collect();
-        all.extend(pass.back(&rows)?.chunks_exact(examples.area()).map(<[f32]>::to_vec));
+    let mut all = Vec::with_capacity(labeled.len());
+    for batch in batches(labeled.len(), settings.batch) {
+        let pixels: Vec<f32> = batch.clone().flat_map(|index| labeled.image(index)).copied().collect();
+        let pass = Pass::of(model, labeled.shape(), &pixels, &labeled.numbers()[batch.clone()])?;
+        let rows: Vec<Vec<f32>> = batch.enumerate().map(|(row, index)| factors(pass.logits(row), labeled.label(index))).collect();
+        all.extend(pass.back(&rows)?.chunks_exact(labeled.area()).map(<[f32]>::to_vec));
     }
     Ok(all)
 }
 
 /// What a small step along the gradient changes, over what the gradient says that it changes.
-fn slopes(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Check> {
+fn slopes(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     const STEP: f32 = 0.01;
-    let gradients = gradients(model, examples, settings, &lead)?;
-    let before = logits_of(model, examples, settings)?;
+    let gradients = gradients(model, labeled, settings, &lead)?;
+    let before = logits_of(model, labeled, settings)?;
     let mut ratios = Vec::new();
     for (index, gradient) in gradients.iter().enumerate() {
         let length = l2(gradient) as f32;
@@ -285,12 +284,12 @@ fn slopes(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Re
         }
         let at = |sign: f32| -> Vec<f32> {
             let move_one = |(value, slope): (&f32, &f32)| (value + sign * STEP * slope / length).clamp(0.0, 1.0);
-            examples.image(index).iter().zip(gradient).map(move_one).collect()
+            labeled.image(index).iter().zip(gradient).map(move_one).collect()
         };
         let (up, down) = (at(1.0), at(-1.0));
         let rows =
-            crate::model::logits(model, examples.shape(), &[up.clone(), down.clone()].concat(), &[examples.numbers()[index]; 2])?;
-        let factors = lead(&before[index], examples.label(index));
+            crate::model::logits(model, labeled.shape(), &[up.clone(), down.clone()].concat(), &[labeled.numbers()[index]; 2])?;
+        let factors = lead(&before[index], labeled.label(index));
         let changed: f64 = (0..factors.len())
             .map(|class| f64::from(factors[class]) * (f64::from(rows[0][class]) - f64::from(rows[1][class])))
             .sum();
@@ -381,7 +380,7 @@ fn restarts(masking: &MaskingSettings, images: usize, under: &Under) -> Result<C
     Ok(Check { name: "restarts", figures, finding })
 }
 
-/// Where every image can be made grey, nothing may stand.
+/// Where every image can be made gray, nothing may stand.
 fn everything(under: &Under) -> Result<Check> {
     let pgd = Pgd::new(Norm::Linf).with_relative_step(0.1).with_restarts(2);
     let stands = 1.0 - share(&under(&pgd, EVERYTHING)?);
@@ -423,8 +422,8 @@ impl Attack for RandomSigns {
         Norm::Linf
     }
 
-    fn aim(&self) -> crate::Aim {
-        crate::Aim::Within
+    fn kind(&self) -> crate::AttackKind {
+        crate::AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut crate::Batch) -> Result<()> {
@@ -437,11 +436,11 @@ impl Attack for RandomSigns {
                     batch.moved(*image, batch.original(*image), &signs, batch.epsilon(*image))
                 })
                 .collect();
-            let reached = batch.reached(&standing, &points.concat())?;
+            let adversarial = batch.are_adversarial(&standing, &points.concat())?;
             let mut left = Vec::new();
-            for ((image, point), reached) in standing.into_iter().zip(points).zip(reached) {
-                batch.propose(image, &point);
-                if !reached {
+            for ((image, point), adversarial) in standing.into_iter().zip(points).zip(adversarial) {
+                batch.set_candidate(image, &point);
+                if !adversarial {
                     left.push(image);
                 }
             }

@@ -1,12 +1,12 @@
 //! What is tested: a function from images to logits.
 
-use crate::goal::decision;
-use crate::{Error, Examples, Result};
+use crate::criterion::decision;
+use crate::{Error, LabeledBatch, Result};
 use candle_core::{DType, Device, Tensor, Var};
 
 /// A model that classifies images.
 ///
-/// Normalisation lives inside, dropout is off, batch norm uses its running statistics: the logits of an image depend on
+/// Normalization lives inside, dropout is off, batch norm uses its running statistics: the logits of an image depend on
 /// nothing but the image. Weights should be plain tensors rather than [`Var`]s: attacks need the gradient with respect
 /// to the images only, and candle computes one for every variable that it meets.
 pub trait Classifier: Sync {
@@ -47,28 +47,28 @@ pub struct Progress {
 ///
 /// # Errors
 /// A label without a logit, a logit that is not finite, a failing model.
-pub fn correct(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Vec<bool>> {
-    let rows = logits_of(model, examples, settings)?;
-    Ok(rows.iter().enumerate().map(|(index, row)| decision(row) == examples.label(index)).collect())
+pub fn correct(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<bool>> {
+    let rows = logits_of(model, labeled, settings)?;
+    Ok(rows.iter().enumerate().map(|(index, row)| decision(row) == labeled.label(index)).collect())
 }
 
 /// Share of images that the model classifies rightly; `None` of no images.
 ///
 /// # Errors
 /// As [`correct`].
-pub fn accuracy(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Option<f64>> {
-    Ok(share(&correct(model, examples, settings)?))
+pub fn accuracy(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Option<f64>> {
+    Ok(share(&correct(model, labeled, settings)?))
 }
 
-/// Logits of all images, every class of their labels and goals being one of the model's.
-pub(crate) fn logits_of(model: &dyn Classifier, examples: &Examples, settings: Settings) -> Result<Vec<Vec<f32>>> {
-    let mut rows = Vec::with_capacity(examples.len());
-    for batch in batches(examples.len(), settings.batch) {
-        let pixels: Vec<f32> = batch.clone().flat_map(|index| examples.image(index)).copied().collect();
-        rows.extend(logits(model, examples.shape(), &pixels, &examples.numbers()[batch])?);
+/// Logits of all images, every class of their labels and criteria being one of the model's.
+pub(crate) fn logits_of(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<Vec<f32>>> {
+    let mut rows = Vec::with_capacity(labeled.len());
+    for batch in batches(labeled.len(), settings.batch) {
+        let pixels: Vec<f32> = batch.clone().flat_map(|index| labeled.image(index)).copied().collect();
+        rows.extend(logits(model, labeled.shape(), &pixels, &labeled.numbers()[batch])?);
     }
     if let Some(row) = rows.first() {
-        examples.check_classes(row.len())?;
+        labeled.check_classes(row.len())?;
     }
     Ok(rows)
 }

@@ -4,7 +4,7 @@
 //! row-major 32 x 32. The number of records is that of the file.
 
 use super::read;
-use crate::{Error, LabelledImages, LabelledSplit, Result};
+use crate::{Error, LabeledImages, LabeledSplit, Result};
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -49,7 +49,7 @@ enum Source {
     Archive(BTreeMap<String, Vec<u8>>),
 }
 
-pub(super) fn read_folder(path: &Path) -> Result<LabelledSplit> {
+pub(super) fn read_folder(path: &Path) -> Result<LabeledSplit> {
     for layout in [&CIFAR_10, &CIFAR_100] {
         for folder in [path.to_owned(), path.join(layout.folder)] {
             if folder.join(layout.train[0]).is_file() || folder.join(layout.test).is_file() {
@@ -60,7 +60,7 @@ pub(super) fn read_folder(path: &Path) -> Result<LabelledSplit> {
     Err(no_set(path))
 }
 
-pub(super) fn read_archive(path: &Path) -> Result<LabelledSplit> {
+pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
     let unpacking = |source| Error::File { path: path.into(), doing: "unpack (is the download complete?)", source };
     let mut members = BTreeMap::new();
     let bytes = read(path)?;
@@ -112,9 +112,9 @@ impl Source {
     }
 }
 
-fn read_set(path: &Path, source: &Source, layout: &Layout) -> Result<LabelledSplit> {
+fn read_set(path: &Path, source: &Source, layout: &Layout) -> Result<LabeledSplit> {
     let names = class_names(path, source, layout)?;
-    Ok(LabelledSplit {
+    Ok(LabeledSplit {
         train: read_part(path, source, layout, layout.train, &names)?,
         test: read_part(path, source, layout, &[layout.test], &names)?,
     })
@@ -139,7 +139,7 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
     Ok(names)
 }
 
-fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], names: &[String]) -> Result<LabelledImages> {
+fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], names: &[String]) -> Result<LabeledImages> {
     let record_bytes = layout.label_bytes + PIXELS;
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for name in files {
@@ -176,12 +176,12 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
             pixels.extend_from_slice(image);
         }
     }
-    LabelledImages::new(CHANNELS, SIDE, SIDE, pixels, labels, names.to_vec())
+    LabeledImages::new(CHANNELS, SIDE, SIDE, pixels, labels, names.to_vec())
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::read_labelled;
+    use crate::read_labeled;
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::fs;
@@ -218,16 +218,16 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("cifar-10-batches-bin");
         write_cifar_10(&folder);
-        let split = read_labelled(&folder).unwrap();
+        let split = read_labeled(&folder).unwrap();
         assert_eq!(split.train.labels(), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
         assert_eq!(split.test.labels(), [0, 1]);
         assert_eq!(split.train.class_names()[9], "truck");
         assert_eq!((split.train.channels(), split.train.height(), split.train.width()), (3, 32, 32));
         assert_eq!((split.train.image(3)[0], split.train.image(3)[1024], split.train.image(3)[3071]), (101, 102, 103));
-        assert_eq!(read_labelled(root.path()).unwrap(), split);
+        assert_eq!(read_labeled(root.path()).unwrap(), split);
         let archive = root.path().join("cifar-10-binary.tar.gz");
         pack(&folder, &archive);
-        assert_eq!(read_labelled(&archive).unwrap(), split);
+        assert_eq!(read_labeled(&archive).unwrap(), split);
     }
 
     #[test]
@@ -237,14 +237,14 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("train.bin"), [record(&[19, 99], 1), record(&[3, 7], 2)].concat()).unwrap();
         fs::write(folder.join("test.bin"), record(&[0, 42], 3)).unwrap();
-        let split = read_labelled(&folder).unwrap();
+        let split = read_labeled(&folder).unwrap();
         assert_eq!((split.train.labels(), split.test.labels()), (&[99u8, 7][..], &[42u8][..]));
         assert_eq!((split.train.classes(), split.train.class_names()[42].as_str()), (100, "42"));
         let archive = root.path().join("cifar-100-binary.tar.gz");
         pack(&folder, &archive);
-        assert_eq!(read_labelled(&archive).unwrap(), split);
+        assert_eq!(read_labeled(&archive).unwrap(), split);
         fs::write(folder.join("test.bin"), record(&[0, 100], 3)).unwrap();
-        let error = read_labelled(&folder).unwrap_err().to_string();
+        let error = read_labeled(&folder).unwrap_err().to_string();
         assert!(error.contains("test.bin, record 0") && error.contains("0 to 99") && error.contains("found 100"), "{error}");
     }
 
@@ -255,37 +255,37 @@ mod tests {
         let batch = root.path().join("data_batch_3.bin");
         let whole = fs::read(&batch).unwrap();
         fs::write(&batch, &whole[..whole.len() - 10]).unwrap();
-        let error = read_labelled(root.path()).unwrap_err().to_string();
+        let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(
             error.contains("data_batch_3.bin") && error.contains("multiple of 3073") && error.contains("6136 bytes"),
             "{error}"
         );
         fs::write(&batch, record(&[10], 0)).unwrap();
-        let error = read_labelled(root.path()).unwrap_err().to_string();
+        let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(
             error.contains("data_batch_3.bin, record 0") && error.contains("0 to 9") && error.contains("found 10"),
             "{error}"
         );
         fs::remove_file(&batch).unwrap();
-        assert!(read_labelled(root.path()).unwrap_err().to_string().contains("data_batch_3.bin"));
+        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("data_batch_3.bin"));
         fs::write(root.path().join("batches.meta.txt"), "cat\n").unwrap();
-        assert!(read_labelled(root.path()).unwrap_err().to_string().contains("10 class names"));
+        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("10 class names"));
     }
 
     #[test]
     fn what_is_no_cifar_says_so() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("data_batch_1"), "pickle").unwrap();
-        assert!(read_labelled(root.path()).unwrap_err().to_string().contains("binary version"));
+        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("binary version"));
         let folder = root.path().join("cifar-10-batches-bin");
         write_cifar_10(&folder);
         let archive = root.path().join("set.tar.gz");
         pack(&folder, &archive);
         let whole = fs::read(&archive).unwrap();
         fs::write(&archive, &whole[..whole.len() / 2]).unwrap();
-        let error = read_labelled(&archive).unwrap_err().to_string();
+        let error = read_labeled(&archive).unwrap_err().to_string();
         assert!(error.contains("set.tar.gz") && error.contains("unpack"), "{error}");
         fs::write(&archive, "no archive").unwrap();
-        assert!(read_labelled(&archive).is_err());
+        assert!(read_labeled(&archive).is_err());
     }
 }

@@ -3,7 +3,7 @@
 mod cifar;
 mod tensors;
 
-use crate::{Error, LabelledSplit, Result};
+use crate::{Error, LabeledSplit, Result};
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// A file that cannot be read or is of no known kind, and everything in which it departs from its layout: a cut record, a
 /// label out of range, a header that disagrees with the file, a missing tensor, another data type or shape.
-pub fn read_labelled(path: &Path) -> Result<LabelledSplit> {
+pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if path.is_dir() {
         cifar::read_folder(path)
@@ -47,13 +47,13 @@ pub fn read_labelled(path: &Path) -> Result<LabelledSplit> {
     }
 }
 
-/// Writes a labelled set as safetensors, for [`read_labelled`]. The layout is `data-specs/image-set.toml`.
+/// Writes a labelled set as safetensors, for [`read_labeled`]. The layout is `data-specs/image-set.toml`.
 ///
 /// The file is written under a temporary name beside `path`, synced, and renamed: a write that fails leaves what was there.
 ///
 /// # Errors
 /// Parts that differ in image size or classes; a file that cannot be written.
-pub fn write_labelled(path: &Path, split: &LabelledSplit) -> Result<()> {
+pub fn write_labeled(path: &Path, split: &LabeledSplit) -> Result<()> {
     replace(path, &tensors::serialize(path, split)?)
 }
 
@@ -84,13 +84,13 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LabelledImages;
+    use crate::LabeledImages;
 
-    fn split() -> LabelledSplit {
+    fn split() -> LabeledSplit {
         let names = vec!["cat".to_owned(), "dog".to_owned()];
-        LabelledSplit {
-            train: LabelledImages::new(1, 2, 2, (0..12).collect(), vec![0, 1, 1], names.clone()).unwrap(),
-            test: LabelledImages::new(1, 2, 2, (100..104).collect(), vec![1], names).unwrap(),
+        LabeledSplit {
+            train: LabeledImages::new(1, 2, 2, (0..12).collect(), vec![0, 1, 1], names.clone()).unwrap(),
+            test: LabeledImages::new(1, 2, 2, (100..104).collect(), vec![1], names).unwrap(),
         }
     }
 
@@ -99,22 +99,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let packed = folder.path().join("set.safetensors.xz");
         fs::write(&packed, "x").unwrap();
-        let error = read_labelled(&packed).unwrap_err().to_string();
+        let error = read_labeled(&packed).unwrap_err().to_string();
         assert!(error.contains("set.safetensors.xz") && error.contains("xz --decompress"), "{error}");
         let other = folder.path().join("set.png");
-        assert!(read_labelled(&other).unwrap_err().to_string().contains("open"));
+        assert!(read_labeled(&other).unwrap_err().to_string().contains("open"));
         fs::write(&other, "x").unwrap();
-        assert!(read_labelled(&other).unwrap_err().to_string().contains(".safetensors"));
+        assert!(read_labeled(&other).unwrap_err().to_string().contains(".safetensors"));
     }
 
     #[test]
     fn a_set_comes_back_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.safetensors");
-        write_labelled(&path, &split()).unwrap();
-        assert_eq!(read_labelled(&path).unwrap(), split());
+        write_labeled(&path, &split()).unwrap();
+        assert_eq!(read_labeled(&path).unwrap(), split());
         let first = fs::read(&path).unwrap();
-        write_labelled(&path, &split()).unwrap();
+        write_labeled(&path, &split()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first, "equal sets give equal bytes");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the file");
     }
@@ -123,13 +123,13 @@ mod tests {
     fn a_failed_write_leaves_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.safetensors");
-        write_labelled(&path, &split()).unwrap();
+        write_labeled(&path, &split()).unwrap();
         // A folder in the way of the temporary file fails for every user, root included.
         fs::create_dir(folder.path().join("set.safetensors.partial")).unwrap();
-        let swapped = LabelledSplit { train: split().test, test: split().train };
-        let error = write_labelled(&path, &swapped).unwrap_err().to_string();
+        let swapped = LabeledSplit { train: split().test, test: split().train };
+        let error = write_labeled(&path, &swapped).unwrap_err().to_string();
         assert!(error.contains("set.safetensors") && error.contains("write"), "{error}");
-        assert_eq!(read_labelled(&path).unwrap(), split());
+        assert_eq!(read_labeled(&path).unwrap(), split());
     }
 
     #[test]
@@ -137,8 +137,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("set.safetensors");
         let names = vec!["cat".to_owned(), "dog".to_owned()];
-        let test = LabelledImages::new(1, 1, 4, (100..104).collect(), vec![1], names).unwrap();
-        let error = write_labelled(&path, &LabelledSplit { train: split().train, test }).unwrap_err().to_string();
+        let test = LabeledImages::new(1, 1, 4, (100..104).collect(), vec![1], names).unwrap();
+        let error = write_labeled(&path, &LabeledSplit { train: split().train, test }).unwrap_err().to_string();
         assert!(error.contains("test_images") && error.contains("1 x 2 x 2") && error.contains("1 x 1 x 4"), "{error}");
         assert!(!path.exists());
     }

@@ -1,7 +1,7 @@
 //! Labelled sets as safetensors (`data-specs/image-set.toml`).
 
 use super::read;
-use crate::{Error, LabelledImages, LabelledSplit, Result};
+use crate::{Error, LabeledImages, LabeledSplit, Result};
 use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::path::Path;
 /// Metadata entry with a class name a line.
 const CLASS_NAMES: &str = "class_names";
 
-pub(super) fn read_set(path: &Path) -> Result<LabelledSplit> {
+pub(super) fn read_set(path: &Path) -> Result<LabeledSplit> {
     let bytes = read(path)?;
     let header = |source: SafeTensorError| broken_header(path, &bytes, source);
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(header)?;
@@ -25,17 +25,17 @@ pub(super) fn read_set(path: &Path) -> Result<LabelledSplit> {
         Some(names) => names.lines().map(str::to_owned).collect(),
         None => (0..=train.labels.iter().copied().max().unwrap_or(0)).map(|label| label.to_string()).collect(),
     };
-    Ok(LabelledSplit { train: train.finish(path, &class_names)?, test: test.finish(path, &class_names)? })
+    Ok(LabeledSplit { train: train.finish(path, &class_names)?, test: test.finish(path, &class_names)? })
 }
 
-pub(super) fn serialize(path: &Path, split: &LabelledSplit) -> Result<Vec<u8>> {
-    let LabelledSplit { train, test } = split;
-    let size = |images: &LabelledImages| format!("{} x {} x {}", images.channels(), images.height(), images.width());
+pub(super) fn serialize(path: &Path, split: &LabeledSplit) -> Result<Vec<u8>> {
+    let LabeledSplit { train, test } = split;
+    let size = |images: &LabeledImages| format!("{} x {} x {}", images.channels(), images.height(), images.width());
     if size(train) != size(test) {
         return Err(layout(path, "test_images", size(train), size(test), "give both parts one image size"));
     }
     if train.class_names() != test.class_names() {
-        let names = |images: &LabelledImages| format!("classes {}", images.class_names().join(", "));
+        let names = |images: &LabeledImages| format!("classes {}", images.class_names().join(", "));
         return Err(layout(path, "test_labels", names(train), names(test), "give both parts the same classes"));
     }
     let mut views = Vec::with_capacity(4);
@@ -90,10 +90,10 @@ impl<'a> Part<'a> {
         format!("images of {channels} x {height} x {width}")
     }
 
-    fn finish(&self, path: &Path, class_names: &[String]) -> Result<LabelledImages> {
+    fn finish(&self, path: &Path, class_names: &[String]) -> Result<LabeledImages> {
         let [channels, height, width] = self.shape;
         let images =
-            LabelledImages::new(channels, height, width, self.images.to_vec(), self.labels.to_vec(), class_names.to_vec());
+            LabeledImages::new(channels, height, width, self.images.to_vec(), self.labels.to_vec(), class_names.to_vec());
         images.map_err(|error| match error {
             Error::Label { record, found, classes } => layout(
                 path,
@@ -189,7 +189,7 @@ fn bits_of(dtype: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use crate::read_labelled;
+    use crate::read_labeled;
     use std::fs;
     use std::path::{Path, PathBuf};
 
@@ -221,7 +221,7 @@ mod tests {
 
     #[track_caller]
     fn refused(path: &Path, parts: &[&str]) {
-        let error = read_labelled(path).unwrap_err().to_string();
+        let error = read_labeled(path).unwrap_err().to_string();
         for part in parts.iter().chain(&["set.safetensors"]) {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
@@ -234,11 +234,11 @@ mod tests {
     #[test]
     fn classes_are_numbered_or_named() {
         let folder = tempfile::tempdir().unwrap();
-        let split = read_labelled(&write(folder.path(), &valid(), same)).unwrap();
+        let split = read_labeled(&write(folder.path(), &valid(), same)).unwrap();
         assert_eq!(split.train.class_names(), ["0", "1", "2"]);
         assert_eq!(split.test.image(1), [24, 25, 26, 27]);
         let named = |header: String| header.replacen('{', r#"{"__metadata__":{"class_names":"cat\ndog\nfox"},"#, 1);
-        let split = read_labelled(&write(folder.path(), &valid(), named)).unwrap();
+        let split = read_labeled(&write(folder.path(), &valid(), named)).unwrap();
         assert_eq!(split.test.class_names(), ["cat", "dog", "fox"]);
         let too_few = |header: String| header.replacen('{', r#"{"__metadata__":{"class_names":"cat\ndog"},"#, 1);
         refused(&write(folder.path(), &valid(), too_few), &["train_labels, record 1", "0 to 1", "found 2"]);

@@ -5,7 +5,7 @@ use super::scene::{Litter, Surface, log_uniform, normal};
 use super::silhouette::{NAMES, Silhouette};
 use super::texture::Texture;
 use super::{ORDER, TEXTURE, stream};
-use crate::{LabelledImages, LabelledSplit};
+use crate::{LabeledImages, LabeledSplit};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -32,13 +32,13 @@ const WEAVE: [f32; 2] = [0.015, 0.04];
 ///
 /// Classes are balanced in both parts and in random order. The same seed gives the same images; test images do not depend on
 /// `train`.
-pub fn ten_classes(train: usize, test: usize, seed: u64) -> LabelledSplit {
+pub fn ten_classes(train: usize, test: usize, seed: u64) -> LabeledSplit {
     let _span = tracing::info_span!("ten_classes", train, test).entered();
     let texture = Texture::new(&mut stream(seed, TEXTURE));
-    LabelledSplit { train: part(train, seed, 0, &texture), test: part(test, seed, TEST_STREAMS, &texture) }
+    LabeledSplit { train: part(train, seed, 0, &texture), test: part(test, seed, TEST_STREAMS, &texture) }
 }
 
-fn part(count: usize, seed: u64, first: u64, texture: &Texture) -> LabelledImages {
+fn part(count: usize, seed: u64, first: u64, texture: &Texture) -> LabeledImages {
     let mut labels: Vec<u8> = (0..count).map(|index| (index % NAMES.len()) as u8).collect();
     labels.shuffle(&mut stream(seed, ORDER - first));
     let images: Vec<Vec<u8>> = labels
@@ -47,7 +47,7 @@ fn part(count: usize, seed: u64, first: u64, texture: &Texture) -> LabelledImage
         .map(|(index, label)| image(usize::from(*label), texture, &mut stream(seed, first + index as u64)))
         .collect();
     let names = NAMES.map(str::to_owned).to_vec();
-    LabelledImages::new(1, SIDE, SIDE, images.concat(), labels, names).expect("labels index the names")
+    LabeledImages::new(1, SIDE, SIDE, images.concat(), labels, names).expect("labels index the names")
 }
 
 fn image(label: usize, texture: &Texture, rng: &mut ChaCha8Rng) -> Vec<u8> {
@@ -131,7 +131,7 @@ fn weave(pixels: &mut [f32], label: usize, rng: &mut ChaCha8Rng) {
 mod tests {
     use super::*;
 
-    fn made(threads: usize, train: usize, test: usize, seed: u64) -> LabelledSplit {
+    fn made(threads: usize, train: usize, test: usize, seed: u64) -> LabeledSplit {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| ten_classes(train, test, seed))
     }

@@ -67,7 +67,7 @@ mod tests {
     use crate::procedural::stream;
 
     #[test]
-    fn periodic_and_normalised() {
+    fn periodic_and_normalized() {
         let texture = Texture::new(&mut stream(1, 0));
         for (x, y) in [(0.25, 3.5), (255.5, 17.0), (100.0, 255.9)] {
             assert!((texture.at(x, y) - texture.at(x - 256.0, y + 512.0)).abs() < 1e-4);

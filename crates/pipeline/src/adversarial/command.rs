@@ -1,7 +1,7 @@
 //! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
 
 use super::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise,
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
 use crate::command_line::{AttackArguments, NormName};
 use crate::pipeline::progress::Terminal;
@@ -11,8 +11,8 @@ use crate::pipeline::run_directory::{Mode, RunDirectory};
 use crate::pipeline::table;
 use anyhow::{Context, Result};
 use brainprior_classifier::ResNet;
-use brainprior_images::{LabelledImages, read_labelled};
-use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, accuracy};
+use brainprior_images::{LabeledImages, read_labeled};
+use brainprior_robustness::{LabeledBatch, MaskingSettings, MinimalPerturbations, Norm, Settings, accuracy};
 use candle_core::Device;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,11 +40,11 @@ struct Report {
 /// Runs the command.
 pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
     let terminal = Terminal::new();
-    let set = read_labelled(&arguments.images)?;
+    let set = read_labeled(&arguments.images)?;
     let load = |path: &PathBuf| checked(ResNet::load(path)?.to_device(device)?, &set.test, path);
     let model = load(&arguments.checkpoint)?;
     let sources: Vec<Attackable> = arguments.sources.iter().map(load).collect::<Result<_>>()?;
-    let examples = examples(&set.test, arguments.count.into())?;
+    let labeled = labeled_batch(&set.test, arguments.count.into())?;
     let settings = Settings { seed: arguments.seed, batch: BATCH };
 
     let root = arguments.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(name_of(&arguments.checkpoint)));
@@ -53,10 +53,10 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
         .on(device)
         .input("checkpoint", &provenance::hash_path(&arguments.checkpoint)?)
         .input("images", &provenance::hash_path(&arguments.images)?);
-    terminal.line(&format!("{} images of {}, in {}", examples.len(), arguments.images.display(), root.display()));
-    let clean = accuracy(&model, &examples, settings)?.context("the set has no test images")?;
+    terminal.line(&format!("{} images of {}, in {}", labeled.len(), arguments.images.display(), root.display()));
+    let clean = accuracy(&model, &labeled, settings)?.context("the set has no test images")?;
 
-    let protocol = Protocol { border_steps: arguments.border_steps.into(), block: arguments.block.into() };
+    let protocol = Protocol { decision_boundary_steps: arguments.border_steps.into(), block: arguments.block.into() };
     let norms: &[Norm] = match arguments.norm {
         NormName::Linf => &[Norm::Linf],
         NormName::L2 => &[Norm::L2],
@@ -69,7 +69,7 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
         images: arguments.images.display().to_string(),
         crate_version: env!("CARGO_PKG_VERSION"),
         seed: arguments.seed,
-        attacked: examples.len(),
+        attacked: labeled.len(),
         clean_accuracy: clean,
         minimal_perturbation: BTreeMap::new(),
         accuracy: BTreeMap::new(),
@@ -77,16 +77,16 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
         masking: None,
     };
     for norm in norms {
-        measure_blocks(&run, &terminal, "nearest", &key, &model, &examples, *norm, protocol)?;
-        let closest = read_blocks(&run, "nearest", &examples, *norm, protocol.block)?;
+        measure_blocks(&run, &terminal, "nearest", &key, &model, &labeled, *norm, protocol)?;
+        let minimal = read_blocks(&run, "nearest", &labeled, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
-        report.minimal_perturbation.insert(name.clone(), summarise(&closest, &examples, arguments.seed)?);
-        report.accuracy.insert(name.clone(), steps(&closest, &examples));
-        report.found_by.insert(name, found_by(&closest));
+        report.minimal_perturbation.insert(name.clone(), summarize(&minimal, &labeled, arguments.seed)?);
+        report.accuracy.insert(name.clone(), steps(&minimal, &labeled));
+        report.found_by.insert(name, found_by(&minimal));
     }
     if !arguments.no_masking {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
-        let some = examples.subset(&(0..examples.len().min(arguments.masking_images.into())).collect::<Vec<_>>());
+        let some = labeled.subset(&(0..labeled.len().min(arguments.masking_images.into())).collect::<Vec<_>>());
         report.masking =
             Some(masking(&terminal, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
     }
@@ -104,22 +104,22 @@ fn name_of(checkpoint: &Path) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-fn checked(network: ResNet, images: &LabelledImages, path: &Path) -> Result<Attackable> {
+fn checked(network: ResNet, images: &LabeledImages, path: &Path) -> Result<Attackable> {
     Attackable::new(network, images).with_context(|| path.display().to_string())
 }
 
 /// The curve at twenty steps up to where nearly all images have fallen.
-fn steps(closest: &Closest, examples: &Examples) -> Vec<Point> {
-    let mut sizes: Vec<f64> = closest.distances(examples).into_iter().flatten().collect();
+fn steps(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Vec<Point> {
+    let mut sizes: Vec<f64> = minimal.distances(labeled).into_iter().flatten().collect();
     sizes.sort_by(f64::total_cmp);
     let end = sizes.get(sizes.len() * 95 / 100).copied().unwrap_or(0.0);
-    curve(closest, examples, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
+    curve(minimal, labeled, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
 }
 
-fn found_by(closest: &Closest) -> BTreeMap<String, usize> {
+fn found_by(minimal: &MinimalPerturbations) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for known in closest.known().iter().filter(|known| !known.already) {
-        *counts.entry(known.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
+    for record in minimal.records().iter().filter(|record| !record.already) {
+        *counts.entry(record.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
     }
     counts
 }

@@ -6,12 +6,12 @@ mod summary;
 
 pub use blocks::{Protocol, measure_blocks, read_blocks};
 pub use command::run;
-pub use summary::{curve, masking, summarise};
+pub use summary::{curve, masking, summarize};
 
 use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;
-use brainprior_images::LabelledImages;
-use brainprior_robustness::{Classifier, Examples, Norm};
+use brainprior_images::LabeledImages;
+use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Tensor};
 
 /// The checks for masking compare attacks at this many times the median smallest perturbation in Linf.
@@ -24,7 +24,7 @@ pub struct Attackable(pub(in crate::pipeline) ResNet);
 
 impl Attackable {
     /// Checked against the images that it is to classify.
-    pub fn new(network: ResNet, images: &LabelledImages) -> Result<Self> {
+    pub fn new(network: ResNet, images: &LabeledImages) -> Result<Self> {
         let (config, side) = (network.config(), 1usize << (network.config().blocks.len() + 1));
         ensure!(
             config.input_channels == images.channels(),
@@ -60,7 +60,7 @@ impl Classifier for Attackable {
 }
 
 /// The first `count` images of a set.
-pub fn examples(images: &LabelledImages, count: usize) -> Result<Examples> {
+pub fn labeled_batch(images: &LabeledImages, count: usize) -> Result<LabeledBatch> {
     let count = count.min(images.len());
     let area = images.channels() * images.height() * images.width();
     let mut pixels = vec![0.0; count * area];
@@ -68,7 +68,7 @@ pub fn examples(images: &LabelledImages, count: usize) -> Result<Examples> {
         images.pixels_unit(index, target);
     }
     let labels = (0..count).map(|index| usize::from(images.label(index))).collect();
-    Ok(Examples::new(images.channels(), images.height(), images.width(), pixels, labels)?)
+    Ok(LabeledBatch::new(images.channels(), images.height(), images.width(), pixels, labels)?)
 }
 
 /// As in file names and artifacts.
@@ -88,10 +88,10 @@ mod tests {
     fn a_checkpoint_of_other_images_is_refused() {
         let images = |channels: usize, side: usize, classes: usize| {
             let names = (0..classes).map(|class| class.to_string()).collect();
-            LabelledImages::new(channels, side, side, vec![0; channels * side * side], vec![0], names).unwrap()
+            LabeledImages::new(channels, side, side, vec![0; channels * side * side], vec![0], names).unwrap()
         };
         let config = NetConfig { blocks: vec![1; 4], base_channels: 2, input_channels: 1, classes: 10 };
-        let refused = |images: &LabelledImages| {
+        let refused = |images: &LabeledImages| {
             Attackable::new(ResNet::new(&config, 1).unwrap(), images).err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(refused(&images(1, 32, 10)), "");

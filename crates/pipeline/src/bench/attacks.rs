@@ -5,7 +5,9 @@ use super::{Bencher, Case, mixed};
 use crate::pipeline::adversarial::Attackable;
 use anyhow::Result;
 use brainprior_classifier::{NetConfig, ResNet};
-use brainprior_robustness::{Attack, Classifier, Ddn, DeepFool, Examples, Fgsm, Norm, Pgd, Settings, attack, closest};
+use brainprior_robustness::{
+    Attack, Classifier, Ddn, DeepFool, Fgsm, LabeledBatch, Norm, Pgd, Settings, attack, minimize_perturbation,
+};
 use candle_core::{D, Tensor};
 use serde_json::json;
 
@@ -21,10 +23,10 @@ pub fn run(bencher: &Bencher) -> Result<()> {
     let pixels: Vec<f32> = (0..IMAGES as u64 * 1024).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
     let images = Tensor::from_slice(&pixels, (IMAGES, 1, 32, 32), &bencher.device)?;
     let labels = network.logits(&images)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
-    let examples = Examples::new(1, 32, 32, pixels, labels.into_iter().map(|label| label as usize).collect())?;
+    let labeled = LabeledBatch::new(1, 32, 32, pixels, labels.into_iter().map(|label| label as usize).collect())?;
 
-    let within = |attacker: &dyn Attack| attack(&network, attacker, &examples, EPSILON, SETTINGS, &mut |_| {});
-    let nearest = |attacker: &dyn Attack| closest(&network, attacker, &examples, SETTINGS, &mut |_| {});
+    let within = |attacker: &dyn Attack| attack(&network, attacker, &labeled, EPSILON, SETTINGS, &mut |_| {});
+    let nearest = |attacker: &dyn Attack| minimize_perturbation(&network, attacker, &labeled, SETTINGS, &mut |_| {});
     measure(bencher, "fgsm", || within(&Fgsm::new(Norm::Linf)))?;
     measure(bencher, "pgd_linf_40", || within(&Pgd::new(Norm::Linf)))?;
     measure(bencher, "deepfool_l2", || nearest(&DeepFool::new(Norm::L2)))?;

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Neurons, Origin, Scan, ScanParts, Tier};
 use brainprior_response_model::{
-    Circumstances, Config, CoreConfig, CoreKind, FitEvent, KernelStart, LossConfig, ModulatorConfig, OptimisationConfig,
+    BehavioralState, Config, CoreConfig, CoreKind, FitEvent, KernelStart, LossConfig, ModulatorConfig, OptimizationConfig,
     ReadoutConfig, ReadoutKind, ResponseModel, fit,
 };
 use ndarray::Array2;
@@ -54,7 +54,7 @@ fn peer() -> Config {
         },
         readout: ReadoutConfig { kind: ReadoutKind::Gaussian, spread: 1.0, ..ReadoutConfig::default() },
         modulator: ModulatorConfig { enabled: false, ..ModulatorConfig::default() },
-        optimisation: OptimisationConfig { averaging: 0.0, ..OptimisationConfig::default() },
+        optimisation: OptimizationConfig { averaging: 0.0, ..OptimizationConfig::default() },
         ..Config::default()
     }
 }
@@ -112,7 +112,7 @@ fn stream(bencher: &Bencher) -> Result<()> {
     super::forget_peak_memory();
     let (started, mut rows) = (Instant::now(), 0);
     let endless = (0..STREAM).map(|i| images.image(i % BATCH));
-    model.predict_stream(0, endless, &Circumstances::default(), &mut |_| rows += 1)?;
+    model.predict_stream(0, endless, &BehavioralState::default(), &mut |_| rows += 1)?;
     ensure!(rows == STREAM, "{rows} of {STREAM} images were predicted");
     bencher.print(case, vec![started.elapsed().as_secs_f64()]);
     Ok(())

@@ -4,7 +4,7 @@
 use super::{Bencher, Case, mixed};
 use anyhow::Result;
 use brainprior_classifier::{NetConfig, Target, TrainConfig, TrainEvent, train_on};
-use brainprior_images::{LabelledImages, StimulusSet};
+use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use serde_json::json;
 use std::time::Instant;
@@ -59,10 +59,10 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     Ok(())
 }
 
-fn labelled(count: usize) -> Result<LabelledImages> {
+fn labelled(count: usize) -> Result<LabeledImages> {
     let pixels = (0..count as u64 * 1024).map(|pixel| (mixed(pixel) >> 56) as u8).collect();
     let labels = (0..count as u64).map(|image| (mixed(image) % 10) as u8).collect();
-    Ok(LabelledImages::new(1, 32, 32, pixels, labels, (0..10).map(|class| class.to_string()).collect())?)
+    Ok(LabeledImages::new(1, 32, 32, pixels, labels, (0..10).map(|class| class.to_string()).collect())?)
 }
 
 fn similarities() -> Result<Target> {

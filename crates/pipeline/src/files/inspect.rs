@@ -3,7 +3,7 @@
 use super::contents;
 use super::spec::{Container, Kind};
 use anyhow::Result;
-use brainprior_images::read_labelled;
+use brainprior_images::read_labeled;
 use brainprior_recording::{Scan, Tier, read_scan, reliability};
 use std::fmt::Write;
 use std::path::Path;
@@ -76,7 +76,7 @@ fn describe_scan(scan: &Scan, text: &mut String) -> Result<()> {
 }
 
 fn describe_images(path: &Path, text: &mut String) -> Result<()> {
-    let split = read_labelled(path)?;
+    let split = read_labeled(path)?;
     for (name, images) in [("train", &split.train), ("test", &split.test)] {
         writeln!(
             text,

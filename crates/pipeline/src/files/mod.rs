@@ -8,7 +8,7 @@ pub use inspect::inspect;
 
 use anyhow::{Context, Result, bail};
 use brainprior_classifier::ResNet;
-use brainprior_images::read_labelled;
+use brainprior_images::read_labeled;
 use brainprior_recording::{Responses, read_scan, simulation};
 use brainprior_similarity::SimilarityMatrix;
 use spec::{Container, Kind};
@@ -94,7 +94,7 @@ pub fn validate(path: &Path) -> Result<String> {
     match kind {
         Kind::Scan | Kind::Sensorium => drop(read_scan(path)?),
         Kind::Truth => drop(simulation::read_truth(path)?),
-        Kind::ImageSet => drop(read_labelled(path)?),
+        Kind::ImageSet => drop(read_labeled(path)?),
         Kind::Responses => drop(Responses::read(path)?),
         Kind::Similarity => drop(SimilarityMatrix::read(path)?),
         Kind::Pairs | Kind::Neighbours => {}

@@ -3,7 +3,7 @@
 use crate::pipeline::context::Context;
 use crate::pipeline::provenance::{self, Key, Record};
 use anyhow::{Result, ensure};
-use brainprior_images::{LabelledImages, LabelledSplit, procedural, read_labelled, write_labelled};
+use brainprior_images::{LabeledImages, LabeledSplit, procedural, read_labeled, write_labeled};
 
 const FILE: &str = "images.safetensors";
 
@@ -22,7 +22,7 @@ pub fn run(context: &Context) -> Result<Option<Record>> {
     let seed = key.seed;
     context.run.task(key, &context.terminal, |folder| {
         let split =
-            if given { read_labelled(&settings.file)? } else { procedural::ten_classes(settings.train, settings.test, seed) };
+            if given { read_labeled(&settings.file)? } else { procedural::ten_classes(settings.train, settings.test, seed) };
         for (tier, found, wanted) in [("train", split.train.len(), settings.train), ("test", split.test.len(), settings.test)] {
             ensure!(
                 found >= wanted,
@@ -30,17 +30,17 @@ pub fn run(context: &Context) -> Result<Option<Record>> {
                 settings.file.display()
             );
         }
-        let cut = |images: LabelledImages, count| {
+        let cut = |images: LabeledImages, count| {
             let images = images.take(count);
             if settings.grayscale { images.to_grayscale() } else { images }
         };
-        let split = LabelledSplit { train: cut(split.train, settings.train), test: cut(split.test, settings.test) };
-        write_labelled(&folder.join(FILE), &split)?;
+        let split = LabeledSplit { train: cut(split.train, settings.train), test: cut(split.test, settings.test) };
+        write_labeled(&folder.join(FILE), &split)?;
         Ok(vec![FILE.into()])
     })
 }
 
 /// Reads the labelled set of the run.
-pub fn load(context: &Context) -> Result<LabelledSplit> {
-    Ok(read_labelled(&context.run.folder("images").join(FILE))?)
+pub fn load(context: &Context) -> Result<LabeledSplit> {
+    Ok(read_labeled(&context.run.folder("images").join(FILE))?)
 }

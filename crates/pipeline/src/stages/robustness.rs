@@ -2,7 +2,7 @@
 
 use super::train::{self, Part};
 use crate::pipeline::adversarial::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise,
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
 use crate::pipeline::config::Robustness;
 use crate::pipeline::context::Context;
@@ -12,8 +12,8 @@ use crate::pipeline::report::Pictures;
 use crate::pipeline::results::{NetworkResult, Point};
 use anyhow::Result;
 use brainprior_robustness::{
-    AttackPoint, Clamp, Closest, Corruption, Examples, Fgsm, MaskingSettings, Noise, Norm, Progress, Settings, accuracy,
-    attack_curve, corruption_errors, mean_corruption_error, noise_curve,
+    AttackPoint, Clamp, Corruption, Fgsm, LabeledBatch, MaskingSettings, MinimalPerturbations, Noise, Norm, Progress, Settings,
+    accuracy, attack_curve, corruption_errors, mean_corruption_error, noise_curve,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,7 +68,7 @@ struct Subject<'a> {
 }
 
 fn protocol(settings: &Robustness) -> Protocol {
-    Protocol { border_steps: settings.border_steps, block: BLOCK }
+    Protocol { decision_boundary_steps: settings.border_steps, block: BLOCK }
 }
 
 impl Subject<'_> {
@@ -76,7 +76,7 @@ impl Subject<'_> {
     fn blocks(&self, key: &Key, settings: &Robustness, network: impl Fn() -> Result<Attackable>) -> Result<Option<Vec<Record>>> {
         let Self { context, part, .. } = self;
         let Ok(test) = super::images::load(context).map(|split| split.test) else { return Ok(None) };
-        let attacked = examples(&test, settings.attack_images)?;
+        let attacked = labeled_batch(&test, settings.attack_images)?;
         let model = network()?;
         let mut records = Vec::new();
         for norm in [Norm::Linf, Norm::L2] {
@@ -99,7 +99,7 @@ impl Subject<'_> {
         let sources: Vec<Attackable> =
             sources.iter().map(|source| Attackable::new(train::network(context, *source)?, &test)).collect::<Result<_>>()?;
         let run = Settings { seed, batch: BATCH };
-        let (noisy, attacked) = (examples(&test, settings.noise_images)?, examples(&test, settings.attack_images)?);
+        let (noisy, attacked) = (labeled_batch(&test, settings.noise_images)?, labeled_batch(&test, settings.attack_images)?);
 
         let mut bar = context.terminal.bar(&part.task("robustness"), 1);
         let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
@@ -111,7 +111,7 @@ impl Subject<'_> {
             .into_iter()
             .map(|point| Point { level: point.level, accuracy: point.accuracy().unwrap_or_default() })
             .collect();
-        let corrupted = examples(&test, settings.corruption_images)?;
+        let corrupted = labeled_batch(&test, settings.corruption_images)?;
         let errors = corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
 
         let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
@@ -120,22 +120,22 @@ impl Subject<'_> {
         let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
         let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
         let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
-        let mut minimal = BTreeMap::new();
+        let mut minimal_perturbation = BTreeMap::new();
         let mut pictures = Pictures::default();
         for (norm, epsilons) in [(Norm::Linf, &settings.linf), (Norm::L2, &settings.l2)] {
-            let closest = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
+            let minimal = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
             let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
-            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&closest, &attacked, &levels));
-            minimal.insert(norm_name(norm).to_owned(), summarise(&closest, &attacked, seed)?);
+            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels));
+            minimal_perturbation.insert(norm_name(norm).to_owned(), summarize(&minimal, &attacked, seed)?);
             if norm == Norm::L2 {
-                pictures = shown(&closest, &attacked);
+                pictures = shown(&minimal, &attacked);
             }
         }
         drop(bar);
-        let epsilon = minimal["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
+        let epsilon = minimal_perturbation["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
         let checks =
             MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
-        let checked = examples(&test, settings.masking_images)?;
+        let checked = labeled_batch(&test, settings.masking_images)?;
         let masking = masking(&context.terminal, &model, &sources, &checked, &checks, run)?;
         let epochs = train::history(context, part)?;
         let result = NetworkResult {
@@ -146,7 +146,7 @@ impl Subject<'_> {
             corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors)).collect(),
             mean_corruption_error: mean_corruption_error(&errors),
             attacks,
-            minimal_perturbation: minimal,
+            minimal_perturbation,
             masking: Some(masking),
             gamma,
             pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
@@ -158,15 +158,15 @@ impl Subject<'_> {
 }
 
 /// The first images and what misleads the network about them.
-fn shown(closest: &Closest, examples: &Examples) -> Pictures {
-    let [_, height, width] = examples.shape();
+fn shown(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Pictures {
+    let [_, height, width] = labeled.shape();
     let plane = |pixels: &[f32]| pixels[..height * width].to_vec();
-    let count = examples.len().min(SHOWN);
-    let adversarial = closest.known()[..count].iter().map(|known| known.nearest.as_ref().map(|(pixels, _)| plane(pixels)));
+    let count = labeled.len().min(SHOWN);
+    let adversarial = minimal.records()[..count].iter().map(|record| record.nearest.as_ref().map(|(pixels, _)| plane(pixels)));
     Pictures {
         height,
         width,
-        originals: (0..count).map(|index| plane(examples.image(index))).collect(),
+        originals: (0..count).map(|index| plane(labeled.image(index))).collect(),
         adversarial: adversarial.collect(),
     }
 }

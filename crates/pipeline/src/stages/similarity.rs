@@ -8,7 +8,7 @@ use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::results::{ConventionResult, OverImages, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult};
 use anyhow::{Context as _, Result, ensure};
 use brainprior_classifier::{ResNet, Target};
-use brainprior_images::{ImageId, LabelledImages, StimulusSet};
+use brainprior_images::{ImageId, LabeledImages, StimulusSet};
 use brainprior_recording::Responses;
 use brainprior_similarity::{
     Bootstrap, Images, Measure, Network, Population, SimilarityMatrix, Source, Sweep, average, bootstrap_images_of_mean,
@@ -324,7 +324,7 @@ fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix
 
 /// The target of condition `labels`: pairs of training images, each image's vector being its class (one-hot). By the formula
 /// of the other targets two images of one class have similarity 1, and others about -1 / (classes - 1).
-pub fn of_labels(images: &LabelledImages, count: usize) -> Result<Target> {
+pub fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> {
     let gray = images.to_grayscale();
     let area = gray.height() * gray.width();
     let mut seen = HashSet::new();

@@ -2,7 +2,7 @@
 //! (`training.snapshots`). A regulariser that only trades one for the other moves along the baseline's curve.
 
 use super::train::{self, Part};
-use crate::pipeline::adversarial::{Attackable, BATCH, examples};
+use crate::pipeline::adversarial::{Attackable, BATCH, labeled_batch};
 use crate::pipeline::conditions::{Arm, Condition};
 use crate::pipeline::context::Context;
 use crate::pipeline::jobs;
@@ -40,7 +40,7 @@ pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Re
 fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     let robustness = &context.config.robustness;
     let test = super::images::load(context)?.test;
-    let images = examples(&test, robustness.noise_images)?;
+    let images = labeled_batch(&test, robustness.noise_images)?;
     let settings = Settings { seed, batch: BATCH };
     let epochs = train::history(context, part)?.len();
     let mut bar = context.terminal.bar(&part.task("trade-off"), epochs as u64);

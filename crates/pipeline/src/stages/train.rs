@@ -9,7 +9,7 @@ use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::TrainingEpoch;
 use anyhow::{Context as _, Result, ensure};
 use brainprior_classifier::{Hardening, Mixture, NetConfig, ResNet, Target, TrainConfig, TrainEvent, train_on};
-use brainprior_images::LabelledImages;
+use brainprior_images::LabeledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -196,7 +196,7 @@ fn relevant(mut settings: Training, condition: Condition) -> Training {
     settings
 }
 
-fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Result<Target> {
+fn target(context: &Context, condition: Condition, train: &LabeledImages) -> Result<Target> {
     if condition == Condition::Labels {
         return similarity::of_labels(train, LABELLED_STIMULI);
     }
@@ -210,7 +210,7 @@ fn target(context: &Context, condition: Condition, train: &LabelledImages) -> Re
 }
 
 /// What the library is asked for.
-fn train_config(settings: &Training, condition: Condition, data: &LabelledImages, stop_after: usize) -> TrainConfig {
+fn train_config(settings: &Training, condition: Condition, data: &LabeledImages, stop_after: usize) -> TrainConfig {
     let regularised = TrainConfig {
         pairs: settings.pairs,
         alpha: settings.alpha,
@@ -376,7 +376,7 @@ mod tests {
             Config::load(None, &settings).unwrap().training
         };
         let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.taps=[1]"]));
-        let data = LabelledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
+        let data = LabeledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
         for condition in [Condition::None, Condition::StoppedEarly, Condition::NoiseAugmented, Condition::Denoised] {
             let keyed = |settings: &Training| serde_json::to_value(relevant(settings.clone(), condition)).unwrap();
             let asked = |settings: &Training| train_config(settings, condition, &data, 0);

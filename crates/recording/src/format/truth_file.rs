@@ -3,7 +3,7 @@
 use super::hdf5_input::Input;
 use super::hdf5_output;
 use crate::Result;
-use crate::simulation::{Cell, Circumstances, Truth};
+use crate::simulation::{SimulatedNeuron, SimulationConstants, Truth};
 use brainprior_images::ImageId;
 use hdf5::H5Type;
 use ndarray::{Array2, ArrayView1, arr0, arr2};
@@ -19,8 +19,8 @@ const NOTE: &str = "expected_responses: noise-free, gaze shift zero (pupil_cente
 /// A parameter with one number for each neuron.
 struct Column {
     name: &'static str,
-    get: fn(&Cell) -> f32,
-    set: fn(&mut Cell, f32),
+    get: fn(&SimulatedNeuron) -> f32,
+    set: fn(&mut SimulatedNeuron, f32),
 }
 
 macro_rules! columns {
@@ -69,16 +69,16 @@ pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
             let ids: Vec<u64> = ids.iter().map(|id| id.to_u64()).collect();
             output.array(IMAGE_IDS, &ArrayView1::from(&ids))?;
         }
-        let cells = truth.cells();
+        let neurons = truth.neurons();
         for column in &COLUMNS {
-            let values: Vec<f32> = cells.iter().map(column.get).collect();
+            let values: Vec<f32> = neurons.iter().map(column.get).collect();
             output.array(column.name, &ArrayView1::from(&values))?;
         }
-        let responsive: Vec<u8> = cells.iter().map(|cell| u8::from(cell.responsive)).collect();
+        let responsive: Vec<u8> = neurons.iter().map(|cell| u8::from(cell.responsive)).collect();
         output.array("parameters/responsive", &ArrayView1::from(&responsive))?;
-        let gain = Array2::from_shape_fn((cells.len(), 3), |(neuron, column)| cells[neuron].behavior_gain[column]);
+        let gain = Array2::from_shape_fn((neurons.len(), 3), |(neuron, column)| neurons[neuron].behavior_gain[column]);
         output.matrix("parameters/behavior_gain", &gain)?;
-        let common = truth.circumstances();
+        let common = truth.constants();
         output.integer_attribute("seed", common.seed)?;
         output.array("parameters/behavior_mean", &ArrayView1::from(&common.behavior_mean))?;
         output.array("parameters/behavior_std", &ArrayView1::from(&common.behavior_std))?;
@@ -96,19 +96,19 @@ pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
 pub fn read_truth(path: &Path) -> Result<Truth> {
     let reader = Reader(Input::open(path)?);
     let expected = reader.0.matrix(EXPECTED, None)?;
-    let (stimuli, neurons) = expected.dim();
-    let mut cells = vec![Cell::default(); neurons];
+    let (stimuli, columns) = expected.dim();
+    let mut neurons = vec![SimulatedNeuron::default(); columns];
     for column in &COLUMNS {
         // Without a luminance part its weight is 0.
         if column.name == "parameters/luminance" && !reader.0.has(column.name) {
             continue;
         }
-        let values = reader.finite::<f32>(column.name, &[Some(neurons)])?;
-        cells.iter_mut().zip(values).for_each(|(cell, value)| (column.set)(cell, value));
+        let values = reader.finite::<f32>(column.name, &[Some(columns)])?;
+        neurons.iter_mut().zip(values).for_each(|(cell, value)| (column.set)(cell, value));
     }
-    let responsive = reader.finite::<f32>("parameters/responsive", &[Some(neurons)])?;
-    let gain = reader.finite::<f32>("parameters/behavior_gain", &[Some(neurons), Some(3)])?;
-    for ((cell, responsive), gain) in cells.iter_mut().zip(responsive).zip(gain.chunks_exact(3)) {
+    let responsive = reader.finite::<f32>("parameters/responsive", &[Some(columns)])?;
+    let gain = reader.finite::<f32>("parameters/behavior_gain", &[Some(columns), Some(3)])?;
+    for ((cell, responsive), gain) in neurons.iter_mut().zip(responsive).zip(gain.chunks_exact(3)) {
         cell.responsive = responsive != 0.0;
         cell.behavior_gain.copy_from_slice(gain);
     }
@@ -119,7 +119,7 @@ pub fn read_truth(path: &Path) -> Result<Truth> {
         None
     };
     let [a, b, c, d] = reader.fixed("parameters/gaze_matrix", &[Some(2), Some(2)])?;
-    let circumstances = Circumstances {
+    let constants = SimulationConstants {
         seed: reader.0.integer_attribute("seed")?,
         behavior_mean: reader.fixed("parameters/behavior_mean", &[Some(3)])?,
         behavior_std: reader.fixed("parameters/behavior_std", &[Some(3)])?,
@@ -128,7 +128,7 @@ pub fn read_truth(path: &Path) -> Result<Truth> {
         image_mean_std: reader.fixed("parameters/image_mean_std", &[Some(2)])?,
         drive_knee: reader.fixed::<1>("parameters/drive_knee", &[])?[0] as f32,
     };
-    Truth::new(expected, ids, cells, circumstances).map_err(|error| error.inside(path))
+    Truth::new(expected, ids, neurons, constants).map_err(|error| error.inside(path))
 }
 
 struct Reader(Input);

@@ -79,8 +79,8 @@ impl Behavior {
     pub(super) fn factor(&self, trial: usize, gain: &[f32; BEHAVIORS]) -> f32 {
         let exponent: f32 = (0..BEHAVIORS)
             .map(|column| {
-                let standardised = (f64::from(self.values[[trial, column]]) - self.mean[column]) / self.std[column];
-                gain[column] * standardised as f32
+                let standardized = (f64::from(self.values[[trial, column]]) - self.mean[column]) / self.std[column];
+                gain[column] * standardized as f32
             })
             .sum();
         exponent.clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT).exp()
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_factor_is_one_at_mean_behaviour_and_bounded() {
+    fn the_factor_is_one_at_mean_behavior_and_bounded() {
         let mut behavior = Behavior::draw(100, 3.0, &mut ChaCha8Rng::seed_from_u64(7));
         assert_eq!(behavior.factor(4, &[0.0; 3]), 1.0);
         assert!((behavior.factor(4, &[100.0; 3]).ln().abs() - 1.5).abs() < 1e-6);

@@ -1,6 +1,6 @@
 //! From images to rates: receptive fields, normalisation, calibration on the stimuli.
 
-use super::cell::Cell;
+use super::neuron::SimulatedNeuron;
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
 use rayon::prelude::*;
@@ -38,12 +38,12 @@ struct View {
 
 /// Neurons with all that their rates depend on.
 pub(super) struct Encoder {
-    cells: Vec<Cell>,
+    neurons: Vec<SimulatedNeuron>,
     filters: Filters,
 }
 
-impl Cell {
-    /// Even and odd Gabor, and the window, at a pixel; neither zero-mean nor normalised.
+impl SimulatedNeuron {
+    /// Even and odd Gabor, and the window, at a pixel; neither zero-mean nor normalized.
     fn profile(&self, column: f32, row: f32) -> (f32, f32, f32, f32) {
         let (dx, dy) = (column - self.x, row - self.y);
         let (sine, cosine) = self.orientation.sin_cos();
@@ -75,7 +75,7 @@ impl Cell {
     }
 
     /// Drive before the ceiling and without its scale.
-    fn normalised_drive(&self, view: View) -> f32 {
+    fn normalized_drive(&self, view: View) -> f32 {
         let simple = (view.even + self.luminance * view.luminance).max(0.0);
         let energy = view.even.hypot(view.odd);
         let drive = (1.0 - self.complex_weight) * simple + self.complex_weight * energy;
@@ -84,7 +84,7 @@ impl Cell {
 
     /// Drive in units of its mean, after the soft ceiling.
     fn saturated_drive(&self, view: View) -> f32 {
-        let drive = self.normalised_drive(view) / self.drive_scale;
+        let drive = self.normalized_drive(view) / self.drive_scale;
         drive / (1.0 + drive / DRIVE_KNEE)
     }
 
@@ -108,7 +108,7 @@ impl Cell {
         if self.luminance != 0.0 {
             self.luminance *= positive((even / luminance).sqrt() as f32)?;
         }
-        self.drive_scale = positive(moments(views.iter().map(|view| self.normalised_drive(*view))).0 as f32)?;
+        self.drive_scale = positive(moments(views.iter().map(|view| self.normalized_drive(*view))).0 as f32)?;
         self.saturated_drive_mean = positive(moments(views.iter().map(|view| self.saturated_drive(*view))).0 as f32)?;
         self.signal_variance = moments(views.iter().map(|view| self.rate(*view))).1 as f32;
         if self.responsive { positive(self.signal_variance).map(|_| ()) } else { Some(()) }
@@ -123,16 +123,16 @@ pub(super) fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
 }
 
 impl Filters {
-    fn new(cells: &[Cell], height: usize, width: usize) -> Self {
+    fn new(neurons: &[SimulatedNeuron], height: usize, width: usize) -> Self {
         let area = height * width;
-        let empty = || Array2::<f32>::zeros((cells.len(), area));
+        let empty = || Array2::<f32>::zeros((neurons.len(), area));
         let (mut even, mut odd, mut window) = (empty(), empty(), empty());
         even.as_slice_mut()
             .expect("row-major")
             .par_chunks_mut(area)
             .zip(odd.as_slice_mut().expect("row-major").par_chunks_mut(area))
             .zip(window.as_slice_mut().expect("row-major").par_chunks_mut(area))
-            .zip(cells)
+            .zip(neurons)
             .for_each(|(((even, odd), window), cell)| cell.fill(width, even, odd, window));
         Self { even, odd, window }
     }
@@ -159,15 +159,20 @@ impl Views {
 }
 
 impl Encoder {
-    /// Calibrates `cells` on standardised `stimuli` `[images, height * width]`.
+    /// Calibrates `neurons` on standardized `stimuli` `[images, height * width]`.
     ///
     /// # Errors
     /// A neuron that no stimulus drives, as when the stimuli are uniform.
-    pub(super) fn calibrated(mut cells: Vec<Cell>, height: usize, width: usize, stimuli: ArrayView2<f32>) -> Result<Self> {
-        let filters = Filters::new(&cells, height, width);
+    pub(super) fn calibrated(
+        mut neurons: Vec<SimulatedNeuron>,
+        height: usize,
+        width: usize,
+        stimuli: ArrayView2<f32>,
+    ) -> Result<Self> {
+        let filters = Filters::new(&neurons, height, width);
         let batches: Vec<ArrayView2<f32>> = stimuli.axis_chunks_iter(Axis(0), BATCH).collect();
         let views: Vec<Views> = batches.into_par_iter().map(|batch| filters.view(batch)).collect();
-        let undriven = cells.par_iter_mut().enumerate().find_map_first(|(neuron, cell)| {
+        let undriven = neurons.par_iter_mut().enumerate().find_map_first(|(neuron, cell)| {
             let views: Vec<View> =
                 views.iter().flat_map(|batch| (0..batch.even.nrows()).map(move |image| batch.at(image, neuron))).collect();
             cell.calibrate(&views).is_none().then_some(neuron)
@@ -176,31 +181,31 @@ impl Encoder {
             Some(neuron) => Err(Error::Simulation {
                 what: "stimuli shown once",
                 expected: "contrast in every receptive field, different from image to image".into(),
-                found: format!("none at neuron {neuron} of {}", cells.len()),
+                found: format!("none at neuron {neuron} of {}", neurons.len()),
             }),
-            None => Ok(Self { cells, filters }),
+            None => Ok(Self { neurons, filters }),
         }
     }
 
-    pub(super) fn cells(&self) -> &[Cell] {
-        &self.cells
+    pub(super) fn neurons(&self) -> &[SimulatedNeuron] {
+        &self.neurons
     }
 
-    pub(super) fn cells_mut(&mut self) -> &mut [Cell] {
-        &mut self.cells
+    pub(super) fn neurons_mut(&mut self) -> &mut [SimulatedNeuron] {
+        &mut self.neurons
     }
 
-    /// Expected responses at mean behaviour to standardised images `[images, pixels]`, written to `[images, neurons]`.
+    /// Expected responses at mean behaviour to standardized images `[images, pixels]`, written to `[images, neurons]`.
     pub(super) fn rates_into(&self, images: ArrayView2<f32>, mut rates: ArrayViewMut2<f32>) {
         let views = self.filters.view(images);
         for ((image, neuron), rate) in rates.indexed_iter_mut() {
-            *rate = self.cells[neuron].rate(views.at(image, neuron));
+            *rate = self.neurons[neuron].rate(views.at(image, neuron));
         }
     }
 
-    /// Expected responses at mean behaviour to any number of standardised images, in parallel.
+    /// Expected responses at mean behaviour to any number of standardized images, in parallel.
     pub(super) fn rates(&self, images: ArrayView2<f32>) -> Array2<f32> {
-        let mut rates = Array2::zeros((images.nrows(), self.cells.len()));
+        let mut rates = Array2::zeros((images.nrows(), self.neurons.len()));
         rates
             .axis_chunks_iter_mut(Axis(0), BATCH)
             .into_par_iter()
@@ -233,7 +238,7 @@ pub(super) fn shift_image(image: &[f32], width: usize, shift: [f32; 2], out: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulation::{SimulationConfig, cell::draw_cells};
+    use crate::simulation::{SimulationConfig, neuron::draw_neurons};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -260,12 +265,12 @@ mod tests {
 
     fn encoder(stimuli: &Array2<f32>) -> Encoder {
         let config = SimulationConfig { neurons: 40, fraction_unresponsive: 0.05, ..Default::default() };
-        let cells = draw_cells(&config, HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
-        Encoder::calibrated(cells, HEIGHT, WIDTH, stimuli.view()).unwrap()
+        let neurons = draw_neurons(&config, HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
+        Encoder::calibrated(neurons, HEIGHT, WIDTH, stimuli.view()).unwrap()
     }
 
     /// The formulas of the module's documentation, a pixel at a time, in f64.
-    fn naive_rate(cell: &Cell, image: &[f32]) -> f64 {
+    fn naive_rate(cell: &SimulatedNeuron, image: &[f32]) -> f64 {
         if !cell.responsive {
             return f64::from(cell.mean_rate);
         }
@@ -293,8 +298,8 @@ mod tests {
         let simple = (even + number(cell.luminance) * mean).max(0.0);
         let weight = number(cell.complex_weight);
         let drive = (1.0 - weight) * simple + weight * (even * even + odd * odd).sqrt();
-        let normalised = drive / (number(cell.semisaturation) * number(cell.contrast_scale) + contrast);
-        let drive = normalised.powf(number(cell.exponent)) / number(cell.drive_scale);
+        let normalized = drive / (number(cell.semisaturation) * number(cell.contrast_scale) + contrast);
+        let drive = normalized.powf(number(cell.exponent)) / number(cell.drive_scale);
         let modulated = drive / (1.0 + drive / 8.0) / number(cell.saturated_drive_mean);
         let baseline = number(cell.baseline_fraction);
         number(cell.mean_rate) * (baseline + (1.0 - baseline) * modulated)
@@ -306,7 +311,7 @@ mod tests {
         let encoder = encoder(&stimuli);
         let rates = encoder.rates(stimuli.view());
         for image in [0, 63, 64, 149] {
-            for (neuron, cell) in encoder.cells().iter().enumerate() {
+            for (neuron, cell) in encoder.neurons().iter().enumerate() {
                 let expected = naive_rate(cell, stimuli.row(image).as_slice().unwrap());
                 let found = f64::from(rates[[image, neuron]]);
                 assert!(
@@ -315,7 +320,7 @@ mod tests {
                 );
             }
         }
-        for (neuron, cell) in encoder.cells().iter().enumerate() {
+        for (neuron, cell) in encoder.neurons().iter().enumerate() {
             let (mean, variance) = moments(rates.column(neuron).iter().copied());
             assert!((mean / f64::from(cell.mean_rate) - 1.0).abs() < 1e-3);
             assert!((variance - f64::from(cell.signal_variance)).abs() < 1e-3 * (1.0 + variance));
@@ -327,9 +332,9 @@ mod tests {
     #[test]
     fn a_shifted_gaze_sees_the_shifted_image() {
         let stimuli = images(80, 2);
-        let mut cells = encoder(&stimuli).cells;
-        cells.iter_mut().for_each(|cell| (cell.sigma, cell.aspect) = (1.5, 1.0));
-        let encoder = Encoder { filters: Filters::new(&cells, HEIGHT, WIDTH), cells };
+        let mut neurons = encoder(&stimuli).neurons;
+        neurons.iter_mut().for_each(|cell| (cell.sigma, cell.aspect) = (1.5, 1.0));
+        let encoder = Encoder { filters: Filters::new(&neurons, HEIGHT, WIDTH), neurons };
         let (dx, dy) = (2_usize, 1_usize);
         let moved = Array2::from_shape_fn(stimuli.dim(), |(image, pixel)| {
             let (column, row) = ((pixel % WIDTH + dx).min(WIDTH - 1), (pixel / WIDTH + dy).min(HEIGHT - 1));
@@ -342,17 +347,17 @@ mod tests {
         assert_eq!(seen, moved);
 
         // The same as receptive fields moved right and down, as far as no edge is near.
-        let mut cells = encoder.cells().to_vec();
-        cells.iter_mut().for_each(|cell| (cell.x, cell.y) = (cell.x + dx as f32, cell.y + dy as f32));
-        let elsewhere = Encoder { filters: Filters::new(&cells, HEIGHT, WIDTH), cells };
+        let mut neurons = encoder.neurons().to_vec();
+        neurons.iter_mut().for_each(|cell| (cell.x, cell.y) = (cell.x + dx as f32, cell.y + dy as f32));
+        let elsewhere = Encoder { filters: Filters::new(&neurons, HEIGHT, WIDTH), neurons };
         let (by_gaze, by_field) = (encoder.rates(seen.view()), elsewhere.rates(stimuli.view()));
         let still = encoder.rates(stimuli.view());
-        let inside = |cell: &Cell| {
+        let inside = |cell: &SimulatedNeuron| {
             let reach = 3.0 * cell.sigma;
             (reach..WIDTH as f32 - reach - 3.0).contains(&cell.x) && (reach..HEIGHT as f32 - reach - 2.0).contains(&cell.y)
         };
         let neurons: Vec<usize> =
-            (0..40).filter(|neuron| inside(&encoder.cells()[*neuron]) && encoder.cells()[*neuron].responsive).collect();
+            (0..40).filter(|neuron| inside(&encoder.neurons()[*neuron]) && encoder.neurons()[*neuron].responsive).collect();
         assert!(neurons.len() > 5, "{neurons:?}");
         for neuron in neurons {
             let difference = |a: &Array2<f32>, b: &Array2<f32>| {
@@ -378,8 +383,8 @@ mod tests {
 
     #[test]
     fn uniform_stimuli_are_an_error() {
-        let cells = draw_cells(&SimulationConfig::default(), HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
-        let error = Encoder::calibrated(cells, HEIGHT, WIDTH, Array2::zeros((5, HEIGHT * WIDTH)).view()).err().unwrap();
+        let neurons = draw_neurons(&SimulationConfig::default(), HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
+        let error = Encoder::calibrated(neurons, HEIGHT, WIDTH, Array2::zeros((5, HEIGHT * WIDTH)).view()).err().unwrap();
         assert!(error.to_string().contains("neuron 0"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The model is made of other parts than the response model that is fitted to scans, so that finding the truth again
 //! proves something. For a neuron with Gabor filters in quadrature (even, odd) and a Gaussian window, and an image moved
-//! by the gaze and standardised over all stimuli:
+//! by the gaze and standardized over all stimuli:
 //!
 //! ```text
 //! simple   = max(0, even . image + luminance * window . image)          luminance > 0: ON, < 0: OFF, often 0
@@ -11,7 +11,7 @@
 //! drive    = (((1 - complex_weight) simple + complex_weight energy) / (semisaturation * contrast_scale + contrast))^exponent
 //! ceiling  = d / (1 + d / knee),  d = drive / drive_scale
 //! expected = mean_rate * (baseline_fraction + (1 - baseline_fraction) * ceiling / mean of ceiling)
-//! rate     = expected * exp(behavior_gain . standardised behaviour), exponent within +-1.5
+//! rate     = expected * exp(behavior_gain . standardized behaviour), exponent within +-1.5
 //! response = sum of a Poisson number of gamma-distributed events, per event and unit of rate
 //! ```
 //!
@@ -37,17 +37,17 @@
 //! ```
 
 mod behavior;
-mod cell;
 mod config;
 mod design;
 mod encoder;
+mod neuron;
 mod noise;
 mod truth;
 
 pub use crate::format::{read_truth, write_truth};
-pub use cell::Cell;
 pub use config::SimulationConfig;
-pub use truth::{Circumstances, Truth, truth_for};
+pub use neuron::SimulatedNeuron;
+pub use truth::{SimulationConstants, Truth, truth_for};
 
 use crate::{Error, Neurons, Origin, Result, Scan, ScanParts};
 use behavior::Behavior;
@@ -69,7 +69,7 @@ pub struct Simulated {
 }
 
 /// Random streams of one simulation; that of trial t is `TRIALS + t`.
-const CELLS: u64 = 0;
+const NEURONS: u64 = 0;
 const DESIGN: u64 = 1;
 const BEHAVIOR: u64 = 2;
 const CORTEX: u64 = 3;
@@ -92,16 +92,16 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
         rng
     };
     let (height, width) = (all.height(), all.width());
-    let (images, mean, std) = standardised(&all);
-    let cells = cell::draw_cells(config, height, width, &mut stream(CELLS));
+    let (images, mean, std) = standardized(&all);
+    let simulated = neuron::draw_neurons(config, height, width, &mut stream(NEURONS));
     let shown_once = images.slice(s![..stimuli.len(), ..]);
-    let mut encoder = Encoder::calibrated(cells, height, width, shown_once)?;
+    let mut encoder = Encoder::calibrated(simulated, height, width, shown_once)?;
     let expected = encoder.rates(images.view());
 
     let design = Design::draw(stimuli.len(), oracle.len(), config, &mut stream(DESIGN));
     let trials = design.trial_image.len();
     let behavior = Behavior::draw(trials, config.max_gaze_shift, &mut stream(BEHAVIOR));
-    noise::set_event_rates(encoder.cells_mut(), expected.slice(s![..stimuli.len(), ..]), &behavior);
+    noise::set_event_rates(encoder.neurons_mut(), expected.slice(s![..stimuli.len(), ..]), &behavior);
 
     let mut responses = Array2::zeros((trials, config.neurons));
     responses.axis_chunks_iter_mut(Axis(0), BATCH).into_par_iter().enumerate().for_each(|(batch, mut responses)| {
@@ -115,14 +115,14 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
         encoder.rates_into(seen.view(), responses.view_mut());
         for (trial, mut responses) in (first..).zip(responses.rows_mut()) {
             let mut rng = stream(TRIALS + trial as u64);
-            for (response, cell) in responses.iter_mut().zip(encoder.cells()) {
+            for (response, cell) in responses.iter_mut().zip(encoder.neurons()) {
                 let factor = if cell.responsive { behavior.factor(trial, &cell.behavior_gain) } else { 1.0 };
                 *response = cell.respond(*response * factor, &mut rng);
             }
         }
     });
 
-    let circumstances = Circumstances {
+    let constants = SimulationConstants {
         seed: config.seed.cast_signed(),
         behavior_mean: behavior.mean,
         behavior_std: behavior.std,
@@ -131,7 +131,7 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
         image_mean_std: [255.0 * mean, 255.0 * std],
         drive_knee: DRIVE_KNEE,
     };
-    let truth = Truth::new(expected, Some(all.ids().to_vec()), encoder.cells().to_vec(), circumstances)?;
+    let truth = Truth::new(expected, Some(all.ids().to_vec()), encoder.neurons().to_vec(), constants)?;
     let scan = Scan::new(ScanParts {
         name: name.to_owned(),
         image_labels: Some((0..all.len() as i64).collect()),
@@ -165,7 +165,7 @@ fn united(stimuli: &StimulusSet, oracle: &StimulusSet) -> Result<StimulusSet> {
 }
 
 /// Images `[stimuli, pixels]` without the mean and in units of the standard deviation over all of them, and both.
-fn standardised(stimuli: &StimulusSet) -> (Array2<f32>, f64, f64) {
+fn standardized(stimuli: &StimulusSet) -> (Array2<f32>, f64, f64) {
     let (mean, variance) = encoder::moments(stimuli.pixels().iter().copied());
     let std = if variance > 0.0 { variance.sqrt() } else { 1.0 };
     let pixels = stimuli.pixels().iter().map(|pixel| ((f64::from(*pixel) - mean) / std) as f32).collect();

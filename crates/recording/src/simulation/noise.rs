@@ -1,8 +1,8 @@
 //! Over-dispersed responses around a rate.
 
 use super::behavior::Behavior;
-use super::cell::Cell;
 use super::encoder::moments;
+use super::neuron::SimulatedNeuron;
 use ndarray::ArrayView2;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, Poisson};
@@ -13,7 +13,7 @@ const LEAST_NOISE: f64 = 0.25;
 /// Events in a trial of a neuron that does not respond.
 const UNRESPONSIVE_EVENTS: f32 = 0.8;
 
-impl Cell {
+impl SimulatedNeuron {
     /// A response at `rate`: a Poisson number of gamma-distributed events, in units of rate.
     pub(super) fn respond(&self, rate: f32, rng: &mut ChaCha8Rng) -> f32 {
         let events = rate * self.events_per_unit_rate;
@@ -29,9 +29,9 @@ impl Cell {
 
 /// Sets the events per unit of rate so that the signal has its wanted share of the variance of single trials, of which
 /// behaviour takes its part first. `expected` are the responses `[stimuli, neurons]` to the stimuli shown once.
-pub(super) fn set_event_rates(cells: &mut [Cell], expected: ArrayView2<f32>, behavior: &Behavior) {
+pub(super) fn set_event_rates(neurons: &mut [SimulatedNeuron], expected: ArrayView2<f32>, behavior: &Behavior) {
     let trials = behavior.values.nrows();
-    cells.par_iter_mut().enumerate().for_each(|(neuron, cell)| {
+    neurons.par_iter_mut().enumerate().for_each(|(neuron, cell)| {
         if !cell.responsive {
             cell.events_per_unit_rate = UNRESPONSIVE_EVENTS / cell.mean_rate;
             return;
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn responses_have_the_mean_and_variance_of_a_compound_poisson() {
-        let cell = Cell { event_gamma_shape: 3.0, events_per_unit_rate: 0.7, ..Default::default() };
+        let cell = SimulatedNeuron { event_gamma_shape: 3.0, events_per_unit_rate: 0.7, ..Default::default() };
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for rate in [0.3_f32, 1.0, 40.0] {
             let samples: Vec<f32> = (0..60_000).map(|_| cell.respond(rate, &mut rng)).collect();

@@ -1,7 +1,7 @@
 //! What generated a simulated scan.
 
 use super::behavior::LARGEST_EXPONENT;
-use super::cell::Cell;
+use super::neuron::SimulatedNeuron;
 use crate::{Error, ResponseKind, Responses, Result, Scan};
 use brainprior_images::ImageId;
 use ndarray::{Array2, Axis};
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// What the neurons of a simulated scan have in common.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Circumstances {
+pub struct SimulationConstants {
     /// Seed of the simulation.
     pub seed: i64,
     /// Mean over the trials of pupil dilation, its derivative, running speed.
@@ -26,7 +26,7 @@ pub struct Circumstances {
     pub drive_knee: f32,
 }
 
-impl Circumstances {
+impl SimulationConstants {
     /// Shift (x, y) of all receptive fields, image pixels, at a pupil centre, camera pixels, before the
     /// simulation bounds its length.
     pub fn shift(&self, pupil_center: [f32; 2]) -> [f64; 2] {
@@ -35,7 +35,7 @@ impl Circumstances {
     }
 
     /// Logarithm of a neuron's gain at a behaviour (pupil dilation, its derivative, running speed).
-    pub fn log_gain(&self, cell: &Cell, behavior: [f32; 3]) -> f64 {
+    pub fn log_gain(&self, cell: &SimulatedNeuron, behavior: [f32; 3]) -> f64 {
         let scaled = |k: usize| (f64::from(behavior[k]) - self.behavior_mean[k]) / self.behavior_std[k];
         let bound = f64::from(LARGEST_EXPONENT);
         (0..3).map(|k| f64::from(cell.behavior_gain[k]) * scaled(k)).sum::<f64>().clamp(-bound, bound)
@@ -49,8 +49,8 @@ impl Circumstances {
 pub struct Truth {
     expected_responses: Array2<f32>,
     ids: Option<Vec<ImageId>>,
-    cells: Vec<Cell>,
-    circumstances: Circumstances,
+    neurons: Vec<SimulatedNeuron>,
+    constants: SimulationConstants,
 }
 
 impl Truth {
@@ -62,13 +62,13 @@ impl Truth {
     pub fn new(
         expected_responses: Array2<f32>,
         ids: Option<Vec<ImageId>>,
-        cells: Vec<Cell>,
-        circumstances: Circumstances,
+        neurons: Vec<SimulatedNeuron>,
+        constants: SimulationConstants,
     ) -> Result<Self> {
-        let (stimuli, neurons) = expected_responses.dim();
+        let (stimuli, columns) = expected_responses.dim();
         for (what, expected, found) in [
             ("image identities of a truth", stimuli, ids.as_ref().map_or(stimuli, Vec::len)),
-            ("neurons of a truth", neurons, cells.len()),
+            ("neurons of a truth", columns, neurons.len()),
         ] {
             if expected != found {
                 return Err(Error::Size {
@@ -79,7 +79,7 @@ impl Truth {
             }
         }
         crate::scan::all_finite("expected responses", &expected_responses)?;
-        Ok(Self { expected_responses, ids, cells, circumstances })
+        Ok(Self { expected_responses, ids, neurons, constants })
     }
 
     /// `[stimuli, neurons]`: noise-free, at zero gaze shift and mean behaviour.
@@ -93,13 +93,13 @@ impl Truth {
     }
 
     /// The neurons, in the order of the scan.
-    pub fn cells(&self) -> &[Cell] {
-        &self.cells
+    pub fn neurons(&self) -> &[SimulatedNeuron] {
+        &self.neurons
     }
 
     /// What the neurons have in common.
-    pub fn circumstances(&self) -> &Circumstances {
-        &self.circumstances
+    pub fn constants(&self) -> &SimulationConstants {
+        &self.constants
     }
 }
 
@@ -109,11 +109,11 @@ impl Truth {
 /// # Errors
 /// Another number of neurons than the scan has; a stimulus of the scan that the truth lacks; neither identities nor labels.
 pub fn truth_for(scan: &Scan, truth: &Truth) -> Result<Responses> {
-    if scan.neurons().len() != truth.cells.len() {
+    if scan.neurons().len() != truth.neurons.len() {
         return Err(Error::Size {
             what: "neurons of a truth",
             expected: format!("{}, as scan {}", scan.neurons().len(), scan.name()),
-            found: truth.cells.len().to_string(),
+            found: truth.neurons.len().to_string(),
         });
     }
     let ids = scan.stimuli().ids();

@@ -37,7 +37,7 @@ pub fn compare(
         let expected = truth_for(scan, &truth)?.select(images.ids())?;
         let std = in_sample.models()[0].response_std(s)?;
         let equal = vec![1.0; std.len()];
-        let responsive: Vec<usize> = (0..std.len()).filter(|n| truth.cells()[*n].responsive).collect();
+        let responsive: Vec<usize> = (0..std.len()).filter(|n| truth.neurons()[*n].responsive).collect();
         let true_matrix = similarity(&expected, std, &equal);
         for (name, predicted) in
             [("in-sample", in_sample.predict(s, &images)?), ("cross-fitted", cross_fitted.predict(s, &images)?)]

@@ -114,7 +114,7 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
     );
     against("repeat means", &scan.repeat_means(), &equal)?;
     let correlations: Vec<f64> = (0..std.len())
-        .filter(|&n| truth.cells()[n].responsive)
+        .filter(|&n| truth.neurons()[n].responsive)
         .map(|n| {
             let column = |r: &Responses| r.values().column(n).iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
             pearson(&column(&predicted), &column(&expected))
@@ -125,7 +125,7 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
     let mut distances: Vec<f32> = model.models()[0]
         .positions(s)?
         .iter()
-        .zip(truth.cells())
+        .zip(truth.neurons())
         .filter(|(_, cell)| cell.responsive)
         .map(|([x, y], cell)| {
             // Pixel centres are at whole numbers in the truth.
@@ -136,11 +136,11 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
     distances.sort_by(f32::total_cmp);
     let quantile = |q: f64| distances[(q * (distances.len() - 1) as f64) as usize];
     println!("  position error, pixels: median {:.2}, 75% {:.2}, 95% {:.2}", quantile(0.5), quantile(0.75), quantile(0.95));
-    report_circumstances(&model.models()[0], s, scan, &truth)
+    report_behavior(&model.models()[0], s, scan, &truth)
 }
 
 /// How well the animal's gaze and the neurons' gains are found, over all trials.
-fn report_circumstances(model: &ResponseModel, s: usize, scan: &Scan, truth: &Truth) -> Result<()> {
+fn report_behavior(model: &ResponseModel, s: usize, scan: &Scan, truth: &Truth) -> Result<()> {
     let recovered = model.recovery(s, scan, truth)?;
     if let Some([x, y]) = recovered.shift_correlations() {
         println!("  shifts against the true ones: x {x:.3}, y {y:.3}");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::core::{CoreConfig, CoreKind, CoreOutput, KernelStart};
 pub use head::{GainPlacement, ModulatorConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig};
-pub use training::{LossConfig, LossKind, OptimisationConfig};
+pub use training::{LossConfig, LossKind, OptimizationConfig};
 
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ pub struct Config {
     /// The loss.
     pub loss: LossConfig,
     /// The optimiser and its schedule.
-    pub optimisation: OptimisationConfig,
+    pub optimisation: OptimizationConfig,
 }
 
 impl Config {
@@ -39,7 +39,7 @@ impl Config {
         Self {
             core: CoreConfig { channels: vec![16, 16, 16], ..CoreConfig::default() },
             readout: ReadoutConfig { l1: 0.01, ..ReadoutConfig::default() },
-            optimisation: OptimisationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
+            optimisation: OptimizationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
             ..Self::default()
         }
     }

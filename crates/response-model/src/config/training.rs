@@ -35,7 +35,7 @@ pub enum LossKind {
 /// Adam with decays on the plateau of the validation correlation (Lurz et al. 2021).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct OptimisationConfig {
+pub struct OptimizationConfig {
     /// Adam's learning rate in the first epoch.
     pub learning_rate: f64,
     /// Distinct images a step; every scan contributes its trials of these.
@@ -61,7 +61,7 @@ impl Default for LossConfig {
     }
 }
 
-impl Default for OptimisationConfig {
+impl Default for OptimizationConfig {
     fn default() -> Self {
         Self {
             learning_rate: 5e-3,

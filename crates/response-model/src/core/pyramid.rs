@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_on_the_image_meet_the_kernels_centres() {
+    fn positions_on_the_image_meet_the_kernels_centers() {
         for (stride, pad_input) in [(1, true), (2, true), (1, false), (2, false), (3, true)] {
             let core = CoreConfig { kernels: vec![5], channels: vec![1], stride, pad_input, ..CoreConfig::default() };
             let (pixels, padding) = (30usize, core.padding());

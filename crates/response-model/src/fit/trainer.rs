@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::FitEvent;
 use crate::checkpoint::{Checkpoint, Identity};
-use crate::config::OptimisationConfig;
+use crate::config::OptimizationConfig;
 use crate::model::ResponseModel;
 use crate::parameters::State;
 use crate::presentations::{Covariates, Presentation, Presentations, covariates};
@@ -138,7 +138,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn plateau(&mut self, config: &OptimisationConfig, observe: &mut dyn FnMut(FitEvent)) -> Result<()> {
+    fn plateau(&mut self, config: &OptimizationConfig, observe: &mut dyn FnMut(FitEvent)) -> Result<()> {
         if self.schedule.decays == config.decays {
             self.schedule.finished = true;
             return Ok(());

@@ -3,7 +3,7 @@
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{Simulated, SimulationConfig, simulate};
 use brainprior_recording::{Scan, ScanParts};
-use brainprior_response_model::{Config, CoreConfig, OptimisationConfig, ReadoutConfig};
+use brainprior_response_model::{Config, CoreConfig, OptimizationConfig, ReadoutConfig};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -34,7 +34,7 @@ pub fn simulated(images: usize, oracle: usize, config: &SimulationConfig) -> Sim
 /// The smallest scan that fits and the quickest fit of it.
 pub fn tiny() -> (Scan, Config) {
     let config = SimulationConfig { neurons: 6, repeats: 3, validation_fraction: 0.2, ..Default::default() };
-    let optimisation = OptimisationConfig { batch_images: 16, max_epochs: 4, ..OptimisationConfig::default() };
+    let optimisation = OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
     let config_of_fit = Config {
         core: CoreConfig { channels: vec![4, 4], kernels: vec![5, 3], ..CoreConfig::default() },
         readout: ReadoutConfig { levels: 2, ..ReadoutConfig::default() },

@@ -15,7 +15,7 @@ fn refused(scan: &Scan, config: &Config) -> Error {
 }
 
 #[test]
-fn scans_without_behaviour_or_pupil_fit_without_and_say_so() {
+fn scans_without_behavior_or_pupil_fit_without_and_say_so() {
     let (scan, config) = fixture::tiny();
     let (model, events) = events_of(&scan, &config);
     assert!(!events.iter().any(|e| matches!(e, FitEvent::WithoutModulator { .. } | FitEvent::WithoutShifter { .. })));

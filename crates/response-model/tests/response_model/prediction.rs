@@ -2,7 +2,7 @@
 
 use crate::fixture;
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
-use brainprior_response_model::{Circumstances, Config, CrossFitted, Ensemble, Error, ResponseModel, fit};
+use brainprior_response_model::{BehavioralState, Config, CrossFitted, Ensemble, Error, ResponseModel, fit};
 use ndarray::Array2;
 
 fn fitted(scan: &Scan, config: &Config, seed: u64) -> ResponseModel {
@@ -14,7 +14,7 @@ fn close(a: &Array2<f32>, b: &Array2<f32>) -> bool {
 }
 
 #[test]
-fn a_state_is_that_of_a_trial_with_its_behaviour_and_shift() {
+fn a_state_is_that_of_a_trial_with_its_behavior_and_shift() {
     let (scan, config) = fixture::tiny();
     let model = fitted(&scan, &config, 1);
     let trials = scan.trials_in(Tier::Validation);
@@ -23,11 +23,11 @@ fn a_state_is_that_of_a_trial_with_its_behaviour_and_shift() {
     for (row, &t) in trials.iter().enumerate() {
         let behavior = Some(scan.behavior().unwrap().row(t).to_vec());
         let image = scan.stimuli().subset(&[scan.trial_image()[t]]);
-        let alike = model.predict_at(0, &image, &Circumstances { behavior, shift: shifts[t] }).unwrap();
+        let alike = model.predict_at(0, &image, &BehavioralState { behavior, shift: shifts[t] }).unwrap();
         let expected = predicted.row(row).insert_axis(ndarray::Axis(0)).to_owned();
         assert!(close(alike.values(), &expected), "trial {t}: {:?}, as a trial {expected:?}", alike.values());
     }
-    let wrong = Circumstances { behavior: Some(vec![1.0]), ..Default::default() };
+    let wrong = BehavioralState { behavior: Some(vec![1.0]), ..Default::default() };
     let error = model.predict_at(0, scan.stimuli(), &wrong).unwrap_err();
     assert!(matches!(&error, Error::Behavior { columns: 3, .. }), "{error}");
 }
@@ -40,14 +40,14 @@ fn a_stream_of_images_is_predicted_as_a_set_and_says_when_one_is_of_another_size
     let mut rows = Vec::new();
     // Three times over, as a set may not have it.
     let images = (0..3 * scan.stimuli().len()).map(|i| scan.stimuli().image(i % scan.stimuli().len()));
-    model.predict_stream(0, images, &Circumstances::default(), &mut |row| rows.push(row.to_vec())).unwrap();
+    model.predict_stream(0, images, &BehavioralState::default(), &mut |row| rows.push(row.to_vec())).unwrap();
     assert_eq!(rows.len(), 3 * scan.stimuli().len());
     for (i, row) in rows.iter().enumerate() {
         let expected = set.values().row(i % scan.stimuli().len());
         assert!(row.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-5 * a.abs()), "image {i}");
     }
     let short = [0.5f32; 7];
-    let error = model.predict_stream(0, [&short[..]], &Circumstances::default(), &mut |_| {}).unwrap_err();
+    let error = model.predict_stream(0, [&short[..]], &BehavioralState::default(), &mut |_| {}).unwrap_err();
     assert!(matches!(error, Error::Pixels { height: 20, width: 32, found: 7 }), "{error}");
 }
 

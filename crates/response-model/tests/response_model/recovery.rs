@@ -2,7 +2,7 @@
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{SimulationConfig, truth_for};
-use brainprior_response_model::{Config, CoreConfig, OptimisationConfig, ResponseModel, fit};
+use brainprior_response_model::{Config, CoreConfig, OptimizationConfig, ResponseModel, fit};
 
 fn pearson(pairs: &[(f64, f64)]) -> f64 {
     let n = pairs.len() as f64;
@@ -24,7 +24,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let (scan, truth) = (&simulated.scan, &simulated.truth);
     let config = Config {
         core: CoreConfig { channels: vec![8, 8], kernels: vec![9, 3], ..CoreConfig::default() },
-        optimisation: OptimisationConfig { batch_images: 32, max_epochs: 15, ..OptimisationConfig::default() },
+        optimisation: OptimizationConfig { batch_images: 32, max_epochs: 15, ..OptimizationConfig::default() },
         ..Config::default()
     };
     let model = fit(&[scan], &config, 1, None, &mut |_| {}).unwrap();
@@ -50,7 +50,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let ratio = median(ratios.collect());
     assert!((0.85..1.15).contains(&ratio), "{ratio}");
 
-    let positions = model.positions(0).unwrap().into_iter().zip(truth.cells());
+    let positions = model.positions(0).unwrap().into_iter().zip(truth.neurons());
     let distance = median(
         positions
             .map(|([x, y], cell)| {
@@ -63,7 +63,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
 
     // The eye's movement: linear in the pupil centre.
     let pupil = scan.pupil_center().unwrap();
-    let gaze = truth.circumstances();
+    let gaze = truth.constants();
     let shifts = model.shifts(0, pupil).unwrap().unwrap();
     let recovery = model.recovery(0, scan, truth).unwrap();
     for k in 0..2 {
@@ -83,7 +83,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let of_neuron = |n: usize| {
         let pair = |(t, row): (usize, ndarray::ArrayView1<f32>)| {
             let scaled = |k: usize| (f64::from(row[k]) - gaze.behavior_mean[k]) / gaze.behavior_std[k];
-            let log_gain: f64 = (0..3).map(|k| f64::from(truth.cells()[n].behavior_gain[k]) * scaled(k)).sum();
+            let log_gain: f64 = (0..3).map(|k| f64::from(truth.neurons()[n].behavior_gain[k]) * scaled(k)).sum();
             (f64::from(gains[(t, n)].ln()), log_gain)
         };
         pearson(&behavior.rows().into_iter().enumerate().map(pair).collect::<Vec<_>>())

@@ -1,7 +1,7 @@
 //! The fast gradient method.
 
 use super::descent::Descent;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Loss, Norm, Result};
 
 /// One step of length epsilon along the gradient's sign (Linf: Goodfellow et al. 2015) or the gradient itself (L2), from
@@ -35,8 +35,8 @@ impl Attack for Fgsm {
         self.0.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The momentum iterative method.
 
 use super::descent::Descent;
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Loss, Norm, Result};
 
 /// The basic iterative method along all gradients so far, added up (Dong et al. 2018); its results transfer better to
@@ -35,8 +35,8 @@ impl Attack for Mim {
         self.0.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Square.
 
-use crate::attack::Aim;
+use crate::attack::AttackKind;
 use crate::{Attack, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -54,8 +54,8 @@ impl Attack for Square {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -92,13 +92,13 @@ impl Attack for Square {
             let mut results = proposals.into_iter().zip(rows);
             searchers.retain_mut(|searcher| {
                 let (point, row) = results.next().expect("a result for each");
-                let goal = batch.goal(searcher.image);
-                let margin = goal.margin(&row);
+                let criterion = batch.criterion(searcher.image);
+                let margin = criterion.margin(&row);
                 if query == 0 || margin > searcher.margin {
                     (searcher.point, searcher.margin) = (point, margin);
-                    batch.propose(searcher.image, &searcher.point);
+                    batch.set_candidate(searcher.image, &searcher.point);
                 }
-                !goal.clearly_reached(&row)
+                !criterion.is_clearly_met(&row)
             });
         }
         Ok(())

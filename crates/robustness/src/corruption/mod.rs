@@ -6,9 +6,9 @@ mod noise;
 mod plane;
 mod weather;
 
-use crate::goal::decision;
+use crate::criterion::decision;
 use crate::model::{batches, logits};
-use crate::{Classifier, Error, Examples, Progress, Result, Settings};
+use crate::{Classifier, Error, LabeledBatch, Progress, Result, Settings};
 use plane::Plane;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 /// A family of CIFAR-10-C (Hendrycks and Dietterich 2019), with the settings of its `make_cifar_c.py`, except that pixels are
 /// not rounded to bytes where the corruption itself does not do so. Left out are frost (it needs photographs of frost),
-/// spatter and saturate (they act on colour).
+/// spatter and saturate (they act on color).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Corruption {
     /// Normal noise.
@@ -181,38 +181,38 @@ pub fn mean_corruption_error(errors: &[CorruptionErrors]) -> Option<f64> {
 /// No images; as [`Corruption::apply`]; a label without a logit, a logit that is not finite, a failing model.
 pub fn corruption_errors(
     model: &dyn Classifier,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     families: &[Corruption],
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Vec<CorruptionErrors>> {
-    if examples.is_empty() {
+    if labeled.is_empty() {
         return Err(Error::NoImages);
     }
-    crate::correct(model, examples, settings)?;
-    let total = families.len() * 5 * examples.len();
+    crate::correct(model, labeled, settings)?;
+    let total = families.len() * 5 * labeled.len();
     let mut done = 0;
     let mut results = Vec::with_capacity(families.len());
     for corruption in families.iter().copied() {
         let mut errors = [0.0; 5];
         for severity in 1..=5 {
             let mut wrong = 0;
-            for batch in batches(examples.len(), settings.batch) {
+            for batch in batches(labeled.len(), settings.batch) {
                 let corrupted: Vec<Vec<f32>> = batch
                     .clone()
                     .into_par_iter()
                     .map(|index| {
-                        let mut pixels = examples.image(index).to_vec();
-                        corruption.apply(examples.shape(), &mut pixels, severity, settings.seed, examples.numbers()[index])?;
+                        let mut pixels = labeled.image(index).to_vec();
+                        corruption.apply(labeled.shape(), &mut pixels, severity, settings.seed, labeled.numbers()[index])?;
                         Ok(pixels)
                     })
                     .collect::<Result<_>>()?;
-                let rows = logits(model, examples.shape(), &corrupted.concat(), &examples.numbers()[batch.clone()])?;
+                let rows = logits(model, labeled.shape(), &corrupted.concat(), &labeled.numbers()[batch.clone()])?;
                 done += batch.len();
-                wrong += rows.iter().zip(batch).filter(|(row, index)| decision(row) != examples.label(*index)).count();
+                wrong += rows.iter().zip(batch).filter(|(row, index)| decision(row) != labeled.label(*index)).count();
                 observe(Progress { done, total });
             }
-            errors[severity - 1] = wrong as f64 / examples.len() as f64;
+            errors[severity - 1] = wrong as f64 / labeled.len() as f64;
         }
         results.push(CorruptionErrors { corruption, errors });
     }
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_size_and_colour() {
+    fn every_size_and_color() {
         for corruption in Corruption::ALL {
             for shape in [[1, 9, 13], [3, 32, 32], [1, 36, 64]] {
                 let mut pixels: Vec<f32> = (0..shape.iter().product()).map(|index| (index % 97) as f32 / 96.0).collect();

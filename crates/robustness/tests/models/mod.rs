@@ -1,6 +1,6 @@
 //! Models whose answers are known. They sum value by value, so that an image gives the same bits in any batch.
 
-use brainprior_robustness::{Classifier, Examples, Norm};
+use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Result, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +18,7 @@ impl Planes {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut row = || (0..area).map(|_| generator.random_range(-1.0f32..1.0)).collect::<Vec<f32>>();
         let weights: Vec<Vec<f32>> = (0..classes).map(|_| row()).collect();
-        // Classes meet in the grey middle of the image space.
+        // Classes meet in the gray middle of the image space.
         let bias = weights.iter().map(|row| -0.5 * row.iter().sum::<f32>()).collect();
         Self { weights, bias, bend, scale: 1.0 }
     }
@@ -37,14 +37,14 @@ impl Planes {
     }
 
     /// Grey images with a little structure, so that box bounds are far, and their true classes.
-    #[allow(dead_code, reason = "not every test file makes examples")]
-    pub fn examples(&self, images: usize, contrast: f32, seed: u64) -> Examples {
+    #[allow(dead_code, reason = "not every test file makes a labeled batch")]
+    pub fn labeled_batch(&self, images: usize, contrast: f32, seed: u64) -> LabeledBatch {
         let area = self.weights[0].len();
         let shape = if area.is_multiple_of(4) { (area / 4, 4) } else { (1, area) };
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let pixels: Vec<f32> = (0..images * area).map(|_| 0.5 + contrast * generator.random_range(-1.0f32..1.0)).collect();
         let labels = pixels.chunks(area).map(|image| self.class(image)).collect();
-        Examples::new(1, shape.0, shape.1, pixels, labels).unwrap()
+        LabeledBatch::new(1, shape.0, shape.1, pixels, labels).unwrap()
     }
 }
 

@@ -7,7 +7,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 /// Images of one size with a class each: bytes 0..=255, row-major `[images, channels, height, width]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelledImages {
+pub struct LabeledImages {
     channels: usize,
     height: usize,
     width: usize,
@@ -18,14 +18,14 @@ pub struct LabelledImages {
 
 /// A labelled set in its two parts, equal in image size and classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelledSplit {
+pub struct LabeledSplit {
     /// What a classifier learns from.
-    pub train: LabelledImages,
+    pub train: LabeledImages,
     /// What it is judged by.
-    pub test: LabelledImages,
+    pub test: LabeledImages,
 }
 
-impl LabelledImages {
+impl LabeledImages {
     /// From `labels.len() * channels * height * width` pixels and a label an image, which indexes `class_names`.
     ///
     /// # Errors
@@ -212,18 +212,18 @@ mod tests {
 
     #[test]
     fn labels_and_sizes_are_checked() {
-        let error = LabelledImages::new(1, 1, 1, vec![0; 3], vec![0, 2, 1], names(2)).unwrap_err().to_string();
+        let error = LabeledImages::new(1, 1, 1, vec![0; 3], vec![0, 2, 1], names(2)).unwrap_err().to_string();
         assert!(error.contains("record 1") && error.contains("label 2") && error.contains("0 to 1"), "{error}");
-        assert!(LabelledImages::new(1, 2, 2, vec![0; 7], vec![0, 1], names(2)).is_err());
-        assert!(LabelledImages::new(0, 2, 2, vec![], vec![], names(2)).is_err());
-        assert!(LabelledImages::new(1, 1, 1, vec![0], vec![0], vec![]).is_err());
+        assert!(LabeledImages::new(1, 2, 2, vec![0; 7], vec![0, 1], names(2)).is_err());
+        assert!(LabeledImages::new(0, 2, 2, vec![], vec![], names(2)).is_err());
+        assert!(LabeledImages::new(1, 1, 1, vec![0], vec![0], vec![]).is_err());
     }
 
     #[test]
     fn grayscale_is_luma() {
         let pixels = vec![255, 255, 255, 0, 0, 0, 10, 20, 30];
         let channels_first: Vec<u8> = (0..3).flat_map(|channel| pixels.iter().skip(channel).step_by(3).copied()).collect();
-        let gray = LabelledImages::new(3, 1, 3, channels_first, vec![1], names(2)).unwrap().to_grayscale();
+        let gray = LabeledImages::new(3, 1, 3, channels_first, vec![1], names(2)).unwrap().to_grayscale();
         // 0.299 * 10 + 0.587 * 20 + 0.114 * 30 = 18.15
         assert_eq!(gray.image(0), [255, 0, 18]);
         assert_eq!((gray.channels(), gray.label(0)), (1, 1));
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn validation_is_disjoint_and_repeatable() {
-        let images = LabelledImages::new(1, 1, 1, (0..100).collect(), vec![0; 100], names(1)).unwrap();
+        let images = LabeledImages::new(1, 1, 1, (0..100).collect(), vec![0; 100], names(1)).unwrap();
         let (train, validation) = images.split_validation(0.1, 7).unwrap();
         assert_eq!((train.len(), validation.len()), (90, 10));
         let mut all: Vec<u8> = train.pixels().iter().chain(validation.pixels()).copied().collect();
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn units_and_subsets() {
-        let images = LabelledImages::new(1, 1, 2, vec![0, 51, 102, 255], vec![0, 1], names(2)).unwrap();
+        let images = LabeledImages::new(1, 1, 2, vec![0, 51, 102, 255], vec![0, 1], names(2)).unwrap();
         let mut out = [0.0; 2];
         images.pixels_unit(1, &mut out);
         assert_eq!(out, [0.4, 1.0]);

@@ -1,15 +1,15 @@
-//! What an attack is after.
+//! When an attack has succeeded.
 
 /// When an image counts as adversarial (Foolbox's criteria).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Goal {
+pub enum Criterion {
     /// Any class but the label: untargeted misclassification.
-    Misclassified {
+    Misclassification {
         /// The label.
         label: usize,
     },
     /// One class and no other: targeted misclassification.
-    Target {
+    TargetedMisclassification {
         /// The class to be reached.
         class: usize,
     },
@@ -18,39 +18,39 @@ pub enum Goal {
 /// Relative lead, in units of the largest logit, below which another batch might decide otherwise.
 const ROUNDING: f64 = 1e-6;
 
-impl Goal {
+impl Criterion {
     /// The class that is to be left or reached.
     pub fn class(self) -> usize {
         match self {
-            Self::Misclassified { label } => label,
-            Self::Target { class } => class,
+            Self::Misclassification { label } => label,
+            Self::TargetedMisclassification { class } => class,
         }
     }
 
-    /// +1 where the logit of [`Goal::class`] should grow, -1 where it should fall.
+    /// +1 where the logit of [`Criterion::class`] should grow, -1 where it should fall.
     pub fn sign(self) -> f64 {
         match self {
-            Self::Misclassified { .. } => -1.0,
-            Self::Target { .. } => 1.0,
+            Self::Misclassification { .. } => -1.0,
+            Self::TargetedMisclassification { .. } => 1.0,
         }
     }
 
-    /// How far the goal is reached: positive beyond the border, in units of logits.
+    /// By how much the criterion is met: positive beyond the decision boundary, in units of logits.
     pub fn margin(self, logits: &[f32]) -> f64 {
         let class = self.class();
         self.sign() * (f64::from(logits[class]) - f64::from(logits[strongest_but(logits, class)]))
     }
 
     /// Whether an image with these logits is adversarial; of equal logits the first is the decision.
-    pub fn reached(self, logits: &[f32]) -> bool {
+    pub fn is_met(self, logits: &[f32]) -> bool {
         match self {
-            Self::Misclassified { label } => decision(logits) != label,
-            Self::Target { class } => decision(logits) == class,
+            Self::Misclassification { label } => decision(logits) != label,
+            Self::TargetedMisclassification { class } => decision(logits) == class,
         }
     }
 
-    /// As [`Goal::reached`], with a lead that what rounds differently in another batch cannot take away.
-    pub fn clearly_reached(self, logits: &[f32]) -> bool {
+    /// As [`Criterion::is_met`], with a lead that what rounds differently in another batch cannot take away.
+    pub fn is_clearly_met(self, logits: &[f32]) -> bool {
         self.margin(logits) > clear_lead(logits)
     }
 }
@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_goals_at_the_border() {
-        let (leave, reach) = (Goal::Misclassified { label: 1 }, Goal::Target { class: 2 });
+    fn both_criteria_at_the_decision_boundary() {
+        let (leave, reach) = (Criterion::Misclassification { label: 1 }, Criterion::TargetedMisclassification { class: 2 });
         assert_eq!(leave.margin(&[0.5, 2.0, 1.0]), -1.0);
         assert_eq!(reach.margin(&[0.5, 2.0, 1.0]), -1.0);
-        assert!(!leave.reached(&[1.0, 1.5, 1.0]) && leave.reached(&[1.0, 1.0, 0.0]), "the first of equals decides");
-        assert!(reach.reached(&[0.0, 1.0, 1.5]) && !reach.reached(&[0.0, 1.0, 1.0]));
-        assert!(!leave.clearly_reached(&[1.0, 1.0, 0.0]) && leave.clearly_reached(&[1.001, 1.0, 0.0]));
+        assert!(!leave.is_met(&[1.0, 1.5, 1.0]) && leave.is_met(&[1.0, 1.0, 0.0]), "the first of equals decides");
+        assert!(reach.is_met(&[0.0, 1.0, 1.5]) && !reach.is_met(&[0.0, 1.0, 1.0]));
+        assert!(!leave.is_clearly_met(&[1.0, 1.0, 0.0]) && leave.is_clearly_met(&[1.001, 1.0, 0.0]));
         assert_eq!((strongest_but(&[3.0, 1.0, 2.0], 0), strongest_but(&[3.0, 1.0, 2.0], 2)), (2, 0));
         assert_eq!(ranking(&[1.0, 3.0, 3.0, 2.0]), [1, 2, 3, 0]);
     }

@@ -1,9 +1,9 @@
 //! The smallest perturbation that misleads, image by image, over an ensemble of attacks.
 
-use crate::attack::{Aim, Attacked, Job, already, attack_some};
+use crate::attack::{AttackKind, Attacked, Job, already, attack_some};
 use crate::batch::Counts;
 use crate::{
-    Attack, BrendelBethge, Classifier, Ddn, DeepFool, Error, Examples, Fmn, LineSearch, Loss, Norm, Pgd, Progress, Result,
+    Attack, BrendelBethge, Classifier, Ddn, DeepFool, Error, Fmn, LabeledBatch, LineSearch, Loss, Norm, Pgd, Progress, Result,
     Settings,
 };
 
@@ -45,9 +45,9 @@ impl Perturbation {
     }
 }
 
-/// What is known about one image.
+/// What is known about one image: the nearest adversarial point so far and its cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Known {
+pub struct ImageRecord {
     /// Whether it was adversarial as it was.
     pub already: bool,
     /// The nearest adversarial image so far, verified on its own, and the attack that found it.
@@ -56,35 +56,36 @@ pub struct Known {
     pub counts: Counts,
 }
 
-/// The nearest adversarial images so far, in one norm. Attacks come one after the other ([`Closest::approach`]), each
-/// starting from what is known; between them this can be put on disk and taken up again ([`Closest::restore`]).
+/// The smallest perturbations found so far, in one norm: a record for each image. Attacks come one after the other
+/// ([`MinimalPerturbations::approach`]), each starting from what is known; between them this can be put on disk and taken up
+/// again ([`MinimalPerturbations::restore`]).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Closest {
+pub struct MinimalPerturbations {
     norm: Norm,
-    known: Vec<Known>,
+    records: Vec<ImageRecord>,
 }
 
-impl Closest {
-    /// Nothing is known but which images are adversarial as they are.
+impl MinimalPerturbations {
+    /// Records that hold nothing but which images are adversarial as they are.
     ///
     /// # Errors
     /// A label or target without a logit, a logit that is not finite, a failing model.
-    pub fn new(model: &dyn Classifier, examples: &Examples, norm: Norm, settings: Settings) -> Result<Self> {
-        let known = already(model, examples, settings)?
+    pub fn new(model: &dyn Classifier, labeled: &LabeledBatch, norm: Norm, settings: Settings) -> Result<Self> {
+        let records = already(model, labeled, settings)?
             .into_iter()
-            .map(|already| Known { already, nearest: None, counts: Counts::default() })
+            .map(|already| ImageRecord { already, nearest: None, counts: Counts::default() })
             .collect();
-        Ok(Self { norm, known })
+        Ok(Self { norm, records })
     }
 
-    /// What was known before.
-    pub fn restore(norm: Norm, known: Vec<Known>) -> Self {
-        Self { norm, known }
+    /// From records that were kept before.
+    pub fn restore(norm: Norm, records: Vec<ImageRecord>) -> Self {
+        Self { norm, records }
     }
 
-    /// What is known about each image.
-    pub fn known(&self) -> &[Known] {
-        &self.known
+    /// The record of each image.
+    pub fn records(&self) -> &[ImageRecord] {
+        &self.records
     }
 
     /// The norm of the distances.
@@ -93,22 +94,22 @@ impl Closest {
     }
 
     /// Distance of the nearest adversarial image, for each image: 0 where the image is one itself.
-    pub fn distances(&self, examples: &Examples) -> Vec<Option<f64>> {
-        let distance = |(index, known): (usize, &Known)| match (&known.nearest, known.already) {
+    pub fn distances(&self, labeled: &LabeledBatch) -> Vec<Option<f64>> {
+        let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
             (_, true) => Some(0.0),
-            (Some((pixels, _)), false) => Some(self.norm.distance(examples.image(index), pixels)),
+            (Some((pixels, _)), false) => Some(self.norm.distance(labeled.image(index), pixels)),
             (None, false) => None,
         };
-        self.known.iter().enumerate().map(distance).collect()
+        self.records.iter().enumerate().map(distance).collect()
     }
 
     /// The smallest perturbations of the images that were not adversarial to begin with; those that withstood are censored
     /// at the largest size that was searched.
-    pub fn perturbations(&self, examples: &Examples, search: Search) -> Vec<Perturbation> {
-        self.distances(examples)
+    pub fn perturbations(&self, labeled: &LabeledBatch, search: Search) -> Vec<Perturbation> {
+        self.distances(labeled)
             .into_iter()
-            .zip(&self.known)
-            .filter(|(_, known)| !known.already)
+            .zip(&self.records)
+            .filter(|(_, record)| !record.already)
             .map(|(distance, _)| distance.map_or(Perturbation::Censored(search.largest), Perturbation::Found))
             .collect()
     }
@@ -122,27 +123,27 @@ impl Closest {
         &mut self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         search: Search,
         settings: Settings,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        self.check(attack, examples, search)?;
-        match attack.aim() {
-            Aim::Closest => self.run_once(model, attack, examples, settings, observe),
-            Aim::Within => self.bisect(model, attack, examples, search, settings, observe),
+        self.check(attack, labeled, search)?;
+        match attack.kind() {
+            AttackKind::Minimization => self.run_once(model, attack, labeled, settings, observe),
+            AttackKind::FixedEpsilon => self.bisect(model, attack, labeled, search, settings, observe),
         }
     }
 
-    fn check(&self, attack: &dyn Attack, examples: &Examples, search: Search) -> Result<()> {
-        if attack.norm() != self.norm || examples.len() != self.known.len() {
+    fn check(&self, attack: &dyn Attack, labeled: &LabeledBatch, search: Search) -> Result<()> {
+        if attack.norm() != self.norm || labeled.len() != self.records.len() {
             return Err(Error::Size {
                 what: "attack and images",
-                expected: format!("{:?} and {} images", self.norm, self.known.len()),
-                found: format!("{:?} and {} images", attack.norm(), examples.len()),
+                expected: format!("{:?} and {} images", self.norm, self.records.len()),
+                found: format!("{:?} and {} images", attack.norm(), labeled.len()),
             });
         }
-        self.norm.check(&[search.largest], examples.area())?;
+        self.norm.check(&[search.largest], labeled.area())?;
         let sensible = |what, value: f64| match value > 0.0 && value < f64::INFINITY {
             true => Ok(()),
             false => Err(Error::Level { what, index: 0, expected: "above 0".into(), found: value }),
@@ -155,15 +156,15 @@ impl Closest {
         &mut self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         settings: Settings,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        let epsilon = self.norm.range(examples.area());
-        let open: Vec<usize> = (0..examples.len()).filter(|index| !self.known[*index].already).collect();
-        let attacked = self.try_at(model, attack, examples, &open, &vec![epsilon; open.len()], settings, observe)?;
+        let epsilon = self.norm.range(labeled.area());
+        let open: Vec<usize> = (0..labeled.len()).filter(|index| !self.records[*index].already).collect();
+        let attacked = self.try_at(model, attack, labeled, &open, &vec![epsilon; open.len()], settings, observe)?;
         for index in open {
-            self.enter(index, attack, &attacked, examples);
+            self.enter(index, attack, &attacked, labeled);
         }
         Ok(())
     }
@@ -172,24 +173,24 @@ impl Closest {
         &mut self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         search: Search,
         settings: Settings,
         observe: &mut dyn FnMut(Progress),
     ) -> Result<()> {
-        let mut brackets: Vec<Bracket> = self.distances(examples).into_iter().map(Bracket::new).collect();
+        let mut brackets: Vec<Bracket> = self.distances(labeled).into_iter().map(Bracket::new).collect();
         for round in 0..ROUNDS {
-            let open: Vec<usize> = (0..examples.len()).filter(|index| brackets[*index].is_open(search)).collect();
-            observe(Progress { done: examples.len() - open.len(), total: examples.len() });
+            let open: Vec<usize> = (0..labeled.len()).filter(|index| brackets[*index].is_open(search)).collect();
+            observe(Progress { done: labeled.len() - open.len(), total: labeled.len() });
             if open.is_empty() {
                 break;
             }
             let epsilons: Vec<f64> = open.iter().map(|index| brackets[*index].next(search)).collect();
-            let attacked = self.try_at(model, attack, examples, &open, &epsilons, settings, &mut |_| {})?;
+            let attacked = self.try_at(model, attack, labeled, &open, &epsilons, settings, &mut |_| {})?;
             for (index, epsilon) in open.iter().zip(&epsilons) {
                 let outcome = attacked.outcomes()[*index];
                 brackets[*index].enter(*epsilon, outcome.success.then_some(outcome.distance));
-                self.enter(*index, attack, &attacked, examples);
+                self.enter(*index, attack, &attacked, labeled);
             }
             tracing::debug!(attack = attack.name(), round, open = open.len());
         }
@@ -200,7 +201,7 @@ impl Closest {
         &self,
         model: &dyn Classifier,
         attack: &dyn Attack,
-        examples: &Examples,
+        labeled: &LabeledBatch,
         open: &[usize],
         epsilons: &[f64],
         settings: Settings,
@@ -210,38 +211,39 @@ impl Closest {
             .iter()
             .zip(epsilons)
             .map(|(index, epsilon)| {
-                let start = self.known[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
+                let start = self.records[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
                 Job { index: *index, epsilon: *epsilon, start }
             })
             .collect();
-        let already: Vec<bool> = self.known.iter().map(|known| known.already).collect();
-        let mut attacked = Attacked::unharmed(examples, &already);
-        attack_some(model, attack, attack.aim(), examples, &jobs, settings, &mut attacked, observe)?;
+        let already: Vec<bool> = self.records.iter().map(|record| record.already).collect();
+        let mut attacked = Attacked::unharmed(labeled, &already);
+        attack_some(model, attack, attack.kind(), labeled, &jobs, settings, &mut attacked, observe)?;
         Ok(attacked)
     }
 
     /// Takes over what an attack found for an image, if it is nearer.
-    fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, examples: &Examples) {
+    fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, labeled: &LabeledBatch) {
         let outcome = attacked.outcomes()[index];
-        let known = &mut self.known[index];
-        known.counts = known.counts.plus(outcome.counts);
-        let before = known.nearest.as_ref().map(|(pixels, _)| self.norm.distance(examples.image(index), pixels));
+        let record = &mut self.records[index];
+        record.counts = record.counts.plus(outcome.counts);
+        let before = record.nearest.as_ref().map(|(pixels, _)| self.norm.distance(labeled.image(index), pixels));
         if outcome.success && before.is_none_or(|before| outcome.distance < before) {
-            known.nearest = Some((attacked.image(index).to_vec(), attack.name()));
+            record.nearest = Some((attacked.image(index).to_vec(), attack.name()));
         }
     }
 }
 
 /// The attacks of the paper's protocol in one norm, in the order in which they help each other: cheap ones that come near,
-/// then one that follows the border from there in `border_steps` steps, then what is left beyond the border is taken off.
-pub fn ensemble(norm: Norm, border_steps: usize) -> Vec<Box<dyn Attack>> {
+/// then one that follows the decision boundary from there in `decision_boundary_steps` steps, then what is left beyond the
+/// decision boundary is taken off.
+pub fn ensemble(norm: Norm, decision_boundary_steps: usize) -> Vec<Box<dyn Attack>> {
     let mut attacks: Vec<Box<dyn Attack>> =
         vec![Box::new(DeepFool::new(norm)), Box::new(LineSearch::new(norm)), Box::new(Fmn::new(norm))];
     match norm {
         Norm::L2 => attacks.push(Box::new(Ddn::default())),
         Norm::Linf => attacks.push(Box::new(Pgd::new(norm).from_the_image().with_loss(Loss::Margin))),
     }
-    attacks.push(Box::new(BrendelBethge::new(norm).with_steps(border_steps)));
+    attacks.push(Box::new(BrendelBethge::new(norm).with_steps(decision_boundary_steps)));
     attacks.push(Box::new(LineSearch::new(norm)));
     attacks
 }
@@ -257,8 +259,8 @@ struct Bracket {
 }
 
 impl Bracket {
-    fn new(known: Option<f64>) -> Self {
-        Self { lower: 0.0, upper: known, fresh: true, hopeless: false }
+    fn new(upper: Option<f64>) -> Self {
+        Self { lower: 0.0, upper, fresh: true, hopeless: false }
     }
 
     fn is_open(&self, search: Search) -> bool {

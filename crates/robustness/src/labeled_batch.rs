@@ -1,21 +1,21 @@
-//! Labelled images to test a model on.
+//! Labeled images to test a model on.
 
-use crate::{Error, Goal, Result};
+use crate::{Criterion, Error, Result};
 
-/// Labelled images `[images, channels, height, width]`, every value in [0, 1].
+/// Labeled images `[images, channels, height, width]`, every value in [0, 1].
 ///
 /// Each keeps the number under which it was first given: its random streams hang on that number, so that an image alone
 /// meets the same noise and the same random starts as in any subset and any batch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Examples {
+pub struct LabeledBatch {
     shape: [usize; 3],
     pixels: Vec<f32>,
     labels: Vec<usize>,
-    goals: Vec<Goal>,
+    criteria: Vec<Criterion>,
     numbers: Vec<usize>,
 }
 
-impl Examples {
+impl LabeledBatch {
     /// From `labels.len() * channels * height * width` values. Attacks are after any class but the label.
     ///
     /// # Errors
@@ -33,8 +33,8 @@ impl Examples {
             return Err(Error::Pixel { image: index / area, pixel: index % area, found: pixels[index] });
         }
         let numbers = (0..labels.len()).collect();
-        let goals = labels.iter().map(|label| Goal::Misclassified { label: *label }).collect();
-        Ok(Self { shape: [channels, height, width], pixels, labels, goals, numbers })
+        let criteria = labels.iter().map(|label| Criterion::Misclassification { label: *label }).collect();
+        Ok(Self { shape: [channels, height, width], pixels, labels, criteria, numbers })
     }
 
     /// The same images, but attacks are after these classes, one for each image.
@@ -49,7 +49,10 @@ impl Examples {
         if let Some(index) = (0..targets.len()).find(|index| targets[*index] == self.labels[*index]) {
             return Err(Error::Target { image: self.numbers[index], class: targets[index] });
         }
-        Ok(Self { goals: targets.iter().map(|class| Goal::Target { class: *class }).collect(), ..self })
+        Ok(Self {
+            criteria: targets.iter().map(|class| Criterion::TargetedMisclassification { class: *class }).collect(),
+            ..self
+        })
     }
 
     /// The images at `indices`, in that order, under the numbers that they have here.
@@ -61,7 +64,7 @@ impl Examples {
             shape: self.shape,
             pixels: indices.iter().flat_map(|index| self.image(*index)).copied().collect(),
             labels: indices.iter().map(|index| self.labels[*index]).collect(),
-            goals: indices.iter().map(|index| self.goals[*index]).collect(),
+            criteria: indices.iter().map(|index| self.criteria[*index]).collect(),
             numbers: indices.iter().map(|index| self.numbers[*index]).collect(),
         }
     }
@@ -102,14 +105,14 @@ impl Examples {
     }
 
     /// What attacks on image `index` are after.
-    pub fn goal(&self, index: usize) -> Goal {
-        self.goals[index]
+    pub fn criterion(&self, index: usize) -> Criterion {
+        self.criteria[index]
     }
 
     /// Whether every label and every target is one of `classes` classes.
     pub(crate) fn check_classes(&self, classes: usize) -> Result<()> {
         for (index, image) in self.numbers.iter().enumerate() {
-            if let Some(found) = [self.labels[index], self.goals[index].class()].into_iter().find(|class| *class >= classes) {
+            if let Some(found) = [self.labels[index], self.criteria[index].class()].into_iter().find(|class| *class >= classes) {
                 return Err(Error::Label { image: *image, found, classes });
             }
         }
@@ -128,26 +131,29 @@ mod tests {
 
     #[test]
     fn bad_values_are_named() {
-        let error = Examples::new(1, 1, 2, vec![0.0, 1.0, 0.5, 1.5], vec![0, 1]).unwrap_err().to_string();
+        let error = LabeledBatch::new(1, 1, 2, vec![0.0, 1.0, 0.5, 1.5], vec![0, 1]).unwrap_err().to_string();
         assert!(error.contains("image 1, pixel 1") && error.contains("1.5"), "{error}");
-        assert!(Examples::new(1, 1, 2, vec![0.0, f32::NAN], vec![0]).is_err());
-        assert!(Examples::new(1, 1, 2, vec![0.0; 3], vec![0]).is_err());
-        assert!(Examples::new(0, 1, 2, vec![], vec![0]).is_err());
+        assert!(LabeledBatch::new(1, 1, 2, vec![0.0, f32::NAN], vec![0]).is_err());
+        assert!(LabeledBatch::new(1, 1, 2, vec![0.0; 3], vec![0]).is_err());
+        assert!(LabeledBatch::new(0, 1, 2, vec![], vec![0]).is_err());
     }
 
     #[test]
     fn a_target_is_not_the_label() {
-        let examples = || Examples::new(1, 1, 1, vec![0.1, 0.2], vec![5, 6]).unwrap();
-        assert_eq!(examples().goal(1), Goal::Misclassified { label: 6 });
-        assert_eq!(examples().with_targets(&[1, 2]).unwrap().subset(&[1]).goal(0), Goal::Target { class: 2 });
-        assert!(matches!(examples().with_targets(&[1, 6]), Err(Error::Target { image: 1, class: 6 })));
-        assert!(matches!(examples().with_targets(&[1]), Err(Error::Size { .. })));
+        let labeled_batch = || LabeledBatch::new(1, 1, 1, vec![0.1, 0.2], vec![5, 6]).unwrap();
+        assert_eq!(labeled_batch().criterion(1), Criterion::Misclassification { label: 6 });
+        assert_eq!(
+            labeled_batch().with_targets(&[1, 2]).unwrap().subset(&[1]).criterion(0),
+            Criterion::TargetedMisclassification { class: 2 }
+        );
+        assert!(matches!(labeled_batch().with_targets(&[1, 6]), Err(Error::Target { image: 1, class: 6 })));
+        assert!(matches!(labeled_batch().with_targets(&[1]), Err(Error::Size { .. })));
     }
 
     #[test]
     fn a_subset_keeps_the_numbers() {
-        let examples = Examples::new(1, 1, 1, vec![0.1, 0.2, 0.3], vec![5, 6, 7]).unwrap();
-        let subset = examples.subset(&[2, 0]).subset(&[0]);
+        let labeled = LabeledBatch::new(1, 1, 1, vec![0.1, 0.2, 0.3], vec![5, 6, 7]).unwrap();
+        let subset = labeled.subset(&[2, 0]).subset(&[0]);
         assert_eq!((subset.image(0), subset.label(0), subset.numbers()), (&[0.3][..], 7, &[2][..]));
     }
 }

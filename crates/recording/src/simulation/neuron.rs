@@ -16,7 +16,7 @@ const LUMINANCE_SHARE: f64 = 0.65;
 /// One simulated neuron. Lengths are pixels, angles radians; the formulas are in the documentation of the
 /// [module](super).
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cell {
+pub struct SimulatedNeuron {
     /// `false`: noise around a constant rate.
     pub responsive: bool,
     /// Receptive field centre, columns from the left.
@@ -41,9 +41,9 @@ pub struct Cell {
     pub contrast_scale: f32,
     /// Semisaturation of the divisive normalisation, in units of `contrast_scale`.
     pub semisaturation: f32,
-    /// Power of the normalised drive.
+    /// Power of the normalized drive.
     pub exponent: f32,
-    /// Mean of the normalised drive after the power.
+    /// Mean of the normalized drive after the power.
     pub drive_scale: f32,
     /// Mean of the drive after the soft ceiling.
     pub saturated_drive_mean: f32,
@@ -67,14 +67,14 @@ pub struct Cell {
 ///
 /// Spatial frequencies are log-normal around 0.045 cycles per pixel (0.026 to 0.077 between the quartiles), where mouse
 /// V1 lies when 64 pixels span the stimulus of the paper; envelopes shrink with frequency, a third of a cycle wide.
-pub(super) fn draw_cells(config: &SimulationConfig, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Vec<Cell> {
+pub(super) fn draw_neurons(config: &SimulationConfig, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Vec<SimulatedNeuron> {
     let unresponsive = (config.fraction_unresponsive * config.neurons as f64).round() as usize;
     let mut responsive: Vec<bool> = (0..config.neurons).map(|neuron| neuron >= unresponsive).collect();
     responsive.shuffle(rng);
-    responsive.into_iter().map(|responsive| draw_cell(responsive, config, height as f32, width as f32, rng)).collect()
+    responsive.into_iter().map(|responsive| draw_neuron(responsive, config, height as f32, width as f32, rng)).collect()
 }
 
-fn draw_cell(responsive: bool, config: &SimulationConfig, height: f32, width: f32, rng: &mut ChaCha8Rng) -> Cell {
+fn draw_neuron(responsive: bool, config: &SimulationConfig, height: f32, width: f32, rng: &mut ChaCha8Rng) -> SimulatedNeuron {
     let spatial_frequency = log_normal(rng, 0.045, 0.8).clamp(FREQUENCIES.0, FREQUENCIES.1);
     let largest = SIGMAS.1.min(height.min(width) / 3.6).max(SIGMAS.0);
     let sigma = (0.35 / spatial_frequency * log_normal(rng, 1.0, 0.2)).clamp(SIGMAS.0, largest);
@@ -84,7 +84,7 @@ fn draw_cell(responsive: bool, config: &SimulationConfig, height: f32, width: f3
         0.0
     };
     let gain = |rng: &mut ChaCha8Rng, mean: f32, std: f32| config.behavior_gain as f32 * normal(rng, mean, std);
-    Cell {
+    SimulatedNeuron {
         responsive,
         x: rng.random_range(0.1..0.9) * (width - 1.0),
         y: rng.random_range(0.12..0.88) * (height - 1.0),
@@ -102,7 +102,7 @@ fn draw_cell(responsive: bool, config: &SimulationConfig, height: f32, width: f3
         target_snr: log_normal(rng, 0.25, 0.4).clamp(0.1, 0.55),
         event_gamma_shape: rng.random_range(2.0..8.0),
         behavior_gain: [gain(rng, 0.1, 0.12), gain(rng, 0.03, 0.05), gain(rng, 0.12, 0.12)],
-        ..Cell::default()
+        ..SimulatedNeuron::default()
     }
 }
 
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn marginals_are_those_stated() {
         let config = SimulationConfig { neurons: 4000, ..Default::default() };
-        let cells = draw_cells(&config, 36, 64, &mut ChaCha8Rng::seed_from_u64(3));
-        assert_eq!(cells.iter().filter(|cell| !cell.responsive).count(), 400);
-        let quantile = |field: fn(&Cell) -> f32, q: f64| {
-            let mut values: Vec<f32> = cells.iter().map(field).collect();
+        let neurons = draw_neurons(&config, 36, 64, &mut ChaCha8Rng::seed_from_u64(3));
+        assert_eq!(neurons.iter().filter(|cell| !cell.responsive).count(), 400);
+        let quantile = |field: fn(&SimulatedNeuron) -> f32, q: f64| {
+            let mut values: Vec<f32> = neurons.iter().map(field).collect();
             values.sort_by(f32::total_cmp);
             values[(q * (values.len() - 1) as f64) as usize]
         };
@@ -139,8 +139,8 @@ mod tests {
         within(quantile(|cell| cell.target_snr, 0.95), 0.44, 0.52);
         within(quantile(|cell| cell.mean_rate, 0.5), 0.95, 1.05);
         within(quantile(|cell| cell.behavior_gain[2], 0.5), 0.105, 0.135);
-        let luminance = cells.iter().filter(|cell| cell.luminance != 0.0).count() as f64 / 4000.0;
+        let luminance = neurons.iter().filter(|cell| cell.luminance != 0.0).count() as f64 / 4000.0;
         assert!((0.61..0.69).contains(&luminance), "{luminance}");
-        assert!(cells.iter().all(|cell| (0.0..64.0).contains(&cell.x) && (0.0..36.0).contains(&cell.y)));
+        assert!(neurons.iter().all(|cell| (0.0..64.0).contains(&cell.x) && (0.0..36.0).contains(&cell.y)));
     }
 }
