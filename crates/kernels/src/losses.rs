@@ -4,7 +4,7 @@ use crate::Error;
 use crate::arguments::{contiguous, has_shape, same_kind, with_elements};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Result, Shape, Tensor};
 
-/// Similarities are taken no closer to -1 and 1 than this, so that arctanh stays finite (spec of the method, section 5).
+/// Similarities are taken no closer to -1 and 1 than this, so that arctanh stays finite (`docs/method.md`, "Regularised training").
 pub const CLAMP: f64 = 1e-5;
 
 /// `scale * mean over pairs of (arctanh s - arctanh t)^2` (paper, section 2.3), both clamped to 1 - [`CLAMP`] in size; no

@@ -8,13 +8,13 @@ use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::schedule::Schedule;
 use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::file::{self, Contents};
-use crate::fit::Schedule;
-use crate::parameters::{Parameters, State};
-use crate::{Error, Result};
+use crate::variables::{State, Variables};
 
-const FORMAT: &str = "brainprior response-model checkpoint, version 3";
+const FORMAT: &str = "brainprior response-model checkpoint, version 4";
 /// Prefixes of the tensors' names.
 const CURRENT: &str = "current.";
 const AVERAGE: &str = "average.";
@@ -24,7 +24,7 @@ const SCHEDULE: &str = "schedule";
 
 /// What a checkpoint belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(super) struct Identity {
     format: String,
     seed: u64,
     config: Config,
@@ -39,16 +39,16 @@ struct ScanIdentity {
 
 /// All that a fit has learned and its place in the schedule.
 #[derive(Debug)]
-pub(crate) struct Checkpoint {
-    pub(crate) schedule: Schedule,
-    pub(crate) current: State,
-    pub(crate) average: State,
-    pub(crate) best: State,
-    pub(crate) adam: State,
+pub(super) struct Checkpoint {
+    pub(super) schedule: Schedule,
+    pub(super) current: State,
+    pub(super) average: State,
+    pub(super) best: State,
+    pub(super) adam: State,
 }
 
 impl Identity {
-    pub(crate) fn of(scans: &[&Scan], config: &Config, seed: u64) -> Self {
+    pub(super) fn of(scans: &[&Scan], config: &Config, seed: u64) -> Self {
         let scans = scans.iter().map(|scan| ScanIdentity { name: scan.name().to_owned(), content: content(scan) }).collect();
         Self { format: FORMAT.to_owned(), seed, config: config.clone(), scans }
     }
@@ -78,8 +78,8 @@ fn first_difference(name: &str, found: &Value, expected: &Value) -> Option<(Stri
 }
 
 impl Checkpoint {
-    /// The checkpoint at `path`, if there is one, for the model of `parameters`.
-    pub(crate) fn read(path: &Path, identity: &Identity, parameters: &Parameters) -> Result<Option<Self>> {
+    /// The checkpoint at `path`, if there is one, for the model of `variables`.
+    pub(super) fn read(path: &Path, identity: &Identity, variables: &Variables) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
@@ -98,15 +98,15 @@ impl Checkpoint {
         };
         Ok(Some(Self {
             schedule,
-            current: contents.state(CURRENT, parameters)?,
-            average: contents.state(AVERAGE, parameters)?,
-            best: contents.state(BEST, parameters)?,
+            current: contents.state(CURRENT, variables)?,
+            average: contents.state(AVERAGE, variables)?,
+            best: contents.state(BEST, variables)?,
             adam: contents.under(ADAM),
         }))
     }
 
     /// Writes it to `path`, whole or not at all.
-    pub(crate) fn write(&self, path: &Path, identity: &Identity) -> Result<()> {
+    pub(super) fn write(&self, path: &Path, identity: &Identity) -> Result<()> {
         let mut tensors = BTreeMap::new();
         for (prefix, state) in [(CURRENT, &self.current), (AVERAGE, &self.average), (BEST, &self.best), (ADAM, &self.adam)] {
             tensors.extend(state.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())));
