@@ -10,8 +10,8 @@ use safetensors::tensor::Metadata;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::parameters::{Parameters, State};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::variables::{State, Variables};
 
 /// The only key of the file's metadata: its order in the file would not be fixed for two.
 const HEADER_KEY: &str = "brainprior";
@@ -90,17 +90,17 @@ impl<H: DeserializeOwned> Contents<H> {
         own.collect()
     }
 
-    /// The state of `parameters` under `prefix`, of the same names, types and shapes.
-    pub(crate) fn state(&self, prefix: &str, parameters: &Parameters) -> Result<State> {
+    /// The state of `variables` under `prefix`, of the same names, types and shapes.
+    pub(crate) fn state(&self, prefix: &str, variables: &Variables) -> Result<State> {
         let mut state = State::new();
-        for (name, var) in parameters.iter() {
+        for (name, var) in variables {
             let full = format!("{prefix}{name}");
             let tensor = self.tensor(&full)?;
             if tensor.shape() != var.shape() || tensor.dtype() != DType::F32 {
                 let found = format!("{:?} {:?}", tensor.dtype(), tensor.dims());
                 return Err(damaged(&self.path, &full, &found, &format!("F32 {:?}", var.dims())));
             }
-            state.insert(name.to_owned(), tensor.clone());
+            state.insert(name.clone(), tensor.clone());
         }
         Ok(state)
     }

@@ -3,9 +3,10 @@
 use brainprior_recording::{Scan, Tier, reliability};
 use ndarray::Array2;
 
+use crate::error::{Error, Result};
+use crate::model::ResponseModel;
 use crate::predict::correlations;
 use crate::statistics::{Interval, bootstrap, correlation, median, slope};
-use crate::{Error, ResponseModel, Result};
 
 /// Fraction of explainable variance that a neuron needs to have a FEVE.
 pub const LEAST_FEV: f64 = 0.15;

@@ -5,11 +5,11 @@ use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
 use candle_core::Tensor;
 use ndarray::{Array2, ArrayView1};
 
+use crate::error::{Error, Result};
 use crate::model::{ResponseModel, ScanModel, rows};
 use crate::presentations::{covariates, image_batch};
 use crate::readout::read;
 use crate::statistics::correlation;
-use crate::{Error, Result};
 
 /// Images or trials that pass the model at once.
 const BATCH: usize = 64;

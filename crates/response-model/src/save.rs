@@ -6,11 +6,13 @@ use std::path::Path;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::config::Config;
+use crate::error::Result;
 use crate::file::{self, Contents, damaged};
-use crate::model::{ResponseModel, ScanDescription};
+use crate::head::ScanDescription;
+use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
+use crate::variables;
 
 const FORMAT: &str = "brainprior response-model, version 3";
 
@@ -41,7 +43,7 @@ impl ResponseModel {
     /// [`Error::Io`](crate::Error::Io).
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors: BTreeMap<String, Tensor> =
-            self.parameters.iter().map(|(name, var)| (name.to_owned(), var.as_tensor().clone())).collect();
+            self.variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
         let mut add = |name: String, values: &[f32]| -> Result<()> {
             tensors.insert(name, Tensor::new(values, &Device::Cpu)?);
             Ok(())
@@ -128,7 +130,7 @@ impl ResponseModel {
             });
         }
         let mut model = Self::new(header.config.clone(), image, descriptions, 0, device)?;
-        model.parameters.restore(&contents.state("", &model.parameters)?)?;
+        variables::restore(&model.variables, &contents.state("", &model.variables)?)?;
         for (part, v_a) in model.scans.iter_mut().zip(validation) {
             part.v_a = v_a;
         }

@@ -11,7 +11,7 @@ use crate::arguments::{has_shape, same_kind, with_elements};
 use candle_core::{DType, Result, Tensor};
 use cpu::{ArctanhSquared, CrossEntropy};
 
-/// Similarities are taken no closer to -1 and 1 than this, so that arctanh stays finite.
+/// Similarities are taken no closer to -1 and 1 than this, so that arctanh stays finite (`docs/method.md`, "Regularised training").
 pub const CLAMP: f64 = 1e-5;
 
 /// `scale * mean over pairs of (arctanh s - arctanh t)^2` (paper, section 2.3), both clamped to 1 - [`CLAMP`] in size; no

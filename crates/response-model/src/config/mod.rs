@@ -10,7 +10,7 @@ pub use self::core::{CoreConfig, CoreKind, CoreOutput, KernelStart};
 pub use head::{GainPlacement, ModulatorConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig};
 pub use training::{LossConfig, LossKind, OptimizationConfig};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// What a fit builds and how it trains.
 ///

@@ -16,26 +16,29 @@ pub(crate) use pyramid::Pyramid;
 
 use brainprior_kernels::FeatureMap;
 use candle_core::{Result, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{CoreConfig, CoreKind, CoreOutput, KernelStart};
-use crate::parameters::{Parameters, Role};
+use crate::variables::variable;
 use kernels::Kernels;
 use layer::{Layer, Mode};
 
-/// The core.
+/// The convolutional core of a model: from normalized images `[batch, 1, height, width]` to features `[batch, channels, rows, columns]`.
+///
+/// In training mode batch norm takes the batch's own statistics, which then enter the running ones.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub struct Core {
     layers: Vec<Layer>,
     config: CoreConfig,
 }
 
 impl Core {
-    /// Registers the core's parameters.
-    pub(crate) fn new(config: &CoreConfig, parameters: &mut Parameters, rng: &mut ChaCha8Rng) -> Result<Self> {
+    /// The core of variables `vars`; those that are not there start at random.
+    pub(crate) fn new(config: &CoreConfig, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mut layers: Vec<Layer> = Vec::new();
         for (l, (&outputs, &side)) in config.channels.iter().zip(&config.kernels).enumerate() {
-            let name = format!("core.layer{l}");
+            let vars = vars.pp(format!("layer{l}"));
             let inputs = match (config.kind, &layers[..]) {
                 (_, []) => config.planes(),
                 (CoreKind::Dense, earlier) => earlier.iter().map(Layer::outputs).sum(),
@@ -44,13 +47,13 @@ impl Core {
             let sizes = [inputs, outputs, side];
             let kernels = if l == 0 && config.start == KernelStart::Gabor {
                 let bank = start::gabor_bank(outputs, side, rng);
-                let bank = bank.chunks(side * side).flat_map(|filter| filter.repeat(inputs)).collect();
-                Kernels::Full(parameters.add(&format!("{name}.weight"), Role::Trained, bank, &[outputs, inputs, side, side])?)
+                let start = || bank.chunks(side * side).flat_map(|filter| filter.repeat(inputs)).collect();
+                Kernels::Full(variable(&vars, "weight", &[outputs, inputs, side, side], start)?)
             } else {
-                Kernels::normal(&name, sizes, l > 0 && config.depth_separable, parameters, rng)?
+                Kernels::normal(sizes, l > 0 && config.depth_separable, &vars, rng)?
             };
             let (stride, padding) = if l == 0 { (config.stride, config.padding()) } else { (1, side / 2) };
-            layers.push(Layer::new(&name, kernels, stride, padding, parameters)?);
+            layers.push(Layer::new(kernels, stride, padding, &vars)?);
         }
         Ok(Self { layers, config: config.clone() })
     }
@@ -113,6 +116,12 @@ impl Core {
     /// First-layer kernels, `[channels, planes, side, side]`.
     pub(crate) fn filters(&self) -> Result<Tensor> {
         Ok(self.layers[0].kernels().spatial().clone())
+    }
+}
+
+impl ModuleT for Core {
+    fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
+        self.forward(images, if train { Mode::Training } else { Mode::Evaluation })?.tensor()
     }
 }
 

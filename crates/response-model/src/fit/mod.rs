@@ -1,7 +1,9 @@
 //! Training: Adam over batches of images, with decays on the plateau of the validation correlation.
 
+mod checkpoint;
 mod event;
 mod objective;
+mod schedule;
 mod trainer;
 
 use std::path::Path;
@@ -9,16 +11,16 @@ use std::path::Path;
 use brainprior_recording::{Scan, Tier};
 use candle_core::Device;
 
-use crate::checkpoint::Identity;
 use crate::config::{Config, LossConfig, PositionSource};
-use crate::model::{ResponseModel, ScanDescription};
+use crate::error::{Error, Result};
+use crate::head::ScanDescription;
+use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::presentations::{Presentation, Presentations};
 use crate::receptive_field::{ContrastMaps, Start};
-use crate::{Error, Result};
+use checkpoint::Identity;
 
 pub use event::FitEvent;
-pub(crate) use trainer::Schedule;
 use trainer::Trainer;
 
 /// Fits one core and a head for each of `scans`.
