@@ -86,8 +86,8 @@ fn every_condition_is_one_line() {
         "stopped-early",
         "noise-augmented",
         "adversarial attack_steps=1",
-        "denoised taps=[1] pairs=2 alpha_warm_up=0.5",
-        "denoised gamma=[1,0,0,0,1] centring=batch running_statistics=shared loss_scale=4",
+        "denoised layers=[1] pairs=2 alpha_warm_up=0.5",
+        "denoised gamma=[1,0,0,0,1] centering=batch running_statistics=shared loss_scale=4",
     ];
     let list = format!("training.conditions={lines:?}");
     let network = format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());
@@ -107,7 +107,7 @@ fn every_condition_is_one_line() {
     let targets: Vec<&str> = results["targets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
-    for part in ["Clean against noisy accuracy", "Gamma, denoised taps=[1]", "layer 9", "images/s"] {
+    for part in ["Clean against noisy accuracy", "Gamma, denoised layers=[1]", "layer 9", "images/s"] {
         assert!(report.contains(part), "{part}");
     }
     for file in ["train/stopped-early-seed0/last.safetensors", "train/denoised-seed0/epoch-002.safetensors"] {

@@ -99,7 +99,7 @@ impl Architecture {
         }
         let head = slots.push("head.weight", vec![config.classes, channels], Role::Weight { fan_in: channels });
         slots.push("head.bias", vec![config.classes], Role::Bias { fan_in: channels });
-        let gamma = slots.push("gamma", vec![config.taps()], Role::Gamma);
+        let gamma = slots.push("gamma", vec![config.layer_count()], Role::Gamma);
         Self { slots: slots.0, stem, stages, head, gamma }
     }
 

@@ -38,7 +38,7 @@ impl ResNet {
     }
 
     /// Reads a network that [`ResNet::save`] wrote, or the state dict of an equal PyTorch module. The shape of the network
-    /// is read off the names and shapes of the tensors, so that a file needs nothing but them. Without `gamma`, all taps
+    /// is read off the names and shapes of the tensors, so that a file needs nothing but them. Without `gamma`, all layers
     /// count alike.
     ///
     /// # Errors
@@ -97,8 +97,8 @@ pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches:
 }
 
 impl Architecture {
-    /// Channels of each tap.
-    pub(crate) fn tap_channels(config: &NetConfig) -> Vec<usize> {
+    /// Channels of each layer.
+    pub(crate) fn layer_channels(config: &NetConfig) -> Vec<usize> {
         std::iter::once(config.base_channels).chain((0..config.blocks.len()).map(|stage| config.base_channels << stage)).collect()
     }
 }

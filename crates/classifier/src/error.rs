@@ -110,7 +110,7 @@ pub struct Divergence {
     pub cross_entropy: f64,
     /// Its second part, before alpha. `None` without a target.
     pub similarity_loss: Option<f64>,
-    /// Which labelled images were in the batch.
+    /// Which labeled images were in the batch.
     pub images: Vec<usize>,
     /// Number of the batch's first pair, over the whole training. `None` without a target.
     pub first_pair: Option<u64>,
@@ -128,7 +128,7 @@ impl fmt::Display for Divergence {
         if let Some(similarity_loss) = self.similarity_loss {
             write!(f, ", similarity loss {similarity_loss}")?;
         }
-        write!(f, ") on a batch of {} labelled images ({})", self.images.len(), listed(&self.images))?;
+        write!(f, ") on a batch of {} labeled images ({})", self.images.len(), listed(&self.images))?;
         if let Some(pair) = self.first_pair {
             write!(f, " and the pairs from number {pair} on")?;
         }

@@ -1,7 +1,7 @@
 //! The residual network.
 
 use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
-use crate::streams::{Purpose, stream};
+use crate::rng::Stream;
 use crate::{Error, NetConfig, Result};
 use brainprior_images::LabeledImages;
 use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, Traced, cross_entropy};
@@ -44,7 +44,7 @@ pub struct ResNet {
     provenance: Vec<String>,
 }
 
-/// How well labelled images are classified.
+/// How well labeled images are classified.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean cross entropy, in nats.
@@ -72,7 +72,7 @@ impl ResNet {
         let mut position = 0;
         Self::assemble(config, 0, |slot| {
             let size = slot.shape.iter().product();
-            let mut generator = stream(seed, Purpose::Initial, 0, position);
+            let mut generator = Stream::Initial.generator(seed, 0, position);
             position += 1;
             let values = match slot.role {
                 Role::Weight { fan_in } | Role::Bias { fan_in } => {
@@ -151,7 +151,7 @@ impl ResNet {
 
     /// The same network whose mixture starts at these logits.
     pub(crate) fn with_gamma_logits(mut self, logits: Vec<f32>) -> Result<Self> {
-        self.tensors[self.architecture.gamma] = Tensor::from_vec(logits, self.config.taps(), &Device::Cpu)?;
+        self.tensors[self.architecture.gamma] = Tensor::from_vec(logits, self.config.layer_count(), &Device::Cpu)?;
         Ok(self)
     }
 
@@ -194,11 +194,11 @@ impl ResNet {
     ///
     /// # Errors
     /// Images of another shape.
-    pub fn taps(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        self.features(images, &mut Pass::Evaluation)?.iter().map(|tap| Ok(tap.tensor()?)).collect()
+    pub fn layer_outputs(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        self.features(images, &mut Pass::Evaluation)?.iter().map(|layer| Ok(layer.tensor()?)).collect()
     }
 
-    /// What each tap counts in the similarity of the network: non-negative, summing to 1.
+    /// What each layer counts in the similarity of the network: non-negative, summing to 1.
     ///
     /// # Errors
     /// None, as long as the device works.
@@ -210,7 +210,7 @@ impl ResNet {
         Ok(powers.iter().map(|power| power / sum).collect())
     }
 
-    /// Mean loss and accuracy on labelled images.
+    /// Mean loss and accuracy on labeled images.
     ///
     /// # Errors
     /// No image, or images of other channels or classes.
@@ -247,8 +247,8 @@ impl ResNet {
             let found = found.to_string();
             if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }
         };
-        agree("channels of the labelled images (net.input_channels)", self.config.input_channels, data.channels())?;
-        agree("classes of the labelled images (net.classes)", self.config.classes, data.classes())
+        agree("channels of the labeled images", self.config.input_channels, data.channels())?;
+        agree("classes of the labeled images", self.config.classes, data.classes())
     }
 
     pub(crate) fn gamma_logits(&self) -> &Tensor {
@@ -268,7 +268,7 @@ impl ResNet {
         self.features_up_to(images, self.config.blocks.len(), pass)
     }
 
-    /// Outputs of the taps up to number `last`; what lies beyond is not computed.
+    /// Outputs of the layers up to number `last`; what lies beyond is not computed.
     pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<Traced>> {
         let channels = images.dims4()?.1;
         if channels != self.config.input_channels || images.dtype() != DType::F32 {
@@ -279,16 +279,16 @@ impl ResNet {
             });
         }
         let input = Traced::new(&images.affine(5.0, -2.5)?)?;
-        let mut taps = Vec::with_capacity(self.config.taps());
+        let mut layers = Vec::with_capacity(self.config.layer_count());
         let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
         for stage in &self.architecture.stages[..last] {
-            taps.push(x.clone());
+            layers.push(x.clone());
             for block in stage {
                 x = self.block(block, &x, pass)?;
             }
         }
-        taps.push(x);
-        Ok(taps)
+        layers.push(x);
+        Ok(layers)
     }
 
     fn block(&self, block: &Block, x: &Traced, pass: &mut Pass) -> Result<Traced> {
@@ -335,7 +335,7 @@ impl ResNet {
     }
 }
 
-/// Softmax of logits `[taps]`, as a column `[taps, 1]`.
+/// Softmax of logits `[layers]`, as a column `[layers, 1]`.
 pub(crate) fn mixture(logits: &Tensor) -> Result<Tensor> {
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?.exp()?;
     Ok(shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.unsqueeze(1)?)

@@ -23,7 +23,7 @@ pub struct EpochReport {
     /// Pearson correlation of the network's similarities with the target's. `None` without a target, or where either does
     /// not vary.
     pub pair_correlation: Option<f64>,
-    /// What each tap counts in the similarity.
+    /// What each layer counts in the similarity.
     pub gamma: Vec<f64>,
 }
 
@@ -40,7 +40,7 @@ pub enum TrainEvent {
         loss: f64,
         /// Similarity loss, before alpha. `None` without a target.
         similarity_loss: Option<f64>,
-        /// Labelled images trained on a second, in this step.
+        /// Labeled images trained on a second, in this step.
         images_per_second: f64,
         /// Part of the step's time that it waited for its batch.
         waited: f64,
@@ -66,9 +66,9 @@ pub struct Trained {
 const COLUMNS: usize = 7;
 
 impl EpochReport {
-    /// Columns of a row of a network with `taps`.
-    pub(crate) fn columns(taps: usize) -> usize {
-        COLUMNS + taps
+    /// Columns of a row of a network with `layers`.
+    pub(crate) fn columns(layers: usize) -> usize {
+        COLUMNS + layers
     }
 
     /// As a row of numbers that keep every bit; NaN for what is not there.

@@ -4,7 +4,7 @@ use crate::architecture::Architecture;
 use crate::archive::{self, Archive};
 use crate::checkpoint::{collect, restore};
 use crate::objective::Centers;
-use crate::{EpochReport, Error, ResNet, Result, Target, TrainConfig};
+use crate::{EpochReport, Error, NetConfig, ResNet, Result, Target, TrainConfig};
 use brainprior_images::LabeledImages;
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "brainprior-training-state";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FILE: &str = "training-state.safetensors";
 
 /// What makes two trainings the same.
@@ -74,7 +74,7 @@ pub(crate) fn path(folder: &Path) -> PathBuf {
 }
 
 impl State {
-    /// The same on a device, but for the velocities, which the optimiser takes there.
+    /// The same on a device, but for the velocities, which the optimizer takes there.
     pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
         Ok(Self {
             network: self.network.to_device(device)?,
@@ -92,9 +92,9 @@ impl State {
         collect(&self.network, "network.", &mut tensors);
         collect(&self.best, "best.", &mut tensors);
         tensors.extend(self.velocities.iter().map(|(name, tensor)| (format!("velocities.{name}"), tensor.clone())));
-        tensors.extend(self.centers.tensors().iter().map(|(tap, center)| (format!("centers.{tap}"), center.clone())));
+        tensors.extend(self.centers.tensors().iter().map(|(layer, center)| (format!("centers.{layer}"), center.clone())));
         let rows: Vec<f64> = self.epochs.iter().flat_map(EpochReport::row).collect();
-        let columns = EpochReport::columns(self.network.config().taps());
+        let columns = EpochReport::columns(self.network.config().layer_count());
         tensors.insert("epochs".into(), Tensor::from_vec(rows, (self.epochs.len(), columns), &Device::Cpu)?);
         let description = Description {
             identity: identity.clone(),
@@ -105,8 +105,8 @@ impl State {
         archive::write(path, FORMAT, VERSION, description, tensors)
     }
 
-    /// The state at `path`, if there is one.
-    pub(crate) fn read(path: &Path, identity: &Identity) -> Result<Option<Self>> {
+    /// The state at `path` of a training of this network, if there is one.
+    pub(crate) fn read(path: &Path, identity: &Identity, net: &NetConfig) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
         }
@@ -114,20 +114,19 @@ impl State {
         let file = Archive::open(path, &bytes)?;
         let found: Description = file.metadata(FORMAT, VERSION)?;
         identity.check(&found.identity, path)?;
-        let net = &identity.config.net;
         let names = file.names();
         let velocities = names
             .iter()
             .filter_map(|name| name.strip_prefix("velocities.").map(|short| (name, short)))
             .map(|(name, short)| Ok((short.to_owned(), file.tensor(name, DType::F32, &file.shape(name)?)?)))
             .collect::<Result<_>>()?;
-        let centers = Architecture::tap_channels(net)
+        let centers = Architecture::layer_channels(net)
             .into_iter()
             .enumerate()
-            .filter(|(tap, _)| names.contains(&format!("centers.{tap}").as_str()))
-            .map(|(tap, channels)| Ok((tap, file.tensor(&format!("centers.{tap}"), DType::F32, &[channels])?)))
+            .filter(|(layer, _)| names.contains(&format!("centers.{layer}").as_str()))
+            .map(|(layer, channels)| Ok((layer, file.tensor(&format!("centers.{layer}"), DType::F32, &[channels])?)))
             .collect::<Result<_>>()?;
-        let columns = EpochReport::columns(net.taps());
+        let columns = EpochReport::columns(net.layer_count());
         let done = file.shape("epochs")?.first().copied().unwrap_or_default();
         let rows = file.tensor("epochs", DType::F64, &[done, columns])?.to_vec2::<f64>()?;
         Ok(Some(Self {
@@ -158,7 +157,7 @@ impl Identity {
             other(setting, expected, found)?;
         }
         other("seed".into(), self.seed.to_string(), found.seed.to_string())?;
-        other("SHA-256 of the labelled images".into(), self.data.clone(), found.data.clone())?;
+        other("SHA-256 of the labeled images".into(), self.data.clone(), found.data.clone())?;
         other("SHA-256 of the target".into(), self.target.clone(), found.target.clone())
     }
 }

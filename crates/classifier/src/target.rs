@@ -15,7 +15,7 @@ pub enum Target {
     /// Similarities of pairs of grayscale stimuli, of any origin. Which one it is makes the condition: predicted responses,
     /// single trials, shuffled identities, pixels.
     Similarity {
-        /// The images, among others perhaps; their size need not be that of the labelled ones.
+        /// The images, among others perhaps; their size need not be that of the labeled ones.
         stimuli: StimulusSet,
         /// The similarities, by the identity of the images.
         matrix: SimilarityMatrix,

@@ -69,7 +69,7 @@ impl Condition {
 }
 
 /// One line of `training.conditions`: a condition and, behind it, settings that differ from those of `[training]`, as in
-/// `denoised alpha=80 taps=[0]`.
+/// `denoised alpha=80 layers=[0]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Arm {
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn a_line_is_a_condition_with_settings_of_its_own() {
         let training = Config::load(None, &[]).unwrap().training;
-        let found = arm("denoised  alpha=80 taps=[0,2]");
-        assert_eq!((found.condition(), found.name()), (Condition::Denoised, "denoised alpha=80 taps=[0,2]"));
+        let found = arm("denoised  alpha=80 layers=[0,2]");
+        assert_eq!((found.condition(), found.name()), (Condition::Denoised, "denoised alpha=80 layers=[0,2]"));
         assert_eq!(found.folder(), "denoised_alpha=80_taps=[0,2]");
         let settings = found.settings(&training).unwrap();
-        assert_eq!((settings.alpha, settings.taps), (80.0, vec![0, 2]));
+        assert_eq!((settings.alpha, settings.layers), (80.0, vec![0, 2]));
         assert_eq!(settings.pairs, training.pairs);
     }
 

@@ -3,7 +3,7 @@
 use super::conditions::{Arm, Condition};
 use super::overrides;
 use anyhow::{Context, Result, bail, ensure};
-use brainprior_classifier::{Centring, RunningStatistics};
+use brainprior_classifier::{Centering, RunningStatistics};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ pub struct Similarity {
     pub threshold: f64,
     pub network: PathBuf,
     pub network_layer: String,
-    pub tap: usize,
+    pub layer: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,9 +77,9 @@ pub struct Training {
     pub alpha: f64,
     pub alpha_warm_up: f64,
     pub loss_scale: f64,
-    pub taps: Vec<usize>,
+    pub layers: Vec<usize>,
     pub gamma: Vec<f64>,
-    pub centring: Centring,
+    pub centering: Centering,
     pub running_statistics: RunningStatistics,
     pub target_limit: f64,
     pub early_matches: String,

@@ -43,13 +43,13 @@ impl Images {
 }
 
 impl Images {
-    /// Cosine of two images whose channels are centred by `center`.
-    pub fn centred_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
-        let centred = |b: usize| -> Vec<f64> {
+    /// Cosine of two images whose channels are centered by `center`.
+    pub fn centered_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
+        let centered = |b: usize| -> Vec<f64> {
             let area = self.dims[2] * self.dims[3];
             self.image(b).iter().enumerate().map(|(place, value)| value - center[place / area]).collect()
         };
-        let (u, v) = (centred(first), centred(second));
+        let (u, v) = (centered(first), centered(second));
         let dot = |u: &[f64], v: &[f64]| u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>();
         dot(&u, &v) / (dot(&u, &u) * dot(&v, &v)).sqrt()
     }
@@ -107,7 +107,7 @@ impl Network {
         y
     }
 
-    /// Normalisation by the batch's own statistics.
+    /// Normalization by the batch's own statistics.
     fn norm(&self, name: &str, mut x: Images) -> Images {
         let (scale, shift) = (&self.values[&format!("{name}.weight")], &self.values[&format!("{name}.bias")]);
         for c in 0..x.dims[1] {
@@ -123,11 +123,11 @@ impl Network {
     }
 
     /// Outputs of the stem and of each stage.
-    pub fn taps(&self, images: &Images) -> Vec<Images> {
+    pub fn layer_outputs(&self, images: &Images) -> Vec<Images> {
         let mut x = images.clone();
         x.values.iter_mut().for_each(|value| *value = 5.0 * (*value - 0.5));
         x = relu(self.norm("stem.1", self.conv("stem.0.weight", &x, 1)));
-        let mut taps = vec![x.clone()];
+        let mut layers = vec![x.clone()];
         for (stage, blocks) in self.blocks.iter().enumerate() {
             for block in 0..*blocks {
                 let name = |part: &str| format!("stages.{stage}.{block}.{part}");
@@ -142,14 +142,14 @@ impl Network {
                 y.values.iter_mut().zip(&around.values).for_each(|(y, around)| *y += around);
                 x = relu(y);
             }
-            taps.push(x.clone());
+            layers.push(x.clone());
         }
-        taps
+        layers
     }
 
     /// Mean cross entropy of images whose last stage is 4 x 4 pixels.
     pub fn cross_entropy(&self, images: &Images, labels: &[u32]) -> f64 {
-        let last = self.taps(images).pop().unwrap();
+        let last = self.layer_outputs(images).pop().unwrap();
         assert_eq!(last.dims[2..], [4, 4]);
         let (weight, bias) = (&self.values["head.weight"], &self.values["head.bias"]);
         let channels = last.dims[1];
@@ -163,16 +163,16 @@ impl Network {
         loss / labels.len() as f64
     }
 
-    /// Mean of (arctanh S - arctanh target)^2, features being centred by `centers`.
+    /// Mean of (arctanh S - arctanh target)^2, features being centered by `centers`.
     pub fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
-        let taps = self.taps(images);
+        let layers = self.layer_outputs(images);
         let powers: Vec<f64> = self.values["gamma"].iter().map(|logit| logit.exp()).collect();
         let pairs = target.len();
         let mut loss = 0.0;
         for (pair, target) in target.iter().enumerate() {
             let mut similarity = 0.0;
-            for ((tap, center), power) in taps.iter().zip(centers).zip(&powers) {
-                similarity += power / powers.iter().sum::<f64>() * tap.centred_cosine(pair, pairs + pair, center);
+            for ((layer, center), power) in layers.iter().zip(centers).zip(&powers) {
+                similarity += power / powers.iter().sum::<f64>() * layer.centered_cosine(pair, pairs + pair, center);
             }
             loss += (similarity.atanh() - f64::from(*target).atanh()).powi(2);
         }

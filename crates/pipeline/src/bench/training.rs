@@ -3,7 +3,7 @@
 
 use super::{Bencher, Case, mixed};
 use anyhow::Result;
-use brainprior_classifier::{NetConfig, Target, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use serde_json::json;
@@ -35,7 +35,7 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     let images = labelled((bencher.repeats + 1) * BATCH + 1)?;
     let target = if pairs == 0 { Target::None } else { similarities()? };
     let config = TrainConfig {
-        net: NetConfig { base_channels: base, ..NetConfig::default() },
+        base_channels: base,
         epochs: 1,
         batch: BATCH,
         pairs: pairs.max(1),

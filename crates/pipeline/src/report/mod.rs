@@ -98,7 +98,7 @@ pub struct Content<'a> {
     pub speeds: BTreeMap<String, f64>,
     /// Clean and noisy accuracy over epochs, where it was followed.
     pub trade_off: Vec<Followed>,
-    /// The convolutional layer that each tap is the output of.
+    /// How many convolutions deep each layer of the similarity lies.
     pub layers: Vec<usize>,
     pub examples: Vec<ExampleNeuron>,
     pub correlations: Vec<NeuronCorrelations>,

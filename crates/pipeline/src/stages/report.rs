@@ -78,7 +78,7 @@ pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<Condit
         training: train::histories(context)?,
         speeds: train::speeds(context),
         trade_off: trade_off::curves(context)?,
-        layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.tap_layers(),
+        layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.layer_depths(),
         examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
         correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
         fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),

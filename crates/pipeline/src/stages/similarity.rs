@@ -74,8 +74,8 @@ pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Optio
     let names: Vec<&str> = wanted.iter().map(|condition| condition.name()).collect();
     let with = |condition| wanted.contains(&condition);
     let threshold = with(Condition::Thresholded).then_some(config.similarity.threshold);
-    let tap = with(Condition::Features).then(|| (config.similarity.tap, config.similarity.network_layer.clone()));
-    let settings = (config.similarity.images, names, threshold, tap);
+    let layer = with(Condition::Features).then(|| (config.similarity.layer, config.similarity.network_layer.clone()));
+    let settings = (config.similarity.images, names, threshold, layer);
     let mut key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
     if with(Condition::Features) {
         key = key.input("network", &provenance::hash_path(&config.similarity.network)?);
@@ -301,24 +301,24 @@ fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix
         return Ok(brainprior_similarity::features(&network, stimuli)?);
     }
     let network = ResNet::load(&settings.network)?;
-    let taps = network.config().taps();
+    let layers = network.config().layer_count();
     ensure!(
-        settings.tap < taps,
-        "similarity.tap = {}, but {} has taps 0 to {}",
-        settings.tap,
+        settings.layer < layers,
+        "similarity.layer = {}, but {} has layers 0 to {}",
+        settings.layer,
         settings.network.display(),
-        taps - 1
+        layers - 1
     );
     let (height, width) = (stimuli.height(), stimuli.width());
     let mut values = Vec::new();
     for part in stimuli.pixels().chunks(BATCH * height * width) {
         let images = Tensor::from_slice(part, (part.len() / (height * width), 1, height, width), &Device::Cpu)?;
         let images = images.repeat((1, network.config().input_channels, 1, 1))?;
-        values.extend(network.taps(&images)?[settings.tap].flatten_all()?.to_vec1::<f32>()?);
+        values.extend(network.layer_outputs(&images)?[settings.layer].flatten_all()?.to_vec1::<f32>()?);
     }
     let dimensions = values.len() / stimuli.len();
     let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values).context("features of all stimuli")?;
-    let source = format!("features of {} at tap {}", settings.network.display(), settings.tap);
+    let source = format!("features of {} at layer {}", settings.network.display(), settings.layer);
     Ok(vectors(stimuli.ids(), values, &vec![1.0; dimensions], &source)?)
 }
 

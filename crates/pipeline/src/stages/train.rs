@@ -8,7 +8,7 @@ use crate::pipeline::jobs;
 use crate::pipeline::provenance::{self, Key, Record};
 use crate::pipeline::report::TrainingEpoch;
 use anyhow::{Context as _, Result, ensure};
-use brainprior_classifier::{Hardening, Mixture, NetConfig, ResNet, Target, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{Mixture, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::LabeledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -100,7 +100,7 @@ pub fn run<'a>(context: &'a Context, inputs: Inputs) -> Result<Vec<(Part<'a>, Op
 fn task(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Record>> {
     let key = key(context, inputs, part)?;
     let seed = key.seed;
-    context.run.task(key, &context.terminal, |folder| train_one(context, part, seed, 0, folder))
+    context.run.task(key, &context.terminal, |folder| train_one(context, part, seed, None, folder))
 }
 
 /// Every part of the grid, selected or not, that is trained already.
@@ -155,7 +155,7 @@ fn stop_early(context: &Context, inputs: Inputs, part: Part) -> Result<Option<Re
         let reached = baseline.iter().position(|epoch| epoch.validation_accuracy >= kept.validation_accuracy);
         let epochs = reached.map_or(baseline.len(), |epoch| epoch + 1);
         context.terminal.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
-        train_one(context, part, seed, epochs, folder)
+        train_one(context, part, seed, Some(epochs), folder)
     })
 }
 
@@ -181,7 +181,7 @@ fn relevant(mut settings: Training, condition: Condition) -> Training {
     if !condition.has_target() {
         (settings.alpha, settings.alpha_warm_up, settings.loss_scale, settings.target_limit) = (0.0, 0.0, 0.0, 0.0);
         settings.pairs = 0;
-        settings.taps.clear();
+        settings.layers.clear();
         settings.gamma.clear();
     }
     if condition != Condition::StoppedEarly {
@@ -210,36 +210,34 @@ fn target(context: &Context, condition: Condition, train: &LabeledImages) -> Res
 }
 
 /// What the library is asked for.
-fn train_config(settings: &Training, condition: Condition, data: &LabeledImages, stop_after: usize) -> TrainConfig {
+fn train_config(settings: &Training, condition: Condition, stop_after: Option<usize>) -> TrainConfig {
     let regularised = TrainConfig {
         pairs: settings.pairs,
         alpha: settings.alpha,
-        alpha_warm_up: settings.alpha_warm_up,
+        alpha_warm_up: (settings.alpha_warm_up > 0.0).then_some(settings.alpha_warm_up),
         loss_scale: settings.loss_scale,
-        taps: settings.taps.clone(),
+        layers: (!settings.layers.is_empty()).then(|| settings.layers.clone()),
         mixture: if settings.gamma.is_empty() { Mixture::Learned } else { Mixture::Fixed(settings.gamma.clone()) },
         target_limit: settings.target_limit,
         ..TrainConfig::default()
     };
     TrainConfig {
-        net: NetConfig {
-            blocks: settings.blocks.clone(),
-            base_channels: settings.base_channels,
-            input_channels: data.channels(),
-            classes: data.classes(),
-        },
+        blocks: settings.blocks.clone(),
+        base_channels: settings.base_channels,
         epochs: settings.epochs,
         batch: settings.batch,
-        centring: settings.centring,
+        centering: settings.centering,
         running_statistics: settings.running_statistics,
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
         augmentation: settings.augmentation,
         validation_fraction: settings.validation_fraction,
-        hardening: match condition {
-            Condition::NoiseAugmented => Hardening::GaussianNoise { std: settings.noise_std },
-            Condition::Adversarial => Hardening::Pgd { epsilon: settings.attack_epsilon, steps: settings.attack_steps },
-            _ => Hardening::None,
+        robust_training: match condition {
+            Condition::NoiseAugmented => RobustTraining::Noise { std: settings.noise_std },
+            Condition::Adversarial => {
+                RobustTraining::Adversarial { epsilon: settings.attack_epsilon, steps: settings.attack_steps }
+            }
+            _ => RobustTraining::None,
         },
         stop_after,
         snapshots: settings.snapshots,
@@ -248,12 +246,12 @@ fn train_config(settings: &Training, condition: Condition, data: &LabeledImages,
     }
 }
 
-fn train_one(context: &Context, part: Part, seed: u64, stop_after: usize, folder: &Path) -> Result<Vec<String>> {
+fn train_one(context: &Context, part: Part, seed: u64, stop_after: Option<usize>, folder: &Path) -> Result<Vec<String>> {
     let condition = part.condition.condition();
     let data = super::images::load(context)?;
     let target = target(context, condition, &data.train)?;
     let settings = part.condition.settings(&context.config.training)?;
-    let config = train_config(&settings, condition, &data.train, stop_after);
+    let config = train_config(&settings, condition, stop_after);
     let mut bar = context.terminal.bar(&part.task("train"), 1);
     let mut message = String::new();
     let mut speeds = Vec::new();
@@ -375,11 +373,10 @@ mod tests {
             let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
             Config::load(None, &settings).unwrap().training
         };
-        let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.taps=[1]"]));
-        let data = LabeledImages::new(1, 2, 2, vec![0; 4], vec![0], vec!["only".into()]).unwrap();
+        let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.layers=[1]"]));
         for condition in [Condition::None, Condition::StoppedEarly, Condition::NoiseAugmented, Condition::Denoised] {
             let keyed = |settings: &Training| serde_json::to_value(relevant(settings.clone(), condition)).unwrap();
-            let asked = |settings: &Training| train_config(settings, condition, &data, 0);
+            let asked = |settings: &Training| train_config(settings, condition, None);
             assert_eq!(keyed(&plain) == keyed(&other), !condition.has_target(), "{condition:?}");
             assert_eq!(asked(&plain) == asked(&other), !condition.has_target(), "{condition:?}");
         }

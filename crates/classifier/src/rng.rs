@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 /// What random numbers are drawn for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Purpose {
+pub(crate) enum Stream {
     /// First values of a parameter, by its position.
     Initial,
     /// Which images validate.
@@ -22,10 +22,12 @@ pub(crate) enum Purpose {
     Attack,
 }
 
-/// The stream for `purpose` in `epoch` (below 2^24) at `index`.
-pub(crate) fn stream(seed: u64, purpose: Purpose, epoch: usize, index: usize) -> ChaCha8Rng {
-    debug_assert!(epoch < 1 << 24 && index <= u32::MAX as usize);
-    let mut generator = ChaCha8Rng::seed_from_u64(seed);
-    generator.set_stream((purpose as u64) << 56 | (epoch as u64) << 32 | index as u64);
-    generator
+impl Stream {
+    /// Its generator in `epoch` (below 2^24) at `index`.
+    pub(crate) fn generator(self, seed: u64, epoch: usize, index: usize) -> ChaCha8Rng {
+        debug_assert!(epoch < 1 << 24 && index <= u32::MAX as usize);
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        generator.set_stream((self as u64) << 56 | (epoch as u64) << 32 | index as u64);
+        generator
+    }
 }
