@@ -13,7 +13,6 @@ pub struct ImageId(u64);
 
 impl ImageId {
     /// Of `height * width` pixels, row-major, in [0, 1].
-    #[expect(clippy::missing_panics_doc, reason = "a digest has 32 bytes")]
     pub fn of(height: usize, width: usize, pixels: &[f32]) -> Self {
         let mut hasher = Sha256::new();
         hasher.update((height as u64).to_le_bytes());

@@ -84,7 +84,6 @@ const TRIALS: u64 = 1 << 32;
 /// # Errors
 /// A number in `config` out of its range; no stimulus; sets of different image sizes, or with an image in common; stimuli
 /// without contrast.
-#[expect(clippy::missing_panics_doc, reason = "arrays made here are row-major, and image sets are full")]
 pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config: &SimulationConfig) -> Result<Simulated> {
     let _span = tracing::info_span!("simulate", scan = name, neurons = config.neurons, seed = config.seed).entered();
     config.check()?;
