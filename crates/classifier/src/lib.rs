@@ -30,7 +30,6 @@
 
 mod adversarial;
 mod architecture;
-mod archive;
 mod checkpoint;
 mod config;
 mod error;
