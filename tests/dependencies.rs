@@ -57,4 +57,5 @@ fn the_terminal_belongs_to_the_orchestrator() {
     for library in LIBRARIES {
         never(&format!("brainprior-{library}"), &["anyhow", "clap", "indicatif", "tracing-subscriber", "xtask"]);
     }
+    never("brainprior-pipeline", &["clap", "indicatif", "tracing-subscriber", "xtask"]);
 }

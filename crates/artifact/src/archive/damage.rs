@@ -101,6 +101,16 @@ mod tests {
         check(&|header| header.replace("\"shape\"", "\"size\""), 0, &["dtype, shape and data_offsets"]);
         check(&same, 1, &["labels", "within the 14 bytes"]);
         check(&same, 30, &["header", "at most the"]);
+        check(
+            &|header| {
+                header.replace(
+                    r#""labels":{"dtype":"U8","shape":[3],"data_offsets":[12,15]}"#,
+                    r#""labels":{"dtype":"U8","shape":[2],"data_offsets":[12,14]}"#,
+                )
+            },
+            0,
+            &["header", "fill the 15 bytes", "14 bytes"],
+        );
     }
 
     #[test]

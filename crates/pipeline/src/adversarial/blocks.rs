@@ -2,9 +2,7 @@
 //! what the attacks have found so far lies on disk, so that an interrupted run goes on with the next attack.
 
 use super::{BATCH, norm_name};
-use crate::pipeline::progress::Terminal;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::run_directory::RunDirectory;
+use crate::run::{Key, Progress, Record, RunDirectory, hash_bytes, write_file};
 use anyhow::{Context, Result, ensure};
 use brainprior_robustness::{
     Classifier, Counts, ImageRecord, LabeledBatch, MinimalPerturbations, Norm, Search, Settings, ensemble,
@@ -24,11 +22,11 @@ const TOLERANCE: f64 = 0.01;
 
 /// What decides the result of one block.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Protocol {
+pub(crate) struct Protocol {
     /// Steps along the decision boundary.
-    pub decision_boundary_steps: usize,
+    pub(crate) decision_boundary_steps: usize,
     /// Images of a block.
-    pub block: usize,
+    pub(crate) block: usize,
 }
 
 /// What a file says about itself.
@@ -46,15 +44,15 @@ struct Header {
 }
 
 /// Where nothing is adversarial yet.
-pub fn search(norm: Norm, area: usize) -> Search {
+pub(crate) fn search(norm: Norm, area: usize) -> Search {
     Search { largest: norm.range(area), tolerance: TOLERANCE }
 }
 
 /// Runs the ensemble of one norm on all blocks that are not done. `key` holds what the network and the images are; the
 /// tasks are called `prefix/NORM/block-N`. The records, or nothing on a dry run.
-pub fn measure_blocks(
+pub(crate) fn measure_blocks(
     run: &RunDirectory,
-    terminal: &Terminal,
+    progress: &dyn Progress,
     prefix: &str,
     key: &Key,
     model: &dyn Classifier,
@@ -68,12 +66,12 @@ pub fn measure_blocks(
         let last = labeled.len().min(first + protocol.block);
         let settings = serde_json::json!({ "protocol": protocol, "norm": norm_name(norm), "first": first, "last": last });
         let key = Key { task: task.clone(), settings, ..key.clone() };
-        let hash = provenance::hash_bytes(serde_json::to_string(&key)?.as_bytes());
+        let hash = hash_bytes(serde_json::to_string(&key)?.as_bytes());
         let block = labeled.subset(&(first..last).collect::<Vec<_>>());
         let seed = key.seed;
-        let record = run.task(key, terminal, |folder| {
+        let record = run.task(key, progress, |folder| {
             let settings = Settings { seed, batch: BATCH };
-            approach(terminal, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
+            approach(progress, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
             Ok(vec![NEAREST.into()])
         })?;
         let Some(record) = record else { return Ok(None) };
@@ -84,7 +82,7 @@ pub fn measure_blocks(
 
 /// One block: all attacks that have not run.
 fn approach(
-    terminal: &Terminal,
+    progress: &dyn Progress,
     task: &str,
     path: &Path,
     key: &str,
@@ -99,7 +97,7 @@ fn approach(
         Ok((header, minimal)) if header.key == key => (header.attacks_done, minimal),
         _ => (0, MinimalPerturbations::new(model, block, norm, settings)?),
     };
-    let mut bar = terminal.bar(task, attacks.len() as u64);
+    let mut bar = progress.bar(task, attacks.len() as u64);
     while let Some(attack) = attacks.get(done) {
         bar.set(done as u64, attacks.len() as u64, &attack.name());
         minimal.approach(model, attack.as_ref(), block, search(norm, block.area()), settings, &mut |_| {})?;
@@ -110,7 +108,7 @@ fn approach(
 }
 
 /// The blocks of a norm put together again.
-pub fn read_blocks(
+pub(crate) fn read_blocks(
     run: &RunDirectory,
     prefix: &str,
     labeled: &LabeledBatch,
@@ -161,7 +159,7 @@ fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, bl
         ("counts", TensorView::new(Dtype::I64, vec![images, 3], &counts)?),
     ];
     let metadata = HashMap::from([(METADATA.to_owned(), serde_json::to_string(&header)?)]);
-    provenance::write_atomically(path, &safetensors::serialize(tensors, Some(metadata))?)
+    write_file(path, &safetensors::serialize(tensors, Some(metadata))?)
 }
 
 fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations)> {
@@ -206,7 +204,7 @@ fn le<T, const N: usize>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::run_directory::Mode;
+    use crate::run::{Mode, Silent};
     use candle_core::Tensor;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -232,7 +230,7 @@ mod tests {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));
             let key = Key::new("attack", (), 3).unwrap();
-            let records = measure_blocks(&run, &Terminal::silent(), "attack", &key, &model, &labeled, Norm::L2, protocol)?;
+            let records = measure_blocks(&run, &Silent, "attack", &key, &model, &labeled, Norm::L2, protocol)?;
             let minimal = read_blocks(&run, "attack", &labeled, Norm::L2, protocol.block)?;
             anyhow::Ok((records.unwrap().len(), minimal, model.0.into_inner()))
         };

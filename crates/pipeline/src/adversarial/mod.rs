@@ -4,9 +4,9 @@ mod blocks;
 mod command;
 mod summary;
 
-pub use blocks::{Protocol, measure_blocks, read_blocks};
-pub use command::run;
-pub use summary::{curve, masking, summarize};
+pub(crate) use blocks::{Protocol, measure_blocks, read_blocks};
+pub use command::{Attacked, NormName, Options, run};
+pub(crate) use summary::{curve, masking, summarize};
 
 use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;
@@ -15,16 +15,16 @@ use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Tensor};
 
 /// The checks for masking compare attacks at this many times the median smallest perturbation in Linf.
-pub const COMPARED_AT: f64 = 1.5;
+pub(crate) const COMPARED_AT: f64 = 1.5;
 /// Images that a network takes at once.
-pub const BATCH: usize = 100;
+pub(crate) const BATCH: usize = 100;
 
 /// A trained network as `robustness` sees it.
-pub struct Attackable(pub(in crate::pipeline) ResNet);
+pub(crate) struct Attackable(pub(crate) ResNet);
 
 impl Attackable {
     /// Checked against the images that it is to classify.
-    pub fn new(network: ResNet, images: &LabeledImages) -> Result<Self> {
+    pub(crate) fn new(network: ResNet, images: &LabeledImages) -> Result<Self> {
         let (config, side) = (network.config(), 1usize << (network.config().blocks.len() + 1));
         ensure!(
             config.input_channels == images.channels(),
@@ -60,7 +60,7 @@ impl Classifier for Attackable {
 }
 
 /// The first `count` images of a set.
-pub fn labeled_batch(images: &LabeledImages, count: usize) -> Result<LabeledBatch> {
+pub(crate) fn labeled_batch(images: &LabeledImages, count: usize) -> Result<LabeledBatch> {
     let count = count.min(images.len());
     let area = images.channels() * images.height() * images.width();
     let mut pixels = vec![0.0; count * area];
@@ -72,7 +72,7 @@ pub fn labeled_batch(images: &LabeledImages, count: usize) -> Result<LabeledBatc
 }
 
 /// As in file names and artifacts.
-pub fn norm_name(norm: Norm) -> &'static str {
+pub(crate) fn norm_name(norm: Norm) -> &'static str {
     match norm {
         Norm::Linf => "linf",
         Norm::L2 => "l2",

@@ -1,8 +1,9 @@
 //! Attacks on a ResNet18 with 16 base channels and fresh weights: 100 images without pattern, whose labels are the network's
 //! own decisions, so that every image has to be attacked.
 
-use super::{Bencher, Case, mixed};
-use crate::pipeline::adversarial::Attackable;
+use super::{Bencher, Case};
+use crate::adversarial::Attackable;
+use crate::synthetic::mixed;
 use anyhow::Result;
 use brainprior_classifier::{NetConfig, ResNet};
 use brainprior_robustness::{
@@ -17,7 +18,7 @@ const EPSILON: f64 = 0.01;
 const SETTINGS: Settings = Settings { seed: 0, batch: IMAGES };
 
 /// Runs all of them.
-pub fn run(bencher: &Bencher) -> Result<()> {
+pub(super) fn run(bencher: &Bencher) -> Result<()> {
     let network =
         Attackable(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?.to_device(&bencher.device)?);
     let pixels: Vec<f32> = (0..IMAGES as u64 * 1024).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();

@@ -2,7 +2,8 @@
 //! 5,000 images, a stream of 100,000, and an epoch at the size of the paper's scans. Scans are made of noise, since time does not
 //! depend on values.
 
-use super::{Bencher, Case, numbers};
+use super::{Bencher, Case};
+use crate::synthetic::numbers;
 use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Neurons, Origin, Scan, ScanParts, Tier};
@@ -27,7 +28,7 @@ const PAPER: (usize, usize) = (8000, 5000);
 const STREAM: usize = 100_000;
 
 /// Runs all of them.
-pub fn run(bencher: &Bencher) -> Result<()> {
+pub(super) fn run(bencher: &Bencher) -> Result<()> {
     let steps = |shape: &str| Case {
         bench: "response_training",
         shape: format!("{PEER_NEURONS} neurons, {shape}"),
@@ -81,7 +82,7 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
         _ => {}
     })?;
     if bencher.wants(&case) {
-        bencher.print(case, seconds.split_off(1));
+        bencher.report(case, seconds.split_off(1));
     }
     predict(bencher, prediction, &model)
 }
@@ -114,7 +115,7 @@ fn stream(bencher: &Bencher) -> Result<()> {
     let endless = (0..STREAM).map(|i| images.image(i % BATCH));
     model.predict_stream(0, endless, &BehavioralState::default(), &mut |_| rows += 1)?;
     ensure!(rows == STREAM, "{rows} of {STREAM} images were predicted");
-    bencher.print(case, vec![started.elapsed().as_secs_f64()]);
+    bencher.report(case, vec![started.elapsed().as_secs_f64()]);
     Ok(())
 }
 
@@ -140,7 +141,7 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
             seconds.push(of_epoch);
         }
     })?;
-    bencher.print(case, seconds);
+    bencher.report(case, seconds);
     Ok(())
 }
 

@@ -8,7 +8,10 @@ use brainprior_recording::{Scan, Tier, read_scan, reliability};
 use std::fmt::Write;
 use std::path::Path;
 
-/// The text that `cargo xtask inspect` prints.
+/// What a file holds, for people.
+///
+/// # Errors
+/// A file of no known kind, or what its reader says.
 pub fn inspect(path: &Path) -> Result<String> {
     let kind = super::kind_of(path)?;
     let spec = kind.spec()?;

@@ -5,7 +5,7 @@ use plotters::prelude::*;
 
 /// One colour per condition, readable for the colour-blind (Okabe and Ito); arms of a condition with settings of their own
 /// are its lighter shades.
-pub fn colour(name: &str, index: usize) -> RGBColor {
+pub(crate) fn colour(name: &str, index: usize) -> RGBColor {
     const OTHERS: [RGBColor; 5] =
         [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
     const SHADES: [f64; 3] = [0.35, 0.6, 0.2];
@@ -27,20 +27,20 @@ pub fn colour(name: &str, index: usize) -> RGBColor {
 }
 
 /// A curve with the standard deviation over seeds as a band.
-pub struct Curve {
-    pub name: String,
-    pub colour: RGBColor,
+pub(crate) struct Curve {
+    pub(crate) name: String,
+    pub(crate) colour: RGBColor,
     /// x, mean, standard deviation.
-    pub points: Vec<(f64, f64, f64)>,
+    pub(crate) points: Vec<(f64, f64, f64)>,
 }
 
 /// Title and axes of a plot.
-pub struct Axes<'a> {
-    pub title: &'a str,
-    pub x: &'a str,
-    pub y: &'a str,
+pub(crate) struct Axes<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) x: &'a str,
+    pub(crate) y: &'a str,
     /// Fixed limits of y; otherwise those of the data.
-    pub y_range: Option<(f64, f64)>,
+    pub(crate) y_range: Option<(f64, f64)>,
 }
 
 const SIZE: (u32, u32) = (560, 380);
@@ -65,7 +65,7 @@ fn limits(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// Curves over a common x.
-pub fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
+pub(crate) fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
     let x = limits(curves.iter().flat_map(|curve| curve.points.iter().map(|point| point.0)));
     let data = curves.iter().flat_map(|curve| curve.points.iter().flat_map(|point| [point.1 - point.2, point.1 + point.2]));
     let y = axes.y_range.unwrap_or_else(|| limits(data));
@@ -85,7 +85,7 @@ pub fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
 }
 
 /// Paths through a plane, in the order of their points; the last point is the largest.
-pub fn tracks(axes: &Axes, tracks: &[Curve]) -> Result<String> {
+pub(crate) fn tracks(axes: &Axes, tracks: &[Curve]) -> Result<String> {
     let x = limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.0)));
     let y = axes.y_range.unwrap_or_else(|| limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.1))));
     draw(axes, x, y, &legend(tracks), |chart| {
@@ -128,7 +128,7 @@ fn legend_places(entries: &[(&str, RGBColor)]) -> (Vec<(i32, i32)>, u32) {
 }
 
 /// Points, with a line through the origin for each slope, the first light and the others in the points' colour.
-pub fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], colour: RGBColor) -> Result<String> {
+pub(crate) fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], colour: RGBColor) -> Result<String> {
     let x = limits(points.iter().map(|point| point.0));
     let y = axes.y_range.unwrap_or_else(|| limits(points.iter().map(|point| point.1)));
     draw(axes, x, y, &[], |chart| {
@@ -143,7 +143,7 @@ pub fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], colour: RGBCo
 }
 
 /// How often values fall into each of `bins` equal intervals.
-pub fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBColor) -> Result<String> {
+pub(crate) fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBColor) -> Result<String> {
     let (low, high) = limits(values.iter().copied());
     let width = (high - low) / bins as f64;
     let mut counts = vec![0usize; bins];

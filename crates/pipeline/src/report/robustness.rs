@@ -5,20 +5,8 @@ use super::heatmap::picture_uri;
 use super::page::Page;
 use super::plots::{Axes, colour, curves};
 use super::{Content, css, level_curves, page, percent};
-use crate::pipeline::results::{MinimalPerturbation, NetworkResult, Results};
+use crate::artifacts::{MinimalPerturbation, NetworkResult, Pictures, Results};
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
-
-/// Some test images and the nearest images that mislead a network about them.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Pictures {
-    pub height: usize,
-    pub width: usize,
-    /// Values in [0, 1], row by row.
-    pub originals: Vec<Vec<f32>>,
-    /// Nothing where the network is wrong about the original or withstood.
-    pub adversarial: Vec<Option<Vec<f32>>>,
-}
 
 /// Pixels of the page for one of an image.
 const ENLARGEMENT: usize = 3;
@@ -26,7 +14,7 @@ const ENLARGEMENT: usize = 3;
 const GAP: usize = 4;
 
 /// Attacks, their pictures, corruptions.
-pub fn section(page: &mut Page, content: &Content) -> Result<()> {
+pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
     let results = content.results;
     page.section(
         "Attacks",

@@ -2,12 +2,12 @@
 
 use super::page::Page;
 use super::plots::{Axes, Curve, colour, curves};
-use super::{Content, TrainingEpoch, trade_off};
-use crate::pipeline::results::Spread;
+use super::{Content, trade_off};
+use crate::artifacts::{Spread, TrainingEpoch};
 use anyhow::Result;
 
 /// Adds the section.
-pub fn section(page: &mut Page, content: &Content) -> Result<()> {
+pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
     page.section("Training", "Means over seeds; bands are one standard deviation.");
     let by_condition = by_condition(content);
     let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };

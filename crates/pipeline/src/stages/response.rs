@@ -1,17 +1,16 @@
 //! Stage `response`: fits one model to all scans, measures it on the trials that it never saw, and predicts every stimulus.
 
 use super::scans::Loaded;
-use crate::pipeline::context::Context;
-use crate::pipeline::progress::Bar;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::report::{ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch};
-use crate::pipeline::results::Estimate;
+use super::{Inputs, Outcome, Stage};
+use crate::artifacts::{
+    Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary,
+};
+use crate::run::{Bar, Context, Key, read_json, write_file, write_json};
 use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
 use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, ResponseModel, fit_on};
 use ndarray::Axis;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -20,143 +19,130 @@ const MODEL: &str = "model.safetensors";
 const SUMMARY: &str = "summary.json";
 const EPOCHS: &str = "epochs.json";
 
-/// What later stages and the report ask of a scan's model.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ScanSummary {
-    pub name: String,
-    /// Correlation of prediction and response over validation trials, per neuron.
-    pub v: Vec<f32>,
-    pub test_correlation: Option<Estimate>,
-    pub correlation_to_average: Option<Estimate>,
-    pub fraction_oracle: Option<Estimate>,
-    pub feve: Option<Estimate>,
-    pub correlations: NeuronCorrelations,
-    pub examples: Vec<ExampleNeuron>,
-    pub fields: ReceptiveFields,
-}
-
-/// The whole stage.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Summary {
-    pub scans: Vec<ScanSummary>,
-    /// Kernels of the core's first layer, plane by plane, row by row.
-    pub filters: Vec<Vec<Vec<f32>>>,
-}
-
 /// Predictions of one scan's neurons.
-pub struct Predicted {
+pub(crate) struct Predicted {
     /// For every image of the target.
-    pub target: Responses,
+    pub(crate) target: Responses,
     /// For the scan's oracle images, which no model was trained on.
-    pub oracle: Responses,
+    pub(crate) oracle: Responses,
 }
 
 /// Fits and predicts.
-pub fn run(context: &Context, after: &Record) -> Result<Option<Record>> {
+pub(super) struct Response;
+
+impl Stage for Response {
+    fn name(&self) -> &'static str {
+        "response"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["scans"]
+    }
+
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let scans = inputs.of("scans")?;
+        let config = &context.config;
+        let settings = (&config.response, &config.prediction);
+        let key =
+            Key::new("response", settings, config.seed_of("response"))?.on(&context.device).after(scans).given(scans, "scan");
+        let seed = key.seed;
+        Ok(context.task(key, |folder| fit_and_predict(context, seed, folder))?.into())
+    }
+}
+
+fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<String>> {
     let config = &context.config;
-    let settings = (&config.response, &config.prediction);
-    let key = Key::new("response", settings, config.seed_of("response"))?.on(&context.device).after(after).given(after, "scan");
-    let seed = key.seed;
-    context.run.task(key, &context.terminal, |folder| {
-        let loaded = super::scans::load(context)?;
-        let scans: Vec<&Scan> = loaded.iter().map(|loaded| &loaded.scan).collect();
-        let mut progress = Progress::new(context, folder);
-        let mut outputs = vec![SUMMARY.to_owned()];
-        let mut models = Vec::new();
-        for fit_of in 0..config.prediction.seeds {
-            let checkpoint = folder.join(format!("seed{fit_of}.checkpoint"));
-            progress.start(format!("seed {fit_of}"));
-            let model =
-                fit_on(&context.device, &scans, &config.response, seed.wrapping_add(fit_of), Some(&checkpoint), &mut |event| {
+    let loaded = super::scans::load(context)?;
+    let scans: Vec<&Scan> = loaded.iter().map(|loaded| &loaded.scan).collect();
+    let mut progress = FitProgress::new(context, folder);
+    let mut outputs = vec![SUMMARY.to_owned()];
+    let mut models = Vec::new();
+    for fit_of in 0..config.prediction.seeds {
+        let checkpoint = folder.join(format!("seed{fit_of}.checkpoint"));
+        progress.start(format!("seed {fit_of}"));
+        let model =
+            fit_on(&context.device, &scans, &config.response, seed.wrapping_add(fit_of), Some(&checkpoint), &mut |event| {
+                progress.observe(&event)
+            })?;
+        progress.check()?;
+        let file = model_file(fit_of);
+        model.save(&folder.join(&file))?;
+        outputs.extend([config_file(&file), file]);
+        models.push(model);
+    }
+    let ensemble = Ensemble::new(models, &scans)?;
+    let crossed = match config.prediction.folds {
+        0 => None,
+        folds => {
+            let crossed =
+                CrossFitted::fit_on(&context.device, &scans, &config.response, folds, seed, Some(folder), &mut |fold, event| {
+                    progress.start(format!("fold {fold}"));
                     progress.observe(&event)
                 })?;
             progress.check()?;
-            let file = model_file(fit_of);
-            model.save(&folder.join(&file))?;
-            outputs.extend([config_file(&file), file]);
-            models.push(model);
+            Some(crossed)
         }
-        let ensemble = Ensemble::new(models, &scans)?;
-        let crossed = match config.prediction.folds {
-            0 => None,
-            folds => {
-                let crossed = CrossFitted::fit_on(
-                    &context.device,
-                    &scans,
-                    &config.response,
-                    folds,
-                    seed,
-                    Some(folder),
-                    &mut |fold, event| {
-                        progress.start(format!("fold {fold}"));
-                        progress.observe(&event)
-                    },
-                )?;
-                progress.check()?;
-                Some(crossed)
-            }
+    };
+    drop(progress);
+    let target = target_stimuli(&loaded)?;
+    let mut summaries = Vec::new();
+    for (index, loaded) in loaded.iter().enumerate() {
+        let predict = |images: &StimulusSet| -> Result<Responses> {
+            Ok(match &crossed {
+                Some(crossed) => crossed.predict(index, images)?,
+                None => ensemble.predict(index, images)?,
+            })
         };
-        drop(progress);
-        let target = target_stimuli(&loaded)?;
-        let mut summaries = Vec::new();
-        for (index, loaded) in loaded.iter().enumerate() {
-            let predict = |images: &StimulusSet| -> Result<Responses> {
-                Ok(match &crossed {
-                    Some(crossed) => crossed.predict(index, images)?,
-                    None => ensemble.predict(index, images)?,
-                })
-            };
-            predict(&target)?.write(&folder.join(target_file(index)))?;
-            let oracle = predict(&oracle_stimuli(loaded))?;
-            oracle.write(&folder.join(oracle_file(index)))?;
-            outputs.extend([target_file(index), oracle_file(index)]);
-            let metrics = ensemble.metrics(index, &loaded.scan, seed)?;
-            let v = match &crossed {
-                Some(crossed) => crossed.v_a(index)?,
-                None => ensemble.v_a(index)?,
-            };
-            let table = format!("neurons-{index}.csv");
-            provenance::write_atomically(&folder.join(&table), neuron_table(loaded, v, &metrics)?.as_bytes())?;
-            outputs.push(table);
-            let positions = ensemble.models()[0].positions(index)?;
-            summaries.push(summarise(loaded, v, &metrics, &oracle, &positions));
-        }
-        let filters = ensemble.models()[0].filters()?;
-        let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();
-        for plane in filters.axis_iter(Axis(1)) {
-            pictures.extend(plane.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()));
-        }
-        provenance::write_json(&folder.join(SUMMARY), &Summary { scans: summaries, filters: pictures })?;
-        for checkpoint in checkpoints(folder)? {
-            std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
-        }
-        Ok(outputs)
-    })
+        predict(&target)?.write(&folder.join(target_file(index)))?;
+        let oracle = predict(&oracle_stimuli(loaded))?;
+        oracle.write(&folder.join(oracle_file(index)))?;
+        outputs.extend([target_file(index), oracle_file(index)]);
+        let metrics = ensemble.metrics(index, &loaded.scan, seed)?;
+        let v = match &crossed {
+            Some(crossed) => crossed.v_a(index)?,
+            None => ensemble.v_a(index)?,
+        };
+        let table = format!("neurons-{index}.csv");
+        write_file(&folder.join(&table), neuron_table(loaded, v, &metrics)?.as_bytes())?;
+        outputs.push(table);
+        let positions = ensemble.models()[0].positions(index)?;
+        summaries.push(summarize(loaded, v, &metrics, &oracle, &positions));
+    }
+    let filters = ensemble.models()[0].filters()?;
+    let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();
+    for plane in filters.axis_iter(Axis(1)) {
+        pictures.extend(plane.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()));
+    }
+    write_json(&folder.join(SUMMARY), &ResponseSummary { scans: summaries, filters: pictures })?;
+    for checkpoint in checkpoints(folder)? {
+        std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
+    }
+    Ok(outputs)
 }
 
-/// Tells the terminal what the fits report, and keeps their learning curves.
-struct Progress<'a> {
+/// Tells of what the fits report, and keeps their learning curves.
+struct FitProgress<'a> {
     context: &'a Context,
     curves_file: PathBuf,
     /// By fit. Kept beside the fits' own checkpoints, so that the curve of a resumed fit is whole.
     curves: Curves,
     fit: String,
-    bar: Bar,
+    bar: Box<dyn Bar>,
     message: String,
     unwritten: Option<anyhow::Error>,
 }
 
 type Curves = BTreeMap<String, BTreeMap<usize, ResponseEpoch>>;
 
-impl<'a> Progress<'a> {
+impl<'a> FitProgress<'a> {
     fn new(context: &'a Context, folder: &Path) -> Self {
         let curves_file = folder.join(EPOCHS);
         Self {
             context,
-            curves: provenance::read_json(&curves_file).unwrap_or_default(),
+            curves: read_json(&curves_file).unwrap_or_default(),
             curves_file,
             fit: String::new(),
-            bar: context.terminal.bar("response model", 1),
+            bar: context.progress.bar("response model", 1),
             message: String::new(),
             unwritten: None,
         }
@@ -172,7 +158,7 @@ impl<'a> Progress<'a> {
     }
 
     fn observe(&mut self, event: &FitEvent) {
-        let terminal = &self.context.terminal;
+        let progress = &self.context.progress;
         match event {
             FitEvent::Step { epoch, done, total } => {
                 let most = self.context.config.response.optimisation.max_epochs;
@@ -182,22 +168,22 @@ impl<'a> Progress<'a> {
                 let point =
                     ResponseEpoch { epoch: epoch + 1, loss: *train_loss, validation_correlation: *validation_correlation };
                 self.curves.entry(self.fit.clone()).or_default().insert(epoch + 1, point);
-                if let Err(error) = provenance::write_json(&self.curves_file, &self.curves) {
+                if let Err(error) = write_json(&self.curves_file, &self.curves) {
                     self.unwritten = Some(error);
                 }
                 self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
             }
             FitEvent::WithoutModulator { scan } => {
-                terminal.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
+                progress.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
             }
             FitEvent::WithoutShifter { scan } => {
-                terminal.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
+                progress.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
             }
             FitEvent::NeverVarying { scan, neurons } => {
-                terminal.line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
+                progress.line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
             }
             FitEvent::Resumed { epochs } => {
-                terminal.line(&format!("    response model, {}: goes on after epoch {epochs}", self.fit))
+                progress.line(&format!("    response model, {}: goes on after epoch {epochs}", self.fit))
             }
             _ => {}
         }
@@ -228,7 +214,7 @@ fn oracle_file(index: usize) -> String {
 }
 
 /// Every image that some scan showed outside its test tier.
-pub fn target_stimuli(loaded: &[Loaded]) -> Result<StimulusSet> {
+pub(crate) fn target_stimuli(loaded: &[Loaded]) -> Result<StimulusSet> {
     let sets: Vec<StimulusSet> = loaded
         .iter()
         .map(|loaded| {
@@ -244,11 +230,11 @@ pub fn target_stimuli(loaded: &[Loaded]) -> Result<StimulusSet> {
 }
 
 /// The repeated images of a scan, in the order of [`brainprior_recording::Scan::repeat_means`].
-pub fn oracle_stimuli(loaded: &Loaded) -> StimulusSet {
+pub(crate) fn oracle_stimuli(loaded: &Loaded) -> StimulusSet {
     loaded.scan.stimuli().subset(&loaded.scan.repeats().into_keys().collect::<Vec<_>>())
 }
 
-fn summarise(
+fn summarize(
     loaded: &Loaded,
     v: &[Option<f32>],
     metrics: &Metrics,
@@ -338,23 +324,23 @@ fn neuron_table(loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics) -> Result
 }
 
 /// The stage's summary.
-pub fn summary(context: &Context) -> Result<Summary> {
-    provenance::read_json(&context.run.folder("response").join(SUMMARY))
+pub(crate) fn summary(context: &Context) -> Result<ResponseSummary> {
+    read_json(&context.run.folder("response").join(SUMMARY))
 }
 
 /// The model of the first seed.
-pub fn model(context: &Context) -> Result<ResponseModel> {
+pub(crate) fn model(context: &Context) -> Result<ResponseModel> {
     Ok(ResponseModel::load(&context.run.folder("response").join(model_file(0)))?)
 }
 
 /// The learning curve of each fit, by its name.
-pub fn epochs(context: &Context) -> Result<BTreeMap<String, Vec<ResponseEpoch>>> {
-    let curves: Curves = provenance::read_json(&context.run.folder("response").join(EPOCHS))?;
+pub(crate) fn epochs(context: &Context) -> Result<BTreeMap<String, Vec<ResponseEpoch>>> {
+    let curves: Curves = read_json(&context.run.folder("response").join(EPOCHS))?;
     Ok(curves.into_iter().map(|(fit, curve)| (fit, curve.into_values().collect())).collect())
 }
 
 /// Predictions of every scan, in the order of the scans.
-pub fn predictions(context: &Context, scans: usize) -> Result<Vec<Predicted>> {
+pub(crate) fn predictions(context: &Context, scans: usize) -> Result<Vec<Predicted>> {
     let folder = context.run.folder("response");
     let read = |file: String| Responses::read(&folder.join(file));
     (0..scans).map(|index| Ok(Predicted { target: read(target_file(index))?, oracle: read(oracle_file(index))? })).collect()

@@ -1,15 +1,12 @@
 //! Stage `robustness`: every network under noise, corruption and attack.
 
-use super::train::{self, Part};
-use crate::pipeline::adversarial::{
+use super::{Inputs, Outcome, Stage, train};
+use crate::adversarial::{
     Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
-use crate::pipeline::config::Robustness;
-use crate::pipeline::context::Context;
-use crate::pipeline::jobs;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::report::Pictures;
-use crate::pipeline::results::{NetworkResult, Point};
+use crate::artifacts::{NetworkResult, Pictures, Point};
+use crate::grid::Part;
+use crate::run::{Context, Key, Record, jobs, read_json, write_json};
 use anyhow::Result;
 use brainprior_robustness::{
     AttackPoint, Clamp, Corruption, Fgsm, LabeledBatch, MaskingSettings, MinimalPerturbations, Noise, Norm, Progress, Settings,
@@ -29,30 +26,46 @@ const SHOWN: usize = 6;
 /// Other networks whose perturbations are tried on each.
 const SOURCES: usize = 2;
 
-/// Measures every part of `trained` that is not measured yet. `grid` holds every part that is trained, asked for or not: the
-/// perturbations of some of them are tried on each.
-pub fn run(
-    context: &Context,
-    images: &Record,
-    trained: &[(Part, Record)],
-    grid: &[(Part, Record)],
-) -> Result<Vec<Option<Record>>> {
-    jobs::run(trained.to_vec(), |(part, record)| {
-        // One seed for all parts: every network sees the same noise and the same random starts.
-        let seed = context.config.seed_of("robustness");
-        let settings = &context.config.robustness;
-        let blocks_key = Key::new(&part.task(BLOCKS), (), seed)?.on(&context.device).after(images).after(&record);
-        let mut key = Key::new(&part.task("robustness"), settings, seed)?.on(&context.device).after(images).after(&record);
-        let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
-        let subject = Subject { context, part, seed };
-        if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
-            key = blocks.iter().fold(key, |key, block| key.after(block));
-        }
-        let sources: Vec<&(Part, Record)> = grid.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
-        key = sources.iter().fold(key, |key, (_, record)| key.after(record));
-        let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
-        context.run.task(key, &context.terminal, |folder| subject.measure(&sources, folder))
-    })
+/// Measures every network that is not measured yet.
+pub(super) struct Robustness;
+
+impl Stage for Robustness {
+    fn name(&self) -> &'static str {
+        "robustness"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["scans", "images", "similarity", "train"]
+    }
+
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let images = inputs.of("images")?;
+        let trained = train::trained(context, inputs);
+        // Perturbations of other parts of the grid are tried on each, whether those were asked for or not.
+        let grid: Vec<(Part, Record)> = match context.selection.is_all() {
+            true => trained.iter().map(|(part, record)| (*part, (*record).clone())).collect(),
+            false => train::finished(context, inputs)?,
+        };
+        let measured = jobs::run(trained, |(part, record)| {
+            // One seed for all parts: every network sees the same noise and the same random starts.
+            let seed = context.config.seed_of("robustness");
+            let settings = &context.config.robustness;
+            let blocks_key = Key::new(&part.task(BLOCKS), (), seed)?.on(&context.device).after(images).after(record);
+            let mut key = Key::new(&part.task("robustness"), settings, seed)?.on(&context.device).after(images).after(record);
+            let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
+            let subject = Subject { context, part, seed };
+            if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
+                key = blocks.iter().fold(key, |key, block| key.after(block));
+            }
+            let sources: Vec<&(Part, Record)> = grid.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
+            key = sources.iter().fold(key, |key, (_, record)| key.after(record));
+            let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
+            context.task(key, |folder| subject.measure(&sources, folder))
+        })?;
+        let complete = measured.len() == Part::selected(context).len() && measured.iter().all(Option::is_some);
+        let records = measured.into_iter().flatten().collect();
+        Ok(if complete { Outcome::Done(records) } else { Outcome::Unknown })
+    }
 }
 
 /// Networks of one seed and another condition began with the same weights and saw the same batches.
@@ -67,13 +80,18 @@ struct Subject<'a> {
     seed: u64,
 }
 
-fn protocol(settings: &Robustness) -> Protocol {
+fn protocol(settings: &crate::config::Robustness) -> Protocol {
     Protocol { decision_boundary_steps: settings.border_steps, block: BLOCK }
 }
 
 impl Subject<'_> {
     /// The smallest perturbations; nothing on a dry run.
-    fn blocks(&self, key: &Key, settings: &Robustness, network: impl Fn() -> Result<Attackable>) -> Result<Option<Vec<Record>>> {
+    fn blocks(
+        &self,
+        key: &Key,
+        settings: &crate::config::Robustness,
+        network: impl Fn() -> Result<Attackable>,
+    ) -> Result<Option<Vec<Record>>> {
         let Self { context, part, .. } = self;
         let Ok(test) = super::images::load(context).map(|split| split.test) else { return Ok(None) };
         let attacked = labeled_batch(&test, settings.attack_images)?;
@@ -82,7 +100,7 @@ impl Subject<'_> {
         for norm in [Norm::Linf, Norm::L2] {
             let prefix = part.task(BLOCKS);
             let blocks =
-                measure_blocks(&context.run, &context.terminal, &prefix, key, &model, &attacked, norm, protocol(settings))?;
+                measure_blocks(&context.run, &*context.progress, &prefix, key, &model, &attacked, norm, protocol(settings))?;
             let Some(blocks) = blocks else { return Ok(None) };
             records.extend(blocks);
         }
@@ -101,7 +119,7 @@ impl Subject<'_> {
         let run = Settings { seed, batch: BATCH };
         let (noisy, attacked) = (labeled_batch(&test, settings.noise_images)?, labeled_batch(&test, settings.attack_images)?);
 
-        let mut bar = context.terminal.bar(&part.task("robustness"), 1);
+        let mut bar = context.progress.bar(&part.task("robustness"), 1);
         let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
         let clean_accuracy = accuracy(&model, &noisy, run)?.unwrap_or_default();
         let gaussian_noise =
@@ -136,7 +154,7 @@ impl Subject<'_> {
         let checks =
             MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
         let checked = labeled_batch(&test, settings.masking_images)?;
-        let masking = masking(&context.terminal, &model, &sources, &checked, &checks, run)?;
+        let masking = masking(&*context.progress, &model, &sources, &checked, &checks, run)?;
         let epochs = train::history(context, part)?;
         let result = NetworkResult {
             condition: part.condition.name().to_owned(),
@@ -151,8 +169,8 @@ impl Subject<'_> {
             gamma,
             pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
         };
-        provenance::write_json(&folder.join(CURVES), &result)?;
-        provenance::write_json(&folder.join(PICTURES), &pictures)?;
+        write_json(&folder.join(CURVES), &result)?;
+        write_json(&folder.join(PICTURES), &pictures)?;
         Ok(vec![CURVES.into(), PICTURES.into()])
     }
 }
@@ -172,11 +190,11 @@ fn shown(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Pictures {
 }
 
 /// The figures of a part.
-pub fn load(context: &Context, part: Part) -> Result<NetworkResult> {
-    provenance::read_json(&context.run.folder(&part.task("robustness")).join(CURVES))
+pub(crate) fn load(context: &Context, part: Part) -> Result<NetworkResult> {
+    read_json(&context.run.folder(&part.task("robustness")).join(CURVES))
 }
 
 /// The pictures of a part.
-pub fn pictures(context: &Context, part: Part) -> Result<Pictures> {
-    provenance::read_json(&context.run.folder(&part.task("robustness")).join(PICTURES))
+pub(crate) fn pictures(context: &Context, part: Part) -> Result<Pictures> {
+    read_json(&context.run.folder(&part.task("robustness")).join(PICTURES))
 }

@@ -2,10 +2,12 @@
 
 use super::response::{self, Predicted};
 use super::scans::Loaded;
-use crate::pipeline::conditions::Condition;
-use crate::pipeline::context::Context;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::results::{ConventionResult, OverImages, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult};
+use super::{Inputs, Outcome, Stage};
+use crate::artifacts::{
+    ConventionResult, OverImages, ScanSimilarity, SimilaritySummary, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
+};
+use crate::config::MatrixTarget;
+use crate::run::{Context, Key, hash_path, read_json, write_json};
 use anyhow::{Context as _, Result, ensure};
 use brainprior_classifier::{ResNet, Target};
 use brainprior_images::{ImageId, LabeledImages, StimulusSet};
@@ -17,25 +19,10 @@ use brainprior_similarity::{
 };
 use candle_core::{Device, Tensor};
 use ndarray::{Array2, ArrayView2};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::path::Path;
 
 const SUMMARY: &str = "summary.json";
-
-/// What the stage found.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Summary {
-    pub targets: Vec<TargetResult>,
-    pub scans: Vec<ScanSimilarity>,
-}
-
-/// One scan's similarities of its oracle images, compared.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ScanSimilarity {
-    pub to_repeat_average: SimilarityToRepeatAverage,
-    pub to_truth: Option<SimilarityToTruth>,
-    pub conventions: Vec<ConventionResult>,
-}
 
 /// The matrices of oracle images that the report draws, averaged over scans.
 #[derive(Default)]
@@ -66,90 +53,104 @@ fn oracle_file(name: &str) -> String {
 }
 
 /// Computes every target that a condition asks for, and the comparisons.
-pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Option<Record>> {
-    let config = &context.config;
-    let asked: BTreeSet<Condition> = config.training.conditions.iter().map(|arm| arm.condition()).collect();
-    let wanted: BTreeSet<Condition> =
-        asked.into_iter().filter(|condition| condition.has_matrix()).chain([Condition::Denoised]).collect();
-    let names: Vec<&str> = wanted.iter().map(|condition| condition.name()).collect();
-    let with = |condition| wanted.contains(&condition);
-    let threshold = with(Condition::Thresholded).then_some(config.similarity.threshold);
-    let layer = with(Condition::Features).then(|| (config.similarity.layer, config.similarity.network_layer.clone()));
-    let settings = (config.similarity.images, names, threshold, layer);
-    let mut key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
-    if with(Condition::Features) {
-        key = key.input("network", &provenance::hash_path(&config.similarity.network)?);
+pub(super) struct Similarity;
+
+impl Stage for Similarity {
+    fn name(&self) -> &'static str {
+        "similarity"
     }
-    let seed = key.seed;
-    context.run.task(key, &context.terminal, |folder| {
-        let loaded = super::scans::load(context)?;
-        let predicted = response::predictions(context, loaded.len())?;
-        let summary = response::summary(context)?;
-        let weights: Vec<Weights> =
-            loaded.iter().zip(&summary.scans).map(|(loaded, scan)| Weights::of(loaded, &scan.v)).collect::<Result<_>>()?;
 
-        let mut outputs = vec![SUMMARY.to_owned()];
-        let mut oracle = OracleMatrices::default();
-        let mut compared = Vec::new();
-        for ((loaded, predicted), weights) in loaded.iter().zip(&predicted).zip(&weights) {
-            compared.push(compare_oracle(loaded, predicted, weights, &mut oracle)?);
-        }
-        let oracle = oracle.averages()?;
-        for (name, matrix) in &oracle {
-            let file = oracle_file(name);
-            matrix.write(&folder.join(&file))?;
-            outputs.push(file);
-        }
-        let oracle_images = oracle["measured"].ids();
-        let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
-        let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
+    fn inputs(&self) -> &'static [&'static str] {
+        &["scans", "response"]
+    }
 
-        let stimuli = target_images(context, &loaded)?;
-        let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
-        let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
-        let denoised = over_scans(responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])), Images::Identical)?;
-        let mut targets = Vec::new();
-        for condition in wanted {
-            let matrix = match condition {
-                Condition::Denoised => denoised.clone(),
-                Condition::Shuffled => denoised.shuffled(seed),
-                Condition::Raw => raw(&loaded, &weights, &stimuli)?,
-                Condition::Oracle => oracle["measured"].clone(),
-                Condition::Pixels => pixels(&stimuli)?,
-                Condition::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
-                Condition::Features => features(context, &stimuli)?,
-                _ => continue,
-            };
-            let values = spread(&matrix);
-            let on_oracle_images = match condition {
-                Condition::Denoised => oracle["denoised"].clone(),
-                Condition::Shuffled => oracle["denoised"].shuffled(seed),
-                Condition::Raw => oracle["single"].clone(),
-                Condition::Oracle => oracle["measured"].clone(),
-                Condition::Pixels => pixels(&shown)?.select(oracle_images)?,
-                Condition::Thresholded => oracle["denoised"].thresholded(config.similarity.threshold as f32)?,
-                Condition::Features => features(context, &shown)?.select(oracle_images)?,
-                _ => continue,
-            };
-            targets.push(TargetResult {
-                name: condition.name().to_owned(),
-                images: matrix.len(),
-                pairs: matrix.pairs(),
-                mean: values.mean,
-                standard_deviation: values.standard_deviation,
-                // The oracle images are not among those of the target.
-                correlation_with_denoised: match condition {
-                    Condition::Oracle => pearson(&matrix, &oracle["denoised"])?,
-                    _ => pearson(&matrix, &denoised.select(matrix.ids())?)?,
-                },
-                correlation_with_oracle: pearson(&on_oracle_images, &oracle["measured"])?,
-            });
-            matrix.write(&folder.join(file_of(condition)))?;
-            outputs.push(file_of(condition));
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let (scans, response) = (inputs.of("scans")?, inputs.of("response")?);
+        let config = &context.config;
+        let asked = config.training.conditions.iter().filter_map(|arm| arm.condition().matrix());
+        let wanted: BTreeSet<MatrixTarget> = asked.chain([MatrixTarget::Denoised]).collect();
+        let names: Vec<&str> = wanted.iter().map(|target| target.name()).collect();
+        let with = |target| wanted.contains(&target);
+        let threshold = with(MatrixTarget::Thresholded).then_some(config.similarity.threshold);
+        let layer = with(MatrixTarget::Features).then(|| (config.similarity.layer, config.similarity.network_layer.clone()));
+        let settings = (config.similarity.images, names, threshold, layer);
+        let mut key =
+            Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
+        if with(MatrixTarget::Features) {
+            key = key.input("network", &hash_path(&config.similarity.network)?);
         }
-        provenance::write_json(&folder.join(SUMMARY), &Summary { targets, scans: compared })?;
-        Ok(outputs)
-    })
+        let seed = key.seed;
+        Ok(context.task(key, |folder| measure(context, wanted, seed, folder))?.into())
+    }
+}
+
+fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder: &Path) -> Result<Vec<String>> {
+    let config = &context.config;
+    let loaded = super::scans::load(context)?;
+    let predicted = response::predictions(context, loaded.len())?;
+    let summary = response::summary(context)?;
+    let weights: Vec<Weights> =
+        loaded.iter().zip(&summary.scans).map(|(loaded, scan)| Weights::of(loaded, &scan.v)).collect::<Result<_>>()?;
+
+    let mut outputs = vec![SUMMARY.to_owned()];
+    let mut oracle = OracleMatrices::default();
+    let mut compared = Vec::new();
+    for ((loaded, predicted), weights) in loaded.iter().zip(&predicted).zip(&weights) {
+        compared.push(compare_oracle(loaded, predicted, weights, &mut oracle)?);
+    }
+    let oracle = oracle.averages()?;
+    for (name, matrix) in &oracle {
+        let file = oracle_file(name);
+        matrix.write(&folder.join(&file))?;
+        outputs.push(file);
+    }
+    let oracle_images = oracle["measured"].ids();
+    let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
+    let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
+
+    let stimuli = target_images(context, &loaded)?;
+    let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
+    let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
+    let denoised = over_scans(responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])), Images::Identical)?;
+    let mut targets = Vec::new();
+    for target in wanted {
+        let matrix = match target {
+            MatrixTarget::Denoised => denoised.clone(),
+            MatrixTarget::Shuffled => denoised.shuffled(seed),
+            MatrixTarget::Raw => raw(&loaded, &weights, &stimuli)?,
+            MatrixTarget::Oracle => oracle["measured"].clone(),
+            MatrixTarget::Pixels => pixels(&stimuli)?,
+            MatrixTarget::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
+            MatrixTarget::Features => features(context, &stimuli)?,
+        };
+        let values = spread(&matrix);
+        let on_oracle_images = match target {
+            MatrixTarget::Denoised => oracle["denoised"].clone(),
+            MatrixTarget::Shuffled => oracle["denoised"].shuffled(seed),
+            MatrixTarget::Raw => oracle["single"].clone(),
+            MatrixTarget::Oracle => oracle["measured"].clone(),
+            MatrixTarget::Pixels => pixels(&shown)?.select(oracle_images)?,
+            MatrixTarget::Thresholded => oracle["denoised"].thresholded(config.similarity.threshold as f32)?,
+            MatrixTarget::Features => features(context, &shown)?.select(oracle_images)?,
+        };
+        targets.push(TargetResult {
+            name: target.name().to_owned(),
+            images: matrix.len(),
+            pairs: matrix.pairs(),
+            mean: values.mean,
+            standard_deviation: values.standard_deviation,
+            // The oracle images are not among those of the target.
+            correlation_with_denoised: match target {
+                MatrixTarget::Oracle => pearson(&matrix, &oracle["denoised"])?,
+                _ => pearson(&matrix, &denoised.select(matrix.ids())?)?,
+            },
+            correlation_with_oracle: pearson(&on_oracle_images, &oracle["measured"])?,
+        });
+        matrix.write(&folder.join(file_of(target)))?;
+        outputs.push(file_of(target));
+    }
+    write_json(&folder.join(SUMMARY), &SimilaritySummary { targets, scans: compared })?;
+    Ok(outputs)
 }
 
 /// Weights of one scan's neurons, responses being divided by each neuron's standard deviation over the training tier.
@@ -259,7 +260,7 @@ fn conventions(
 }
 
 /// The images of every target: those shown outside the test tier, or the first of them.
-pub fn target_images(context: &Context, loaded: &[Loaded]) -> Result<StimulusSet> {
+pub(crate) fn target_images(context: &Context, loaded: &[Loaded]) -> Result<StimulusSet> {
     let all = response::target_stimuli(loaded)?;
     let wanted = context.config.similarity.images;
     Ok(if wanted == 0 || wanted >= all.len() { all } else { all.subset(&(0..wanted).collect::<Vec<_>>()) })
@@ -324,7 +325,7 @@ fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix
 
 /// The target of condition `labels`: pairs of training images, each image's vector being its class (one-hot). By the formula
 /// of the other targets two images of one class have similarity 1, and others about -1 / (classes - 1).
-pub fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> {
+pub(crate) fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> {
     let gray = images.to_grayscale();
     let area = gray.height() * gray.width();
     let mut seen = HashSet::new();
@@ -338,22 +339,19 @@ pub fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> {
     Ok(Target::Similarity { stimuli, matrix })
 }
 
-/// The file of a condition's matrix.
-pub fn file_of(condition: Condition) -> String {
-    format!("{}.h5", condition.name())
+/// The file of a target's matrix.
+pub(crate) fn file_of(target: MatrixTarget) -> String {
+    format!("{}.h5", target.name())
 }
 
-/// The matrix of a condition, if this stage makes one for it.
-pub fn load(context: &Context, condition: Condition) -> Result<Option<SimilarityMatrix>> {
-    if !condition.has_matrix() {
-        return Ok(None);
-    }
-    Ok(Some(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(condition)))?))
+/// The matrix of a target.
+pub(crate) fn load(context: &Context, target: MatrixTarget) -> Result<SimilarityMatrix> {
+    Ok(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?)
 }
 
-/// The images of a condition's matrix.
-pub fn stimuli_of(context: &Context, condition: Condition, loaded: &[Loaded]) -> Result<StimulusSet> {
-    if condition == Condition::Oracle {
+/// The images of a target's matrix.
+pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Loaded]) -> Result<StimulusSet> {
+    if target == MatrixTarget::Oracle {
         let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
         return Ok(StimulusSet::union(&shown.iter().collect::<Vec<_>>())?);
     }
@@ -361,12 +359,12 @@ pub fn stimuli_of(context: &Context, condition: Condition, loaded: &[Loaded]) ->
 }
 
 /// A matrix of oracle images, if the stage wrote it.
-pub fn oracle_matrix(context: &Context, name: &str) -> Result<Option<SimilarityMatrix>> {
+pub(crate) fn oracle_matrix(context: &Context, name: &str) -> Result<Option<SimilarityMatrix>> {
     let path = context.run.folder("similarity").join(oracle_file(name));
     Ok(if path.exists() { Some(SimilarityMatrix::read(&path)?) } else { None })
 }
 
 /// The stage's summary.
-pub fn summary(context: &Context) -> Result<Summary> {
-    provenance::read_json(&context.run.folder("similarity").join(SUMMARY))
+pub(crate) fn summary(context: &Context) -> Result<SimilaritySummary> {
+    read_json(&context.run.folder("similarity").join(SUMMARY))
 }

@@ -1,7 +1,6 @@
 //! A run directory: one folder per task, a record beside each finished artifact, nothing done twice.
 
-use super::progress::Terminal;
-use super::provenance::{self, Key, Record};
+use super::{Key, Progress, Record, hash_path, read_json, write_json};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -20,7 +19,7 @@ pub enum Mode {
 }
 
 /// The folder of one run.
-pub struct RunDirectory {
+pub(crate) struct RunDirectory {
     root: PathBuf,
     mode: Mode,
 }
@@ -31,7 +30,7 @@ const LOCKS: &str = ".locks";
 
 impl RunDirectory {
     /// Opens or creates the folder.
-    pub fn open(root: &Path, mode: Mode) -> Result<Self> {
+    pub(crate) fn open(root: &Path, mode: Mode) -> Result<Self> {
         if mode != Mode::Dry {
             std::fs::create_dir_all(root).with_context(|| format!("could not create the run directory {}", root.display()))?;
         }
@@ -39,26 +38,35 @@ impl RunDirectory {
     }
 
     /// The folder itself.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// Whether tasks are only named.
-    pub fn is_dry(&self) -> bool {
+    pub(crate) fn is_dry(&self) -> bool {
         self.mode == Mode::Dry
     }
 
+    /// Whether this stage alone was asked for.
+    pub(crate) fn is_only(&self, stage: &str) -> bool {
+        matches!(&self.mode, Mode::Only(only) if only == stage)
+    }
+
+    /// Whether one stage alone was asked for, and another than this.
+    pub(crate) fn is_only_another(&self, stage: &str) -> bool {
+        matches!(&self.mode, Mode::Only(only) if only != stage)
+    }
+
     /// The folder of a task.
-    pub fn folder(&self, task: &str) -> PathBuf {
+    pub(crate) fn folder(&self, task: &str) -> PathBuf {
         self.root.join(task)
     }
 
     /// The record of a task whose artifact is there, is unchanged, and was made from this very key.
-    pub fn finished(&self, key: &Key) -> Option<Record> {
+    pub(crate) fn finished(&self, key: &Key) -> Option<Record> {
         let folder = self.folder(&key.task);
-        let record: Record = provenance::read_json(&folder.join(RECORD)).ok()?;
-        let intact =
-            |(file, hash): (&String, &String)| provenance::hash_path(&folder.join(file)).is_ok_and(|found| found == *hash);
+        let record: Record = read_json(&folder.join(RECORD)).ok()?;
+        let intact = |(file, hash): (&String, &String)| hash_path(&folder.join(file)).is_ok_and(|found| found == *hash);
         (record.key == *key && record.outputs.iter().all(intact)).then_some(record)
     }
 
@@ -75,7 +83,7 @@ impl RunDirectory {
     }
 
     /// Whether another process works on a task right now.
-    pub fn is_busy(&self, task: &str) -> Result<bool> {
+    pub(crate) fn is_busy(&self, task: &str) -> Result<bool> {
         if self.mode == Mode::Dry {
             return Ok(false);
         }
@@ -83,10 +91,10 @@ impl RunDirectory {
     }
 
     /// Waits until no other process works on a task.
-    fn take(&self, task: &str, terminal: &Terminal) -> Result<File> {
+    fn take(&self, task: &str, progress: &dyn Progress) -> Result<File> {
         let (file, path) = self.lock_file(task)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            terminal.line(&format!("  … {task:<28} waits for another process that works on it"));
+            progress.line(&format!("  … {task:<28} waits for another process that works on it"));
             file.lock().with_context(|| format!("could not lock {}", path.display()))?;
         }
         Ok(file)
@@ -95,15 +103,20 @@ impl RunDirectory {
     /// Runs `work` unless its artifact is there already. `work` gets the task's folder and returns the files that it
     /// wrote, relative to that folder. Returns nothing on a dry run of a task that is not done. Processes that share a run
     /// directory do a task once: the others wait for it.
-    pub fn task(&self, key: Key, terminal: &Terminal, work: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Option<Record>> {
+    pub(crate) fn task(
+        &self,
+        key: Key,
+        progress: &dyn Progress,
+        work: impl FnOnce(&Path) -> Result<Vec<String>>,
+    ) -> Result<Option<Record>> {
         if let Some(record) = self.finished(&key) {
-            terminal.done_before(&key.task);
+            progress.done_before(&key.task);
             return Ok(Some(record));
         }
-        let stage = key.task.split('/').next().unwrap_or_default();
+        let stage = key.stage();
         match &self.mode {
             Mode::Dry => {
-                terminal.would_run(&key.task);
+                progress.would_run(&key.task);
                 return Ok(None);
             }
             Mode::Only(only) if only != stage => bail!(
@@ -112,9 +125,9 @@ impl RunDirectory {
             ),
             _ => {}
         }
-        let _lock = self.take(&key.task, terminal)?;
+        let _lock = self.take(&key.task, progress)?;
         if let Some(record) = self.finished(&key) {
-            terminal.done_before(&key.task);
+            progress.done_before(&key.task);
             return Ok(Some(record));
         }
         let folder = self.folder(&key.task);
@@ -129,23 +142,23 @@ impl RunDirectory {
         let files = work(&folder).with_context(|| format!("stage `{}` failed", key.task))?;
         let mut outputs = BTreeMap::new();
         for file in files {
-            let hash = provenance::hash_path(&folder.join(&file))?;
+            let hash = hash_path(&folder.join(&file))?;
             outputs.insert(file, hash);
         }
         let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64() };
-        provenance::write_json(&record_path, &record)?;
-        terminal.finished(&record.key.task, record.seconds);
+        write_json(&record_path, &record)?;
+        progress.finished(&record.key.task, record.seconds);
         Ok(Some(record))
     }
 
     /// Removes checkpoints that were left by a task of another key, so that none is taken up by mistake.
     fn forget_other_work(&self, folder: &Path, key: &Key) -> Result<()> {
         let marker = folder.join("in-progress.json");
-        let same = provenance::read_json::<Key>(&marker).is_ok_and(|found| found == *key);
+        let same = read_json::<Key>(&marker).is_ok_and(|found| found == *key);
         if !same {
             std::fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
             std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
-            provenance::write_json(&marker, key)?;
+            write_json(&marker, key)?;
         }
         Ok(())
     }
@@ -153,6 +166,7 @@ impl RunDirectory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Silent;
     use super::*;
 
     fn write(folder: &Path, text: &str) -> Result<Vec<String>> {
@@ -164,17 +178,16 @@ mod tests {
     fn a_finished_task_is_not_done_again_until_something_changes() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
-        let terminal = Terminal::silent();
         let key = || Key::new("stage/part", 1, 7).unwrap();
-        run.task(key(), &terminal, |folder| write(folder, "one")).unwrap();
-        run.task(key(), &terminal, |_| panic!("done already")).unwrap();
+        run.task(key(), &Silent, |folder| write(folder, "one")).unwrap();
+        run.task(key(), &Silent, |_| panic!("done already")).unwrap();
 
         std::fs::write(folder.path().join("stage/part/x"), "tampered").unwrap();
-        run.task(key(), &terminal, |folder| write(folder, "two")).unwrap();
+        run.task(key(), &Silent, |folder| write(folder, "two")).unwrap();
         assert_eq!(std::fs::read(folder.path().join("stage/part/x")).unwrap(), b"two");
 
         let mut called = false;
-        run.task(Key::new("stage/part", 2, 7).unwrap(), &terminal, |folder| {
+        run.task(Key::new("stage/part", 2, 7).unwrap(), &Silent, |folder| {
             called = true;
             assert!(!folder.join("x").exists(), "what another key left is gone");
             write(folder, "three")
@@ -187,14 +200,13 @@ mod tests {
     fn an_interrupted_task_keeps_its_own_checkpoints() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
-        let terminal = Terminal::silent();
         let key = || Key::new("train/none-seed0", 1, 7).unwrap();
-        let interrupted = run.task(key(), &terminal, |folder| {
+        let interrupted = run.task(key(), &Silent, |folder| {
             write(folder, "epoch 1")?;
             bail!("power lost")
         });
         assert!(format!("{:#}", interrupted.unwrap_err()).contains("train/none-seed0"));
-        run.task(key(), &terminal, |folder| {
+        run.task(key(), &Silent, |folder| {
             assert_eq!(std::fs::read(folder.join("x")).unwrap(), b"epoch 1");
             write(folder, "epoch 2")
         })
@@ -206,7 +218,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
         let other = RunDirectory::open(folder.path(), Mode::Run).unwrap();
-        let terminal = Terminal::silent();
         let key = || Key::new("train/none-seed0", 1, 7).unwrap();
         assert!(!run.is_busy("train/none-seed0").unwrap());
         let waiting = std::thread::scope(|scope| {
@@ -214,14 +225,14 @@ mod tests {
                 while !other.is_busy("train/none-seed0").unwrap() {
                     std::thread::yield_now();
                 }
-                other.task(key(), &terminal, |_| panic!("the first writer does it")).unwrap()
+                other.task(key(), &Silent, |_| panic!("the first writer does it")).unwrap()
             });
             let work = |folder: &Path| {
                 assert!(run.is_busy("train/none-seed0").unwrap());
                 std::thread::sleep(std::time::Duration::from_millis(100));
                 write(folder, "one")
             };
-            run.task(key(), &terminal, work).unwrap();
+            run.task(key(), &Silent, work).unwrap();
             waiting.join().unwrap()
         });
         assert!(waiting.is_some());
@@ -232,7 +243,7 @@ mod tests {
     fn only_names_the_missing_input() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Only("train".into())).unwrap();
-        let error = run.task(Key::new("scans", 1, 7).unwrap(), &Terminal::silent(), |_| Ok(vec![])).unwrap_err();
+        let error = run.task(Key::new("scans", 1, 7).unwrap(), &Silent, |_| Ok(vec![])).unwrap_err();
         assert!(error.to_string().contains("--only scans"), "{error}");
     }
 }

@@ -1,126 +1,138 @@
 //! The configuration of a run, resolved and checked.
 
-use super::conditions::{Arm, Condition};
-use super::overrides;
+mod conditions;
+mod overrides;
+
+pub(crate) use conditions::{Arm, Condition, Control, MatrixTarget};
+
 use anyhow::{Context, Result, bail, ensure};
 use brainprior_classifier::{Centering, RunningStatistics};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-const DEFAULT: &str = include_str!("../../../xtask/configs/default.toml");
+const DEFAULT: &str = include_str!("../../../../xtask/configs/default.toml");
 
 /// Everything that decides what a run computes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    pub name: String,
-    pub seed: u64,
-    pub scans: Scans,
-    pub simulation: Simulation,
-    pub images: Images,
-    pub response: brainprior_response_model::Config,
-    pub prediction: Prediction,
-    pub similarity: Similarity,
-    pub training: Training,
-    pub robustness: Robustness,
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) scans: Scans,
+    pub(crate) simulation: Simulation,
+    pub(crate) images: Images,
+    pub(crate) response: brainprior_response_model::Config,
+    pub(crate) prediction: Prediction,
+    pub(crate) similarity: Similarity,
+    pub(crate) training: Training,
+    pub(crate) robustness: Robustness,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Scans {
-    pub files: Vec<PathBuf>,
-    pub truth: Vec<PathBuf>,
+pub(crate) struct Scans {
+    pub(crate) files: Vec<PathBuf>,
+    pub(crate) truth: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Simulation {
-    pub scans: usize,
-    pub neurons: usize,
-    pub images: usize,
-    pub oracle_images: usize,
-    pub repeats: usize,
+pub(crate) struct Simulation {
+    pub(crate) scans: usize,
+    pub(crate) neurons: usize,
+    pub(crate) images: usize,
+    pub(crate) oracle_images: usize,
+    pub(crate) repeats: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Images {
-    pub file: PathBuf,
-    pub grayscale: bool,
-    pub train: usize,
-    pub test: usize,
+pub(crate) struct Images {
+    pub(crate) file: PathBuf,
+    pub(crate) grayscale: bool,
+    pub(crate) train: usize,
+    pub(crate) test: usize,
 }
 
 /// How the fitted models predict the target's responses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Prediction {
-    pub seeds: u64,
-    pub folds: usize,
+pub(crate) struct Prediction {
+    pub(crate) seeds: u64,
+    pub(crate) folds: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Similarity {
-    pub images: usize,
-    pub threshold: f64,
-    pub network: PathBuf,
-    pub network_layer: String,
-    pub layer: usize,
+pub(crate) struct Similarity {
+    pub(crate) images: usize,
+    pub(crate) threshold: f64,
+    pub(crate) network: PathBuf,
+    pub(crate) network_layer: String,
+    pub(crate) layer: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Training {
-    pub conditions: Vec<Arm>,
-    pub seeds: u64,
-    pub alpha: f64,
-    pub alpha_warm_up: f64,
-    pub loss_scale: f64,
-    pub layers: Vec<usize>,
-    pub gamma: Vec<f64>,
-    pub centering: Centering,
-    pub running_statistics: RunningStatistics,
-    pub target_limit: f64,
-    pub early_matches: String,
-    pub noise_std: f64,
-    pub attack_epsilon: f64,
-    pub attack_steps: usize,
-    pub snapshots: bool,
-    pub epochs: usize,
-    pub batch: usize,
-    pub pairs: usize,
-    pub learning_rate: f64,
-    pub weight_decay: f64,
-    pub augmentation: bool,
-    pub validation_fraction: f64,
-    pub blocks: Vec<usize>,
-    pub base_channels: usize,
+pub(crate) struct Training {
+    pub(crate) conditions: Vec<Arm>,
+    pub(crate) seeds: u64,
+    pub(crate) alpha: f64,
+    pub(crate) alpha_warm_up: f64,
+    pub(crate) loss_scale: f64,
+    pub(crate) layers: Vec<usize>,
+    pub(crate) gamma: Vec<f64>,
+    pub(crate) centering: Centering,
+    pub(crate) running_statistics: RunningStatistics,
+    pub(crate) target_limit: f64,
+    pub(crate) early_matches: String,
+    pub(crate) noise_std: f64,
+    pub(crate) attack_epsilon: f64,
+    pub(crate) attack_steps: usize,
+    pub(crate) snapshots: bool,
+    pub(crate) epochs: usize,
+    pub(crate) batch: usize,
+    pub(crate) pairs: usize,
+    pub(crate) learning_rate: f64,
+    pub(crate) weight_decay: f64,
+    pub(crate) augmentation: bool,
+    pub(crate) validation_fraction: f64,
+    pub(crate) blocks: Vec<usize>,
+    pub(crate) base_channels: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Robustness {
-    pub noise_images: usize,
-    pub attack_images: usize,
-    pub gaussian: Vec<f64>,
-    pub linf: Vec<f64>,
-    pub l2: Vec<f64>,
-    pub border_steps: usize,
-    pub corruption_images: usize,
-    pub masking_images: usize,
-    pub masking_queries: usize,
+pub(crate) struct Robustness {
+    pub(crate) noise_images: usize,
+    pub(crate) attack_images: usize,
+    pub(crate) gaussian: Vec<f64>,
+    pub(crate) linf: Vec<f64>,
+    pub(crate) l2: Vec<f64>,
+    pub(crate) border_steps: usize,
+    pub(crate) corruption_images: usize,
+    pub(crate) masking_images: usize,
+    pub(crate) masking_queries: usize,
 }
 
 impl Config {
-    /// The embedded default under an optional file and `--set` overrides; relative paths are relative to where the
-    /// command runs.
+    /// The embedded default under an optional file and `settings` of the form `section.key=value`; relative paths are relative
+    /// to where the process runs.
+    ///
+    /// # Errors
+    /// A key that does not exist, with the nearest that does; a value that does not fit, with its key; a file that does not exist.
     pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self> {
         let table = overrides::layer(DEFAULT, file, settings)?;
         let config: Self = table.try_into().context("the configuration does not fit")?;
         config.response.check()?;
         config.check()?;
         Ok(config)
+    }
+
+    /// As the run directory is called where no other was given.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     fn check(&self) -> Result<()> {
@@ -171,17 +183,17 @@ impl Config {
             ensure!(!arms[..index].contains(arm), "training.conditions: `{}` stands there twice", arm.name());
             let settings = arm.settings(&self.training)?;
             match arm.condition() {
-                Condition::StoppedEarly => {
-                    for needed in [Condition::None.name(), &settings.early_matches] {
+                Condition::Control(Control::StoppedEarly) => {
+                    for needed in [Condition::NONE.name(), &settings.early_matches] {
                         ensure!(
-                            arms.iter().any(|arm| arm.name() == needed && arm.condition() != Condition::StoppedEarly),
+                            arms.iter().any(|arm| arm.name() == needed && !arm.condition().is_stopped_early()),
                             "training.conditions: `{}` compares `none` with `{}`, but `{needed}` is not among them; add it",
                             arm.name(),
                             settings.early_matches
                         );
                     }
                 }
-                Condition::Features => {
+                Condition::Matrix(MatrixTarget::Features) => {
                     let network = &self.similarity.network;
                     ensure!(
                         network.exists(),
@@ -190,20 +202,20 @@ impl Config {
                         network.display().to_string()
                     );
                 }
-                _ => {}
+                Condition::Matrix(_) | Condition::Control(_) => {}
             }
         }
         Ok(())
     }
 
     /// A seed of its own for each stage and part, so that adding a part changes no other.
-    pub fn seed_of(&self, part: &str) -> u64 {
-        let hash = super::provenance::hash_bytes(format!("{}/{part}", self.seed).as_bytes());
-        u64::from_str_radix(&hash[..16], 16).expect("a hash is hexadecimal")
+    pub(crate) fn seed_of(&self, part: &str) -> u64 {
+        let hash = Sha256::digest(format!("{}/{part}", self.seed).as_bytes());
+        u64::from_be_bytes(hash[..8].try_into().expect("a hash has 32 bytes"))
     }
 
     /// The same with files named from the root, so that it holds wherever the command runs.
-    pub fn with_absolute_paths(mut self) -> Result<Self> {
+    pub(crate) fn with_absolute_paths(mut self) -> Result<Self> {
         let files = self.scans.files.iter_mut().chain(&mut self.scans.truth);
         for path in files.chain([&mut self.images.file, &mut self.similarity.network]) {
             if !path.as_os_str().is_empty() {
@@ -214,7 +226,7 @@ impl Config {
     }
 
     /// As TOML, for the run directory.
-    pub fn to_toml(&self) -> Result<String> {
+    pub(crate) fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self).context("the configuration cannot be written as TOML")
     }
 }
@@ -227,10 +239,10 @@ mod tests {
     fn the_shipped_configurations_hold() {
         let default = Config::load(None, &[]).unwrap();
         assert_eq!(default.name, "default");
-        let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/paper.toml");
+        let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/paper.toml");
         let paper = Config::load(Some(Path::new(paper)), &[]).unwrap();
         assert_eq!(paper.training.base_channels, 64);
-        let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/experiments.toml");
+        let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
         assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.snapshots);
     }
 

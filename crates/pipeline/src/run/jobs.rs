@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Runs `work` on every job, at most one per worker thread, and returns the results in the order of the jobs. After a
 /// failure no further job starts; the first failure in order is returned.
-pub fn run<J: Send, R: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<R> + Sync) -> Result<Vec<R>> {
+pub(crate) fn run<J: Send, R: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<R> + Sync) -> Result<Vec<R>> {
     let count = jobs.len();
     let workers = rayon::current_num_threads().min(count).max(1);
     let threads_each = rayon::current_num_threads() / workers;

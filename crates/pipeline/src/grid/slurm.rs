@@ -1,21 +1,37 @@
 //! `--emit slurm`: a script that spreads a run over a cluster.
 
-use super::config::Config;
-use super::{device, provenance};
-use crate::command_line::DeviceName;
+use crate::config::Config;
+use crate::run::{DeviceName, write_file};
 use anyhow::{Context as _, Result};
 use std::fmt::Write;
 use std::path::Path;
 
+/// A batch system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BatchSystem {
+    /// A job for what comes before the grid, an array with a task for each condition and seed, a job for what comes after.
+    Slurm,
+}
+
+/// The script that spreads a run over `system`.
+///
+/// # Errors
+/// A run directory that cannot be made or written to; a file of the configuration that does not exist.
+pub fn script(system: BatchSystem, config: &Config, run: &Path, threads: usize, device: DeviceName) -> Result<String> {
+    match system {
+        BatchSystem::Slurm => slurm(config, run, threads, device),
+    }
+}
+
 /// The script. It submits itself four times, each job waiting for the one before: everything up to the similarities, an array
 /// with one task for each condition and seed to train, another to measure (perturbations are tried on other networks, too, so that
 /// all have to be there), the report. The resolved configuration is written to the run directory first.
-pub fn script(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Result<String> {
+fn slurm(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Result<String> {
     std::fs::create_dir_all(run.join("slurm")).with_context(|| format!("could not create {}", run.display()))?;
     let run = std::fs::canonicalize(run).with_context(|| format!("could not resolve {}", run.display()))?;
     let settings = run.join("slurm/config.toml");
     let absolute = config.clone().with_absolute_paths()?;
-    provenance::write_atomically(&settings, absolute.to_toml()?.as_bytes())?;
+    write_file(&settings, absolute.to_toml()?.as_bytes())?;
     let program = std::env::current_exe().context("could not find this program")?;
     let training = &config.training;
     let mut parts = String::new();
@@ -31,7 +47,7 @@ pub fn script(config: &Config, run: &Path, threads: usize, device: DeviceName) -
         })
         .map(|(name, value)| format!("export {name}={}\n", quoted(&value)))
         .collect();
-    let device = if device == DeviceName::Cpu { String::new() } else { format!(" --device {}", device::spelled(device)) };
+    let device = if device == DeviceName::Cpu { String::new() } else { format!(" --device {}", device.name()) };
     Ok(format!(
         r#"#!/bin/bash
 # The run {name} on a cluster: `bash THIS_FILE` submits it; options given behind it go to every sbatch,

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 ///
 /// # Errors
 /// An unknown key, with the nearest valid one; a value of another type than the default's; a file that is not TOML.
-pub fn layer(default: &str, file: Option<&Path>, overrides: &[String]) -> Result<Table> {
+pub(crate) fn layer(default: &str, file: Option<&Path>, overrides: &[String]) -> Result<Table> {
     let mut table: Table = default.parse().context("the embedded default is not valid TOML")?;
     if let Some(path) = file {
         let text =
