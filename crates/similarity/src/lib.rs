@@ -29,7 +29,6 @@ mod device;
 mod error;
 mod features;
 mod file;
-mod kernel;
 mod matrix;
 mod panels;
 mod population;
@@ -39,7 +38,6 @@ mod rows;
 mod stream;
 mod sweep;
 mod triangle_file;
-mod vectors;
 mod weights;
 
 pub use average::average;
