@@ -1,6 +1,5 @@
 //! Networks on disk, after `data-specs/checkpoint.toml`.
 
-use crate::architecture::Architecture;
 use crate::{NetConfig, ResNet, Result};
 use brainprior_artifact::archive::{self, Archive};
 use candle_core::{DType, Device, Tensor};
@@ -108,13 +107,6 @@ pub(crate) fn tensor(file: &Archive, name: &str, shape: &[usize]) -> Result<Tens
 /// A network of known shape from tensors under a prefix.
 pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches: u64) -> Result<ResNet> {
     ResNet::assemble(config, batches, |slot| tensor(file, &format!("{prefix}{}", slot.name), &slot.shape))
-}
-
-impl Architecture {
-    /// Channels of each layer.
-    pub(crate) fn layer_channels(config: &NetConfig) -> Vec<usize> {
-        std::iter::once(config.base_channels).chain((0..config.blocks.len()).map(|stage| config.base_channels << stage)).collect()
-    }
 }
 
 #[cfg(test)]

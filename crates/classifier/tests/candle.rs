@@ -105,3 +105,16 @@ fn a_tensor_that_lacks_is_named_and_gamma_may() {
     tensors.remove("stages.1.0.bn2.bias");
     assert!(network(&tensors).unwrap_err().to_string().contains("stages.1.0.bn2.bias"));
 }
+
+/// `tests/golden/pth.py` made the file.
+#[test]
+fn a_state_dict_that_torch_saved_gives_the_logits_of_its_safetensors() {
+    let path =
+        |ending: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/resnet18").with_extension(ending);
+    let expected = ResNet::load(&path("safetensors")).unwrap();
+    let vars = VarBuilder::from_pth(path("pth"), DType::F32, &Device::Cpu).unwrap();
+    let network = ResNet::from_vars(expected.config(), &vars).unwrap();
+    let images = Tensor::rand(0f32, 1.0, (2, 1, 32, 32), &Device::Cpu).unwrap();
+    assert_eq!(values(&network.logits(&images).unwrap()), values(&expected.logits(&images).unwrap()));
+    assert_eq!(network.gamma().unwrap(), expected.gamma().unwrap());
+}
