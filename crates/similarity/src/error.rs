@@ -232,6 +232,12 @@ pub enum Error {
     /// Vector instructions that the environment asks for and this processor does not have.
     #[error(transparent)]
     Kernels(#[from] brainprior_kernels::Error),
+    /// Responses lack an image, or do not fit together.
+    #[error(transparent)]
+    Responses(#[from] brainprior_recording::Error),
+    /// Images that make no set of stimuli.
+    #[error(transparent)]
+    Stimuli(#[from] brainprior_images::Error),
     /// A device that refused, most often for want of memory.
     #[error("the similarities of {images} images in {dimensions} dimensions on a device: {source}; the host needs no device")]
     Device {

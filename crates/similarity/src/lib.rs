@@ -30,6 +30,7 @@ mod error;
 mod features;
 mod file;
 mod matrix;
+mod oracle;
 mod panels;
 mod population;
 mod product;
@@ -37,6 +38,7 @@ mod replace;
 mod rows;
 mod stream;
 mod sweep;
+mod targets;
 mod triangle_file;
 mod weights;
 
@@ -51,6 +53,7 @@ pub use device::DeviceOptions;
 pub use error::{Error, Result};
 pub use features::{Layer, Network, features, network_features};
 pub use matrix::SimilarityMatrix;
+pub use oracle::{OracleComparison, ToRepeatAverage, ToTruth, Weighting, WeightingComparison, compare_oracle_images};
 pub use population::{Images, Population, Source};
 pub use rows::{Computed, FileRows, Rows};
 pub use stream::{
@@ -58,8 +61,9 @@ pub use stream::{
     UniformPairs, UniformSample, write_neighbours, write_pairs,
 };
 pub use sweep::{Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep};
+pub use targets::{label_similarity, similarity_over_scans, single_trial_similarity};
 pub use triangle_file::Precision;
-pub use weights::{measured_weights, predicted_weights, product_of_weights, standardising_weights};
+pub use weights::{ScanWeights, measured_weights, predicted_weights, product_of_weights, standardising_weights};
 
 use brainprior_images::ImageId;
 use brainprior_recording::Responses;
