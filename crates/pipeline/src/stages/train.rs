@@ -4,9 +4,12 @@ use super::{Inputs, Outcome, Stage, similarity};
 use crate::artifacts::TrainingEpoch;
 use crate::config::{Condition, Control, Training};
 use crate::grid::Part;
-use crate::run::{Context, Key, Record, jobs, read_json, write_json};
+use crate::run::{Context, Key, Record, jobs};
 use anyhow::{Context as _, Result};
-use brainprior_classifier::{Mixture, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
+use brainprior_artifact::json;
+use brainprior_classifier::{
+    Evaluation, Mixture, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, epochs_to_match, train_on,
+};
 use brainprior_images::LabeledImages;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -57,7 +60,7 @@ pub(crate) fn trained<'a>(context: &'a Context, inputs: &Inputs<'a>) -> Vec<(Par
 
 fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let key = key(context, inputs, part)?;
-    let seed = key.seed;
+    let seed = key.seed();
     context.task(key, |folder| train_one(context, part, seed, None, folder))
 }
 
@@ -67,11 +70,11 @@ pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<
     for part in Part::all(context) {
         let key = match part.condition.condition() {
             Condition::Control(Control::StoppedEarly) => {
-                early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?)))?
+                early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?).ok()))?
             }
             Condition::Matrix(_) | Condition::Control(_) => Some(key(context, inputs, part)?),
         };
-        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key)?))));
+        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key).ok()?))));
     }
     finished.sort_by_key(|(part, _)| part.place(context));
     Ok(finished)
@@ -88,7 +91,7 @@ fn early_key<'a>(
     let mut key = key(context, inputs, part)?;
     for other in compared(context, part)? {
         let Some(record) = record(other)? else { return Ok(None) };
-        key = key.input(&format!("{}/{HISTORY}", record.key.task), &record.outputs[HISTORY]);
+        key = key.input(&format!("{}/{HISTORY}", record.key.task()), &record.outputs[HISTORY]);
     }
     Ok(Some(key))
 }
@@ -97,7 +100,7 @@ fn early_key<'a>(
 fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let sources = compared(context, part)?;
     let key = early_key(context, inputs, part, |other| {
-        let done = context.run.finished(&key(context, inputs, other)?);
+        let done = context.run.finished(&key(context, inputs, other)?).ok();
         // Already named by a dry run, as parts of their own.
         if done.is_some() || context.run.is_dry() { Ok(done) } else { task(context, inputs, other) }
     })?;
@@ -105,13 +108,16 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
         context.progress.would_run(&part.task("train"));
         return Ok(None);
     };
-    let seed = key.seed;
+    let seed = key.seed();
     context.task(key, |folder| {
         let [baseline, other] = sources.map(|part| history(context, part));
         let (baseline, other) = (baseline?, other?);
-        let kept = other.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).context("an empty history")?;
-        let reached = baseline.iter().position(|epoch| epoch.validation_accuracy >= kept.validation_accuracy);
-        let epochs = reached.map_or(baseline.len(), |epoch| epoch + 1);
+        let held_out = |epochs: &[TrainingEpoch]| -> Vec<Evaluation> {
+            let evaluation =
+                |epoch: &TrainingEpoch| Evaluation { loss: epoch.validation_loss, accuracy: epoch.validation_accuracy };
+            epochs.iter().map(evaluation).collect()
+        };
+        let epochs = epochs_to_match(&held_out(&baseline), &held_out(&other))?;
         context.progress.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
         train_one(context, part, seed, Some(epochs), folder)
     })
@@ -134,7 +140,7 @@ fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key> {
     // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
     let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
     let settings = (condition.name(), relevant(settings, condition));
-    let mut key = Key::new(&part.task("train"), settings, seed)?.on(&context.device).after(inputs.of("images")?);
+    let mut key = Key::new(&part.task("train"), settings, seed).on(&context.device).after(inputs.of("images")?);
     if let Some(target) = condition.matrix() {
         let file = similarity::file_of(target);
         let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
@@ -259,10 +265,10 @@ fn train_one(context: &Context, part: Part, seed: u64, stop_after: Option<usize>
             gamma: epoch.gamma.clone(),
         })
         .collect();
-    write_json(&folder.join(HISTORY), &history)?;
+    json::write(&folder.join(HISTORY), &history)?;
     if !speeds.is_empty() {
         speeds.sort_by(f64::total_cmp);
-        write_json(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
+        json::write(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
     }
     let mut outputs = vec![BEST.to_owned(), LAST.to_owned(), HISTORY.to_owned()];
     if settings.snapshots {
@@ -289,7 +295,7 @@ pub(crate) fn snapshot(context: &Context, part: Part, epoch: usize) -> Result<Re
 
 /// The history of a part.
 pub(crate) fn history(context: &Context, part: Part) -> Result<Vec<TrainingEpoch>> {
-    read_json(&context.run.folder(&part.task("train")).join(HISTORY))
+    Ok(json::read(&context.run.folder(&part.task("train")).join(HISTORY))?)
 }
 
 /// The histories of all parts, by condition and seed.
@@ -304,7 +310,7 @@ pub(crate) fn histories(context: &Context) -> Result<BTreeMap<(String, u64), Vec
 pub(crate) fn speeds(context: &Context) -> BTreeMap<String, f64> {
     let speed = |part: Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);
-        Some((part.task("train"), read_json(&path).ok()?))
+        Some((part.task("train"), json::read(&path).ok()?))
     };
     Part::all(context).into_iter().filter_map(speed).collect()
 }
