@@ -4,7 +4,7 @@ use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::rng::Stream;
 use crate::{Error, NetConfig, Result};
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, Traced, cross_entropy};
+use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
 use std::sync::Arc;
@@ -264,12 +264,12 @@ impl ResNet {
         Ok(pooled.matmul(&weight.t()?)?.broadcast_add(bias)?)
     }
 
-    pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<Traced>> {
+    pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<FeatureMap>> {
         self.features_up_to(images, self.config.blocks.len(), pass)
     }
 
     /// Outputs of the layers up to number `last`; what lies beyond is not computed.
-    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<Traced>> {
+    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<FeatureMap>> {
         let channels = images.dims4()?.1;
         if channels != self.config.input_channels || images.dtype() != DType::F32 {
             return Err(Error::Size {
@@ -278,7 +278,7 @@ impl ResNet {
                 found: format!("{:?} of {:?}", images.dims(), images.dtype()),
             });
         }
-        let input = Traced::new(&images.affine(5.0, -2.5)?)?;
+        let input = FeatureMap::new(&images.affine(5.0, -2.5)?)?;
         let mut layers = Vec::with_capacity(self.config.layer_count());
         let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
         for stage in &self.architecture.stages[..last] {
@@ -291,7 +291,7 @@ impl ResNet {
         Ok(layers)
     }
 
-    fn block(&self, block: &Block, x: &Traced, pass: &mut Pass) -> Result<Traced> {
+    fn block(&self, block: &Block, x: &FeatureMap, pass: &mut Pass) -> Result<FeatureMap> {
         let inner = self.conv_norm(&block.first, x, None, Activation::Relu, pass)?;
         let around = match &block.shortcut {
             Some(shortcut) => self.conv_norm(shortcut, x, None, Activation::Identity, pass)?,
@@ -303,11 +303,11 @@ impl ResNet {
     fn conv_norm(
         &self,
         layer: &ConvNorm,
-        x: &Traced,
-        residual: Option<&Traced>,
+        x: &FeatureMap,
+        residual: Option<&FeatureMap>,
         activation: Activation,
         pass: &mut Pass,
-    ) -> Result<Traced> {
+    ) -> Result<FeatureMap> {
         let geometry = Conv2dGeometry { stride: layer.stride, padding: layer.padding, ..Conv2dGeometry::default() };
         let x = x.conv2d(&self.tensors[layer.weight], geometry)?;
         let [scale, shift, mean, variance] = std::array::from_fn(|part| &self.tensors[layer.norm + part]);

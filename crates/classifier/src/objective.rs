@@ -3,7 +3,7 @@
 use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
 use crate::{Centering, ResNet, Result, TrainConfig};
-use brainprior_kernels::{BatchStatistics, Traced, arctanh_squared_loss, cross_entropy};
+use brainprior_kernels::{BatchStatistics, FeatureMap, arctanh_squared_loss, cross_entropy};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ impl Centers {
     }
 
     /// Takes in a batch: the center of layer `layer` with features `[batch, channels, height, width]`.
-    fn update(&mut self, layer: usize, features: &Traced) -> Result<Tensor> {
+    fn update(&mut self, layer: usize, features: &FeatureMap) -> Result<Tensor> {
         let mean = features.channel_means()?.affine(1.0 - DECAY, 0.0)?;
         let center = match self.0.get(&layer) {
             Some(center) => (center.affine(DECAY, 0.0)? + mean)?,

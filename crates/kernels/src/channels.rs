@@ -36,8 +36,8 @@ impl Groups {
     }
 
     /// The parts of each group, image by image, to be written by different threads.
-    pub fn split<'a>(&self, values: &'a mut [f32]) -> Vec<Vec<&'a mut [f32]>> {
-        let mut groups: Vec<Vec<&mut [f32]>> = (0..self.count()).map(|_| Vec::with_capacity(self.batch)).collect();
+    pub fn split<'a, T>(&self, values: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
+        let mut groups: Vec<Vec<&mut [T]>> = (0..self.count()).map(|_| Vec::with_capacity(self.batch)).collect();
         for image in values.chunks_exact_mut(self.channels * self.area) {
             for (group, part) in groups.iter_mut().zip(image.chunks_mut(self.width() * self.area)) {
                 group.push(part);

@@ -111,7 +111,7 @@ fn follow(name: &str, step: &mut dyn FnMut(&Var, &Tensor) -> Result<()>, var: &V
 }
 
 #[test]
-fn optimisers_take_the_steps_of_pytorch() {
+fn optimizers_take_the_steps_of_pytorch() {
     let var = || Var::zeros(37, candle_core::DType::F32, &Device::Cpu).unwrap();
     let named = |var: &Var| vec![("weight".to_owned(), var.clone())];
     let descended = var();

@@ -1,7 +1,7 @@
 //! A fitted model: one core, and a head for each scan.
 
 use brainprior_images::StimulusSet;
-use brainprior_kernels::Traced;
+use brainprior_kernels::FeatureMap;
 use brainprior_recording::Scan;
 use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::{VarBuilder, VarMap};
@@ -151,6 +151,7 @@ impl ResponseModel {
     ///
     /// # Errors
     /// None, as long as there is memory.
+    #[expect(clippy::missing_panics_doc, reason = "a tensor has as many values as its shape says")]
     pub fn filters(&self) -> Result<Array4<f32>> {
         let filters = self.core.filters()?;
         let shape = filters.dims4()?;
@@ -159,11 +160,11 @@ impl ResponseModel {
 
     /// Features at all scales of normalised images, with the running statistics.
     pub(crate) fn pyramid(&self, images: &Tensor) -> Result<Pyramid> {
-        Ok(self.scales(Traced::new(&self.core.eval(images)?.values())?)?)
+        Ok(self.scales(FeatureMap::new(&self.core.eval(images)?.values())?)?)
     }
 
     /// All scales of the core's output.
-    pub(crate) fn scales(&self, features: Traced) -> candle_core::Result<Pyramid> {
+    pub(crate) fn scales(&self, features: FeatureMap) -> candle_core::Result<Pyramid> {
         let size = [self.image.height, self.image.width];
         Pyramid::new(features, self.config.readout.scales(), &self.config.core, size)
     }

@@ -177,6 +177,9 @@ pub enum Error {
         /// What candle said.
         source: Box<candle_core::Error>,
     },
+    /// Vector instructions that the environment asks for and this processor does not have.
+    #[error(transparent)]
+    Kernels(#[from] brainprior_kernels::Error),
     /// A device that refused, most often for want of memory.
     #[error("the similarities of {images} images in {dimensions} dimensions on a device: {source}; the host needs no device")]
     Device {

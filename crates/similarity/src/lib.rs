@@ -33,7 +33,6 @@ mod error;
 mod features;
 #[cfg(feature = "hdf5")]
 mod files;
-mod kernel;
 mod matrix;
 mod panels;
 mod population;
@@ -41,7 +40,6 @@ mod product;
 mod rows;
 mod stream;
 mod sweep;
-mod vectors;
 mod weights;
 
 pub use average::average;

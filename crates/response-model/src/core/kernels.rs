@@ -1,6 +1,6 @@
 //! The kernels of a layer: full, or separated into space and channels.
 
-use brainprior_kernels::{Conv2dGeometry, Traced};
+use brainprior_kernels::{Conv2dGeometry, FeatureMap};
 use candle_core::{Result, Tensor, Var};
 use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
@@ -53,7 +53,7 @@ impl Kernels {
     }
 
     /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
-    pub(crate) fn convolve(&self, input: &Traced, stride: usize, padding: usize) -> Result<Traced> {
+    pub(crate) fn convolve(&self, input: &FeatureMap, stride: usize, padding: usize) -> Result<FeatureMap> {
         let geometry = Conv2dGeometry { stride, padding, ..Default::default() };
         match self {
             Self::Full(weight) => input.conv2d(weight, geometry),

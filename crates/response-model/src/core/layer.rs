@@ -3,7 +3,7 @@
 //! Batch norm has a learned shift but no learned scale: a scale would let the features grow while the readout's
 //! weights shrink, and so undo the readout's L1 penalty.
 
-use brainprior_kernels::{Activation, BatchStatistics, Traced};
+use brainprior_kernels::{Activation, BatchStatistics, FeatureMap};
 use candle_core::{DType, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 
@@ -59,7 +59,7 @@ impl Layer {
     }
 
     /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
-    pub(crate) fn forward(&self, input: &Traced, mode: Mode) -> Result<Traced> {
+    pub(crate) fn forward(&self, input: &FeatureMap, mode: Mode) -> Result<FeatureMap> {
         let convolved = self.kernels.convolve(input, self.stride, self.padding)?;
         let (scale, shift) = (&self.scale, self.shift.as_tensor());
         match mode {

@@ -14,7 +14,7 @@ mod start;
 
 pub(crate) use pyramid::Pyramid;
 
-use brainprior_kernels::Traced;
+use brainprior_kernels::FeatureMap;
 use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use rand_chacha::ChaCha8Rng;
@@ -73,18 +73,18 @@ impl Core {
     }
 
     /// Features of `images` `[batch, 1, height, width]` with the batch's own statistics, which enter the running ones.
-    pub(crate) fn train(&self, images: &Tensor) -> Result<Traced> {
+    pub(crate) fn train(&self, images: &Tensor) -> Result<FeatureMap> {
         self.forward(images, Mode::Training)
     }
 
     /// Features of `images` with the running statistics.
-    pub(crate) fn eval(&self, images: &Tensor) -> Result<Traced> {
+    pub(crate) fn eval(&self, images: &Tensor) -> Result<FeatureMap> {
         self.forward(images, Mode::Evaluation)
     }
 
-    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Traced> {
-        let images = Traced::new(&self.planes(images)?)?;
-        let mut outputs: Vec<Traced> = Vec::with_capacity(self.layers.len());
+    fn forward(&self, images: &Tensor, mode: Mode) -> Result<FeatureMap> {
+        let images = FeatureMap::new(&self.planes(images)?)?;
+        let mut outputs: Vec<FeatureMap> = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
             let output = match (self.config.kind, &outputs[..]) {
                 (_, []) => layer.forward(&images, mode)?,
@@ -125,6 +125,6 @@ impl ModuleT for Core {
     }
 }
 
-fn concatenated(outputs: &[Traced]) -> Result<Traced> {
-    Traced::concatenate(&outputs.iter().collect::<Vec<_>>())
+fn concatenated(outputs: &[FeatureMap]) -> Result<FeatureMap> {
+    FeatureMap::concatenate(&outputs.iter().collect::<Vec<_>>())
 }

@@ -1,8 +1,8 @@
 //! How the upper triangle is cut.
 
 use crate::Population;
-use crate::kernel::PANEL;
 use crate::matrix::pairs;
+use brainprior_kernels::gram::PANEL;
 use std::ops::Range;
 
 /// Side of a tile, in images: five panels, so that a tile and the slices of vectors that meet in it stay in the second cache.
