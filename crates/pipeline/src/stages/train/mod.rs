@@ -8,9 +8,9 @@ use crate::artifacts::TrainingEpoch;
 use crate::config::{Condition, Control};
 use crate::grid::Part;
 use crate::run::{Context, Record, jobs};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use brainprior_artifact::json;
-use brainprior_classifier::ResNet;
+use brainprior_classifier::{Evaluation, ResNet, epochs_to_match};
 use key::{compared, early_key, key};
 use network::train_one;
 use std::collections::BTreeMap;
@@ -95,9 +95,12 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
     context.task(key, |folder| {
         let [baseline, other] = sources.map(|part| history(context, part));
         let (baseline, other) = (baseline?, other?);
-        let kept = other.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).context("an empty history")?;
-        let reached = baseline.iter().position(|epoch| epoch.validation_accuracy >= kept.validation_accuracy);
-        let epochs = reached.map_or(baseline.len(), |epoch| epoch + 1);
+        let held_out = |epochs: &[TrainingEpoch]| -> Vec<Evaluation> {
+            let evaluation =
+                |epoch: &TrainingEpoch| Evaluation { loss: epoch.validation_loss, accuracy: epoch.validation_accuracy };
+            epochs.iter().map(evaluation).collect()
+        };
+        let epochs = epochs_to_match(&held_out(&baseline), &held_out(&other))?;
         context.progress.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
         train_one(context, part, seed, Some(epochs), folder)
     })
