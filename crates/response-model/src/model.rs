@@ -151,6 +151,7 @@ impl ResponseModel {
     ///
     /// # Errors
     /// None, as long as there is memory.
+    #[expect(clippy::missing_panics_doc, reason = "a tensor has as many values as its shape says")]
     pub fn filters(&self) -> Result<Array4<f32>> {
         let filters = self.core.filters()?;
         let shape = filters.dims4()?;

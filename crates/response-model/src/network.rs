@@ -24,6 +24,7 @@ pub struct ScanNetwork<'a> {
 
 impl ResponseModel {
     /// All variables by name, in the same memory as the model's own: what is set or loaded there changes the model.
+    #[expect(clippy::missing_panics_doc, reason = "nobody else holds the new map")]
     pub fn variables(&self) -> VarMap {
         let map = VarMap::new();
         map.data().lock().expect("nobody else holds the new map").extend(self.variables.clone());

@@ -13,7 +13,7 @@ use crate::{Result, neurons};
 const IMAGES: usize = 1000;
 
 /// Fits without each fold and prints how both kinds of prediction do.
-pub fn compare(
+pub(crate) fn compare(
     in_sample: &Ensemble,
     scans: &[&Scan],
     paths: &[PathBuf],

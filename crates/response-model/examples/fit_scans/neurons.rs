@@ -4,17 +4,17 @@ use brainprior_recording::Responses;
 use brainprior_recording::simulation::Truth;
 
 /// The neurons that respond to images.
-pub fn responsive(truth: &Truth) -> Vec<usize> {
+pub(crate) fn responsive(truth: &Truth) -> Vec<usize> {
     (0..truth.neurons().len()).filter(|n| truth.neurons()[*n].responsive).collect()
 }
 
 /// Responses of one neuron.
-pub fn of(responses: &Responses, neuron: usize) -> Vec<f64> {
+pub(crate) fn of(responses: &Responses, neuron: usize) -> Vec<f64> {
     responses.values().column(neuron).iter().map(|v| f64::from(*v)).collect()
 }
 
 /// Pearson correlation over images.
-pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     let (ma, mb) = (mean(a), mean(b));
     let (mut aa, mut bb, mut ab) = (0.0, 0.0, 0.0);
@@ -27,7 +27,7 @@ pub fn correlation(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// The median of a figure over neurons; of an even number of values the upper of the two in the middle.
-pub fn median(neurons: &[usize], figure: impl Fn(usize) -> f64) -> f64 {
+pub(crate) fn median(neurons: &[usize], figure: impl Fn(usize) -> f64) -> f64 {
     let mut values: Vec<f64> = neurons.iter().map(|n| figure(*n)).collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]

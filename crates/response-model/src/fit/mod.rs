@@ -18,7 +18,6 @@ use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::presentations::{Presentation, Presentations};
 use crate::receptive_field::{ContrastMaps, Start};
-use checkpoint::Identity;
 
 pub use event::FitEvent;
 use trainer::Trainer;
@@ -33,7 +32,7 @@ use trainer::Trainer;
 /// # Errors
 /// [`Error::NoScans`]; [`Error::Configuration`]; scans that cannot be fitted ([`Error::ImageSize`],
 /// [`Error::TooFewTrials`], [`Error::NegativeResponses`], [`Error::NothingVaries`]); [`Error::Diverged`];
-/// a checkpoint that cannot be read or written ([`Error::Io`], [`Error::File`]) or is that of another fit
+/// a checkpoint that cannot be read or written ([`Error::File`]) or is that of another fit
 /// ([`Error::ForeignCheckpoint`]).
 pub fn fit(
     scans: &[&Scan],
@@ -74,7 +73,7 @@ pub fn fit_on(
         descriptions.push(describe(scan, normalization, positions, config)?);
     }
     let model = ResponseModel::new(config.clone(), image, descriptions, seed, device)?;
-    let identity = Identity::of(scans, config, seed);
+    let identity = checkpoint::identity(scans, config, seed);
     Trainer::new(model, scans, presentations, seed)?.run(checkpoint.map(|path| (path, identity)), observe)
 }
 

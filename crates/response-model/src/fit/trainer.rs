@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use brainprior_artifact::identity::Identity;
 use brainprior_kernels::{Adam, backward};
 use brainprior_recording::{Scan, Tier};
 use candle_core::backprop::GradStore;
@@ -11,7 +12,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::checkpoint::{Checkpoint, Identity};
+use super::checkpoint::Checkpoint;
 use super::event::FitEvent;
 use super::objective::Objective;
 use super::schedule::Schedule;
