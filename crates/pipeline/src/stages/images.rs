@@ -1,8 +1,9 @@
 //! Stage `images`: the labelled set of the run, in grayscale or colour and at the sizes asked for, in one format.
 
 use super::{Inputs, Outcome, Stage};
-use crate::run::{Context, Key, hash_path};
+use crate::run::{Context, Key};
 use anyhow::{Result, ensure};
+use brainprior_artifact::hash;
 use brainprior_images::{LabeledImages, LabeledSplit, procedural, read_labeled, write_labeled};
 
 const FILE: &str = "images.safetensors";
@@ -26,11 +27,11 @@ impl Stage for Images {
             "images",
             (settings.train, settings.test, settings.grayscale),
             if given { 0 } else { context.config.seed_of("images") },
-        )?;
+        );
         if given {
-            key = key.input("labelled images", &hash_path(&settings.file)?);
+            key = key.input("labelled images", &hash::of_path(&settings.file)?);
         }
-        let seed = key.seed;
+        let seed = key.seed();
         Ok(context
             .task(key, |folder| {
                 let split = if given {

@@ -4,8 +4,9 @@ use super::{Inputs, Outcome, Stage, response, robustness, scans, similarity, tra
 use crate::artifacts::{Results, ScanResult, summarize};
 use crate::grid::Part;
 use crate::report::{self, Content, MatrixPicture};
-use crate::run::{Context, DeviceName, hash_bytes, write_file, write_json};
+use crate::run::{Context, DeviceName};
 use anyhow::{Result, ensure};
+use brainprior_artifact::{hash, json, replace};
 use brainprior_classifier::NetConfig;
 use brainprior_images::StimulusSet;
 use brainprior_response_model::Recovery;
@@ -77,7 +78,7 @@ impl Stage for Report {
             version: RESULTS_VERSION,
             name: config.name.clone(),
             crate_version: env!("CARGO_PKG_VERSION").into(),
-            config_hash: hash_bytes(serde_json::to_string(config)?.as_bytes()),
+            config_hash: hash::of_bytes(serde_json::to_string(config)?.as_bytes()),
             seed: config.seed,
             device: DeviceName::of(&context.device).name().into(),
             scans,
@@ -85,9 +86,10 @@ impl Stage for Report {
             conditions: summarize(&networks),
             networks,
         };
-        write_json(&root.join(RESULTS), &results)?;
-        let seconds: BTreeMap<String, f64> = inputs.0.iter().map(|record| (record.key.task.clone(), record.seconds)).collect();
-        write_json(&root.join(TIMES), &seconds)?;
+        json::write(&root.join(RESULTS), &results)?;
+        let seconds: BTreeMap<String, f64> =
+            inputs.0.iter().map(|record| (record.key.task().to_owned(), record.seconds)).collect();
+        json::write(&root.join(TIMES), &seconds)?;
         let sources = match config.scans.files.is_empty() {
             true => vec!["scans: simulated, with known truth".to_owned()],
             false => config.scans.files.iter().map(|path| format!("scan: {}", path.display())).collect(),
@@ -115,7 +117,7 @@ impl Stage for Report {
             settings,
             sources,
         };
-        write_file(&root.join(REPORT), report::render(&content)?.as_bytes())?;
+        replace::bytes(&root.join(REPORT), report::render(&content)?.as_bytes())?;
         Ok(Outcome::Done(Vec::new()))
     }
 }

@@ -7,8 +7,9 @@ use crate::artifacts::{
     ConventionResult, OverImages, ScanSimilarity, SimilaritySummary, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
 };
 use crate::config::MatrixTarget;
-use crate::run::{Context, Key, hash_path, read_json, write_json};
+use crate::run::{Context, Key};
 use anyhow::{Context as _, Result, ensure};
+use brainprior_artifact::{hash, json};
 use brainprior_classifier::{ResNet, Target};
 use brainprior_images::{ImageId, LabeledImages, StimulusSet};
 use brainprior_recording::Responses;
@@ -75,11 +76,11 @@ impl Stage for Similarity {
         let layer = with(MatrixTarget::Features).then(|| (config.similarity.layer, config.similarity.network_layer.clone()));
         let settings = (config.similarity.images, names, threshold, layer);
         let mut key =
-            Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
+            Key::new("similarity", settings, config.seed_of("similarity")).after(scans).given(scans, "").after(response);
         if with(MatrixTarget::Features) {
-            key = key.input("network", &hash_path(&config.similarity.network)?);
+            key = key.input("network", &hash::of_path(&config.similarity.network)?);
         }
-        let seed = key.seed;
+        let seed = key.seed();
         Ok(context.task(key, |folder| measure(context, wanted, seed, folder))?.into())
     }
 }
@@ -149,7 +150,7 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
         matrix.write(&folder.join(file_of(target)))?;
         outputs.push(file_of(target));
     }
-    write_json(&folder.join(SUMMARY), &SimilaritySummary { targets, scans: compared })?;
+    json::write(&folder.join(SUMMARY), &SimilaritySummary { targets, scans: compared })?;
     Ok(outputs)
 }
 
@@ -366,5 +367,5 @@ pub(crate) fn oracle_matrix(context: &Context, name: &str) -> Result<Option<Simi
 
 /// The stage's summary.
 pub(crate) fn summary(context: &Context) -> Result<SimilaritySummary> {
-    read_json(&context.run.folder("similarity").join(SUMMARY))
+    Ok(json::read(&context.run.folder("similarity").join(SUMMARY))?)
 }

@@ -8,8 +8,9 @@ use crate::artifacts::{Followed, Point, Snapshot};
 use crate::config::Arm;
 use crate::grid::Part;
 use crate::report::trade_off;
-use crate::run::{Context, Key, jobs, read_json, write_file, write_json};
+use crate::run::{Context, Key, jobs};
 use anyhow::Result;
+use brainprior_artifact::{json, replace};
 use brainprior_robustness::{Clamp, Noise, Settings, accuracy, noise_curve};
 
 const CURVE: &str = "curve.json";
@@ -37,9 +38,9 @@ impl Stage for TradeOff {
             let robustness = &context.config.robustness;
             let seed = context.config.seed_of("robustness");
             let settings = (robustness.noise_images, &robustness.gaussian);
-            let key = Key::new(&part.task("trade-off"), settings, seed)?.on(&context.device).after(images).after(record);
+            let key = Key::new(&part.task("trade-off"), settings, seed).on(&context.device).after(images).after(record);
             context.task(key, |folder| {
-                write_json(&folder.join(CURVE), &measure(context, part, seed)?)?;
+                json::write(&folder.join(CURVE), &measure(context, part, seed)?)?;
                 Ok(vec![CURVE.into()])
             })
         })?;
@@ -82,7 +83,7 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
         return Ok(Vec::new());
     }
     let read = |part: Part| -> Result<(Vec<Snapshot>, usize)> {
-        let snapshots: Vec<Snapshot> = read_json(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
+        let snapshots: Vec<Snapshot> = json::read(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
         let history = train::history(context, part)?;
         let best = (0..history.len()).min_by(|a, b| history[*a].validation_loss.total_cmp(&history[*b].validation_loss));
         let kept = if part.condition.condition().is_stopped_early() { None } else { best };
@@ -107,10 +108,10 @@ fn summarize(context: &Context) -> Result<()> {
     let followed = curves(context)?;
     let folder = context.run.folder("trade-off");
     for (name, figure) in trade_off::figures(&followed)? {
-        write_file(&folder.join(format!("{name}.svg")), figure.as_bytes())?;
+        replace::bytes(&folder.join(format!("{name}.svg")), figure.as_bytes())?;
     }
     let table = trade_off::table(&followed);
-    write_file(&folder.join("table.md"), table.as_bytes())?;
+    replace::bytes(&folder.join("table.md"), table.as_bytes())?;
     context.progress.line(&format!("{table}tables and figures: {}", folder.display()));
     Ok(())
 }

@@ -4,8 +4,9 @@ use super::{Inputs, Outcome, Stage, similarity};
 use crate::artifacts::TrainingEpoch;
 use crate::config::{Condition, Control, Training};
 use crate::grid::Part;
-use crate::run::{Context, Key, Record, jobs, read_json, write_json};
+use crate::run::{Context, Key, Record, jobs};
 use anyhow::{Context as _, Result};
+use brainprior_artifact::json;
 use brainprior_classifier::{Mixture, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::LabeledImages;
 use std::collections::BTreeMap;
@@ -57,7 +58,7 @@ pub(crate) fn trained<'a>(context: &'a Context, inputs: &Inputs<'a>) -> Vec<(Par
 
 fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let key = key(context, inputs, part)?;
-    let seed = key.seed;
+    let seed = key.seed();
     context.task(key, |folder| train_one(context, part, seed, None, folder))
 }
 
@@ -67,11 +68,11 @@ pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<
     for part in Part::all(context) {
         let key = match part.condition.condition() {
             Condition::Control(Control::StoppedEarly) => {
-                early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?)))?
+                early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?).ok()))?
             }
             Condition::Matrix(_) | Condition::Control(_) => Some(key(context, inputs, part)?),
         };
-        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key)?))));
+        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key).ok()?))));
     }
     finished.sort_by_key(|(part, _)| part.place(context));
     Ok(finished)
@@ -88,7 +89,7 @@ fn early_key<'a>(
     let mut key = key(context, inputs, part)?;
     for other in compared(context, part)? {
         let Some(record) = record(other)? else { return Ok(None) };
-        key = key.input(&format!("{}/{HISTORY}", record.key.task), &record.outputs[HISTORY]);
+        key = key.input(&format!("{}/{HISTORY}", record.key.task()), &record.outputs[HISTORY]);
     }
     Ok(Some(key))
 }
@@ -97,7 +98,7 @@ fn early_key<'a>(
 fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let sources = compared(context, part)?;
     let key = early_key(context, inputs, part, |other| {
-        let done = context.run.finished(&key(context, inputs, other)?);
+        let done = context.run.finished(&key(context, inputs, other)?).ok();
         // Already named by a dry run, as parts of their own.
         if done.is_some() || context.run.is_dry() { Ok(done) } else { task(context, inputs, other) }
     })?;
@@ -105,7 +106,7 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
         context.progress.would_run(&part.task("train"));
         return Ok(None);
     };
-    let seed = key.seed;
+    let seed = key.seed();
     context.task(key, |folder| {
         let [baseline, other] = sources.map(|part| history(context, part));
         let (baseline, other) = (baseline?, other?);
@@ -134,7 +135,7 @@ fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key> {
     // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
     let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
     let settings = (condition.name(), relevant(settings, condition));
-    let mut key = Key::new(&part.task("train"), settings, seed)?.on(&context.device).after(inputs.of("images")?);
+    let mut key = Key::new(&part.task("train"), settings, seed).on(&context.device).after(inputs.of("images")?);
     if let Some(target) = condition.matrix() {
         let file = similarity::file_of(target);
         let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
@@ -259,10 +260,10 @@ fn train_one(context: &Context, part: Part, seed: u64, stop_after: Option<usize>
             gamma: epoch.gamma.clone(),
         })
         .collect();
-    write_json(&folder.join(HISTORY), &history)?;
+    json::write(&folder.join(HISTORY), &history)?;
     if !speeds.is_empty() {
         speeds.sort_by(f64::total_cmp);
-        write_json(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
+        json::write(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
     }
     let mut outputs = vec![BEST.to_owned(), LAST.to_owned(), HISTORY.to_owned()];
     if settings.snapshots {
@@ -289,7 +290,7 @@ pub(crate) fn snapshot(context: &Context, part: Part, epoch: usize) -> Result<Re
 
 /// The history of a part.
 pub(crate) fn history(context: &Context, part: Part) -> Result<Vec<TrainingEpoch>> {
-    read_json(&context.run.folder(&part.task("train")).join(HISTORY))
+    Ok(json::read(&context.run.folder(&part.task("train")).join(HISTORY))?)
 }
 
 /// The histories of all parts, by condition and seed.
@@ -304,7 +305,7 @@ pub(crate) fn histories(context: &Context) -> Result<BTreeMap<(String, u64), Vec
 pub(crate) fn speeds(context: &Context) -> BTreeMap<String, f64> {
     let speed = |part: Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);
-        Some((part.task("train"), read_json(&path).ok()?))
+        Some((part.task("train"), json::read(&path).ok()?))
     };
     Part::all(context).into_iter().filter_map(speed).collect()
 }
