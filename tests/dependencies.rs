@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-const LIBRARIES: [&str; 7] = ["kernels", "images", "recording", "response-model", "similarity", "classifier", "robustness"];
+const LIBRARIES: [&str; 8] =
+    ["artifact", "kernels", "images", "recording", "response-model", "similarity", "classifier", "robustness"];
 
 /// Names of all packages that `package` depends on, directly or not, in a normal build.
 fn dependencies(package: &str) -> Vec<String> {
@@ -28,7 +29,14 @@ fn never(package: &str, forbidden: &[&str]) {
 
 #[test]
 fn robustness_knows_neither_classifier_nor_recordings() {
-    never("brainprior-robustness", &["brainprior-classifier", "brainprior-recording", "hdf5-metno", "hdf5-metno-sys"]);
+    never("brainprior-robustness", &["brainprior-classifier", "brainprior-recording"]);
+}
+
+#[test]
+fn classifiers_and_their_robustness_are_built_without_the_c_of_hdf5() {
+    for package in ["brainprior-artifact", "brainprior-images", "brainprior-classifier", "brainprior-robustness"] {
+        never(package, &["hdf5-metno", "hdf5-metno-sys"]);
+    }
 }
 
 #[test]
@@ -42,12 +50,13 @@ fn the_simulator_cannot_use_the_response_model() {
 }
 
 #[test]
-fn kernels_and_images_stand_alone() {
-    for package in ["brainprior-kernels", "brainprior-images"] {
-        let others: Vec<String> =
-            LIBRARIES.iter().map(|name| format!("brainprior-{name}")).filter(|name| name != package).collect();
-        never(package, &others.iter().map(String::as_str).collect::<Vec<_>>());
+fn artifact_and_kernels_stand_alone_and_images_know_files_only() {
+    for (package, known) in [("artifact", ""), ("kernels", ""), ("images", "artifact")] {
+        let others = LIBRARIES.iter().filter(|name| **name != package && **name != known);
+        let others: Vec<String> = others.map(|name| format!("brainprior-{name}")).collect();
+        never(&format!("brainprior-{package}"), &others.iter().map(String::as_str).collect::<Vec<_>>());
     }
+    never("brainprior-artifact", &["candle-core"]);
 }
 
 #[test]
@@ -55,4 +64,5 @@ fn the_terminal_belongs_to_the_orchestrator() {
     for library in LIBRARIES {
         never(&format!("brainprior-{library}"), &["anyhow", "clap", "indicatif", "tracing-subscriber", "xtask"]);
     }
+    never("brainprior-pipeline", &["clap", "indicatif", "tracing-subscriber", "xtask"]);
 }

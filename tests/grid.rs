@@ -14,7 +14,7 @@ const SMALL: [&str; 21] = [
     "images.test=40",
     "response.core.channels=[4, 4]",
     "response.core.kernels=[7, 3]",
-    "response.optimisation.max_epochs=1",
+    "response.optimization.max_epochs=1",
     "training.epochs=2",
     "training.base_channels=4",
     "training.pairs=4",
@@ -22,7 +22,7 @@ const SMALL: [&str; 21] = [
     "robustness.attack_images=5",
     "robustness.gaussian=[0.0, 0.1]",
     "robustness.linf=[0.1]",
-    "robustness.border_steps=2",
+    "robustness.decision_boundary_steps=2",
     "robustness.corruption_images=5",
     "robustness.masking_images=5",
     "robustness.masking_queries=10",
@@ -86,8 +86,8 @@ fn every_condition_is_one_line() {
         "stopped-early",
         "noise-augmented",
         "adversarial attack_steps=1",
-        "denoised taps=[1] pairs=2 alpha_warm_up=0.5",
-        "denoised gamma=[1,0,0,0,1] centring=batch running_statistics=shared loss_scale=4",
+        "denoised layers=[1] pairs=2 alpha_warm_up=0.5",
+        "denoised gamma=[1,0,0,0,1] centering=batch running_statistics=shared loss_scale=4",
     ];
     let list = format!("training.conditions={lines:?}");
     let network = format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());
@@ -107,7 +107,7 @@ fn every_condition_is_one_line() {
     let targets: Vec<&str> = results["targets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
-    for part in ["Clean against noisy accuracy", "Gamma, denoised taps=[1]", "layer 9", "images/s"] {
+    for part in ["Clean against noisy accuracy", "Gamma, denoised layers=[1]", "layer 9", "images/s"] {
         assert!(report.contains(part), "{part}");
     }
     for file in ["train/stopped-early-seed0/last.safetensors", "train/denoised-seed0/epoch-002.safetensors"] {

@@ -23,7 +23,7 @@ const OUTPUTS: [&str; 4] = ["similarity.h5", "neighbours.h5", "pairs.h5", "histo
 #[test]
 fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
-    let run = ["similarity", "--made", "4000x1000", "--matrix", "f16", "--memory", "8", "--pairs", "5000", "--out"];
+    let run = ["similarity", "--synthetic", "4000x1000", "--matrix", "f16", "--memory", "8", "--pairs", "5000", "--out"];
     succeeds(folder.path(), &[&run[..], &["whole"]].concat());
     // Killed at rising moments, each time going on from what is there, until a run gets through.
     let mut delay = Duration::from_millis(120);
@@ -76,8 +76,8 @@ fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
 fn what_is_asked_for_wrongly_is_said() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, part) in [
-        (vec!["similarity", "--out", "o"], "--made IMAGESxNEURONS"),
-        (vec!["similarity", "--made", "12", "--out", "o"], "100000x2000"),
+        (vec!["similarity", "--out", "o"], "--synthetic IMAGESxNEURONS"),
+        (vec!["similarity", "--synthetic", "12", "--out", "o"], "100000x2000"),
         (vec!["similarity", "none.h5", "--out", "o"], "none.h5"),
         (vec!["compare", "none.h5", "none.h5"], "none.h5"),
     ] {

@@ -1,17 +1,19 @@
-//! The orchestrator of brainprior. Plain `xtask` is light: it reads the command line, makes sure that the native build
-//! tools exist, builds itself again in release mode with the feature `pipeline`, and hands over.
+//! The command line of brainprior. Plain `xtask` is light: it reads the command line, makes sure that the native build tools
+//! exist, builds itself again in release mode with the feature `pipeline`, and hands over. With it, it asks the library
+//! `brainprior-pipeline` for what was typed and owns the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(not(feature = "pipeline"))]
 mod bootstrap;
 mod command_line;
+#[cfg_attr(not(feature = "pipeline"), allow(dead_code))]
+mod commands;
 #[cfg(not(feature = "pipeline"))]
 mod cuda_build;
 #[cfg(not(feature = "pipeline"))]
 mod native_tools;
 #[cfg(feature = "pipeline")]
-#[path = "../../crates/pipeline/src/mod.rs"]
-mod pipeline;
+mod terminal;
 
 use clap::Parser;
 
@@ -20,5 +22,5 @@ fn main() -> anyhow::Result<()> {
     #[cfg(not(feature = "pipeline"))]
     return bootstrap::prepare_and_hand_over(&arguments);
     #[cfg(feature = "pipeline")]
-    return pipeline::run(arguments);
+    return commands::run(arguments);
 }

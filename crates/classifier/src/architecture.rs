@@ -99,8 +99,13 @@ impl Architecture {
         }
         let head = slots.push("head.weight", vec![config.classes, channels], Role::Weight { fan_in: channels });
         slots.push("head.bias", vec![config.classes], Role::Bias { fan_in: channels });
-        let gamma = slots.push("gamma", vec![config.taps()], Role::Gamma);
+        let gamma = slots.push("gamma", vec![config.layer_count()], Role::Gamma);
         Self { slots: slots.0, stem, stages, head, gamma }
+    }
+
+    /// Channels of each layer whose similarities are compared.
+    pub(crate) fn layer_channels(config: &NetConfig) -> Vec<usize> {
+        std::iter::once(config.base_channels).chain((0..config.blocks.len()).map(|stage| config.base_channels << stage)).collect()
     }
 
     /// Every convolution with its batch norm, in the order of the slots.

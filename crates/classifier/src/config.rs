@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Beyond this, arctanh is of no use in f32 (spec of the method, section 5).
+/// Beyond this, arctanh is of no use in f32.
 const LARGEST_TARGET: f64 = 0.99999;
 /// A logit whose share in any mixture underflows to 0.
 const NO_SHARE: f32 = -1e4;
@@ -32,35 +32,35 @@ impl Default for NetConfig {
 
 impl NetConfig {
     /// Number of layers whose similarities are mixed: the stem and each stage.
-    pub fn taps(&self) -> usize {
+    pub fn layer_count(&self) -> usize {
         self.blocks.len() + 1
     }
 
-    /// Which convolutional layer, from 1, each tap is the output of: 1, 5, 9, 13, 17 for ResNet18, as the paper counts.
-    pub fn tap_layers(&self) -> Vec<usize> {
-        let mut layer = 1;
+    /// How many convolutions lie between the images and each layer: 1, 5, 9, 13, 17 for ResNet18, as the paper counts.
+    pub fn layer_depths(&self) -> Vec<usize> {
+        let mut depth = 1;
         let stages = self.blocks.iter().map(|blocks| {
-            layer += 2 * blocks;
-            layer
+            depth += 2 * blocks;
+            depth
         });
         std::iter::once(1).chain(stages).collect()
     }
 
     pub(crate) fn check(&self) -> Result<()> {
         let stages = (1..=8).contains(&self.blocks.len()) && self.blocks.iter().all(|blocks| *blocks > 0);
-        ensure("net.blocks", "1 to 8 stages of at least one block", stages, || format!("{:?}", self.blocks))?;
-        ensure("net.base_channels", "at least 1", self.base_channels > 0, || self.base_channels.to_string())?;
-        ensure("net.input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || self.input_channels.to_string())?;
-        ensure("net.classes", "2 to 256", (2..=256).contains(&self.classes), || self.classes.to_string())
+        ensure("blocks", "1 to 8 stages of at least one block", stages, || format!("{:?}", self.blocks))?;
+        ensure("base_channels", "at least 1", self.base_channels > 0, || self.base_channels.to_string())?;
+        ensure("input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || self.input_channels.to_string())?;
+        ensure("classes", "2 to 256", (2..=256).contains(&self.classes), || self.classes.to_string())
     }
 }
 
-/// Whose statistics the batch norms keep for evaluation. In training each batch, of labelled images or of pairs, is
-/// always normalised by its own statistics.
+/// Whose statistics the batch norms keep for evaluation. In training each batch, of labeled images or of pairs, is
+/// always normalized by its own statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunningStatistics {
-    /// Those of the labelled images alone, so that a classifier is evaluated under the statistics that it was trained
+    /// Those of the labeled images alone, so that a classifier is evaluated under the statistics that it was trained
     /// under, whatever the stimuli of its target look like.
     #[default]
     Separate,
@@ -68,21 +68,21 @@ pub enum RunningStatistics {
     Shared,
 }
 
-/// How the similarities at the taps are mixed.
+/// How the similarities at the layers are mixed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mixture {
     /// gamma is the softmax of trainable logits that start at zero (section 3.2 of the paper).
     #[default]
     Learned,
-    /// gamma stays at these weights, one for each tap in use, brought to a sum of 1.
+    /// gamma stays at these weights, one for each layer in use, brought to a sum of 1.
     Fixed(Vec<f64>),
 }
 
-/// What features are centred by before they are compared.
+/// What features are centered by before they are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Centring {
+pub enum Centering {
     /// A running mean of each channel, decay 0.9, updated from the pair batch before use, as in the lineage (pixel-reg).
     #[default]
     Running,
@@ -90,22 +90,22 @@ pub enum Centring {
     Batch,
 }
 
-/// What labelled images go through besides crops and flips.
+/// What labeled images go through besides crops and flips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Hardening {
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RobustTraining {
     /// Nothing.
     #[default]
     None,
     /// Beside each image a copy with Gaussian noise, of a standard deviation drawn for each image uniformly up to this one,
     /// clipped to [0, 1]. The copies of 64 images at 32 x 32 cost what 16 pairs at 36 x 64 cost.
-    GaussianNoise {
+    Noise {
         /// Largest standard deviation, images in [0, 1].
         std: f64,
     },
     /// In place of each image the one that projected gradient ascent on the loss finds, from a random start (Madry et al.,
     /// ICLR 2018), under the statistics of the batch.
-    Pgd {
+    Adversarial {
         /// Largest change of a pixel, images in [0, 1].
         epsilon: f64,
         /// Steps of ascent, of 2.5 epsilon / steps each.
@@ -115,14 +115,45 @@ pub enum Hardening {
 
 /// Settings of a training. The schedule is given in parts of the training, so that it scales with `epochs`; the
 /// defaults are the paper's (section 3.3) and, where it is silent, its lineage's (pixel-reg).
+///
+/// Channels and classes of the network are those of the labeled images. As text, every setting has the name of its field; one
+/// that is left out has its default, a name that is none of these is refused, and [`TrainConfig::check`] refuses values out of
+/// range:
+///
+/// ```
+/// use brainprior_classifier::{Mixture, RobustTraining, TrainConfig};
+///
+/// let config: TrainConfig = toml::from_str(
+///     r#"
+///     blocks = [1, 1, 1, 1]
+///     base_channels = 8
+///     alpha = 80.0
+///     alpha_warm_up = 0.25
+///     layers = [0, 2]                                               # left out: all
+///     mixture = { fixed = [3, 1] }                                  # or "learned"
+///     centering = "batch"                                           # or "running"
+///     running_statistics = "shared"                                 # or "separate"
+///     robust_training = { adversarial = { epsilon = 0.016, steps = 5 } } # or { noise = { std = 0.2 } }, or "none"
+///     "#,
+/// )?;
+/// config.check()?;
+/// assert_eq!(config.mixture, Mixture::Fixed(vec![3.0, 1.0]));
+/// assert_eq!(config.robust_training, RobustTraining::Adversarial { epsilon: 0.016, steps: 5 });
+/// assert_eq!(config.epochs, TrainConfig::default().epochs);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// The network.
-    pub net: NetConfig,
+    /// Blocks of each stage of the network, as in [`NetConfig`].
+    pub blocks: Vec<usize>,
+    /// Channels of the stem and of the first stage; 64 in the paper.
+    pub base_channels: usize,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Labelled images a step.
+    /// Epochs after which the training ends, the schedule being that of `epochs`. `None` for all of them.
+    pub stop_after: Option<usize>,
+    /// Labeled images a step.
     pub batch: usize,
     /// Learning rate at the start and after the restart.
     pub learning_rate: f64,
@@ -141,37 +172,38 @@ pub struct TrainConfig {
     pub pairs: usize,
     /// Weight of the similarity loss.
     pub alpha: f64,
-    /// Part of the training over which alpha rises in a line from 0; 0 keeps it constant, as in the paper.
-    pub alpha_warm_up: f64,
-    /// Taps whose similarities are mixed, 0 being the stem and s the output of stage s; empty for all.
-    pub taps: Vec<usize>,
+    /// Part of the training over which alpha rises in a line from 0. `None` keeps it constant, as in the paper.
+    pub alpha_warm_up: Option<f64>,
+    /// Layers whose similarities are mixed, 0 being the stem and s the output of stage s. `None` for all.
+    pub layers: Option<Vec<usize>>,
     /// How they are mixed.
     pub mixture: Mixture,
-    /// What features are centred by.
-    pub centring: Centring,
+    /// What features are centered by.
+    pub centering: Centering,
     /// Targets beyond this size are taken as this size, so that a target of 1 is not one of arctanh 1.
     pub target_limit: f64,
     /// Factor of the similarity loss: 1 is the paper's formula; 4 is the lineage's code, whose loss is four times that.
     pub loss_scale: f64,
     /// Whose statistics are kept for evaluation.
     pub running_statistics: RunningStatistics,
-    /// Part of the labelled images that is held back to choose the best epoch by; at least one image.
+    /// Part of the labeled images that is held back to choose the best epoch by; at least one image.
     pub validation_fraction: f64,
-    /// Random crops (reflect padding 4) and horizontal flips of the labelled images.
+    /// Random crops (reflect padding 4) and horizontal flips of the labeled images.
     pub augmentation: bool,
-    /// What the labelled images go through besides.
-    pub hardening: Hardening,
-    /// Epochs after which the training ends, the schedule being that of `epochs`; 0 for all of them.
-    pub stop_after: usize,
+    /// What the labeled images go through besides.
+    pub robust_training: RobustTraining,
     /// Whether the network after each epoch stays on disk.
     pub snapshots: bool,
 }
 
 impl Default for TrainConfig {
     fn default() -> Self {
+        let net = NetConfig::default();
         Self {
-            net: NetConfig::default(),
+            blocks: net.blocks,
+            base_channels: net.base_channels,
             epochs: 40,
+            stop_after: None,
             batch: 64,
             learning_rate: 0.1,
             decay: 0.3,
@@ -181,30 +213,41 @@ impl Default for TrainConfig {
             weight_decay: 5e-4,
             pairs: 16,
             alpha: 20.0,
-            alpha_warm_up: 0.0,
-            taps: vec![],
+            alpha_warm_up: None,
+            layers: None,
             mixture: Mixture::Learned,
-            centring: Centring::Running,
+            centering: Centering::Running,
             target_limit: LARGEST_TARGET,
             loss_scale: 1.0,
             running_statistics: RunningStatistics::Separate,
             validation_fraction: 0.01,
             augmentation: true,
-            hardening: Hardening::None,
-            stop_after: 0,
+            robust_training: RobustTraining::None,
             snapshots: false,
         }
     }
 }
 
 impl TrainConfig {
-    pub(crate) fn check(&self) -> Result<()> {
-        self.net.check()?;
+    /// Shape of the network for images of these channels and classes.
+    pub fn net(&self, input_channels: usize, classes: usize) -> NetConfig {
+        NetConfig { blocks: self.blocks.clone(), base_channels: self.base_channels, input_channels, classes }
+    }
+
+    /// Whether a training can be asked for this, as far as that is known without its data.
+    ///
+    /// # Errors
+    /// The first setting out of its range.
+    pub fn check(&self) -> Result<()> {
+        let any = NetConfig::default();
+        self.net(any.input_channels, any.classes).check()?;
         for (setting, value) in [("epochs", self.epochs), ("batch", self.batch), ("pairs", self.pairs)] {
             ensure(setting, "at least 1", value > 0, || value.to_string())?;
         }
         // Random streams of an image are numbered by epoch in 24 bits.
         ensure("epochs", "at most 1000000", self.epochs <= 1_000_000, || self.epochs.to_string())?;
+        let stops = self.stop_after.is_none_or(|epochs| (1..=self.epochs).contains(&epochs));
+        ensure("stop_after", "at least 1, at most `epochs`", stops, || self.epochs_run().to_string())?;
         let positive = |value: f64| value > 0.0 && value.is_finite();
         for (setting, value) in [("learning_rate", self.learning_rate), ("loss_scale", self.loss_scale)] {
             ensure(setting, "a positive number", positive(value), || value.to_string())?;
@@ -212,60 +255,63 @@ impl TrainConfig {
         for (setting, value) in [("alpha", self.alpha), ("weight_decay", self.weight_decay)] {
             ensure(setting, "a number not below 0", value == 0.0 || positive(value), || value.to_string())?;
         }
-        for (setting, value) in [("decay", self.decay), ("decay_every", self.decay_every), ("restart_at", self.restart_at)] {
+        let parts = [("decay", self.decay), ("decay_every", self.decay_every), ("restart_at", self.restart_at)];
+        for (setting, value) in parts.into_iter().chain(self.alpha_warm_up.map(|part| ("alpha_warm_up", part))) {
             ensure(setting, "above 0, at most 1", value > 0.0 && value <= 1.0, || value.to_string())?;
         }
-        ensure("alpha_warm_up", "at least 0, at most 1", (0.0..=1.0).contains(&self.alpha_warm_up), || {
-            self.alpha_warm_up.to_string()
-        })?;
         let limit = self.target_limit > 0.0 && self.target_limit <= LARGEST_TARGET;
         ensure("target_limit", "above 0, at most 0.99999", limit, || self.target_limit.to_string())?;
-        ensure("stop_after", "at most `epochs`", self.stop_after <= self.epochs, || self.stop_after.to_string())?;
-        self.check_taps()?;
-        self.check_hardening()?;
+        self.check_layers()?;
+        self.check_robust_training()?;
         for (setting, value) in [("momentum", self.momentum), ("validation_fraction", self.validation_fraction)] {
             ensure(setting, "at least 0, below 1", (0.0..1.0).contains(&value), || value.to_string())?;
         }
         Ok(())
     }
 
-    fn check_taps(&self) -> Result<()> {
-        let mut distinct = self.taps.clone();
+    fn check_layers(&self) -> Result<()> {
+        let in_use = self.layers_in_use();
+        let mut distinct = in_use.clone();
         distinct.sort_unstable();
         distinct.dedup();
-        let known = distinct.len() == self.taps.len() && distinct.last().is_none_or(|tap| *tap < self.net.taps());
-        ensure("taps", "distinct numbers from 0 (the stem) to that of the last stage", known, || format!("{:?}", self.taps))?;
+        let known = distinct.len() == in_use.len() && distinct.last().is_some_and(|layer| *layer <= self.blocks.len());
+        ensure("layers", "distinct numbers from 0 (the stem) to that of the last stage, at least one", known, || {
+            format!("{in_use:?}")
+        })?;
         let Mixture::Fixed(weights) = &self.mixture else { return Ok(()) };
-        let usable = weights.len() == self.taps_in_use().len()
+        let usable = weights.len() == in_use.len()
             && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
             && weights.iter().any(|weight| *weight > 0.0);
-        ensure("mixture", "a weight of at least 0 for each tap in use, not all 0", usable, || format!("{weights:?}"))
+        ensure("mixture", "a weight of at least 0 for each layer in use, not all 0", usable, || format!("{weights:?}"))
     }
 
-    fn check_hardening(&self) -> Result<()> {
+    fn check_robust_training(&self) -> Result<()> {
         let size = |value: f64| value > 0.0 && value <= 1.0;
-        match self.hardening {
-            Hardening::None => Ok(()),
-            Hardening::GaussianNoise { std } => ensure("hardening.std", "above 0, at most 1", size(std), || std.to_string()),
-            Hardening::Pgd { epsilon, steps } => {
-                ensure("hardening.epsilon", "above 0, at most 1", size(epsilon), || epsilon.to_string())?;
-                ensure("hardening.steps", "at least 1", steps > 0, || steps.to_string())
+        match self.robust_training {
+            RobustTraining::None => Ok(()),
+            RobustTraining::Noise { std } => {
+                ensure("robust_training.noise.std", "above 0, at most 1", size(std), || std.to_string())
+            }
+            RobustTraining::Adversarial { epsilon, steps } => {
+                let within = "above 0, at most 1";
+                ensure("robust_training.adversarial.epsilon", within, size(epsilon), || epsilon.to_string())?;
+                ensure("robust_training.adversarial.steps", "at least 1", steps > 0, || steps.to_string())
             }
         }
     }
 
-    /// The taps whose similarities are mixed.
-    pub(crate) fn taps_in_use(&self) -> Vec<usize> {
-        if self.taps.is_empty() { (0..self.net.taps()).collect() } else { self.taps.clone() }
+    /// The layers whose similarities are mixed.
+    pub(crate) fn layers_in_use(&self) -> Vec<usize> {
+        self.layers.clone().unwrap_or_else(|| (0..=self.blocks.len()).collect())
     }
 
-    /// Logits of gamma to begin with, one for each tap of the network: that of a tap not in use makes its share exactly 0
+    /// Logits of gamma to begin with, one for each layer of the network: that of a layer not in use makes its share exactly 0
     /// and keeps it there, since its gradient is then 0, too.
     pub(crate) fn gamma_logits(&self) -> Vec<f32> {
-        let mut logits = vec![NO_SHARE; self.net.taps()];
-        let in_use = self.taps_in_use();
-        for (index, tap) in in_use.into_iter().enumerate() {
-            logits[tap] = match &self.mixture {
+        let mut logits = vec![NO_SHARE; self.blocks.len() + 1];
+        let in_use = self.layers_in_use();
+        for (index, layer) in in_use.into_iter().enumerate() {
+            logits[layer] = match &self.mixture {
                 Mixture::Fixed(weights) if weights[index] > 0.0 => weights[index].ln() as f32,
                 Mixture::Fixed(_) => NO_SHARE,
                 Mixture::Learned => 0.0,
@@ -276,13 +322,16 @@ impl TrainConfig {
 
     /// Epochs that are run.
     pub(crate) fn epochs_run(&self) -> usize {
-        if self.stop_after == 0 { self.epochs } else { self.stop_after }
+        self.stop_after.unwrap_or(self.epochs)
     }
 
     /// The weight of the similarity loss at `step` of `steps`.
     pub(crate) fn alpha_at(&self, step: usize, steps: usize) -> f64 {
         let progress = step as f64 / steps as f64;
-        if progress < self.alpha_warm_up { self.alpha * progress / self.alpha_warm_up } else { self.alpha }
+        match self.alpha_warm_up {
+            Some(rise) if progress < rise => self.alpha * progress / rise,
+            _ => self.alpha,
+        }
     }
 
     /// The learning rate of `step` of `steps`.
@@ -320,26 +369,26 @@ mod tests {
     }
 
     #[test]
-    fn taps_are_the_papers_layers() {
-        assert_eq!(NetConfig::default().tap_layers(), [1, 5, 9, 13, 17]);
+    fn compared_layers_are_those_of_the_paper() {
+        assert_eq!(NetConfig::default().layer_depths(), [1, 5, 9, 13, 17]);
         let resnet34 = NetConfig { blocks: vec![3, 4, 6, 3], ..NetConfig::default() };
-        assert_eq!(resnet34.tap_layers(), [1, 7, 15, 27, 33]);
+        assert_eq!(resnet34.layer_depths(), [1, 7, 15, 27, 33]);
     }
 
     #[test]
     fn alpha_is_constant_or_rises() {
         let constant = TrainConfig::default();
         assert!((0..10).all(|step| constant.alpha_at(step, 10) == 20.0));
-        let rising = TrainConfig { alpha_warm_up: 0.5, ..constant };
+        let rising = TrainConfig { alpha_warm_up: Some(0.5), ..constant };
         let found: Vec<f64> = (0..6).map(|step| rising.alpha_at(step, 8)).collect();
         assert_eq!(found, [0.0, 5.0, 10.0, 15.0, 20.0, 20.0]);
     }
 
     #[test]
     fn gamma_starts_at_what_is_asked_for() {
-        let config = TrainConfig { taps: vec![1, 3], mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
+        let config = TrainConfig { layers: Some(vec![1, 3]), mixture: Mixture::Fixed(vec![3.0, 1.0]), ..TrainConfig::default() };
         let shares: Vec<f64> = config.gamma_logits().iter().map(|logit| f64::from(*logit).exp()).collect();
-        assert!((shares[1] / shares[3] - 3.0).abs() < 1e-6 && [0, 2, 4].iter().all(|tap| shares[*tap] == 0.0), "{shares:?}");
+        assert!((shares[1] / shares[3] - 3.0).abs() < 1e-6 && [0, 2, 4].iter().all(|layer| shares[*layer] == 0.0), "{shares:?}");
         assert_eq!(TrainConfig::default().gamma_logits(), [0.0; 5]);
     }
 
@@ -352,18 +401,45 @@ mod tests {
         assert!(check(TrainConfig { momentum: 1.0, ..default() }).contains("momentum"));
         assert!(check(TrainConfig { decay_every: 0.0, ..default() }).contains("decay_every"));
         assert!(check(TrainConfig { alpha: -1.0, ..default() }).contains("alpha"));
-        let net = NetConfig { blocks: vec![2, 0], ..NetConfig::default() };
-        assert!(check(TrainConfig { net, ..default() }).contains("net.blocks"));
-        assert!(check(TrainConfig { taps: vec![1, 5], ..default() }).starts_with("taps: expected distinct numbers"));
-        assert!(check(TrainConfig { taps: vec![1, 1], ..default() }).contains("[1, 1]"));
+        assert!(check(TrainConfig { blocks: vec![2, 0], ..default() }).starts_with("blocks"));
+        assert!(check(TrainConfig { layers: Some(vec![1, 5]), ..default() }).starts_with("layers: expected distinct numbers"));
+        assert!(check(TrainConfig { layers: Some(vec![1, 1]), ..default() }).contains("[1, 1]"));
+        assert!(check(TrainConfig { layers: Some(vec![]), ..default() }).contains("at least one, found []"));
         assert!(check(TrainConfig { mixture: Mixture::Fixed(vec![1.0]), ..default() }).starts_with("mixture"));
         assert!(check(TrainConfig { target_limit: 1.0, ..default() }).contains("target_limit"));
-        assert!(check(TrainConfig { alpha_warm_up: -0.1, ..default() }).contains("alpha_warm_up"));
-        assert!(check(TrainConfig { stop_after: 41, ..default() }).contains("stop_after"));
-        let noise = Hardening::GaussianNoise { std: 0.0 };
-        assert!(check(TrainConfig { hardening: noise, ..default() }).contains("hardening.std"));
-        let attack = Hardening::Pgd { epsilon: 0.01, steps: 0 };
-        assert!(check(TrainConfig { hardening: attack, ..default() }).contains("hardening.steps"));
+        assert!(check(TrainConfig { alpha_warm_up: Some(0.0), ..default() }).contains("alpha_warm_up"));
+        for epochs in [0, 41] {
+            assert!(check(TrainConfig { stop_after: Some(epochs), ..default() }).starts_with("stop_after"));
+        }
+        let noise = RobustTraining::Noise { std: 0.0 };
+        assert!(check(TrainConfig { robust_training: noise, ..default() }).starts_with("robust_training.noise.std"));
+        let attack = RobustTraining::Adversarial { epsilon: 0.01, steps: 0 };
+        assert!(check(TrainConfig { robust_training: attack, ..default() }).starts_with("robust_training.adversarial.steps"));
         default().check().unwrap();
+    }
+    #[test]
+    fn every_setting_is_kept_as_text() {
+        let changed = TrainConfig {
+            stop_after: Some(3),
+            alpha_warm_up: Some(0.5),
+            layers: Some(vec![0, 2]),
+            mixture: Mixture::Fixed(vec![0.5, 1.5]),
+            centering: Centering::Batch,
+            running_statistics: RunningStatistics::Shared,
+            robust_training: RobustTraining::Noise { std: 0.2 },
+            ..TrainConfig::default()
+        };
+        for config in [TrainConfig::default(), changed] {
+            let text = toml::to_string(&config).unwrap();
+            assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config, "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_names_in_text_are_refused() {
+        let error = |text: &str| toml::from_str::<TrainConfig>(text).unwrap_err().to_string();
+        assert!(error("alfa = 3.0").contains("unknown field `alfa`"));
+        assert!(error("robust_training = { noise = { std = 0.1, steps = 3 } }").contains("steps"));
+        assert!(error("mixture = \"fixd\"").contains("fixd"));
     }
 }

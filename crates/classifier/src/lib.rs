@@ -1,15 +1,17 @@
 //! Residual networks that learn to classify while their similarities follow a neural target.
 //!
-//! The loss is cross entropy + alpha x similarity loss. The first comes from labelled images; the second from pairs of
+//! The loss is cross entropy + alpha x similarity loss. The first comes from labeled images; the second from pairs of
 //! stimuli, whose similarity in the network, a learned mixture over the stem and the stages, is pulled towards that in a
 //! [`SimilarityMatrix`](brainprior_similarity::SimilarityMatrix), whatever that was made from (section 3 of the paper).
-//! Both batches pass the same trunk. Schedule, centring and stem are those of the paper and, where it is silent, of its
+//! Both batches pass the same trunk. Schedule, centering and stem are those of the paper and, where it is silent, of its
 //! lineage's code (pixel-reg).
 //!
 //! The same seed gives the same bytes for any number of threads, and after any interruption.
 //!
+//! The network is one of candle's modules, too, with weights from a `VarBuilder`: see [`ResNet::from_vars`].
+//!
 //! ```
-//! use brainprior_classifier::{NetConfig, ResNet, Target, TrainConfig, train};
+//! use brainprior_classifier::{ResNet, Target, TrainConfig, train};
 //! use brainprior_images::LabeledImages;
 //!
 //! // Dark images and bright ones, 8 x 8 pixels.
@@ -17,36 +19,37 @@
 //! let pixels = labels.iter().flat_map(|label| (0..64).map(move |pixel| 100 * label + pixel)).collect();
 //! let data = LabeledImages::new(1, 8, 8, pixels, labels, vec!["dark".into(), "bright".into()])?;
 //!
-//! let net = NetConfig { blocks: vec![1, 1], base_channels: 4, input_channels: 1, classes: 2 };
-//! let config = TrainConfig { net, epochs: 3, batch: 10, ..TrainConfig::default() };
+//! let config = TrainConfig { blocks: vec![1, 1], base_channels: 4, epochs: 3, batch: 10, ..TrainConfig::default() };
 //! let folder = tempfile::tempdir()?;
 //! let trained = train(&data, &Target::None, &config, 1, folder.path(), &mut |_| ())?;
 //! assert!(trained.last.evaluate(&data)?.accuracy > 0.9);
 //!
 //! let file = folder.path().join("network.safetensors");
 //! trained.network.save(&file)?;
-//! assert_eq!(ResNet::load(&file)?.config(), &config.net);
+//! assert_eq!(ResNet::load(&file)?.config(), &config.net(1, 2));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adversarial;
 mod architecture;
-mod archive;
+mod candle;
 mod checkpoint;
 mod config;
+mod early_stopping;
 mod error;
 mod folder;
-mod hardening;
 mod loader;
 mod network;
 mod objective;
 mod pairs;
 mod report;
+mod rng;
 mod state;
-mod streams;
 mod target;
 mod train;
 
-pub use config::{Centring, Hardening, Mixture, NetConfig, RunningStatistics, TrainConfig};
+pub use config::{Centering, Mixture, NetConfig, RobustTraining, RunningStatistics, TrainConfig};
+pub use early_stopping::epochs_to_match;
 pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};

@@ -1,7 +1,7 @@
-//! Batches of labelled images in a random order, varied at random: known from the seed and their place in the training alone.
+//! Batches of labeled images in a random order, varied at random: known from the seed and their place in the training alone.
 
-use crate::streams::{Purpose, stream};
-use crate::{Error, Hardening, Result, TrainConfig};
+use crate::rng::Stream;
+use crate::{Error, Result, RobustTraining, TrainConfig};
 use brainprior_images::LabeledImages;
 use brainprior_images::augmentation::random_crop_flip;
 use candle_core::{Device, Tensor};
@@ -25,7 +25,7 @@ pub(crate) struct Loader<'a> {
 }
 
 /// A batch.
-pub(crate) struct LabelledBatch {
+pub(crate) struct LabeledBatch {
     /// `[batch, channels, height, width]` in [0, 1].
     pub(crate) images: Tensor,
     pub(crate) labels: Vec<u32>,
@@ -37,11 +37,11 @@ impl<'a> Loader<'a> {
     /// Holds back a random part of the images, at least one, for validation.
     pub(crate) fn new(data: &'a LabeledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
         let mut order: Vec<usize> = (0..data.len()).collect();
-        order.shuffle(&mut stream(seed, Purpose::Validation, 0, 0));
+        order.shuffle(&mut Stream::Validation.generator(seed, 0, 0));
         let held_back = ((data.len() as f64 * config.validation_fraction).round() as usize).max(1);
         if held_back >= data.len() {
             return Err(Error::Size {
-                what: "labelled images",
+                what: "labeled images",
                 expected: format!("more than the {held_back} that are held back for validation"),
                 found: data.len().to_string(),
             });
@@ -49,9 +49,9 @@ impl<'a> Loader<'a> {
         let mut train = order.split_off(held_back);
         train.sort_unstable();
         order.sort_unstable();
-        let noise = match config.hardening {
-            Hardening::GaussianNoise { std } => Some(std),
-            Hardening::None | Hardening::Pgd { .. } => None,
+        let noise = match config.robust_training {
+            RobustTraining::Noise { std } => Some(std),
+            RobustTraining::None | RobustTraining::Adversarial { .. } => None,
         };
         let (batch, augmentation) = (config.batch, config.augmentation);
         Ok(Self { data, train, validation: order, batch, augmentation, noise, seed })
@@ -70,13 +70,13 @@ impl<'a> Loader<'a> {
     /// The images of an epoch in the order in which they come.
     pub(crate) fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order = self.train.clone();
-        order.shuffle(&mut stream(self.seed, Purpose::Order, epoch, 0));
+        order.shuffle(&mut Stream::Order.generator(self.seed, epoch, 0));
         order
     }
 
     /// The images at `indices`, each varied by its own random stream, and behind them their noisy copies where those are
     /// asked for.
-    pub(crate) fn batch(&self, epoch: usize, indices: &[usize]) -> Result<LabelledBatch> {
+    pub(crate) fn batch(&self, epoch: usize, indices: &[usize]) -> Result<LabeledBatch> {
         let (channels, height, width) = (self.data.channels(), self.data.height(), self.data.width());
         let area = channels * height * width;
         let copies = 1 + usize::from(self.noise.is_some());
@@ -89,12 +89,12 @@ impl<'a> Loader<'a> {
                 continue;
             }
             self.data.pixels_unit(*index, &mut plain);
-            let mut generator = stream(self.seed, Purpose::Augmentation, epoch, *index);
+            let mut generator = Stream::Augmentation.generator(self.seed, epoch, *index);
             random_crop_flip(&plain, height, width, PADDING, &mut generator, out)?;
         }
         if let Some(largest) = self.noise {
             for ((image, copy), index) in clean.chunks_exact(area).zip(noisy.chunks_exact_mut(area)).zip(indices) {
-                let mut generator = stream(self.seed, Purpose::Noise, epoch, *index);
+                let mut generator = Stream::Noise.generator(self.seed, epoch, *index);
                 let std = generator.random_range(0.0..largest) as f32;
                 let normal = Normal::new(0.0f32, std).expect("a standard deviation of at least 0");
                 copy.iter_mut().zip(image).for_each(|(to, from)| *to = (from + normal.sample(&mut generator)).clamp(0.0, 1.0));
@@ -103,6 +103,6 @@ impl<'a> Loader<'a> {
         let images = Tensor::from_vec(pixels, (copies * indices.len(), channels, height, width), &Device::Cpu)?;
         let labels = indices.iter().map(|index| u32::from(self.data.label(*index)));
         let labels = labels.clone().chain(labels).take(copies * indices.len()).collect();
-        Ok(LabelledBatch { images, labels, indices: indices.to_vec() })
+        Ok(LabeledBatch { images, labels, indices: indices.to_vec() })
     }
 }

@@ -1,10 +1,10 @@
 //! The residual network.
 
 use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
-use crate::streams::{Purpose, stream};
+use crate::rng::Stream;
 use crate::{Error, NetConfig, Result};
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, Traced, cross_entropy};
+use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub struct ResNet {
     provenance: Vec<String>,
 }
 
-/// How well labelled images are classified.
+/// How well labeled images are classified.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
     /// Mean cross entropy, in nats.
@@ -72,7 +72,7 @@ impl ResNet {
         let mut position = 0;
         Self::assemble(config, 0, |slot| {
             let size = slot.shape.iter().product();
-            let mut generator = stream(seed, Purpose::Initial, 0, position);
+            let mut generator = Stream::Initial.generator(seed, 0, position);
             position += 1;
             let values = match slot.role {
                 Role::Weight { fan_in } | Role::Bias { fan_in } => {
@@ -151,7 +151,7 @@ impl ResNet {
 
     /// The same network whose mixture starts at these logits.
     pub(crate) fn with_gamma_logits(mut self, logits: Vec<f32>) -> Result<Self> {
-        self.tensors[self.architecture.gamma] = Tensor::from_vec(logits, self.config.taps(), &Device::Cpu)?;
+        self.tensors[self.architecture.gamma] = Tensor::from_vec(logits, self.config.layer_count(), &Device::Cpu)?;
         Ok(self)
     }
 
@@ -194,11 +194,11 @@ impl ResNet {
     ///
     /// # Errors
     /// Images of another shape.
-    pub fn taps(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        self.features(images, &mut Pass::Evaluation)?.iter().map(|tap| Ok(tap.tensor()?)).collect()
+    pub fn layer_outputs(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        self.features(images, &mut Pass::Evaluation)?.iter().map(|layer| Ok(layer.tensor()?)).collect()
     }
 
-    /// What each tap counts in the similarity of the network: non-negative, summing to 1.
+    /// What each layer counts in the similarity of the network: non-negative, summing to 1.
     ///
     /// # Errors
     /// None, as long as the device works.
@@ -210,7 +210,7 @@ impl ResNet {
         Ok(powers.iter().map(|power| power / sum).collect())
     }
 
-    /// Mean loss and accuracy on labelled images.
+    /// Mean loss and accuracy on labeled images.
     ///
     /// # Errors
     /// No image, or images of other channels or classes.
@@ -247,8 +247,8 @@ impl ResNet {
             let found = found.to_string();
             if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }
         };
-        agree("channels of the labelled images (net.input_channels)", self.config.input_channels, data.channels())?;
-        agree("classes of the labelled images (net.classes)", self.config.classes, data.classes())
+        agree("channels of the labeled images", self.config.input_channels, data.channels())?;
+        agree("classes of the labeled images", self.config.classes, data.classes())
     }
 
     pub(crate) fn gamma_logits(&self) -> &Tensor {
@@ -264,12 +264,12 @@ impl ResNet {
         Ok(pooled.matmul(&weight.t()?)?.broadcast_add(bias)?)
     }
 
-    pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<Traced>> {
+    pub(crate) fn features(&self, images: &Tensor, pass: &mut Pass) -> Result<Vec<FeatureMap>> {
         self.features_up_to(images, self.config.blocks.len(), pass)
     }
 
-    /// Outputs of the taps up to number `last`; what lies beyond is not computed.
-    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<Traced>> {
+    /// Outputs of the layers up to number `last`; what lies beyond is not computed.
+    pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<FeatureMap>> {
         let channels = images.dims4()?.1;
         if channels != self.config.input_channels || images.dtype() != DType::F32 {
             return Err(Error::Size {
@@ -278,20 +278,20 @@ impl ResNet {
                 found: format!("{:?} of {:?}", images.dims(), images.dtype()),
             });
         }
-        let input = Traced::new(&images.affine(5.0, -2.5)?)?;
-        let mut taps = Vec::with_capacity(self.config.taps());
+        let input = FeatureMap::new(&images.affine(5.0, -2.5)?)?;
+        let mut layers = Vec::with_capacity(self.config.layer_count());
         let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
         for stage in &self.architecture.stages[..last] {
-            taps.push(x.clone());
+            layers.push(x.clone());
             for block in stage {
                 x = self.block(block, &x, pass)?;
             }
         }
-        taps.push(x);
-        Ok(taps)
+        layers.push(x);
+        Ok(layers)
     }
 
-    fn block(&self, block: &Block, x: &Traced, pass: &mut Pass) -> Result<Traced> {
+    fn block(&self, block: &Block, x: &FeatureMap, pass: &mut Pass) -> Result<FeatureMap> {
         let inner = self.conv_norm(&block.first, x, None, Activation::Relu, pass)?;
         let around = match &block.shortcut {
             Some(shortcut) => self.conv_norm(shortcut, x, None, Activation::Identity, pass)?,
@@ -303,16 +303,20 @@ impl ResNet {
     fn conv_norm(
         &self,
         layer: &ConvNorm,
-        x: &Traced,
-        residual: Option<&Traced>,
+        x: &FeatureMap,
+        residual: Option<&FeatureMap>,
         activation: Activation,
         pass: &mut Pass,
-    ) -> Result<Traced> {
+    ) -> Result<FeatureMap> {
         let geometry = Conv2dGeometry { stride: layer.stride, padding: layer.padding, ..Conv2dGeometry::default() };
         let x = x.conv2d(&self.tensors[layer.weight], geometry)?;
         let [scale, shift, mean, variance] = std::array::from_fn(|part| &self.tensors[layer.norm + part]);
         match pass {
-            Pass::Evaluation => Ok(x.batch_norm_eval(scale, shift, mean, variance, residual, activation, EPSILON)?),
+            Pass::Evaluation => {
+                // Variables of a `VarMap`, too, are statistics here and no parameters.
+                let (mean, variance) = (mean.detach(), variance.detach());
+                Ok(x.batch_norm_eval(scale, shift, &mean, &variance, residual, activation, EPSILON)?)
+            }
             Pass::Training(statistics) => {
                 let (y, batch) = x.batch_norm_train(scale, shift, residual, activation, EPSILON)?;
                 statistics.push((layer.norm, batch));
@@ -321,21 +325,40 @@ impl ResNet {
         }
     }
 
-    /// Takes the statistics of one batch into the running ones; variances unbiased, as in PyTorch.
+    /// Takes the statistics of one batch into the running ones.
     pub(crate) fn update_running(&mut self, statistics: &[(usize, BatchStatistics)]) -> Result<()> {
-        for (norm, batch) in statistics {
-            let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
-            for (slot, value, factor) in [(norm + 2, &batch.mean, 1.0), (norm + 3, &batch.variance, unbiased)] {
-                let kept = self.tensors[slot].affine(1.0 - MOMENTUM, 0.0)?;
-                self.tensors[slot] = (kept + value.detach().affine(MOMENTUM * factor, 0.0)?)?.detach();
-            }
+        for (slot, value) in self.running_after(statistics)? {
+            self.tensors[slot] = value;
         }
         self.batches += 1;
         Ok(())
     }
+
+    /// The same in place, where the running ones are variables.
+    pub(crate) fn write_running(&self, statistics: &[(usize, BatchStatistics)]) -> Result<()> {
+        for (slot, value) in self.running_after(statistics)? {
+            if self.tensors[slot].is_variable() {
+                Var::from_tensor(&self.tensors[slot])?.set(&value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Running statistics, by slot, after the statistics of one batch; variances unbiased, as in PyTorch.
+    fn running_after(&self, statistics: &[(usize, BatchStatistics)]) -> Result<Vec<(usize, Tensor)>> {
+        let parts = statistics.iter().flat_map(|(norm, batch)| {
+            let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
+            [(norm + 2, &batch.mean, 1.0), (norm + 3, &batch.variance, unbiased)]
+        });
+        let after = |(slot, value, factor): (usize, &Tensor, f64)| {
+            let kept = self.tensors[slot].affine(1.0 - MOMENTUM, 0.0)?;
+            Ok((slot, (kept + value.detach().affine(MOMENTUM * factor, 0.0)?)?.detach()))
+        };
+        parts.map(after).collect()
+    }
 }
 
-/// Softmax of logits `[taps]`, as a column `[taps, 1]`.
+/// Softmax of logits `[layers]`, as a column `[layers, 1]`.
 pub(crate) fn mixture(logits: &Tensor) -> Result<Tensor> {
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?.exp()?;
     Ok(shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.unsqueeze(1)?)

@@ -6,7 +6,7 @@
 //! again until they fall below (cycle walking, at most four turns on average). So the pairs of any step are known from
 //! the step alone, which is what makes a training resumable.
 
-use crate::streams::{Purpose, stream};
+use crate::rng::Stream;
 use crate::{Error, PairSource, Result, Target};
 use brainprior_images::StimulusSet;
 use candle_core::{Device, Tensor};
@@ -25,7 +25,7 @@ struct Permutation {
 impl Permutation {
     fn new(count: u64, seed: u64, pass: usize) -> Self {
         let bits = u64::BITS - (count - 1).leading_zeros();
-        let mut generator = stream(seed, Purpose::Pairs, pass, 0);
+        let mut generator = Stream::Pairs.generator(seed, pass, 0);
         Self { count, half_bits: bits.div_ceil(2).max(1), keys: std::array::from_fn(|_| generator.random()) }
     }
 
@@ -45,7 +45,7 @@ impl Permutation {
     }
 }
 
-/// The finaliser of SplitMix64.
+/// The finalizer of SplitMix64.
 fn mixed(mut value: u64) -> u64 {
     value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -152,13 +152,13 @@ mod tests {
         let permutation = Permutation::new(12_497_500, 1, 0);
         let drawn: Vec<f64> = (0..20_000).map(|number| permutation.at(number) as f64 / 12_497_500.0).collect();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let centred: Vec<f64> = drawn.iter().map(|value| value - 0.5).collect();
-        let neighbours: Vec<f64> = centred.windows(2).map(|pair| pair[0] * pair[1]).collect();
-        let squares: Vec<f64> = centred.iter().map(|value| value * value).collect();
+        let centered: Vec<f64> = drawn.iter().map(|value| value - 0.5).collect();
+        let neighbors: Vec<f64> = centered.windows(2).map(|pair| pair[0] * pair[1]).collect();
+        let squares: Vec<f64> = centered.iter().map(|value| value * value).collect();
         // Five standard errors of uniform numbers.
-        assert!(mean(&centred).abs() < 5.0 * (1.0f64 / 12.0 / 20_000.0).sqrt());
+        assert!(mean(&centered).abs() < 5.0 * (1.0f64 / 12.0 / 20_000.0).sqrt());
         assert!((mean(&squares) - 1.0 / 12.0).abs() < 5.0 * (1.0f64 / 180.0 / 20_000.0).sqrt());
-        assert!(mean(&neighbours).abs() < 5.0 / 12.0 / 20_000f64.sqrt());
+        assert!(mean(&neighbors).abs() < 5.0 / 12.0 / 20_000f64.sqrt());
     }
 
     proptest! {

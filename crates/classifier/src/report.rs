@@ -1,6 +1,6 @@
 //! What a training tells while it runs, and what it leaves.
 
-use crate::ResNet;
+use crate::{Evaluation, ResNet};
 
 /// Figures of one epoch. Losses, training accuracy and pair correlation are means over the epoch's batches as they were
 /// trained on, in training mode; validation is under the running statistics at the end of the epoch.
@@ -23,7 +23,7 @@ pub struct EpochReport {
     /// Pearson correlation of the network's similarities with the target's. `None` without a target, or where either does
     /// not vary.
     pub pair_correlation: Option<f64>,
-    /// What each tap counts in the similarity.
+    /// What each layer counts in the similarity.
     pub gamma: Vec<f64>,
 }
 
@@ -40,7 +40,7 @@ pub enum TrainEvent {
         loss: f64,
         /// Similarity loss, before alpha. `None` without a target.
         similarity_loss: Option<f64>,
-        /// Labelled images trained on a second, in this step.
+        /// Labeled images trained on a second, in this step.
         images_per_second: f64,
         /// Part of the step's time that it waited for its batch.
         waited: f64,
@@ -66,9 +66,14 @@ pub struct Trained {
 const COLUMNS: usize = 7;
 
 impl EpochReport {
-    /// Columns of a row of a network with `taps`.
-    pub(crate) fn columns(taps: usize) -> usize {
-        COLUMNS + taps
+    /// How well the images held back are classified.
+    pub fn validation(&self) -> Evaluation {
+        Evaluation { loss: self.validation_loss, accuracy: self.validation_accuracy }
+    }
+
+    /// Columns of a row of a network with `layers`.
+    pub(crate) fn columns(layers: usize) -> usize {
+        COLUMNS + layers
     }
 
     /// As a row of numbers that keep every bit; NaN for what is not there.
@@ -146,7 +151,7 @@ impl Tally {
     }
 
     /// The report of the epoch.
-    pub(crate) fn report(&self, epoch: usize, validation: crate::Evaluation, gamma: Vec<f64>) -> EpochReport {
+    pub(crate) fn report(&self, epoch: usize, validation: Evaluation, gamma: Vec<f64>) -> EpochReport {
         let images = self.images as f64;
         EpochReport {
             epoch,

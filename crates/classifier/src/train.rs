@@ -1,22 +1,24 @@
 //! The joint training.
 
+use crate::adversarial::attacked;
 use crate::architecture::Role;
 use crate::folder::Folder;
-use crate::hardening::attacked;
-use crate::loader::{LabelledBatch, Loader};
+use crate::loader::{LabeledBatch, Loader};
 use crate::network::count_correct;
 use crate::objective::{Centers, classification, pair_similarity};
 use crate::pairs::{PairBatch, Pairs};
 use crate::report::Tally;
-use crate::state::{self, Identity, State};
-use crate::streams::{Purpose, stream};
+use crate::rng::Stream;
+use crate::state::{self, State};
 use crate::{
-    Divergence, EpochReport, Error, Hardening, Mixture, ResNet, Result, RunningStatistics, Target, TrainConfig, TrainEvent,
+    Divergence, EpochReport, Error, Mixture, ResNet, Result, RobustTraining, RunningStatistics, Target, TrainConfig, TrainEvent,
     Trained,
 };
+use brainprior_artifact::FileError;
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Sgd, backward};
+use brainprior_kernels::{Sgd, SgdConfig, backward};
 use candle_core::{Device, Tensor, Var};
+use candle_nn::Optimizer;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
@@ -24,7 +26,7 @@ use std::time::Instant;
 /// Batches that are made ahead of the step that needs them.
 const AHEAD: usize = 2;
 
-/// Trains a network on `data` (grayscale or RGB, as `config.net` says), and on the similarities of `target` where it has
+/// Trains a network on `data` (grayscale or RGB), and on the similarities of `target` where it has
 /// any: stochastic gradient descent on cross entropy + alpha x similarity loss (section 3.2 of the paper).
 ///
 /// After each epoch the state is written to `folder`, which must exist, and with it `last.safetensors`, the network after
@@ -33,7 +35,7 @@ const AHEAD: usize = 2;
 /// finished one returns at once. Results do not depend on the number of threads.
 ///
 /// # Errors
-/// A setting out of range, data that do not fit the network, a target with images that are not among its stimuli, a loss
+/// A setting out of range, data of too few or too many classes, a target with images that are not among its stimuli, a loss
 /// that is not finite any more, a folder that holds the state of another training or in which another process trains,
 /// whatever the file system refuses.
 pub fn train(
@@ -64,29 +66,30 @@ pub fn train_on(
     config.check()?;
     let folder = Folder::take(folder)?;
     let path = state::path(folder.path());
-    let identity = Identity::new(data, target, config, seed);
+    let identity = state::identity(data, target, config, seed);
+    let net = config.net(data.channels(), data.classes());
     let source = Source {
         loader: Loader::new(data, config, seed)?,
-        pairs: Pairs::new(target, config.net.input_channels, config.target_limit, seed)?,
+        pairs: Pairs::new(target, net.input_channels, config.target_limit, seed)?,
         config,
     };
-    let mut trainer = match State::read(&path, &identity)? {
+    let mut trainer = match State::read(&path, &identity, &net)? {
         Some(state) => {
             tracing::info!(epochs = state.epochs.len(), "training goes on from {}", path.display());
             Trainer::resume(config, seed, state.to_device(device)?)?
         }
         None => {
-            let network = ResNet::new(&config.net, seed)?.with_gamma_logits(config.gamma_logits())?;
-            network.check_data(data)?;
+            let network = ResNet::new(&net, seed)?.with_gamma_logits(config.gamma_logits())?;
             let best = network.clone();
             let centers = Centers::default();
             let state = State { network, velocities: vec![], centers, best, best_epoch: 0, epochs: vec![] };
             Trainer::resume(config, seed, state.to_device(device)?)?
         }
     };
+    let description = serde_json::to_string(&identity).map_err(FileError::refused(&path, "describe the training as JSON"))?;
     let provenance = |epoch: usize| {
         let mut steps = target.pairs().map_or_else(|| vec!["no target".to_owned()], |(_, pairs)| pairs.provenance());
-        steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, identity.describe()));
+        steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, description));
         steps
     };
     while trainer.epochs.len() < config.epochs_run() {
@@ -129,7 +132,7 @@ struct Source<'a> {
 
 /// What a step is made of.
 struct Batch {
-    labelled: LabelledBatch,
+    labeled: LabeledBatch,
     pairs: Option<PairBatch>,
 }
 
@@ -137,7 +140,7 @@ impl Source<'_> {
     fn batch(&self, epoch: usize, step: usize, indices: &[usize]) -> Result<Batch> {
         let overall = epoch * self.loader.steps() + step;
         let pairs = self.pairs.as_ref().map(|pairs| pairs.batch(overall, self.config.pairs)).transpose()?;
-        Ok(Batch { labelled: self.loader.batch(epoch, indices)?, pairs })
+        Ok(Batch { labeled: self.loader.batch(epoch, indices)?, pairs })
     }
 }
 
@@ -172,8 +175,9 @@ impl<'a> Trainer<'a> {
         let (decaying, plain): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(role, ..)| role.decays());
         let named =
             |variables: Vec<(Role, String, Var)>| variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
-        let mut descents =
-            [Sgd::new(named(decaying), config.momentum, config.weight_decay), Sgd::new(named(plain), config.momentum, 0.0)];
+        // The learning rate is that of the schedule, set before each step.
+        let sgd = |weight_decay| SgdConfig { learning_rate: 0.0, momentum: config.momentum, weight_decay };
+        let mut descents = [Sgd::named(named(decaying), sgd(config.weight_decay)), Sgd::named(named(plain), sgd(0.0))];
         if !state.epochs.is_empty() {
             descents.iter_mut().try_for_each(|descent| descent.load_state(&state.velocities))?;
         }
@@ -219,7 +223,7 @@ impl<'a> Trainer<'a> {
                 let (learning_rate, alpha) = (self.config.learning_rate_at(overall, total), self.config.alpha_at(overall, total));
                 let (loss, similarity_loss) = self.step(&batch, Place { epoch, step, learning_rate, alpha }, &mut tally)?;
                 let seconds = started.elapsed().as_secs_f64();
-                let (images_per_second, waited) = (batch.labelled.indices.len() as f64 / seconds, waited / seconds);
+                let (images_per_second, waited) = (batch.labeled.indices.len() as f64 / seconds, waited / seconds);
                 observe(TrainEvent::Step { done: overall + 1, total, loss, similarity_loss, images_per_second, waited });
             }
             Ok(())
@@ -250,17 +254,17 @@ impl<'a> Trainer<'a> {
 
     /// One step of gradient descent. The loss and the similarity loss before it.
     fn step(&mut self, batch: &Batch, place: Place, tally: &mut Tally) -> Result<(f64, Option<f64>)> {
-        let Batch { labelled, pairs } = batch;
-        let count = labelled.labels.len();
+        let Batch { labeled, pairs } = batch;
+        let count = labeled.labels.len();
         let device = self.network.device().clone();
-        let labels = Tensor::from_slice(&labelled.labels, count, &device)?;
-        let clean = labelled.images.to_device(&device)?;
-        let images = match self.config.hardening {
-            Hardening::Pgd { epsilon, steps } => {
-                let mut generator = stream(self.seed, Purpose::Attack, place.epoch, place.step);
+        let labels = Tensor::from_slice(&labeled.labels, count, &device)?;
+        let clean = labeled.images.to_device(&device)?;
+        let images = match self.config.robust_training {
+            RobustTraining::Adversarial { epsilon, steps } => {
+                let mut generator = Stream::Attack.generator(self.seed, place.epoch, place.step);
                 attacked(&self.network, &clean, &labels, epsilon, steps, &mut generator)?
             }
-            Hardening::None | Hardening::GaussianNoise { .. } => clean,
+            RobustTraining::None | RobustTraining::Noise { .. } => clean,
         };
         let images = classification(&self.network, &images, &labels)?;
         let cross_entropy = f64::from(images.loss.to_scalar::<f32>()?);
@@ -281,16 +285,17 @@ impl<'a> Trainer<'a> {
                 loss,
                 cross_entropy,
                 similarity_loss,
-                images: labelled.indices.clone(),
+                images: labeled.indices.clone(),
                 first_pair: pairs.as_ref().map(|pairs| pairs.first),
                 kept: None,
             })));
         }
-        tally.images(count, count_correct(&images.logits, &labelled.labels)?, loss, cross_entropy);
+        tally.images(count, count_correct(&images.logits, &labeled.labels)?, loss, cross_entropy);
 
         let gradients = backward(&joint)?;
         for descent in &mut self.descents {
-            descent.step(&gradients, place.learning_rate)?;
+            descent.set_learning_rate(place.learning_rate);
+            descent.step(&gradients)?;
         }
         self.network.update_running(&images.statistics)?;
         if let (RunningStatistics::Shared, Some(statistics)) = (self.config.running_statistics, pair_statistics) {

@@ -2,7 +2,7 @@
 //! there is no device, the test says so and why.
 #![allow(clippy::print_stdout)]
 
-use brainprior_classifier::{NetConfig, ResNet, Target, TrainConfig, Trained, train_on};
+use brainprior_classifier::{ResNet, Target, TrainConfig, Trained, train_on};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use candle_core::Device;
@@ -34,7 +34,8 @@ fn run(device: &Device, folder: &Path) -> Trained {
     let similarities = (0..15).map(|_| generator.random_range(-0.3f32..0.3)).collect();
     let matrix = SimilarityMatrix::new(stimuli.ids().to_vec(), similarities, vec![]).unwrap();
     let config = TrainConfig {
-        net: NetConfig { blocks: vec![1, 1], base_channels: 4, input_channels: 1, classes: 3 },
+        blocks: vec![1, 1],
+        base_channels: 4,
         epochs: 2,
         batch: 8,
         pairs: 4,

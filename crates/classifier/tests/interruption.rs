@@ -8,7 +8,7 @@
 #![cfg(unix)]
 #![allow(clippy::print_stdout, reason = "the long form says what it did")]
 
-use brainprior_classifier::{Error, NetConfig, Target, TrainConfig, train};
+use brainprior_classifier::{Error, Target, TrainConfig, train};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
 use ndarray::Array2;
@@ -38,7 +38,8 @@ fn training(folder: &Path) -> Option<Error> {
     let matrix = vectors(stimuli.ids(), vector.view(), &[1.0; 6], "random").unwrap();
     let config = TrainConfig {
         // Wide enough that a checkpoint takes a while to write.
-        net: NetConfig { blocks: vec![1, 1], base_channels: 24, input_channels: 1, classes: 10 },
+        blocks: vec![1, 1],
+        base_channels: 24,
         epochs: 6,
         batch: 32,
         pairs: 4,
@@ -128,7 +129,7 @@ const BLOCKS: &str = "900";
 fn a_full_disk_is_named_and_leaves_what_was_there() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let error = training(Path::new(&folder)).expect("a disk that is too small");
-        assert!(matches!(error, Error::File { .. }) && error.to_string().contains(".safetensors"), "{error}");
+        assert!(matches!(error, Error::File(_)) && error.to_string().contains(".safetensors"), "{error}");
         return;
     }
     let test = "a_full_disk_is_named_and_leaves_what_was_there";

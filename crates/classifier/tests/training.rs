@@ -1,8 +1,8 @@
 //! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
 
 use brainprior_classifier::{
-    Error, Hardening, Mixture, NetConfig, PairSource, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent, Trained,
-    train,
+    Error, Mixture, PairSource, ResNet, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent,
+    Trained, train,
 };
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
@@ -34,7 +34,7 @@ fn gratings(count: usize) -> LabeledImages {
 }
 
 /// Stimuli that are bright on the left or right by some amount, and the similarity of those amounts: brightness of four
-/// quadrants, centred.
+/// quadrants, centered.
 fn target() -> Target {
     let mut generator = ChaCha8Rng::seed_from_u64(2);
     let (count, height, width) = (40, 8, 12);
@@ -55,7 +55,8 @@ fn target() -> Target {
 
 fn config() -> TrainConfig {
     TrainConfig {
-        net: NetConfig { blocks: vec![1, 1], base_channels: 4, input_channels: 1, classes: 3 },
+        blocks: vec![1, 1],
+        base_channels: 4,
         epochs: 4,
         batch: 32,
         pairs: 8,
@@ -151,7 +152,7 @@ fn threads_change_nothing() {
 }
 
 #[test]
-fn running_statistics_are_of_labelled_images_unless_shared() {
+fn running_statistics_are_of_labeled_images_unless_shared() {
     let target = target();
     let trained = |running_statistics, target: &Target| {
         let folder = tempfile::tempdir().unwrap();
@@ -165,16 +166,15 @@ fn running_statistics_are_of_labelled_images_unless_shared() {
 }
 
 #[test]
-fn colour_networks_see_grayscale_stimuli() {
+fn color_networks_see_grayscale_stimuli() {
     let gray = gratings(60);
     let pixels = (0..60).flat_map(|image| gray.image(image).repeat(3)).collect();
-    let colour = LabeledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
-    let mut config = TrainConfig { epochs: 1, ..config() };
+    let color = LabeledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
+    let config = TrainConfig { epochs: 1, ..config() };
     let folder = tempfile::tempdir().unwrap();
-    let error = train(&colour, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap_err().to_string();
-    assert!(error.contains("channels") && error.contains("expected 1, found 3"), "{error}");
-    config.net.input_channels = 3;
-    train(&colour, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
+    let trained = train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
+    let error = trained.network.evaluate(&gray).unwrap_err().to_string();
+    assert!(error.contains("channels") && error.contains("expected 3, found 1"), "{error}");
 }
 
 #[test]
@@ -192,8 +192,11 @@ fn what_is_wrong_is_said() {
     let held_back = TrainConfig { validation_fraction: 0.999, ..config() };
     assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held back"));
 
-    let wrong_classes = NetConfig { classes: 4, ..config().net };
-    let error = attempt(&Target::None, &TrainConfig { net: wrong_classes, ..config() }, 7).to_string();
+    let one_class = LabeledImages::new(1, SIDE, SIDE, data.pixels().to_vec(), vec![0; 60], vec!["only".into()]).unwrap();
+    let error = train(&one_class, &Target::None, &config(), 7, folder.path(), &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("classes") && error.contains("expected 2 to 256, found 1"), "{error}");
+    let network = ResNet::new(&config().net(1, 4), 7).unwrap();
+    let error = network.evaluate(&data).unwrap_err().to_string();
     assert!(error.contains("classes") && error.contains("expected 4, found 3"), "{error}");
 
     // Another training in the same folder is not taken up.
@@ -209,13 +212,12 @@ fn what_is_wrong_is_said() {
     }
     let error = attempt(&Target::None, &TrainConfig { alpha: 1.0, ..short.clone() }, 7).to_string();
     assert!(error.contains("alpha: expected 1.0, found 20.0"), "{error}");
-    let wider = NetConfig { base_channels: 8, ..config().net };
-    let error = attempt(&Target::None, &TrainConfig { net: wider, ..short.clone() }, 7).to_string();
-    assert!(error.contains("net.base_channels: expected 8, found 4"), "{error}");
+    let error = attempt(&Target::None, &TrainConfig { base_channels: 8, ..short.clone() }, 7).to_string();
+    assert!(error.contains("base_channels: expected 8, found 4"), "{error}");
     let state = folder.path().join("training-state.safetensors");
     let bytes = std::fs::read(&state).unwrap();
     std::fs::write(&state, &bytes[..bytes.len() / 2]).unwrap();
-    assert!(matches!(attempt(&Target::None, &short, 7), Error::Layout { .. }));
+    assert!(matches!(attempt(&Target::None, &short, 7), Error::File(_)));
 }
 
 #[test]
@@ -267,7 +269,7 @@ fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
     assert_eq!((found.epoch, found.step, found.learning_rate, &found.kept), (0, 1, 1e30, &None), "{error}");
     assert_eq!((found.images.len(), found.first_pair), (22, Some(8)), "{error}");
     let text = error.to_string();
-    assert!(text.contains("epoch 0, step 1, learning rate 1") && text.contains("batch of 22 labelled images ("), "{text}");
+    assert!(text.contains("epoch 0, step 1, learning rate 1") && text.contains("batch of 22 labeled images ("), "{text}");
     assert!(text.contains("pairs from number 8 on") && text.contains("lower learning_rate or alpha"), "{text}");
 
     // One good epoch, then velocities that no step survives.
@@ -297,22 +299,22 @@ fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
 
 #[test]
 fn noisy_copies_and_attacks_are_trained_on() {
-    let accuracy = |hardening: Hardening| {
+    let accuracy = |robust_training: RobustTraining| {
         let folder = tempfile::tempdir().unwrap();
-        let config = TrainConfig { hardening, epochs: 6, ..config() };
+        let config = TrainConfig { robust_training, epochs: 6, ..config() };
         let trained = run(&Target::None, &config, folder.path());
-        assert!(trained.last.evaluate(&gratings(300)).unwrap().accuracy > 0.8, "{hardening:?}: {:?}", trained.epochs);
+        assert!(trained.last.evaluate(&gratings(300)).unwrap().accuracy > 0.8, "{robust_training:?}: {:?}", trained.epochs);
         trained.epochs[0].cross_entropy
     };
-    let plain = accuracy(Hardening::None);
-    assert_ne!(accuracy(Hardening::GaussianNoise { std: 0.2 }), plain);
-    assert!(accuracy(Hardening::Pgd { epsilon: 0.03, steps: 2 }) > plain, "attacked images are harder");
+    let plain = accuracy(RobustTraining::None);
+    assert_ne!(accuracy(RobustTraining::Noise { std: 0.2 }), plain);
+    assert!(accuracy(RobustTraining::Adversarial { epsilon: 0.03, steps: 2 }) > plain, "attacked images are harder");
 }
 
 #[test]
-fn a_fixed_mixture_stays_and_a_subset_of_taps_is_kept_to() {
+fn a_fixed_mixture_stays_and_a_subset_of_layers_is_kept_to() {
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { epochs: 2, taps: vec![0, 2], mixture: Mixture::Fixed(vec![1.0, 3.0]), ..config() };
+    let config = TrainConfig { epochs: 2, layers: Some(vec![0, 2]), mixture: Mixture::Fixed(vec![1.0, 3.0]), ..config() };
     let trained = run(&target(), &config, folder.path());
     for (found, expected) in trained.epochs[1].gamma.iter().zip([0.25, 0.0, 0.75]) {
         assert!((found - expected).abs() < 1e-6, "{:?}", trained.epochs[1].gamma);
@@ -326,7 +328,7 @@ fn a_fixed_mixture_stays_and_a_subset_of_taps_is_kept_to() {
 #[test]
 fn the_best_the_last_and_every_epoch_are_on_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let config = TrainConfig { epochs: 4, stop_after: 3, snapshots: true, ..config() };
+    let config = TrainConfig { epochs: 4, stop_after: Some(3), snapshots: true, ..config() };
     let trained = run(&target(), &config, folder.path());
     assert_eq!(trained.epochs.len(), 3);
     let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
@@ -336,7 +338,7 @@ fn the_best_the_last_and_every_epoch_are_on_disk() {
 
     // The first three of four epochs are those of the whole training.
     let whole = tempfile::tempdir().unwrap();
-    let whole = run(&target(), &TrainConfig { stop_after: 0, snapshots: false, ..config }, whole.path());
+    let whole = run(&target(), &TrainConfig { stop_after: None, snapshots: false, ..config }, whole.path());
     assert_eq!(whole.epochs[..3], trained.epochs);
 }
 

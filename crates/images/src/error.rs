@@ -1,36 +1,15 @@
 //! What can be wrong with images.
 
 use crate::ImageId;
-use std::path::PathBuf;
+use brainprior_artifact::FileError;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written.
-    #[error("{path}: {doing}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file does not have the layout that its kind has.
-    #[error("{path}: {dataset}: expected {expected}, found {found}; {advice}")]
-    Layout {
-        /// The file.
-        path: PathBuf,
-        /// The dataset, tensor or record.
-        dataset: String,
-        /// What the layout asks for.
-        expected: String,
-        /// What is there.
-        found: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    /// A file could not be read or written, or does not have the layout that its kind has.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A pixel outside [0, 1], or not a number.
     #[error("image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; divide 8-bit pixels by 255")]
     Pixel {

@@ -19,8 +19,8 @@ impl ImageId {
         hasher.update((width as u64).to_le_bytes());
         let bytes: Vec<u8> = pixels.iter().flat_map(|pixel| pixel.to_bits().to_le_bytes()).collect();
         hasher.update(&bytes);
-        let digest = hasher.finalize();
-        Self(u64::from_be_bytes(digest[..8].try_into().expect("a digest has 32 bytes")))
+        let [first, second, third, fourth, fifth, sixth, seventh, eighth, ..]: [u8; 32] = hasher.finalize().into();
+        Self(u64::from_be_bytes([first, second, third, fourth, fifth, sixth, seventh, eighth]))
     }
 
     /// As a number, for storage.

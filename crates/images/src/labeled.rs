@@ -117,6 +117,9 @@ impl LabeledImages {
     }
 
     /// Image `index` in [0, 1], byte / 255, into `out` of `channels * height * width`.
+    ///
+    /// # Panics
+    /// No such image; an `out` of another size.
     pub fn pixels_unit(&self, index: usize, out: &mut [f32]) {
         let image = self.image(index);
         assert_eq!(out.len(), image.len(), "room for one image");

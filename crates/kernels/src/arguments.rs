@@ -1,18 +1,20 @@
 //! Checks that every operation makes of its arguments.
 
 use crate::Error;
+use crate::simd::Isa;
 use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 
 /// Arguments by name.
 type Arguments<'a> = [(&'static str, &'a Tensor)];
 
-/// All tensors are f32, lie on one device, and have no more elements than can be addressed (a broadcast one may).
+/// The vector instructions asked for are there, and all tensors are f32, lie on one device, and have no more elements than can be addressed (a broadcast one may).
 pub(crate) fn same_kind(op: &'static str, arguments: &Arguments) -> std::result::Result<(), Error> {
     stored_kind(op, &[], arguments)
 }
 
 /// As [`same_kind`], but on a CUDA device `images` may also be bf16, all of them or none.
 pub(crate) fn stored_kind(op: &'static str, images: &Arguments, others: &Arguments) -> std::result::Result<(), Error> {
+    Isa::chosen()?;
     let first = images.iter().chain(others).next().expect("an operation has arguments").1;
     let stored = if first.device().is_cuda() && first.dtype() == DType::BF16 { DType::BF16 } else { DType::F32 };
     let expected = images.iter().map(|argument| (argument, stored)).chain(others.iter().map(|argument| (argument, DType::F32)));

@@ -53,6 +53,14 @@ pub enum Error {
         /// What would be too large.
         what: &'static str,
     },
+    /// The environment variable `BRAINPRIOR_SIMD`, which names the vector instructions to use, names none that there are here.
+    #[error("BRAINPRIOR_SIMD is {found:?}; this processor has {available}: name one of these, or unset it to use the best")]
+    Simd {
+        /// Its value.
+        found: String,
+        /// The levels of this processor, best first.
+        available: String,
+    },
     /// The operation has no implementation for where the tensor lives, or its arguments live in different places.
     #[error("{op}: {argument} is on {found}, expected {expected}; move it with `to_device`")]
     Device {

@@ -15,16 +15,19 @@
 //! ```
 
 mod arguments;
+mod autograd;
 mod batch_norm;
 mod bilinear;
 mod channels;
 mod conv2d;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod elementary;
 mod error;
+pub mod gram;
 mod grid_sample;
 mod losses;
-mod optimiser;
+mod optimizer;
 mod pair_cosine;
 mod point_readout;
 mod pooling;
@@ -33,18 +36,16 @@ mod refusals;
 mod simd;
 #[cfg(test)]
 mod testing;
-mod traced;
 mod transpose;
-mod unwritten;
-mod vectorized;
+mod uninit;
 
+pub use autograd::{FeatureMap, backward};
 pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;
 pub use grid_sample::grid_sample;
 pub use losses::{CLAMP, arctanh_squared_loss, cross_entropy};
-pub use optimiser::{Adam, Sgd};
+pub use optimizer::{Adam, Sgd, SgdConfig};
 pub use pair_cosine::pair_cosine;
 pub use point_readout::point_readout;
 pub use pooling::{area_pool, average_pool};
-pub use traced::{Traced, backward};

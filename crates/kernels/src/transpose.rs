@@ -1,6 +1,7 @@
 //! Rows to columns.
 
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
+use crate::uninit::Place;
 
 /// A matrix whose rows become columns.
 struct Transposition {
@@ -45,12 +46,12 @@ unsafe fn transposed<V: Vector>(t: &Transposition) {
 compiled_for_each!(transposed, Transposition);
 
 /// `to[column * to_stride + row] = from[row * from_stride + column]`
-pub(super) fn transpose(
+pub(super) fn transpose<P: Place>(
     isa: Isa,
     [rows, columns]: [usize; 2],
     from: &[f32],
     from_stride: usize,
-    to: &mut [f32],
+    to: &mut [P],
     to_stride: usize,
 ) {
     if rows == 0 || columns == 0 {
@@ -58,7 +59,7 @@ pub(super) fn transpose(
     }
     assert!((rows - 1) * from_stride + columns <= from.len() && (columns - 1) * to_stride + rows <= to.len());
     assert!(from_stride >= columns && to_stride >= rows);
-    let arguments = Transposition { rows, columns, from: from.as_ptr(), from_stride, to: to.as_mut_ptr(), to_stride };
+    let arguments = Transposition { rows, columns, from: from.as_ptr(), from_stride, to: to.as_mut_ptr().cast(), to_stride };
     let kernel: unsafe fn(&Transposition) = instance!(isa, transposed);
     // SAFETY: the assertions keep every element within the slices; the instruction set was detected.
     unsafe { kernel(&arguments) }

@@ -1,6 +1,6 @@
 //! `compare`: how far two similarity matrices agree.
 
-use super::table;
+use crate::table;
 use anyhow::{Context, Result, bail};
 use brainprior_images::ImageId;
 use brainprior_similarity::{Bootstrap, Measure, SimilarityMatrix, bootstrap_images, compare, spread};

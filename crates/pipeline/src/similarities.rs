@@ -1,17 +1,16 @@
 //! `similarity`: the similarities of any responses, of as many images as there are.
 
-use super::bench::similarity::made;
-use super::progress::Terminal;
-use super::provenance;
-use crate::command_line::{MatrixPrecision, SimilarityArguments};
+use crate::run::Progress as Observer;
+use crate::synthetic;
 use anyhow::{Context as _, Result, bail, ensure};
+use brainprior_artifact::json;
 use brainprior_images::ImageId;
 use brainprior_similarity::{
     Checkpoint, DeviceOptions, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, SimilarityHistogram,
     Source, Sweep, UniformPairs, write_neighbours, write_pairs,
 };
 use candle_core::Device;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -29,31 +28,67 @@ struct Input {
     weights: Vec<f32>,
 }
 
-/// Writes what was asked for into the folder.
-pub fn run(arguments: &SimilarityArguments, device: &Device) -> Result<()> {
+/// How the matrix is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatrixPrecision {
+    /// Four bytes a pair.
+    F32,
+    /// Two bytes a pair, off by at most 0.00025.
+    F16,
+}
+
+/// Whose similarities, and what is kept of them.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Files of responses; similarities are averaged over them, images being matched by content.
+    pub responses: Vec<PathBuf>,
+    /// Folder for what is written.
+    pub out: PathBuf,
+    /// Dataset in each file with one weight for each neuron; without it all count alike.
+    pub weights: Option<String>,
+    /// Whether only images count that every file has, instead of those of any.
+    pub intersection: bool,
+    /// Precision in which the whole matrix is written, if it is.
+    pub matrix: Option<MatrixPrecision>,
+    /// Nearest images to keep for each image.
+    pub neighbors: usize,
+    /// Pairs to draw uniformly, or all where there are fewer.
+    pub pairs: usize,
+    /// Seed of the drawn pairs.
+    pub seed: u64,
+    /// Bytes that the vectors may take; where they do not fit, responses are read again for each band of images.
+    pub memory: usize,
+    /// Responses made on the fly instead of files, as `100000x2000`: images, neurons.
+    pub synthetic: Option<String>,
+}
+
+/// Writes what was asked for into the folder; what was interrupted is gone on from.
+///
+/// # Errors
+/// Neither files nor synthetic responses, or both; a file that holds no responses; a folder that cannot be written to; a GPU
+/// without the whole matrix, which is all that it computes.
+pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Result<()> {
     ensure!(
-        device.is_cpu() || arguments.matrix.is_some(),
+        device.is_cpu() || options.matrix.is_some(),
         "on a GPU the whole matrix is computed: add --matrix; neighbours, pairs and histogram come from the processors"
     );
-    let mut inputs =
-        arguments.responses.iter().map(|path| open(path, arguments.weights.as_deref())).collect::<Result<Vec<_>>>()?;
-    if let Some(text) = &arguments.made {
-        ensure!(inputs.is_empty(), "--made stands for files of responses; give one or the other");
-        inputs.push(made_input(text)?);
+    let mut inputs = options.responses.iter().map(|path| open(path, options.weights.as_deref())).collect::<Result<Vec<_>>>()?;
+    if let Some(text) = &options.synthetic {
+        ensure!(inputs.is_empty(), "--synthetic stands for files of responses; give one or the other");
+        inputs.push(synthetic_input(text)?);
     }
-    ensure!(!inputs.is_empty(), "give at least one file of responses (data-specs/responses.toml), or --made IMAGESxNEURONS");
-    std::fs::create_dir_all(&arguments.out).with_context(|| format!("could not make the folder {}", arguments.out.display()))?;
-    let terminal = Terminal::new();
+    ensure!(!inputs.is_empty(), "give at least one file of responses (data-specs/responses.toml), or --synthetic IMAGESxNEURONS");
+    std::fs::create_dir_all(&options.out).with_context(|| format!("could not make the folder {}", options.out.display()))?;
     let started = Instant::now();
     let sources: Vec<Source<'_>> = inputs
         .iter()
         .map(|input| Source { name: &input.name, ids: &input.ids, rows: &*input.rows, weights: &input.weights })
         .collect();
-    let images = if arguments.shared { Images::OfEveryScan } else { Images::OfAnyScan };
+    let images = if options.intersection { Images::OfEveryScan } else { Images::OfAnyScan };
     let population = Population::new(&sources, images)?;
     let steps = population.provenance();
     let all = population.len() as u64 * (population.len() as u64 - 1) / 2;
-    terminal.line(&format!(
+    observer.line(&format!(
         "{} images, {} pairs, {} neurons over {} scans",
         population.len(),
         all,
@@ -61,57 +96,57 @@ pub fn run(arguments: &SimilarityArguments, device: &Device) -> Result<()> {
         population.scans()
     ));
 
-    let memory = arguments.memory as usize * (1 << 20);
-    if let Some(precision) = arguments.matrix {
-        let path = arguments.out.join("similarity.h5");
+    let memory = options.memory;
+    if let Some(precision) = options.matrix {
+        let path = options.out.join("similarity.h5");
         let precision = match precision {
             MatrixPrecision::F32 => Precision::F32,
             MatrixPrecision::F16 => Precision::F16,
         };
         if device.is_cpu() {
-            swept(&terminal, "similarity.h5", memory, |sweep| Ok(population.write(&path, precision, sweep, KEEP_EVERY)?))?;
+            swept(observer, "similarity.h5", memory, |sweep| Ok(population.write(&path, precision, sweep, KEEP_EVERY)?))?;
         } else {
             population.matrix_on(device, DeviceOptions::default())?.write_as(&path, precision)?;
         }
-        terminal.line(&format!("matrix:      {}", path.display()));
+        observer.line(&format!("matrix:      {}", path.display()));
     }
-    let sample = UniformPairs::new(population.len(), arguments.pairs.min(all as usize), arguments.seed)?;
-    let reduction = (NearestImages::new(population.len(), arguments.neighbours), (sample, SimilarityHistogram::new(BINS)));
-    let checkpoint = Checkpoint::at(&arguments.out.join("sweep.checkpoint"));
-    let (neighbours, (similarities, histogram)) = swept(&terminal, "pairs, neighbours", memory, |sweep| {
+    let sample = UniformPairs::new(population.len(), options.pairs.min(all as usize), options.seed)?;
+    let reduction = (NearestImages::new(population.len(), options.neighbors), (sample, SimilarityHistogram::new(BINS)));
+    let checkpoint = Checkpoint::at(&options.out.join("sweep.checkpoint"));
+    let (neighbors, (similarities, histogram)) = swept(observer, "pairs, neighbours", memory, |sweep| {
         Ok(population.reduce_resumably(&reduction, sweep, &checkpoint, KEEP_EVERY)?)
     })?;
-    let path = arguments.out.join("neighbours.h5");
-    write_neighbours(&path, population.ids(), &neighbours, &steps)?;
-    terminal.line(&format!("neighbours:  {}", path.display()));
-    let path = arguments.out.join("pairs.h5");
+    let path = options.out.join("neighbours.h5");
+    write_neighbours(&path, population.ids(), &neighbors, &steps)?;
+    observer.line(&format!("neighbours:  {}", path.display()));
+    let path = options.out.join("pairs.h5");
     let mut drawn = steps.clone();
-    drawn.push(format!("pairs drawn uniformly without replacement with seed {}", arguments.seed));
+    drawn.push(format!("pairs drawn uniformly without replacement with seed {}", options.seed));
     write_pairs(&path, population.ids(), &reduction.1.0.sample(similarities), &drawn)?;
-    terminal.line(&format!("pairs:       {}", path.display()));
-    let path = arguments.out.join("histogram.json");
-    provenance::write_json(&path, &serde_json::json!({ "from": -1.0, "to": 1.0, "counts": histogram.counts }))?;
-    terminal.line(&format!("histogram:   {}", path.display()));
+    observer.line(&format!("pairs:       {}", path.display()));
+    let path = options.out.join("histogram.json");
+    json::write(&path, &serde_json::json!({ "from": -1.0, "to": 1.0, "counts": histogram.counts }))?;
+    observer.line(&format!("histogram:   {}", path.display()));
     checkpoint.remove()?;
     let (mean, deviation) = histogram.moments();
-    terminal.line(&format!("similarity:  mean {mean:.4}, standard deviation {deviation:.4} (by bins of {})", 2.0 / BINS as f64));
-    terminal.line(&format!("run: {:.1} s", started.elapsed().as_secs_f64()));
+    observer.line(&format!("similarity:  mean {mean:.4}, standard deviation {deviation:.4} (by bins of {})", 2.0 / BINS as f64));
+    observer.line(&format!("run: {:.1} s", started.elapsed().as_secs_f64()));
     Ok(())
 }
 
 /// Runs `work` with a bar that counts millions of pairs.
-fn swept<T>(terminal: &Terminal, name: &str, memory: usize, work: impl FnOnce(&Sweep<'_>) -> Result<T>) -> Result<T> {
+fn swept<T>(observer: &dyn Observer, name: &str, memory: usize, work: impl FnOnce(&Sweep<'_>) -> Result<T>) -> Result<T> {
     let bar = Mutex::new((None, Instant::now()));
-    let observer = |progress: Progress| {
+    let watch = |progress: Progress| {
         let mut bar = bar.lock().expect("no thread panicked");
         if bar.0.is_none() {
             if progress.resumed > 0 {
-                terminal.line(&format!(
+                observer.line(&format!(
                     "  {name}: going on after {:.1}% of the pairs",
                     100.0 * progress.resumed as f64 / progress.total as f64
                 ));
             }
-            let shown = terminal.bar(&format!("{name}, million pairs"), progress.total / 1_000_000);
+            let mut shown = observer.bar(&format!("{name}, million pairs"), progress.total / 1_000_000);
             shown.begin_at(progress.resumed / 1_000_000);
             bar.0 = Some(shown);
             bar.1 = Instant::now();
@@ -123,7 +158,7 @@ fn swept<T>(terminal: &Terminal, name: &str, memory: usize, work: impl FnOnce(&S
         }
         true
     };
-    work(&Sweep { memory, observer: &observer })
+    work(&Sweep { memory, observer: &watch })
 }
 
 fn open(path: &Path, weights: Option<&str>) -> Result<Input> {
@@ -140,10 +175,10 @@ fn open(path: &Path, weights: Option<&str>) -> Result<Input> {
     Ok(Input { name, ids: ids.into_iter().map(ImageId::from_u64).collect(), rows: Box::new(rows), weights })
 }
 
-fn made_input(text: &str) -> Result<Input> {
+fn synthetic_input(text: &str) -> Result<Input> {
     let sizes: Vec<usize> = text.split('x').map_while(|size| size.parse().ok()).collect();
-    let [images, neurons] = sizes[..] else { bail!("--made {text}: expected IMAGESxNEURONS, as 100000x2000") };
+    let [images, neurons] = sizes[..] else { bail!("--synthetic {text}: expected IMAGESxNEURONS, as 100000x2000") };
     let ids = (0..images as u64).map(ImageId::from_u64).collect();
-    let rows = Box::new(made(images, neurons));
+    let rows = Box::new(synthetic::responses(images, neurons));
     Ok(Input { name: format!("made {images} x {neurons}"), ids, rows, weights: vec![1.0; neurons] })
 }

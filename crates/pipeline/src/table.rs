@@ -1,10 +1,10 @@
 //! The result on the terminal.
 
-use super::results::{ConditionSummary, Spread};
+use crate::artifacts::{ConditionSummary, Spread};
 
 /// One line for each condition: clean accuracy, accuracy and share kept at the middle and the strongest noise, and the
 /// medians of the smallest perturbations.
-pub fn conditions(conditions: &[ConditionSummary]) -> String {
+pub(crate) fn conditions(conditions: &[ConditionSummary]) -> String {
     let Some(first) = conditions.first() else { return String::new() };
     let last = first.gaussian_noise.len() - 1;
     let levels = [last / 2, last];
@@ -31,7 +31,7 @@ pub fn conditions(conditions: &[ConditionSummary]) -> String {
 }
 
 /// Cells in columns: the first to the left, the others to the right.
-pub fn aligned(rows: &[Vec<String>]) -> String {
+pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> =
         (0..rows[0].len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
     let line = |row: &Vec<String>| {
@@ -50,8 +50,8 @@ fn percent(spread: &Spread) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::{NetworkResult, Point, summarise};
     use super::*;
+    use crate::artifacts::{NetworkResult, Point, summarize};
     use std::collections::BTreeMap;
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
             gamma: vec![],
             pair_correlation: None,
         };
-        let text = conditions(&summarise(&[network("none", 0, 0.5), network("none", 1, 0.7), network("denoised", 0, 0.6)]));
+        let text = conditions(&summarize(&[network("none", 0, 0.5), network("none", 1, 0.7), network("denoised", 0, 0.6)]));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[1].contains("60.0 ± 14.1%") && lines[1].contains("0.50 ± 0.00"), "{text}");

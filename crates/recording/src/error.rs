@@ -1,5 +1,6 @@
 //! What can be wrong with a recording.
 
+use brainprior_artifact::FileError;
 use brainprior_images::ImageId;
 use std::path::{Path, PathBuf};
 
@@ -7,44 +8,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written.
-    #[error("{path}: {doing}: {source}")]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The HDF5 library refused.
-    #[error("{path}: {dataset}: {doing}: {source}; {advice}")]
-    Hdf5 {
-        /// The file.
-        path: PathBuf,
-        /// The dataset or group, `/` for the file itself.
-        dataset: String,
-        /// What was tried.
-        doing: &'static str,
-        /// What the HDF5 library said.
-        source: hdf5::Error,
-        /// What to do.
-        advice: &'static str,
-    },
-    /// A file does not have the layout that its kind has.
-    #[error("{path}: {dataset}: expected {expected}, found {found}; {advice}")]
-    Layout {
-        /// The file or folder.
-        path: PathBuf,
-        /// The dataset, array or archive member.
-        dataset: String,
-        /// What the layout asks for.
-        expected: String,
-        /// What is there.
-        found: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    /// A file or folder could not be read or written, or does not have the layout that its kind has.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file whose content makes no valid scan or responses.
     #[error("{path}: {source}")]
     Content {

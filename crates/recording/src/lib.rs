@@ -11,7 +11,7 @@
 //! use brainprior_recording::{Tier, read_scan, reliability};
 //! use std::path::Path;
 //!
-//! let scan = read_scan(Path::new("tests/data/h5py.h5"))?;
+//! let scan = read_scan(Path::new("tests/data/numpy.zip"))?;
 //! assert_eq!(scan.responses().dim(), (12, 7));
 //! assert_eq!(scan.trials_in(Tier::Train).len(), 5);
 //! assert_eq!(scan.repeats().len(), 2, "two oracle images");
@@ -22,7 +22,9 @@
 //! # Ok::<(), brainprior_recording::Error>(())
 //! ```
 //!
-//! HDF5 allows one call at a time: files are read whole, and only then is anything computed in parallel.
+//! HDF5 allows one call at a time: files are read whole, and only then is anything computed in parallel. The library that
+//! reads and writes it is built from C, and is the default feature `hdf5`: without it there are no static HDF5 files, and none
+//! of responses or of a simulation's truth.
 
 mod error;
 mod format;
@@ -34,9 +36,11 @@ pub mod simulation;
 mod tier;
 
 pub use error::{Error, Result};
-pub use format::{read_scan, write_sensorium, write_static_hdf5};
+#[cfg(feature = "hdf5")]
+pub use format::write_static_hdf5;
+pub use format::{read_scan, write_sensorium};
 pub use neurons::Neurons;
-pub use reliability::{Reliability, reliability};
+pub use reliability::{Reliability, median, reliability};
 pub use responses::{Fitting, Measurement, ResponseKind, Responses};
 pub use scan::{Origin, Scan, ScanParts};
 pub use tier::Tier;

@@ -1,4 +1,5 @@
 //! Two small files that Python wrote (`tests/data/make.py`) hold one and the same scan.
+#![cfg(feature = "hdf5")]
 
 mod fixture;
 

@@ -1,5 +1,5 @@
 //! The files in `shared/data` beside the workspace, where they are: numbers that were computed elsewhere must come out.
-
+#![cfg(feature = "hdf5")]
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 use brainprior_recording::{Scan, Tier, read_scan, reliability};

@@ -1,4 +1,5 @@
 //! What is written is read again, in every format and with every optional part absent; and the specs describe all of it.
+#![cfg(feature = "hdf5")]
 
 mod fixture;
 

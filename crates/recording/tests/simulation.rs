@@ -1,4 +1,5 @@
 //! Simulated scans against what is known of them: their truth, their statistics, and those of mouse V1.
+#![cfg(feature = "hdf5")]
 
 use brainprior_images::StimulusSet;
 use brainprior_images::procedural::natural_stimuli;

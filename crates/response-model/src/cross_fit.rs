@@ -12,8 +12,10 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::fit::{FitEvent, fit_on};
+use crate::model::ResponseModel;
 use crate::predict::correlations;
-use crate::{Error, FitEvent, ResponseModel, Result, fit_on};
 
 /// One model for each fold of the images that are not repeated.
 ///

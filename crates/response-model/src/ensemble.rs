@@ -4,8 +4,10 @@ use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
 use ndarray::Array2;
 
-use crate::predict::correlations;
-use crate::{BehavioralState, Error, Metrics, ResponseModel, Result};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::ResponseModel;
+use crate::predict::{BehavioralState, correlations};
 
 /// Models of the same scans, whose predictions are averaged. What the start of a fit happened to favour cancels; what the
 /// responses say stays.

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use brainprior_artifact::FileError;
+use brainprior_artifact::identity::Difference;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -133,8 +136,8 @@ pub enum Error {
 
     /// The loss stopped being a finite number.
     #[error(
-        "the training loss is {loss} in epoch {epoch}, step {step}; lower `optimisation.learning_rate` (now {learning_rate}) or \
-         `optimisation.gradient_clip`"
+        "the training loss is {loss} in epoch {epoch}, step {step}; lower `optimization.learning_rate` (now {learning_rate}) or \
+         `optimization.gradient_clip`"
     )]
     Diverged {
         /// Epoch, counted from 0.
@@ -180,42 +183,17 @@ pub enum Error {
         trials: usize,
     },
 
-    /// A model or checkpoint file cannot be read or written.
-    #[error("{path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-
-    /// A file is not what it should be.
-    #[error("{path}: {what}: found {found}, expected {expected}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The tensor or the header's field.
-        what: String,
-        /// What is there.
-        found: String,
-        /// What should be there.
-        expected: String,
-    },
+    /// A model or checkpoint file cannot be read or written, or is not what it should be.
+    #[error(transparent)]
+    File(#[from] FileError),
 
     /// A checkpoint of another fit lies where this fit would resume.
-    #[error(
-        "{path} is the checkpoint of another fit: {what} differs (found {found}, expected {expected}); \
-         delete it to start afresh, or give another path"
-    )]
+    #[error("{path} is the checkpoint of another fit: {difference}; delete it to start afresh, or give another path")]
     ForeignCheckpoint {
         /// The file.
         path: PathBuf,
-        /// What differs.
-        what: String,
-        /// What the checkpoint has.
-        found: String,
-        /// What this fit has.
-        expected: String,
+        /// What differs, with what this fit expects and what the checkpoint has.
+        difference: Difference,
     },
 
     /// The images of several scans do not go together.

@@ -1,15 +1,15 @@
 //! What belongs to one scan: readout, shifter, modulator and loss on top of the shared core.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Config, GainPlacement};
 use crate::loss::{self, Loss};
-use crate::model::ScanDescription;
 use crate::modulator::Modulator;
-use crate::parameters::Parameters;
+use crate::normalization::ScanNormalization;
 use crate::presentations::Covariates;
-use crate::readout::{Reading, Readout, Start};
+use crate::readout::{Moves, Reading, Readout, Start};
 use crate::shifter::Shifter;
 
 /// Readout, shifter, modulator and loss of one scan.
@@ -22,17 +22,27 @@ pub(crate) struct Head {
     placement: GainPlacement,
 }
 
+/// What a scan needs to get its part of a model.
+pub(crate) struct ScanDescription {
+    pub(crate) name: String,
+    pub(crate) normalization: ScanNormalization,
+    /// (x, y) in [-1, 1] of each neuron.
+    pub(crate) positions: Vec<f32>,
+    /// (x, y) of each neuron in cortex, z-scored, where the readout asks for it.
+    pub(crate) coordinates: Option<Vec<f32>>,
+    /// Share of training trials of each neuron that the zero-inflated loss takes as zeros.
+    pub(crate) zero_shares: Vec<f32>,
+}
+
 impl Head {
-    /// Registers the head of scan number `scan` on a core with an output of `features` channels, rows and columns.
+    /// The head of one scan on a core with an output of `features` channels, rows and columns.
     pub(crate) fn new(
-        scan: usize,
         config: &Config,
         features: [usize; 3],
         description: &ScanDescription,
-        parameters: &mut Parameters,
+        vars: &VarBuilder,
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
-        let prefix = format!("scan{scan}");
         let normalization = &description.normalization;
         let means = &normalization.response_mean;
         let start = Start {
@@ -41,16 +51,16 @@ impl Head {
             mean_rates: means,
             features,
         };
-        let readout = Readout::new(&config.readout, &prefix, &start, parameters, rng)?;
-        let loss = Loss::new(&config.loss, &prefix, &description.zero_shares, means, parameters)?;
+        let readout = Readout::new(&config.readout, &start, &vars.pp("readout"), rng)?;
+        let loss = Loss::new(&config.loss, &description.zero_shares, means, &vars.pp("loss"))?;
         let shifter = match &normalization.pupil {
-            Some(_) if config.shifter.enabled => Some(Shifter::new(&prefix, config.shifter.hidden, parameters, rng)?),
+            Some(_) if config.shifter.enabled => Some(Shifter::new(config.shifter.hidden, &vars.pp("shifter"), rng)?),
             _ => None,
         };
         let modulator = match &normalization.behavior {
             Some(behavior) if config.modulator.enabled => {
-                let hidden = config.modulator.hidden;
-                Some(Modulator::new(&prefix, behavior.columns(), hidden, means.len(), parameters, rng)?)
+                let sizes = [behavior.columns(), config.modulator.hidden, means.len()];
+                Some(Modulator::new(sizes, &vars.pp("modulator"), rng)?)
             }
             _ => None,
         };
@@ -62,7 +72,7 @@ impl Head {
     /// `behavior` is z-scored; without it at the mean behaviour.
     pub(crate) fn rates(&self, values: &Tensor, behavior: Option<&Tensor>) -> Result<Tensor> {
         let gain = match (&self.modulator, behavior) {
-            (Some(modulator), Some(behavior)) => Some(modulator.log_gain(behavior)?.exp()?),
+            (Some(modulator), Some(behavior)) => Some(modulator.forward(behavior)?.exp()?),
             _ => None,
         };
         match (gain, self.placement) {
@@ -74,13 +84,13 @@ impl Head {
 
     /// How the readout reads outside of training.
     pub(crate) fn reading(&self, shift: Option<Tensor>) -> Reading<'_> {
-        Reading { readout: &self.readout, shift, draw: None }
+        Reading { readout: &self.readout, moves: Moves { shift, draw: None } }
     }
 
     /// Shifts `[batch, 2]` of trials, with the shifter as it is outside of training; `None` without one.
     pub(crate) fn shift(&self, covariates: &Covariates) -> Result<Option<Tensor>> {
         match (&self.shifter, &covariates.pupil) {
-            (Some(shifter), Some(pupil)) => shifter.eval(pupil).map(Some),
+            (Some(shifter), Some(pupil)) => shifter.forward(pupil).map(Some),
             _ => Ok(None),
         }
     }

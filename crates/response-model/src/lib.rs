@@ -25,7 +25,7 @@
 //! let scan = simulate("sim", &set(0..100)?, &set(100..110)?, &simulation)?.scan;
 //!
 //! let mut config = Config::small();
-//! config.optimisation.max_epochs = 2;
+//! config.optimization.max_epochs = 2;
 //! let mut correlations = Vec::new();
 //! let model = fit(&[&scan], &config, 1, None, &mut |event| {
 //!     if let FitEvent::Epoch { validation_correlation, .. } = event {
@@ -45,7 +45,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod checkpoint;
 mod config;
 mod core;
 mod cross_fit;
@@ -58,8 +57,8 @@ mod loss;
 mod metrics;
 mod model;
 mod modulator;
+mod network;
 mod normalization;
-mod parameters;
 mod predict;
 mod presentations;
 mod readout;
@@ -68,17 +67,20 @@ mod recovery;
 mod save;
 mod shifter;
 mod statistics;
+mod variables;
 
 pub use config::{
     Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
     OptimizationConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
 };
+pub use core::Core;
 pub use cross_fit::CrossFitted;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};
 pub use fit::{FitEvent, fit, fit_on};
 pub use metrics::{LEAST_FEV, Metrics};
 pub use model::ResponseModel;
+pub use network::ScanNetwork;
 pub use predict::BehavioralState;
 pub use recovery::Recovery;
 pub use statistics::Interval;

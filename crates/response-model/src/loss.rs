@@ -1,9 +1,10 @@
 //! The output nonlinearity, and what a response is taken to be around its rate.
 
 use candle_core::{Result, Tensor, Var};
+use candle_nn::VarBuilder;
 
 use crate::config::{LossConfig, LossKind};
-use crate::parameters::{Parameters, Role};
+use crate::variables::variable;
 
 /// Least rate and least probability of a response, against divisions by zero.
 const LEAST: f64 = 1e-6;
@@ -35,28 +36,20 @@ pub(crate) struct ZeroInflatedGamma {
 }
 
 impl Loss {
-    /// Registers what the loss learns for the neurons of one scan, under `prefix`. `zero_shares` are the shares of trials with a
-    /// response up to the threshold, `mean_rates` the mean responses.
-    pub(crate) fn new(
-        config: &LossConfig,
-        prefix: &str,
-        zero_shares: &[f32],
-        mean_rates: &[f32],
-        parameters: &mut Parameters,
-    ) -> Result<Self> {
+    /// The loss of one scan, with what it learns for the neurons. `zero_shares` are the shares of trials with a response up to the
+    /// threshold, `mean_rates` the mean responses.
+    pub(crate) fn new(config: &LossConfig, zero_shares: &[f32], mean_rates: &[f32], vars: &VarBuilder) -> Result<Self> {
         Ok(match config.kind {
             LossKind::Poisson => Self::Poisson { eps: config.poisson_eps },
             LossKind::Gaussian => Self::Gaussian,
             LossKind::Gamma => Self::Gamma,
             LossKind::ZeroInflatedGamma => {
                 let start = |(share, mean): (&f32, &f32)| (-share.clamp(0.02, 0.98).ln() / mean.max(1e-3)).ln();
-                let events = zero_shares.iter().zip(mean_rates).map(start).collect();
+                let events = || zero_shares.iter().zip(mean_rates).map(start).collect();
                 let neurons = mean_rates.len();
-                let mut add =
-                    |what: &str, values| parameters.add(&format!("{prefix}.loss.{what}"), Role::Trained, values, &[neurons]);
                 Self::ZeroInflatedGamma(ZeroInflatedGamma {
-                    log_events: add("log_events", events)?,
-                    log_shape: add("log_shape", vec![0.0; neurons])?,
+                    log_events: variable(vars, "log_events", &[neurons], events)?,
+                    log_shape: variable(vars, "log_shape", &[neurons], || vec![0.0; neurons])?,
                     threshold: config.zero_threshold,
                 })
             }
@@ -107,21 +100,24 @@ fn log_gamma(x: &Tensor) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
+    use candle_nn::VarMap;
 
     const RATES: [f32; 6] = [0.05, 0.4, 0.9, 1.3, 2.5, 6.0];
     const RESPONSES: [f32; 6] = [0.0, 1.7, 0.0, 0.3, 2.2, 4.0];
     const EVENTS: [f64; 2] = [0.7, 1.9];
     const SHAPES: [f64; 2] = [0.6, 3.0];
 
-    fn of_kind(kind: LossKind, parameters: &mut Parameters) -> Loss {
-        let loss = Loss::new(&LossConfig { kind, ..Default::default() }, "scan0", &[0.5, 0.2], &[1.0, 1.0], parameters).unwrap();
+    fn of_kind(kind: LossKind) -> (Loss, VarMap) {
+        let map = VarMap::new();
+        let vars = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
+        let loss = Loss::new(&LossConfig { kind, ..Default::default() }, &[0.5, 0.2], &[1.0, 1.0], &vars).unwrap();
         if let Loss::ZeroInflatedGamma(of) = &loss {
             for (var, values) in [(&of.log_events, EVENTS), (&of.log_shape, SHAPES)] {
                 var.set(&Tensor::new(&values.map(|v| v.ln() as f32), &Device::Cpu).unwrap()).unwrap();
             }
         }
-        loss
+        (loss, map)
     }
 
     /// `[3 trials, 2 neurons]`
@@ -171,7 +167,7 @@ mod tests {
     #[test]
     fn losses_are_their_definitions() {
         for kind in KINDS {
-            let loss = of_kind(kind, &mut Parameters::on(&Device::Cpu));
+            let (loss, _) = of_kind(kind);
             let weights = [1.0, 0.5, 2.0, 1.0, 0.0, 3.0];
             let sum = loss.sum(&tensor(RATES), &tensor(RESPONSES), &tensor(weights)).unwrap().to_scalar::<f32>().unwrap();
             let naive: f64 =
@@ -183,12 +179,12 @@ mod tests {
     #[test]
     fn gradients_agree_with_differences() {
         for kind in KINDS {
-            let mut parameters = Parameters::on(&Device::Cpu);
-            let loss = of_kind(kind, &mut parameters);
-            let rates = parameters.add("rates", Role::Trained, RATES.to_vec(), &[3, 2]).unwrap();
+            let (loss, map) = of_kind(kind);
+            let vars = VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu);
+            let rates = variable(&vars, "rates", &[3, 2], || RATES.to_vec()).unwrap();
             let at = || loss.sum(&rates, &tensor(RESPONSES), &tensor([1.0; 6])).unwrap();
             let gradients = at().backward().unwrap();
-            for (name, var) in parameters.trained() {
+            for (name, var) in crate::variables::all(&map) {
                 let analytic: Vec<f32> = gradients.get(&var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
                 let values: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
                 for (i, analytic) in analytic.iter().enumerate() {
@@ -217,7 +213,7 @@ mod tests {
         let responses = [0.0f32, 0.0, 0.4, 1.0, 2.6, 0.2];
         let mean = responses.iter().sum::<f32>() / 6.0;
         for kind in [LossKind::Poisson, LossKind::Gaussian, LossKind::Gamma] {
-            let loss = of_kind(kind, &mut Parameters::on(&Device::Cpu));
+            let (loss, _) = of_kind(kind);
             let at = |rate: f32| {
                 loss.sum(&tensor([rate; 6]), &tensor(responses), &tensor([1.0; 6])).unwrap().to_scalar::<f32>().unwrap()
             };

@@ -1,19 +1,20 @@
 //! A fitted model: one core, and a head for each scan.
 
 use brainprior_images::StimulusSet;
-use brainprior_kernels::Traced;
+use brainprior_kernels::FeatureMap;
 use brainprior_recording::Scan;
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Module, Tensor};
+use candle_nn::{VarBuilder, VarMap};
 use ndarray::{Array2, Array4};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::Config;
 use crate::core::{Core, Pyramid};
-use crate::head::Head;
-use crate::normalization::{ImageNormalization, ScanNormalization};
-use crate::parameters::Parameters;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::head::{Head, ScanDescription};
+use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
+use crate::variables::{self, Variables};
 
 /// A predictive model of the neurons of one or more scans.
 ///
@@ -25,7 +26,8 @@ pub struct ResponseModel {
     pub(crate) image: ImageNormalization,
     pub(crate) core: Core,
     pub(crate) scans: Vec<ScanModel>,
-    pub(crate) parameters: Parameters,
+    pub(crate) variables: Variables,
+    device: Device,
 }
 
 /// The part of a model that belongs to one scan.
@@ -37,18 +39,6 @@ pub(crate) struct ScanModel {
     pub(crate) v_a: Vec<Option<f32>>,
 }
 
-/// What a scan needs to get its part of a model.
-pub(crate) struct ScanDescription {
-    pub(crate) name: String,
-    pub(crate) normalization: ScanNormalization,
-    /// (x, y) in [-1, 1] of each neuron.
-    pub(crate) positions: Vec<f32>,
-    /// (x, y) of each neuron in cortex, z-scored, where the readout asks for it.
-    pub(crate) coordinates: Option<Vec<f32>>,
-    /// Share of training trials of each neuron that the zero-inflated loss takes as zeros.
-    pub(crate) zero_shares: Vec<f32>,
-}
-
 impl ResponseModel {
     /// An untrained model.
     pub(crate) fn new(
@@ -58,9 +48,10 @@ impl ResponseModel {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
-        let mut parameters = Parameters::on(device);
+        let map = VarMap::new();
+        let vars = VarBuilder::from_varmap(&map, DType::F32, device);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let core = Core::new(&config.core, &mut parameters, &mut rng)?;
+        let core = Core::new(&config.core, &vars.pp("core"), &mut rng)?;
         let mut models = Vec::with_capacity(scans.len());
         let features = [core.channels(), core.extent(image.height), core.extent(image.width)];
         if features[1] == 0 || features[2] == 0 {
@@ -72,12 +63,12 @@ impl ResponseModel {
             // A stream of its own, so that a scan's start does not depend on the others' sizes.
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(1 + s as u64);
-            let head = Head::new(s, &config, features, &scan, &mut parameters, &mut rng)?;
+            let head = Head::new(&config, features, &scan, &vars.pp(format!("scan{s}")), &mut rng)?;
             let ScanDescription { name, normalization, .. } = scan;
             let v_a = vec![None; normalization.varies.len()];
             models.push(ScanModel { name, normalization, head, v_a });
         }
-        Ok(Self { config, image, core, scans: models, parameters })
+        Ok(Self { config, image, core, scans: models, variables: variables::all(&map), device: device.clone() })
     }
 
     /// Scans of the model.
@@ -87,7 +78,7 @@ impl ResponseModel {
 
     /// Where it is, and computes.
     pub fn device(&self) -> &Device {
-        self.parameters.device()
+        &self.device
     }
 
     /// What it was built and trained with.
@@ -140,7 +131,7 @@ impl ResponseModel {
         let part = self.part(scan)?;
         let (Some(shifter), Some(by)) = (&part.head.shifter, &part.normalization.pupil) else { return Ok(None) };
         let rows = rows(pupil_center, by, self.device())?;
-        let shifts: Vec<Vec<f32>> = shifter.eval(&rows)?.to_vec2()?;
+        let shifts: Vec<Vec<f32>> = shifter.forward(&rows)?.to_vec2()?;
         Ok(Some(shifts.iter().map(|row| [row[0], row[1]]).collect()))
     }
 
@@ -152,7 +143,7 @@ impl ResponseModel {
     pub fn gains(&self, scan: usize, behavior: &Array2<f32>) -> Result<Option<Array2<f32>>> {
         let part = self.part(scan)?;
         let (Some(modulator), Some(by)) = (&part.head.modulator, &part.normalization.behavior) else { return Ok(None) };
-        Ok(Some(array(&modulator.log_gain(&rows(behavior, by, self.device())?)?.exp()?)?))
+        Ok(Some(array(&modulator.forward(&rows(behavior, by, self.device())?)?.exp()?)?))
     }
 
     /// Kernels of the core's first layer, `[channels, planes, side, side]`: those for the image, then those for the image divided
@@ -160,6 +151,7 @@ impl ResponseModel {
     ///
     /// # Errors
     /// None, as long as there is memory.
+    #[expect(clippy::missing_panics_doc, reason = "a tensor has as many values as its shape says")]
     pub fn filters(&self) -> Result<Array4<f32>> {
         let filters = self.core.filters()?;
         let shape = filters.dims4()?;
@@ -168,13 +160,13 @@ impl ResponseModel {
 
     /// Features at all scales of normalised images, with the running statistics.
     pub(crate) fn pyramid(&self, images: &Tensor) -> Result<Pyramid> {
-        self.scales(Traced::new(&self.core.eval(images)?.values())?)
+        Ok(self.scales(FeatureMap::new(&self.core.eval(images)?.values())?)?)
     }
 
     /// All scales of the core's output.
-    pub(crate) fn scales(&self, features: Traced) -> Result<Pyramid> {
+    pub(crate) fn scales(&self, features: FeatureMap) -> candle_core::Result<Pyramid> {
         let size = [self.image.height, self.image.width];
-        Ok(Pyramid::new(features, self.config.readout.scales(), &self.config.core, size)?)
+        Pyramid::new(features, self.config.readout.scales(), &self.config.core, size)
     }
 
     pub(crate) fn part(&self, index: usize) -> Result<&ScanModel> {
@@ -198,7 +190,7 @@ impl ResponseModel {
     pub(crate) fn check_scan(&self, part: &ScanModel, recorded: &Scan) -> Result<()> {
         self.check_size(recorded.name(), recorded.stimuli())?;
         let of_scan = |values: Option<&Array2<f32>>| values.map_or(0, Array2::ncols);
-        let of_model = |by: &Option<crate::normalization::ColumnNormalization>| by.as_ref().map_or(0, |by| by.columns());
+        let of_model = |by: &Option<ColumnNormalization>| by.as_ref().map_or(0, |by| by.columns());
         let by = &part.normalization;
         let checks = [
             ("neurons", by.varies.len(), recorded.responses().ncols()),
@@ -217,7 +209,7 @@ impl ResponseModel {
     }
 }
 
-pub(crate) fn rows(values: &Array2<f32>, by: &crate::normalization::ColumnNormalization, device: &Device) -> Result<Tensor> {
+pub(crate) fn rows(values: &Array2<f32>, by: &ColumnNormalization, device: &Device) -> Result<Tensor> {
     let scaled: Vec<f32> = values.rows().into_iter().flat_map(|row| by.apply(row.iter()).collect::<Vec<_>>()).collect();
     Ok(Tensor::from_vec(scaled, (values.nrows(), by.columns()), device)?)
 }

@@ -1,9 +1,10 @@
 //! The modulator: how a neuron's rate scales with behaviour.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Module, Result, Tensor, Var};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
-use crate::parameters::Parameters;
+use crate::variables::normal;
 
 /// Perceptron with one hidden layer (tanh) from z-scored behaviour to the logarithm of a gain per neuron (Sinz et al. 2018).
 ///
@@ -17,28 +18,14 @@ pub(crate) struct Modulator {
 }
 
 impl Modulator {
-    /// Registers the modulator of one scan under `prefix`.
-    pub(crate) fn new(
-        prefix: &str,
-        covariates: usize,
-        hidden: usize,
-        neurons: usize,
-        parameters: &mut Parameters,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
-        let name = |what: &str| format!("{prefix}.modulator.{what}");
+    /// The modulator of one scan.
+    pub(crate) fn new([covariates, hidden, neurons]: [usize; 3], vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         let std = 0.5 / (covariates as f32).sqrt();
         Ok(Self {
-            hidden: parameters.normal(&name("hidden"), &[covariates, hidden], std, rng)?,
-            hidden_bias: parameters.normal(&name("hidden_bias"), &[hidden], 0.3, rng)?,
-            output: parameters.normal(&name("output"), &[hidden, neurons], 0.01, rng)?,
+            hidden: normal(vars, "hidden", &[covariates, hidden], std, rng)?,
+            hidden_bias: normal(vars, "hidden_bias", &[hidden], 0.3, rng)?,
+            output: normal(vars, "output", &[hidden, neurons], 0.01, rng)?,
         })
-    }
-
-    /// Logarithm of the gain, `[batch, neurons]`, of z-scored behaviour `[batch, covariates]`.
-    pub(crate) fn log_gain(&self, behavior: &Tensor) -> Result<Tensor> {
-        let hidden = behavior.matmul(&self.hidden)?.broadcast_add(&self.hidden_bias)?.tanh()?;
-        hidden.broadcast_sub(&self.hidden_bias.tanh()?)?.matmul(&self.output)
     }
 
     /// Sum of the squared weights of the last layer.
@@ -47,19 +34,27 @@ impl Modulator {
     }
 }
 
+impl Module for Modulator {
+    /// Logarithm of the gain, `[batch, neurons]`, of z-scored behaviour `[batch, covariates]`.
+    fn forward(&self, behavior: &Tensor) -> Result<Tensor> {
+        let hidden = behavior.matmul(&self.hidden)?.broadcast_add(&self.hidden_bias)?.tanh()?;
+        hidden.broadcast_sub(&self.hidden_bias.tanh()?)?.matmul(&self.output)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
+    use candle_nn::VarMap;
     use rand::SeedableRng;
 
     #[test]
     fn gain_is_one_at_the_mean_behavior() {
-        let mut parameters = Parameters::on(&Device::Cpu);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let modulator = Modulator::new("scan0", 3, 4, 6, &mut parameters, &mut rng).unwrap();
+        let vars = VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu);
+        let modulator = Modulator::new([3, 4, 6], &vars, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
         let behavior = Tensor::new(&[[0f32, 0.0, 0.0], [1.0, -1.0, 0.5]], &Device::Cpu).unwrap();
-        let gains: Vec<Vec<f32>> = modulator.log_gain(&behavior).unwrap().to_vec2().unwrap();
+        let gains: Vec<Vec<f32>> = modulator.forward(&behavior).unwrap().to_vec2().unwrap();
         assert!(gains[0].iter().all(|g| *g == 0.0));
         assert!(gains[1].iter().all(|g| *g != 0.0 && g.is_finite()));
     }

@@ -4,7 +4,7 @@ use brainprior_recording::{Scan, Tier};
 use ndarray::Array2;
 
 use crate::config::{LossConfig, LossKind};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Share of the mean standard deviation below which a neuron is divided by that share instead of its own (the lab's loaders).
 const LEAST_STD_SHARE: f64 = 0.01;

@@ -5,11 +5,11 @@ use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
 use candle_core::Tensor;
 use ndarray::{Array2, ArrayView1};
 
+use crate::error::{Error, Result};
 use crate::model::{ResponseModel, ScanModel, rows};
 use crate::presentations::{covariates, image_batch};
 use crate::readout::read;
 use crate::statistics::correlation;
-use crate::{Error, Result};
 
 /// Images or trials that pass the model at once.
 const BATCH: usize = 64;
@@ -38,6 +38,7 @@ impl ResponseModel {
     ///
     /// # Errors
     /// [`Error::NoSuchScan`]; [`Error::ImageSize`]; [`Error::Behavior`].
+    #[expect(clippy::missing_panics_doc, reason = "a row comes for each image")]
     pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &BehavioralState) -> Result<Responses> {
         let part = self.part(scan)?;
         self.check_size(&part.name, stimuli)?;
@@ -94,6 +95,7 @@ impl ResponseModel {
     ///
     /// # Errors
     /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`] where `recorded` is another scan; [`Error::NoSuchTrial`].
+    #[expect(clippy::missing_panics_doc, reason = "every image shown is among the images")]
     pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
         let part = self.part(scan)?;
         self.check_scan(part, recorded)?;

@@ -4,9 +4,9 @@ use brainprior_images::StimulusSet;
 use brainprior_recording::{Scan, Tier};
 use candle_core::{Device, Tensor};
 
-use crate::Result;
 use crate::config::LossConfig;
-use crate::normalization::{ImageNormalization, ScanNormalization};
+use crate::error::Result;
+use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 
 /// One image and at most one trial of it in each scan.
 ///
@@ -129,7 +129,7 @@ pub(crate) fn image_batch<'a>(
 
 /// Z-scored covariates of `trials`; zero, the training mean, where there is no trial.
 pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormalization, device: &Device) -> Result<Covariates> {
-    let gather = |values: Option<&ndarray::Array2<f32>>, by: &Option<crate::normalization::ColumnNormalization>| {
+    let gather = |values: Option<&ndarray::Array2<f32>>, by: &Option<ColumnNormalization>| {
         let (Some(values), Some(by)) = (values, by) else { return Ok(None) };
         let mut rows = Vec::with_capacity(trials.len() * by.columns());
         for trial in trials {

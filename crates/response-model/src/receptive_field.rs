@@ -13,6 +13,8 @@ use std::f64::consts::{FRAC_PI_2, PI};
 use brainprior_kernels::{Conv2dGeometry, area_pool, conv2d};
 use candle_core::{Device, Result, Tensor};
 
+use crate::error;
+
 const ORIENTATIONS: usize = 4;
 /// Octaves: the image, and its averages over blocks of 2 and of 4 pixels.
 const OCTAVES: usize = 3;
@@ -49,7 +51,7 @@ pub(crate) struct Start {
 
 impl ContrastMaps {
     /// Maps of normalised images `[images, 1, height, width]`, given in batches.
-    pub(crate) fn new(batches: impl Iterator<Item = crate::Result<Tensor>>) -> crate::Result<Self> {
+    pub(crate) fn new(batches: impl Iterator<Item = error::Result<Tensor>>) -> error::Result<Self> {
         let bank = gabor_bank()?;
         let mut maps = Self { rows: 0, columns: 0, height: 0, width: 0, values: Vec::new() };
         for images in batches {

@@ -4,8 +4,9 @@ use brainprior_recording::Scan;
 use brainprior_recording::simulation::Truth;
 use ndarray::{ArrayView1, ArrayView2};
 
+use crate::error::{Error, Result};
+use crate::model::ResponseModel;
 use crate::statistics::correlation;
-use crate::{Error, ResponseModel, Result};
 
 /// Fitted against true shifts of gaze and gains, over all trials of a simulated scan.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use brainprior_artifact::archive::{self, Archive};
+use brainprior_artifact::json;
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::config::Config;
-use crate::file::{self, Contents, damaged};
-use crate::model::{ResponseModel, ScanDescription};
+use crate::error::Result;
+use crate::file;
+use crate::head::ScanDescription;
+use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
+use crate::variables;
 
-const FORMAT: &str = "brainprior response-model, version 3";
+const ADVICE: &str = "fit the model again";
+const FORMAT: &str = "brainprior response-model, version 4";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +27,12 @@ struct Header {
     height: usize,
     width: usize,
     scans: Vec<ScanHeader>,
+}
+
+/// What is read first, since the rest of a header is that of its format.
+#[derive(Deserialize)]
+struct Format {
+    format: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -38,10 +49,10 @@ impl ResponseModel {
     /// written for people beside it, with the extension `json`. Each file is written whole or not at all.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::File`](crate::Error::File).
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors: BTreeMap<String, Tensor> =
-            self.parameters.iter().map(|(name, var)| (name.to_owned(), var.as_tensor().clone())).collect();
+            self.variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
         let mut add = |name: String, values: &[f32]| -> Result<()> {
             tensors.insert(name, Tensor::new(values, &Device::Cpu)?);
             Ok(())
@@ -73,14 +84,14 @@ impl ResponseModel {
         }
         let ImageNormalization { height, width, .. } = self.image;
         let header = Header { format: FORMAT.to_owned(), config: self.config.clone(), height, width, scans };
-        file::write_text(&path.with_extension("json"), &header)?;
-        file::write(path, &header, tensors)
+        json::write(&path.with_extension("json"), &header)?;
+        Ok(archive::write(path, &header, tensors)?)
     }
 
     /// Reads a model that [`ResponseModel::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io); [`Error::File`](crate::Error::File) where a tensor or the header is missing or not what it should be.
+    /// [`Error::File`](crate::Error::File) where a tensor or the header is missing or not what it should be.
     pub fn load(path: &Path) -> Result<Self> {
         Self::load_on(path, &Device::Cpu)
     }
@@ -90,18 +101,19 @@ impl ResponseModel {
     /// # Errors
     /// As [`ResponseModel::load`]; too little memory there.
     pub fn load_on(path: &Path, device: &Device) -> Result<Self> {
-        let contents: Contents<Header> = Contents::read(path, FORMAT)?;
-        let header = &contents.header;
-        if header.format != FORMAT {
-            return Err(damaged(path, "format", &header.format, FORMAT));
+        let archive = Archive::read(path, ADVICE)?;
+        let Format { format } = archive.header()?;
+        if format != FORMAT {
+            return Err(archive.mismatch("format", FORMAT, format).into());
         }
+        let header: Header = archive.header()?;
         header.config.check()?;
-        let mean_std = contents.vector::<f32>("image.mean_std", 2)?;
+        let mean_std = archive.values::<f32>("image.mean_std", &[2])?;
         let image = ImageNormalization { height: header.height, width: header.width, mean: mean_std[0], std: mean_std[1] };
         let mut descriptions = Vec::new();
         let mut validation = Vec::new();
         for (s, scan) in header.scans.iter().enumerate() {
-            let vector = |what: &str, len| contents.vector::<f32>(&format!("scan{s}.{what}"), len);
+            let vector = |what: &str, len| archive.values::<f32>(&format!("scan{s}.{what}"), &[len]);
             let columns = |what: &str, len: usize| -> Result<Option<ColumnNormalization>> {
                 if len == 0 {
                     return Ok(None);
@@ -128,7 +140,7 @@ impl ResponseModel {
             });
         }
         let mut model = Self::new(header.config.clone(), image, descriptions, 0, device)?;
-        model.parameters.restore(&contents.state("", &model.parameters)?)?;
+        variables::restore(&model.variables, &file::state(&archive, "", &model.variables)?)?;
         for (part, v_a) in model.scans.iter_mut().zip(validation) {
             part.v_a = v_a;
         }

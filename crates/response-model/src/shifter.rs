@@ -1,9 +1,10 @@
 //! The shifter: how far the receptive fields move with the pupil.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Module, Result, Tensor, Var};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
-use crate::parameters::{Parameters, Role};
+use crate::variables::{normal, variable};
 
 /// Largest shift, in half image widths and heights: well beyond what a gaze within the recorded range causes, and small
 /// enough that a step of the optimiser moves the fields by a fraction of a pixel.
@@ -21,14 +22,13 @@ pub(crate) struct Shifter {
 }
 
 impl Shifter {
-    /// Registers the shifter of one scan under `prefix`.
-    pub(crate) fn new(prefix: &str, hidden: usize, parameters: &mut Parameters, rng: &mut ChaCha8Rng) -> Result<Self> {
-        let name = |what: &str| format!("{prefix}.shifter.{what}");
+    /// The shifter of one scan.
+    pub(crate) fn new(hidden: usize, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         Ok(Self {
-            hidden: parameters.normal(&name("hidden"), &[2, hidden], 0.5, rng)?,
-            hidden_bias: parameters.normal(&name("hidden_bias"), &[hidden], 0.1, rng)?,
-            output: parameters.normal(&name("output"), &[hidden, 2], 0.01, rng)?,
-            center: parameters.add(&name("center"), Role::Buffer, vec![0.0; 2], &[2])?,
+            hidden: normal(vars, "hidden", &[2, hidden], 0.5, rng)?,
+            hidden_bias: normal(vars, "hidden_bias", &[hidden], 0.1, rng)?,
+            output: normal(vars, "output", &[hidden, 2], 0.01, rng)?,
+            center: variable(vars, "center", &[2], || vec![0.0; 2])?,
         })
     }
 
@@ -43,13 +43,15 @@ impl Shifter {
         self.uncentered(pupil)?.broadcast_sub(&self.uncentered(all)?.mean_keepdim(0)?)
     }
 
-    /// Remembers the mean over `all`, the pupil centres of the training trials, for [`Shifter::eval`].
+    /// Remembers the mean over `all`, the pupil centres of the training trials, for [`Shifter::forward`].
     pub(crate) fn recenter(&self, all: &Tensor) -> Result<()> {
         self.center.set(&self.uncentered(all)?.mean(0)?.detach())
     }
+}
 
-    /// Shifts `[batch, 2]` in half image widths and heights.
-    pub(crate) fn eval(&self, pupil: &Tensor) -> Result<Tensor> {
+impl Module for Shifter {
+    /// Shifts `[batch, 2]`, in half image widths and heights, for pupil centres `[batch, 2]`, outside of training.
+    fn forward(&self, pupil: &Tensor) -> Result<Tensor> {
         self.uncentered(pupil)?.broadcast_sub(&self.center)
     }
 }
@@ -57,19 +59,19 @@ impl Shifter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::Device;
+    use candle_core::{DType, Device};
+    use candle_nn::VarMap;
     use rand::SeedableRng;
 
     #[test]
     fn shifts_average_to_zero_over_the_training_trials() {
-        let mut parameters = Parameters::on(&Device::Cpu);
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let shifter = Shifter::new("scan0", 5, &mut parameters, &mut rng).unwrap();
+        let vars = VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu);
+        let shifter = Shifter::new(5, &vars, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
         shifter.output.set(&(shifter.output.as_tensor().detach() * 40.0).unwrap()).unwrap();
         let pupil: Vec<f32> = (0..60).map(|i| ((i * 7919) % 31) as f32 / 8.0 - 1.2).collect();
         let pupil = Tensor::from_vec(pupil, (30, 2), &Device::Cpu).unwrap();
         shifter.recenter(&pupil).unwrap();
-        let shifts = shifter.eval(&pupil).unwrap();
+        let shifts = shifter.forward(&pupil).unwrap();
         let spread: f32 = shifts.abs().unwrap().mean_all().unwrap().to_scalar().unwrap();
         assert!(spread > 0.01, "{spread}");
         for mean in shifts.mean(0).unwrap().to_vec1::<f32>().unwrap() {

@@ -1,22 +1,22 @@
 //! What an attack works on: some images, how far each may move, and a model that may be asked.
 
-use crate::attack::Aim;
 use crate::loss::Slope;
-use crate::model::{self, Pass, batches};
-use crate::{Classifier, Examples, Goal, Loss, Norm, Result};
+use crate::pass::{self, Pass, batches};
+use crate::{AttackKind, Classifier, Counts, Criterion, LabeledBatch, Loss, Norm, Result, Settings};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and hands
-/// in what it found ([`Batch::propose`], [`Batch::offer`]). Images that are done simply are not asked about any more.
+/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and leaves
+/// the best that it finds as candidates ([`Batch::set_candidate`], [`Batch::keep_if_closer`]). It simply does not ask about
+/// images that are done any more.
 ///
 /// Points are flat: the values of one image after another, in the order of the images asked about.
 pub struct Batch<'a> {
     model: &'a dyn Classifier,
-    examples: &'a Examples,
+    labeled: &'a LabeledBatch,
     images: Vec<Image>,
     norm: Norm,
-    aim: Aim,
+    kind: AttackKind,
     seed: u64,
     /// Points that the model takes at once.
     width: usize,
@@ -40,29 +40,7 @@ struct Candidate {
     distance: f64,
 }
 
-/// What an attack cost for one image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Points at which the model was evaluated.
-    pub queries: usize,
-    /// Gradients taken.
-    pub gradient_calls: usize,
-    /// Those that were zero everywhere: an attack that meets them fails for want of a direction, not against robustness.
-    pub zero_gradients: usize,
-}
-
-impl Counts {
-    /// Of both.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            queries: self.queries + other.queries,
-            gradient_calls: self.gradient_calls + other.gradient_calls,
-            zero_gradients: self.zero_gradients + other.zero_gradients,
-        }
-    }
-}
-
-/// A loss and its gradient at one point of each of some images.
+/// A loss and its gradient, each at one point of every image that was asked about.
 pub struct Gradients {
     pass: Pass,
     slopes: Vec<Slope>,
@@ -71,32 +49,32 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Gradient at the `row`-th of the points asked about.
+    /// The gradient at the `row`-th of the points, one value for each pixel.
     pub fn of(&self, row: usize) -> &[f32] {
         &self.values[row * self.area..(row + 1) * self.area]
     }
 
-    /// Value of the loss there.
+    /// The value of the loss at the `row`-th of the points.
     pub fn loss(&self, row: usize) -> f64 {
         self.slopes[row].value
     }
 
-    /// Logits there.
+    /// The logits at the `row`-th of the points.
     pub fn logits(&self, row: usize) -> &[f32] {
         self.pass.logits(row)
     }
 }
 
 impl<'a> Batch<'a> {
-    /// The images of `examples` at `indices`, each with its epsilon.
+    /// The images of `labeled` at `indices`, each with its epsilon.
     pub(crate) fn new(
         model: &'a dyn Classifier,
-        examples: &'a Examples,
+        labeled: &'a LabeledBatch,
         indices: &[usize],
         epsilons: &[f64],
         norm: Norm,
-        aim: Aim,
-        settings: crate::Settings,
+        kind: AttackKind,
+        settings: Settings,
     ) -> Self {
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
         let image = |(index, epsilon): (&usize, &f64)| Image {
@@ -107,7 +85,7 @@ impl<'a> Batch<'a> {
             counts: Counts::default(),
         };
         let images = indices.iter().zip(epsilons).map(image).collect();
-        Self { model, examples, images, norm, aim, seed: settings.seed, width: settings.batch.max(1), clean: None }
+        Self { model, labeled, images, norm, kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
     }
 
     /// With a pass that has been made at all images as they are.
@@ -125,24 +103,24 @@ impl<'a> Batch<'a> {
         self.images.is_empty()
     }
 
-    /// All images.
+    /// The numbers of all images within the batch.
     pub fn all(&self) -> Vec<usize> {
         (0..self.len()).collect()
     }
 
     /// Channels, height, width.
     pub fn shape(&self) -> [usize; 3] {
-        self.examples.shape()
+        self.labeled.shape()
     }
 
     /// Values of one image.
     pub fn area(&self) -> usize {
-        self.examples.area()
+        self.labeled.area()
     }
 
     /// Image `image` as it was given.
     pub fn original(&self, image: usize) -> &'a [f32] {
-        self.examples.image(self.images[image].index)
+        self.labeled.image(self.images[image].index)
     }
 
     /// The originals of some images, flat.
@@ -150,9 +128,9 @@ impl<'a> Batch<'a> {
         images.iter().flat_map(|image| self.original(*image)).copied().collect()
     }
 
-    /// What the attack on image `image` is after.
-    pub fn goal(&self, image: usize) -> Goal {
-        self.examples.goal(self.images[image].index)
+    /// When a point of image `image` is adversarial.
+    pub fn criterion(&self, image: usize) -> Criterion {
+        self.labeled.criterion(self.images[image].index)
     }
 
     /// How far image `image` may move.
@@ -169,41 +147,43 @@ impl<'a> Batch<'a> {
         self.images[image].start = Some(pixels.to_vec());
     }
 
-    /// Random numbers of image `image`: the same in any batch, others for each `attempt`.
+    /// The random stream of image `image`. It is the same in any batch, and another for each `attempt`.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        generator.set_stream(self.examples.numbers()[self.images[image].index] as u64);
+        generator.set_stream(self.labeled.numbers()[self.images[image].index] as u64);
         generator
     }
 
     /// Logits at one point of each of `images`, which may name an image several times.
     ///
     /// # Errors
-    /// A logit that is not finite; a failing model.
+    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite, [`Error::Size`](crate::Error::Size) if
+    /// the logits are not a row of at least two classes for each point, and [`Error::Model`](crate::Error::Model) if the
+    /// model fails.
     pub fn query(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<Vec<f32>>> {
         let area = self.area();
         let mut rows = Vec::with_capacity(images.len());
         for range in batches(images.len(), self.width) {
             let numbers = self.numbers(&images[range.clone()]);
-            rows.extend(model::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
+            rows.extend(pass::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
         }
         images.iter().for_each(|image| self.images[*image].counts.queries += 1);
         Ok(rows)
     }
 
-    /// Whether one point of each of `images` is adversarial, beyond doubt of rounding.
+    /// Whether one point of each of `images` is adversarial by more than rounding could undo.
     ///
     /// # Errors
-    /// As [`Batch::query`].
-    pub fn reached(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
+    /// Returns the errors of [`Batch::query`].
+    pub fn are_adversarial(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
         let rows = self.query(images, points)?;
-        Ok(images.iter().zip(&rows).map(|(image, row)| self.goal(*image).clearly_reached(row)).collect())
+        Ok(images.iter().zip(&rows).map(|(image, row)| self.criterion(*image).is_clearly_met(row)).collect())
     }
 
     /// One pass at a point of each of `images`, to take gradients from by [`Batch::back`].
     ///
     /// # Errors
-    /// As [`Batch::query`].
+    /// Returns the errors of [`Batch::query`].
     pub fn pass(&mut self, images: &[usize], points: &[f32]) -> Result<Pass> {
         let clean = self.clean.take().filter(|_| images.iter().copied().eq(0..self.len()) && points == self.originals(images));
         let pass = match clean {
@@ -214,11 +194,12 @@ impl<'a> Batch<'a> {
         Ok(pass)
     }
 
-    /// Gradients, flat, of each image's logits times `factors`, a row for each of the `images` that `pass` was made of.
-    /// Images whose factors are all 0 are not counted.
+    /// The gradient of the sum of each image's logits times its `factors`, flat, for the `images` that `pass` was made of.
+    /// The call is not counted for images whose factors are all 0.
     ///
     /// # Errors
-    /// A gradient that is not finite; a failing model.
+    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a gradient is not finite, and
+    /// [`Error::Model`](crate::Error::Model) if the model fails.
     pub fn back(&mut self, pass: &Pass, images: &[usize], factors: &[Vec<f32>]) -> Result<Vec<f32>> {
         let gradients = pass.back(factors)?;
         for ((image, factors), gradient) in images.iter().zip(factors).zip(gradients.chunks(self.area())) {
@@ -234,7 +215,7 @@ impl<'a> Batch<'a> {
     /// A loss and its gradients at one point of each of `images`.
     ///
     /// # Errors
-    /// A logit or gradient that is not finite; a failing model.
+    /// Returns the errors of [`Batch::query`] and [`Batch::back`].
     pub fn gradients(&mut self, images: &[usize], points: &[f32], loss: Loss) -> Result<Gradients> {
         self.gradients_by(images, points, |_| loss)
     }
@@ -242,38 +223,39 @@ impl<'a> Batch<'a> {
     /// As [`Batch::gradients`], each image with its own loss.
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`Batch::query`] and [`Batch::back`].
     pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
         let pass = self.pass(images, points)?;
         let slopes: Vec<Slope> =
-            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.goal(*image))).collect();
+            images.iter().enumerate().map(|(row, image)| loss(*image).slope(pass.logits(row), self.criterion(*image))).collect();
         let factors: Vec<Vec<f32>> = slopes.iter().map(|slope| slope.factors.clone()).collect();
         let values = self.back(&pass, images, &factors)?;
         Ok(Gradients { pass, slopes, area: self.area(), values })
     }
 
-    /// Hands in a result, whatever was handed in before.
-    pub fn propose(&mut self, image: usize, pixels: &[f32]) {
+    /// Sets the candidate of image `image`, whatever it was before.
+    pub fn set_candidate(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
     }
 
-    /// Hands in an adversarial point, which counts if it is nearer than what was handed in before.
-    pub fn offer(&mut self, image: usize, pixels: &[f32]) {
+    /// Makes an adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
+    pub fn keep_if_closer(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {
             self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
         }
     }
 
-    /// What was handed in for image `image`, and its distance.
-    pub fn best(&self, image: usize) -> Option<(&[f32], f64)> {
+    /// The candidate of image `image` and its distance from the original.
+    pub fn candidate(&self, image: usize) -> Option<(&[f32], f64)> {
         self.images[image].candidate.as_ref().map(|best| (best.pixels.as_slice(), best.distance))
     }
 
-    /// Whether what was handed in by [`Batch::offer`] is as near as was asked for, so that the image is done.
+    /// Whether the candidate that [`Batch::keep_if_closer`] kept is as close as was asked for, so that the image is done.
     pub fn satisfied(&self, image: usize) -> bool {
-        self.aim == Aim::Within && self.best(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
+        self.kind == AttackKind::FixedEpsilon
+            && self.candidate(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
     }
 
     /// `start` moved by `length` along `direction`, then back within the image's epsilon and [0, 1].
@@ -284,7 +266,7 @@ impl<'a> Batch<'a> {
         moved
     }
 
-    /// Runs `work` on some of the images, whose costs are entered; what it hands in is returned.
+    /// Runs `work` on some of the images, whose costs are entered; the candidates that it leaves are returned.
     pub(crate) fn nested(
         &mut self,
         images: &[usize],
@@ -315,6 +297,6 @@ impl<'a> Batch<'a> {
     }
 
     fn numbers(&self, images: &[usize]) -> Vec<usize> {
-        images.iter().map(|image| self.examples.numbers()[self.images[*image].index]).collect()
+        images.iter().map(|image| self.labeled.numbers()[self.images[*image].index]).collect()
     }
 }

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum Error {
     /// A pixel outside [0, 1], or not a number.
-    #[error("image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; normalisation belongs inside the model")]
+    #[error("image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; normalization belongs inside the model")]
     Pixel {
         /// Index of the image.
         image: usize,

@@ -1,12 +1,12 @@
 //! How a classifier holds up under noise and attack, for any model with batched logits.
 //!
-//! A model takes images in [0, 1] and keeps its normalisation inside ([`Classifier`]). An attack only proposes images; the
-//! frame around it ([`attack()`]) brings each within its bounds and judges it alone, so no attack can report a success that
+//! A model takes images in [0, 1] and keeps its normalization inside ([`Classifier`]). An attack only finds candidates; the
+//! driver around it ([`attack()`]) brings each within its bounds and judges it alone, so no attack can report a success that
 //! is none, and none can fail in silence: zero gradients are counted, and images that withstand everything are censored,
 //! not dropped.
 //!
 //! ```
-//! use brainprior_robustness::{Classifier, Examples, Fgsm, Norm, Settings, attack};
+//! use brainprior_robustness::{Classifier, LabeledBatch, Fgsm, Norm, Settings, attack};
 //! use candle_core::Tensor;
 //!
 //! /// Class 1 where the mean pixel is above one half.
@@ -18,42 +18,64 @@
 //!     }
 //! }
 //!
-//! let examples = Examples::new(1, 2, 2, vec![0.6; 4], vec![1])?;
+//! let labeled = LabeledBatch::new(1, 2, 2, vec![0.6; 4], vec![1])?;
 //! let settings = Settings { seed: 7, batch: 64 };
-//! let attacked = attack(&Bright, &Fgsm::new(Norm::Linf), &examples, 0.11, settings, &mut |_| {})?;
+//! let attacked = attack(&Bright, &Fgsm::new(Norm::Linf), &labeled, 0.11, settings, &mut |_| {})?;
 //! assert!(attacked.outcomes()[0].success && attacked.outcomes()[0].distance <= 0.11);
 //! # Ok::<(), brainprior_robustness::Error>(())
 //! ```
 
+mod accuracy;
 mod attack;
+mod attack_curve;
+mod attack_kind;
 mod attacks;
 mod batch;
+mod bracket;
 mod corruption;
+mod counts;
+mod criterion;
+mod driver;
+mod ensemble;
 mod error;
-mod examples;
-mod goal;
+mod labeled_batch;
 mod loss;
 mod masking;
-mod minimal;
+mod minimal_perturbations;
 mod model;
 mod noise;
 mod norm;
+mod outcome;
+mod pass;
+mod perturbation;
+mod settings;
 mod survival;
 
-pub use attack::{Aim, Attack, AttackPoint, Attacked, Outcome, attack, attack_curve, closest};
+pub use accuracy::{accuracy, correct};
+pub use attack::Attack;
+pub use attack_curve::{AttackPoint, attack_curve};
+pub use attack_kind::AttackKind;
 pub use attacks::{
     Apgd, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab, FabTargeted,
     Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, Square, Transfer,
 };
-pub use batch::{Batch, Counts, Gradients};
+pub use batch::{Batch, Gradients};
+pub use bracket::Search;
 pub use corruption::{Corruption, CorruptionErrors, corruption_errors, mean_corruption_error};
+pub use counts::Counts;
+pub use criterion::Criterion;
+pub use driver::{attack, minimize_perturbation};
+pub use ensemble::ensemble;
 pub use error::{Error, Result};
-pub use examples::Examples;
-pub use goal::Goal;
+pub use labeled_batch::LabeledBatch;
 pub use loss::{Loss, Slope};
 pub use masking::{Check, MaskingReport, MaskingSettings, masking_report};
-pub use minimal::{Closest, Known, Perturbation, Search, ensemble};
-pub use model::{Classifier, Pass, Progress, Settings, accuracy, correct};
+pub use minimal_perturbations::{ImageRecord, MinimalPerturbations};
+pub use model::{Classifier, ModuleClassifier};
 pub use noise::{Clamp, Noise, NoisePoint, noise_curve};
 pub use norm::Norm;
+pub use outcome::{Attacked, Outcome};
+pub use pass::Pass;
+pub use perturbation::Perturbation;
+pub use settings::{Progress, Settings};
 pub use survival::{Median, Survival, median};

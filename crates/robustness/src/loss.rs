@@ -1,12 +1,12 @@
 //! What gradient attacks make grow: functions of the logits, with their derivatives.
 
-use crate::Goal;
-use crate::goal::{ranking, strongest_but};
+use crate::Criterion;
+use crate::criterion::{ranking, strongest_but};
 
-/// A function of an image's logits that grows as the goal of the attack comes nearer.
+/// A function of an image's logits that grows as the attack comes nearer to its criterion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// Log odds of all other classes together against the label's (against the goal's class: the negative). It grows
+    /// Log odds of all other classes together against the label's (against the criterion's class: the negative). It grows
     /// exactly where cross-entropy grows and has the direction of its gradient, but does not vanish where the model is
     /// certain: the gradient is that of cross-entropy over 1 - p(label).
     CrossEntropy,
@@ -14,10 +14,10 @@ pub enum Loss {
     Margin,
     /// Difference of logits ratio (Croce and Hein 2020): the margin over the distance of the largest logit and the third;
     /// the margin itself where there are only two classes.
-    LogitsRatio,
+    Dlr,
     /// The same towards one class: its lead over the label's logit, over the distance of the largest logit and the mean of
     /// the third and fourth (AutoAttack's targeted loss); the lead itself where there are fewer than four classes.
-    LogitsRatioTo {
+    TargetedDlr {
         /// The class.
         class: usize,
     },
@@ -36,18 +36,18 @@ pub struct Slope {
 const RATIO_FLOOR: f64 = 1e-12;
 
 impl Loss {
-    /// At these logits, for this goal.
-    pub fn slope(self, logits: &[f32], goal: Goal) -> Slope {
+    /// At these logits, for this criterion.
+    pub fn slope(self, logits: &[f32], criterion: Criterion) -> Slope {
         match self {
-            Self::CrossEntropy => log_odds(logits, goal),
-            Self::Margin => lead(logits, goal),
-            Self::LogitsRatio if logits.len() < 3 => lead(logits, goal),
-            Self::LogitsRatio => {
+            Self::CrossEntropy => log_odds(logits, criterion),
+            Self::Margin => lead(logits, criterion),
+            Self::Dlr if logits.len() < 3 => lead(logits, criterion),
+            Self::Dlr => {
                 let order = ranking(logits);
-                over(lead(logits, goal), logits, &[(order[0], 1.0), (order[2], -1.0)])
+                over(lead(logits, criterion), logits, &[(order[0], 1.0), (order[2], -1.0)])
             }
-            Self::LogitsRatioTo { class } => {
-                let numerator = difference(logits, class, goal.class());
+            Self::TargetedDlr { class } => {
+                let numerator = difference(logits, class, criterion.class());
                 if logits.len() < 4 {
                     return numerator;
                 }
@@ -58,8 +58,8 @@ impl Loss {
     }
 }
 
-fn log_odds(logits: &[f32], goal: Goal) -> Slope {
-    let class = goal.class();
+fn log_odds(logits: &[f32], criterion: Criterion) -> Slope {
+    let class = criterion.class();
     let strongest = f64::from(logits[strongest_but(logits, class)]);
     let powers: Vec<f64> = logits
         .iter()
@@ -67,16 +67,16 @@ fn log_odds(logits: &[f32], goal: Goal) -> Slope {
         .map(|(other, logit)| if other == class { 0.0 } else { (f64::from(*logit) - strongest).exp() })
         .collect();
     let total: f64 = powers.iter().sum();
-    let sign = goal.sign();
+    let sign = criterion.sign();
     let factors = (0..logits.len()).map(|other| (sign * if other == class { 1.0 } else { -powers[other] / total }) as f32);
     Slope { value: sign * (f64::from(logits[class]) - strongest - total.ln()), factors: factors.collect() }
 }
 
-fn lead(logits: &[f32], goal: Goal) -> Slope {
-    let (class, other) = (goal.class(), strongest_but(logits, goal.class()));
-    match goal {
-        Goal::Misclassified { .. } => difference(logits, other, class),
-        Goal::Target { .. } => difference(logits, class, other),
+fn lead(logits: &[f32], criterion: Criterion) -> Slope {
+    let (class, other) = (criterion.class(), strongest_but(logits, criterion.class()));
+    match criterion {
+        Criterion::Misclassification { .. } => difference(logits, other, class),
+        Criterion::TargetedMisclassification { .. } => difference(logits, class, other),
     }
 }
 
@@ -102,22 +102,26 @@ fn over(numerator: Slope, logits: &[f32], denominator: &[(usize, f64)]) -> Slope
 mod tests {
     use super::*;
 
-    const LOSSES: [Loss; 4] = [Loss::CrossEntropy, Loss::Margin, Loss::LogitsRatio, Loss::LogitsRatioTo { class: 3 }];
+    const LOSSES: [Loss; 4] = [Loss::CrossEntropy, Loss::Margin, Loss::Dlr, Loss::TargetedDlr { class: 3 }];
     const LOGITS: [f32; 5] = [0.3, -1.0, 2.0, 0.5, -0.2];
 
     #[test]
     fn factors_are_derivatives() {
         for loss in LOSSES {
-            for goal in [Goal::Misclassified { label: 2 }, Goal::Misclassified { label: 1 }, Goal::Target { class: 0 }] {
-                let slope = loss.slope(&LOGITS, goal);
+            for criterion in [
+                Criterion::Misclassification { label: 2 },
+                Criterion::Misclassification { label: 1 },
+                Criterion::TargetedMisclassification { class: 0 },
+            ] {
+                let slope = loss.slope(&LOGITS, criterion);
                 for class in 0..5 {
                     let moved = |by: f32| {
                         let mut logits = LOGITS;
                         logits[class] += by;
-                        loss.slope(&logits, goal).value
+                        loss.slope(&logits, criterion).value
                     };
                     let numeric = (moved(1e-3) - moved(-1e-3)) / 2e-3;
-                    assert!((f64::from(slope.factors[class]) - numeric).abs() < 1e-3, "{loss:?} {goal:?} {class}");
+                    assert!((f64::from(slope.factors[class]) - numeric).abs() < 1e-3, "{loss:?} {criterion:?} {class}");
                 }
             }
         }
@@ -127,22 +131,23 @@ mod tests {
     fn cross_entropy_has_its_direction_also_where_the_model_is_certain() {
         let total: f64 = LOGITS.iter().map(|logit| f64::from(*logit).exp()).sum();
         let p: Vec<f64> = LOGITS.iter().map(|logit| f64::from(*logit).exp() / total).collect();
-        for (class, factor) in Loss::CrossEntropy.slope(&LOGITS, Goal::Misclassified { label: 2 }).factors.into_iter().enumerate()
+        for (class, factor) in
+            Loss::CrossEntropy.slope(&LOGITS, Criterion::Misclassification { label: 2 }).factors.into_iter().enumerate()
         {
             let gradient = p[class] - if class == 2 { 1.0 } else { 0.0 };
             assert!((f64::from(factor) - gradient / (1.0 - p[2])).abs() < 1e-6);
         }
-        let certain = Loss::CrossEntropy.slope(&[1e6, 0.0], Goal::Misclassified { label: 0 });
+        let certain = Loss::CrossEntropy.slope(&[1e6, 0.0], Criterion::Misclassification { label: 0 });
         assert_eq!((certain.value, certain.factors), (-1e6, vec![-1.0, 1.0]));
     }
 
     #[test]
     fn ratios_do_not_depend_on_the_scale_of_the_logits() {
         let scaled = LOGITS.map(|logit| 1e4 * logit);
-        for loss in [Loss::LogitsRatio, Loss::LogitsRatioTo { class: 3 }] {
-            let goal = Goal::Misclassified { label: 2 };
-            assert!((loss.slope(&LOGITS, goal).value - loss.slope(&scaled, goal).value).abs() < 1e-6);
+        for loss in [Loss::Dlr, Loss::TargetedDlr { class: 3 }] {
+            let criterion = Criterion::Misclassification { label: 2 };
+            assert!((loss.slope(&LOGITS, criterion).value - loss.slope(&scaled, criterion).value).abs() < 1e-6);
         }
-        assert_eq!(Loss::LogitsRatio.slope(&[1.0, 3.0], Goal::Misclassified { label: 1 }).value, -2.0);
+        assert_eq!(Loss::Dlr.slope(&[1.0, 3.0], Criterion::Misclassification { label: 1 }).value, -2.0);
     }
 }

@@ -1,8 +1,8 @@
 //! Accuracy under random noise.
 
-use crate::goal::decision;
-use crate::model::{batches, logits};
-use crate::{Classifier, Error, Examples, Progress, Result, Settings};
+use crate::criterion::decision;
+use crate::pass::{batches, logits};
+use crate::{Classifier, Error, LabeledBatch, Progress, Result, Settings};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -14,7 +14,7 @@ pub enum Noise {
     Gaussian,
     /// Uniform between minus and plus the level.
     Uniform,
-    /// A value becomes 0 or 1, alike often, with the level as probability.
+    /// Each value becomes 0 or 1, equally often, with the level as probability.
     SaltAndPepper,
 }
 
@@ -87,10 +87,11 @@ impl Noise {
 /// Accuracy at each of `levels`.
 ///
 /// # Errors
-/// A level that makes no sense; a label without a logit; a failing model.
+/// Returns [`Error::Level`] if a level is not finite, below 0 or no probability where it has to be one, [`Error::NotFinite`]
+/// if a logit is not finite, and [`Error::Model`] if the model fails.
 pub fn noise_curve(
     model: &dyn Classifier,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     noise: Noise,
     clamp: Clamp,
     levels: &[f64],
@@ -98,25 +99,25 @@ pub fn noise_curve(
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Vec<NoisePoint>> {
     noise.check(levels)?;
-    let _span = tracing::info_span!("noise", ?noise, ?clamp, images = examples.len(), levels = levels.len()).entered();
-    let total = levels.len() * examples.len();
+    let _span = tracing::info_span!("noise", ?noise, ?clamp, images = labeled.len(), levels = levels.len()).entered();
+    let total = levels.len() * labeled.len();
     let mut done = 0;
     let mut points = Vec::with_capacity(levels.len());
     for level in levels {
         let mut correct = 0;
-        for batch in batches(examples.len(), settings.batch) {
-            let mut pixels = Vec::with_capacity(batch.len() * examples.area());
+        for batch in batches(labeled.len(), settings.batch) {
+            let mut pixels = Vec::with_capacity(batch.len() * labeled.area());
             for index in batch.clone() {
                 let start = pixels.len();
-                pixels.extend_from_slice(examples.image(index));
-                noise.add(&mut pixels[start..], *level, clamp, settings.seed, examples.numbers()[index]);
+                pixels.extend_from_slice(labeled.image(index));
+                noise.add(&mut pixels[start..], *level, clamp, settings.seed, labeled.numbers()[index]);
             }
-            let rows = logits(model, examples.shape(), &pixels, &examples.numbers()[batch.clone()])?;
+            let rows = logits(model, labeled.shape(), &pixels, &labeled.numbers()[batch.clone()])?;
             done += batch.len();
-            correct += rows.iter().zip(batch).filter(|(row, index)| decision(row) == examples.label(*index)).count();
+            correct += rows.iter().zip(batch).filter(|(row, index)| decision(row) == labeled.label(*index)).count();
             observe(Progress { done, total });
         }
-        points.push(NoisePoint { level: *level, correct, images: examples.len() });
+        points.push(NoisePoint { level: *level, correct, images: labeled.len() });
     }
     Ok(points)
 }

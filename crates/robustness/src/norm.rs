@@ -32,10 +32,10 @@ impl Norm {
         match self {
             Self::Linf => {
                 for (value, original) in changed.iter_mut().zip(original) {
-                    let centre = f64::from(*original);
-                    let bounded = f64::from(*value).clamp(centre - epsilon, centre + epsilon) as f32;
+                    let center = f64::from(*original);
+                    let bounded = f64::from(*value).clamp(center - epsilon, center + epsilon) as f32;
                     // Rounding to f32 may have stepped outside again.
-                    *value = match f64::from(bounded) - centre {
+                    *value = match f64::from(bounded) - center {
                         change if change > epsilon => bounded.next_down(),
                         change if change < -epsilon => bounded.next_up(),
                         _ => bounded,
@@ -50,8 +50,8 @@ impl Norm {
                 while length > epsilon {
                     let scale = epsilon / length * slack;
                     for (value, original) in changed.iter_mut().zip(original) {
-                        let centre = f64::from(*original);
-                        *value = (centre + (f64::from(*value) - centre) * scale) as f32;
+                        let center = f64::from(*original);
+                        *value = (center + (f64::from(*value) - center) * scale) as f32;
                     }
                     length = self.distance(original, changed);
                     slack -= 1e-6;
@@ -98,7 +98,7 @@ impl Norm {
         }
     }
 
-    /// The step of size 1 along which a loss with this gradient grows most; zero where the gradient is.
+    /// The step of size 1 along which a loss with this gradient grows most; values without gradient stay.
     pub(crate) fn steepest(self, gradient: &[f32]) -> Vec<f64> {
         match self {
             Self::Linf => gradient.iter().map(|value| if *value == 0.0 { 0.0 } else { f64::from(value.signum()) }).collect(),

@@ -3,9 +3,9 @@
 mod models;
 
 use brainprior_robustness::{
-    Aim, Apgd, ApgdTargeted, Attack, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Closest, Counts, Ddn,
-    DeepFool, Error, Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Noise, Norm, Perturbation, Pgd, Result,
-    Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
+    Apgd, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Counts, Ddn,
+    DeepFool, Error, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LabeledBatch, Loss, Mim, MinimalPerturbations, Noise, Norm,
+    Perturbation, Pgd, Result, Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
 };
 use candle_core::Tensor;
 use models::Planes;
@@ -34,7 +34,7 @@ fn attacks() -> Vec<Box<dyn Attack>> {
             Box::new(HopSkipJump::new(norm).with_steps(1)),
             Box::new(Square::new(norm).with_queries(12)),
             Box::new(Apgd::new(norm).with_steps(8).with_restarts(2)),
-            Box::new(Apgd::new(norm).with_steps(8).with_loss(Loss::LogitsRatio)),
+            Box::new(Apgd::new(norm).with_steps(8).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm).with_steps(8)),
             Box::new(Fab::new(norm).with_steps(5)),
             Box::new(FabTargeted::new(norm).with_steps(5)),
@@ -54,16 +54,16 @@ proptest! {
         contrast in 0.05f32..0.5,
     ) {
         let model = Planes::random(3, 24, 0.7, seed);
-        let examples = model.examples(12, contrast, seed ^ 1);
+        let labeled = model.labeled_batch(12, contrast, seed ^ 1);
         for attacker in attacks() {
-            let attacked = attack(&model, attacker.as_ref(), &examples, epsilon, settings(batch), &mut |_| {}).unwrap();
+            let attacked = attack(&model, attacker.as_ref(), &labeled, epsilon, settings(batch), &mut |_| {}).unwrap();
             for (index, outcome) in attacked.outcomes().iter().enumerate() {
-                let distance = attacker.norm().distance(examples.image(index), attacked.image(index));
+                let distance = attacker.norm().distance(labeled.image(index), attacked.image(index));
                 prop_assert!(distance <= epsilon);
                 prop_assert_eq!(distance, outcome.distance);
                 prop_assert!(attacked.image(index).iter().all(|value| (0.0..=1.0).contains(value)));
                 // What is called a success is one, seen by itself.
-                let alone = Examples::new(1, 6, 4, attacked.image(index).to_vec(), vec![examples.label(index)]).unwrap();
+                let alone = LabeledBatch::new(1, 6, 4, attacked.image(index).to_vec(), vec![labeled.label(index)]).unwrap();
                 prop_assert_eq!(accuracy(&model, &alone, settings(1)).unwrap(), Some(f64::from(u8::from(!outcome.success))));
             }
         }
@@ -73,21 +73,22 @@ proptest! {
 #[test]
 fn an_image_alone_and_in_any_batch_gives_the_same() {
     let model = Planes::random(4, 30, 0.5, 8);
-    let examples = model.examples(33, 0.3, 9);
+    let labeled = model.labeled_batch(33, 0.3, 9);
     for attacker in attacks() {
-        let run =
-            |examples: &Examples, batch| attack(&model, attacker.as_ref(), examples, 0.03, settings(batch), &mut |_| {}).unwrap();
-        let all = run(&examples, 33);
+        let run = |labeled: &LabeledBatch, batch| {
+            attack(&model, attacker.as_ref(), labeled, 0.03, settings(batch), &mut |_| {}).unwrap()
+        };
+        let all = run(&labeled, 33);
         for batch in [1, 2, 7, 16, 32] {
-            assert_eq!(run(&examples, batch), all, "{}, batches of {batch}", attacker.name());
+            assert_eq!(run(&labeled, batch), all, "{}, batches of {batch}", attacker.name());
         }
         for index in [0, 7, 32] {
-            let alone = run(&examples.subset(&[index]), 1);
+            let alone = run(&labeled.subset(&[index]), 1);
             assert_eq!((alone.outcomes()[0], alone.image(0)), (all.outcomes()[index], all.image(index)));
         }
     }
     let noise = |batch| {
-        noise_curve(&model, &examples, Noise::Gaussian, Clamp::Unit, &[0.0, 0.2, 0.4], settings(batch), &mut |_| {}).unwrap()
+        noise_curve(&model, &labeled, Noise::Gaussian, Clamp::Unit, &[0.0, 0.2, 0.4], settings(batch), &mut |_| {}).unwrap()
     };
     assert_eq!(noise(1), noise(33));
     assert_eq!(noise(33)[0].accuracy(), Some(1.0));
@@ -97,27 +98,27 @@ fn an_image_alone_and_in_any_batch_gives_the_same() {
 #[test]
 fn a_model_that_is_always_wrong() {
     let model = Planes::random(2, 16, 0.0, 1);
-    let right = model.examples(5, 0.2, 2);
+    let right = model.labeled_batch(5, 0.2, 2);
     let pixels = (0..5).flat_map(|index| right.image(index)).copied().collect();
-    let wrong = Examples::new(1, 4, 4, pixels, right.labels().iter().map(|label| 1 - label).collect()).unwrap();
+    let wrong = LabeledBatch::new(1, 4, 4, pixels, right.labels().iter().map(|label| 1 - label).collect()).unwrap();
     let pgd = Pgd::new(Norm::Linf);
     let attacked = attack(&model, &pgd, &wrong, 0.1, settings(4), &mut |_| {}).unwrap();
     assert_eq!(attacked.accuracy(), Some(0.0));
     assert!(attacked.outcomes().iter().all(|o| o.already && o.success && o.distance == 0.0 && o.counts == Counts::default()));
     let search = Search { largest: 0.5, tolerance: 0.01 };
-    let mut closest = Closest::new(&model, &wrong, Norm::Linf, settings(4)).unwrap();
-    closest.approach(&model, &pgd, &wrong, search, settings(4), &mut |_| {}).unwrap();
-    assert_eq!(closest.distances(&wrong), [Some(0.0); 5]);
-    assert!(matches!(median(&closest.perturbations(&wrong, search), 100, 0), Err(Error::NoImages)));
+    let mut minimal = MinimalPerturbations::new(&model, &wrong, Norm::Linf, settings(4)).unwrap();
+    minimal.approach(&model, &pgd, &wrong, search, settings(4), &mut |_| {}).unwrap();
+    assert_eq!(minimal.distances(&wrong), [Some(0.0); 5]);
+    assert!(matches!(median(&minimal.perturbations(&wrong, search), 100, 0), Err(Error::NoImages)));
     let none = right.subset(&[]);
     assert_eq!(accuracy(&model, &none, settings(4)).unwrap(), None);
     assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4), &mut |_| {}).unwrap().accuracy(), None);
 }
 
 /// Steps of one eighth: right on most images, and flat wherever one looks.
-struct Quantised(Planes);
+struct Quantized(Planes);
 
-impl Classifier for Quantised {
+impl Classifier for Quantized {
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
         self.0.logits(&((images * 8.0)?.detach().round()? / 8.0)?)
     }
@@ -125,21 +126,21 @@ impl Classifier for Quantised {
 
 #[test]
 fn zero_gradients_are_counted_and_failures_censored() {
-    let model = Quantised(Planes::random(2, 16, 0.0, 3));
-    let examples = model.0.examples(6, 0.5, 4);
-    let right = brainprior_robustness::correct(&model, &examples, settings(6)).unwrap();
+    let model = Quantized(Planes::random(2, 16, 0.0, 3));
+    let labeled = model.0.labeled_batch(6, 0.5, 4);
+    let right = brainprior_robustness::correct(&model, &labeled, settings(6)).unwrap();
     let pgd = Pgd::new(Norm::L2).with_steps(5).from_the_image();
-    let points = attack_curve(&model, &pgd, &examples, &[0.1, 0.5], settings(4), &mut |_| {}).unwrap();
+    let points = attack_curve(&model, &pgd, &labeled, &[0.1, 0.5], settings(4), &mut |_| {}).unwrap();
     for point in &points {
         assert!(point.counts.zero_gradients > 0);
         assert_eq!(point.counts.zero_gradients, point.counts.gradient_calls);
     }
     let search = Search { largest: 0.5, tolerance: 0.01 };
-    let mut closest = Closest::new(&model, &examples, Norm::L2, settings(4)).unwrap();
-    closest.approach(&model, &pgd, &examples, search, settings(4), &mut |_| {}).unwrap();
-    let perturbations = closest.perturbations(&examples, search);
+    let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, settings(4)).unwrap();
+    minimal.approach(&model, &pgd, &labeled, search, settings(4), &mut |_| {}).unwrap();
+    let perturbations = minimal.perturbations(&labeled, search);
     assert_eq!(perturbations, vec![Perturbation::Censored(0.5); right.iter().filter(|right| **right).count()]);
-    assert!(closest.known().iter().any(|known| known.counts.zero_gradients > 0));
+    assert!(minimal.records().iter().any(|record| record.counts.zero_gradients > 0));
 }
 
 /// Claims whatever it likes.
@@ -154,14 +155,14 @@ impl Attack for Overshoot {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         for image in batch.all() {
             let far: Vec<f32> = batch.original(image).iter().map(|value| value + 10.0).collect();
-            batch.propose(image, &far);
+            batch.set_candidate(image, &far);
         }
         Ok(())
     }
@@ -170,8 +171,8 @@ impl Attack for Overshoot {
 #[test]
 fn an_attack_beyond_its_bounds_is_brought_back() {
     let model = Planes::random(2, 16, 0.0, 3);
-    let examples = model.examples(4, 0.3, 4);
-    let attacked = attack(&model, &Overshoot, &examples, 0.2, settings(4), &mut |_| {}).unwrap();
+    let labeled = model.labeled_batch(4, 0.3, 4);
+    let attacked = attack(&model, &Overshoot, &labeled, 0.2, settings(4), &mut |_| {}).unwrap();
     assert!(attacked.outcomes().iter().all(|outcome| outcome.distance <= 0.2 && outcome.distance > 0.15));
 }
 
@@ -187,29 +188,29 @@ impl Classifier for Broken {
 #[test]
 fn bad_input_is_named() {
     let model = Planes::random(2, 16, 0.0, 3);
-    let examples = model.examples(3, 0.3, 4);
-    let run = |epsilon| attack(&model, &Fgsm::new(Norm::Linf), &examples, epsilon, settings(4), &mut |_| {});
+    let labeled = model.labeled_batch(3, 0.3, 4);
+    let run = |epsilon| attack(&model, &Fgsm::new(Norm::Linf), &labeled, epsilon, settings(4), &mut |_| {});
     assert!(matches!(run(-0.1), Err(Error::Level { index: 0, .. })));
     assert!(matches!(run(1.5), Err(Error::Level { .. })));
     assert!(run(f64::NAN).is_err());
-    let curve = |epsilons: &[f64]| attack_curve(&model, &Fgsm::new(Norm::L2), &examples, epsilons, settings(4), &mut |_| {});
+    let curve = |epsilons: &[f64]| attack_curve(&model, &Fgsm::new(Norm::L2), &labeled, epsilons, settings(4), &mut |_| {});
     assert!(matches!(curve(&[0.1, 0.3, 0.2]), Err(Error::Level { index: 2, .. })));
     assert!(curve(&[0.1, 3.9]).is_ok() && curve(&[0.1, 4.1]).is_err(), "the L2 range of 16 values is 4");
 
     let labels = vec![0, 1, 7];
-    let pixels = (0..3).flat_map(|index| examples.image(index)).copied().collect();
-    let labelled = Examples::new(1, 4, 4, pixels, labels).unwrap();
-    let error = accuracy(&model, &labelled, settings(4)).unwrap_err();
+    let pixels = (0..3).flat_map(|index| labeled.image(index)).copied().collect();
+    let mislabeled = LabeledBatch::new(1, 4, 4, pixels, labels).unwrap();
+    let error = accuracy(&model, &mislabeled, settings(4)).unwrap_err();
     assert!(matches!(error, Error::Label { image: 2, found: 7, classes: 2 }), "{error}");
-    let other: Vec<usize> = examples.labels().iter().map(|label| label + 2).collect();
-    let targeted = examples.clone().with_targets(&other).unwrap();
+    let other: Vec<usize> = labeled.labels().iter().map(|label| label + 2).collect();
+    let targeted = labeled.clone().with_targets(&other).unwrap();
     let error = attack(&model, &Fgsm::new(Norm::L2), &targeted, 0.1, settings(4), &mut |_| {}).unwrap_err();
     assert!(matches!(error, Error::Label { image: 0, classes: 2, .. }), "{error}");
-    let error = accuracy(&Broken, &examples.subset(&[2, 1]), settings(4)).unwrap_err();
+    let error = accuracy(&Broken, &labeled.subset(&[2, 1]), settings(4)).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }), "{error}");
-    let mut closest = Closest::new(&model, &examples, Norm::Linf, settings(4)).unwrap();
+    let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::Linf, settings(4)).unwrap();
     let mut search = |attack: &dyn Attack, largest, tolerance| {
-        closest.approach(&model, attack, &examples, Search { largest, tolerance }, settings(4), &mut |_| {})
+        minimal.approach(&model, attack, &labeled, Search { largest, tolerance }, settings(4), &mut |_| {})
     };
     let (linf, l2) = (Fgsm::new(Norm::Linf), Fgsm::new(Norm::L2));
     assert!(matches!(search(&l2, 0.1, 0.01), Err(Error::Size { .. })));
@@ -220,9 +221,9 @@ fn bad_input_is_named() {
 #[test]
 fn progress_ends_at_the_total() {
     let model = Planes::random(2, 16, 0.0, 3);
-    let examples = model.examples(9, 0.3, 4);
+    let labeled = model.labeled_batch(9, 0.3, 4);
     let mut seen = Vec::new();
-    attack_curve(&model, &Fgsm::new(Norm::Linf), &examples, &[0.01, 0.1], settings(4), &mut |progress| seen.push(progress))
+    attack_curve(&model, &Fgsm::new(Norm::Linf), &labeled, &[0.01, 0.1], settings(4), &mut |progress| seen.push(progress))
         .unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].done <= pair[1].done));
     assert_eq!(seen.last().map(|progress| (progress.done, progress.total)), Some((18, 18)));

@@ -3,9 +3,9 @@
 mod models;
 
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Closest, Ddn, DeepFool,
-    Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss, Mim, Norm, Perturbation, Pgd, Search, Settings, Square, Transfer,
-    attack, attack_curve, ensemble, median,
+    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab,
+    FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss, Mim, MinimalPerturbations, Norm, Perturbation, Pgd, Search, Settings,
+    Square, Transfer, attack, attack_curve, ensemble, median,
 };
 use models::{Planes, closed_form, to_plane};
 
@@ -13,17 +13,17 @@ const SETTINGS: Settings = Settings { seed: 3, batch: 16 };
 
 /// Smallest perturbations that these attacks find together, over the closed form.
 fn ratios(model: &Planes, attacks: &[&dyn Attack], images: usize, tolerance: f64) -> Vec<f64> {
-    let examples = model.examples(images, 0.05, 4);
+    let labeled = model.labeled_batch(images, 0.05, 4);
     let norm = attacks[0].norm();
-    let search = Search { largest: norm.range(examples.area()) / 4.0, tolerance };
-    let mut closest = Closest::new(model, &examples, norm, SETTINGS).unwrap();
+    let search = Search { largest: norm.range(labeled.area()) / 4.0, tolerance };
+    let mut minimal = MinimalPerturbations::new(model, &labeled, norm, SETTINGS).unwrap();
     for attack in attacks {
-        closest.approach(model, *attack, &examples, search, SETTINGS, &mut |_| {}).unwrap();
+        minimal.approach(model, *attack, &labeled, search, SETTINGS, &mut |_| {}).unwrap();
     }
-    let distances = closest.distances(&examples);
+    let distances = minimal.distances(&labeled);
     (0..images)
         .map(|index| {
-            let truth = closed_form(model, examples.image(index), examples.label(index), norm);
+            let truth = closed_form(model, labeled.image(index), labeled.label(index), norm);
             distances[index].unwrap_or_else(|| panic!("{} finds nothing for image {index}", attacks[0].name())) / truth
         })
         .collect()
@@ -56,7 +56,7 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
             Box::new(BrendelBethge::new(norm)),
             Box::new(HopSkipJump::new(norm)),
             Box::new(Apgd::new(norm)),
-            Box::new(Apgd::new(norm).with_loss(Loss::LogitsRatio)),
+            Box::new(Apgd::new(norm).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm)),
             Box::new(Fab::new(norm)),
             Box::new(FabTargeted::new(norm)),
@@ -108,22 +108,22 @@ fn of_many_planes_the_nearest_is_found() {
 #[test]
 fn the_plane_to_a_target_class() {
     let model = Planes::random(3, 64, 0.0, 5);
-    let examples = model.examples(12, 0.05, 4);
-    let targets: Vec<usize> = examples.labels().iter().map(|label| (label + 1) % 3).collect();
-    let targeted = examples.clone().with_targets(&targets).unwrap();
+    let labeled = model.labeled_batch(12, 0.05, 4);
+    let targets: Vec<usize> = labeled.labels().iter().map(|label| (label + 1) % 3).collect();
+    let targeted = labeled.clone().with_targets(&targets).unwrap();
     for norm in [Norm::Linf, Norm::L2] {
         let search = Search { largest: norm.range(64) / 4.0, tolerance: 0.004 };
         let margin = Pgd::new(norm).from_the_image().with_loss(Loss::Margin);
         for attack in [&margin as &dyn Attack, &DeepFool::new(norm), &Fmn::new(norm), &Fab::new(norm), &ApgdTargeted::new(norm)] {
-            let mut closest = Closest::new(&model, &targeted, norm, SETTINGS).unwrap();
-            closest.approach(&model, attack, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            let mut minimal = MinimalPerturbations::new(&model, &targeted, norm, SETTINGS).unwrap();
+            minimal.approach(&model, attack, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
             let line = LineSearch::new(norm);
-            closest.approach(&model, &line, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
-            closest.approach(&model, &BrendelBethge::new(norm), &targeted, search, SETTINGS, &mut |_| {}).unwrap();
-            for (index, distance) in closest.distances(&targeted).into_iter().enumerate() {
+            minimal.approach(&model, &line, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            minimal.approach(&model, &BrendelBethge::new(norm), &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            for (index, distance) in minimal.distances(&targeted).into_iter().enumerate() {
                 let distance = distance.unwrap_or_else(|| panic!("{} finds no image of the class", attack.name()));
                 // The target must lead both others: at least the way to the plane between it and the label.
-                let truth = to_plane(&model, examples.image(index), examples.label(index), targets[index], norm);
+                let truth = to_plane(&model, labeled.image(index), labeled.label(index), targets[index], norm);
                 assert!(distance > 0.9999 * truth, "{}: {distance} below {truth}", attack.name());
             }
         }
@@ -145,12 +145,12 @@ fn saturated_logits_do_not_stop_the_gradient() {
 #[test]
 fn accuracy_falls_where_the_closed_form_says() {
     let model = Planes::random(2, 64, 0.0, 1);
-    let examples = model.examples(40, 0.05, 4);
+    let labeled = model.labeled_batch(40, 0.05, 4);
     let truth: Vec<f64> =
-        (0..40).map(|index| closed_form(&model, examples.image(index), examples.label(index), Norm::Linf)).collect();
+        (0..40).map(|index| closed_form(&model, labeled.image(index), labeled.label(index), Norm::Linf)).collect();
     let epsilons = [0.0, 0.001, 0.004, 0.02, 0.2];
     let pgd = Pgd::new(Norm::Linf).from_the_image();
-    let points = attack_curve(&model, &pgd, &examples, &epsilons, SETTINGS, &mut |_| {}).unwrap();
+    let points = attack_curve(&model, &pgd, &labeled, &epsilons, SETTINGS, &mut |_| {}).unwrap();
     for (point, epsilon) in points.iter().zip(epsilons) {
         let expected = truth.iter().filter(|distance| **distance > epsilon).count();
         assert_eq!(point.correct, expected, "epsilon {epsilon}");
@@ -161,31 +161,31 @@ fn accuracy_falls_where_the_closed_form_says() {
 #[test]
 fn the_median_is_that_of_the_closed_form() {
     let model = Planes::random(2, 64, 0.0, 1);
-    let examples = model.examples(41, 0.05, 4);
+    let labeled = model.labeled_batch(41, 0.05, 4);
     let search = Search { largest: 2.0, tolerance: 0.005 };
-    let mut closest = Closest::new(&model, &examples, Norm::L2, SETTINGS).unwrap();
-    closest.approach(&model, &Fgsm::new(Norm::L2), &examples, search, SETTINGS, &mut |_| {}).unwrap();
-    let perturbations = closest.perturbations(&examples, search);
+    let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, SETTINGS).unwrap();
+    minimal.approach(&model, &Fgsm::new(Norm::L2), &labeled, search, SETTINGS, &mut |_| {}).unwrap();
+    let perturbations = minimal.perturbations(&labeled, search);
     let mut truth: Vec<f64> =
-        (0..41).map(|index| closed_form(&model, examples.image(index), examples.label(index), Norm::L2)).collect();
+        (0..41).map(|index| closed_form(&model, labeled.image(index), labeled.label(index), Norm::L2)).collect();
     truth.sort_by(f64::total_cmp);
     let median = median(&perturbations, 500, 9).unwrap();
     assert!((median.value.found().unwrap() / truth[20] - 1.0).abs() < 0.01);
     assert!(median.low <= median.value && median.value <= median.high);
 
     // What cannot be reached within the search is censored at its end.
-    let mut closest = Closest::new(&model, &examples, Norm::L2, SETTINGS).unwrap();
+    let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, SETTINGS).unwrap();
     let short = Search { largest: truth[10] * 1.001, tolerance: 0.005 };
-    closest.approach(&model, &Fgsm::new(Norm::L2), &examples, short, SETTINGS, &mut |_| {}).unwrap();
-    let perturbations = closest.perturbations(&examples, short);
+    minimal.approach(&model, &Fgsm::new(Norm::L2), &labeled, short, SETTINGS, &mut |_| {}).unwrap();
+    let perturbations = minimal.perturbations(&labeled, short);
     assert_eq!(perturbations.iter().filter(|found| **found == Perturbation::Censored(short.largest)).count(), 30);
 }
 
 #[test]
 fn random_starts_and_restarts_help_no_image_to_stand() {
     let model = Planes::random(3, 64, 0.0, 6);
-    let examples = model.examples(30, 0.05, 4);
-    let standing = |pgd: Pgd| attack(&model, &pgd, &examples, 0.005, SETTINGS, &mut |_| {}).unwrap().accuracy().unwrap();
+    let labeled = model.labeled_batch(30, 0.05, 4);
+    let standing = |pgd: Pgd| attack(&model, &pgd, &labeled, 0.005, SETTINGS, &mut |_| {}).unwrap().accuracy().unwrap();
     let once = Pgd::new(Norm::Linf).with_steps(10);
     assert!(standing(once.with_restarts(5)) <= standing(once));
     assert!(standing(once.from_the_image()) <= standing(once));

@@ -2,7 +2,7 @@
 
 mod models;
 
-use brainprior_robustness::{Classifier, Examples, MaskingReport, MaskingSettings, Settings, masking_report};
+use brainprior_robustness::{Classifier, LabeledBatch, MaskingReport, MaskingSettings, Settings, masking_report};
 use candle_core::{Device, Result, Tensor};
 use models::Planes;
 use rand::{Rng, SeedableRng};
@@ -15,14 +15,14 @@ fn honest() -> Planes {
     Planes::random(4, 64, 0.3, 11)
 }
 
-fn examples() -> Examples {
-    honest().examples(60, 0.25, 12)
+fn labeled_batch() -> LabeledBatch {
+    honest().labeled_batch(60, 0.25, 12)
 }
 
 fn report(model: &dyn Classifier) -> MaskingReport {
     let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
     let source = Planes::random(4, 64, 0.3, 11);
-    masking_report(model, &[&source], &examples(), &masking, SETTINGS, &mut |_| {}).unwrap()
+    masking_report(model, &[&source], &labeled_batch(), &masking, SETTINGS, &mut |_| {}).unwrap()
 }
 
 #[track_caller]
@@ -67,17 +67,17 @@ fn saturated_logits_are_found() {
 }
 
 /// Values in eighths, which stop the gradient.
-struct Quantised(Planes);
+struct Quantized(Planes);
 
-impl Classifier for Quantised {
+impl Classifier for Quantized {
     fn logits(&self, images: &Tensor) -> Result<Tensor> {
         self.0.logits(&((images * 8.0)?.detach().round()? / 8.0)?)
     }
 }
 
 #[test]
-fn a_quantiser_without_gradient_is_found() {
-    let report = report(&Quantised(honest()));
+fn a_quantizer_without_gradient_is_found() {
+    let report = report(&Quantized(honest()));
     found(&report, "zero gradients", "cannot be differentiated");
     found(&report, "slopes", "no gradient to follow");
     found(&report, "large epsilon", "gradient descent fails");
@@ -89,8 +89,8 @@ struct StraightThrough(Planes);
 
 impl Classifier for StraightThrough {
     fn logits(&self, images: &Tensor) -> Result<Tensor> {
-        let quantised = ((images * 8.0)?.round()? / 8.0)?;
-        self.0.logits(&(images + (quantised - images)?.detach())?)
+        let quantized = ((images * 8.0)?.round()? / 8.0)?;
+        self.0.logits(&(images + (quantized - images)?.detach())?)
     }
 }
 

@@ -4,9 +4,9 @@
 
 use brainprior_classifier::ResNet;
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, Boundary, BrendelBethge, CarliniWagner, Classifier, Closest, Ddn, DeepFool,
-    Examples, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, Loss, Mim, Norm, Pgd, Search, Settings, Square, Survival, attack,
-    closest, ensemble,
+    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, Boundary, BrendelBethge, CarliniWagner, Classifier, Ddn, DeepFool, Fab,
+    FabTargeted, Fgsm, Fmn, HopSkipJump, LabeledBatch, Loss, Mim, MinimalPerturbations, Norm, Pgd, Search, Settings, Square,
+    Survival, attack, ensemble, minimize_perturbation,
 };
 use candle_core::{Device, Tensor};
 use serde_json::Value;
@@ -30,12 +30,12 @@ fn network() -> Network {
     Network(ResNet::load(&golden("network.safetensors")).unwrap())
 }
 
-fn examples() -> Examples {
+fn labeled_batch() -> LabeledBatch {
     let tensors = candle_core::safetensors::load(golden("images.safetensors"), &Device::Cpu).unwrap();
     let bytes = |name: &str| tensors[name].flatten_all().unwrap().to_vec1::<u8>().unwrap();
     let pixels = bytes("images").into_iter().map(|byte| f32::from(byte) / 255.0).collect();
     let labels = bytes("labels").into_iter().map(usize::from).collect();
-    Examples::new(1, 32, 32, pixels, labels).unwrap()
+    LabeledBatch::new(1, 32, 32, pixels, labels).unwrap()
 }
 
 fn peers() -> Value {
@@ -51,9 +51,9 @@ fn name(norm: Norm) -> &'static str {
 
 #[test]
 fn logits_are_those_of_pytorch() {
-    let (network, examples, peers) = (network(), examples(), peers());
+    let (network, labeled, peers) = (network(), labeled_batch(), peers());
     let images =
-        Tensor::from_slice(&(0..3).flat_map(|i| examples.image(i)).copied().collect::<Vec<_>>(), (3, 1, 32, 32), &Device::Cpu);
+        Tensor::from_slice(&(0..3).flat_map(|i| labeled.image(i)).copied().collect::<Vec<_>>(), (3, 1, 32, 32), &Device::Cpu);
     let logits = network.logits(&images.unwrap()).unwrap().to_vec2::<f32>().unwrap();
     for (row, peer) in logits.iter().zip(peers["logits"].as_array().unwrap()) {
         for (logit, peer) in row.iter().zip(peer.as_array().unwrap()) {
@@ -65,7 +65,7 @@ fn logits_are_those_of_pytorch() {
 /// Deterministic attacks: the norm of every single perturbation.
 #[test]
 fn deterministic_attacks_agree_image_by_image() {
-    let (network, examples, peers) = (network(), examples(), peers());
+    let (network, labeled, peers) = (network(), labeled_batch(), peers());
     for norm in [Norm::Linf, Norm::L2] {
         let mut attacks: Vec<Box<dyn Attack>> =
             vec![Box::new(Fgsm::new(norm)), Box::new(Bim::new(norm)), Box::new(DeepFool::new(norm))];
@@ -75,8 +75,8 @@ fn deterministic_attacks_agree_image_by_image() {
         for attacker in attacks {
             let peer = &peers["by_image"][format!("{}_{}", attacker.name(), name(norm))];
             let attacked = match peer["epsilon"].as_f64() {
-                Some(epsilon) => attack(&network, attacker.as_ref(), &examples, epsilon, SETTINGS, &mut |_| {}).unwrap(),
-                None => closest(&network, attacker.as_ref(), &examples, SETTINGS, &mut |_| {}).unwrap(),
+                Some(epsilon) => attack(&network, attacker.as_ref(), &labeled, epsilon, SETTINGS, &mut |_| {}).unwrap(),
+                None => minimize_perturbation(&network, attacker.as_ref(), &labeled, SETTINGS, &mut |_| {}).unwrap(),
             };
             let (norms, success) = (peer["norms"].as_array().unwrap(), peer["success"].as_array().unwrap());
             let mut apart = 0;
@@ -87,8 +87,9 @@ fn deterministic_attacks_agree_image_by_image() {
                 apart += usize::from((found - expected).abs() >= 1e-4);
                 assert!((found - expected).abs() < 0.05 * expected, "{what}");
             }
-            // A step of DDN that ends on the border turns by what is rounded, and the steps after it by 5% of the radius: Foolbox in
-            // double precision departs from itself in single precision for 4 of these images, by up to 5e-3.
+            // A step of DDN that ends on the decision boundary turns by what is rounded, and the steps after it by 5% of the
+            // radius: Foolbox in double precision departs from itself in single precision for 4 of these images, by up to
+            // 5e-3.
             let most = if attacker.name() == "ddn" { 8 } else { 0 };
             assert!(apart <= most, "{} {norm:?}: {apart} of 200 images differ by 1e-4 or more", attacker.name());
         }
@@ -98,20 +99,20 @@ fn deterministic_attacks_agree_image_by_image() {
 /// Attacks with random starts: as few images stand as under theirs, up to the error of a sample of 200.
 #[test]
 fn random_attacks_leave_no_more_images_standing() {
-    let (network, examples, peers) = (network(), examples(), peers());
+    let (network, labeled, peers) = (network(), labeled_batch(), peers());
     for norm in [Norm::Linf, Norm::L2] {
         let attacks: [Box<dyn Attack>; 6] = [
             Box::new(Pgd::new(norm)),
             Box::new(Mim::new(norm)),
             Box::new(Apgd::new(norm)),
-            Box::new(Apgd::new(norm).with_loss(Loss::LogitsRatio)),
+            Box::new(Apgd::new(norm).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm)),
             Box::new(Square::new(norm).with_queries(1000)),
         ];
         for attacker in attacks {
             let peer = &peers["accuracy"][format!("{}_{}", attacker.name(), name(norm))];
             let (epsilon, theirs) = (peer["epsilon"].as_f64().unwrap(), peer["accuracy"].as_f64().unwrap());
-            let attacked = attack(&network, attacker.as_ref(), &examples, epsilon, SETTINGS, &mut |_| {}).unwrap();
+            let attacked = attack(&network, attacker.as_ref(), &labeled, epsilon, SETTINGS, &mut |_| {}).unwrap();
             let ours = attacked.accuracy().unwrap();
             println!("{} {norm:?}: {ours:.3} stand, of theirs {theirs:.3}", attacker.name());
             let error = (theirs * (1.0 - theirs) / 200.0).sqrt();
@@ -121,19 +122,19 @@ fn random_attacks_leave_no_more_images_standing() {
 }
 
 /// The median of the smallest perturbations that these attacks find together.
-fn median(network: &Network, examples: &Examples, norm: Norm, attacks: &[&dyn Attack]) -> f64 {
+fn median(network: &Network, labeled: &LabeledBatch, norm: Norm, attacks: &[&dyn Attack]) -> f64 {
     let search = Search { largest: norm.range(1024), tolerance: 0.01 };
-    let mut closest = Closest::new(network, examples, norm, SETTINGS).unwrap();
+    let mut minimal = MinimalPerturbations::new(network, labeled, norm, SETTINGS).unwrap();
     for attacker in attacks {
-        closest.approach(network, *attacker, examples, search, SETTINGS, &mut |_| {}).unwrap();
+        minimal.approach(network, *attacker, labeled, search, SETTINGS, &mut |_| {}).unwrap();
     }
-    Survival::of(&closest.perturbations(examples, search)).unwrap().median().found().unwrap()
+    Survival::of(&minimal.perturbations(labeled, search)).unwrap().median().found().unwrap()
 }
 
 /// No attack's median is more than 2% above that of the same attack elsewhere.
 #[test]
 fn smallest_perturbations_are_as_small_as_theirs() {
-    let (network, examples, peers) = (network(), examples(), peers());
+    let (network, labeled, peers) = (network(), labeled_batch(), peers());
     for norm in [Norm::Linf, Norm::L2] {
         let mut attacks: Vec<Box<dyn Attack>> =
             vec![Box::new(Fmn::new(norm)), Box::new(Fab::new(norm)), Box::new(FabTargeted::new(norm))];
@@ -143,7 +144,7 @@ fn smallest_perturbations_are_as_small_as_theirs() {
             attacks.push(Box::new(CarliniWagner::default().with_steps(200)));
         }
         for attacker in attacks {
-            let ours = median(&network, &examples, norm, &[attacker.as_ref()]);
+            let ours = median(&network, &labeled, norm, &[attacker.as_ref()]);
             let theirs = peers["median"][format!("{}_{}", attacker.name(), name(norm))].as_f64().unwrap();
             println!("{} {norm:?}: median {ours:.5}, theirs {theirs:.5}", attacker.name());
             assert!(ours <= 1.02 * theirs, "{} {norm:?}: {ours}, theirs {theirs}", attacker.name());
@@ -154,11 +155,11 @@ fn smallest_perturbations_are_as_small_as_theirs() {
 /// The boundary attack after a few of its random steps, against five walks of Foolbox.
 #[test]
 fn the_boundary_attack_comes_as_near() {
-    let (network, examples, peers) = (network(), examples(), peers());
+    let (network, labeled, peers) = (network(), labeled_batch(), peers());
     let theirs: Vec<f64> = (0..5).map(|seed| peers["median"][format!("boundary-seed{seed}_l2")].as_f64().unwrap()).collect();
     let mean = theirs.iter().sum::<f64>() / 5.0;
     let spread = (theirs.iter().map(|median| (median - mean).powi(2)).sum::<f64>() / 4.0).sqrt();
-    let ours = median(&network, &examples, Norm::L2, &[&Boundary::default().with_steps(300)]);
+    let ours = median(&network, &labeled, Norm::L2, &[&Boundary::default().with_steps(300)]);
     println!("boundary: median {ours:.3}, theirs {mean:.3}, from walk to walk {spread:.3}");
     assert!(ours <= 1.02 * mean + 2.0 * spread * (1.0f64 + 0.2).sqrt(), "{ours}, theirs {mean}, from walk to walk {spread}");
 }
@@ -166,10 +167,10 @@ fn the_boundary_attack_comes_as_near() {
 /// The ensemble's median is at or below that of the best single attack of Foolbox and AutoAttack.
 #[test]
 fn the_ensemble_is_at_or_below_the_best_of_the_others() {
-    let (network, examples, peers) = (network(), examples(), peers());
+    let (network, labeled, peers) = (network(), labeled_batch(), peers());
     for norm in [Norm::Linf, Norm::L2] {
         let attacks = ensemble(norm, 200);
-        let ours = median(&network, &examples, norm, &attacks.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+        let ours = median(&network, &labeled, norm, &attacks.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         let theirs = peers["median"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm)));
         let mut medians: Vec<f64> = theirs.map(|(_, median)| median.as_f64().unwrap()).collect();
         for (key, peer) in peers["by_image"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm))) {
@@ -189,14 +190,14 @@ fn the_ensemble_is_at_or_below_the_best_of_the_others() {
 /// Networks refuse batches of no images: an attack that has misled them all asks nothing more.
 #[test]
 fn nothing_is_asked_about_images_that_have_fallen() {
-    let (network, examples) = (network(), examples().subset(&[0, 1, 2]));
+    let (network, labeled) = (network(), labeled_batch().subset(&[0, 1, 2]));
     let attacks: [Box<dyn Attack>; 3] = [
         Box::new(Apgd::new(Norm::Linf).with_restarts(3)),
         Box::new(ApgdTargeted::new(Norm::Linf)),
         Box::new(AutoAttack::new(Norm::Linf)),
     ];
     for attacker in attacks {
-        let attacked = attack(&network, attacker.as_ref(), &examples, 0.2, SETTINGS, &mut |_| {}).unwrap();
+        let attacked = attack(&network, attacker.as_ref(), &labeled, 0.2, SETTINGS, &mut |_| {}).unwrap();
         assert_eq!(attacked.accuracy(), Some(0.0), "{}", attacker.name());
     }
 }

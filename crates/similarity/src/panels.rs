@@ -1,7 +1,7 @@
 //! Where unit vectors are kept for the products.
 
-use crate::kernel::{PANEL, PanelSlice};
 use crate::{Error, Result};
+use brainprior_kernels::gram::{self, PANEL};
 use memmap2::MmapMut;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -34,9 +34,9 @@ impl Panels {
     }
 
     /// The panels of `images`, where these panels begin with image `first`.
-    pub(crate) fn of(&self, images: &Range<usize>, first: usize) -> PanelSlice<'_> {
+    pub(crate) fn of(&self, images: &Range<usize>, first: usize) -> gram::Panels<'_> {
         let size = self.depth * PANEL;
         let panels = (images.start - first) / PANEL..(images.end - first).div_ceil(PANEL);
-        PanelSlice::new(&bytemuck::cast_slice(&self.pages)[panels.start * size..panels.end * size], self.depth)
+        gram::Panels::new(&bytemuck::cast_slice(&self.pages)[panels.start * size..panels.end * size], self.depth)
     }
 }

@@ -1,11 +1,10 @@
 //! Population vectors of images: weighted, centred over images, of length one in each scan.
 
-use crate::kernel::PANEL;
 use crate::matrix::positions;
 use crate::panels::Panels;
-use crate::vectors::{GROUP, add, interleave, normalise};
 use crate::{Error, Result, Rows};
 use brainprior_images::ImageId;
+use brainprior_kernels::gram::{GROUP, PANEL, add_to_sums, interleave, normalize};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -234,7 +233,7 @@ impl<'a> Population<'a> {
                 for (image, values) in member.read(group.clone())? {
                     let unit = &mut units[(image - first) * width..(image - first + 1) * width];
                     let row = member.compacted(&values, &mut compact);
-                    if !normalise(row, &member.means, &member.weights, unit) {
+                    if !normalize(row, &member.means, &member.weights, unit) {
                         return Err(self.zero_vector(scan, image));
                     }
                 }
@@ -270,7 +269,7 @@ impl<'a> Member<'a> {
                 let mut compact = Vec::new();
                 for first in part.clone().step_by(READ) {
                     for (_, values) in self.read(first..(first + READ).min(part.end))? {
-                        add(self.compacted(&values, &mut compact), &mut sums);
+                        add_to_sums(self.compacted(&values, &mut compact), &mut sums);
                     }
                 }
                 Ok(sums)

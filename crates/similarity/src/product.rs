@@ -1,18 +1,13 @@
 //! The matrix held in memory.
 
-use crate::matrix::{pairs, row_start};
+use crate::matrix::{pairs, rows_mut};
 use crate::{Block, Error, Population, Reduction, Result, SimilarityMatrix, Sweep};
+use std::sync::Mutex;
 
-/// The strict upper triangle in the making. Blocks are disjoint, so that each thread writes its own straight to its place.
-struct Triangle {
-    images: usize,
-    packed: *mut f32,
-}
+/// The rows of the strict upper triangle in the making; each thread writes its blocks straight to their place.
+struct Triangle<'a>(Vec<Mutex<&'a mut [f32]>>);
 
-// SAFETY: threads write through the pointer to disjoint places only, and nothing reads before all are done.
-unsafe impl Sync for Triangle {}
-
-impl Reduction for Triangle {
+impl Reduction for Triangle<'_> {
     type Part = ();
     type State = ();
 
@@ -24,10 +19,8 @@ impl Reduction for Triangle {
             if values.is_empty() {
                 continue;
             }
-            let start = row_start(self.images, row) + first - row - 1;
-            // SAFETY: `row < first` and `first + values.len() <= images`, so that these are places of row `row` in the
-            // triangle; a sweep shows every pair once, so that no other call writes them.
-            unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), self.packed.add(start), values.len()) };
+            let mut packed = self.0[row].lock().expect("no thread panicked");
+            packed[first - row - 1..][..values.len()].copy_from_slice(values);
         }
     }
 
@@ -46,11 +39,9 @@ impl Population<'_> {
         if let Some(free) = free_memory().filter(|free| bytes > *free) {
             return Err(Error::TooLarge { images: self.len(), bytes, free });
         }
-        let count = pairs(self.len());
-        let mut packed: Vec<f32> = Vec::with_capacity(count);
-        self.reduce(&Triangle { images: self.len(), packed: packed.as_mut_ptr() }, sweep)?;
-        // SAFETY: the sweep has shown every pair, and `Triangle` has written each to its place.
-        unsafe { packed.set_len(count) };
+        // Fresh pages of the system are zeros already, and are touched first by the threads that write them.
+        let mut packed = vec![0.0; pairs(self.len())];
+        self.reduce(&Triangle(rows_mut(self.len(), &mut packed).into_iter().map(Mutex::new).collect()), sweep)?;
         Ok(SimilarityMatrix::of_cosines(self.ids().to_vec(), packed, self.provenance()).with_scans(self.scans_of_images()))
     }
 }

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 /// `[batch, channels, height, width]`, row-major.
 #[derive(Clone)]
-pub struct Images {
-    pub dims: [usize; 4],
-    pub values: Vec<f64>,
+pub(super) struct Images {
+    pub(super) dims: [usize; 4],
+    pub(super) values: Vec<f64>,
 }
 
 impl Images {
@@ -32,7 +32,7 @@ impl Images {
         (0..batch).flat_map(at).collect()
     }
 
-    pub fn channel_means(&self) -> Vec<f64> {
+    pub(super) fn channel_means(&self) -> Vec<f64> {
         (0..self.dims[1])
             .map(|c| {
                 let places = self.channel(c);
@@ -43,27 +43,27 @@ impl Images {
 }
 
 impl Images {
-    /// Cosine of two images whose channels are centred by `center`.
-    pub fn centred_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
-        let centred = |b: usize| -> Vec<f64> {
+    /// Cosine of two images whose channels are centered by `center`.
+    pub(super) fn centered_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
+        let centered = |b: usize| -> Vec<f64> {
             let area = self.dims[2] * self.dims[3];
             self.image(b).iter().enumerate().map(|(place, value)| value - center[place / area]).collect()
         };
-        let (u, v) = (centred(first), centred(second));
+        let (u, v) = (centered(first), centered(second));
         let dot = |u: &[f64], v: &[f64]| u.iter().zip(v).map(|(u, v)| u * v).sum::<f64>();
         dot(&u, &v) / (dot(&u, &u) * dot(&v, &v)).sqrt()
     }
 }
 
 /// Tensors of a network by name.
-pub struct Network {
-    pub blocks: Vec<usize>,
-    pub shapes: HashMap<String, Vec<usize>>,
-    pub values: HashMap<String, Vec<f64>>,
+pub(super) struct Network {
+    pub(super) blocks: Vec<usize>,
+    pub(super) shapes: HashMap<String, Vec<usize>>,
+    pub(super) values: HashMap<String, Vec<f64>>,
 }
 
 impl Network {
-    pub fn of(network: &ResNet) -> Self {
+    pub(super) fn of(network: &ResNet) -> Self {
         let wide = |tensor: &candle_core::Tensor| -> Vec<f64> {
             tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
         };
@@ -107,7 +107,7 @@ impl Network {
         y
     }
 
-    /// Normalisation by the batch's own statistics.
+    /// Normalization by the batch's own statistics.
     fn norm(&self, name: &str, mut x: Images) -> Images {
         let (scale, shift) = (&self.values[&format!("{name}.weight")], &self.values[&format!("{name}.bias")]);
         for c in 0..x.dims[1] {
@@ -123,11 +123,11 @@ impl Network {
     }
 
     /// Outputs of the stem and of each stage.
-    pub fn taps(&self, images: &Images) -> Vec<Images> {
+    pub(super) fn layer_outputs(&self, images: &Images) -> Vec<Images> {
         let mut x = images.clone();
         x.values.iter_mut().for_each(|value| *value = 5.0 * (*value - 0.5));
         x = relu(self.norm("stem.1", self.conv("stem.0.weight", &x, 1)));
-        let mut taps = vec![x.clone()];
+        let mut layers = vec![x.clone()];
         for (stage, blocks) in self.blocks.iter().enumerate() {
             for block in 0..*blocks {
                 let name = |part: &str| format!("stages.{stage}.{block}.{part}");
@@ -142,14 +142,14 @@ impl Network {
                 y.values.iter_mut().zip(&around.values).for_each(|(y, around)| *y += around);
                 x = relu(y);
             }
-            taps.push(x.clone());
+            layers.push(x.clone());
         }
-        taps
+        layers
     }
 
     /// Mean cross entropy of images whose last stage is 4 x 4 pixels.
-    pub fn cross_entropy(&self, images: &Images, labels: &[u32]) -> f64 {
-        let last = self.taps(images).pop().unwrap();
+    pub(super) fn cross_entropy(&self, images: &Images, labels: &[u32]) -> f64 {
+        let last = self.layer_outputs(images).pop().unwrap();
         assert_eq!(last.dims[2..], [4, 4]);
         let (weight, bias) = (&self.values["head.weight"], &self.values["head.bias"]);
         let channels = last.dims[1];
@@ -163,16 +163,16 @@ impl Network {
         loss / labels.len() as f64
     }
 
-    /// Mean of (arctanh S - arctanh target)^2, features being centred by `centers`.
-    pub fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
-        let taps = self.taps(images);
+    /// Mean of (arctanh S - arctanh target)^2, features being centered by `centers`.
+    pub(super) fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
+        let layers = self.layer_outputs(images);
         let powers: Vec<f64> = self.values["gamma"].iter().map(|logit| logit.exp()).collect();
         let pairs = target.len();
         let mut loss = 0.0;
         for (pair, target) in target.iter().enumerate() {
             let mut similarity = 0.0;
-            for ((tap, center), power) in taps.iter().zip(centers).zip(&powers) {
-                similarity += power / powers.iter().sum::<f64>() * tap.centred_cosine(pair, pairs + pair, center);
+            for ((layer, center), power) in layers.iter().zip(centers).zip(&powers) {
+                similarity += power / powers.iter().sum::<f64>() * layer.centered_cosine(pair, pairs + pair, center);
             }
             loss += (similarity.atanh() - f64::from(*target).atanh()).powi(2);
         }

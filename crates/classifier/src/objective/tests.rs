@@ -1,7 +1,8 @@
 use super::reference::{self, Images};
 use super::*;
-use crate::archive::{Archive, read_bytes};
-use crate::{Centring, Mixture, NetConfig};
+use crate::checkpoint::tensor as read;
+use crate::{Centering, Mixture, NetConfig};
+use brainprior_artifact::archive::Archive;
 use candle_core::{DType, Device, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -31,15 +32,16 @@ fn images(dims: [usize; 4], seed: u64) -> (Tensor, Images) {
 
 /// A training of this network, all else being the default.
 fn config_of(network: &ResNet) -> TrainConfig {
-    TrainConfig { net: network.config().clone(), ..TrainConfig::default() }
+    let net = network.config();
+    TrainConfig { blocks: net.blocks.clone(), base_channels: net.base_channels, ..TrainConfig::default() }
 }
 
-/// Centres after batches of pairs, from zero.
+/// Centers after batches of pairs, from zero.
 fn reference_centers(network: &reference::Network, batches: &[&Images]) -> Vec<Vec<f64>> {
-    let mut centers: Vec<Vec<f64>> = network.taps(batches[0]).iter().map(|tap| vec![0.0; tap.dims[1]]).collect();
+    let mut centers: Vec<Vec<f64>> = network.layer_outputs(batches[0]).iter().map(|layer| vec![0.0; layer.dims[1]]).collect();
     for batch in batches {
-        for (center, tap) in centers.iter_mut().zip(network.taps(batch)) {
-            center.iter_mut().zip(tap.channel_means()).for_each(|(center, mean)| *center = 0.9 * *center + 0.1 * mean);
+        for (center, layer) in centers.iter_mut().zip(network.layer_outputs(batch)) {
+            center.iter_mut().zip(layer.channel_means()).for_each(|(center, mean)| *center = 0.9 * *center + 0.1 * mean);
         }
     }
     centers
@@ -49,7 +51,7 @@ fn reference_centers(network: &reference::Network, batches: &[&Images]) -> Vec<V
 fn the_joint_loss_and_its_gradient_are_those_of_the_formula() {
     let (network, variables) = network().trainable().unwrap();
     let mut naive = reference::Network::of(&network);
-    let (labelled, wide_labelled) = images([4, 1, 8, 8], 1);
+    let (labeled, wide_labeled) = images([4, 1, 8, 8], 1);
     let (earlier, wide_earlier) = images([6, 1, 6, 10], 2);
     let (stimuli, wide_stimuli) = images([6, 1, 6, 10], 3);
     let (labels, target) = ([0u32, 2, 1, 1], [0.3f32, -0.2, 0.05]);
@@ -59,13 +61,13 @@ fn the_joint_loss_and_its_gradient_are_those_of_the_formula() {
     let config = config_of(&network);
     pair_similarity(&network, &batch(earlier), &config, &mut centers).unwrap();
     let pairs = pair_similarity(&network, &batch(stimuli), &config, &mut centers).unwrap();
-    let classified = classification(&network, &labelled, &Tensor::new(&labels, &Device::Cpu).unwrap()).unwrap();
+    let classified = classification(&network, &labeled, &Tensor::new(&labels, &Device::Cpu).unwrap()).unwrap();
     let joint = (classified.loss + pairs.loss.affine(ALPHA, 0.0).unwrap()).unwrap();
 
-    // Centres are not differentiated: they stay as they are while parameters are moved.
+    // Centers are not differentiated: they stay as they are while parameters are moved.
     let fixed = reference_centers(&naive, &[&wide_earlier, &wide_stimuli]);
     let loss = |network: &reference::Network| {
-        network.cross_entropy(&wide_labelled, &labels) + ALPHA * network.similarity_loss(&wide_stimuli, &target, &fixed)
+        network.cross_entropy(&wide_labeled, &labels) + ALPHA * network.similarity_loss(&wide_stimuli, &target, &fixed)
     };
     let (expected, found) = (loss(&naive), f64::from(joint.to_scalar::<f32>().unwrap()));
     assert!((found - expected).abs() < 1e-5 * expected, "loss {found}, expected {expected}");
@@ -110,9 +112,8 @@ fn the_lineages_loss_is_four_times_the_papers() {
 #[test]
 fn logits_loss_and_gradients_are_those_of_pytorch() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/joint_step.safetensors"));
-    let bytes = read_bytes(path).unwrap();
-    let file = Archive::open(path, &bytes).unwrap();
-    let tensor = |name: &str| file.tensor(name, DType::F32, &file.shape(name).unwrap()).unwrap();
+    let file = Archive::read(path, "make it again").unwrap();
+    let tensor = |name: &str| read(&file, name, file.tensor(name).unwrap().shape()).unwrap();
     let config = NetConfig { blocks: vec![1, 2, 1, 1], base_channels: 2, input_channels: 1, classes: 10 };
     let fresh = ResNet::assemble(&config, 0, |slot| Ok(tensor(&format!("before.{}", slot.name)))).unwrap();
     close("logits", &fresh.logits(&tensor("images")).unwrap(), &tensor("logits"), 1e-5);
@@ -153,36 +154,36 @@ fn logits_loss_and_gradients_are_those_of_pytorch() {
 }
 
 #[test]
-fn taps_out_of_use_take_no_part() {
+fn layers_out_of_use_take_no_part() {
     let (stimuli, wide) = images([6, 1, 6, 10], 3);
     let target = [0.3f32, -0.2, 0.05];
     let pairs = PairBatch { images: stimuli, target: Tensor::new(&target, &Device::Cpu).unwrap(), first: 0 };
-    let similarity = |taps: Vec<usize>, mixture: Mixture, centring: Centring| {
-        let config = TrainConfig { taps, mixture, centring, ..config_of(&network()) };
+    let similarity = |layers: Vec<usize>, mixture: Mixture, centering: Centering| {
+        let config = TrainConfig { layers: Some(layers), mixture, centering, ..config_of(&network()) };
         let network = network().with_gamma_logits(config.gamma_logits()).unwrap();
         let found = pair_similarity(&network, &pairs, &config, &mut Centers::default()).unwrap();
         (found.similarity.to_vec1::<f32>().unwrap(), network.gamma().unwrap())
     };
-    let alone = |tap| similarity(vec![tap], Mixture::Learned, Centring::Running).0;
-    let (both, gamma) = similarity(vec![2, 0], Mixture::Fixed(vec![3.0, 1.0]), Centring::Running);
+    let alone = |layer| similarity(vec![layer], Mixture::Learned, Centering::Running).0;
+    let (both, gamma) = similarity(vec![2, 0], Mixture::Fixed(vec![3.0, 1.0]), Centering::Running);
     assert!((gamma[0] - 0.25).abs() < 1e-6 && gamma[1] == 0.0 && (gamma[2] - 0.75).abs() < 1e-6, "{gamma:?}");
     for ((both, first), last) in both.iter().zip(alone(0)).zip(alone(2)) {
         assert!((both - (0.25 * first + 0.75 * last)).abs() < 1e-6);
     }
 
-    // Centred by the batch, against the naive network.
+    // Centered by the batch, against the naive network.
     let naive = reference::Network::of(&network());
-    let taps = naive.taps(&wide);
-    let (found, _) = similarity(vec![1], Mixture::Learned, Centring::Batch);
+    let layers = naive.layer_outputs(&wide);
+    let (found, _) = similarity(vec![1], Mixture::Learned, Centering::Batch);
     for (pair, found) in found.iter().enumerate() {
-        let expected = taps[1].centred_cosine(pair, 3 + pair, &taps[1].channel_means());
+        let expected = layers[1].centered_cosine(pair, 3 + pair, &layers[1].channel_means());
         assert!((f64::from(*found) - expected).abs() < 1e-5, "{found}, expected {expected}");
     }
 }
 
 fn golden(file: &Archive, name: &str) -> Tensor {
     let name = format!("after.{name}");
-    file.tensor(&name, DType::F32, &file.shape(&name).unwrap()).unwrap()
+    read(file, &name, file.tensor(&name).unwrap().shape()).unwrap()
 }
 
 /// Errors are measured by the largest element.

@@ -5,6 +5,7 @@
 
 use super::read;
 use crate::{Error, LabeledImages, LabeledSplit, Result};
+use brainprior_artifact::FileError;
 use flate2::read::GzDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -61,7 +62,7 @@ pub(super) fn read_folder(path: &Path) -> Result<LabeledSplit> {
 }
 
 pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
-    let unpacking = |source| Error::File { path: path.into(), doing: "unpack (is the download complete?)", source };
+    let unpacking = |source| FileError::refused(path, "unpack")(source).advise("see that the download is complete");
     let mut members = BTreeMap::new();
     let bytes = read(path)?;
     let mut archive = tar::Archive::new(GzDecoder::new(&bytes[..]));
@@ -80,16 +81,12 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
 }
 
 fn no_set(path: &Path) -> Error {
-    Error::Layout {
-        path: path.into(),
-        dataset: "files".into(),
-        expected: format!(
-            "those of CIFAR-10 ({} ... {}) or CIFAR-100 ({}, {})",
-            CIFAR_10.train[0], CIFAR_10.test, CIFAR_100.train[0], CIFAR_100.test
-        ),
-        found: "none of them".into(),
-        advice: "take the binary version of the set, not the one for Python or Matlab",
-    }
+    let expected = format!(
+        "those of CIFAR-10 ({} ... {}) or CIFAR-100 ({}, {})",
+        CIFAR_10.train[0], CIFAR_10.test, CIFAR_100.train[0], CIFAR_100.test
+    );
+    let advice = "take the binary version of the set, not the one for Python or Matlab";
+    FileError::mismatch(path, "files", expected, "none of them", advice).into()
 }
 
 impl Layout {
@@ -128,13 +125,9 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
     let text = String::from_utf8_lossy(&bytes);
     let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if names.len() != layout.classes {
-        return Err(Error::Layout {
-            path: file,
-            dataset: layout.names.into(),
-            expected: format!("{} class names, one a line", layout.classes),
-            found: names.len().to_string(),
-            advice: "take the file of the original archive, or remove it to number the classes",
-        });
+        let expected = format!("{} class names, one a line", layout.classes);
+        let advice = "take the file of the original archive, or remove it to number the classes";
+        return Err(FileError::mismatch(&file, layout.names, expected, names.len().to_string(), advice).into());
     }
     Ok(names)
 }
@@ -143,16 +136,9 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
     let record_bytes = layout.label_bytes + PIXELS;
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for name in files {
-        let wrong = |file: PathBuf, dataset: String, expected: String, found: String, advice| Error::Layout {
-            path: file,
-            dataset,
-            expected,
-            found,
-            advice,
-        };
         let Some((file, bytes)) = source.get(path, name)? else {
             let advice = "take it from the original archive";
-            return Err(wrong(path.into(), (*name).into(), "a file of this name".into(), "none".into(), advice));
+            return Err(FileError::mismatch(path, *name, "a file of this name", "none", advice).into());
         };
         if bytes.is_empty() || bytes.len() % record_bytes != 0 {
             let expected = format!("a multiple of {record_bytes} bytes, those of a record");
@@ -162,7 +148,8 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
                 bytes.len() / record_bytes,
                 bytes.len() % record_bytes
             );
-            return Err(wrong(file, (*name).into(), expected, found, "the file is cut short or of another kind: fetch it again"));
+            let advice = "the file is cut short or of another kind: fetch it again";
+            return Err(FileError::mismatch(&file, *name, expected, found, advice).into());
         }
         for (record, bytes) in bytes.chunks_exact(record_bytes).enumerate() {
             let (head, image) = bytes.split_at(layout.label_bytes);
@@ -170,7 +157,8 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
             if usize::from(label) >= layout.classes {
                 let expected = format!("a label from 0 to {}", layout.classes - 1);
                 let advice = "the file is damaged or of another kind: fetch it again";
-                return Err(wrong(file, format!("{name}, record {record}"), expected, label.to_string(), advice));
+                let record = format!("{name}, record {record}");
+                return Err(FileError::mismatch(&file, record, expected, label.to_string(), advice).into());
             }
             labels.push(label);
             pixels.extend_from_slice(image);

@@ -3,10 +3,10 @@
 mod cifar;
 mod tensors;
 
-use crate::{Error, LabeledSplit, Result};
+use crate::{LabeledSplit, Result};
+use brainprior_artifact::FileError;
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Reads a labelled set, told apart by its name and contents:
 ///
@@ -31,19 +31,14 @@ pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
         tensors::read_set(path)
     } else {
         // A name that does not exist is a typing error rather than an unknown kind.
-        fs::metadata(path).map_err(|source| Error::File { path: path.into(), doing: "open", source })?;
+        fs::metadata(path).map_err(FileError::refused(path, "open"))?;
         let (found, advice) = if name.ends_with(".xz") {
             ("a file packed with xz".to_owned(), "unpack it first: xz --decompress --keep FILE.xz")
         } else {
             (format!("{name:?}"), "give one of these")
         };
-        Err(Error::Layout {
-            path: path.into(),
-            dataset: "kind of file".into(),
-            expected: "a folder or .tar.gz with CIFAR's .bin files, or .safetensors".into(),
-            found,
-            advice,
-        })
+        let expected = "a folder or .tar.gz with CIFAR's .bin files, or .safetensors";
+        Err(FileError::mismatch(path, "kind of file", expected, found, advice).into())
     }
 }
 
@@ -54,31 +49,12 @@ pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
 /// # Errors
 /// Parts that differ in image size or classes; a file that cannot be written.
 pub fn write_labeled(path: &Path, split: &LabeledSplit) -> Result<()> {
-    replace(path, &tensors::serialize(path, split)?)
-}
-
-/// Puts `bytes` in the place of `path`, whole or not at all.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    let partial = path.with_file_name(name);
-    let written = write_synced(&partial, bytes).and_then(|()| fs::rename(&partial, path));
-    written.map_err(|source| {
-        // The error that matters is the first; what is left of the partial file is of no use.
-        let _ = fs::remove_file(&partial);
-        Error::File { path: path.into(), doing: "write", source }
-    })
-}
-
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = fs::File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    tensors::write_set(path, split)
 }
 
 /// The whole of a file.
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|source| Error::File { path: PathBuf::from(path), doing: "read", source })
+    Ok(fs::read(path).map_err(FileError::refused(path, "read"))?)
 }
 
 #[cfg(test)]
@@ -117,19 +93,6 @@ mod tests {
         write_labeled(&path, &split()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first, "equal sets give equal bytes");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the file");
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("set.safetensors");
-        write_labeled(&path, &split()).unwrap();
-        // A folder in the way of the temporary file fails for every user, root included.
-        fs::create_dir(folder.path().join("set.safetensors.partial")).unwrap();
-        let swapped = LabeledSplit { train: split().test, test: split().train };
-        let error = write_labeled(&path, &swapped).unwrap_err().to_string();
-        assert!(error.contains("set.safetensors") && error.contains("write"), "{error}");
-        assert_eq!(read_labeled(&path).unwrap(), split());
     }
 
     #[test]

@@ -1,34 +1,31 @@
 //! Labelled sets as safetensors (`data-specs/image-set.toml`).
 
-use super::read;
 use crate::{Error, LabeledImages, LabeledSplit, Result};
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView};
-use serde_json::Value;
-use std::collections::HashMap;
+use brainprior_artifact::FileError;
+use brainprior_artifact::archive::{self, Archive, Dtype, TensorView};
 use std::path::Path;
 
 /// Metadata entry with a class name a line.
 const CLASS_NAMES: &str = "class_names";
 
+/// What to do about a file that is no set.
+const ADVICE: &str = "a set has train_images, train_labels, test_images and test_labels, all U8";
+
 pub(super) fn read_set(path: &Path) -> Result<LabeledSplit> {
-    let bytes = read(path)?;
-    let header = |source: SafeTensorError| broken_header(path, &bytes, source);
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(header)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(header)?;
+    let file = Archive::read(path, ADVICE)?;
     let train = Part::read(path, &file, "train")?;
     let test = Part::read(path, &file, "test")?;
     if train.shape != test.shape {
         return Err(layout(path, "test_images", train.describe(), test.describe(), "give both parts one image size"));
     }
-    let listed = metadata.metadata().as_ref().and_then(|metadata| metadata.get(CLASS_NAMES));
-    let class_names: Vec<String> = match listed {
+    let class_names: Vec<String> = match file.note(CLASS_NAMES) {
         Some(names) => names.lines().map(str::to_owned).collect(),
         None => (0..=train.labels.iter().copied().max().unwrap_or(0)).map(|label| label.to_string()).collect(),
     };
     Ok(LabeledSplit { train: train.finish(path, &class_names)?, test: test.finish(path, &class_names)? })
 }
 
-pub(super) fn serialize(path: &Path, split: &LabeledSplit) -> Result<Vec<u8>> {
+pub(super) fn write_set(path: &Path, split: &LabeledSplit) -> Result<()> {
     let LabeledSplit { train, test } = split;
     let size = |images: &LabeledImages| format!("{} x {} x {}", images.channels(), images.height(), images.width());
     if size(train) != size(test) {
@@ -41,15 +38,12 @@ pub(super) fn serialize(path: &Path, split: &LabeledSplit) -> Result<Vec<u8>> {
     let mut views = Vec::with_capacity(4);
     for (part, images) in [("train", train), ("test", test)] {
         let shape = vec![images.len(), images.channels(), images.height(), images.width()];
-        let invalid = |source: SafeTensorError| layout(path, part, "tensors".into(), source.to_string(), "write another set");
-        views.push((format!("{part}_images"), TensorView::new(Dtype::U8, shape, images.pixels()).map_err(invalid)?));
-        let labels = TensorView::new(Dtype::U8, vec![images.len()], images.labels()).map_err(invalid)?;
-        views.push((format!("{part}_labels"), labels));
+        for (what, shape, bytes) in [("images", shape, images.pixels()), ("labels", vec![images.len()], images.labels())] {
+            let view = TensorView::new(Dtype::U8, shape, bytes).map_err(FileError::refused(path, "arrange the tensors"))?;
+            views.push((format!("{part}_{what}"), view));
+        }
     }
-    // One entry only: the order of more than one would differ from write to write.
-    let metadata = HashMap::from([(CLASS_NAMES.to_owned(), train.class_names().join("\n"))]);
-    safetensors::serialize(views, Some(metadata))
-        .map_err(|source| layout(path, "tensors", "a set that fits the format".into(), source.to_string(), "write another set"))
+    Ok(archive::write_noted(path, CLASS_NAMES, &train.class_names().join("\n"), views)?)
 }
 
 /// Training or test part, as it lies in the file.
@@ -62,9 +56,13 @@ struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    fn read(path: &Path, file: &SafeTensors<'a>, name: &'static str) -> Result<Self> {
-        let images = bytes_of(path, file, &format!("{name}_images"))?;
-        let labels = bytes_of(path, file, &format!("{name}_labels"))?;
+    fn read(path: &Path, file: &'a Archive, name: &'static str) -> Result<Self> {
+        let bytes = |name: &str| {
+            let tensor = file.tensor(name)?;
+            let found = format!("{:?}", tensor.dtype());
+            if tensor.dtype() == Dtype::U8 { Ok(tensor) } else { Err(file.mismatch(name, "data type U8", found)) }
+        };
+        let (images, labels) = (bytes(&format!("{name}_images"))?, bytes(&format!("{name}_labels"))?);
         let (count, shape) = match *images.shape() {
             [count, channels @ (1 | 3), height, width] => (count, [channels, height, width]),
             _ => {
@@ -107,84 +105,8 @@ impl<'a> Part<'a> {
     }
 }
 
-/// The U8 tensor `name`. The view borrows from the file's bytes, not from the parsed header.
-fn bytes_of<'a>(path: &Path, file: &SafeTensors<'a>, name: &str) -> Result<TensorView<'a>> {
-    let advice = "a set has train_images, train_labels, test_images and test_labels, all U8";
-    let Ok(tensor) = file.tensor(name) else {
-        let mut names = file.names();
-        names.sort_unstable();
-        return Err(layout(path, name, "a tensor of this name".into(), format!("only {}", names.join(", ")), advice));
-    };
-    if tensor.dtype() != Dtype::U8 {
-        return Err(layout(path, name, "data type U8".into(), format!("{:?}", tensor.dtype()), advice));
-    }
-    Ok(tensor)
-}
-
 fn layout(path: &Path, dataset: &str, expected: String, found: String, advice: &'static str) -> Error {
-    Error::Layout { path: path.into(), dataset: dataset.into(), expected, found, advice }
-}
-
-/// Why the header was refused, tensor by tensor where it can be read at all.
-fn broken_header(path: &Path, bytes: &[u8], source: SafeTensorError) -> Error {
-    let advice = "the file is cut short, damaged, or not safetensors: write or fetch it again";
-    let Some((declared, rest)) = bytes.split_first_chunk::<8>().map(|(head, rest)| (u64::from_le_bytes(*head), rest)) else {
-        return layout(path, "header", "at least 8 bytes".into(), format!("{} bytes", bytes.len()), advice);
-    };
-    let Some((text, data)) = usize::try_from(declared).ok().and_then(|length| rest.split_at_checked(length)) else {
-        let found = format!("a header said to be {declared} bytes long");
-        return layout(path, "header", format!("at most the {} bytes that follow", rest.len()), found, advice);
-    };
-    let tensors = match serde_json::from_slice::<Value>(text) {
-        Ok(Value::Object(tensors)) => tensors,
-        _ => return layout(path, "header", "a JSON object".into(), source.to_string(), advice),
-    };
-    let mut end = 0;
-    for (name, tensor) in tensors.iter().filter(|(name, _)| *name != "__metadata__") {
-        let numbers = |key: &str| tensor[key].as_array()?.iter().map(Value::as_u64).collect::<Option<Vec<u64>>>();
-        let (Some(shape), Some(offsets)) = (numbers("shape"), numbers("data_offsets")) else {
-            return layout(path, name, "dtype, shape and data_offsets".into(), tensor.to_string(), advice);
-        };
-        let [from, to] = offsets[..] else {
-            return layout(path, name, "two data_offsets".into(), format!("{offsets:?}"), advice);
-        };
-        end = end.max(to);
-        let elements = shape.iter().try_fold(1u64, |product, size| product.checked_mul(*size));
-        let bits = tensor["dtype"].as_str().and_then(bits_of);
-        let size = elements.zip(bits).and_then(|(elements, bits)| elements.checked_mul(bits)).map(|bits| bits / 8);
-        if to < from || to > data.len() as u64 {
-            let expected = format!("data_offsets within the {} bytes after the header", data.len());
-            return layout(path, name, expected, format!("{from} to {to}"), advice);
-        }
-        if size.is_some_and(|size| size != to - from) || elements.is_none() {
-            let expected = format!(
-                "{} bytes for {} {shape:?}",
-                size.map_or("more than 2^64".into(), |size| size.to_string()),
-                tensor["dtype"]
-            );
-            return layout(path, name, expected, format!("data_offsets {from} to {to}, which is {} bytes", to - from), advice);
-        }
-    }
-    if end != data.len() as u64 {
-        return layout(
-            path,
-            "header",
-            format!("tensors that fill the {} bytes after it", data.len()),
-            format!("{end} bytes"),
-            advice,
-        );
-    }
-    layout(path, "header", "that of a safetensors file".into(), source.to_string(), advice)
-}
-
-fn bits_of(dtype: &str) -> Option<u64> {
-    match dtype {
-        "U8" | "I8" | "BOOL" => Some(8),
-        "U16" | "I16" | "F16" | "BF16" => Some(16),
-        "U32" | "I32" | "F32" => Some(32),
-        "U64" | "I64" | "F64" => Some(64),
-        _ => None,
-    }
+    FileError::mismatch(path, dataset, expected, found, advice).into()
 }
 
 #[cfg(test)]
@@ -273,18 +195,6 @@ mod tests {
         let mut tensors = valid();
         (tensors[2].2, tensors[2].3, tensors[3].2, tensors[3].3) = (vec![0, 1, 2, 2], vec![], vec![0], vec![]);
         refused(&write(folder.path(), &tensors, same), &["test_images", "at least one image"]);
-    }
-
-    #[test]
-    fn headers_that_lie() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = write(folder.path(), &valid(), |header| header.replace("[3, 1, 2, 2]", "[900, 1, 2, 2]"));
-        refused(&path, &["train_images", "3600 bytes", "12 bytes"]);
-        let path = write(folder.path(), &valid(), |header| header.replace("[23,25]", "[23,2700]"));
-        refused(&path, &["test_labels", "within the 25 bytes", "23 to 2700"]);
-        let huge = "[18446744073709551615, 18446744073709551615, 2, 2]";
-        refused(&write(folder.path(), &valid(), |header| header.replace("[3, 1, 2, 2]", huge)), &["train_images", "2^64"]);
-        refused(&write(folder.path(), &valid(), |header| header[1..].to_owned()), &["header", "JSON object"]);
     }
 
     #[test]

@@ -4,16 +4,21 @@
 //! channel. Channels are independent, so that threads share them and never a sum. Sums run in f32 over short stretches and
 //! in f64 over those.
 
-mod backward;
-mod forward;
-
-pub(crate) use forward::add_values;
+mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
 
 use crate::Error;
-use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
-use crate::channels::Groups;
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
-use std::sync::{Arc, OnceLock};
+use crate::arguments::{has_shape, image_sizes, stored_kind};
+use candle_core::{Result, Tensor};
+use cpu::apply;
+pub(crate) use cpu::{BatchNorm, add_values};
+
+const OP: &str = "batch_norm";
 
 /// The nonlinearity behind the normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,112 +42,6 @@ pub struct BatchStatistics {
     pub count: usize,
 }
 
-/// Mean and 1 / sqrt(variance + eps) of each channel, as the normalisation uses them, and the variance itself.
-struct Moments {
-    mean: Vec<f32>,
-    inverse_deviation: Vec<f32>,
-    variance: Vec<f32>,
-}
-
-/// Sizes of the input.
-#[derive(Clone, Copy)]
-struct Sizes {
-    dims: [usize; 4],
-}
-
-impl Sizes {
-    fn groups(&self) -> Groups {
-        let [batch, channels, height, width] = self.dims;
-        Groups { batch, channels, area: height * width }
-    }
-}
-
-pub(crate) struct BatchNorm {
-    sizes: Sizes,
-    activation: Activation,
-    eps: f64,
-    /// Moments that the caller gave, through which no gradient flows; none where they are those of the batch.
-    given: Option<Box<Moments>>,
-    /// Those of the batch, once the forward pass has found them.
-    found: Arc<OnceLock<Moments>>,
-}
-
-/// Moments that a forward pass will find, over so many values.
-pub(crate) struct Found {
-    moments: Arc<OnceLock<Moments>>,
-    count: usize,
-}
-
-impl Found {
-    /// Once the forward pass has run.
-    pub(crate) fn statistics(&self) -> Result<BatchStatistics> {
-        let Moments { mean, variance, .. } = self.moments.get().expect("the forward pass has found them");
-        Ok(BatchStatistics {
-            mean: Tensor::from_slice(mean, mean.len(), &Device::Cpu)?,
-            variance: Tensor::from_slice(variance, variance.len(), &Device::Cpu)?,
-            count: self.count,
-        })
-    }
-}
-
-impl BatchNorm {
-    /// See [`batch_norm_train`].
-    pub(crate) fn training(
-        x: &Tensor,
-        scale: &Tensor,
-        shift: &Tensor,
-        residual: Option<&Tensor>,
-        activation: Activation,
-        eps: f64,
-    ) -> Result<Self> {
-        let sizes = check(x, eps, &[("scale", scale), ("shift", shift)], residual)?;
-        Ok(Self { sizes, activation, eps, given: None, found: Arc::default() })
-    }
-
-    /// See [`batch_norm_eval`].
-    pub(crate) fn evaluation(
-        x: &Tensor,
-        scale: &Tensor,
-        shift: &Tensor,
-        mean: &Tensor,
-        variance: &Tensor,
-        residual: Option<&Tensor>,
-        activation: Activation,
-        eps: f64,
-    ) -> Result<Self> {
-        let sizes = check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
-        let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
-        let (mean, variance) = (copy(mean)?, copy(variance)?);
-        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
-        let given = Some(Box::new(Moments { mean, inverse_deviation, variance }));
-        Ok(Self { sizes, activation, eps, given, found: Arc::default() })
-    }
-
-    pub(crate) fn found(&self) -> Found {
-        let Groups { batch, area, .. } = self.sizes.groups();
-        Found { moments: Arc::clone(&self.found), count: batch * area }
-    }
-
-    /// Gradients with respect to x, scale and shift (stacked), and the residual, those that are wanted; the gradient of y is
-    /// the sum of `gradients`.
-    pub(crate) fn gradients(
-        &self,
-        x: &Tensor,
-        affine: &Tensor,
-        y: &Tensor,
-        gradients: &[Tensor],
-        wanted: [bool; 3],
-    ) -> Result<[Option<Tensor>; 3]> {
-        backward::run(self, x, affine, y, gradients, wanted)
-    }
-
-    fn moments(&self) -> Option<&Moments> {
-        self.given.as_deref().or_else(|| self.found.get())
-    }
-}
-
-const OP: &str = "batch_norm";
-
 /// Normalises `x` `[batch, channels, height, width]` by its own statistics; `scale` and `shift` are `[channels]`,
 /// `residual` has the shape of `x`. Differentiable in all four.
 ///
@@ -159,7 +58,7 @@ pub fn batch_norm_train(
     let op = BatchNorm::training(x, scale, shift, residual, activation, eps)?;
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
-        return crate::cuda::batch_norm::train(x, scale, shift, residual, activation, eps);
+        return cuda::train(x, scale, shift, residual, activation, eps);
     }
     let found = op.found();
     let y = apply(op, x, scale, shift, residual)?;
@@ -184,14 +83,10 @@ pub fn batch_norm_eval(
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
         check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
-        return crate::cuda::batch_norm::eval(x, scale, shift, mean, variance, residual, activation, eps);
+        return cuda::eval(x, scale, shift, mean, variance, residual, activation, eps);
     }
     let op = BatchNorm::evaluation(x, scale, shift, mean, variance, residual, activation, eps)?;
     apply(op, x, scale, shift, residual)
-}
-
-fn inverse_deviation(variance: f64, eps: f64) -> f32 {
-    (1.0 / (variance + eps).sqrt()) as f32
 }
 
 fn check(
@@ -199,7 +94,7 @@ fn check(
     eps: f64,
     by_channel: &[(&'static str, &Tensor)],
     residual: Option<&Tensor>,
-) -> std::result::Result<Sizes, Error> {
+) -> std::result::Result<[usize; 4], Error> {
     if !(eps > 0.0 && eps.is_finite()) {
         let expected = "positive and finite, so that a channel without variance can be divided by".into();
         return Err(Error::Parameter { op: OP, parameter: "eps", expected, found: eps.to_string() });
@@ -214,74 +109,5 @@ fn check(
     if let Some(residual) = residual {
         has_shape(OP, "residual", residual, &dims)?;
     }
-    Ok(Sizes { dims })
+    Ok(dims)
 }
-
-fn apply(op: BatchNorm, x: &Tensor, scale: &Tensor, shift: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-    // A custom operation takes three tensors at most: scale and shift travel together.
-    let affine = Tensor::stack(&[scale, shift], 0)?;
-    let x = x.contiguous()?;
-    match residual {
-        Some(residual) => x.apply_op3(&affine, &residual.contiguous()?, op),
-        None => x.apply_op2(&affine, op),
-    }
-}
-
-impl CustomOp2 for BatchNorm {
-    fn name(&self) -> &'static str {
-        OP
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        affine: &CpuStorage,
-        affine_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let y = forward::run(self, contiguous(x, x_layout)?, contiguous(affine, affine_layout)?, None);
-        Ok((CpuStorage::F32(y), Shape::from(self.sizes.dims.to_vec())))
-    }
-
-    fn bwd(&self, x: &Tensor, affine: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let wanted = [x.track_op(), affine.track_op(), false];
-        let [x, affine, _] = self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
-        Ok((x, affine))
-    }
-}
-
-impl CustomOp3 for BatchNorm {
-    fn name(&self) -> &'static str {
-        OP
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        x_layout: &Layout,
-        affine: &CpuStorage,
-        affine_layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let residual = contiguous(residual, residual_layout)?;
-        let y = forward::run(self, contiguous(x, x_layout)?, contiguous(affine, affine_layout)?, Some(residual));
-        Ok((CpuStorage::F32(y), Shape::from(self.sizes.dims.to_vec())))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        affine: &Tensor,
-        residual: &Tensor,
-        y: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let wanted = [x.track_op(), affine.track_op(), residual.track_op()];
-        let [x, affine, residual] = self.gradients(x, affine, y, std::slice::from_ref(gradient), wanted)?;
-        Ok((x, affine, residual))
-    }
-}
-
-#[cfg(test)]
-mod tests;

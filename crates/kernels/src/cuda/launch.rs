@@ -7,10 +7,10 @@ use candle_core::op::BackpropOp;
 use candle_core::{DType, Layout, Result, Shape, Storage, StorageRef, Tensor};
 
 /// Threads of a block, as in `kernels/common.cuh`.
-pub const THREADS: u32 = 256;
+pub(crate) const THREADS: u32 = 256;
 
 /// A type that tensors are stored as; sums are taken in f32 or wider whatever it is.
-pub trait Stored: CudaDType + DeviceRepr + 'static {
+pub(crate) trait Stored: CudaDType + DeviceRepr + 'static {
     /// What the names of its kernels end with.
     const SUFFIX: &'static str;
 }
@@ -41,9 +41,9 @@ macro_rules! by_type {
 pub(crate) use by_type;
 
 /// A source of kernels in PTX.
-pub struct Module {
-    pub name: &'static str,
-    pub ptx: &'static str,
+pub(crate) struct Module {
+    pub(crate) name: &'static str,
+    pub(crate) ptx: &'static str,
 }
 
 /// The module of `kernels/<name>.cu`.
@@ -81,27 +81,27 @@ macro_rules! launch {
 pub(crate) use launch;
 
 /// What the driver said about a launch.
-pub fn failed(kernel: &str, error: candle_core::cuda::cudarc::driver::DriverError) -> candle_core::Error {
+pub(crate) fn failed(kernel: &str, error: candle_core::cuda::cudarc::driver::DriverError) -> candle_core::Error {
     candle_core::Error::wrap(error).context(format!("kernel {kernel}"))
 }
 
 /// At least so many threads, in blocks of [`THREADS`].
-pub fn over(threads: u32) -> LaunchConfig {
+pub(crate) fn over(threads: u32) -> LaunchConfig {
     grid(threads.div_ceil(THREADS), 1)
 }
 
 /// A grid of blocks of [`THREADS`].
-pub fn grid(across: u32, down: u32) -> LaunchConfig {
+pub(crate) fn grid(across: u32, down: u32) -> LaunchConfig {
     LaunchConfig { grid_dim: (across, down, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
 }
 
 /// Blocks of so many threads.
-pub fn blocks_of(blocks: u32, threads: (u32, u32)) -> LaunchConfig {
+pub(crate) fn blocks_of(blocks: u32, threads: (u32, u32)) -> LaunchConfig {
     LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (threads.0, threads.1, 1), shared_mem_bytes: 0 }
 }
 
 /// A size as kernels take it: they number elements with 32 bits, of which one is kept free.
-pub fn size(op: &'static str, what: &'static str, value: usize) -> std::result::Result<u32, Error> {
+pub(crate) fn size(op: &'static str, what: &'static str, value: usize) -> std::result::Result<u32, Error> {
     match u32::try_from(value) {
         Ok(value) if value <= i32::MAX as u32 => Ok(value),
         _ => Err(Error::Overflow { op, what }),
@@ -109,18 +109,18 @@ pub fn size(op: &'static str, what: &'static str, value: usize) -> std::result::
 }
 
 /// A contiguous tensor, held while a kernel is launched on it.
-pub struct Held<'a> {
+pub(crate) struct Held<'a> {
     storage: StorageRef<'a>,
     layout: &'a Layout,
 }
 
 impl<'a> Held<'a> {
-    pub fn new(tensor: &'a Tensor) -> Self {
+    pub(crate) fn new(tensor: &'a Tensor) -> Self {
         let (storage, layout) = tensor.storage_and_layout();
         Self { storage, layout }
     }
 
-    pub fn device(&self) -> Result<&CudaDevice> {
+    pub(crate) fn device(&self) -> Result<&CudaDevice> {
         Ok(&self.cuda()?.device)
     }
 
@@ -131,20 +131,20 @@ impl<'a> Held<'a> {
         }
     }
 
-    pub fn view<T: CudaDType>(&self) -> Result<CudaView<'_, T>> {
+    pub(crate) fn view<T: CudaDType>(&self) -> Result<CudaView<'_, T>> {
         view(self.cuda()?, self.layout)
     }
 }
 
 /// Elements that can be read at once where runs of `run` belong together: 4 where every layout starts so aligned, else 1.
-pub fn width(run: u32, layouts: &[&Layout]) -> u32 {
+pub(crate) fn width(run: u32, layouts: &[&Layout]) -> u32 {
     let aligned = layouts.iter().all(|layout| layout.start_offset().is_multiple_of(4));
     if aligned && run.is_multiple_of(4) { 4 } else { 1 }
 }
 
 /// How `count` values of each of `rows` are divided into stretches that blocks add up: how many, and how long these are.
 /// Enough to keep a large device busy, none too short; multiples of 4, so that no pack is cut.
-pub fn stretches(rows: u32, count: u32) -> (u32, u32) {
+pub(crate) fn stretches(rows: u32, count: u32) -> (u32, u32) {
     const BUSY: u32 = 1024;
     const SHORTEST: u32 = 4096;
     let most = BUSY.div_ceil(rows).min(count.div_ceil(SHORTEST));
@@ -153,24 +153,24 @@ pub fn stretches(rows: u32, count: u32) -> (u32, u32) {
 }
 
 /// What a tensor on the device is stored as.
-pub fn dtype(storage: &CudaStorage) -> DType {
+pub(crate) fn dtype(storage: &CudaStorage) -> DType {
     candle_core::backend::BackendStorage::dtype(storage)
 }
 
 /// The elements of a contiguous layout.
-pub fn view<'a, T: CudaDType>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
+pub(crate) fn view<'a, T: CudaDType>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, T>> {
     let (start, end) = layout.contiguous_offsets().ok_or_else(|| candle_core::Error::RequiresContiguous { op: "kernel" }.bt())?;
     Ok(storage.as_cuda_slice::<T>()?.slice(start..end))
 }
 
 /// Room for so many values, which the next kernel writes, every one.
-pub fn room<T: DeviceRepr>(device: &CudaDevice, count: usize) -> Result<CudaSlice<T>> {
+pub(crate) fn room<T: DeviceRepr>(device: &CudaDevice, count: usize) -> Result<CudaSlice<T>> {
     // SAFETY: plain numbers, that are written before anything reads them.
     unsafe { device.alloc::<T>(count) }
 }
 
 /// A tensor of values that a kernel wrote.
-pub fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, shape: impl Into<Shape>) -> Tensor {
+pub(crate) fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, shape: impl Into<Shape>) -> Tensor {
     let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(values, device.clone()));
     Tensor::from_storage(storage, shape, BackpropOp::none(), false)
 }

@@ -9,7 +9,7 @@ const MODULE: Module = module!("layout");
 const TILE: u32 = 32;
 
 /// `[images, rows, columns]` to `[images, columns, rows]`; fewer than 2^31 values.
-pub fn transposed<T: Stored>(
+pub(crate) fn transposed<T: Stored>(
     device: &CudaDevice,
     from: &CudaView<T>,
     images: u32,

@@ -1,26 +1,20 @@
-//! The operations on the devices of NVIDIA, by kernels of this crate (`kernels/*.cu`) and by cuDNN.
+//! The devices of NVIDIA: the device itself, how exact it is, and what the operations launch their kernels with.
 //!
-//! A module for each operation, which the public function hands its checked arguments to. Images may be stored as bf16; sums
-//! are taken in f32 or wider, and learned values, positions and losses are f32.
+//! The kernels are those of this crate (`kernels/*.cu`) and of cuDNN. Each operation has its own in a module `cuda` of its folder,
+//! which the public function hands its checked arguments to. Images may be stored as bf16; sums are taken in f32 or wider, and
+//! learned values, positions and losses are f32.
 
-pub(crate) mod batch_norm;
-pub(crate) mod convolution;
-pub(crate) mod grid_sample;
-mod launch;
-mod layout;
-pub(crate) mod losses;
-pub(crate) mod optimiser;
-pub(crate) mod pair_cosine;
-pub(crate) mod point_readout;
-pub(crate) mod pooling;
+pub(crate) mod launch;
+pub(crate) mod layout;
+pub(crate) mod precision;
 
-pub use convolution::{set_deterministic, set_tf32, tf32};
+pub use precision::{set_deterministic, set_tf32, tf32};
 
 use candle_core::{Device, Result};
 
 /// Channels and pixels of a row that a block owns when features' gradients are gathered, as in `kernels/points.cu`.
-const FEATURE_CHANNELS: u32 = 128;
-const FEATURE_COLUMNS: u32 = 32;
+pub(crate) const FEATURE_CHANNELS: u32 = 128;
+pub(crate) const FEATURE_COLUMNS: u32 = 32;
 
 /// The device of this number, with one queue of work for all threads.
 ///

@@ -1,30 +1,8 @@
+use super::reference::reference;
 use super::*;
 use crate::testing::{close, elements, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
-use candle_core::Var;
+use candle_core::{Device, Var};
 use proptest::prelude::*;
-
-/// Bilinear interpolation as a weighted mean over all pixels, in f64.
-fn reference(op: &GridSample, features: &[f64], positions: &[f64]) -> Vec<f64> {
-    let hat = |pixel: f64, at: usize| (1.0 - (pixel - at as f64).abs()).max(0.0);
-    let Grid { height, width, align_corners } = op.grid;
-    let mut output = Vec::new();
-    for image in 0..op.batch {
-        for channel in 0..op.channels {
-            for point in 0..op.points {
-                let at = |axis: usize, size: usize| {
-                    let unit = (positions[(image * op.points + point) * 2 + axis] + 1.0) / 2.0;
-                    let last = (size - 1) as f64;
-                    (if align_corners { unit * last } else { unit * size as f64 - 0.5 }).clamp(0.0, last)
-                };
-                let (px, py) = (at(0, width), at(1, height));
-                let plane = &features[(image * op.channels + channel) * op.grid.area()..];
-                let weight = |pixel: usize| hat(py, pixel / width) * hat(px, pixel % width);
-                output.push((0..op.grid.area()).map(|pixel| plane[pixel] * weight(pixel)).sum());
-            }
-        }
-    }
-    output
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
@@ -39,7 +17,7 @@ proptest! {
         let spread: Vec<f32> = values(batch * points * 2, seed + 1).into_iter().map(|value| 1.3 * value).collect();
         let positions = Var::from_vec(spread, (batch, points, 2), &Device::Cpu).unwrap();
         let y = grid_sample(&features, &positions, align_corners).unwrap();
-        let upstream = Tensor::from_vec(values(op.batch * op.values(), seed + 2), y.dims(), &Device::Cpu).unwrap();
+        let upstream = Tensor::from_vec(values(batch * channels * points, seed + 2), y.dims(), &Device::Cpu).unwrap();
         let grads = (&y * &upstream).unwrap().sum_all().unwrap().backward().unwrap();
         let (f, p, up) = (wide(&features), wide(&positions), wide(&upstream));
         close(&y, &reference(&op, &f, &p), 1e-5);

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{close, numeric_gradient, scattered, var, wide};
-use candle_core::Var;
+use candle_core::{Device, Var};
 
 fn atanh_loss(scale: f64, s: &[f64], t: &[f64]) -> f64 {
     let atanh = |x: f64| 0.5 * ((1.0 + x) / (1.0 - x)).ln();

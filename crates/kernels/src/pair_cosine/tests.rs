@@ -1,18 +1,8 @@
+use super::reference::reference;
 use super::*;
 use crate::testing::{close, numeric_gradient, same_for_any_threads, scattered, values, var, wide};
+use candle_core::Device;
 use proptest::prelude::*;
-
-fn reference(pairs: usize, area: usize, center: &[f64], features: &[f64]) -> Vec<f64> {
-    let length = center.len() * area;
-    let vector = |image: usize| -> Vec<f64> { (0..length).map(|i| features[image * length + i] - center[i / area]).collect() };
-    (0..pairs)
-        .map(|pair| {
-            let (u, v) = (vector(pair), vector(pairs + pair));
-            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-            dot(&u, &v) / (dot(&u, &u).sqrt() * dot(&v, &v).sqrt())
-        })
-        .collect()
-}
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
@@ -42,7 +32,7 @@ fn an_image_is_like_itself_and_unlike_its_opposite() {
 }
 
 #[test]
-fn features_that_are_all_at_the_centre_have_no_direction_and_no_gradient() {
+fn features_that_are_all_at_the_center_have_no_direction_and_no_gradient() {
     let mut values = values(4 * 8, 1);
     values[..8].fill(0.25);
     let x = candle_core::Var::from_vec(values, (4, 1, 2, 4), &Device::Cpu).unwrap();

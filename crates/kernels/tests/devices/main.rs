@@ -5,7 +5,7 @@
 
 mod cases;
 mod operations;
-mod optimisers;
+mod optimizers;
 
 use candle_core::{Device, Tensor};
 

@@ -2,19 +2,17 @@
 //! what the attacks have found so far lies on disk, so that an interrupted run goes on with the next attack.
 
 use super::{BATCH, norm_name};
-use crate::pipeline::progress::Terminal;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::run_directory::RunDirectory;
-use anyhow::{Context, Result, ensure};
-use brainprior_robustness::{Classifier, Closest, Counts, Examples, Known, Norm, Search, Settings, ensemble};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use crate::run::{Key, Progress, Record, RunDirectory};
+use anyhow::Result;
+use brainprior_artifact::archive::{self, Archive, Dtype, TensorView};
+use brainprior_artifact::hash;
+use brainprior_robustness::{
+    Classifier, Counts, ImageRecord, LabeledBatch, MinimalPerturbations, Norm, Search, Settings, ensemble,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::Path;
 
 const NEAREST: &str = "nearest.safetensors";
-/// The one key of the header's metadata, whose value is JSON.
-const METADATA: &str = "brainprior";
 const FORMAT: &str = "brainprior-nearest";
 const VERSION: u32 = 1;
 /// Relative precision where an attack's epsilon is bisected.
@@ -22,11 +20,11 @@ const TOLERANCE: f64 = 0.01;
 
 /// What decides the result of one block.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Protocol {
-    /// Steps along the border.
-    pub border_steps: usize,
+pub(crate) struct Protocol {
+    /// Steps along the decision boundary.
+    pub(crate) decision_boundary_steps: usize,
     /// Images of a block.
-    pub block: usize,
+    pub(crate) block: usize,
 }
 
 /// What a file says about itself.
@@ -44,34 +42,34 @@ struct Header {
 }
 
 /// Where nothing is adversarial yet.
-pub fn search(norm: Norm, area: usize) -> Search {
+pub(crate) fn search(norm: Norm, area: usize) -> Search {
     Search { largest: norm.range(area), tolerance: TOLERANCE }
 }
 
 /// Runs the ensemble of one norm on all blocks that are not done. `key` holds what the network and the images are; the
 /// tasks are called `prefix/NORM/block-N`. The records, or nothing on a dry run.
-pub fn measure_blocks(
+pub(crate) fn measure_blocks(
     run: &RunDirectory,
-    terminal: &Terminal,
+    progress: &dyn Progress,
     prefix: &str,
     key: &Key,
     model: &dyn Classifier,
-    examples: &Examples,
+    labeled: &LabeledBatch,
     norm: Norm,
     protocol: Protocol,
 ) -> Result<Option<Vec<Record>>> {
     let mut records = Vec::new();
-    for (number, first) in (0..examples.len()).step_by(protocol.block.max(1)).enumerate() {
+    for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
         let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
-        let last = examples.len().min(first + protocol.block);
+        let last = labeled.len().min(first + protocol.block);
         let settings = serde_json::json!({ "protocol": protocol, "norm": norm_name(norm), "first": first, "last": last });
-        let key = Key { task: task.clone(), settings, ..key.clone() };
-        let hash = provenance::hash_bytes(serde_json::to_string(&key)?.as_bytes());
-        let block = examples.subset(&(first..last).collect::<Vec<_>>());
-        let seed = key.seed;
-        let record = run.task(key, terminal, |folder| {
+        let key = key.with(&task, settings);
+        let hash = hash::of_bytes(serde_json::to_string(&key)?.as_bytes());
+        let block = labeled.subset(&(first..last).collect::<Vec<_>>());
+        let seed = key.seed();
+        let record = run.task(key, progress, |folder| {
             let settings = Settings { seed, batch: BATCH };
-            approach(terminal, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
+            approach(progress, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
             Ok(vec![NEAREST.into()])
         })?;
         let Some(record) = record else { return Ok(None) };
@@ -82,47 +80,53 @@ pub fn measure_blocks(
 
 /// One block: all attacks that have not run.
 fn approach(
-    terminal: &Terminal,
+    progress: &dyn Progress,
     task: &str,
     path: &Path,
     key: &str,
     model: &dyn Classifier,
-    block: &Examples,
+    block: &LabeledBatch,
     norm: Norm,
     protocol: Protocol,
     settings: Settings,
 ) -> Result<()> {
-    let attacks = ensemble(norm, protocol.border_steps);
-    let (mut done, mut closest) = match read(path, block, norm) {
-        Ok((header, closest)) if header.key == key => (header.attacks_done, closest),
-        _ => (0, Closest::new(model, block, norm, settings)?),
+    let attacks = ensemble(norm, protocol.decision_boundary_steps);
+    let (mut done, mut minimal) = match read(path, block, norm) {
+        Ok((header, minimal)) if header.key == key => (header.attacks_done, minimal),
+        _ => (0, MinimalPerturbations::new(model, block, norm, settings)?),
     };
-    let mut bar = terminal.bar(task, attacks.len() as u64);
+    let mut bar = progress.bar(task, attacks.len() as u64);
     while let Some(attack) = attacks.get(done) {
         bar.set(done as u64, attacks.len() as u64, &attack.name());
-        closest.approach(model, attack.as_ref(), block, search(norm, block.area()), settings, &mut |_| {})?;
+        minimal.approach(model, attack.as_ref(), block, search(norm, block.area()), settings, &mut |_| {})?;
         done += 1;
-        write(path, key, done, &closest, block)?;
+        write(path, key, done, &minimal, block)?;
     }
     Ok(())
 }
 
 /// The blocks of a norm put together again.
-pub fn read_blocks(run: &RunDirectory, prefix: &str, examples: &Examples, norm: Norm, block: usize) -> Result<Closest> {
-    let mut known = Vec::with_capacity(examples.len());
-    for (number, first) in (0..examples.len()).step_by(block.max(1)).enumerate() {
+pub(crate) fn read_blocks(
+    run: &RunDirectory,
+    prefix: &str,
+    labeled: &LabeledBatch,
+    norm: Norm,
+    block: usize,
+) -> Result<MinimalPerturbations> {
+    let mut records = Vec::with_capacity(labeled.len());
+    for (number, first) in (0..labeled.len()).step_by(block.max(1)).enumerate() {
         let path = run.folder(&format!("{prefix}/{}/block-{number}", norm_name(norm))).join(NEAREST);
-        let images: Vec<usize> = (first..examples.len().min(first + block)).collect();
-        known.extend(read(&path, &examples.subset(&images), norm)?.1.known().iter().cloned());
+        let images: Vec<usize> = (first..labeled.len().min(first + block)).collect();
+        records.extend(read(&path, &labeled.subset(&images), norm)?.1.records().iter().cloned());
     }
-    Ok(Closest::restore(norm, known))
+    Ok(MinimalPerturbations::restore(norm, records))
 }
 
-fn write(path: &Path, key: &str, done: usize, closest: &Closest, block: &Examples) -> Result<()> {
+fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, block: &LabeledBatch) -> Result<()> {
     let mut attacks: Vec<String> = Vec::new();
     let (mut nearest, mut found_by, mut counts) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, known) in closest.known().iter().enumerate() {
-        let (pixels, by) = match &known.nearest {
+    for (index, record) in minimal.records().iter().enumerate() {
+        let (pixels, by) = match &record.nearest {
             None => (block.image(index), -1),
             Some((pixels, name)) => {
                 let position = attacks.iter().position(|attack| attack == name).unwrap_or_else(|| {
@@ -133,14 +137,14 @@ fn write(path: &Path, key: &str, done: usize, closest: &Closest, block: &Example
             }
         };
         nearest.extend(pixels.iter().flat_map(|value| value.to_le_bytes()));
-        found_by.extend((if known.already { -2 } else { by }).to_le_bytes());
-        let Counts { queries, gradient_calls, zero_gradients } = known.counts;
+        found_by.extend((if record.already { -2 } else { by }).to_le_bytes());
+        let Counts { queries, gradient_calls, zero_gradients } = record.counts;
         counts.extend([queries, gradient_calls, zero_gradients].iter().flat_map(|count| (*count as i64).to_le_bytes()));
     }
     let header = Header {
         format: FORMAT.into(),
         version: VERSION,
-        norm: norm_name(closest.norm()).into(),
+        norm: norm_name(minimal.norm()).into(),
         key: key.into(),
         attacks_done: done,
         attacks,
@@ -152,53 +156,34 @@ fn write(path: &Path, key: &str, done: usize, closest: &Closest, block: &Example
         ("found_by", TensorView::new(Dtype::I32, vec![images], &found_by)?),
         ("counts", TensorView::new(Dtype::I64, vec![images, 3], &counts)?),
     ];
-    let metadata = HashMap::from([(METADATA.to_owned(), serde_json::to_string(&header)?)]);
-    provenance::write_atomically(path, &safetensors::serialize(tensors, Some(metadata))?)
+    Ok(archive::write(path, &header, tensors)?)
 }
 
-fn read(path: &Path, block: &Examples, norm: Norm) -> Result<(Header, Closest)> {
-    let bytes = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-    let damaged = || format!("{} is damaged; remove it and run again", path.display());
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).with_context(damaged)?;
-    let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(METADATA)).with_context(damaged)?;
-    let header: Header = serde_json::from_str(text).with_context(damaged)?;
-    let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
-    let data = |name: &str, size: usize| -> Result<Vec<u8>> {
-        let tensor = tensors.tensor(name).with_context(damaged)?;
-        ensure!(
-            tensor.data().len() == size,
-            "{}: {name} has {} bytes, expected {size}; remove it and run again",
-            path.display(),
-            tensor.data().len()
-        );
-        Ok(tensor.data().to_vec())
-    };
-    let area = block.area();
-    let nearest: Vec<f32> = le(&data("nearest", 4 * block.len() * area)?, f32::from_le_bytes);
-    let found_by: Vec<i32> = le(&data("found_by", 4 * block.len())?, i32::from_le_bytes);
-    let counts: Vec<i64> = le(&data("counts", 24 * block.len())?, i64::from_le_bytes);
-    let known = (0..block.len())
+fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations)> {
+    let file = Archive::read(path, "remove it and run again")?;
+    let header: Header = file.header()?;
+    let (images, area, [channels, height, width]) = (block.len(), block.area(), block.shape());
+    let nearest: Vec<f32> = file.values("nearest", &[images, channels, height, width])?;
+    let found_by: Vec<i32> = file.values("found_by", &[images])?;
+    let counts: Vec<i64> = file.values("counts", &[images, 3])?;
+    let records = (0..block.len())
         .map(|index| {
             let by = usize::try_from(found_by[index]).ok().and_then(|by| header.attacks.get(by));
             let [queries, gradient_calls, zero_gradients] = [0, 1, 2].map(|part| counts[3 * index + part] as usize);
-            Known {
+            ImageRecord {
                 already: found_by[index] == -2,
                 nearest: by.map(|name| (nearest[index * area..(index + 1) * area].to_vec(), name.clone())),
                 counts: Counts { queries, gradient_calls, zero_gradients },
             }
         })
         .collect();
-    Ok((header, Closest::restore(norm, known)))
-}
-
-fn le<T, const N: usize>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
-    bytes.chunks_exact(N).map(|chunk| from(chunk.try_into().expect("chunks have that size"))).collect()
+    Ok((header, MinimalPerturbations::restore(norm, records)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::run_directory::Mode;
+    use crate::run::{Mode, Silent};
     use candle_core::Tensor;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -218,21 +203,21 @@ mod tests {
     #[test]
     fn an_interrupted_block_goes_on_with_the_next_attack() {
         let pixels = (0..5 * 64).map(|index: usize| 0.3 + 0.1 * ((index % 7) as f32 / 7.0) + if index < 128 { 0.3 } else { 0.0 });
-        let examples = Examples::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
-        let protocol = Protocol { border_steps: 20, block: 3 };
+        let labeled = LabeledBatch::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
+        let protocol = Protocol { decision_boundary_steps: 20, block: 3 };
         let measure = |folder: &Path, calls: usize| {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));
-            let key = Key::new("attack", (), 3).unwrap();
-            let records = measure_blocks(&run, &Terminal::silent(), "attack", &key, &model, &examples, Norm::L2, protocol)?;
-            let closest = read_blocks(&run, "attack", &examples, Norm::L2, protocol.block)?;
-            anyhow::Ok((records.unwrap().len(), closest, model.0.into_inner()))
+            let key = Key::new("attack", (), 3);
+            let records = measure_blocks(&run, &Silent, "attack", &key, &model, &labeled, Norm::L2, protocol)?;
+            let minimal = read_blocks(&run, "attack", &labeled, Norm::L2, protocol.block)?;
+            anyhow::Ok((records.unwrap().len(), minimal, model.0.into_inner()))
         };
         let (whole, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (blocks, expected, left) = measure(whole.path(), 1_000_000).unwrap();
         let calls = 1_000_000 - left;
         assert_eq!(blocks, 2);
-        assert!(expected.known()[4].already && expected.known()[0].nearest.is_some());
+        assert!(expected.records()[4].already && expected.records()[0].nearest.is_some());
         let error = format!("{:#}", measure(broken.path(), calls / 3).unwrap_err());
         assert!(error.contains("switched off"), "{error}");
         let (_, found, left) = measure(broken.path(), 1_000_000).unwrap();

@@ -1,75 +1,100 @@
 //! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
 
 use super::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise,
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
-use crate::command_line::{AttackArguments, NormName};
-use crate::pipeline::progress::Terminal;
-use crate::pipeline::provenance::{self, Key};
-use crate::pipeline::results::{Masking, MinimalPerturbation, Point};
-use crate::pipeline::run_directory::{Mode, RunDirectory};
-use crate::pipeline::table;
+use crate::artifacts::{AttackReport, Point};
+use crate::run::{Key, Mode, Progress, RunDirectory};
+use crate::table;
 use anyhow::{Context, Result};
+use brainprior_artifact::{hash, json};
 use brainprior_classifier::ResNet;
 use brainprior_images::{LabeledImages, read_labeled};
-use brainprior_robustness::{Closest, Examples, MaskingSettings, Norm, Settings, accuracy};
+use brainprior_robustness::{LabeledBatch, MaskingSettings, MinimalPerturbations, Norm, Settings, accuracy};
 use candle_core::Device;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// `attack.json`.
-#[derive(Serialize)]
-struct Report {
-    format: &'static str,
-    version: u32,
-    checkpoint: String,
-    images: String,
-    crate_version: &'static str,
-    seed: u64,
-    attacked: usize,
-    clean_accuracy: f64,
-    minimal_perturbation: BTreeMap<String, MinimalPerturbation>,
-    /// Accuracy at rising sizes of the smallest perturbations.
-    accuracy: BTreeMap<String, Vec<Point>>,
-    /// How many images each attack came nearest to.
-    found_by: BTreeMap<String, BTreeMap<String, usize>>,
-    masking: Option<Masking>,
+/// Norms of perturbations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormName {
+    /// Largest change of a pixel.
+    Linf,
+    /// Euclidean length of the change.
+    L2,
+    /// One after the other.
+    Both,
 }
 
-/// Runs the command.
-pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
-    let terminal = Terminal::new();
-    let set = read_labeled(&arguments.images)?;
+/// What is attacked, and how thoroughly.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The network: a checkpoint of brainprior, or the state dict of an equal PyTorch module.
+    pub checkpoint: PathBuf,
+    /// Labeled images, whose test part is attacked.
+    pub images: PathBuf,
+    /// How many of the test images, from the first.
+    pub count: usize,
+    /// Norm of the perturbations.
+    pub norm: NormName,
+    /// Where results and what is done so far are kept; without it `attacks/`, the checkpoint's folder and name.
+    pub out: Option<PathBuf>,
+    /// Other networks, whose perturbations are tried on this one in the checks for masking.
+    pub sources: Vec<PathBuf>,
+    /// Images of a block; an interrupted call goes on with the next attack of its block.
+    pub block: usize,
+    /// Steps along the decision boundary, where most of the time goes.
+    pub decision_boundary_steps: usize,
+    /// Images for the checks for masking; without it these are left out.
+    pub masking_images: Option<usize>,
+    /// Seed of all random streams.
+    pub seed: u64,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Attacked {
+    /// For people: a table of the smallest perturbations, and whether they can be believed.
+    pub text: String,
+    /// `attack.json`, with every figure.
+    pub figures: PathBuf,
+}
+
+/// Attacks a checkpoint, going on with what an interrupted call left.
+///
+/// # Errors
+/// A file that cannot be read; a checkpoint that does not fit the images; a folder that cannot be written to.
+pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Result<Attacked> {
+    let set = read_labeled(&options.images)?;
     let load = |path: &PathBuf| checked(ResNet::load(path)?.to_device(device)?, &set.test, path);
-    let model = load(&arguments.checkpoint)?;
-    let sources: Vec<Attackable> = arguments.sources.iter().map(load).collect::<Result<_>>()?;
-    let examples = examples(&set.test, arguments.count.into())?;
-    let settings = Settings { seed: arguments.seed, batch: BATCH };
+    let model = load(&options.checkpoint)?;
+    let sources: Vec<Attackable> = options.sources.iter().map(load).collect::<Result<_>>()?;
+    let labeled = labeled_batch(&set.test, options.count)?;
+    let settings = Settings { seed: options.seed, batch: BATCH };
 
-    let root = arguments.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(name_of(&arguments.checkpoint)));
+    let root = options.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(name_of(&options.checkpoint)));
     let run = RunDirectory::open(&root, Mode::Run)?;
-    let key = Key::new("attack", (), arguments.seed)?
+    let key = Key::new("attack", (), options.seed)
         .on(device)
-        .input("checkpoint", &provenance::hash_path(&arguments.checkpoint)?)
-        .input("images", &provenance::hash_path(&arguments.images)?);
-    terminal.line(&format!("{} images of {}, in {}", examples.len(), arguments.images.display(), root.display()));
-    let clean = accuracy(&model, &examples, settings)?.context("the set has no test images")?;
+        .input("checkpoint", &hash::of_path(&options.checkpoint)?)
+        .input("images", &hash::of_path(&options.images)?);
+    progress.line(&format!("{} images of {}, in {}", labeled.len(), options.images.display(), root.display()));
+    let clean = accuracy(&model, &labeled, settings)?.context("the set has no test images")?;
 
-    let protocol = Protocol { border_steps: arguments.border_steps.into(), block: arguments.block.into() };
-    let norms: &[Norm] = match arguments.norm {
+    let protocol = Protocol { decision_boundary_steps: options.decision_boundary_steps, block: options.block };
+    let norms: &[Norm] = match options.norm {
         NormName::Linf => &[Norm::Linf],
         NormName::L2 => &[Norm::L2],
         NormName::Both => &[Norm::Linf, Norm::L2],
     };
-    let mut report = Report {
+    let mut report = AttackReport {
         format: "brainprior-attack",
         version: 1,
-        checkpoint: arguments.checkpoint.display().to_string(),
-        images: arguments.images.display().to_string(),
+        checkpoint: options.checkpoint.display().to_string(),
+        images: options.images.display().to_string(),
         crate_version: env!("CARGO_PKG_VERSION"),
-        seed: arguments.seed,
-        attacked: examples.len(),
+        seed: options.seed,
+        attacked: labeled.len(),
         clean_accuracy: clean,
         minimal_perturbation: BTreeMap::new(),
         accuracy: BTreeMap::new(),
@@ -77,23 +102,22 @@ pub fn run(arguments: &AttackArguments, device: &Device) -> Result<()> {
         masking: None,
     };
     for norm in norms {
-        measure_blocks(&run, &terminal, "nearest", &key, &model, &examples, *norm, protocol)?;
-        let closest = read_blocks(&run, "nearest", &examples, *norm, protocol.block)?;
+        measure_blocks(&run, progress, "nearest", &key, &model, &labeled, *norm, protocol)?;
+        let minimal = read_blocks(&run, "nearest", &labeled, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
-        report.minimal_perturbation.insert(name.clone(), summarise(&closest, &examples, arguments.seed)?);
-        report.accuracy.insert(name.clone(), steps(&closest, &examples));
-        report.found_by.insert(name, found_by(&closest));
+        report.minimal_perturbation.insert(name.clone(), summarize(&minimal, &labeled, options.seed)?);
+        report.accuracy.insert(name.clone(), steps(&minimal, &labeled));
+        report.found_by.insert(name, found_by(&minimal));
     }
-    if !arguments.no_masking {
+    if let Some(count) = options.masking_images {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
-        let some = examples.subset(&(0..examples.len().min(arguments.masking_images.into())).collect::<Vec<_>>());
+        let some = labeled.subset(&(0..labeled.len().min(count)).collect::<Vec<_>>());
         report.masking =
-            Some(masking(&terminal, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
+            Some(masking(progress, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
     }
-    provenance::write_json(&root.join("attack.json"), &report)?;
-    print!("{}", text(&report));
-    println!("figures: {}", root.join("attack.json").display());
-    Ok(())
+    let figures = root.join("attack.json");
+    json::write(&figures, &report)?;
+    Ok(Attacked { text: text(&report), figures })
 }
 
 /// The checkpoint's folder and file without its ending: every training of a run leaves files of the same names.
@@ -109,22 +133,22 @@ fn checked(network: ResNet, images: &LabeledImages, path: &Path) -> Result<Attac
 }
 
 /// The curve at twenty steps up to where nearly all images have fallen.
-fn steps(closest: &Closest, examples: &Examples) -> Vec<Point> {
-    let mut sizes: Vec<f64> = closest.distances(examples).into_iter().flatten().collect();
+fn steps(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Vec<Point> {
+    let mut sizes: Vec<f64> = minimal.distances(labeled).into_iter().flatten().collect();
     sizes.sort_by(f64::total_cmp);
     let end = sizes.get(sizes.len() * 95 / 100).copied().unwrap_or(0.0);
-    curve(closest, examples, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
+    curve(minimal, labeled, &(0..=20).map(|step| end * f64::from(step) / 20.0).collect::<Vec<_>>())
 }
 
-fn found_by(closest: &Closest) -> BTreeMap<String, usize> {
+fn found_by(minimal: &MinimalPerturbations) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for known in closest.known().iter().filter(|known| !known.already) {
-        *counts.entry(known.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
+    for record in minimal.records().iter().filter(|record| !record.already) {
+        *counts.entry(record.nearest.as_ref().map_or("none", |(_, name)| name).to_owned()).or_default() += 1;
     }
     counts
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &AttackReport) -> String {
     let mut rows = vec![["norm", "median", "95% interval", "right", "censored"].map(str::to_owned).to_vec()];
     for (name, found) in &report.minimal_perturbation {
         let size = |value: Option<f64>| value.map_or("beyond all".to_owned(), |value| format!("{value:.5}"));

@@ -4,27 +4,27 @@ mod blocks;
 mod command;
 mod summary;
 
-pub use blocks::{Protocol, measure_blocks, read_blocks};
-pub use command::run;
-pub use summary::{curve, masking, summarise};
+pub(crate) use blocks::{Protocol, measure_blocks, read_blocks};
+pub use command::{Attacked, NormName, Options, run};
+pub(crate) use summary::{curve, masking, summarize};
 
 use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;
 use brainprior_images::LabeledImages;
-use brainprior_robustness::{Classifier, Examples, Norm};
+use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Tensor};
 
 /// The checks for masking compare attacks at this many times the median smallest perturbation in Linf.
-pub const COMPARED_AT: f64 = 1.5;
+pub(crate) const COMPARED_AT: f64 = 1.5;
 /// Images that a network takes at once.
-pub const BATCH: usize = 100;
+pub(crate) const BATCH: usize = 100;
 
 /// A trained network as `robustness` sees it.
-pub struct Attackable(pub(in crate::pipeline) ResNet);
+pub(crate) struct Attackable(pub(crate) ResNet);
 
 impl Attackable {
     /// Checked against the images that it is to classify.
-    pub fn new(network: ResNet, images: &LabeledImages) -> Result<Self> {
+    pub(crate) fn new(network: ResNet, images: &LabeledImages) -> Result<Self> {
         let (config, side) = (network.config(), 1usize << (network.config().blocks.len() + 1));
         ensure!(
             config.input_channels == images.channels(),
@@ -60,7 +60,7 @@ impl Classifier for Attackable {
 }
 
 /// The first `count` images of a set.
-pub fn examples(images: &LabeledImages, count: usize) -> Result<Examples> {
+pub(crate) fn labeled_batch(images: &LabeledImages, count: usize) -> Result<LabeledBatch> {
     let count = count.min(images.len());
     let area = images.channels() * images.height() * images.width();
     let mut pixels = vec![0.0; count * area];
@@ -68,11 +68,11 @@ pub fn examples(images: &LabeledImages, count: usize) -> Result<Examples> {
         images.pixels_unit(index, target);
     }
     let labels = (0..count).map(|index| usize::from(images.label(index))).collect();
-    Ok(Examples::new(images.channels(), images.height(), images.width(), pixels, labels)?)
+    Ok(LabeledBatch::new(images.channels(), images.height(), images.width(), pixels, labels)?)
 }
 
 /// As in file names and artifacts.
-pub fn norm_name(norm: Norm) -> &'static str {
+pub(crate) fn norm_name(norm: Norm) -> &'static str {
     match norm {
         Norm::Linf => "linf",
         Norm::L2 => "l2",

@@ -2,19 +2,20 @@
 
 use super::Attackable;
 use super::blocks::search;
-use crate::pipeline::progress::Terminal;
-use crate::pipeline::results::{Check, Masking, MinimalPerturbation, Point};
+use crate::artifacts::{Check, Masking, MinimalPerturbation, Point};
+use crate::run::Progress;
 use anyhow::{Result, ensure};
 use brainprior_robustness::{
-    Classifier, Closest, Examples, MaskingReport, MaskingSettings, Perturbation, Settings, Survival, masking_report, median,
+    Classifier, LabeledBatch, MaskingReport, MaskingSettings, MinimalPerturbations, Perturbation, Settings, Survival,
+    masking_report, median,
 };
 
 /// Resamples behind the interval of a median.
 const RESAMPLES: usize = 1000;
 
 /// Median over the images that the network is right about to begin with.
-pub fn summarise(closest: &Closest, examples: &Examples, seed: u64) -> Result<MinimalPerturbation> {
-    let perturbations: Vec<Perturbation> = closest.perturbations(examples, search(closest.norm(), examples.area()));
+pub(crate) fn summarize(minimal: &MinimalPerturbations, labeled: &LabeledBatch, seed: u64) -> Result<MinimalPerturbation> {
+    let perturbations: Vec<Perturbation> = minimal.perturbations(labeled, search(minimal.norm(), labeled.area()));
     if perturbations.is_empty() {
         return Ok(MinimalPerturbation { median: None, low: None, high: None, images: 0, censored: 0 });
     }
@@ -30,27 +31,27 @@ pub fn summarise(closest: &Closest, examples: &Examples, seed: u64) -> Result<Mi
 
 /// Accuracy at each of `epsilons`: the share of all images that are classified rightly and whose smallest perturbation is
 /// larger.
-pub fn curve(closest: &Closest, examples: &Examples, epsilons: &[f64]) -> Vec<Point> {
-    let perturbations = closest.perturbations(examples, search(closest.norm(), examples.area()));
-    let right = perturbations.len() as f64 / examples.len().max(1) as f64;
+pub(crate) fn curve(minimal: &MinimalPerturbations, labeled: &LabeledBatch, epsilons: &[f64]) -> Vec<Point> {
+    let perturbations = minimal.perturbations(labeled, search(minimal.norm(), labeled.area()));
+    let right = perturbations.len() as f64 / labeled.len().max(1) as f64;
     let beyond = |epsilon: f64| Survival::of(&perturbations).map_or(0.0, |survival| survival.beyond(epsilon));
     epsilons.iter().map(|epsilon| Point { level: *epsilon, accuracy: right * beyond(*epsilon) }).collect()
 }
 
 /// The masking report in the form of the artifacts.
-pub fn masking(
-    terminal: &Terminal,
+pub(crate) fn masking(
+    progress: &dyn Progress,
     model: &Attackable,
     sources: &[Attackable],
-    examples: &Examples,
+    labeled: &LabeledBatch,
     masking: &MaskingSettings,
     settings: Settings,
 ) -> Result<Masking> {
-    ensure!(!examples.is_empty(), "masking: there are no images to check the network on");
+    ensure!(!labeled.is_empty(), "masking: there are no images to check the network on");
     let sources: Vec<&dyn Classifier> = sources.iter().map(|source| source as &dyn Classifier).collect();
-    let mut bar = terminal.bar("masking", 10);
-    let report = masking_report(model, &sources, examples, masking, settings, &mut |progress| {
-        bar.set(progress.done as u64, progress.total as u64, "checks")
+    let mut bar = progress.bar("masking", 10);
+    let report = masking_report(model, &sources, labeled, masking, settings, &mut |checks| {
+        bar.set(checks.done as u64, checks.total as u64, "checks")
     })?;
     Ok(artifact(&report, masking.epsilon))
 }

@@ -1,23 +1,61 @@
-//! `cargo xtask bench NAME`: how fast the hot paths run on this machine. One JSON object a line goes to standard output, with
-//! the names that a peer's own script can use for the same work; text for people goes to standard error.
+//! How fast the hot paths run on this machine, in JSON with the names that a peer's own script can use for the same work.
 
 mod attacks;
 mod ops;
 mod response;
-pub(in crate::pipeline) mod similarity;
+mod similarity;
 mod training;
 
-use crate::command_line::{BenchArguments, BenchName};
+use crate::run::DeviceName;
 use anyhow::Result;
+use brainprior_recording::median;
 use candle_core::Device;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
-/// Runs one bench.
-pub fn run(arguments: &BenchArguments, device: Device) -> Result<()> {
-    let bencher = Bencher { repeats: arguments.repeats.into(), filter: arguments.filter.clone().unwrap_or_default(), device };
+/// What can be timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BenchName {
+    /// Convolutions, batch norm, sampling, at the sizes of a ResNet18 and of a response model.
+    Ops,
+    /// Response models: steps of training, prediction, an epoch at the size of the paper's scans.
+    Response,
+    /// Similarities of all pairs: in memory, into a file, growing with the images, and streamed.
+    Similarity,
+    /// Steps of the joint training of a ResNet18, loader included.
+    Training,
+    /// Attacks on 100 images, ResNet18 with 16 base channels.
+    Attacks,
+}
+
+/// What is timed, and how often.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which bench.
+    pub name: BenchName,
+    /// Counted runs of each case; one more runs first.
+    pub repeats: usize,
+    /// Only cases whose name or shape contains this text; all where it is empty.
+    pub filter: String,
+}
+
+/// One case, timed.
+#[derive(Clone, Debug)]
+pub struct Measurement {
+    /// One object, for programs.
+    pub json: Value,
+    /// One line, for people.
+    pub text: String,
+}
+
+/// Runs one bench; each case is handed to `observer` as soon as it is timed.
+///
+/// # Errors
+/// Whatever the work that is timed says.
+pub fn run(options: &Options, device: Device, observer: &(dyn Fn(Measurement) + Sync)) -> Result<()> {
+    let bencher = Bencher { repeats: options.repeats, filter: &options.filter, device, observer };
     // On a worker thread, as the stages of the pipeline do their work.
-    rayon::scope(|_| match arguments.name {
+    rayon::scope(|_| match options.name {
         BenchName::Ops => ops::run(&bencher),
         BenchName::Response => response::run(&bencher),
         BenchName::Similarity => similarity::run(&bencher),
@@ -27,35 +65,36 @@ pub fn run(arguments: &BenchArguments, device: Device) -> Result<()> {
 }
 
 /// What every bench is given.
-pub struct Bencher {
+struct Bencher<'a> {
     /// Counted runs of each case.
-    pub repeats: usize,
-    /// Only cases whose shape contains this text run.
-    filter: String,
+    repeats: usize,
+    /// Only cases whose name or shape contains this text run.
+    filter: &'a str,
     /// Where tensors live.
-    pub device: Device,
+    device: Device,
+    observer: &'a (dyn Fn(Measurement) + Sync),
 }
 
 /// One piece of work, as it is reported.
-pub struct Case {
+struct Case {
     /// What is done.
-    pub bench: &'static str,
+    bench: &'static str,
     /// At which size.
-    pub shape: String,
+    shape: String,
     /// Amounts of work in one run, each reported per second.
-    pub work: Vec<(&'static str, f64)>,
+    work: Vec<(&'static str, f64)>,
     /// Further fields, as they are.
-    pub labels: Vec<(&'static str, Value)>,
+    labels: Vec<(&'static str, Value)>,
 }
 
-impl Bencher {
+impl Bencher<'_> {
     /// Whether the case was asked for.
-    pub fn wants(&self, case: &Case) -> bool {
-        format!("{} {}", case.bench, case.shape).contains(&self.filter)
+    fn wants(&self, case: &Case) -> bool {
+        format!("{} {}", case.bench, case.shape).contains(self.filter)
     }
 
-    /// Times `work` after one run that is not counted, and prints the case with the median.
-    pub fn measure(&self, case: Case, mut work: impl FnMut() -> Result<()>) -> Result<()> {
+    /// Times `work` after one run that is not counted, and reports the case with the median.
+    fn measure(&self, case: Case, mut work: impl FnMut() -> Result<()>) -> Result<()> {
         if !self.wants(&case) {
             return Ok(());
         }
@@ -69,15 +108,15 @@ impl Bencher {
             self.device.synchronize()?;
             seconds.push(started.elapsed().as_secs_f64());
         }
-        self.print(case, seconds);
+        self.report(case, seconds);
         Ok(())
     }
 
-    /// Prints a case whose runs took `seconds`.
-    pub fn print(&self, case: Case, mut seconds: Vec<f64>) {
+    /// Reports a case whose runs took `seconds`.
+    fn report(&self, case: Case, mut seconds: Vec<f64>) {
         seconds.sort_by(f64::total_cmp);
-        let median = seconds[seconds.len() / 2];
-        let device = super::device::name(&self.device);
+        let Some(median) = median(&seconds) else { return };
+        let device = DeviceName::of(&self.device).name();
         let mut line = Map::new();
         for (name, value) in [
             ("bench", json!(case.bench)),
@@ -96,9 +135,9 @@ impl Bencher {
         }
         let rates = case.work.iter().map(|(name, amount)| (*name, json!(amount / median)));
         line.extend(rates.chain(case.labels).map(|(name, value)| (name.to_owned(), value)));
-        println!("{}", Value::Object(line));
         let rate = case.work.first().map_or(String::new(), |(name, amount)| spoken_rate(name, amount / median));
-        eprintln!("  {:<24} {:<34} {:>10.2} ms  {rate}", case.bench, case.shape, 1e3 * median);
+        let text = format!("  {:<24} {:<34} {:>10.2} ms  {rate}", case.bench, case.shape, 1e3 * median);
+        (self.observer)(Measurement { json: Value::Object(line), text });
     }
 }
 
@@ -122,17 +161,4 @@ fn peak_memory() -> Option<u64> {
 /// too small.
 fn forget_peak_memory() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// Values in [-1, 1) without pattern, the same in every run.
-fn numbers(count: usize) -> Vec<f32> {
-    (0..count as u64).map(|index| (mixed(index) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
-}
-
-/// Bits without pattern (the finaliser of SplitMix64).
-fn mixed(value: u64) -> u64 {
-    let value = value.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ value >> 31
 }

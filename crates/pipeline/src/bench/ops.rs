@@ -1,7 +1,8 @@
 //! Single operations at the sizes of a ResNet18 on CIFAR and of a response model's core: convolution forward and with its
 //! gradients, batch norm with ReLU, bilinear sampling.
 
-use super::{Bencher, Case, numbers};
+use super::{Bencher, Case};
+use crate::synthetic::numbers;
 use anyhow::Result;
 use brainprior_kernels::{Activation, Conv2dGeometry, batch_norm_train, conv2d, grid_sample};
 use candle_core::{Tensor, Var};
@@ -18,7 +19,7 @@ const CONVOLUTIONS: [[usize; 7]; 7] = [
 ];
 
 /// Runs all of them.
-pub fn run(bencher: &Bencher) -> Result<()> {
+pub(super) fn run(bencher: &Bencher) -> Result<()> {
     for shape in CONVOLUTIONS {
         convolution(bencher, shape)?;
     }

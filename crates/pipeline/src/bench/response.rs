@@ -2,7 +2,8 @@
 //! 5,000 images, a stream of 100,000, and an epoch at the size of the paper's scans. Scans are made of noise, since time does not
 //! depend on values.
 
-use super::{Bencher, Case, numbers};
+use super::{Bencher, Case};
+use crate::synthetic::numbers;
 use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Neurons, Origin, Scan, ScanParts, Tier};
@@ -27,7 +28,7 @@ const PAPER: (usize, usize) = (8000, 5000);
 const STREAM: usize = 100_000;
 
 /// Runs all of them.
-pub fn run(bencher: &Bencher) -> Result<()> {
+pub(super) fn run(bencher: &Bencher) -> Result<()> {
     let steps = |shape: &str| Case {
         bench: "response_training",
         shape: format!("{PEER_NEURONS} neurons, {shape}"),
@@ -54,7 +55,7 @@ fn peer() -> Config {
         },
         readout: ReadoutConfig { kind: ReadoutKind::Gaussian, spread: 1.0, ..ReadoutConfig::default() },
         modulator: ModulatorConfig { enabled: false, ..ModulatorConfig::default() },
-        optimisation: OptimizationConfig { averaging: 0.0, ..OptimizationConfig::default() },
+        optimization: OptimizationConfig { averaging: 0.0, ..OptimizationConfig::default() },
         ..Config::default()
     }
 }
@@ -72,8 +73,8 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
     }
     super::forget_peak_memory();
     let scan = noise(PEER_NEURONS, STEPS * BATCH, BATCH)?;
-    config.optimisation.max_epochs = bencher.repeats + 1;
-    config.optimisation.patience = usize::MAX;
+    config.optimization.max_epochs = bencher.repeats + 1;
+    config.optimization.patience = usize::MAX;
     let (mut seconds, mut started) = (Vec::new(), Instant::now());
     let model = fit(&[&scan], &config, 1, None, &mut |event| match event {
         FitEvent::Step { done: STEPS, .. } => seconds.push(started.elapsed().as_secs_f64()),
@@ -81,7 +82,7 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
         _ => {}
     })?;
     if bencher.wants(&case) {
-        bencher.print(case, seconds.split_off(1));
+        bencher.report(case, seconds.split_off(1));
     }
     predict(bencher, prediction, &model)
 }
@@ -106,7 +107,7 @@ fn stream(bencher: &Bencher) -> Result<()> {
         return Ok(());
     }
     let mut config = Config::default();
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let model = fit(&[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?], &config, 1, None, &mut |_| {})?;
     let images = stimuli(BATCH)?;
     super::forget_peak_memory();
@@ -114,7 +115,7 @@ fn stream(bencher: &Bencher) -> Result<()> {
     let endless = (0..STREAM).map(|i| images.image(i % BATCH));
     model.predict_stream(0, endless, &BehavioralState::default(), &mut |_| rows += 1)?;
     ensure!(rows == STREAM, "{rows} of {STREAM} images were predicted");
-    bencher.print(case, vec![started.elapsed().as_secs_f64()]);
+    bencher.report(case, vec![started.elapsed().as_secs_f64()]);
     Ok(())
 }
 
@@ -133,14 +134,14 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
     super::forget_peak_memory();
     let scan = noise(neurons, images - images / 10, images / 10)?;
     let mut config = Config { loss: LossConfig::default(), ..Config::default() };
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let mut seconds = Vec::new();
     fit(&[&scan], &config, 1, None, &mut |event| {
         if let FitEvent::Epoch { seconds: of_epoch, .. } = event {
             seconds.push(of_epoch);
         }
     })?;
-    bencher.print(case, seconds);
+    bencher.report(case, seconds);
     Ok(())
 }
 

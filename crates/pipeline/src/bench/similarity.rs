@@ -1,11 +1,12 @@
 //! Similarities of all pairs: in memory, into a file, as they grow with the number of images, and streamed where neither
 //! memory nor disk holds them. Rates count `n (n + 1) m` operations for n images of m neurons, as the peers' symmetric product.
 
-use super::{Bencher, Case, forget_peak_memory, mixed};
+use super::{Bencher, Case, forget_peak_memory};
+use crate::synthetic;
 use anyhow::{Context as _, Result};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    Computed, DeviceOptions, Error, Images, NearestImages, Population, Precision, Progress, Source, Sweep, UniformPairs,
+    DeviceOptions, Error, Images, NearestImages, Population, Precision, Progress, Source, Sweep, UniformPairs,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -24,14 +25,14 @@ const NEURONS: usize = 2000;
 
 /// Images of the streamed sweep, and what is kept of it.
 const STREAMED: usize = 100_000;
-const NEIGHBOURS: usize = 10;
+const NEIGHBORS: usize = 10;
 const SAMPLE: usize = 1_000_000;
 
 /// Share of the streamed pairs that is computed; the rest of the time is extrapolated, since pairs cost the same.
 const SHARE: f64 = 0.06;
 
 /// Runs all of them.
-pub fn run(bencher: &Bencher) -> Result<()> {
+pub(super) fn run(bencher: &Bencher) -> Result<()> {
     if !bencher.device.is_cpu() {
         return ON_GPU.into_iter().try_for_each(|(images, neurons)| matrix(bencher, "similarity", images, neurons));
     }
@@ -67,7 +68,7 @@ fn responses(images: usize, neurons: usize) -> (Vec<ImageId>, Array2<f32>, Vec<f
     let ids = (0..images as u64).map(ImageId::from_u64).collect();
     (
         ids,
-        Array2::from_shape_vec((images, neurons), super::numbers(images * neurons)).expect("as many numbers") + 1.0,
+        Array2::from_shape_vec((images, neurons), synthetic::numbers(images * neurons)).expect("as many numbers") + 1.0,
         weights(neurons),
     )
 }
@@ -126,13 +127,13 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     }
     forget_peak_memory();
     let ids: Vec<ImageId> = (0..STREAMED as u64).map(ImageId::from_u64).collect();
-    let rows = made(STREAMED, NEURONS);
+    let rows = synthetic::responses(STREAMED, NEURONS);
     let weights = weights(NEURONS);
     let started = Instant::now();
     let source = Source { name: "bench", ids: &ids, rows: &rows, weights: &weights };
     let population = Population::new(&[source], Images::Identical)?;
     let prepared = started.elapsed().as_secs_f64();
-    let reduction = (NearestImages::new(STREAMED, NEIGHBOURS), UniformPairs::new(STREAMED, SAMPLE, 0)?);
+    let reduction = (NearestImages::new(STREAMED, NEIGHBORS), UniformPairs::new(STREAMED, SAMPLE, 0)?);
     let first = AtomicU64::new(u64::MAX);
     let seen = AtomicU64::new(0);
     let observer = |progress: Progress| {
@@ -151,27 +152,12 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let share = seen / pairs(STREAMED);
     case.work = vec![("flops", share * flops(STREAMED, NEURONS)), ("pairs", seen)];
     case.labels = vec![
-        ("kept", json!(format!("{NEIGHBOURS} neighbours of each image, {SAMPLE} pairs drawn uniformly"))),
+        ("kept", json!(format!("{NEIGHBORS} neighbours of each image, {SAMPLE} pairs drawn uniformly"))),
         ("share_of_pairs_computed", json!(share)),
         ("means_seconds", json!(prepared)),
         ("before_first_pair_seconds", json!(packed)),
         ("whole_seconds_extrapolated", json!(packed + seconds / share)),
     ];
-    bencher.print(case, vec![seconds]);
+    bencher.report(case, vec![seconds]);
     Ok(())
-}
-
-/// Responses that are computed when they are read: a few patterns that images share, and noise.
-pub fn made(images: usize, neurons: usize) -> Computed<impl Fn(usize, &mut [f32]) + Sync> {
-    Computed::new(images, neurons, move |first, rows: &mut [f32]| {
-        for (row, values) in rows.chunks_exact_mut(neurons).enumerate() {
-            let image = (first + row) as u64;
-            let pattern = mixed(image) % 1000;
-            for (neuron, value) in values.iter_mut().enumerate() {
-                let unit = |bits: u64| (bits >> 40) as f32 / (1 << 24) as f32;
-                let shared = mixed(pattern << 32 | neuron as u64);
-                *value = unit(shared) + unit(shared.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mixed(image << 32 | neuron as u64));
-            }
-        }
-    })
 }

@@ -1,9 +1,10 @@
-//! Steps of the joint training as the trainer takes them, loader and augmentation included: 64 labelled images of 32 x 32 and
+//! Steps of the joint training as the trainer takes them, loader and augmentation included: 64 labeled images of 32 x 32 and
 //! pairs of stimuli of 36 x 64, ResNet18.
 
-use super::{Bencher, Case, mixed};
+use super::{Bencher, Case};
+use crate::synthetic::{mixed, numbers};
 use anyhow::Result;
-use brainprior_classifier::{NetConfig, Target, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{Target, TrainConfig, TrainEvent, train_on};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use serde_json::json;
@@ -16,7 +17,7 @@ const STIMULI: usize = 200;
 const STEPS: [(usize, usize); 3] = [(64, 0), (64, 16), (16, 16)];
 
 /// Runs all of them.
-pub fn run(bencher: &Bencher) -> Result<()> {
+pub(super) fn run(bencher: &Bencher) -> Result<()> {
     STEPS.into_iter().try_for_each(|(base, pairs)| step(bencher, base, pairs))
 }
 
@@ -32,10 +33,10 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     }
     super::forget_peak_memory();
     // One step that is not counted, and one image to validate on.
-    let images = labelled((bencher.repeats + 1) * BATCH + 1)?;
+    let images = labeled((bencher.repeats + 1) * BATCH + 1)?;
     let target = if pairs == 0 { Target::None } else { similarities()? };
     let config = TrainConfig {
-        net: NetConfig { base_channels: base, ..NetConfig::default() },
+        base_channels: base,
         epochs: 1,
         batch: BATCH,
         pairs: pairs.max(1),
@@ -55,11 +56,11 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     // The first batch is made while nothing else runs.
     waiting.remove(0);
     case.labels.push(("waited_for_loader", json!(waiting.iter().sum::<f64>() / waiting.len() as f64)));
-    bencher.print(case, seconds.split_off(1));
+    bencher.report(case, seconds.split_off(1));
     Ok(())
 }
 
-fn labelled(count: usize) -> Result<LabeledImages> {
+fn labeled(count: usize) -> Result<LabeledImages> {
     let pixels = (0..count as u64 * 1024).map(|pixel| (mixed(pixel) >> 56) as u8).collect();
     let labels = (0..count as u64).map(|image| (mixed(image) % 10) as u8).collect();
     Ok(LabeledImages::new(1, 32, 32, pixels, labels, (0..10).map(|class| class.to_string()).collect())?)
@@ -68,7 +69,7 @@ fn labelled(count: usize) -> Result<LabeledImages> {
 fn similarities() -> Result<Target> {
     let pixels = (0..STIMULI as u64 * 36 * 64).map(|pixel| (mixed(pixel) >> 40) as f32 / (1 << 24) as f32).collect();
     let stimuli = StimulusSet::new(36, 64, pixels)?;
-    let packed = super::numbers(STIMULI * (STIMULI - 1) / 2).into_iter().map(|value| value / 4.0).collect();
+    let packed = numbers(STIMULI * (STIMULI - 1) / 2).into_iter().map(|value| value / 4.0).collect();
     let matrix = SimilarityMatrix::new(stimuli.ids().to_vec(), packed, vec![])?;
     Ok(Target::Similarity { stimuli, matrix })
 }

@@ -2,15 +2,16 @@
 
 use super::spec::{Container, Found};
 use anyhow::{Context, Result, bail};
+use brainprior_artifact::json;
 use hdf5::types::TypeDescriptor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Names to types and shapes.
-pub type Contents = BTreeMap<String, Found>;
+pub(crate) type Contents = BTreeMap<String, Found>;
 
 /// Lists a file of the given container.
-pub fn list(path: &Path, container: Container) -> Result<Contents> {
+pub(crate) fn list(path: &Path, container: Container) -> Result<Contents> {
     match container {
         Container::Hdf5 => hdf5_contents(path),
         Container::Safetensors => safetensors_contents(path),
@@ -71,7 +72,7 @@ fn safetensors_contents(path: &Path) -> Result<Contents> {
 }
 
 fn json_contents(path: &Path) -> Result<Contents> {
-    let value: serde_json::Value = super::super::provenance::read_json(path)?;
+    let value: serde_json::Value = json::read(path)?;
     let mut contents = Contents::new();
     walk_json(&value, "", &mut contents);
     Ok(contents)

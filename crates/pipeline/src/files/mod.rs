@@ -6,7 +6,9 @@ mod spec;
 
 pub use inspect::inspect;
 
+use crate::artifacts::Results;
 use anyhow::{Context, Result, bail};
+use brainprior_artifact::json;
 use brainprior_classifier::ResNet;
 use brainprior_images::read_labeled;
 use brainprior_recording::{Responses, read_scan, simulation};
@@ -37,7 +39,7 @@ fn kind_of(path: &Path) -> Result<Kind> {
         let has = |dataset: &str| contents.contains_key(dataset);
         return Ok(match () {
             _ if has("ground_truth/expected_responses") => Kind::Truth,
-            _ if has("similarity") && has("neighbours") => Kind::Neighbours,
+            _ if has("similarity") && has("neighbours") => Kind::Neighbors,
             _ if has("similarity") && has("first") => Kind::Pairs,
             _ if has("similarity") => Kind::Similarity,
             _ if has("images") || has("tiers") => Kind::Scan,
@@ -97,9 +99,9 @@ pub fn validate(path: &Path) -> Result<String> {
         Kind::ImageSet => drop(read_labeled(path)?),
         Kind::Responses => drop(Responses::read(path)?),
         Kind::Similarity => drop(SimilarityMatrix::read(path)?),
-        Kind::Pairs | Kind::Neighbours => {}
+        Kind::Pairs | Kind::Neighbors => {}
         Kind::Checkpoint => drop(ResNet::load(path)?),
-        Kind::Results => drop(super::provenance::read_json::<super::results::Results>(path)?),
+        Kind::Results => drop(json::read::<Results>(path)?),
     }
     let count = listed.map_or(String::new(), |contents| format!(", {} entries checked", contents.len()));
     Ok(format!("{}: a valid {} (data-spec version {}{count})", path.display(), spec.title, spec.version))

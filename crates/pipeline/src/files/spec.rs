@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     Scan,
     Sensorium,
     Truth,
@@ -14,7 +14,7 @@ pub enum Kind {
     Responses,
     Similarity,
     Pairs,
-    Neighbours,
+    Neighbors,
     Checkpoint,
     Results,
 }
@@ -29,33 +29,33 @@ impl Kind {
             Self::Responses => include_str!("../../../../data-specs/responses.toml"),
             Self::Similarity => include_str!("../../../../data-specs/similarity.toml"),
             Self::Pairs => include_str!("../../../../data-specs/pairs.toml"),
-            Self::Neighbours => include_str!("../../../../data-specs/neighbours.toml"),
+            Self::Neighbors => include_str!("../../../../data-specs/neighbours.toml"),
             Self::Checkpoint => include_str!("../../../../data-specs/checkpoint.toml"),
             Self::Results => include_str!("../../../../data-specs/results.toml"),
         }
     }
 
     /// The spec of this kind.
-    pub fn spec(self) -> Result<Spec> {
+    pub(crate) fn spec(self) -> Result<Spec> {
         toml::from_str(self.text()).with_context(|| format!("the spec of {self:?} is not valid"))
     }
 }
 
 /// One format.
 #[derive(Debug, Deserialize)]
-pub struct Spec {
-    pub format: Container,
-    pub version: u32,
-    pub title: String,
-    pub description: String,
+pub(crate) struct Spec {
+    pub(crate) format: Container,
+    pub(crate) version: u32,
+    pub(crate) title: String,
+    pub(crate) description: String,
     #[serde(default, rename = "dataset")]
-    pub datasets: Vec<Dataset>,
+    pub(crate) datasets: Vec<Dataset>,
 }
 
 /// What the datasets lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Container {
+pub(crate) enum Container {
     Hdf5,
     Folder,
     Safetensors,
@@ -64,28 +64,28 @@ pub enum Container {
 
 /// One dataset, tensor or field.
 #[derive(Debug, Deserialize)]
-pub struct Dataset {
-    pub path: String,
-    pub dtype: String,
+pub(crate) struct Dataset {
+    pub(crate) path: String,
+    pub(crate) dtype: String,
     #[serde(default)]
-    pub shape: Vec<String>,
-    pub required: bool,
-    pub meaning: String,
+    pub(crate) shape: Vec<String>,
+    pub(crate) required: bool,
+    pub(crate) meaning: String,
     #[serde(default)]
-    pub unit: Option<String>,
+    pub(crate) unit: Option<String>,
 }
 
 /// What a file holds under one name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub(crate) struct Found {
     /// `u8`, `i64`, `f32`, `string`, ...
-    pub dtype: String,
-    pub shape: Vec<usize>,
+    pub(crate) dtype: String,
+    pub(crate) shape: Vec<usize>,
 }
 
 impl Dataset {
     /// Whether `name` is this dataset: equal, or equal but for parts that the spec writes as `*`.
-    pub fn matches(&self, name: &str) -> bool {
+    pub(crate) fn matches(&self, name: &str) -> bool {
         wildcard(self.path.trim_start_matches('/').as_bytes(), name.trim_start_matches('/').as_bytes())
     }
 
@@ -110,7 +110,7 @@ fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
 
 impl Spec {
     /// Everything in which `found` departs from the spec, a line each.
-    pub fn problems(&self, found: &BTreeMap<String, Found>) -> Vec<String> {
+    pub(crate) fn problems(&self, found: &BTreeMap<String, Found>) -> Vec<String> {
         let mut sizes: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         let mut problems = Vec::new();
         for dataset in &self.datasets {
@@ -171,7 +171,7 @@ mod tests {
             Kind::Responses,
             Kind::Similarity,
             Kind::Pairs,
-            Kind::Neighbours,
+            Kind::Neighbors,
             Kind::Checkpoint,
             Kind::Results,
         ];

@@ -2,7 +2,7 @@
 
 /// The leaves of the tree that average linkage makes of similarities, the branches of each joint turned so that the images that
 /// meet are the more similar ones.
-pub fn order_by_clustering(size: usize, similarity: impl Fn(usize, usize) -> f32) -> Vec<usize> {
+pub(crate) fn order_by_clustering(size: usize, similarity: impl Fn(usize, usize) -> f32) -> Vec<usize> {
     let mut clusters: Vec<Vec<usize>> = (0..size).map(|image| vec![image]).collect();
     // Mean similarity of each two clusters; kept up as they are joined.
     let mut means: Vec<Vec<f64>> = (0..size).map(|i| (0..size).map(|j| f64::from(similarity(i, j))).collect()).collect();

@@ -6,116 +6,58 @@ mod page;
 mod plots;
 mod response;
 mod robustness;
-pub mod trade_off;
+pub(crate) mod trade_off;
 mod training;
 
-pub use clustering::order_by_clustering;
-pub use heatmap::{Thumbnail, data_uri};
-pub use robustness::Pictures;
+pub(crate) use clustering::order_by_clustering;
+pub(crate) use heatmap::{Thumbnail, data_uri};
 
-use super::results::{ConditionSummary, LevelSummary, Results, ScanResult, Spread};
-use super::stages::trade_off::Followed;
+use crate::artifacts::{
+    ConditionSummary, Estimate, ExampleNeuron, Followed, LevelSummary, NeuronCorrelations, OverImages, Pictures, ReceptiveFields,
+    ResponseEpoch, Results, ScanResult, Spread, TrainingEpoch,
+};
 use anyhow::Result;
 use brainprior_response_model::Recovery;
 use page::Page;
-use plots::{Axes, Curve, colour, curves};
+use plots::{Axes, Curve, color, curves};
 use plotters::style::RGBColor;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// One epoch of a classifier.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TrainingEpoch {
-    pub epoch: usize,
-    pub loss: f64,
-    pub cross_entropy: f64,
-    pub similarity_loss: Option<f64>,
-    pub train_accuracy: f64,
-    pub validation_loss: f64,
-    pub validation_accuracy: f64,
-    pub pair_correlation: Option<f64>,
-    pub gamma: Vec<f64>,
-}
-
-/// One epoch of the response model.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ResponseEpoch {
-    pub epoch: usize,
-    pub loss: f64,
-    pub validation_correlation: f64,
-}
-
-/// A neuron's repeat averages against its predictions, over the oracle images.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ExampleNeuron {
-    pub scan: String,
-    pub neuron: usize,
-    pub correlation: f64,
-    /// Predicted, measured.
-    pub points: Vec<(f64, f64)>,
-}
-
-/// Per neuron of a scan: oracle correlation and test correlation, and where it is defined the share of explainable variance that is
-/// explained.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct NeuronCorrelations {
-    pub scan: String,
-    pub oracle: Vec<f64>,
-    pub test: Vec<f64>,
-    pub feve: Vec<f64>,
-    /// Of test on oracle correlation, through the origin.
-    pub slope: Option<f64>,
-}
-
-/// Centres of a scan's receptive fields, and an image that it showed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ReceptiveFields {
-    pub scan: String,
-    pub height: usize,
-    pub width: usize,
-    /// Row by row.
-    pub image: Vec<f32>,
-    /// (x, y), -1 and 1 at the outer edges of the image.
-    pub centers: Vec<[f32; 2]>,
-    /// Test correlation of each neuron.
-    pub correlations: Vec<f32>,
-}
-
 /// A similarity matrix as a picture.
-pub struct MatrixPicture {
-    pub name: String,
-    pub uri: String,
-    pub limit: f32,
+pub(crate) struct MatrixPicture {
+    pub(crate) name: String,
+    pub(crate) uri: String,
+    pub(crate) limit: f32,
 }
 
 /// Everything that the page shows.
-pub struct Content<'a> {
-    pub results: &'a Results,
-    pub seconds: &'a BTreeMap<String, f64>,
-    pub response_epochs: BTreeMap<String, Vec<ResponseEpoch>>,
-    pub training: BTreeMap<(String, u64), Vec<TrainingEpoch>>,
+pub(crate) struct Content<'a> {
+    pub(crate) results: &'a Results,
+    pub(crate) seconds: &'a BTreeMap<String, f64>,
+    pub(crate) response_epochs: BTreeMap<String, Vec<ResponseEpoch>>,
+    pub(crate) training: BTreeMap<(String, u64), Vec<TrainingEpoch>>,
     /// Labelled images a second, by task.
-    pub speeds: BTreeMap<String, f64>,
+    pub(crate) speeds: BTreeMap<String, f64>,
     /// Clean and noisy accuracy over epochs, where it was followed.
-    pub trade_off: Vec<Followed>,
-    /// The convolutional layer that each tap is the output of.
-    pub layers: Vec<usize>,
-    pub examples: Vec<ExampleNeuron>,
-    pub correlations: Vec<NeuronCorrelations>,
-    pub fields: Vec<ReceptiveFields>,
+    pub(crate) trade_off: Vec<Followed>,
+    /// How many convolutions deep each layer of the similarity lies.
+    pub(crate) layers: Vec<usize>,
+    pub(crate) examples: Vec<ExampleNeuron>,
+    pub(crate) correlations: Vec<NeuronCorrelations>,
+    pub(crate) fields: Vec<ReceptiveFields>,
     /// Kernels of the first layer of the response model, row by row.
-    pub filters: Vec<Vec<Vec<f32>>>,
+    pub(crate) filters: Vec<Vec<Vec<f32>>>,
     /// By scan, for simulated scans: what the model found of gaze and gains.
-    pub recoveries: Vec<(String, Recovery)>,
-    pub matrices: Vec<MatrixPicture>,
+    pub(crate) recoveries: Vec<(String, Recovery)>,
+    pub(crate) matrices: Vec<MatrixPicture>,
     /// By condition, of its first seed.
-    pub adversarial: Vec<(String, Pictures)>,
-    pub settings: String,
-    pub sources: Vec<String>,
+    pub(crate) adversarial: Vec<(String, Pictures)>,
+    pub(crate) settings: String,
+    pub(crate) sources: Vec<String>,
 }
 
 /// The page as HTML.
-pub fn render(content: &Content) -> Result<String> {
+pub(crate) fn render(content: &Content) -> Result<String> {
     let results = content.results;
     let mut page = Page::default();
     page.title(
@@ -139,8 +81,8 @@ fn percent(spread: &Spread, seeds: usize) -> String {
     }
 }
 
-fn css(colour: RGBColor) -> String {
-    format!("rgb({},{},{})", colour.0, colour.1, colour.2)
+fn css(color: RGBColor) -> String {
+    format!("rgb({},{},{})", color.0, color.1, color.2)
 }
 
 fn headline(page: &mut Page, results: &Results) -> Result<()> {
@@ -170,7 +112,7 @@ fn headline(page: &mut Page, results: &Results) -> Result<()> {
                 Some(value) => format!("{:.4} ± {:.4}", value.mean, value.standard_deviation),
                 None => "beyond the largest".to_owned(),
             }));
-            (Some(css(colour(&condition.condition, row))), cells)
+            (Some(css(color(&condition.condition, row))), cells)
         })
         .collect();
     page.section(
@@ -191,7 +133,7 @@ fn level_curves(
         .enumerate()
         .map(|(index, condition)| Curve {
             name: condition.condition.clone(),
-            colour: colour(&condition.condition, index),
+            color: color(&condition.condition, index),
             points: of(condition)
                 .iter()
                 .map(|level| {
@@ -219,7 +161,7 @@ fn noise(page: &mut Page, results: &Results) -> Result<()> {
 }
 
 fn scan_row(scan: &ScanResult) -> Vec<String> {
-    let estimate = |estimate: &Option<super::results::Estimate>| match estimate {
+    let estimate = |estimate: &Option<Estimate>| match estimate {
         Some(estimate) => format!("{:.3} [{:.3}, {:.3}]", estimate.value, estimate.low, estimate.high),
         None => "–".into(),
     };
@@ -280,7 +222,7 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
 }
 
 fn conventions(page: &mut Page, content: &Content) {
-    let over = |found: &super::results::OverImages| format!("{:.3} [{:.3}, {:.3}]", found.value, found.low, found.high);
+    let over = |found: &OverImages| format!("{:.3} [{:.3}, {:.3}]", found.value, found.low, found.high);
     let rows: Vec<_> = content
         .results
         .scans
@@ -333,7 +275,7 @@ fn matrices(page: &mut Page, content: &Content) {
                 format!("{:.3}", target.correlation_with_denoised),
                 format!("{:.3}", target.correlation_with_oracle),
             ];
-            (Some(css(colour(&target.name, index))), cells)
+            (Some(css(color(&target.name, index))), cells)
         })
         .collect();
     page.paragraph("The targets of the regulariser, over all pairs of their images:");

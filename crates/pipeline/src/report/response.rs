@@ -1,8 +1,9 @@
 //! Figures of the response model: how well it predicts, what it has learned, how it learned it.
 
+use super::Content;
 use super::heatmap::{self, picture_uri};
-use super::plots::{Axes, Curve, colour, curves, histogram, scatter};
-use super::{Content, NeuronCorrelations, ReceptiveFields};
+use super::plots::{Axes, Curve, color, curves, histogram, scatter};
+use crate::artifacts::{NeuronCorrelations, ReceptiveFields, ResponseEpoch};
 use anyhow::Result;
 use brainprior_response_model::Recovery;
 use plotters::style::RGBColor;
@@ -21,7 +22,7 @@ const SHIFTS: usize = 400;
 const FILTER_COLUMNS: usize = 8;
 
 /// Content and caption of each figure.
-pub fn figures(content: &Content) -> Result<Vec<(String, String)>> {
+pub(crate) fn figures(content: &Content) -> Result<Vec<(String, String)>> {
     let mut figures = Vec::new();
     for neurons in &content.correlations {
         figures.extend(of_neurons(neurons)?);
@@ -128,7 +129,7 @@ fn filters(filters: &[Vec<Vec<f32>>]) -> Result<String> {
         let filter = row / cell * FILTER_COLUMNS + column / cell;
         let (i, j) = (row % cell / TAP, column % cell / TAP);
         match filters.get(filter).and_then(|filter| filter.get(i)?.get(j)) {
-            Some(tap) => heatmap::colour(tap / limits[filter]),
+            Some(tap) => heatmap::color(tap / limits[filter]),
             None => [235; 3],
         }
     })?;
@@ -139,11 +140,11 @@ fn learning(content: &Content) -> Result<Vec<(String, String)>> {
     if content.response_epochs.is_empty() {
         return Ok(Vec::new());
     }
-    let of = |value: &dyn Fn(&super::ResponseEpoch) -> f64| -> Vec<Curve> {
+    let of = |value: &dyn Fn(&ResponseEpoch) -> f64| -> Vec<Curve> {
         let fits = content.response_epochs.iter().enumerate();
         fits.map(|(index, (fit, epochs))| Curve {
             name: fit.clone(),
-            colour: colour("", index),
+            color: color("", index),
             points: epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch), 0.0)).collect(),
         })
         .collect()

@@ -2,14 +2,12 @@
 
 use super::Content;
 use super::page::Page;
-use super::plots::{Axes, Curve, colour, tracks};
-use crate::pipeline::conditions::Condition;
-use crate::pipeline::results::Spread;
-use crate::pipeline::stages::trade_off::{Followed, Snapshot};
+use super::plots::{Axes, Curve, color, tracks};
+use crate::artifacts::{Followed, Snapshot, Spread};
 use anyhow::Result;
 
 /// Adds the section, where networks were followed.
-pub fn section(page: &mut Page, content: &Content) -> Result<()> {
+pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
     let figures = figures(&content.trade_off)?;
     if figures.is_empty() {
         return Ok(());
@@ -28,7 +26,7 @@ pub fn section(page: &mut Page, content: &Content) -> Result<()> {
 }
 
 /// By name: for the middle and the strongest noise, all arms over epochs, and the targets over alpha where it varies.
-pub fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
+pub(crate) fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
     let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
         return Ok(Vec::new());
     };
@@ -39,7 +37,7 @@ pub fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
     for level in levels {
         let noise = first.gaussian_noise[level].level;
         // Arms with settings of their own would hide the conditions.
-        let plain = arms.iter().filter(|arm| arm.name == arm.condition.name());
+        let plain = arms.iter().filter(|arm| arm.name == arm.condition);
         let over_epochs: Vec<Curve> = plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
         if !over_epochs.is_empty() {
             let title = format!("Over epochs, noise {noise:.2}");
@@ -67,22 +65,22 @@ fn epochs_of(arm: &Followed, level: usize, index: usize) -> Curve {
     let point = |epoch| {
         (at(epoch, &|snapshot| snapshot.clean_accuracy), at(epoch, &|snapshot| snapshot.gaussian_noise[level].accuracy), 0.0)
     };
-    Curve { name: arm.name.clone(), colour: colour(&arm.name, index), points: (0..epochs).map(point).collect() }
+    Curve { name: arm.name.clone(), color: color(&arm.name, index), points: (0..epochs).map(point).collect() }
 }
 
 /// For each target with several alphas, the networks that the trainings kept.
 fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
     let alone = |arm: &&Followed| {
         let changes: Vec<&str> = arm.name.split(' ').skip(1).collect();
-        arm.condition.has_target() && changes.iter().all(|change| change.starts_with("alpha="))
+        arm.has_target && changes.iter().all(|change| change.starts_with("alpha="))
     };
-    let mut conditions: Vec<Condition> = arms.iter().filter(alone).map(|arm| arm.condition).collect();
+    let mut conditions: Vec<&str> = arms.iter().filter(alone).map(|arm| arm.condition.as_str()).collect();
     conditions.dedup();
     let mut lines = Vec::new();
     for (index, condition) in conditions.into_iter().enumerate() {
         let mut own: Vec<&Followed> = arms.iter().filter(alone).filter(|arm| arm.condition == condition).collect();
         own.sort_by(|a, b| a.alpha.total_cmp(&b.alpha));
-        if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == condition.name()) {
+        if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == condition) {
             continue;
         }
         let point = |arm: &&Followed| {
@@ -92,8 +90,8 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
                 0.0,
             )
         };
-        let name = condition.name().to_owned();
-        lines.push(Curve { colour: colour(&name, index), name, points: own.iter().map(point).collect() });
+        let name = condition.to_owned();
+        lines.push(Curve { color: color(&name, index), name, points: own.iter().map(point).collect() });
     }
     lines
 }
@@ -111,7 +109,7 @@ fn half_width(spread: &Spread, seeds: usize) -> Option<f64> {
 }
 
 /// Accuracy in percent of the networks that the trainings kept, mean over seeds and 95% interval, as Markdown.
-pub fn table(arms: &[Followed]) -> String {
+pub(crate) fn table(arms: &[Followed]) -> String {
     let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
         return String::new();
     };
@@ -143,8 +141,7 @@ pub fn table(arms: &[Followed]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::conditions::Arm;
-    use crate::pipeline::results::Point;
+    use crate::artifacts::Point;
 
     fn arm(name: &str, alpha: f64, accuracies: &[[f64; 2]]) -> Followed {
         let snapshot = |(epoch, [clean, noisy]): (usize, &[f64; 2])| Snapshot {
@@ -153,8 +150,14 @@ mod tests {
             gaussian_noise: vec![Point { level: 0.0, accuracy: *clean }, Point { level: 0.2, accuracy: *noisy }],
         };
         let curve: Vec<Snapshot> = accuracies.iter().enumerate().map(snapshot).collect();
-        let condition = Arm::try_from(name.to_owned()).unwrap().condition();
-        Followed { name: name.to_owned(), condition, alpha, seeds: vec![(curve.clone(), 1), (curve, 0)] }
+        let condition = name.split(' ').next().unwrap().to_owned();
+        Followed {
+            name: name.to_owned(),
+            has_target: condition != "none",
+            condition,
+            alpha,
+            seeds: vec![(curve.clone(), 1), (curve, 0)],
+        }
     }
 
     #[test]

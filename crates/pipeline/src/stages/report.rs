@@ -1,116 +1,134 @@
 //! Stage `report`: gathers every figure into `results.json` and draws `report.html`.
 
-use super::train::{self, Part};
-use super::{response, robustness, scans, similarity, trade_off};
-use crate::pipeline::context::Context;
-use crate::pipeline::provenance::{self, Record};
-use crate::pipeline::report::{self, Content, MatrixPicture};
-use crate::pipeline::results::{ConditionSummary, Results, ScanResult, summarise};
+use super::{Inputs, Outcome, Stage, response, robustness, scans, similarity, trade_off, train};
+use crate::artifacts::{Results, ScanResult, summarize};
+use crate::grid::Part;
+use crate::report::{self, Content, MatrixPicture};
+use crate::run::{Context, DeviceName};
 use anyhow::{Result, ensure};
+use brainprior_artifact::{hash, json, replace};
 use brainprior_classifier::NetConfig;
 use brainprior_images::StimulusSet;
+use brainprior_recording::median;
 use brainprior_response_model::Recovery;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Version of `results.json`, as in `data-specs/results.toml`.
 const RESULTS_VERSION: u32 = 1;
 
-/// Writes `results.json`, `times.json` and `report.html`; returns the report's path and the summary by condition.
-pub fn run(context: &Context, records: &[Record]) -> Result<(PathBuf, Vec<ConditionSummary>)> {
-    let root = context.run.root();
-    let config = &context.config;
-    let loaded = scans::load(context)?;
-    let fitted = response::summary(context)?;
-    let compared = similarity::summary(context)?;
-    let scans: Vec<ScanResult> = loaded
-        .iter()
-        .zip(&fitted.scans)
-        .zip(compared.scans)
-        .map(|((loaded, fitted), compared)| ScanResult {
-            name: fitted.name.clone(),
-            neurons: loaded.scan.responses().ncols(),
-            trials: loaded.scan.tiers().len(),
-            images: loaded.scan.stimuli().len(),
-            oracle_images: loaded.scan.repeats().len(),
-            excluded_neurons: loaded.reliability.excluded,
-            oracle: median(&loaded.reliability.oracle_jackknife),
-            test_correlation: fitted.test_correlation.clone(),
-            correlation_to_average: fitted.correlation_to_average.clone(),
-            fraction_oracle: fitted.fraction_oracle.clone(),
-            feve: fitted.feve.clone(),
-            similarity_to_truth: compared.to_truth,
-            similarity_to_repeat_average: compared.to_repeat_average,
-            similarity_conventions: compared.conventions,
-        })
-        .collect();
-    let mut networks = Vec::new();
-    for condition in &config.training.conditions {
-        for seed in 0..config.training.seeds {
-            networks.push(robustness::load(context, Part { condition, seed })?);
-        }
+/// Every figure of the run.
+pub(super) const RESULTS: &str = "results.json";
+/// How long each task took, apart from what equal runs have in common.
+const TIMES: &str = "times.json";
+/// The page.
+pub(super) const REPORT: &str = "report.html";
+
+/// Writes `results.json`, `times.json` and `report.html` of a whole grid.
+pub(super) struct Report;
+
+impl Stage for Report {
+    fn name(&self) -> &'static str {
+        "report"
     }
-    let settings = config.to_toml()?;
-    let results = Results {
-        format: "brainprior-results".into(),
-        version: RESULTS_VERSION,
-        name: config.name.clone(),
-        crate_version: env!("CARGO_PKG_VERSION").into(),
-        config_hash: provenance::hash_bytes(serde_json::to_string(config)?.as_bytes()),
-        seed: config.seed,
-        device: super::super::device::name(&context.device).into(),
-        scans,
-        targets: compared.targets,
-        conditions: summarise(&networks),
-        networks,
-    };
-    provenance::write_json(&root.join("results.json"), &results)?;
-    let seconds: BTreeMap<String, f64> = records.iter().map(|record| (record.key.task.clone(), record.seconds)).collect();
-    provenance::write_json(&root.join("times.json"), &seconds)?;
-    let sources = match config.scans.files.is_empty() {
-        true => vec!["scans: simulated, with known truth".to_owned()],
-        false => config.scans.files.iter().map(|path| format!("scan: {}", path.display())).collect(),
-    };
-    let content = Content {
-        results: &results,
-        seconds: &seconds,
-        response_epochs: response::epochs(context)?,
-        training: train::histories(context)?,
-        speeds: train::speeds(context),
-        trade_off: trade_off::curves(context)?,
-        layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.tap_layers(),
-        examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
-        correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
-        fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),
-        filters: fitted.filters,
-        recoveries: recoveries(context, &loaded)?,
-        matrices: pictures(context, &loaded)?,
-        adversarial: config
-            .training
-            .conditions
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["scans", "images", "response", "similarity", "train", "trade-off", "robustness"]
+    }
+
+    /// It is no task: it is written anew in each run that gets so far.
+    fn is_wanted(&self, context: &Context) -> bool {
+        !context.run.is_dry() && context.selection.is_all()
+    }
+
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let root = context.run.root();
+        let config = &context.config;
+        let loaded = scans::load(context)?;
+        let fitted = response::summary(context)?;
+        let compared = similarity::summary(context)?;
+        let scans: Vec<ScanResult> = loaded
             .iter()
-            .map(|condition| Ok((condition.name().to_owned(), robustness::pictures(context, Part { condition, seed: 0 })?)))
-            .collect::<Result<_>>()?,
-        settings,
-        sources,
-    };
-    let path = root.join("report.html");
-    provenance::write_atomically(&path, report::render(&content)?.as_bytes())?;
-    Ok((path, results.conditions))
-}
-
-fn median(values: &[Option<f32>]) -> Option<f64> {
-    let mut present: Vec<f32> = values.iter().flatten().copied().collect();
-    present.sort_by(f32::total_cmp);
-    match present.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(f64::from(present[count / 2])),
-        count => Some((f64::from(present[count / 2 - 1]) + f64::from(present[count / 2])) / 2.0),
+            .zip(&fitted.scans)
+            .zip(compared.scans)
+            .map(|((loaded, fitted), compared)| ScanResult {
+                name: fitted.name.clone(),
+                neurons: loaded.scan.responses().ncols(),
+                trials: loaded.scan.tiers().len(),
+                images: loaded.scan.stimuli().len(),
+                oracle_images: loaded.scan.repeats().len(),
+                excluded_neurons: loaded.reliability.excluded,
+                oracle: median(&present(&loaded.reliability.oracle_jackknife)),
+                test_correlation: fitted.test_correlation.clone(),
+                correlation_to_average: fitted.correlation_to_average.clone(),
+                fraction_oracle: fitted.fraction_oracle.clone(),
+                feve: fitted.feve.clone(),
+                similarity_to_truth: compared.to_truth,
+                similarity_to_repeat_average: compared.to_repeat_average,
+                similarity_conventions: compared.conventions,
+            })
+            .collect();
+        let mut networks = Vec::new();
+        for condition in &config.training.conditions {
+            for seed in 0..config.training.seeds {
+                networks.push(robustness::load(context, Part { condition, seed })?);
+            }
+        }
+        let settings = config.to_toml()?;
+        let results = Results {
+            format: "brainprior-results".into(),
+            version: RESULTS_VERSION,
+            name: config.name.clone(),
+            crate_version: env!("CARGO_PKG_VERSION").into(),
+            config_hash: hash::of_bytes(serde_json::to_string(config)?.as_bytes()),
+            seed: config.seed,
+            device: DeviceName::of(&context.device).name().into(),
+            scans,
+            targets: compared.targets,
+            conditions: summarize(&networks),
+            networks,
+        };
+        json::write(&root.join(RESULTS), &results)?;
+        let seconds: BTreeMap<String, f64> =
+            inputs.0.iter().map(|record| (record.key.task().to_owned(), record.seconds)).collect();
+        json::write(&root.join(TIMES), &seconds)?;
+        let sources = match config.scans.files.is_empty() {
+            true => vec!["scans: simulated, with known truth".to_owned()],
+            false => config.scans.files.iter().map(|path| format!("scan: {}", path.display())).collect(),
+        };
+        let content = Content {
+            results: &results,
+            seconds: &seconds,
+            response_epochs: response::epochs(context)?,
+            training: train::histories(context)?,
+            speeds: train::speeds(context),
+            trade_off: trade_off::curves(context)?,
+            layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.layer_depths(),
+            examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
+            correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
+            fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),
+            filters: fitted.filters,
+            recoveries: recoveries(context, &loaded)?,
+            matrices: pictures(context, &loaded)?,
+            adversarial: config
+                .training
+                .conditions
+                .iter()
+                .map(|condition| Ok((condition.name().to_owned(), robustness::pictures(context, Part { condition, seed: 0 })?)))
+                .collect::<Result<_>>()?,
+            settings,
+            sources,
+        };
+        replace::bytes(&root.join(REPORT), report::render(&content)?.as_bytes())?;
+        Ok(Outcome::Done(Vec::new()))
     }
 }
 
-/// The matrices of oracle images, all in the order that clustering the repeat average suggests, with some of the images beside.
-/// By scan, where the truth is known.
+/// The values of the neurons that have one.
+fn present(values: &[Option<f32>]) -> Vec<f64> {
+    values.iter().flatten().copied().map(f64::from).collect()
+}
+
+/// What the model found of gaze and gains, by scan, where the truth is known.
 fn recoveries(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<(String, Recovery)>> {
     let known = loaded.iter().enumerate().filter_map(|(index, loaded)| Some((index, &loaded.scan, loaded.truth.as_ref()?)));
     let known: Vec<_> = known.collect();
@@ -124,6 +142,7 @@ fn recoveries(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<(String
         .collect()
 }
 
+/// The matrices of oracle images, all in the order that clustering the repeat average suggests, with some of the images beside.
 fn pictures(context: &Context, loaded: &[scans::Loaded]) -> Result<Vec<MatrixPicture>> {
     let Some(measured) = similarity::oracle_matrix(context, "measured")? else { return Ok(Vec::new()) };
     let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();

@@ -1,19 +1,17 @@
 //! Stage `robustness`: every network under noise, corruption and attack.
 
-use super::train::{self, Part};
-use crate::pipeline::adversarial::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, examples, masking, measure_blocks, norm_name, read_blocks, summarise,
+use super::{Inputs, Outcome, Stage, train};
+use crate::adversarial::{
+    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
-use crate::pipeline::config::Robustness;
-use crate::pipeline::context::Context;
-use crate::pipeline::jobs;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::report::Pictures;
-use crate::pipeline::results::{NetworkResult, Point};
+use crate::artifacts::{NetworkResult, Pictures, Point};
+use crate::grid::Part;
+use crate::run::{Context, Key, Record, jobs};
 use anyhow::Result;
+use brainprior_artifact::json;
 use brainprior_robustness::{
-    AttackPoint, Clamp, Closest, Corruption, Examples, Fgsm, MaskingSettings, Noise, Norm, Progress, Settings, accuracy,
-    attack_curve, corruption_errors, mean_corruption_error, noise_curve,
+    AttackPoint, Clamp, Corruption, Fgsm, LabeledBatch, MaskingSettings, MinimalPerturbations, Noise, Norm, Progress, Settings,
+    accuracy, attack_curve, corruption_errors, mean_corruption_error, noise_curve,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,30 +27,46 @@ const SHOWN: usize = 6;
 /// Other networks whose perturbations are tried on each.
 const SOURCES: usize = 2;
 
-/// Measures every part of `trained` that is not measured yet. `grid` holds every part that is trained, asked for or not: the
-/// perturbations of some of them are tried on each.
-pub fn run(
-    context: &Context,
-    images: &Record,
-    trained: &[(Part, Record)],
-    grid: &[(Part, Record)],
-) -> Result<Vec<Option<Record>>> {
-    jobs::run(trained.to_vec(), |(part, record)| {
-        // One seed for all parts: every network sees the same noise and the same random starts.
-        let seed = context.config.seed_of("robustness");
-        let settings = &context.config.robustness;
-        let blocks_key = Key::new(&part.task(BLOCKS), (), seed)?.on(&context.device).after(images).after(&record);
-        let mut key = Key::new(&part.task("robustness"), settings, seed)?.on(&context.device).after(images).after(&record);
-        let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
-        let subject = Subject { context, part, seed };
-        if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
-            key = blocks.iter().fold(key, |key, block| key.after(block));
-        }
-        let sources: Vec<&(Part, Record)> = grid.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
-        key = sources.iter().fold(key, |key, (_, record)| key.after(record));
-        let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
-        context.run.task(key, &context.terminal, |folder| subject.measure(&sources, folder))
-    })
+/// Measures every network that is not measured yet.
+pub(super) struct Robustness;
+
+impl Stage for Robustness {
+    fn name(&self) -> &'static str {
+        "robustness"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["scans", "images", "similarity", "train"]
+    }
+
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let images = inputs.of("images")?;
+        let trained = train::trained(context, inputs);
+        // Perturbations of other parts of the grid are tried on each, whether those were asked for or not.
+        let grid: Vec<(Part, Record)> = match context.selection.is_all() {
+            true => trained.iter().map(|(part, record)| (*part, (*record).clone())).collect(),
+            false => train::finished(context, inputs)?,
+        };
+        let measured = jobs::run(trained, |(part, record)| {
+            // One seed for all parts: every network sees the same noise and the same random starts.
+            let seed = context.config.seed_of("robustness");
+            let settings = &context.config.robustness;
+            let blocks_key = Key::new(&part.task(BLOCKS), (), seed).on(&context.device).after(images).after(record);
+            let mut key = Key::new(&part.task("robustness"), settings, seed).on(&context.device).after(images).after(record);
+            let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
+            let subject = Subject { context, part, seed };
+            if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
+                key = blocks.iter().fold(key, |key, block| key.after(block));
+            }
+            let sources: Vec<&(Part, Record)> = grid.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
+            key = sources.iter().fold(key, |key, (_, record)| key.after(record));
+            let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
+            context.task(key, |folder| subject.measure(&sources, folder))
+        })?;
+        let complete = measured.len() == Part::selected(context).len() && measured.iter().all(Option::is_some);
+        let records = measured.into_iter().flatten().collect();
+        Ok(if complete { Outcome::Done(records) } else { Outcome::Unknown })
+    }
 }
 
 /// Networks of one seed and another condition began with the same weights and saw the same batches.
@@ -67,22 +81,27 @@ struct Subject<'a> {
     seed: u64,
 }
 
-fn protocol(settings: &Robustness) -> Protocol {
-    Protocol { border_steps: settings.border_steps, block: BLOCK }
+fn protocol(settings: &crate::config::Robustness) -> Protocol {
+    Protocol { decision_boundary_steps: settings.decision_boundary_steps, block: BLOCK }
 }
 
 impl Subject<'_> {
     /// The smallest perturbations; nothing on a dry run.
-    fn blocks(&self, key: &Key, settings: &Robustness, network: impl Fn() -> Result<Attackable>) -> Result<Option<Vec<Record>>> {
+    fn blocks(
+        &self,
+        key: &Key,
+        settings: &crate::config::Robustness,
+        network: impl Fn() -> Result<Attackable>,
+    ) -> Result<Option<Vec<Record>>> {
         let Self { context, part, .. } = self;
         let Ok(test) = super::images::load(context).map(|split| split.test) else { return Ok(None) };
-        let attacked = examples(&test, settings.attack_images)?;
+        let attacked = labeled_batch(&test, settings.attack_images)?;
         let model = network()?;
         let mut records = Vec::new();
         for norm in [Norm::Linf, Norm::L2] {
             let prefix = part.task(BLOCKS);
             let blocks =
-                measure_blocks(&context.run, &context.terminal, &prefix, key, &model, &attacked, norm, protocol(settings))?;
+                measure_blocks(&context.run, &*context.progress, &prefix, key, &model, &attacked, norm, protocol(settings))?;
             let Some(blocks) = blocks else { return Ok(None) };
             records.extend(blocks);
         }
@@ -99,9 +118,9 @@ impl Subject<'_> {
         let sources: Vec<Attackable> =
             sources.iter().map(|source| Attackable::new(train::network(context, *source)?, &test)).collect::<Result<_>>()?;
         let run = Settings { seed, batch: BATCH };
-        let (noisy, attacked) = (examples(&test, settings.noise_images)?, examples(&test, settings.attack_images)?);
+        let (noisy, attacked) = (labeled_batch(&test, settings.noise_images)?, labeled_batch(&test, settings.attack_images)?);
 
-        let mut bar = context.terminal.bar(&part.task("robustness"), 1);
+        let mut bar = context.progress.bar(&part.task("robustness"), 1);
         let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
         let clean_accuracy = accuracy(&model, &noisy, run)?.unwrap_or_default();
         let gaussian_noise =
@@ -111,7 +130,7 @@ impl Subject<'_> {
             .into_iter()
             .map(|point| Point { level: point.level, accuracy: point.accuracy().unwrap_or_default() })
             .collect();
-        let corrupted = examples(&test, settings.corruption_images)?;
+        let corrupted = labeled_batch(&test, settings.corruption_images)?;
         let errors = corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
 
         let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
@@ -120,23 +139,23 @@ impl Subject<'_> {
         let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
         let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
         let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
-        let mut minimal = BTreeMap::new();
+        let mut minimal_perturbation = BTreeMap::new();
         let mut pictures = Pictures::default();
         for (norm, epsilons) in [(Norm::Linf, &settings.linf), (Norm::L2, &settings.l2)] {
-            let closest = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
+            let minimal = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
             let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
-            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&closest, &attacked, &levels));
-            minimal.insert(norm_name(norm).to_owned(), summarise(&closest, &attacked, seed)?);
+            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels));
+            minimal_perturbation.insert(norm_name(norm).to_owned(), summarize(&minimal, &attacked, seed)?);
             if norm == Norm::L2 {
-                pictures = shown(&closest, &attacked);
+                pictures = shown(&minimal, &attacked);
             }
         }
         drop(bar);
-        let epsilon = minimal["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
+        let epsilon = minimal_perturbation["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
         let checks =
             MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
-        let checked = examples(&test, settings.masking_images)?;
-        let masking = masking(&context.terminal, &model, &sources, &checked, &checks, run)?;
+        let checked = labeled_batch(&test, settings.masking_images)?;
+        let masking = masking(&*context.progress, &model, &sources, &checked, &checks, run)?;
         let epochs = train::history(context, part)?;
         let result = NetworkResult {
             condition: part.condition.name().to_owned(),
@@ -146,37 +165,37 @@ impl Subject<'_> {
             corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors)).collect(),
             mean_corruption_error: mean_corruption_error(&errors),
             attacks,
-            minimal_perturbation: minimal,
+            minimal_perturbation,
             masking: Some(masking),
             gamma,
             pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
         };
-        provenance::write_json(&folder.join(CURVES), &result)?;
-        provenance::write_json(&folder.join(PICTURES), &pictures)?;
+        json::write(&folder.join(CURVES), &result)?;
+        json::write(&folder.join(PICTURES), &pictures)?;
         Ok(vec![CURVES.into(), PICTURES.into()])
     }
 }
 
 /// The first images and what misleads the network about them.
-fn shown(closest: &Closest, examples: &Examples) -> Pictures {
-    let [_, height, width] = examples.shape();
+fn shown(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Pictures {
+    let [_, height, width] = labeled.shape();
     let plane = |pixels: &[f32]| pixels[..height * width].to_vec();
-    let count = examples.len().min(SHOWN);
-    let adversarial = closest.known()[..count].iter().map(|known| known.nearest.as_ref().map(|(pixels, _)| plane(pixels)));
+    let count = labeled.len().min(SHOWN);
+    let adversarial = minimal.records()[..count].iter().map(|record| record.nearest.as_ref().map(|(pixels, _)| plane(pixels)));
     Pictures {
         height,
         width,
-        originals: (0..count).map(|index| plane(examples.image(index))).collect(),
+        originals: (0..count).map(|index| plane(labeled.image(index))).collect(),
         adversarial: adversarial.collect(),
     }
 }
 
 /// The figures of a part.
-pub fn load(context: &Context, part: Part) -> Result<NetworkResult> {
-    provenance::read_json(&context.run.folder(&part.task("robustness")).join(CURVES))
+pub(crate) fn load(context: &Context, part: Part) -> Result<NetworkResult> {
+    Ok(json::read(&context.run.folder(&part.task("robustness")).join(CURVES))?)
 }
 
 /// The pictures of a part.
-pub fn pictures(context: &Context, part: Part) -> Result<Pictures> {
-    provenance::read_json(&context.run.folder(&part.task("robustness")).join(PICTURES))
+pub(crate) fn pictures(context: &Context, part: Part) -> Result<Pictures> {
+    Ok(json::read(&context.run.folder(&part.task("robustness")).join(PICTURES))?)
 }

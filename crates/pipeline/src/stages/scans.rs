@@ -1,74 +1,76 @@
 //! Stage `scans`: simulates scans where no files are given, then reads every scan as anyone's file and measures how
 //! reliable its neurons are.
 
-use crate::pipeline::context::Context;
-use crate::pipeline::provenance::{self, Key, Record};
+use super::{Inputs, Outcome, Stage};
+use crate::artifacts::{ScanIndex, ScanSource};
+use crate::run::{Context, Key};
 use anyhow::{Context as _, Result};
+use brainprior_artifact::{hash, json};
 use brainprior_images::procedural;
 use brainprior_recording::simulation::{self, SimulationConfig, Truth};
 use brainprior_recording::{Reliability, Responses, Scan, read_scan, reliability, write_static_hdf5};
-use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 const HEIGHT: usize = 36;
 const WIDTH: usize = 64;
 
-/// Where the scans of a run lie.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Index {
-    pub scans: Vec<Source>,
-}
-
-/// One scan's file and, where it is known, its truth.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Source {
-    pub scan: PathBuf,
-    pub truth: Option<PathBuf>,
-}
-
 /// A scan with everything that later stages ask of it.
-pub struct Loaded {
-    pub scan: Scan,
-    pub reliability: Reliability,
+pub(crate) struct Loaded {
+    pub(crate) scan: Scan,
+    pub(crate) reliability: Reliability,
     /// For measuring only.
-    pub truth: Option<KnownTruth>,
+    pub(crate) truth: Option<KnownTruth>,
 }
 
 /// What simulated a scan.
-pub struct KnownTruth {
+pub(crate) struct KnownTruth {
     /// Expected responses to the scan's stimuli, in its order.
-    pub responses: Responses,
-    pub simulation: Truth,
+    pub(crate) responses: Responses,
+    pub(crate) simulation: Truth,
 }
 
 const INDEX: &str = "index.json";
 
 /// Writes simulated scans, or records the given files.
-pub fn run(context: &Context) -> Result<Option<Record>> {
-    let config = &context.config;
-    let files = &config.scans.files;
-    if files.is_empty() {
-        let key = Key::new("scans", &config.simulation, config.seed_of("scans"))?;
-        let seed = key.seed;
-        return context.run.task(key, &context.terminal, |folder| simulate(context, folder, seed));
+pub(super) struct Scans;
+
+impl Stage for Scans {
+    fn name(&self) -> &'static str {
+        "scans"
     }
-    let mut key = Key::new("scans", (), 0)?;
-    for (index, path) in files.iter().enumerate() {
-        key = key.input(&format!("scan {index}"), &provenance::hash_path(path)?);
-        if let Some(truth) = config.scans.truth.get(index) {
-            key = key.input(&format!("truth {index}"), &provenance::hash_path(truth)?);
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn run(&self, context: &Context, _inputs: &Inputs) -> Result<Outcome> {
+        let config = &context.config;
+        let files = &config.scans.files;
+        if files.is_empty() {
+            let key = Key::new("scans", &config.simulation, config.seed_of("scans"));
+            let seed = key.seed();
+            return Ok(context.task(key, |folder| simulate(context, folder, seed))?.into());
         }
-    }
-    context.run.task(key, &context.terminal, |folder| {
-        let mut scans = Vec::new();
+        let mut key = Key::new("scans", (), 0);
         for (index, path) in files.iter().enumerate() {
-            read_scan(path)?;
-            let truth = config.scans.truth.get(index);
-            scans.push(Source { scan: absolute(path)?, truth: truth.map(|path| absolute(path)).transpose()? });
+            key = key.input(&format!("scan {index}"), &hash::of_path(path)?);
+            if let Some(truth) = config.scans.truth.get(index) {
+                key = key.input(&format!("truth {index}"), &hash::of_path(truth)?);
+            }
         }
-        provenance::write_json(&folder.join(INDEX), &Index { scans })?;
-        Ok(vec![INDEX.into()])
-    })
+        Ok(context
+            .task(key, |folder| {
+                let mut scans = Vec::new();
+                for (index, path) in files.iter().enumerate() {
+                    read_scan(path)?;
+                    let truth = config.scans.truth.get(index);
+                    scans.push(ScanSource { scan: absolute(path)?, truth: truth.map(|path| absolute(path)).transpose()? });
+                }
+                json::write(&folder.join(INDEX), &ScanIndex { scans })?;
+                Ok(vec![INDEX.into()])
+            })?
+            .into())
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -82,7 +84,7 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
     let oracle = all.subset(&(settings.images..all.len()).collect::<Vec<_>>());
     let mut outputs = vec![INDEX.to_owned()];
     let mut scans = Vec::new();
-    let mut bar = context.terminal.bar("simulating scans", settings.scans as u64);
+    let mut bar = context.progress.bar("simulating scans", settings.scans as u64);
     for index in 0..settings.scans {
         let name = format!("sim-{}", index + 1);
         let simulation = SimulationConfig {
@@ -95,18 +97,18 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
         let (scan, truth) = (format!("{name}.h5"), format!("{name}.truth.h5"));
         write_static_hdf5(&folder.join(&scan), &simulated.scan)?;
         simulation::write_truth(&folder.join(&truth), &simulated.truth)?;
-        scans.push(Source { scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)) });
+        scans.push(ScanSource { scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)) });
         outputs.extend([scan, truth]);
         bar.set(index as u64 + 1, settings.scans as u64, "");
     }
-    provenance::write_json(&folder.join(INDEX), &Index { scans })?;
+    json::write(&folder.join(INDEX), &ScanIndex { scans })?;
     Ok(outputs)
 }
 
 /// Reads the scans of the run, their reliability and their truth.
-pub fn load(context: &Context) -> Result<Vec<Loaded>> {
+pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
     let folder = context.run.folder("scans");
-    let index: Index = provenance::read_json(&folder.join(INDEX))?;
+    let index: ScanIndex = json::read(&folder.join(INDEX))?;
     let mut loaded = Vec::new();
     for source in index.scans {
         // Joining an absolute path gives that path, so that given files and simulated ones are found alike.

@@ -2,40 +2,27 @@
 
 use super::response::{self, Predicted};
 use super::scans::Loaded;
-use crate::pipeline::conditions::Condition;
-use crate::pipeline::context::Context;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::results::{ConventionResult, OverImages, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult};
+use super::{Inputs, Outcome, Stage};
+use crate::artifacts::{
+    ConventionResult, OverImages, ScanSimilarity, SimilaritySummary, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
+};
+use crate::config::MatrixTarget;
+use crate::run::{Context, Key};
 use anyhow::{Context as _, Result, ensure};
+use brainprior_artifact::{hash, json};
 use brainprior_classifier::{ResNet, Target};
-use brainprior_images::{ImageId, LabeledImages, StimulusSet};
-use brainprior_recording::Responses;
+use brainprior_images::{LabeledImages, StimulusSet};
+use brainprior_recording::{Responses, Scan};
 use brainprior_similarity::{
-    Bootstrap, Images, Measure, Network, Population, SimilarityMatrix, Source, Sweep, average, bootstrap_images_of_mean,
-    measured_weights, pearson, pixels, predicted_weights, product_of_weights, repeat_noise_ceiling, similarity, spread,
-    standardising_weights, vectors,
+    Images, Interval, Network, OracleComparison, ScanWeights, SimilarityMatrix, Weighting, average, compare_oracle_images,
+    label_similarity, pearson, pixels, similarity_over_scans, single_trial_similarity, spread, vectors,
 };
 use candle_core::{Device, Tensor};
-use ndarray::{Array2, ArrayView2};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use ndarray::ArrayView2;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 const SUMMARY: &str = "summary.json";
-
-/// What the stage found.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Summary {
-    pub targets: Vec<TargetResult>,
-    pub scans: Vec<ScanSimilarity>,
-}
-
-/// One scan's similarities of its oracle images, compared.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ScanSimilarity {
-    pub to_repeat_average: SimilarityToRepeatAverage,
-    pub to_truth: Option<SimilarityToTruth>,
-    pub conventions: Vec<ConventionResult>,
-}
 
 /// The matrices of oracle images that the report draws, averaged over scans.
 #[derive(Default)]
@@ -47,6 +34,13 @@ struct OracleMatrices {
 }
 
 impl OracleMatrices {
+    fn add(&mut self, compared: OracleComparison) {
+        self.single.extend(compared.single_trials.into_iter().next());
+        self.measured.push(compared.repeat_average);
+        self.denoised.push(compared.denoised);
+        self.truth.extend(compared.truth);
+    }
+
     /// Over scans, by name; without truth where no scan has one.
     fn averages(self) -> Result<BTreeMap<&'static str, SimilarityMatrix>> {
         let mut averages = BTreeMap::new();
@@ -66,228 +60,158 @@ fn oracle_file(name: &str) -> String {
 }
 
 /// Computes every target that a condition asks for, and the comparisons.
-pub fn run(context: &Context, scans: &Record, response: &Record) -> Result<Option<Record>> {
+pub(super) struct Similarity;
+
+impl Stage for Similarity {
+    fn name(&self) -> &'static str {
+        "similarity"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["scans", "response"]
+    }
+
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let (scans, response) = (inputs.of("scans")?, inputs.of("response")?);
+        let config = &context.config;
+        let asked = config.training.conditions.iter().filter_map(|arm| arm.condition().matrix());
+        let wanted: BTreeSet<MatrixTarget> = asked.chain([MatrixTarget::Denoised]).collect();
+        let names: Vec<&str> = wanted.iter().map(|target| target.name()).collect();
+        let with = |target| wanted.contains(&target);
+        let threshold = with(MatrixTarget::Thresholded).then_some(config.similarity.threshold);
+        let layer = with(MatrixTarget::Features).then(|| (config.similarity.layer, config.similarity.network_layer.clone()));
+        let settings = (config.similarity.images, names, threshold, layer);
+        let mut key =
+            Key::new("similarity", settings, config.seed_of("similarity")).after(scans).given(scans, "").after(response);
+        if with(MatrixTarget::Features) {
+            key = key.input("network", &hash::of_path(&config.similarity.network)?);
+        }
+        let seed = key.seed();
+        Ok(context.task(key, |folder| measure(context, wanted, seed, folder))?.into())
+    }
+}
+
+fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder: &Path) -> Result<Vec<String>> {
     let config = &context.config;
-    let asked: BTreeSet<Condition> = config.training.conditions.iter().map(|arm| arm.condition()).collect();
-    let wanted: BTreeSet<Condition> =
-        asked.into_iter().filter(|condition| condition.has_matrix()).chain([Condition::Denoised]).collect();
-    let names: Vec<&str> = wanted.iter().map(|condition| condition.name()).collect();
-    let with = |condition| wanted.contains(&condition);
-    let threshold = with(Condition::Thresholded).then_some(config.similarity.threshold);
-    let tap = with(Condition::Features).then(|| (config.similarity.tap, config.similarity.network_layer.clone()));
-    let settings = (config.similarity.images, names, threshold, tap);
-    let mut key = Key::new("similarity", settings, config.seed_of("similarity"))?.after(scans).given(scans, "").after(response);
-    if with(Condition::Features) {
-        key = key.input("network", &provenance::hash_path(&config.similarity.network)?);
+    let loaded = super::scans::load(context)?;
+    let predicted = response::predictions(context, loaded.len())?;
+    let summary = response::summary(context)?;
+    let weights_of = |(loaded, v): (&Loaded, &[f32])| Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, v)?);
+    let weights: Vec<ScanWeights> =
+        loaded.iter().zip(summary.scans.iter().map(|scan| &scan.v[..])).map(weights_of).collect::<Result<_>>()?;
+
+    let mut outputs = vec![SUMMARY.to_owned()];
+    let mut oracle = OracleMatrices::default();
+    let mut compared = Vec::new();
+    for ((loaded, predicted), weights) in loaded.iter().zip(&predicted).zip(&weights) {
+        let truth = loaded.truth.as_ref().map(|truth| &truth.responses);
+        let found = compare_oracle_images(&loaded.scan, &predicted.oracle, truth, weights)?;
+        compared.push(summarized(&found));
+        oracle.add(found);
     }
-    let seed = key.seed;
-    context.run.task(key, &context.terminal, |folder| {
-        let loaded = super::scans::load(context)?;
-        let predicted = response::predictions(context, loaded.len())?;
-        let summary = response::summary(context)?;
-        let weights: Vec<Weights> =
-            loaded.iter().zip(&summary.scans).map(|(loaded, scan)| Weights::of(loaded, &scan.v)).collect::<Result<_>>()?;
-
-        let mut outputs = vec![SUMMARY.to_owned()];
-        let mut oracle = OracleMatrices::default();
-        let mut compared = Vec::new();
-        for ((loaded, predicted), weights) in loaded.iter().zip(&predicted).zip(&weights) {
-            compared.push(compare_oracle(loaded, predicted, weights, &mut oracle)?);
-        }
-        let oracle = oracle.averages()?;
-        for (name, matrix) in &oracle {
-            let file = oracle_file(name);
-            matrix.write(&folder.join(&file))?;
-            outputs.push(file);
-        }
-        let oracle_images = oracle["measured"].ids();
-        let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
-        let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
-
-        let stimuli = target_images(context, &loaded)?;
-        let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
-        let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
-        let denoised = over_scans(responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])), Images::Identical)?;
-        let mut targets = Vec::new();
-        for condition in wanted {
-            let matrix = match condition {
-                Condition::Denoised => denoised.clone(),
-                Condition::Shuffled => denoised.shuffled(seed),
-                Condition::Raw => raw(&loaded, &weights, &stimuli)?,
-                Condition::Oracle => oracle["measured"].clone(),
-                Condition::Pixels => pixels(&stimuli)?,
-                Condition::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
-                Condition::Features => features(context, &stimuli)?,
-                _ => continue,
-            };
-            let values = spread(&matrix);
-            let on_oracle_images = match condition {
-                Condition::Denoised => oracle["denoised"].clone(),
-                Condition::Shuffled => oracle["denoised"].shuffled(seed),
-                Condition::Raw => oracle["single"].clone(),
-                Condition::Oracle => oracle["measured"].clone(),
-                Condition::Pixels => pixels(&shown)?.select(oracle_images)?,
-                Condition::Thresholded => oracle["denoised"].thresholded(config.similarity.threshold as f32)?,
-                Condition::Features => features(context, &shown)?.select(oracle_images)?,
-                _ => continue,
-            };
-            targets.push(TargetResult {
-                name: condition.name().to_owned(),
-                images: matrix.len(),
-                pairs: matrix.pairs(),
-                mean: values.mean,
-                standard_deviation: values.standard_deviation,
-                // The oracle images are not among those of the target.
-                correlation_with_denoised: match condition {
-                    Condition::Oracle => pearson(&matrix, &oracle["denoised"])?,
-                    _ => pearson(&matrix, &denoised.select(matrix.ids())?)?,
-                },
-                correlation_with_oracle: pearson(&on_oracle_images, &oracle["measured"])?,
-            });
-            matrix.write(&folder.join(file_of(condition)))?;
-            outputs.push(file_of(condition));
-        }
-        provenance::write_json(&folder.join(SUMMARY), &Summary { targets, scans: compared })?;
-        Ok(outputs)
-    })
-}
-
-/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation over the training tier.
-struct Weights {
-    /// 1 over the standard deviation: equal weights.
-    equal: Vec<f32>,
-    /// w over the standard deviation, for measured responses.
-    measured: Vec<f32>,
-    /// w v over the standard deviation, for predicted responses.
-    predicted: Vec<f32>,
-}
-
-impl Weights {
-    fn of(loaded: &Loaded, v: &[f32]) -> Result<Self> {
-        let equal = standardising_weights(&loaded.scan)?;
-        Ok(Self {
-            measured: product_of_weights(&measured_weights(&loaded.reliability), &equal)?,
-            predicted: product_of_weights(&predicted_weights(&loaded.reliability, v)?, &equal)?,
-            equal,
-        })
+    let oracle = oracle.averages()?;
+    for (name, matrix) in &oracle {
+        let file = oracle_file(name);
+        matrix.write(&folder.join(&file))?;
+        outputs.push(file);
     }
-}
+    let oracle_images = oracle["measured"].ids();
+    let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
+    let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
 
-fn compare_oracle(
-    loaded: &Loaded,
-    predicted: &Predicted,
-    weights: &Weights,
-    matrices: &mut OracleMatrices,
-) -> Result<ScanSimilarity> {
-    let scan = &loaded.scan;
-    let measured = similarity(&scan.repeat_means(), &weights.measured)?;
-    let ids = measured.ids().to_vec();
-    let denoised_responses = predicted.oracle.select(&ids)?;
-    let denoised = similarity(&denoised_responses, &weights.predicted)?;
-    let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
-    let single: Vec<SimilarityMatrix> = (0..repeats)
-        .map(|repeat| Ok(similarity(&scan.repeat(repeat).select(&ids)?, &weights.measured)?))
-        .collect::<Result<_>>()?;
-    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-    let to_repeat_average = SimilarityToRepeatAverage {
-        single_trials: mean(single.iter().map(|matrix| Ok(pearson(matrix, &measured)?)).collect::<Result<_>>()?),
-        denoised: pearson(&denoised, &measured)?,
-    };
-    let to_truth = match &loaded.truth {
-        None => None,
-        Some(truth) => {
-            let truth = similarity(&truth.responses.select(&ids)?, &weights.equal)?;
-            let against = |responses: &Responses, weights: &[f32]| -> Result<f64> {
-                Ok(pearson(&similarity(&responses.select(&ids)?, weights)?, &truth)?)
-            };
-            let singles = (0..repeats).map(|repeat| against(&scan.repeat(repeat), &weights.equal)).collect::<Result<_>>()?;
-            let found = SimilarityToTruth {
-                single_trials: mean(singles),
-                repeat_average: against(&scan.repeat_means(), &weights.equal)?,
-                denoised_equal_weights: against(&denoised_responses, &weights.equal)?,
-                denoised_weighted: against(&denoised_responses, &weights.predicted)?,
-            };
-            matrices.truth.push(truth);
-            Some(found)
-        }
-    };
-    let conventions = conventions(loaded, &denoised_responses, weights, &ids, repeats)?;
-    matrices.single.extend(single.into_iter().next());
-    matrices.measured.push(measured);
-    matrices.denoised.push(denoised);
-    Ok(ScanSimilarity { to_repeat_average, to_truth, conventions })
-}
-
-/// Agreement with the known truth in each weighting; nothing without truth or repeats.
-fn conventions(
-    loaded: &Loaded,
-    denoised: &Responses,
-    weights: &Weights,
-    ids: &[ImageId],
-    repeats: usize,
-) -> Result<Vec<ConventionResult>> {
-    let Some(truth) = loaded.truth.as_ref().filter(|_| repeats > 1) else { return Ok(Vec::new()) };
-    let scan = &loaded.scan;
-    let truth = truth.responses.select(ids)?;
-    let trials: Vec<Responses> = (0..repeats).map(|repeat| Ok(scan.repeat(repeat).select(ids)?)).collect::<Result<_>>()?;
-    let means = scan.repeat_means().select(ids)?;
-    let ones = vec![1.0; weights.equal.len()];
-    let mut found = Vec::new();
-    for (name, measured, predicted) in [
-        ("file units", &ones, &ones),
-        ("standardised", &weights.equal, &weights.equal),
-        ("standardised, times w (denoised: w v)", &weights.measured, &weights.predicted),
-    ] {
-        let against = |responses: &[&Responses], weights: &[f32]| -> Result<OverImages> {
-            let truth = similarity(&truth, weights)?;
-            let matrices = responses.iter().map(|responses| Ok(similarity(responses, weights)?)).collect::<Result<Vec<_>>>()?;
-            let matrices: Vec<&SimilarityMatrix> = matrices.iter().collect();
-            let found = bootstrap_images_of_mean(Measure::Pearson, &matrices, &truth, Bootstrap::default())?;
-            Ok(OverImages { value: found.value, low: found.low, high: found.high })
+    let stimuli = target_images(context, &loaded)?;
+    let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
+    let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
+    let weighted: Vec<(&Responses, &[f32])> =
+        responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])).collect();
+    let denoised = similarity_over_scans(&weighted, Images::Identical)?;
+    let mut targets = Vec::new();
+    for target in wanted {
+        let matrix = match target {
+            MatrixTarget::Denoised => denoised.clone(),
+            MatrixTarget::Shuffled => denoised.shuffled(seed),
+            MatrixTarget::Raw => raw(&loaded, &weights, &stimuli)?,
+            MatrixTarget::Oracle => oracle["measured"].clone(),
+            MatrixTarget::Pixels => pixels(&stimuli)?,
+            MatrixTarget::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
+            MatrixTarget::Features => features(context, &stimuli)?,
         };
-        let ceiling = repeat_noise_ceiling(Measure::Pearson, &trials, measured)?;
-        found.push(ConventionResult {
-            weights: name.to_owned(),
-            single_trials: against(&trials.iter().collect::<Vec<_>>(), measured)?,
-            repeat_average: against(&[&means], measured)?,
-            denoised: against(&[denoised], predicted)?,
-            ceiling_lower: ceiling.lower,
-            ceiling_upper: ceiling.upper,
+        let values = spread(&matrix);
+        let on_oracle_images = match target {
+            MatrixTarget::Denoised => oracle["denoised"].clone(),
+            MatrixTarget::Shuffled => oracle["denoised"].shuffled(seed),
+            MatrixTarget::Raw => oracle["single"].clone(),
+            MatrixTarget::Oracle => oracle["measured"].clone(),
+            MatrixTarget::Pixels => pixels(&shown)?.select(oracle_images)?,
+            MatrixTarget::Thresholded => oracle["denoised"].thresholded(config.similarity.threshold as f32)?,
+            MatrixTarget::Features => features(context, &shown)?.select(oracle_images)?,
+        };
+        targets.push(TargetResult {
+            name: target.name().to_owned(),
+            images: matrix.len(),
+            pairs: matrix.pairs(),
+            mean: values.mean,
+            standard_deviation: values.standard_deviation,
+            // The oracle images are not among those of the target.
+            correlation_with_denoised: match target {
+                MatrixTarget::Oracle => pearson(&matrix, &oracle["denoised"])?,
+                _ => pearson(&matrix, &denoised.select(matrix.ids())?)?,
+            },
+            correlation_with_oracle: pearson(&on_oracle_images, &oracle["measured"])?,
         });
+        matrix.write(&folder.join(file_of(target)))?;
+        outputs.push(file_of(target));
     }
-    Ok(found)
+    json::write(&folder.join(SUMMARY), &SimilaritySummary { targets, scans: compared })?;
+    Ok(outputs)
+}
+
+/// As it stands in results.
+fn summarized(found: &OracleComparison) -> ScanSimilarity {
+    let over = |interval: Interval| OverImages { value: interval.value, low: interval.low, high: interval.high };
+    let to_average = found.to_repeat_average;
+    ScanSimilarity {
+        to_repeat_average: SimilarityToRepeatAverage { single_trials: to_average.single_trials, denoised: to_average.denoised },
+        to_truth: found.to_truth.map(|found| SimilarityToTruth {
+            single_trials: found.single_trials,
+            repeat_average: found.repeat_average,
+            denoised_equal_weights: found.denoised_equal_weights,
+            denoised_weighted: found.denoised_weighted,
+        }),
+        conventions: found
+            .weightings
+            .iter()
+            .map(|found| ConventionResult {
+                weights: convention(found.weighting).to_owned(),
+                single_trials: over(found.single_trials),
+                repeat_average: over(found.repeat_average),
+                denoised: over(found.denoised),
+                ceiling_lower: found.ceiling_lower,
+                ceiling_upper: found.ceiling_upper,
+            })
+            .collect(),
+    }
+}
+
+/// A weighting in words.
+fn convention(weighting: Weighting) -> &'static str {
+    match weighting {
+        Weighting::FileUnits => "file units",
+        Weighting::Equal => "standardised",
+        Weighting::SignalToNoise => "standardised, times w (denoised: w v)",
+    }
 }
 
 /// The images of every target: those shown outside the test tier, or the first of them.
-pub fn target_images(context: &Context, loaded: &[Loaded]) -> Result<StimulusSet> {
+pub(crate) fn target_images(context: &Context, loaded: &[Loaded]) -> Result<StimulusSet> {
     let all = response::target_stimuli(loaded)?;
     let wanted = context.config.similarity.images;
     Ok(if wanted == 0 || wanted >= all.len() { all } else { all.subset(&(0..wanted).collect::<Vec<_>>()) })
 }
 
-fn raw(loaded: &[Loaded], weights: &[Weights], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
-    let mut trials = Vec::new();
-    for loaded in loaded {
-        let responses = loaded.scan.single_trials();
-        let shown: Vec<_> = responses.ids().iter().copied().filter(|id| stimuli.position(*id).is_some()).collect();
-        trials.push(responses.select(&shown)?);
-    }
-    let averaged = over_scans(trials.iter().zip(weights.iter().map(|weights| &weights.measured[..])), Images::OfAnyScan)?;
-    averaged.select(stimuli.ids()).context("an image of the target was shown in no scan outside its test tier")
-}
-
-/// The average over scans, each with its weights, in one pass.
-fn over_scans<'a>(scans: impl Iterator<Item = (&'a Responses, &'a [f32])>, images: Images) -> Result<SimilarityMatrix> {
-    let scans: Vec<(&Responses, &[f32])> = scans.collect();
-    let names: Vec<String> =
-        scans.iter().map(|(responses, _)| format!("scan {}, {:?}", responses.scan(), responses.kind())).collect();
-    let views: Vec<_> = scans.iter().map(|(responses, _)| responses.values().view()).collect();
-    let sources: Vec<Source<'_>> = scans
-        .iter()
-        .zip(names.iter().zip(&views))
-        .map(|((responses, weights), (name, view))| Source { name, ids: responses.ids(), rows: view, weights })
-        .collect();
-    Ok(Population::new(&sources, images)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })?)
+fn raw(loaded: &[Loaded], weights: &[ScanWeights], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
+    let scans: Vec<(&Scan, &ScanWeights)> = loaded.iter().map(|loaded| &loaded.scan).zip(weights).collect();
+    single_trial_similarity(&scans, stimuli).context("raw: one measured trial of each image of the target")
 }
 
 /// Images that a network takes at once.
@@ -301,59 +225,46 @@ fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix
         return Ok(brainprior_similarity::features(&network, stimuli)?);
     }
     let network = ResNet::load(&settings.network)?;
-    let taps = network.config().taps();
+    let layers = network.config().layer_count();
     ensure!(
-        settings.tap < taps,
-        "similarity.tap = {}, but {} has taps 0 to {}",
-        settings.tap,
+        settings.layer < layers,
+        "similarity.layer = {}, but {} has layers 0 to {}",
+        settings.layer,
         settings.network.display(),
-        taps - 1
+        layers - 1
     );
     let (height, width) = (stimuli.height(), stimuli.width());
     let mut values = Vec::new();
     for part in stimuli.pixels().chunks(BATCH * height * width) {
         let images = Tensor::from_slice(part, (part.len() / (height * width), 1, height, width), &Device::Cpu)?;
         let images = images.repeat((1, network.config().input_channels, 1, 1))?;
-        values.extend(network.taps(&images)?[settings.tap].flatten_all()?.to_vec1::<f32>()?);
+        values.extend(network.layer_outputs(&images)?[settings.layer].flatten_all()?.to_vec1::<f32>()?);
     }
     let dimensions = values.len() / stimuli.len();
     let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values).context("features of all stimuli")?;
-    let source = format!("features of {} at tap {}", settings.network.display(), settings.tap);
+    let source = format!("features of {} at layer {}", settings.network.display(), settings.layer);
     Ok(vectors(stimuli.ids(), values, &vec![1.0; dimensions], &source)?)
 }
 
-/// The target of condition `labels`: pairs of training images, each image's vector being its class (one-hot). By the formula
-/// of the other targets two images of one class have similarity 1, and others about -1 / (classes - 1).
-pub fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> {
-    let gray = images.to_grayscale();
-    let area = gray.height() * gray.width();
-    let mut seen = HashSet::new();
-    let distinct: Vec<usize> = (0..gray.len()).filter(|index| seen.insert(gray.image(*index))).take(count).collect();
-    let mut pixels = vec![0.0; distinct.len() * area];
-    pixels.chunks_exact_mut(area).zip(&distinct).for_each(|(pixels, index)| gray.pixels_unit(*index, pixels));
-    let stimuli = StimulusSet::new(gray.height(), gray.width(), pixels)?;
-    let class = |(row, class): (usize, usize)| f32::from(usize::from(gray.label(distinct[row])) == class);
-    let classes = Array2::from_shape_fn((distinct.len(), gray.classes()), class);
-    let matrix = vectors(stimuli.ids(), classes.view(), &vec![1.0; gray.classes()], "class labels of training images")?;
+/// The target of condition `labels`: pairs of training images.
+pub(crate) fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> {
+    let (stimuli, matrix) = label_similarity(images, count)?;
     Ok(Target::Similarity { stimuli, matrix })
 }
 
-/// The file of a condition's matrix.
-pub fn file_of(condition: Condition) -> String {
-    format!("{}.h5", condition.name())
+/// The file of a target's matrix.
+pub(crate) fn file_of(target: MatrixTarget) -> String {
+    format!("{}.h5", target.name())
 }
 
-/// The matrix of a condition, if this stage makes one for it.
-pub fn load(context: &Context, condition: Condition) -> Result<Option<SimilarityMatrix>> {
-    if !condition.has_matrix() {
-        return Ok(None);
-    }
-    Ok(Some(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(condition)))?))
+/// The matrix of a target.
+pub(crate) fn load(context: &Context, target: MatrixTarget) -> Result<SimilarityMatrix> {
+    Ok(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?)
 }
 
-/// The images of a condition's matrix.
-pub fn stimuli_of(context: &Context, condition: Condition, loaded: &[Loaded]) -> Result<StimulusSet> {
-    if condition == Condition::Oracle {
+/// The images of a target's matrix.
+pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Loaded]) -> Result<StimulusSet> {
+    if target == MatrixTarget::Oracle {
         let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
         return Ok(StimulusSet::union(&shown.iter().collect::<Vec<_>>())?);
     }
@@ -361,12 +272,12 @@ pub fn stimuli_of(context: &Context, condition: Condition, loaded: &[Loaded]) ->
 }
 
 /// A matrix of oracle images, if the stage wrote it.
-pub fn oracle_matrix(context: &Context, name: &str) -> Result<Option<SimilarityMatrix>> {
+pub(crate) fn oracle_matrix(context: &Context, name: &str) -> Result<Option<SimilarityMatrix>> {
     let path = context.run.folder("similarity").join(oracle_file(name));
     Ok(if path.exists() { Some(SimilarityMatrix::read(&path)?) } else { None })
 }
 
 /// The stage's summary.
-pub fn summary(context: &Context) -> Result<Summary> {
-    provenance::read_json(&context.run.folder("similarity").join(SUMMARY))
+pub(crate) fn summary(context: &Context) -> Result<SimilaritySummary> {
+    Ok(json::read(&context.run.folder("similarity").join(SUMMARY))?)
 }

@@ -1,49 +1,63 @@
 //! Stage `trade-off`: clean against noisy accuracy after every epoch of every network, where the networks were kept
 //! (`training.snapshots`). A regulariser that only trades one for the other moves along the baseline's curve.
 
-use super::train::{self, Part};
-use crate::pipeline::adversarial::{Attackable, BATCH, examples};
-use crate::pipeline::conditions::{Arm, Condition};
-use crate::pipeline::context::Context;
-use crate::pipeline::jobs;
-use crate::pipeline::provenance::{self, Key, Record};
-use crate::pipeline::report::trade_off;
-use crate::pipeline::results::Point;
+use super::train;
+use super::{Inputs, Outcome, Stage};
+use crate::adversarial::{Attackable, BATCH, labeled_batch};
+use crate::artifacts::{Followed, Point, Snapshot};
+use crate::config::Arm;
+use crate::grid::Part;
+use crate::report::trade_off;
+use crate::run::{Context, Key, jobs};
 use anyhow::Result;
+use brainprior_artifact::{json, replace};
 use brainprior_robustness::{Clamp, Noise, Settings, accuracy, noise_curve};
-use serde::{Deserialize, Serialize};
 
 const CURVE: &str = "curve.json";
 
-/// One network after one epoch.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Snapshot {
-    pub epoch: usize,
-    pub clean_accuracy: f64,
-    pub gaussian_noise: Vec<Point>,
-}
-
 /// Measures every network that is not measured yet.
-pub fn run(context: &Context, images: &Record, trained: &[(Part, Record)]) -> Result<Vec<Option<Record>>> {
-    jobs::run(trained.to_vec(), |(part, record)| {
-        let robustness = &context.config.robustness;
-        let seed = context.config.seed_of("robustness");
-        let settings = (robustness.noise_images, &robustness.gaussian);
-        let key = Key::new(&part.task("trade-off"), settings, seed)?.on(&context.device).after(images).after(&record);
-        context.run.task(key, &context.terminal, |folder| {
-            provenance::write_json(&folder.join(CURVE), &measure(context, part, seed)?)?;
-            Ok(vec![CURVE.into()])
-        })
-    })
+pub(super) struct TradeOff;
+
+impl Stage for TradeOff {
+    fn name(&self) -> &'static str {
+        "trade-off"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["images", "train"]
+    }
+
+    /// No later stage but the report reads it.
+    fn is_wanted(&self, context: &Context) -> bool {
+        context.config.training.snapshots && !context.run.is_only_another(self.name())
+    }
+
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let images = inputs.of("images")?;
+        let records = jobs::run(train::trained(context, inputs), |(part, record)| {
+            let robustness = &context.config.robustness;
+            let seed = context.config.seed_of("robustness");
+            let settings = (robustness.noise_images, &robustness.gaussian);
+            let key = Key::new(&part.task("trade-off"), settings, seed).on(&context.device).after(images).after(record);
+            context.task(key, |folder| {
+                json::write(&folder.join(CURVE), &measure(context, part, seed)?)?;
+                Ok(vec![CURVE.into()])
+            })
+        })?;
+        if !context.run.is_dry() && context.selection.is_all() {
+            summarize(context)?;
+        }
+        Ok(Outcome::Done(records.into_iter().flatten().collect()))
+    }
 }
 
 fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     let robustness = &context.config.robustness;
     let test = super::images::load(context)?.test;
-    let images = examples(&test, robustness.noise_images)?;
+    let images = labeled_batch(&test, robustness.noise_images)?;
     let settings = Settings { seed, batch: BATCH };
     let epochs = train::history(context, part)?.len();
-    let mut bar = context.terminal.bar(&part.task("trade-off"), epochs as u64);
+    let mut bar = context.progress.bar(&part.task("trade-off"), epochs as u64);
     let mut snapshots = Vec::with_capacity(epochs);
     for epoch in 1..=epochs {
         let model = Attackable::new(train::snapshot(context, part, epoch)?, &test)?;
@@ -62,26 +76,17 @@ fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     Ok(snapshots)
 }
 
-/// One arm of the grid, followed over epochs.
-pub struct Followed {
-    pub name: String,
-    pub condition: Condition,
-    pub alpha: f64,
-    /// Over seeds: every epoch, and the position among them of the network that the training kept.
-    pub seeds: Vec<(Vec<Snapshot>, usize)>,
-}
-
 /// The curves of all arms; none where networks were not kept.
-pub fn curves(context: &Context) -> Result<Vec<Followed>> {
+pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
     let training = &context.config.training;
     if !training.snapshots {
         return Ok(Vec::new());
     }
     let read = |part: Part| -> Result<(Vec<Snapshot>, usize)> {
-        let snapshots: Vec<Snapshot> = provenance::read_json(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
+        let snapshots: Vec<Snapshot> = json::read(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
         let history = train::history(context, part)?;
         let best = (0..history.len()).min_by(|a, b| history[*a].validation_loss.total_cmp(&history[*b].validation_loss));
-        let kept = if part.condition.condition() == Condition::StoppedEarly { None } else { best };
+        let kept = if part.condition.condition().is_stopped_early() { None } else { best };
         let last = snapshots.len() - 1;
         Ok((snapshots, kept.unwrap_or(last)))
     };
@@ -89,7 +94,8 @@ pub fn curves(context: &Context) -> Result<Vec<Followed>> {
         let arm: &Arm = condition;
         Ok(Followed {
             name: arm.name().to_owned(),
-            condition: arm.condition(),
+            condition: arm.condition().name().to_owned(),
+            has_target: arm.condition().has_target(),
             alpha: if arm.condition().has_target() { arm.settings(training)?.alpha } else { 0.0 },
             seeds: (0..training.seeds).map(|seed| read(Part { condition, seed })).collect::<Result<_>>()?,
         })
@@ -98,14 +104,14 @@ pub fn curves(context: &Context) -> Result<Vec<Followed>> {
 }
 
 /// Draws what was measured and writes the table, where the whole grid is there.
-pub fn summarise(context: &Context) -> Result<()> {
+fn summarize(context: &Context) -> Result<()> {
     let followed = curves(context)?;
     let folder = context.run.folder("trade-off");
     for (name, figure) in trade_off::figures(&followed)? {
-        provenance::write_atomically(&folder.join(format!("{name}.svg")), figure.as_bytes())?;
+        replace::bytes(&folder.join(format!("{name}.svg")), figure.as_bytes())?;
     }
     let table = trade_off::table(&followed);
-    provenance::write_atomically(&folder.join("table.md"), table.as_bytes())?;
-    context.terminal.line(&format!("{table}tables and figures: {}", folder.display()));
+    replace::bytes(&folder.join("table.md"), table.as_bytes())?;
+    context.progress.line(&format!("{table}tables and figures: {}", folder.display()));
     Ok(())
 }

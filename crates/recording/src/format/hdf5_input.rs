@@ -2,6 +2,7 @@
 
 use super::annotations::Source;
 use crate::{Error, Result};
+use brainprior_artifact::FileError;
 use hdf5::types::{FixedAscii, FixedUnicode, IntSize, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Dataset, H5Type};
 use ndarray::Array2;
@@ -125,7 +126,7 @@ impl Input {
     }
 
     pub(crate) fn layout(&self, dataset: &str, expected: String, found: String, advice: &'static str) -> Error {
-        Error::Layout { path: self.path.clone(), dataset: dataset.to_owned(), expected, found, advice }
+        FileError::mismatch(&self.path, dataset, expected, found, advice).into()
     }
 
     fn type_of(&self, name: &str, dataset: &Dataset) -> Result<TypeDescriptor> {
@@ -168,7 +169,7 @@ impl Source for Input {
 }
 
 pub(crate) fn failed(path: &Path, dataset: &str, doing: &'static str, source: hdf5::Error, advice: &'static str) -> Error {
-    Error::Hdf5 { path: path.to_owned(), dataset: dataset.to_owned(), doing, source, advice }
+    FileError::refused(path, doing)(source).in_dataset(dataset).advise(advice).into()
 }
 
 fn describe(shape: &[Option<usize>]) -> String {

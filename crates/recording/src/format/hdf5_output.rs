@@ -1,8 +1,8 @@
 //! Writing HDF5 files whole, with errors that name file and dataset.
 
 use super::hdf5_input::failed;
-use super::replace;
 use crate::{Error, Result};
+use brainprior_artifact::{FileError, replace};
 use hdf5::H5Type;
 use hdf5::types::{FixedAscii, TypeDescriptor, VarLenUnicode};
 use ndarray::{Array2, ArrayBase, Data, Dimension};
@@ -69,13 +69,9 @@ impl Output {
         let fixed: Vec<FixedAscii<LONGEST>> = values
             .iter()
             .map(|value| {
-                FixedAscii::from_ascii(value.as_bytes()).map_err(|_| Error::Layout {
-                    path: self.path.clone(),
-                    dataset: name.to_owned(),
-                    expected: format!("ASCII text of at most {LONGEST} bytes"),
-                    found: format!("{value:?}"),
-                    advice: "shorten or rename it",
-                })
+                let expected = || format!("ASCII text of at most {LONGEST} bytes");
+                let wrong = |_| FileError::mismatch(&self.path, name, expected(), format!("{value:?}"), "shorten or rename it");
+                Ok(FixedAscii::from_ascii(value.as_bytes()).map_err(wrong)?)
             })
             .collect::<Result<_>>()?;
         let data = ndarray::ArrayView1::from(&fixed);

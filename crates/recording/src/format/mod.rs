@@ -2,22 +2,29 @@
 
 mod annotations;
 mod assemble;
+#[cfg(feature = "hdf5")]
 mod hdf5_input;
+#[cfg(feature = "hdf5")]
 mod hdf5_output;
 mod npy;
-mod replace;
+#[cfg(feature = "hdf5")]
 mod responses_file;
 mod sensorium;
+#[cfg(feature = "hdf5")]
 mod static_hdf5;
 mod statistics;
 mod tree;
+#[cfg(feature = "hdf5")]
 mod truth_file;
 
 pub use sensorium::write_sensorium;
+#[cfg(feature = "hdf5")]
 pub use static_hdf5::write_static_hdf5;
+#[cfg(feature = "hdf5")]
 pub use truth_file::{read_truth, write_truth};
 
-use crate::{Error, Result, Scan};
+use crate::{Result, Scan};
+use brainprior_artifact::FileError;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -32,33 +39,40 @@ const IMAGE_CLASS: &str = "image";
 /// where any pixel of the file is above 1, and taken as they are otherwise. Two rows show the same image where all pixels are
 /// equal, whatever the file calls them: rows of one identifier (`image_id`, `colorframeprojector_image_id` or
 /// `frame_image_id`, with its class) must have equal pixels, which is an error otherwise; equal pixels under several
-/// identifiers are one image, and a warning is traced. Tier `final_test` is read as test.
+/// identifiers are one image, and a warning is traced. Tier `final_test` is read as test. Without the feature `hdf5` a static
+/// HDF5 file is an error that says so.
 ///
 /// # Errors
 /// A file of another kind, cut off or damaged; a dataset or array that is missing, of another rank or type, or with another
 /// number of rows; a pixel outside its range; an unknown tier; and all that [`Scan::new`] refuses.
 pub fn read_scan(path: &Path) -> Result<Scan> {
     let _span = tracing::info_span!("read_scan", path = %path.display()).entered();
-    let failed = |source| Error::File { path: path.to_owned(), doing: "read", source };
-    if std::fs::metadata(path).map_err(failed)?.is_dir() {
+    if std::fs::metadata(path).map_err(FileError::refused(path, "read"))?.is_dir() {
         return sensorium::read_folder(path);
     }
-    let mut file = File::open(path).map_err(failed)?;
+    let mut file = File::open(path).map_err(FileError::refused(path, "read"))?;
     let mut start = vec![];
-    file.by_ref().take(8).read_to_end(&mut start).map_err(failed)?;
+    file.by_ref().take(8).read_to_end(&mut start).map_err(FileError::refused(path, "read"))?;
     if start.starts_with(b"PK") {
         return sensorium::read_zip(path);
     }
-    if is_hdf5(&mut file).map_err(failed)? {
-        return static_hdf5::read(path);
+    if is_hdf5(&mut file).map_err(FileError::refused(path, "read"))? {
+        return read_hdf5(path);
     }
-    Err(Error::Layout {
-        path: path.to_owned(),
-        dataset: "/".into(),
-        expected: "an HDF5 file, a Sensorium folder, or a zip archive of one".into(),
-        found: format!("a file that begins with {:?}", String::from_utf8_lossy(&start)),
-        advice: "name a scan file; HDF5 files begin with \\x89HDF",
-    })
+    let expected = "an HDF5 file, a Sensorium folder, or a zip archive of one";
+    let found = format!("a file that begins with {:?}", String::from_utf8_lossy(&start));
+    Err(FileError::mismatch(path, "/", expected, found, "name a scan file; HDF5 files begin with \\x89HDF").into())
+}
+
+#[cfg(feature = "hdf5")]
+fn read_hdf5(path: &Path) -> Result<Scan> {
+    static_hdf5::read(path)
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn read_hdf5(path: &Path) -> Result<Scan> {
+    let advice = "build brainprior-recording with its feature `hdf5`, or convert the scan to a Sensorium folder";
+    Err(FileError::mismatch(path, "/", "a Sensorium folder, or a zip archive of one", "an HDF5 file", advice).into())
 }
 
 /// Whether the HDF5 signature stands at one of the places where it may: 0, 512, 1024, 2048, ...

@@ -17,6 +17,10 @@ const KINDS: [(&str, ResponseKind); 5] = [
     ("expected", ResponseKind::Expected),
 ];
 
+fn name_of(kind: ResponseKind) -> &'static str {
+    KINDS.iter().find(|(_, known)| *known == kind).expect("every kind has a name").0
+}
+
 impl Responses {
     /// Writes an HDF5 file, under a temporary name first: a failed write leaves what was at `path`.
     ///
@@ -24,11 +28,10 @@ impl Responses {
     /// A file that cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         hdf5_output::write(path, |output| {
-            let kind = KINDS.iter().find(|(_, kind)| *kind == self.kind()).expect("every kind has a name").0;
             output.text_attribute("format", FORMAT)?;
             output.integer_attribute("version", VERSION)?;
             output.text_attribute("scan", self.scan())?;
-            output.text_attribute("kind", kind)?;
+            output.text_attribute("kind", name_of(self.kind()))?;
             let ids: Vec<u64> = self.ids().iter().map(|id| id.to_u64()).collect();
             output.array("image_id", &ArrayView1::from(&ids))?;
             output.matrix("values", self.values())

@@ -1,12 +1,13 @@
 //! The file tree of the Sensorium competition and of `FileTreeDataset` of neuralpredictors; `data-specs/sensorium.toml`.
 
+use super::IMAGE_CLASS;
 use super::annotations::{Annotations, Source};
 use super::assemble::{Pixels, Rows};
 use super::npy::{Npy, Values};
 use super::statistics;
 use super::tree::Tree;
-use super::{IMAGE_CLASS, replace};
-use crate::{Error, Result, Scan};
+use crate::{Result, Scan};
+use brainprior_artifact::{FileError, replace};
 use ndarray::{Array2, Axis};
 use std::fs;
 use std::io::{Cursor, Write};
@@ -115,26 +116,23 @@ fn one_file_each(tree: &Tree, folder: &str, trials: usize) -> Result<()> {
 /// A file or folder that cannot be written.
 pub fn write_sensorium(path: &Path, scan: &Scan) -> Result<()> {
     let _span = tracing::info_span!("write_sensorium", scan = scan.name()).entered();
-    let failed = |source| Error::File { path: path.to_owned(), doing: "write", source };
     if path.extension().is_some_and(|ending| ending == "zip") {
-        return replace::file(path, |temporary| {
-            let mut archive = ZipWriter::new(Cursor::new(vec![]));
-            write(scan, &mut |name, bytes| {
-                archive.start_file(name, SimpleFileOptions::default()).map_err(|error| failed(error.into()))?;
-                archive.write_all(bytes).map_err(failed)
-            })?;
-            let bytes = archive.finish().map_err(|error| failed(error.into()))?.into_inner();
-            fs::write(temporary, bytes).map_err(failed)
-        });
+        let mut archive = ZipWriter::new(Cursor::new(vec![]));
+        write(scan, &mut |name, bytes| {
+            archive.start_file(name, SimpleFileOptions::default()).map_err(FileError::refused(path, "write"))?;
+            Ok(archive.write_all(bytes).map_err(FileError::refused(path, "write"))?)
+        })?;
+        let bytes = archive.finish().map_err(FileError::refused(path, "write"))?.into_inner();
+        return Ok(replace::bytes(path, &bytes)?);
     }
     replace::folder(path, |temporary| {
         write(scan, &mut |name, bytes| {
             let file = temporary.join(name);
             let folder = file.parent().unwrap_or(temporary);
             if !folder.is_dir() {
-                fs::create_dir_all(folder).map_err(failed)?;
+                fs::create_dir_all(folder).map_err(FileError::refused(path, "write"))?;
             }
-            fs::write(file, bytes).map_err(failed)
+            Ok(fs::write(file, bytes).map_err(FileError::refused(path, "write"))?)
         })
     })
 }

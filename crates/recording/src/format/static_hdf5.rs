@@ -5,7 +5,7 @@ use super::assemble::{Pixels, Rows};
 use super::hdf5_input::{Input, Number};
 use super::hdf5_output::{self, Output};
 use super::statistics::{self, Statistics};
-use crate::{Result, Scan};
+use crate::{Result, Scan, Tier};
 use ndarray::{ArrayD, ArrayView1};
 use std::path::Path;
 
@@ -71,7 +71,7 @@ pub fn write_static_hdf5(path: &Path, scan: &Scan) -> Result<()> {
             write_statistics(output, key, &statistics, scalar)?;
         }
         output.text_attribute("description", "static scan: one row of images, responses and behavior for each trial")?;
-        output.text_attribute("statistics_rows", statistics::rows_described(scan))
+        output.text_attribute("statistics_rows", rows_of_statistics(scan))
     })
 }
 
@@ -87,6 +87,11 @@ fn write_images(output: &mut Output, scan: &Scan) -> Result<()> {
         }
         None => output.array("images", &ArrayD::from_shape_vec(&shape[..], rows().copied().collect()).expect("one image a row")),
     }
+}
+
+/// Over which rows the statistics are.
+fn rows_of_statistics(scan: &Scan) -> &'static str {
+    if scan.tiers().contains(&Tier::Train) { "computed over the rows of tier train" } else { "computed over all rows" }
 }
 
 fn write_statistics(output: &mut Output, key: &str, statistics: &Statistics, scalar: bool) -> Result<()> {

@@ -47,11 +47,6 @@ pub(crate) fn of_scan(scan: &Scan) -> Vec<(&'static str, Statistics, bool)> {
     all
 }
 
-/// Over which rows they are.
-pub(crate) fn rows_described(scan: &Scan) -> &'static str {
-    if scan.tiers().contains(&Tier::Train) { "computed over the rows of tier train" } else { "computed over all rows" }
-}
-
 /// The stimuli as bytes, where they were bytes: every pixel exactly k/255.
 pub(crate) fn image_bytes(stimuli: &StimulusSet) -> Option<Vec<u8>> {
     let byte = |pixel: &f32| {

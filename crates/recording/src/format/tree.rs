@@ -3,6 +3,7 @@
 use super::annotations::Source;
 use super::npy::{Npy, Values};
 use crate::{Error, Result};
+use brainprior_artifact::FileError;
 use ndarray::Array2;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -30,9 +31,9 @@ impl Tree {
 
     /// A zip archive in which `root` lies at the top or in one folder, which is then where the tree begins.
     pub(crate) fn zip(path: &Path, root: &str) -> Result<Self> {
-        let failed = |source| Error::File { path: path.to_owned(), doing: "open as a zip archive (it may be cut off)", source };
-        let file = File::open(path).map_err(failed)?;
-        let archive = ZipArchive::new(BufReader::new(file)).map_err(|error| failed(error.into()))?;
+        let file = File::open(path).map_err(FileError::refused(path, "open"))?;
+        let archive = ZipArchive::new(BufReader::new(file))
+            .map_err(|error| FileError::refused(path, "open as a zip archive")(error).advise("it may be cut off"))?;
         let names: Vec<(usize, String)> =
             archive.file_names().enumerate().filter_map(|(index, name)| Some((index, name.ok()?.into_owned()))).collect();
         let depth = |name: &str| name.strip_suffix(root).map(|prefix| (prefix.matches('/').count(), prefix.to_owned()));
@@ -44,13 +45,9 @@ impl Tree {
             .collect();
         prefixes.sort_by_key(String::len);
         let [prefix] = &prefixes[..] else {
-            return Err(Error::Layout {
-                path: path.to_owned(),
-                dataset: root.to_owned(),
-                expected: "one such file, at the top of the archive or in one folder".into(),
-                found: if prefixes.is_empty() { "none".into() } else { format!("it in {}", prefixes.join(" and ")) },
-                advice: "zip the folder of one scan",
-            });
+            let expected = "one such file, at the top of the archive or in one folder";
+            let found = if prefixes.is_empty() { "none".into() } else { format!("it in {}", prefixes.join(" and ")) };
+            return Err(FileError::mismatch(path, root, expected, found, "zip the folder of one scan").into());
         };
         let within = |(index, name): (usize, String)| Some((name.strip_prefix(prefix.as_str())?.to_owned(), index));
         let files = names.into_iter().filter_map(within).collect();
@@ -92,11 +89,10 @@ impl Tree {
     }
 
     pub(crate) fn layout(&self, name: &str, expected: String, found: String, advice: &'static str) -> Error {
-        Error::Layout { path: self.path.clone(), dataset: name.to_owned(), expected, found, advice }
+        FileError::mismatch(&self.path, name, expected, found, advice).into()
     }
 
     fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
-        let failed = |path: &Path, source: std::io::Error| Error::File { path: path.join(name), doing: "read", source };
         if !self.has(name) {
             return Err(self.layout(
                 name,
@@ -106,11 +102,15 @@ impl Tree {
             ));
         }
         match &mut self.place {
-            Place::Folder => fs::read(self.path.join(name)).map_err(|source| failed(&self.path, source)),
+            Place::Folder => {
+                let path = self.path.join(name);
+                Ok(fs::read(&path).map_err(FileError::refused(&path, "read"))?)
+            }
             Place::Zip(archive, files) => {
                 let mut bytes = vec![];
-                let mut file = archive.by_index(files[name]).map_err(|error| failed(&self.path, error.into()))?;
-                file.read_to_end(&mut bytes).map_err(|source| failed(&self.path, source))?;
+                let path = self.path.join(name);
+                let mut file = archive.by_index(files[name]).map_err(FileError::refused(&path, "read"))?;
+                file.read_to_end(&mut bytes).map_err(FileError::refused(&path, "read"))?;
                 Ok(bytes)
             }
         }

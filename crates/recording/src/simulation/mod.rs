@@ -44,6 +44,7 @@ mod neuron;
 mod noise;
 mod truth;
 
+#[cfg(feature = "hdf5")]
 pub use crate::format::{read_truth, write_truth};
 pub use config::SimulationConfig;
 pub use neuron::SimulatedNeuron;
@@ -58,6 +59,7 @@ use ndarray::{Array2, Axis, s};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// A simulated scan and what generated it.
 #[derive(Clone, Debug)]
@@ -106,12 +108,8 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
     let mut responses = Array2::zeros((trials, config.neurons));
     responses.axis_chunks_iter_mut(Axis(0), BATCH).into_par_iter().enumerate().for_each(|(batch, mut responses)| {
         let first = batch * BATCH;
-        let mut seen = Array2::<f32>::zeros((responses.nrows(), height * width));
-        for (trial, mut seen) in (first..).zip(seen.rows_mut()) {
-            let image = images.row(design.trial_image[trial]);
-            let (image, seen) = (image.to_slice().expect("row-major"), seen.as_slice_mut().expect("row-major"));
-            encoder::shift_image(image, width, behavior.shift(trial), seen);
-        }
+        let trials = first..first + responses.nrows();
+        let seen = seen(&images, width, &design, &behavior, trials);
         encoder.rates_into(seen.view(), responses.view_mut());
         for (trial, mut responses) in (first..).zip(responses.rows_mut()) {
             let mut rng = stream(TRIALS + trial as u64);
@@ -146,6 +144,17 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
         origin: Origin { animal_id: 0, session: 1, scan_idx: 1 },
     })?;
     Ok(Simulated { scan, truth })
+}
+
+/// The image of each trial as the eye sees it, moved by the gaze: `[trials, pixels]`.
+fn seen(images: &Array2<f32>, width: usize, design: &Design, behavior: &Behavior, trials: Range<usize>) -> Array2<f32> {
+    let mut all = Array2::zeros((trials.len(), images.ncols()));
+    for (trial, mut seen) in trials.zip(all.rows_mut()) {
+        let image = images.row(design.trial_image[trial]);
+        let (image, seen) = (image.to_slice().expect("row-major"), seen.as_slice_mut().expect("row-major"));
+        encoder::shift_image(image, width, behavior.shift(trial), seen);
+    }
+    all
 }
 
 /// The images shown once, then the oracle images.

@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use brainprior_recording::simulation::{read_truth, truth_for};
-use brainprior_recording::{Responses, Scan, Tier};
+use brainprior_recording::{Scan, Tier};
 use brainprior_response_model::{Config, CrossFitted, Ensemble, FitEvent};
+use brainprior_similarity::{pearson, similarity, standardising_weights};
 
-use crate::Result;
-use crate::similarity::{median, pearson, similarity};
+use crate::{Result, neurons};
 
 /// Images whose similarities are compared.
 const IMAGES: usize = 1000;
 
 /// Fits without each fold and prints how both kinds of prediction do.
-pub fn compare(
+pub(crate) fn compare(
     in_sample: &Ensemble,
     scans: &[&Scan],
     paths: &[PathBuf],
@@ -35,28 +35,25 @@ pub fn compare(
         let images = scan.stimuli().subset(&rows);
         let truth = read_truth(&path.with_extension("truth.h5"))?;
         let expected = truth_for(scan, &truth)?.select(images.ids())?;
-        let std = in_sample.models()[0].response_std(s)?;
-        let equal = vec![1.0; std.len()];
-        let responsive: Vec<usize> = (0..std.len()).filter(|n| truth.neurons()[*n].responsive).collect();
-        let true_matrix = similarity(&expected, std, &equal);
+        let equal = standardising_weights(scan)?;
+        let responsive = neurons::responsive(&truth);
+        let true_matrix = similarity(&expected, &equal)?;
         for (name, predicted) in
             [("in-sample", in_sample.predict(s, &images)?), ("cross-fitted", cross_fitted.predict(s, &images)?)]
         {
-            let over = |of: &dyn Fn(usize) -> f64| median(responsive.iter().map(|n| of(*n)).collect());
-            let column = |r: &Responses, n: usize| r.values().column(n).iter().map(|v| f64::from(*v)).collect::<Vec<_>>();
-            let true_responses = over(&|n| pearson(&column(&predicted, n), &column(&expected, n)));
+            let true_responses =
+                neurons::median(&responsive, |n| neurons::correlation(&neurons::of(&predicted, n), &neurons::of(&expected, n)));
             // What a prediction gets wrong should have nothing to do with what the trial's noise was.
-            let noise = over(&|n| {
-                let truth = column(&expected, n);
+            let noise = neurons::median(&responsive, |n| {
+                let truth = neurons::of(&expected, n);
                 let trial = trials.iter().map(|trial| f64::from(scan.responses()[[*trial, n]]));
                 let noise: Vec<f64> = trial.zip(&truth).map(|(trial, truth)| trial - truth).collect();
-                let wrong: Vec<f64> = column(&predicted, n).iter().zip(&truth).map(|(p, truth)| p - truth).collect();
-                pearson(&wrong, &noise)
+                let wrong: Vec<f64> = neurons::of(&predicted, n).iter().zip(&truth).map(|(p, truth)| p - truth).collect();
+                neurons::correlation(&wrong, &noise)
             });
-            let matrix = similarity(&predicted, std, &equal);
+            let agreement = pearson(&similarity(&predicted, &equal)?, &true_matrix)?;
             println!(
-                "  {name:12}  true responses {true_responses:.4}  similarity {:.4}  error against the trial's noise {noise:.4}",
-                pearson(&matrix, &true_matrix)
+                "  {name:12}  true responses {true_responses:.4}  similarity {agreement:.4}  error against the trial's noise {noise:.4}"
             );
         }
     }

@@ -17,10 +17,12 @@ use std::time::Instant;
 use brainprior_recording::simulation::{Truth, read_truth, truth_for};
 use brainprior_recording::{Responses, Scan, read_scan, reliability};
 use brainprior_response_model::{Config, Ensemble, FitEvent, Interval, ResponseModel, fit};
-use similarity::{median, pearson, similarity};
+use brainprior_similarity::{
+    measured_weights, pearson, predicted_weights, product_of_weights, similarity, standardising_weights,
+};
 
 mod cross_fitted;
-mod similarity;
+mod neurons;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -34,7 +36,7 @@ fn main() -> Result<()> {
     let (epochs, rest) = epochs.split_once(':').unwrap_or((epochs, "1"));
     let (seed, folds) = rest.split_once(':').unwrap_or((rest, "0"));
     let (seed, folds) = (seed.parse()?, folds.parse()?);
-    config.optimisation.max_epochs = epochs.parse()?;
+    config.optimization.max_epochs = epochs.parse()?;
     let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let scans: Vec<Scan> = paths.iter().map(|path| read_scan(path)).collect::<std::result::Result<_, _>>()?;
 
@@ -88,39 +90,34 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
     let images = scan.stimuli().subset(&oracle);
     let truth = read_truth(&truth_path)?;
     let expected = truth_for(scan, &truth)?.select(images.ids())?;
-    let std = model.models()[0].response_std(s)?;
-    let equal = vec![1.0; std.len()];
-    let truth_matrix = similarity(&expected, std, &equal);
-    let against = |name: &str, responses: &Responses, weights: &[f64]| -> Result<()> {
-        let matrix = similarity(&responses.select(images.ids())?, std, weights);
-        println!("  similarity of {name} with the truth: {:.4}", pearson(&matrix, &truth_matrix));
-        Ok(())
+    let equal = standardising_weights(scan)?;
+    let truth_matrix = similarity(&expected, &equal)?;
+    let against = |responses: &Responses, weights: &[f32]| -> Result<f64> {
+        Ok(pearson(&similarity(&responses.select(images.ids())?, weights)?, &truth_matrix)?)
     };
     let predicted = model.predict(s, &images)?;
-    let defined = |values: &[Option<f32>]| values.iter().map(|v| f64::from(v.unwrap_or(0.0).max(0.0))).collect::<Vec<_>>();
-    let (w, v) = (defined(&reliability(scan)?.w), defined(model.v_a(s)?));
-    let both: Vec<f64> = w.iter().zip(&v).map(|(w, v)| w * v).collect();
-    against("predictions", &predicted, &equal)?;
-    against("predictions times w_a", &predicted, &w)?;
-    against("predictions times v_a", &predicted, &v)?;
-    against("predictions times w_a v_a", &predicted, &both)?;
+    let reliability = reliability(scan)?;
+    let v: Vec<f32> = model.v_a(s)?.iter().map(|v| v.unwrap_or(0.0).max(0.0)).collect();
+    for (name, weights) in [
+        ("predictions", equal.clone()),
+        ("predictions times w_a", product_of_weights(&measured_weights(&reliability), &equal)?),
+        ("predictions times v_a", product_of_weights(&v, &equal)?),
+        ("predictions times w_a v_a", product_of_weights(&predicted_weights(&reliability, &v)?, &equal)?),
+    ] {
+        println!("  similarity of {name} with the truth: {:.4}", against(&predicted, &weights)?);
+    }
     let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
-    let single =
-        (0..repeats).map(|t| Ok(pearson(&similarity(&scan.repeat(t).select(images.ids())?, std, &equal), &truth_matrix)));
-    let single = single.collect::<Result<Vec<f64>>>()?;
+    let single = (0..repeats).map(|t| against(&scan.repeat(t), &equal)).collect::<Result<Vec<f64>>>()?;
     println!(
         "  similarity of single trials with the truth, mean over repeats: {:.4}",
         single.iter().sum::<f64>() / single.len() as f64
     );
-    against("repeat means", &scan.repeat_means(), &equal)?;
-    let correlations: Vec<f64> = (0..std.len())
-        .filter(|&n| truth.neurons()[n].responsive)
-        .map(|n| {
-            let column = |r: &Responses| r.values().column(n).iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-            pearson(&column(&predicted), &column(&expected))
-        })
-        .collect();
-    println!("  predicted against true responses, median of responsive neurons: {:.4}", median(correlations));
+    println!("  similarity of repeat means with the truth: {:.4}", against(&scan.repeat_means(), &equal)?);
+    let responsive = neurons::responsive(&truth);
+    println!(
+        "  predicted against true responses, median of responsive neurons: {:.4}",
+        neurons::median(&responsive, |n| neurons::correlation(&neurons::of(&predicted, n), &neurons::of(&expected, n)))
+    );
     let (height, width) = (images.height() as f32, images.width() as f32);
     let mut distances: Vec<f32> = model.models()[0]
         .positions(s)?

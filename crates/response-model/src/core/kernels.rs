@@ -1,10 +1,11 @@
 //! The kernels of a layer: full, or separated into space and channels.
 
-use brainprior_kernels::{Conv2dGeometry, Traced};
+use brainprior_kernels::{Conv2dGeometry, FeatureMap};
 use candle_core::{Result, Tensor, Var};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
-use crate::parameters::Parameters;
+use crate::variables;
 
 #[derive(Debug)]
 pub(crate) enum Kernels {
@@ -20,23 +21,22 @@ pub(crate) enum Kernels {
 }
 
 impl Kernels {
-    /// Registers kernels of `[inputs, outputs, side]` that are normal with variance 1 / fan-in.
+    /// Kernels of `[inputs, outputs, side]`, which start normal with variance 1 / fan-in.
     pub(crate) fn normal(
-        name: &str,
         [inputs, outputs, side]: [usize; 3],
         separable: bool,
-        parameters: &mut Parameters,
+        vars: &VarBuilder,
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
         let std = |fan_in: usize| (fan_in as f32).sqrt().recip();
         let area = side * side;
         if separable {
-            let planes = parameters.normal(&format!("{name}.planes"), &[inputs, 1, side, side], std(area), rng)?;
-            let mixture = parameters.normal(&format!("{name}.mixture"), &[outputs, inputs, 1, 1], std(inputs), rng)?;
+            let planes = variables::normal(vars, "planes", &[inputs, 1, side, side], std(area), rng)?;
+            let mixture = variables::normal(vars, "mixture", &[outputs, inputs, 1, 1], std(inputs), rng)?;
             return Ok(Self::Separable { planes, mixture });
         }
         let shape = [outputs, inputs, side, side];
-        Ok(Self::Full(parameters.normal(&format!("{name}.weight"), &shape, std(inputs * area), rng)?))
+        Ok(Self::Full(variables::normal(vars, "weight", &shape, std(inputs * area), rng)?))
     }
 
     pub(crate) fn outputs(&self) -> usize {
@@ -53,7 +53,7 @@ impl Kernels {
     }
 
     /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
-    pub(crate) fn convolve(&self, input: &Traced, stride: usize, padding: usize) -> Result<Traced> {
+    pub(crate) fn convolve(&self, input: &FeatureMap, stride: usize, padding: usize) -> Result<FeatureMap> {
         let geometry = Conv2dGeometry { stride, padding, ..Default::default() };
         match self {
             Self::Full(weight) => input.conv2d(weight, geometry),

@@ -3,11 +3,12 @@
 //! Batch norm has a learned shift but no learned scale: a scale would let the features grow while the readout's
 //! weights shrink, and so undo the readout's L1 penalty.
 
-use brainprior_kernels::{Activation, BatchStatistics, Traced};
+use brainprior_kernels::{Activation, BatchStatistics, FeatureMap};
 use candle_core::{DType, Result, Tensor, Var};
+use candle_nn::VarBuilder;
 
 use super::kernels::Kernels;
-use crate::parameters::{Parameters, Role};
+use crate::variables::variable;
 
 const BATCH_NORM_EPS: f64 = 1e-5;
 /// Share of a new batch in the running statistics (PyTorch's default).
@@ -34,18 +35,17 @@ pub(crate) enum Mode {
 }
 
 impl Layer {
-    /// Registers a layer under `name`.
-    pub(crate) fn new(name: &str, kernels: Kernels, stride: usize, padding: usize, parameters: &mut Parameters) -> Result<Self> {
+    pub(crate) fn new(kernels: Kernels, stride: usize, padding: usize, vars: &VarBuilder) -> Result<Self> {
         let outputs = kernels.outputs();
-        let name = |what: &str| format!("{name}.{what}");
+        let uniform = |name: &str, value| variable(vars, name, &[outputs], || vec![value; outputs]);
         Ok(Self {
             kernels,
             stride,
             padding,
-            shift: parameters.add(&name("shift"), Role::Trained, vec![0.0; outputs], &[outputs])?,
-            scale: Tensor::ones(outputs, DType::F32, parameters.device())?,
-            running_mean: parameters.add(&name("running_mean"), Role::Buffer, vec![0.0; outputs], &[outputs])?,
-            running_variance: parameters.add(&name("running_variance"), Role::Buffer, vec![1.0; outputs], &[outputs])?,
+            shift: uniform("shift", 0.0)?,
+            scale: Tensor::ones(outputs, DType::F32, vars.device())?,
+            running_mean: uniform("running_mean", 0.0)?,
+            running_variance: uniform("running_variance", 1.0)?,
         })
     }
 
@@ -59,7 +59,7 @@ impl Layer {
     }
 
     /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
-    pub(crate) fn forward(&self, input: &Traced, mode: Mode) -> Result<Traced> {
+    pub(crate) fn forward(&self, input: &FeatureMap, mode: Mode) -> Result<FeatureMap> {
         let convolved = self.kernels.convolve(input, self.stride, self.padding)?;
         let (scale, shift) = (&self.scale, self.shift.as_tensor());
         match mode {

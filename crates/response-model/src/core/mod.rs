@@ -14,28 +14,31 @@ mod start;
 
 pub(crate) use pyramid::Pyramid;
 
-use brainprior_kernels::Traced;
+use brainprior_kernels::FeatureMap;
 use candle_core::{Result, Tensor};
+use candle_nn::{ModuleT, VarBuilder};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{CoreConfig, CoreKind, CoreOutput, KernelStart};
-use crate::parameters::{Parameters, Role};
+use crate::variables::variable;
 use kernels::Kernels;
 use layer::{Layer, Mode};
 
-/// The core.
+/// The convolutional core of a model: from normalized images `[batch, 1, height, width]` to features `[batch, channels, rows, columns]`.
+///
+/// In training mode batch norm takes the batch's own statistics, which then enter the running ones.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub struct Core {
     layers: Vec<Layer>,
     config: CoreConfig,
 }
 
 impl Core {
-    /// Registers the core's parameters.
-    pub(crate) fn new(config: &CoreConfig, parameters: &mut Parameters, rng: &mut ChaCha8Rng) -> Result<Self> {
+    /// The core of variables `vars`; those that are not there start at random.
+    pub(crate) fn new(config: &CoreConfig, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mut layers: Vec<Layer> = Vec::new();
         for (l, (&outputs, &side)) in config.channels.iter().zip(&config.kernels).enumerate() {
-            let name = format!("core.layer{l}");
+            let vars = vars.pp(format!("layer{l}"));
             let inputs = match (config.kind, &layers[..]) {
                 (_, []) => config.planes(),
                 (CoreKind::Dense, earlier) => earlier.iter().map(Layer::outputs).sum(),
@@ -44,13 +47,13 @@ impl Core {
             let sizes = [inputs, outputs, side];
             let kernels = if l == 0 && config.start == KernelStart::Gabor {
                 let bank = start::gabor_bank(outputs, side, rng);
-                let bank = bank.chunks(side * side).flat_map(|filter| filter.repeat(inputs)).collect();
-                Kernels::Full(parameters.add(&format!("{name}.weight"), Role::Trained, bank, &[outputs, inputs, side, side])?)
+                let start = || bank.chunks(side * side).flat_map(|filter| filter.repeat(inputs)).collect();
+                Kernels::Full(variable(&vars, "weight", &[outputs, inputs, side, side], start)?)
             } else {
-                Kernels::normal(&name, sizes, l > 0 && config.depth_separable, parameters, rng)?
+                Kernels::normal(sizes, l > 0 && config.depth_separable, &vars, rng)?
             };
             let (stride, padding) = if l == 0 { (config.stride, config.padding()) } else { (1, side / 2) };
-            layers.push(Layer::new(&name, kernels, stride, padding, parameters)?);
+            layers.push(Layer::new(kernels, stride, padding, &vars)?);
         }
         Ok(Self { layers, config: config.clone() })
     }
@@ -70,18 +73,18 @@ impl Core {
     }
 
     /// Features of `images` `[batch, 1, height, width]` with the batch's own statistics, which enter the running ones.
-    pub(crate) fn train(&self, images: &Tensor) -> Result<Traced> {
+    pub(crate) fn train(&self, images: &Tensor) -> Result<FeatureMap> {
         self.forward(images, Mode::Training)
     }
 
     /// Features of `images` with the running statistics.
-    pub(crate) fn eval(&self, images: &Tensor) -> Result<Traced> {
+    pub(crate) fn eval(&self, images: &Tensor) -> Result<FeatureMap> {
         self.forward(images, Mode::Evaluation)
     }
 
-    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Traced> {
-        let images = Traced::new(&self.planes(images)?)?;
-        let mut outputs: Vec<Traced> = Vec::with_capacity(self.layers.len());
+    fn forward(&self, images: &Tensor, mode: Mode) -> Result<FeatureMap> {
+        let images = FeatureMap::new(&self.planes(images)?)?;
+        let mut outputs: Vec<FeatureMap> = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
             let output = match (self.config.kind, &outputs[..]) {
                 (_, []) => layer.forward(&images, mode)?,
@@ -116,6 +119,12 @@ impl Core {
     }
 }
 
-fn concatenated(outputs: &[Traced]) -> Result<Traced> {
-    Traced::concatenate(&outputs.iter().collect::<Vec<_>>())
+impl ModuleT for Core {
+    fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
+        self.forward(images, if train { Mode::Training } else { Mode::Evaluation })?.tensor()
+    }
+}
+
+fn concatenated(outputs: &[FeatureMap]) -> Result<FeatureMap> {
+    FeatureMap::concatenate(&outputs.iter().collect::<Vec<_>>())
 }

@@ -1,6 +1,6 @@
 //! A core's output at several scales, and where its pixels lie on the image.
 
-use brainprior_kernels::Traced;
+use brainprior_kernels::FeatureMap;
 use candle_core::{Result, Tensor};
 
 use crate::config::CoreConfig;
@@ -13,7 +13,7 @@ pub(crate) struct Pyramid {
 /// One scale of a [`Pyramid`].
 pub(crate) struct Level {
     /// `[batch, channels, height, width]`
-    pub(crate) features: Traced,
+    pub(crate) features: FeatureMap,
     /// For x and y, scale and offset from a position on the image to one on this level, both in [-1, 1] from outer edge to
     /// outer edge (align_corners = false).
     pub(crate) from_image: [[f64; 2]; 2],
@@ -21,7 +21,7 @@ pub(crate) struct Level {
 
 impl Pyramid {
     /// Averages `features` of images of `[height, width]` pixels over blocks of 2, 4, ... pixels.
-    pub(crate) fn new(features: Traced, levels: usize, core: &CoreConfig, image: [usize; 2]) -> Result<Self> {
+    pub(crate) fn new(features: FeatureMap, levels: usize, core: &CoreConfig, image: [usize; 2]) -> Result<Self> {
         let mut pyramid: Vec<Level> = Vec::with_capacity(levels);
         let mut features = features;
         for l in 0..levels {
@@ -42,7 +42,7 @@ impl Pyramid {
         }
         let index = Tensor::new(rows, self.levels[0].features.values().device())?;
         let select = |level: Level| {
-            let features = Traced::new(&level.features.tensor()?.index_select(&index, 0)?)?;
+            let features = FeatureMap::new(&level.features.tensor()?.index_select(&index, 0)?)?;
             Ok(Level { features, ..level })
         };
         Ok(Pyramid { levels: self.levels.into_iter().map(select).collect::<Result<_>>()? })

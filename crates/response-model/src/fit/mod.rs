@@ -1,7 +1,9 @@
 //! Training: Adam over batches of images, with decays on the plateau of the validation correlation.
 
+mod checkpoint;
 mod event;
 mod objective;
+mod schedule;
 mod trainer;
 
 use std::path::Path;
@@ -9,16 +11,15 @@ use std::path::Path;
 use brainprior_recording::{Scan, Tier};
 use candle_core::Device;
 
-use crate::checkpoint::Identity;
 use crate::config::{Config, LossConfig, PositionSource};
-use crate::model::{ResponseModel, ScanDescription};
+use crate::error::{Error, Result};
+use crate::head::ScanDescription;
+use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::presentations::{Presentation, Presentations};
 use crate::receptive_field::{ContrastMaps, Start};
-use crate::{Error, Result};
 
 pub use event::FitEvent;
-pub(crate) use trainer::Schedule;
 use trainer::Trainer;
 
 /// Fits one core and a head for each of `scans`.
@@ -31,7 +32,7 @@ use trainer::Trainer;
 /// # Errors
 /// [`Error::NoScans`]; [`Error::Configuration`]; scans that cannot be fitted ([`Error::ImageSize`],
 /// [`Error::TooFewTrials`], [`Error::NegativeResponses`], [`Error::NothingVaries`]); [`Error::Diverged`];
-/// a checkpoint that cannot be read or written ([`Error::Io`], [`Error::File`]) or is that of another fit
+/// a checkpoint that cannot be read or written ([`Error::File`]) or is that of another fit
 /// ([`Error::ForeignCheckpoint`]).
 pub fn fit(
     scans: &[&Scan],
@@ -72,7 +73,7 @@ pub fn fit_on(
         descriptions.push(describe(scan, normalization, positions, config)?);
     }
     let model = ResponseModel::new(config.clone(), image, descriptions, seed, device)?;
-    let identity = Identity::of(scans, config, seed);
+    let identity = checkpoint::identity(scans, config, seed);
     Trainer::new(model, scans, presentations, seed)?.run(checkpoint.map(|path| (path, identity)), observe)
 }
 

@@ -1,29 +1,67 @@
 //! The loss of a batch with all penalties.
 
-use brainprior_recording::Tier;
-use candle_core::Tensor;
+use brainprior_recording::{Scan, Tier};
+use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use super::trainer::Trainer;
-use crate::Result;
-use crate::presentations::{Presentation, ScanBatch};
-use crate::readout::{Reading, read};
+use crate::error::Result;
+use crate::model::ResponseModel;
+use crate::presentations::{Covariates, Presentation, Presentations, ScanBatch, covariates};
+use crate::readout::{Moves, Reading, read};
 
 /// Streams from here are those of a step's sampled positions.
 const FIRST_DRAW_STREAM: u64 = 1 << 48;
 
-impl Trainer<'_> {
-    /// Mean over neurons and trials of the loss, with all penalties.
-    pub(super) fn loss(&self, batch: &[&Presentation], batches: usize) -> Result<Tensor> {
-        let config = &self.model.config;
-        let images = self.presentations.image_batch(batch, &self.model.image, self.model.device())?;
-        let pyramid = self.model.scales(self.model.core.train(&images)?)?;
-        let neurons: usize = self.model.scans.iter().map(|part| part.normalization.varies.len()).sum();
-        let mut total = self.model.core.penalty()?;
+/// What a fit minimizes, and all of the scans that it takes.
+pub(super) struct Objective<'a> {
+    scans: &'a [&'a Scan],
+    presentations: Presentations<'a>,
+    /// Z-scored pupil centres of all training trials, over which the shifter is centred.
+    training_pupils: Vec<Option<Tensor>>,
+    seed: u64,
+}
+
+impl<'a> Objective<'a> {
+    pub(super) fn new(model: &ResponseModel, scans: &'a [&'a Scan], presentations: Presentations<'a>, seed: u64) -> Result<Self> {
+        let mut training_pupils = Vec::with_capacity(scans.len());
+        for (scan, part) in scans.iter().zip(&model.scans) {
+            let trials: Vec<Option<usize>> = scan.trials_in(Tier::Train).into_iter().map(Some).collect();
+            let Covariates { pupil, .. } = covariates(scan, &trials, &part.normalization, model.device())?;
+            training_pupils.push(part.head.shifter.as_ref().and(pupil));
+        }
+        Ok(Self { scans, presentations, training_pupils, seed })
+    }
+
+    pub(super) fn scans(&self) -> &'a [&'a Scan] {
+        self.scans
+    }
+
+    pub(super) fn presentations(&self) -> &Presentations<'a> {
+        &self.presentations
+    }
+
+    /// Centres the shifters of `model` over the training trials.
+    pub(super) fn recenter(&self, model: &ResponseModel) -> Result<()> {
+        for (part, pupils) in model.scans.iter().zip(&self.training_pupils) {
+            if let (Some(shifter), Some(pupils)) = (&part.head.shifter, pupils) {
+                shifter.recenter(pupils)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Mean over neurons and trials of the loss of `model` with all penalties, on a batch of an epoch of `batches`. `step` counts
+    /// the steps of the fit, each of which has draws of its own.
+    pub(super) fn loss(&self, model: &ResponseModel, batch: &[&Presentation], batches: usize, step: usize) -> Result<Tensor> {
+        let config = &model.config;
+        let images = self.presentations.image_batch(batch, &model.image, model.device())?;
+        let pyramid = model.scales(model.core.train(&images)?)?;
+        let neurons: usize = model.scans.iter().map(|part| part.normalization.varies.len()).sum();
+        let mut total = model.core.penalty()?;
         let (mut readings, mut own) = (Vec::new(), Vec::new());
-        for (s, part) in self.model.scans.iter().enumerate() {
+        for (s, part) in model.scans.iter().enumerate() {
             let head = &part.head;
             total = (total + (head.readout.absolute_weights()? * (config.readout.l1 / neurons as f64))?)?;
             if let Some(modulator) = &head.modulator {
@@ -32,9 +70,8 @@ impl Trainer<'_> {
             // The expected number of this scan's trials in a batch, so that every trial counts the same.
             let trials = self.scans[s].trials_in(Tier::Train).len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
-            let Some(batch) =
-                self.presentations.scan_batch(s, batch, &part.normalization, &config.loss, weight, self.model.device())?
-            else {
+            let by = &part.normalization;
+            let Some(batch) = self.presentations.scan_batch(s, batch, by, &config.loss, weight, model.device())? else {
                 continue;
             };
             let shift = match (&head.shifter, &batch.covariates.pupil, &self.training_pupils[s]) {
@@ -42,10 +79,10 @@ impl Trainer<'_> {
                 _ => None,
             };
             let draw = match head.readout.draws() {
-                true => Some(self.draw(s, images.dim(0)?, part.normalization.varies.len())?),
+                true => Some(self.draw(s, step, [images.dim(0)?, by.varies.len()], model.device())?),
                 false => None,
             };
-            readings.push(Reading { readout: &head.readout, shift, draw });
+            readings.push(Reading { readout: &head.readout, moves: Moves { shift, draw } });
             own.push((head, batch));
         }
         for (values, (head, batch)) in read(&readings, &pyramid)?.iter().zip(own) {
@@ -56,12 +93,12 @@ impl Trainer<'_> {
         Ok(total)
     }
 
-    /// Standard normal numbers `[batch, neurons, 2]` of this step, for the readout of scan number `scan`.
-    fn draw(&self, scan: usize, batch: usize, neurons: usize) -> Result<Tensor> {
+    /// Standard normal numbers `[batch, neurons, 2]` of a step, for the readout of scan number `scan`.
+    fn draw(&self, scan: usize, step: usize, [batch, neurons]: [usize; 2], device: &Device) -> Result<Tensor> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ (scan as u64 + 1));
-        rng.set_stream(FIRST_DRAW_STREAM + self.schedule.steps as u64);
+        rng.set_stream(FIRST_DRAW_STREAM + step as u64);
         let numbers: Vec<f32> = (0..batch * neurons * 2).map(|_| rng.sample(StandardNormal)).collect();
-        Ok(Tensor::from_vec(numbers, (batch, neurons, 2), self.model.device())?)
+        Ok(Tensor::from_vec(numbers, (batch, neurons, 2), device)?)
     }
 }
 
@@ -72,12 +109,10 @@ mod tests {
         Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossKind, PositionSource, ReadoutConfig,
         ReadoutKind,
     };
-    use crate::model::{ResponseModel, ScanDescription};
+    use crate::head::ScanDescription;
     use crate::normalization::{ImageNormalization, ScanNormalization};
-    use crate::presentations::Presentations;
     use brainprior_images::StimulusSet;
-    use brainprior_recording::{Neurons, Origin, Scan, ScanParts};
-    use candle_core::Device;
+    use brainprior_recording::{Neurons, Origin, ScanParts};
     use ndarray::Array2;
 
     fn scan(name: &str, neurons: usize, rng: &mut ChaCha8Rng) -> Scan {
@@ -135,19 +170,24 @@ mod tests {
         };
         let descriptions = scans.iter().map(describe).collect();
         let model = ResponseModel::new(config.clone(), image, descriptions, 1, &Device::Cpu).unwrap();
-        let trainer = Trainer::new(model, &scans, presentations, 1).unwrap();
+        let objective = Objective::new(&model, &scans, presentations, 1).unwrap();
         // Away from zero, where the penalty on absolute weights has its kink.
-        for (name, var) in &trainer.trained {
+        for (name, var) in &model.variables {
             let moved = (var.as_tensor().detach() * 3.0).unwrap();
             if name.contains("readout.weights") || name.contains("mixture") {
                 var.set(&((moved.sign().unwrap() * 0.2).unwrap() + moved).unwrap()).unwrap();
             }
         }
-        let batch: Vec<&Presentation> = trainer.presentations.training().iter().collect();
-        let loss = || trainer.loss(&batch, 1).unwrap().to_scalar::<f32>().unwrap();
-        let gradients = trainer.loss(&batch, 1).unwrap().backward().unwrap();
-        for (name, var) in &trainer.trained {
-            let analytic: Vec<f32> = gradients.get(var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let batch: Vec<&Presentation> = objective.presentations.training().iter().collect();
+        let loss = || objective.loss(&model, &batch, 1, 0).unwrap().to_scalar::<f32>().unwrap();
+        let gradients = objective.loss(&model, &batch, 1, 0).unwrap().backward().unwrap();
+        for (name, var) in &model.variables {
+            let known = ["running_mean", "running_variance", "center", "coordinates"];
+            let Some(analytic) = gradients.get(var) else {
+                assert!(known.iter().any(|what| name.ends_with(what)), "{name} has no gradient");
+                continue;
+            };
+            let analytic: Vec<f32> = analytic.flatten_all().unwrap().to_vec1().unwrap();
             let values: Vec<f32> = var.flatten_all().unwrap().to_vec1().unwrap();
             let largest = analytic.iter().fold(0f32, |m, g| m.max(g.abs()));
             for i in (0..values.len()).step_by(1 + values.len() / 12) {

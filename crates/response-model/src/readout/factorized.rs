@@ -1,10 +1,11 @@
 //! The factorized readout: where, a map over space, times what, weights over channels.
 
-use candle_core::{Result, Tensor, Var};
+use candle_core::{Module, Result, Tensor, Var};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Start, before_output};
-use crate::parameters::{Parameters, Role};
+use super::start::{Start, before_output};
+use crate::variables::{normal, variable};
 
 /// Standard deviation of the bump that a map starts as, cells of the core's output.
 const BUMP: f32 = 2.0;
@@ -22,25 +23,15 @@ pub(crate) struct FactorizedReadout {
 }
 
 impl FactorizedReadout {
-    pub(super) fn new(prefix: &str, start: &Start, parameters: &mut Parameters, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub(super) fn new(start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         let [channels, rows, columns] = start.features;
         let neurons = start.mean_rates.len();
-        let mut maps = Vec::with_capacity(neurons * rows * columns);
-        for position in start.positions.chunks_exact(2) {
-            let cell = |p: f32, cells: usize| (p + 1.0) / 2.0 * cells as f32 - 0.5;
-            let (x, y) = (cell(position[0], columns), cell(position[1], rows));
-            let square = |i: usize| (((i % columns) as f32 - x).powi(2) + ((i / columns) as f32 - y).powi(2)) / (BUMP * BUMP);
-            let bump: Vec<f32> = (0..rows * columns).map(|i| (-square(i) / 2.0).exp()).collect();
-            let sum: f32 = bump.iter().sum();
-            maps.extend(bump.iter().map(|v| v / sum));
-        }
         let std = 0.3 / channels as f32;
-        let name = |what: &str| format!("{prefix}.readout.{what}");
-        let bias = start.mean_rates.iter().map(|&rate| before_output(rate)).collect();
+        let bias = || start.mean_rates.iter().map(|&rate| before_output(rate)).collect();
         Ok(Self {
-            maps: parameters.add(&name("maps"), Role::Trained, maps, &[neurons, rows * columns])?,
-            weights: parameters.normal(&name("weights"), &[neurons, channels], std, rng)?,
-            bias: parameters.add(&name("bias"), Role::Trained, bias, &[neurons])?,
+            maps: variable(vars, "maps", &[neurons, rows * columns], || bumps(start.positions, rows, columns))?,
+            weights: normal(vars, "weights", &[neurons, channels], std, rng)?,
+            bias: variable(vars, "bias", &[neurons], bias)?,
             rows,
             columns,
         })
@@ -49,15 +40,6 @@ impl FactorizedReadout {
     /// Sum over neurons of the absolute map times the absolute weights: the scale moves freely between the two.
     pub(super) fn absolute_weights(&self) -> Result<Tensor> {
         (self.maps.abs()?.sum(1)? * self.weights.abs()?.sum(1)?)?.sum_all()
-    }
-
-    /// `[batch, neurons]` of `features` `[batch, channels, rows, columns]`.
-    pub(super) fn values(&self, features: &Tensor) -> Result<Tensor> {
-        let (batch, channels, rows, columns) = features.dims4()?;
-        let neurons = self.bias.elem_count();
-        let seen = features.reshape((batch * channels, rows * columns))?.matmul(&self.maps.t()?)?;
-        let seen = seen.reshape((batch, channels, neurons))?;
-        seen.broadcast_mul(&self.weights.t()?.unsqueeze(0)?)?.sum(1)?.broadcast_add(&self.bias)
     }
 
     /// Centre of mass of each absolute map, (x, y) in [-1, 1].
@@ -74,4 +56,29 @@ impl FactorizedReadout {
         };
         Ok(maps.iter().map(center).collect())
     }
+}
+
+impl Module for FactorizedReadout {
+    /// Values `[batch, neurons]` of `features` `[batch, channels, rows, columns]`.
+    fn forward(&self, features: &Tensor) -> Result<Tensor> {
+        let (batch, channels, rows, columns) = features.dims4()?;
+        let neurons = self.bias.elem_count();
+        let seen = features.reshape((batch * channels, rows * columns))?.matmul(&self.maps.t()?)?;
+        let seen = seen.reshape((batch, channels, neurons))?;
+        seen.broadcast_mul(&self.weights.t()?.unsqueeze(0)?)?.sum(1)?.broadcast_add(&self.bias)
+    }
+}
+
+/// A bump of sum 1 about each position, flat `[neurons, rows * columns]`.
+fn bumps(positions: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut maps = Vec::with_capacity(positions.len() / 2 * rows * columns);
+    for position in positions.chunks_exact(2) {
+        let cell = |p: f32, cells: usize| (p + 1.0) / 2.0 * cells as f32 - 0.5;
+        let (x, y) = (cell(position[0], columns), cell(position[1], rows));
+        let square = |i: usize| (((i % columns) as f32 - x).powi(2) + ((i / columns) as f32 - y).powi(2)) / (BUMP * BUMP);
+        let bump: Vec<f32> = (0..rows * columns).map(|i| (-square(i) / 2.0).exp()).collect();
+        let sum: f32 = bump.iter().sum();
+        maps.extend(bump.iter().map(|v| v / sum));
+    }
+    maps
 }

@@ -3,15 +3,18 @@
 mod factorized;
 mod point;
 mod positions;
+mod start;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Module, Result, Tensor};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{ReadoutConfig, ReadoutKind};
 use crate::core::Pyramid;
-use crate::parameters::Parameters;
 use factorized::FactorizedReadout;
+pub(crate) use point::Moves;
 use point::PointReadout;
+pub(crate) use start::Start;
 
 /// The readout of one scan.
 #[derive(Debug)]
@@ -22,41 +25,18 @@ pub(crate) enum Readout {
     Factorized(FactorizedReadout),
 }
 
-/// What a readout starts from.
-pub(crate) struct Start<'a> {
-    /// (x, y) in [-1, 1] of each neuron.
-    pub(crate) positions: &'a [f32],
-    /// (x, y) of each neuron in cortex, z-scored, where the positions come from there.
-    pub(crate) coordinates: Option<&'a [f32]>,
-    /// Mean response of each neuron in units of its standard deviation: the bias starts where ELU(bias) + 1 is that mean.
-    pub(crate) mean_rates: &'a [f32],
-    /// Channels, rows and columns of the core's output.
-    pub(crate) features: [usize; 3],
-}
-
-/// One readout and what moves its positions, if anything.
+/// One readout and what moves its positions.
 pub(crate) struct Reading<'a> {
     pub(crate) readout: &'a Readout,
-    /// `[batch, 2]`
-    pub(crate) shift: Option<Tensor>,
-    /// Standard normal numbers, `[batch, neurons, 2]`: the draw of a Gaussian readout's positions.
-    pub(crate) draw: Option<Tensor>,
+    pub(crate) moves: Moves,
 }
 
 impl Readout {
-    /// Registers the readout of one scan under `prefix`.
-    pub(crate) fn new(
-        config: &ReadoutConfig,
-        prefix: &str,
-        start: &Start,
-        parameters: &mut Parameters,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    /// The readout of one scan.
+    pub(crate) fn new(config: &ReadoutConfig, start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         Ok(match config.kind {
-            ReadoutKind::Pyramid | ReadoutKind::Gaussian => {
-                Self::Point(PointReadout::new(config, prefix, start, parameters, rng)?)
-            }
-            ReadoutKind::Factorized => Self::Factorized(FactorizedReadout::new(prefix, start, parameters, rng)?),
+            ReadoutKind::Pyramid | ReadoutKind::Gaussian => Self::Point(PointReadout::new(config, start, vars, rng)?),
+            ReadoutKind::Factorized => Self::Factorized(FactorizedReadout::new(start, vars, rng)?),
         })
     }
 
@@ -101,14 +81,9 @@ pub(crate) fn read(readings: &[Reading], pyramid: &Pyramid) -> Result<Vec<Tensor
     let mut values = Vec::new();
     for reading in readings {
         match reading.readout {
-            Readout::Point(readout) => points.push((readout, reading)),
-            Readout::Factorized(readout) => values.push(readout.values(&pyramid.levels[0].features.tensor()?)?),
+            Readout::Point(readout) => points.push((readout, &reading.moves)),
+            Readout::Factorized(readout) => values.push(readout.forward(&pyramid.levels[0].features.tensor()?)?),
         }
     }
     if points.is_empty() { Ok(values) } else { point::read(&points, pyramid) }
-}
-
-/// Where ELU(x) + 1 is `rate`.
-fn before_output(rate: f32) -> f32 {
-    if rate > 1.0 { rate - 1.0 } else { rate.max(1e-3).ln() }
 }

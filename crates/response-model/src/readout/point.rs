@@ -1,13 +1,22 @@
 //! Pyramid and Gaussian readouts: one position per neuron, bilinear samples of all channels there, a linear map and a bias.
 
 use candle_core::{Result, Tensor, Var};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
 use super::positions::Positions;
-use super::{Reading, Start, before_output};
+use super::start::{Start, before_output};
 use crate::config::{ReadoutConfig, ReadoutKind};
 use crate::core::Pyramid;
-use crate::parameters::{Parameters, Role};
+use crate::variables::{normal, variable};
+
+/// What moves the positions of a readout, if anything.
+pub(crate) struct Moves {
+    /// `[batch, 2]`
+    pub(crate) shift: Option<Tensor>,
+    /// Standard normal numbers, `[batch, neurons, 2]`: the draw of a Gaussian readout's positions.
+    pub(crate) draw: Option<Tensor>,
+}
 
 #[derive(Debug)]
 pub(crate) struct PointReadout {
@@ -21,30 +30,22 @@ pub(crate) struct PointReadout {
 }
 
 impl PointReadout {
-    pub(crate) fn new(
-        config: &ReadoutConfig,
-        prefix: &str,
-        start: &Start,
-        parameters: &mut Parameters,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub(super) fn new(config: &ReadoutConfig, start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         let (neurons, channels, levels) = (start.mean_rates.len(), start.features[0], config.scales());
         // Small enough that a neuron starts near its mean rate, whatever the features.
         let std = 0.3 / ((channels * levels) as f32).sqrt() / (channels as f32).sqrt();
-        let name = |what: &str| format!("{prefix}.readout.{what}");
-        let weights = (0..levels).map(|l| parameters.normal(&name(&format!("weights.level{l}")), &[neurons, channels], std, rng));
+        let weights = (0..levels).map(|l| normal(vars, &format!("weights.level{l}"), &[neurons, channels], std, rng));
         let weights = weights.collect::<Result<_>>()?;
-        let positions = Positions::new(config.positions, &name("positions"), start, parameters, rng)?;
-        let bias = start.mean_rates.iter().map(|&rate| before_output(rate)).collect();
+        let positions = Positions::new(config.positions, start, vars, rng)?;
         let spread = match config.kind {
             ReadoutKind::Gaussian => {
                 let s = config.spread as f32;
-                let values = [s, 0.0, 0.0, s].repeat(neurons);
-                Some(parameters.add(&name("spread"), Role::Trained, values, &[neurons, 2, 2])?)
+                Some(variable(vars, "spread", &[neurons, 2, 2], || [s, 0.0, 0.0, s].repeat(neurons))?)
             }
             _ => None,
         };
-        let bias = parameters.add(&name("bias"), Role::Trained, bias, &[neurons])?;
+        let bias = || start.mean_rates.iter().map(|&rate| before_output(rate)).collect();
+        let bias = variable(vars, "bias", &[neurons], bias)?;
         Ok(Self { positions, spread, weights, bias })
     }
 
@@ -54,22 +55,22 @@ impl PointReadout {
     }
 
     /// Positions `[batch, neurons, 2]`, drawn where a draw is given, all moved by the shifts.
-    fn placed(&self, batch: usize, reading: &Reading) -> Result<Tensor> {
+    fn placed(&self, batch: usize, moves: &Moves) -> Result<Tensor> {
         let mut positions = self.positions.value()?.unsqueeze(0)?;
-        if let (Some(spread), Some(draw)) = (&self.spread, &reading.draw) {
+        if let (Some(spread), Some(draw)) = (&self.spread, &moves.draw) {
             let moved = draw.unsqueeze(2)?.broadcast_mul(&spread.unsqueeze(0)?)?.sum(3)?;
             positions = positions.broadcast_add(&moved)?;
         }
-        match &reading.shift {
+        match &moves.shift {
             Some(shift) => positions.broadcast_add(&shift.unsqueeze(1)?),
             None => positions.broadcast_as((batch, self.bias.elem_count(), 2))?.contiguous(),
         }
     }
 }
 
-pub(super) fn read(readings: &[(&PointReadout, &Reading)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
+pub(super) fn read(readings: &[(&PointReadout, &Moves)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
     let batch = pyramid.levels[0].features.values().dim(0)?;
-    let positions = readings.iter().map(|(readout, reading)| readout.placed(batch, reading));
+    let positions = readings.iter().map(|(readout, moves)| readout.placed(batch, moves));
     let positions = Tensor::cat(&positions.collect::<Result<Vec<_>>>()?, 1)?;
     let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
     let mut values = Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;

@@ -1,11 +1,12 @@
 //! Positions of receptive fields: learned for each neuron, or predicted from its place in cortex.
 
 use candle_core::{Result, Tensor, Var};
+use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
-use super::Start;
+use super::start::Start;
 use crate::config::PositionSource;
-use crate::parameters::{Parameters, Role};
+use crate::variables::{normal, variable};
 
 /// Units of the hidden layer that maps cortex to the visual field (Sensorium's baseline).
 const HIDDEN: usize = 30;
@@ -16,7 +17,7 @@ pub(crate) enum Positions {
     Free(Var),
     /// A perceptron with one hidden layer, tanh at both, from (x, y) in cortex.
     Cortical {
-        /// z-scored, `[neurons, 2]`
+        /// z-scored, `[neurons, 2]`; known, not learned.
         coordinates: Var,
         hidden: Var,
         hidden_bias: Var,
@@ -26,25 +27,19 @@ pub(crate) enum Positions {
 }
 
 impl Positions {
-    pub(super) fn new(
-        source: PositionSource,
-        prefix: &str,
-        start: &Start,
-        parameters: &mut Parameters,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<Self> {
+    pub(super) fn new(source: PositionSource, start: &Start, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         let neurons = start.mean_rates.len();
         if source == PositionSource::Located {
-            return Ok(Self::Free(parameters.add(prefix, Role::Trained, start.positions.to_vec(), &[neurons, 2])?));
+            return Ok(Self::Free(variable(vars, "positions", &[neurons, 2], || start.positions.to_vec())?));
         }
-        let name = |what: &str| format!("{prefix}.{what}");
-        let coordinates = start.coordinates.map_or_else(|| vec![0.0; 2 * neurons], <[f32]>::to_vec);
+        let vars = &vars.pp("positions");
+        let coordinates = || start.coordinates.map_or_else(|| vec![0.0; 2 * neurons], <[f32]>::to_vec);
         Ok(Self::Cortical {
-            coordinates: parameters.add(&name("coordinates"), Role::Buffer, coordinates, &[neurons, 2])?,
-            hidden: parameters.normal(&name("hidden"), &[2, HIDDEN], 0.7, rng)?,
-            hidden_bias: parameters.normal(&name("hidden_bias"), &[HIDDEN], 0.5, rng)?,
-            output: parameters.normal(&name("output"), &[HIDDEN, 2], 0.3 / (HIDDEN as f32).sqrt(), rng)?,
-            output_bias: parameters.add(&name("output_bias"), Role::Trained, vec![0.0; 2], &[2])?,
+            coordinates: variable(vars, "coordinates", &[neurons, 2], coordinates)?,
+            hidden: normal(vars, "hidden", &[2, HIDDEN], 0.7, rng)?,
+            hidden_bias: normal(vars, "hidden_bias", &[HIDDEN], 0.5, rng)?,
+            output: normal(vars, "output", &[HIDDEN, 2], 0.3 / (HIDDEN as f32).sqrt(), rng)?,
+            output_bias: variable(vars, "output_bias", &[2], || vec![0.0; 2])?,
         })
     }
 
@@ -53,7 +48,7 @@ impl Positions {
         match self {
             Self::Free(positions) => Ok(positions.as_tensor().clone()),
             Self::Cortical { coordinates, hidden, hidden_bias, output, output_bias } => {
-                let hidden = coordinates.matmul(hidden)?.broadcast_add(hidden_bias)?.tanh()?;
+                let hidden = coordinates.as_detached_tensor().matmul(hidden)?.broadcast_add(hidden_bias)?.tanh()?;
                 hidden.matmul(output)?.broadcast_add(output_bias)?.tanh()
             }
         }

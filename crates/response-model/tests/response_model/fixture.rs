@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Dead leaves: discs of random size and brightness that hide each other, as natural images have power at all scales.
-pub fn stimuli(count: usize, height: usize, width: usize, seed: u64) -> StimulusSet {
+pub(crate) fn stimuli(count: usize, height: usize, width: usize, seed: u64) -> StimulusSet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut pixels = vec![0.5; count * height * width];
     for image in pixels.chunks_mut(height * width) {
@@ -27,25 +27,25 @@ pub fn stimuli(count: usize, height: usize, width: usize, seed: u64) -> Stimulus
 }
 
 /// A scan of 20 x 32 pixels.
-pub fn simulated(images: usize, oracle: usize, config: &SimulationConfig) -> Simulated {
+pub(crate) fn simulated(images: usize, oracle: usize, config: &SimulationConfig) -> Simulated {
     simulate("sim", &stimuli(images, 20, 32, 3), &stimuli(oracle, 20, 32, 4), config).unwrap()
 }
 
 /// The smallest scan that fits and the quickest fit of it.
-pub fn tiny() -> (Scan, Config) {
+pub(crate) fn tiny() -> (Scan, Config) {
     let config = SimulationConfig { neurons: 6, repeats: 3, validation_fraction: 0.2, ..Default::default() };
-    let optimisation = OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
+    let optimization = OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
     let config_of_fit = Config {
         core: CoreConfig { channels: vec![4, 4], kernels: vec![5, 3], ..CoreConfig::default() },
         readout: ReadoutConfig { levels: 2, ..ReadoutConfig::default() },
-        optimisation,
+        optimization,
         ..Config::default()
     };
     (simulated(60, 5, &config).scan, config_of_fit)
 }
 
 /// The parts of a scan, to change some of them.
-pub fn parts(scan: &Scan) -> ScanParts {
+pub(crate) fn parts(scan: &Scan) -> ScanParts {
     ScanParts {
         name: scan.name().to_owned(),
         stimuli: scan.stimuli().clone(),

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod inputs;
+mod modules;
 mod options;
 mod prediction;
 mod recovery;

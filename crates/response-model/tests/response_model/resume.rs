@@ -16,7 +16,7 @@ fn fitted(scan: &Scan, config: &Config, checkpoint: Option<&Path>, observe: &mut
 #[test]
 fn a_resumed_fit_gives_the_bytes_of_an_uninterrupted_one() {
     let (scan, mut config) = fixture::tiny();
-    config.optimisation.patience = 1;
+    config.optimization.patience = 1;
     let folder = tempfile::tempdir().unwrap();
     let (whole, interrupted) = (folder.path().join("whole"), folder.path().join("interrupted"));
     let first = fitted(&scan, &config, Some(&whole), &mut |event| {
@@ -58,15 +58,22 @@ fn a_checkpoint_of_another_fit_is_refused() {
     let path = folder.path().join("checkpoint");
     fit(&[&scan], &config, 7, Some(&path), &mut |_| {}).unwrap();
     let other_seed = fit(&[&scan], &config, 8, Some(&path), &mut |_| {}).unwrap_err();
-    assert!(matches!(&other_seed, Error::ForeignCheckpoint { what, .. } if what == "seed"), "{other_seed}");
+    assert!(matches!(&other_seed, Error::ForeignCheckpoint { difference, .. } if difference.what == "seed"), "{other_seed}");
+    let mut other = config.clone();
+    other.core.kernels[1] = 5;
+    let other_config = fit(&[&scan], &other, 7, Some(&path), &mut |_| {}).unwrap_err().to_string();
+    assert!(other_config.contains("setting config.core.kernels.1: expected 5, found 3"), "{other_config}");
     let mut changed = fixture::parts(&scan);
     changed.responses[(3, 1)] += 1.0;
     let changed = Scan::new(changed).unwrap();
     let other_scan = fit(&[&changed], &config, 7, Some(&path), &mut |_| {}).unwrap_err();
-    assert!(matches!(&other_scan, Error::ForeignCheckpoint { what, .. } if what.starts_with("scans.0")), "{other_scan}");
+    assert!(
+        matches!(&other_scan, Error::ForeignCheckpoint { difference, .. } if difference.what == "input scan 0"),
+        "{other_scan}"
+    );
 
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let truncated = fit(&[&scan], &config, 7, Some(&path), &mut |_| {}).unwrap_err();
-    assert!(matches!(truncated, Error::File { .. }) && truncated.to_string().contains("checkpoint"), "{truncated}");
+    assert!(matches!(truncated, Error::File(_)) && truncated.to_string().contains("checkpoint"), "{truncated}");
 }

@@ -1,8 +1,7 @@
 //! Auto-PGD.
 
-use super::borders::candidates;
-use crate::attack::Aim;
-use crate::{Attack, Batch, Goal, Loss, Norm, Result};
+use super::decision_boundary::candidate_classes;
+use crate::{Attack, AttackKind, Batch, Criterion, Loss, Norm, Result};
 
 /// Gradient ascent with momentum that halves its own step and goes back to its best point when it stops gaining (Croce
 /// and Hein 2020). The defaults of AutoAttack: 100 iterations, one random start, rho 0.75.
@@ -67,7 +66,7 @@ impl Attack for Apgd {
         match self.loss {
             Loss::CrossEntropy => "apgd-ce".into(),
             Loss::Margin => "apgd-margin".into(),
-            Loss::LogitsRatio | Loss::LogitsRatioTo { .. } => "apgd-dlr".into(),
+            Loss::Dlr | Loss::TargetedDlr { .. } => "apgd-dlr".into(),
         }
     }
 
@@ -75,8 +74,8 @@ impl Attack for Apgd {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -97,25 +96,25 @@ impl Attack for ApgdTargeted {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut standing = batch.all();
         let rows = batch.query(&standing, &batch.originals(&standing))?;
         let classes: Vec<Vec<usize>> =
-            standing.iter().zip(&rows).map(|(image, row)| candidates(batch.goal(*image), row, row.len())).collect();
+            standing.iter().zip(&rows).map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len())).collect();
         for rank in 0..self.classes {
-            let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.goal(**image) {
-                Goal::Misclassified { .. } => rank < classes[**image].len(),
+            let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.criterion(**image) {
+                Criterion::Misclassification { .. } => rank < classes[**image].len(),
                 // There is but one class to go to.
-                Goal::Target { .. } => rank == 0,
+                Criterion::TargetedMisclassification { .. } => rank == 0,
             });
-            let goals: Vec<Goal> = batch.all().into_iter().map(|image| batch.goal(image)).collect();
-            let loss = |image: usize| match goals[image] {
-                Goal::Misclassified { .. } => Loss::LogitsRatioTo { class: classes[image][rank] },
-                Goal::Target { .. } => Loss::LogitsRatio,
+            let criteria: Vec<Criterion> = batch.all().into_iter().map(|image| batch.criterion(image)).collect();
+            let loss = |image: usize| match criteria[image] {
+                Criterion::Misclassification { .. } => Loss::TargetedDlr { class: classes[image][rank] },
+                Criterion::TargetedMisclassification { .. } => Loss::Dlr,
             };
             standing = ascend(batch, self.norm, &with, self.steps, rank as u64, loss)?;
             standing.extend(without);
@@ -174,8 +173,8 @@ fn ascend(
         let mut row = 0;
         climbers.retain_mut(|climber| {
             row += 1;
-            batch.propose(climber.image, &climber.point);
-            if batch.goal(climber.image).clearly_reached(gradients.logits(row - 1)) {
+            batch.set_candidate(climber.image, &climber.point);
+            if batch.criterion(climber.image).is_clearly_met(gradients.logits(row - 1)) {
                 return false;
             }
             climber.look(gradients.loss(row - 1), gradients.of(row - 1));
@@ -212,8 +211,8 @@ fn begin(batch: &mut Batch, norm: Norm, images: &[usize], attempt: u64, loss: &i
     let gradients = batch.gradients_by(images, &starts.concat(), loss)?;
     let mut climbers = Vec::with_capacity(images.len());
     for (row, (image, point)) in images.iter().zip(starts).enumerate() {
-        batch.propose(*image, &point);
-        if batch.goal(*image).clearly_reached(gradients.logits(row)) {
+        batch.set_candidate(*image, &point);
+        if batch.criterion(*image).is_clearly_met(gradients.logits(row)) {
             continue;
         }
         let (gradient, loss) = (gradients.of(row).to_vec(), gradients.loss(row));

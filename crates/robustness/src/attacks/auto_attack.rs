@@ -1,8 +1,7 @@
 //! AutoAttack.
 
 use super::{Apgd, ApgdTargeted, FabTargeted, Square};
-use crate::attack::Aim;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// The standard ensemble of Croce and Hein (2020) in its order: Auto-PGD on cross-entropy, Auto-PGD towards 9 classes,
 /// FAB towards 9 classes, Square with 5,000 queries; each on the images that the ones before left standing.
@@ -27,8 +26,8 @@ impl Attack for AutoAttack {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -44,7 +43,7 @@ impl Attack for AutoAttack {
     }
 }
 
-/// Proposes those results that are adversarial within epsilon; the images that still stand are returned.
+/// Makes candidates of those results that are adversarial within epsilon; the images that still stand are returned.
 pub(super) fn keep_fallen(
     batch: &mut Batch,
     norm: Norm,
@@ -61,9 +60,9 @@ pub(super) fn keep_fallen(
         tried.push(image);
         points.push(pixels);
     }
-    for ((image, pixels), fallen) in tried.iter().zip(&points).zip(batch.reached(&tried, &points.concat())?) {
-        if fallen || batch.best(*image).is_none() {
-            batch.propose(*image, pixels);
+    for ((image, pixels), fallen) in tried.iter().zip(&points).zip(batch.are_adversarial(&tried, &points.concat())?) {
+        if fallen || batch.candidate(*image).is_none() {
+            batch.set_candidate(*image, pixels);
         }
         if !fallen {
             standing.push(*image);

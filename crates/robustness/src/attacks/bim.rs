@@ -1,12 +1,11 @@
 //! The basic iterative method.
 
 use super::descent::Descent;
-use crate::attack::Aim;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// Steps along the gradient from the image, each followed by the way back into the ball (Kurakin et al. 2017). The
 /// defaults of Foolbox 3.3: 10 steps of 0.2 epsilon. As there, all steps are made and the last point is the result, so that
-/// an image is pushed as far beyond the border as the ball allows; [`crate::Pgd`] stops at the border.
+/// an image is pushed as far beyond the decision boundary as the ball allows; [`crate::Pgd`] stops at the decision boundary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bim(Descent);
 
@@ -35,8 +34,8 @@ impl Attack for Bim {
         self.0.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

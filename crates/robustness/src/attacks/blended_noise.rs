@@ -1,12 +1,11 @@
-//! Blends with noise, which give attacks along the border a place to start from.
+//! Blends with noise, which give attacks along the decision boundary a place to start from.
 
-use crate::attack::Aim;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 
 /// Mixes the image with uniform noise until it is adversarial. The defaults of Foolbox 3.3
 /// (`LinearSearchBlendedUniformNoiseAttack`): up to 1,000 draws of noise until one is adversarial itself, then 1,000 steps
-/// from the image towards it. Where noise always has the wrong class, plain grey images and the inverted image are tried.
+/// from the image towards it. Where noise always has the wrong class, plain gray images and the inverted image are tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlendedNoise {
     norm: Norm,
@@ -35,22 +34,22 @@ impl Attack for BlendedNoise {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         for image in batch.all() {
             if let Some(point) = search(batch, image, self.steps)? {
-                batch.offer(image, &point);
+                batch.keep_if_closer(image, &point);
             }
         }
         Ok(())
     }
 }
 
-/// Where an attack along the border starts from: what is known already, else a blend with noise; none where nothing that
-/// was tried is adversarial.
+/// Where an attack along the decision boundary starts from: what is known already, else a blend with noise; none where
+/// nothing that was tried is adversarial.
 pub(super) fn start(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>> {
     match batch.start(image) {
         Some(known) => Ok(Some(known.to_vec())),
@@ -68,8 +67,8 @@ fn search(batch: &mut Batch, image: usize, steps: usize) -> Result<Option<Vec<f3
     };
     for first in (1..=steps).step_by(AT_ONCE) {
         let some: Vec<Vec<f32>> = (first..=steps.min(first + AT_ONCE - 1)).map(blend).collect();
-        let reached = batch.reached(&vec![image; some.len()], &some.concat())?;
-        if let Some(index) = reached.iter().position(|reached| *reached) {
+        let adversarial = batch.are_adversarial(&vec![image; some.len()], &some.concat())?;
+        if let Some(index) = adversarial.iter().position(|adversarial| *adversarial) {
             return Ok(Some(some[index].clone()));
         }
     }
@@ -80,7 +79,7 @@ fn adversarial_noise(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>
     let area = batch.area();
     let original = batch.original(image);
     let mut generator = batch.generator(image, 0);
-    let mut plain: Vec<Vec<f32>> = [0.5, 0.0, 1.0].iter().map(|grey| vec![*grey; area]).collect();
+    let mut plain: Vec<Vec<f32>> = [0.5, 0.0, 1.0].iter().map(|gray| vec![*gray; area]).collect();
     plain.push(original.iter().map(|value| 1.0 - value).collect());
     let mut left = DRAWS;
     loop {
@@ -93,8 +92,8 @@ fn adversarial_noise(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>
         if some.is_empty() {
             return Ok(None);
         }
-        let reached = batch.reached(&vec![image; some.len()], &some.concat())?;
-        if let Some(index) = reached.iter().position(|reached| *reached) {
+        let adversarial = batch.are_adversarial(&vec![image; some.len()], &some.concat())?;
+        if let Some(index) = adversarial.iter().position(|adversarial| *adversarial) {
             return Ok(Some(some[index].clone()));
         }
         left -= some.len().min(left);

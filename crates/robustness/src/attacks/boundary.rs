@@ -1,14 +1,13 @@
 //! The boundary attack.
 
 use super::blended_noise::start;
-use crate::attack::Aim;
 use crate::norm::{gaussian, l2};
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 
-/// A random walk along the border that steps towards the image where it may and sees nothing but decisions (Brendel et al.
-/// 2018); L2.
+/// A random walk along the decision boundary that steps towards the image where it may and sees nothing but decisions
+/// (Brendel et al. 2018); L2.
 ///
 /// The defaults of Foolbox 3.3 (`BoundaryAttack`): 25,000 steps, both step lengths 0.01 of the distance at first, changed by
 /// a factor of 1.5 after how often steps succeed, looked at every 10 steps; an image is done once its step towards the image
@@ -80,15 +79,15 @@ impl Attack for Boundary {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut walkers = Vec::with_capacity(batch.len());
         for image in batch.all() {
             let Some(point) = start(batch, image)? else { continue };
-            batch.offer(image, &point);
+            batch.keep_if_closer(image, &point);
             walkers.push(Walker {
                 image,
                 point,
@@ -106,20 +105,20 @@ impl Attack for Boundary {
             }
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let proposals: Vec<(Vec<f32>, Vec<f32>)> =
-                walkers.iter_mut().map(|walker| walker.propose(batch.original(walker.image))).collect();
+                walkers.iter_mut().map(|walker| walker.draw_proposal(batch.original(walker.image))).collect();
             let inner: Vec<f32> = proposals.iter().flat_map(|(inner, _)| inner).copied().collect();
-            let reached = batch.reached(&images, &inner)?;
+            let adversarial = batch.are_adversarial(&images, &inner)?;
             let look = step.is_multiple_of(LOOK_EVERY);
             let around: Vec<f32> = proposals.iter().flat_map(|(_, around)| around).copied().collect();
-            let around = if look { batch.reached(&images, &around)? } else { vec![] };
+            let around = if look { batch.are_adversarial(&images, &around)? } else { vec![] };
             for (row, (walker, (inner, _))) in walkers.iter_mut().zip(proposals).enumerate() {
                 let original = batch.original(walker.image);
-                if reached[row] && Norm::L2.distance(original, &inner) < Norm::L2.distance(original, &walker.point) {
-                    batch.offer(walker.image, &inner);
+                if adversarial[row] && Norm::L2.distance(original, &inner) < Norm::L2.distance(original, &walker.point) {
+                    batch.keep_if_closer(walker.image, &inner);
                     walker.point = inner;
                 }
                 if look {
-                    walker.adapt(around[row], reached[row]);
+                    walker.adapt(around[row], adversarial[row]);
                 }
             }
         }
@@ -129,7 +128,7 @@ impl Attack for Boundary {
 
 impl Walker {
     /// A step around the image, and the same followed by one towards it (first of the pair).
-    fn propose(&mut self, original: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    fn draw_proposal(&mut self, original: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let home: Vec<f32> = original.iter().zip(&self.point).map(|(a, b)| a - b).collect();
         let distance = l2(&home).max(f64::MIN_POSITIVE);
         let mut aside = gaussian(original.len(), &mut self.generator);

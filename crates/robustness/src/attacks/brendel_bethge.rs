@@ -1,14 +1,14 @@
 //! The Brendel-Bethge attack.
 
 use super::blended_noise::start;
+use super::line_search::between;
 use super::trust_region::{Problem, step};
-use crate::attack::Aim;
-use crate::goal::clear_lead;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::criterion::clear_lead;
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
 
-/// Follows the border from an adversarial point to the one that is nearest to the image (Brendel et al. 2019): in each
-/// step the border is taken for flat, and the nearest point of it within a ball of trust is the next to stand on.
+/// Follows the decision boundary from an adversarial point to the one that is nearest to the image (Brendel et al. 2019): in each
+/// step the decision boundary is taken for flat, and the nearest point of it within a ball of trust is the next to stand on.
 ///
 /// The defaults of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps, overshoot 1.1,
 /// momentum 0.8, trust halved 20 times, a bisection of 10 steps at the start. There the first trust is 0.001 times the number of
@@ -55,8 +55,8 @@ impl Attack for BrendelBethge {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -71,8 +71,8 @@ impl Attack for BrendelBethge {
             let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
             let gradients = batch.gradients(&images, &points, Loss::Margin)?;
             for (row, walker) in walkers.iter().enumerate() {
-                if batch.goal(walker.image).clearly_reached(gradients.logits(row)) {
-                    batch.offer(walker.image, &walker.point);
+                if batch.criterion(walker.image).is_clearly_met(gradients.logits(row)) {
+                    batch.keep_if_closer(walker.image, &walker.point);
                 }
             }
             let originals: Vec<&[f32]> = images.iter().map(|image| batch.original(*image)).collect();
@@ -92,13 +92,13 @@ impl Attack for BrendelBethge {
 }
 
 impl BrendelBethge {
-    /// On the border, between the image and an adversarial point.
+    /// On the decision boundary, between the image and an adversarial point.
     fn begin(&self, batch: &mut Batch) -> Result<Vec<Walker>> {
         let mut walkers = Vec::with_capacity(batch.len());
         let mut far = Vec::with_capacity(batch.len());
         for image in batch.all() {
             if let Some(point) = start(batch, image)? {
-                batch.offer(image, &point);
+                batch.keep_if_closer(image, &point);
                 walkers.push(Walker { image, point: point.clone(), normal: vec![0.0; point.len()], trust: 0.0 });
                 far.push((point, 0.0, 1.0));
             }
@@ -110,9 +110,9 @@ impl BrendelBethge {
                 .zip(&images)
                 .flat_map(|((point, low, high), image)| between(self.norm, batch.original(*image), point, 0.5 * (low + high)))
                 .collect();
-            for ((_, low, high), reached) in far.iter_mut().zip(batch.reached(&images, &points)?) {
+            for ((_, low, high), adversarial) in far.iter_mut().zip(batch.are_adversarial(&images, &points)?) {
                 let middle = 0.5 * (*low + *high);
-                *(if reached { high } else { low }) = middle;
+                *(if adversarial { high } else { low }) = middle;
             }
         }
         for (walker, (point, _, high)) in walkers.iter_mut().zip(far) {
@@ -124,22 +124,9 @@ impl BrendelBethge {
     }
 }
 
-/// A share of the way from an image to a point: along the line, or, in Linf, to within that share of [0, 1].
-pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
-    let mix = |(a, b): (&f32, &f32)| {
-        let change = f64::from(*b) - f64::from(*a);
-        let moved = match norm {
-            Norm::L2 => share * change,
-            Norm::Linf => change.clamp(-share, share),
-        };
-        ((f64::from(*a) + moved) as f32).clamp(0.0, 1.0)
-    };
-    original.iter().zip(point).map(mix).collect()
-}
-
 impl Walker {
     fn advance(&mut self, norm: Norm, original: &[f32], margin: f64, clear: f64) {
-        // Somewhat beyond the border, from either side, and always so far that the point counts.
+        // Somewhat beyond the decision boundary, from either side, and always so far that the point counts.
         let change = 2.0 * clear - if margin < 0.0 { OVERSHOOT * margin } else { (2.0 - OVERSHOOT) * margin };
         let problem = Problem { original, point: &self.point, normal: &self.normal, change, radius: self.trust };
         let step = step(norm, &problem);

@@ -1,10 +1,9 @@
 //! The attack of Carlini and Wagner.
 
-use crate::attack::Aim;
-use crate::goal::strongest_but;
-use crate::{Attack, Batch, Norm, Result};
+use crate::criterion::strongest_but;
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Minimises |x - image|^2 + c max(0, -margin), x = (tanh w + 1) / 2 being within [0, 1] whatever w is, and searches for the
+/// Minimizes |x - image|^2 + c max(0, -margin), x = (tanh w + 1) / 2 being within [0, 1] whatever w is, and searches for the
 /// smallest c that misleads (Carlini and Wagner 2017); L2.
 ///
 /// The defaults of Foolbox 3.3 (`L2CarliniWagnerAttack`): 9 values of c, the first 0.001, times 10 until one misleads, then
@@ -18,7 +17,7 @@ pub struct CarliniWagner {
     first: f64,
 }
 
-/// What keeps the border of [0, 1] at a finite w.
+/// What keeps the edge of [0, 1] at a finite w.
 const INSIDE: f64 = 0.999_999;
 const PROGRESS: f64 = 0.9999;
 
@@ -72,15 +71,15 @@ impl Attack for CarliniWagner {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut constants: Vec<Constant> =
             batch.all().iter().map(|_| Constant { value: self.first, low: 0.0, high: f64::INFINITY }).collect();
         for _ in 0..self.searches {
-            let found = self.minimise(batch, &constants)?;
+            let found = self.minimize(batch, &constants)?;
             for (constant, found) in constants.iter_mut().zip(found) {
                 *(if found { &mut constant.high } else { &mut constant.low }) = constant.value;
                 constant.value = match constant.high.is_finite() {
@@ -95,7 +94,7 @@ impl Attack for CarliniWagner {
 
 impl CarliniWagner {
     /// One descent of every image with its c; whether each was misled on the way.
-    fn minimise(&self, batch: &mut Batch, constants: &[Constant]) -> Result<Vec<bool>> {
+    fn minimize(&self, batch: &mut Batch, constants: &[Constant]) -> Result<Vec<bool>> {
         let mut found = vec![false; batch.len()];
         let unsatisfied = batch.all().into_iter().filter(|image| !batch.satisfied(*image));
         let mut walkers: Vec<Walker> = unsatisfied.map(|image| Walker::new(image, batch.original(image))).collect();
@@ -108,17 +107,17 @@ impl CarliniWagner {
             let points: Vec<Vec<f32>> = walkers.iter().map(Walker::point).collect();
             let pass = batch.pass(&images, &points.concat())?;
             let margins: Vec<f64> =
-                images.iter().enumerate().map(|(row, image)| batch.goal(*image).margin(pass.logits(row))).collect();
+                images.iter().enumerate().map(|(row, image)| batch.criterion(*image).margin(pass.logits(row))).collect();
             let factors: Vec<Vec<f32>> = images
                 .iter()
                 .enumerate()
                 .map(|(row, image)| {
-                    let (goal, logits) = (batch.goal(*image), pass.logits(row));
+                    let (criterion, logits) = (batch.criterion(*image), pass.logits(row));
                     let mut factors = vec![0.0; logits.len()];
                     if margins[row] < 0.0 {
                         // Down with minus the margin.
-                        factors[goal.class()] = -goal.sign() as f32;
-                        factors[strongest_but(logits, goal.class())] = goal.sign() as f32;
+                        factors[criterion.class()] = -criterion.sign() as f32;
+                        factors[strongest_but(logits, criterion.class())] = criterion.sign() as f32;
                     }
                     factors
                 })
@@ -130,9 +129,9 @@ impl CarliniWagner {
                 row += 1;
                 let (gradient, point) = (&gradients[(row - 1) * area..row * area], &points[row - 1]);
                 let constant = constants[walker.image].value;
-                if batch.goal(walker.image).clearly_reached(pass.logits(row - 1)) {
+                if batch.criterion(walker.image).is_clearly_met(pass.logits(row - 1)) {
                     walker.found = true;
-                    batch.offer(walker.image, point);
+                    batch.keep_if_closer(walker.image, point);
                 }
                 let loss = constant * (-margins[row - 1]).max(0.0) + walker.squared(point);
                 walker.descend(point, gradient, constant, self.step, step);

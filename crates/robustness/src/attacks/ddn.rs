@@ -1,8 +1,7 @@
 //! Decoupled direction and norm.
 
-use crate::attack::Aim;
 use crate::norm::gaussian;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
 
 /// Steps along the gradient on a sphere around the image whose radius shrinks while the point is adversarial and grows
@@ -49,8 +48,8 @@ impl Attack for Ddn {
         Norm::L2
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -74,9 +73,9 @@ impl Attack for Ddn {
             let mut row = 0;
             walkers.retain_mut(|walker| {
                 row += 1;
-                let adversarial = batch.goal(walker.image).clearly_reached(gradients.logits(row - 1));
+                let adversarial = batch.criterion(walker.image).is_clearly_met(gradients.logits(row - 1));
                 if adversarial {
-                    batch.offer(walker.image, &walker.point);
+                    batch.keep_if_closer(walker.image, &walker.point);
                 }
                 walker.radius = (walker.radius * if adversarial { 1.0 - GAMMA } else { 1.0 + GAMMA }).min(walker.farthest);
                 let mut gradient = gradients.of(row - 1).to_vec();

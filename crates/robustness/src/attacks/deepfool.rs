@@ -1,15 +1,14 @@
 //! DeepFool.
 
-use super::borders::{Border, candidates, nearest, pairs};
-use crate::attack::Aim;
+use super::decision_boundary::{DecisionBoundary, candidate_classes, nearest, pairs};
 use crate::norm::l2;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Steps to the nearest border of the model as it looks when taken for linear (Moosavi-Dezfooli et al. 2016).
+/// Steps to the nearest decision boundary of the model as it looks when taken for linear (Moosavi-Dezfooli et al. 2016).
 ///
-/// The defaults of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50 steps, borders to the 10 most likely
-/// classes, an overshoot of 2% over all steps together, differences of logits. Towards a target class the border is that
-/// between it and the strongest other class.
+/// The defaults of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50 steps, decision boundaries to the 10
+/// most likely classes, an overshoot of 2% over all steps together, differences of logits. Towards a target class the
+/// decision boundary is that between it and the strongest other class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeepFool {
     norm: Norm,
@@ -18,7 +17,7 @@ pub struct DeepFool {
 const STEPS: usize = 50;
 const CANDIDATES: usize = 10;
 const OVERSHOOT: f64 = 0.02;
-/// Foolbox's constants against divisions by zero and steps that end just before the border.
+/// Foolbox's constants against divisions by zero and steps that end just before the decision boundary.
 const FLOOR: f64 = 1e-8;
 const EXTRA: f64 = 1e-4;
 
@@ -33,7 +32,7 @@ struct Walker {
     image: usize,
     point: Vec<f32>,
     total: Vec<f64>,
-    /// The classes across whose borders it may go.
+    /// The classes across whose decision boundaries it may go.
     classes: Vec<usize>,
 }
 
@@ -46,8 +45,8 @@ impl Attack for DeepFool {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -61,22 +60,22 @@ impl Attack for DeepFool {
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
             let pass = batch.pass(&images, &points)?;
-            let mut borders = Vec::with_capacity(walkers.len());
+            let mut boundaries = Vec::with_capacity(walkers.len());
             for (row, walker) in walkers.iter_mut().enumerate() {
-                let (goal, logits) = (batch.goal(walker.image), pass.logits(row));
+                let (criterion, logits) = (batch.criterion(walker.image), pass.logits(row));
                 if walker.classes.is_empty() {
-                    walker.classes = candidates(goal, logits, CANDIDATES);
+                    walker.classes = candidate_classes(criterion, logits, CANDIDATES);
                 }
-                let done = goal.clearly_reached(logits);
-                borders.push(if done { vec![] } else { pairs(goal, logits, &walker.classes) });
+                let done = criterion.is_clearly_met(logits);
+                boundaries.push(if done { vec![] } else { pairs(criterion, logits, &walker.classes) });
             }
-            let mut nearest = nearest(batch, &pass, &images, &borders, self.norm, FLOOR)?.into_iter();
+            let mut nearest = nearest(batch, &pass, &images, &boundaries, self.norm, FLOOR)?.into_iter();
             walkers.retain_mut(|walker| {
-                let Some(border) = nearest.next().flatten() else {
-                    batch.propose(walker.image, &walker.point);
+                let Some(boundary) = nearest.next().flatten() else {
+                    batch.set_candidate(walker.image, &walker.point);
                     return false;
                 };
-                walker.advance(self.norm, batch.original(walker.image), &border);
+                walker.advance(self.norm, batch.original(walker.image), &boundary);
                 true
             });
             if walkers.is_empty() {
@@ -84,17 +83,17 @@ impl Attack for DeepFool {
             }
         }
         for walker in walkers {
-            batch.propose(walker.image, &walker.point);
+            batch.set_candidate(walker.image, &walker.point);
         }
         Ok(())
     }
 }
 
 impl Walker {
-    fn advance(&mut self, norm: Norm, original: &[f32], border: &Border) {
-        let length = border.distance + EXTRA;
-        let scale = length / (l2(&border.gradient) + FLOOR);
-        for (index, (total, slope)) in self.total.iter_mut().zip(&border.gradient).enumerate() {
+    fn advance(&mut self, norm: Norm, original: &[f32], boundary: &DecisionBoundary) {
+        let length = boundary.distance + EXTRA;
+        let scale = length / (l2(&boundary.gradient) + FLOOR);
+        for (index, (total, slope)) in self.total.iter_mut().zip(&boundary.gradient).enumerate() {
             *total += match norm {
                 Norm::L2 => scale * f64::from(*slope),
                 Norm::Linf if *slope == 0.0 => 0.0,

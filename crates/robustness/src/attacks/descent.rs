@@ -44,13 +44,13 @@ impl Descent {
                 walkers.retain_mut(|walker| {
                     row += 1;
                     let (gradient, logits) = (gradients.of(row - 1), gradients.logits(row - 1));
-                    let done = self.stop && batch.goal(walker.image).clearly_reached(logits);
+                    let done = self.stop && batch.criterion(walker.image).is_clearly_met(logits);
                     if !done && look < self.steps {
                         let direction = self.direction(gradient, &mut walker.heading);
                         let length = self.relative_step * batch.epsilon(walker.image);
                         walker.point = batch.moved(walker.image, &walker.point, &direction, length);
                     }
-                    batch.propose(walker.image, &walker.point);
+                    batch.set_candidate(walker.image, &walker.point);
                     !done
                 });
             }

@@ -1,11 +1,10 @@
 //! The fast adaptive boundary attack.
 
-use super::borders::{Border, candidates, nearest, pairs};
+use super::decision_boundary::{DecisionBoundary, candidate_classes, nearest, pairs};
 use super::plane::{Room, step_onto};
-use crate::attack::Aim;
-use crate::{Attack, Batch, Goal, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Criterion, Norm, Result};
 
-/// Steps onto the nearest border taken for flat, from the point and from the image, and mixes the two (Croce and Hein
+/// Steps onto the nearest decision boundary taken for flat, from the point and from the image, and mixes the two (Croce and Hein
 /// 2020, FAB). The defaults of AutoAttack: 100 iterations, overshoot 1.05, at most 0.1 of the way from the image, 0.9 of the
 /// way back after a success.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,8 +60,8 @@ impl Attack for Fab {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -81,17 +80,17 @@ impl Attack for FabTargeted {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let all = batch.all();
         let classes = likely(batch, &all)?;
         for rank in 0..self.classes {
-            let possible = |image: &usize| match batch.goal(*image) {
-                Goal::Misclassified { .. } => rank < classes[*image].len(),
-                Goal::Target { .. } => rank == 0,
+            let possible = |image: &usize| match batch.criterion(*image) {
+                Criterion::Misclassification { .. } => rank < classes[*image].len(),
+                Criterion::TargetedMisclassification { .. } => rank == 0,
             };
             let images: Vec<usize> = all.iter().copied().filter(possible).collect();
             let one: Vec<Vec<usize>> =
@@ -105,7 +104,7 @@ impl Attack for FabTargeted {
 /// Other classes of every image, most likely first.
 fn likely(batch: &mut Batch, images: &[usize]) -> Result<Vec<Vec<usize>>> {
     let rows = batch.query(images, &batch.originals(images))?;
-    Ok(images.iter().zip(&rows).map(|(image, row)| candidates(batch.goal(*image), row, row.len())).collect())
+    Ok(images.iter().zip(&rows).map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len())).collect())
 }
 
 struct Walker {
@@ -124,18 +123,21 @@ fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: 
         let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
         let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
         let pass = batch.pass(&images, &points)?;
-        let borders: Vec<_> =
-            images.iter().enumerate().map(|(row, image)| pairs(batch.goal(*image), pass.logits(row), &classes[*image])).collect();
-        let nearest = nearest(batch, &pass, &images, &borders, norm, FLOOR)?;
-        for (walker, border) in walkers.iter_mut().zip(nearest) {
-            if let Some(border) = border {
-                walker.advance(norm, batch.original(walker.image), &border);
+        let boundaries: Vec<_> = images
+            .iter()
+            .enumerate()
+            .map(|(row, image)| pairs(batch.criterion(*image), pass.logits(row), &classes[*image]))
+            .collect();
+        let nearest = nearest(batch, &pass, &images, &boundaries, norm, FLOOR)?;
+        for (walker, boundary) in walkers.iter_mut().zip(nearest) {
+            if let Some(boundary) = boundary {
+                walker.advance(norm, batch.original(walker.image), &boundary);
             }
         }
         let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
-        for (walker, reached) in walkers.iter_mut().zip(batch.reached(&images, &points)?) {
-            if reached {
-                batch.offer(walker.image, &walker.point);
+        for (walker, adversarial) in walkers.iter_mut().zip(batch.are_adversarial(&images, &points)?) {
+            if adversarial {
+                batch.keep_if_closer(walker.image, &walker.point);
                 for (value, original) in walker.point.iter_mut().zip(batch.original(walker.image)) {
                     let (from, to) = (f64::from(*original), f64::from(*value));
                     *value = (from + BACK * (to - from)) as f32;
@@ -147,15 +149,15 @@ fn walk(batch: &mut Batch, norm: Norm, steps: usize, images: &[usize], classes: 
 }
 
 impl Walker {
-    fn advance(&mut self, norm: Norm, original: &[f32], border: &Border) {
-        let apart: f64 = border
+    fn advance(&mut self, norm: Norm, original: &[f32], boundary: &DecisionBoundary) {
+        let apart: f64 = boundary
             .gradient
             .iter()
             .zip(self.point.iter().zip(original))
             .map(|(slope, (point, original))| f64::from(*slope) * (f64::from(*point) - f64::from(*original)))
             .sum();
-        let (from_here, _) = step_onto(norm, &border.gradient, -border.lead, &Room::unit(&self.point));
-        let (from_home, _) = step_onto(norm, &border.gradient, apart - border.lead, &Room::unit(original));
+        let (from_here, _) = step_onto(norm, &boundary.gradient, -boundary.lead, &Room::unit(&self.point));
+        let (from_home, _) = step_onto(norm, &boundary.gradient, apart - boundary.lead, &Room::unit(original));
         let size = |step: &[f64]| match norm {
             Norm::Linf => step.iter().fold(0.0f64, |max, value| max.max(value.abs())),
             Norm::L2 => super::plane::length(step),

@@ -1,8 +1,7 @@
 //! The fast gradient method.
 
 use super::descent::Descent;
-use crate::attack::Aim;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// One step of length epsilon along the gradient's sign (Linf: Goodfellow et al. 2015) or the gradient itself (L2), from
 /// the image; the defaults of Foolbox 3.3 (`LinfFastGradientAttack`, `L2FastGradientAttack`: cross-entropy, no random
@@ -35,8 +34,8 @@ impl Attack for Fgsm {
         self.0.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

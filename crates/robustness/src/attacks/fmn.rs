@@ -1,11 +1,10 @@
 //! The fast minimum norm attack.
 
-use crate::attack::Aim;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
 
-/// Steps along the gradient of the margin within a ball whose radius goes straight to where the border seems to be, then
-/// shrinks while the point is adversarial and grows while it is not (Pintor et al. 2021).
+/// Steps along the gradient of the margin within a ball whose radius goes straight to where the decision boundary seems to
+/// be, then shrinks while the point is adversarial and grows while it is not (Pintor et al. 2021).
 ///
 /// The defaults of Foolbox 3.3 (`L2FMNAttack`, `LInfFMNAttack`): 100 steps from the image, whose length falls from 1 to
 /// 0.01 (in L2) along a cosine, the radius's changes from 5% to 0.1%. Foolbox's L2 attack never projects onto its ball (it
@@ -17,7 +16,7 @@ pub struct Fmn {
     first_step: f64,
 }
 
-/// Where the border seems to be, and a little more: coming from below, single precision would never get across.
+/// Where the decision boundary seems to be, and a little more: coming from below, single precision would never get across.
 const BEYOND: f64 = 1.0001;
 const FIRST_GAMMA: f64 = 0.05;
 const LAST_GAMMA: f64 = 0.001;
@@ -56,8 +55,8 @@ impl Attack for Fmn {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -77,20 +76,20 @@ impl Attack for Fmn {
             walkers.retain_mut(|walker| {
                 row += 1;
                 let (gradient, original) = (gradients.of(row - 1), batch.original(walker.image));
-                let adversarial = batch.goal(walker.image).clearly_reached(gradients.logits(row - 1));
+                let adversarial = batch.criterion(walker.image).is_clearly_met(gradients.logits(row - 1));
                 if adversarial {
-                    batch.offer(walker.image, &walker.point);
+                    batch.keep_if_closer(walker.image, &walker.point);
                     walker.found = true;
                 }
                 let distance = self.norm.distance(original, &walker.point);
-                let to_border = gradients.loss(row - 1).abs() / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
+                let to_boundary = gradients.loss(row - 1).abs() / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
                 walker.radius = match (adversarial, walker.found) {
                     (true, _) => {
-                        let best = batch.best(walker.image).map_or(distance, |(_, distance)| distance);
+                        let best = batch.candidate(walker.image).map_or(distance, |(_, distance)| distance);
                         (walker.radius * (1.0 - gamma)).min(best)
                     }
                     (false, true) => walker.radius * (1.0 + gamma),
-                    (false, false) => (distance + to_border) * BEYOND,
+                    (false, false) => (distance + to_boundary) * BEYOND,
                 };
                 walker.radius = walker.radius.min(self.norm.range(original.len()));
                 for (value, step) in walker.point.iter_mut().zip(Norm::L2.steepest(gradient)) {

@@ -1,13 +1,13 @@
 //! HopSkipJump.
 
 use super::blended_noise::start;
-use crate::attack::Aim;
+use super::line_search::between;
 use crate::norm::gaussian;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Estimates the border's direction from decisions around a point on it, steps across, and comes back to the border by
+/// Estimates the direction of the decision boundary from decisions around a point on it, steps across, and comes back to it by
 /// bisection (Chen et al. 2020).
 ///
 /// The defaults of Foolbox 3.3 (`HopSkipJumpAttack`): 64 steps, 100 decisions for the first estimate and 100 sqrt(step)
@@ -45,19 +45,19 @@ impl Attack for HopSkipJump {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut walkers: Vec<(usize, Vec<f32>)> = Vec::with_capacity(batch.len());
         for image in batch.all() {
             if let Some(point) = start(batch, image)? {
-                batch.offer(image, &point);
+                batch.keep_if_closer(image, &point);
                 walkers.push((image, point));
             }
         }
-        self.back_to_border(batch, &mut walkers)?;
+        self.back_to_boundary(batch, &mut walkers)?;
         for step in 0..self.steps {
             walkers.retain(|(image, _)| !batch.satisfied(*image));
             if walkers.is_empty() {
@@ -68,7 +68,7 @@ impl Attack for HopSkipJump {
                 updates.push(self.estimate(batch, *image, point, step)?);
             }
             self.across(batch, &mut walkers, &updates, step)?;
-            self.back_to_border(batch, &mut walkers)?;
+            self.back_to_boundary(batch, &mut walkers)?;
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl HopSkipJump {
         let count = (FIRST_ESTIMATE * ((step + 1) as f64).sqrt()).min(MOST) as usize;
         let mut generator = batch.generator(image, 1 + step as u64);
         let points: Vec<f32> = (0..count).flat_map(|_| self.around(point, radius, &mut generator)).collect();
-        let decisions = batch.reached(&vec![image; count], &points)?;
+        let decisions = batch.are_adversarial(&vec![image; count], &points)?;
         let yes = decisions.iter().filter(|decision| **decision).count();
         let mean = if yes == 0 || yes == count { 0.0 } else { 2.0 * yes as f64 / count as f64 - 1.0 };
         let mut sum = vec![0.0; area];
@@ -129,10 +129,10 @@ impl HopSkipJump {
                 })
                 .collect();
             let images: Vec<usize> = open.iter().map(|row| walkers[*row].0).collect();
-            let reached = batch.reached(&images, &moved.concat())?;
+            let adversarial = batch.are_adversarial(&images, &moved.concat())?;
             let mut left = Vec::new();
-            for ((row, moved), reached) in open.into_iter().zip(moved).zip(reached) {
-                if reached {
+            for ((row, moved), adversarial) in open.into_iter().zip(moved).zip(adversarial) {
+                if adversarial {
                     walkers[row].1 = moved;
                 } else {
                     lengths[row] /= 2.0;
@@ -144,8 +144,8 @@ impl HopSkipJump {
         Ok(())
     }
 
-    /// Back to the border, on the way to the image; what is found is handed in.
-    fn back_to_border(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
+    /// Back to the decision boundary, on the way to the image; what is found becomes the candidate.
+    fn back_to_boundary(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
         let images: Vec<usize> = walkers.iter().map(|(image, _)| *image).collect();
         let area = batch.area() as f64;
         let mut ranges: Vec<(f64, f64, f64)> = walkers
@@ -165,22 +165,20 @@ impl HopSkipJump {
             }
             let middle = |row: usize| 0.5 * (ranges[row].0 + ranges[row].1);
             let some: Vec<usize> = open.iter().map(|row| images[*row]).collect();
-            let points: Vec<f32> =
-                open.iter().flat_map(|row| self.between(batch.original(images[*row]), &walkers[*row].1, middle(*row))).collect();
-            for (row, reached) in open.iter().zip(batch.reached(&some, &points)?) {
+            let points: Vec<f32> = open
+                .iter()
+                .flat_map(|row| between(self.norm, batch.original(images[*row]), &walkers[*row].1, middle(*row)))
+                .collect();
+            for (row, adversarial) in open.iter().zip(batch.are_adversarial(&some, &points)?) {
                 let (low, high, _) = &mut ranges[*row];
                 let middle = 0.5 * (*low + *high);
-                *(if reached { high } else { low }) = middle;
+                *(if adversarial { high } else { low }) = middle;
             }
         }
         for (row, (image, point)) in walkers.iter_mut().enumerate() {
-            *point = self.between(batch.original(*image), point, ranges[row].1);
-            batch.offer(*image, point);
+            *point = between(self.norm, batch.original(*image), point, ranges[row].1);
+            batch.keep_if_closer(*image, point);
         }
         Ok(())
-    }
-
-    fn between(&self, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
-        super::brendel_bethge::between(self.norm, original, point, share)
     }
 }

@@ -1,11 +1,9 @@
 //! Bisection towards the image.
 
-use super::brendel_bethge::between;
-use crate::attack::Aim;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// Brings an adversarial point that is known already back towards the image until it would not be adversarial any more:
-/// along the line (L2), or by clipping its changes (Linf). What attacks leave beyond the border is taken off so.
+/// along the line (L2), or by clipping its changes (Linf). What attacks leave beyond the decision boundary is taken off so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LineSearch {
     norm: Norm,
@@ -28,8 +26,8 @@ impl Attack for LineSearch {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Closest
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -49,12 +47,12 @@ impl Attack for LineSearch {
                 .zip(&ranges)
                 .map(|((image, point), (low, high))| between(self.norm, batch.original(*image), point, 0.5 * (low + high)))
                 .collect();
-            let reached = batch.reached(&images, &points.concat())?;
-            for (((image, (low, high)), point), reached) in images.iter().zip(&mut ranges).zip(&points).zip(reached) {
+            let adversarial = batch.are_adversarial(&images, &points.concat())?;
+            for (((image, (low, high)), point), adversarial) in images.iter().zip(&mut ranges).zip(&points).zip(adversarial) {
                 let middle = 0.5 * (*low + *high);
-                if reached {
+                if adversarial {
                     *high = middle;
-                    batch.offer(*image, point);
+                    batch.keep_if_closer(*image, point);
                 } else {
                     *low = middle;
                 }
@@ -62,4 +60,17 @@ impl Attack for LineSearch {
         }
         Ok(())
     }
+}
+
+/// A share of the way from an image to a point: along the line, or, in Linf, to within that share of [0, 1].
+pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
+    let mix = |(a, b): (&f32, &f32)| {
+        let change = f64::from(*b) - f64::from(*a);
+        let moved = match norm {
+            Norm::L2 => share * change,
+            Norm::Linf => change.clamp(-share, share),
+        };
+        ((f64::from(*a) + moved) as f32).clamp(0.0, 1.0)
+    };
+    original.iter().zip(point).map(mix).collect()
 }

@@ -1,8 +1,7 @@
 //! The momentum iterative method.
 
 use super::descent::Descent;
-use crate::attack::Aim;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// The basic iterative method along all gradients so far, added up (Dong et al. 2018); its results transfer better to
 /// other models. The defaults of Foolbox 3.3: momentum 1, 10 steps of 0.2 epsilon, from the image. As there, each gradient
@@ -35,8 +34,8 @@ impl Attack for Mim {
         self.0.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

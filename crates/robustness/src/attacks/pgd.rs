@@ -1,8 +1,7 @@
 //! Projected gradient descent.
 
 use super::descent::Descent;
-use crate::attack::Aim;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// Steps along the gradient, each followed by the way back into the ball (Madry et al. 2018).
 ///
@@ -65,7 +64,7 @@ impl Attack for Pgd {
         match self.0.loss {
             Loss::CrossEntropy => "pgd".into(),
             Loss::Margin => "pgd-margin".into(),
-            Loss::LogitsRatio | Loss::LogitsRatioTo { .. } => "pgd-dlr".into(),
+            Loss::Dlr | Loss::TargetedDlr { .. } => "pgd-dlr".into(),
         }
     }
 
@@ -73,8 +72,8 @@ impl Attack for Pgd {
         self.0.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Shortest steps onto a plane within a box: what DeepFool, FAB and Brendel-Bethge make of a border taken for flat.
+//! Shortest steps onto a plane within a box: what DeepFool, FAB and Brendel-Bethge make of a decision boundary taken for flat.
 
 use crate::Norm;
 

@@ -1,14 +1,12 @@
 //! Square.
 
-use crate::attack::Aim;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 /// Random search over squares, which sees scores but no gradients (Andriushchenko et al. 2020). The defaults of AutoAttack's
-/// `SquareAttack`: 5,000 queries, a first square of 0.8 of the image, the schedule of 10,000 queries stretched to their number, the
-/// margin as loss.
-/// Here every image has squares of its own.
+/// `SquareAttack`: 5,000 queries, a first square of 0.8 of the image, the schedule of 10,000 queries stretched to their
+/// number, the margin as loss. Here every image has squares of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Square {
     norm: Norm,
@@ -54,8 +52,8 @@ impl Attack for Square {
         self.norm
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
@@ -92,13 +90,13 @@ impl Attack for Square {
             let mut results = proposals.into_iter().zip(rows);
             searchers.retain_mut(|searcher| {
                 let (point, row) = results.next().expect("a result for each");
-                let goal = batch.goal(searcher.image);
-                let margin = goal.margin(&row);
+                let criterion = batch.criterion(searcher.image);
+                let margin = criterion.margin(&row);
                 if query == 0 || margin > searcher.margin {
                     (searcher.point, searcher.margin) = (point, margin);
-                    batch.propose(searcher.image, &searcher.point);
+                    batch.set_candidate(searcher.image, &searcher.point);
                 }
-                !goal.clearly_reached(&row)
+                !criterion.is_clearly_met(&row)
             });
         }
         Ok(())

@@ -1,8 +1,7 @@
 //! Transfer from other models.
 
 use super::auto_attack::keep_fallen;
-use crate::attack::Aim;
-use crate::{Attack, Batch, Classifier, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Classifier, Norm, Result};
 
 /// Runs another attack on other models of the same classes and tries what it finds there on this one (Szegedy et al.
 /// 2014). The attack sees nothing of the model under test but whether each result is adversarial.
@@ -12,7 +11,7 @@ pub struct Transfer<'a> {
 }
 
 impl<'a> Transfer<'a> {
-    /// Of `attack` on each of `sources`. Use an attack that goes on beyond the border, such as [`crate::Mim`].
+    /// Of `attack` on each of `sources`. Use an attack that goes on beyond the decision boundary, such as [`crate::Mim`].
     pub fn new(attack: &'a dyn Attack, sources: Vec<&'a dyn Classifier>) -> Self {
         Self { attack, sources }
     }
@@ -27,8 +26,8 @@ impl Attack for Transfer<'_> {
         self.attack.norm()
     }
 
-    fn aim(&self) -> Aim {
-        Aim::Within
+    fn kind(&self) -> AttackKind {
+        AttackKind::FixedEpsilon
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {

@@ -1,9 +1,9 @@
-//! The step of the Brendel-Bethge attack: towards the image, along a border taken for flat, within a ball of trust.
+//! The step of the Brendel-Bethge attack: towards the image, along a decision boundary taken for flat, within a ball of trust.
 
 use super::plane::{Room, length, step_onto};
 use crate::Norm;
 
-/// The point at hand and the border near it.
+/// The point at hand and the decision boundary near it.
 pub(crate) struct Problem<'a> {
     /// The image.
     pub(crate) original: &'a [f32],
@@ -21,7 +21,7 @@ pub(crate) struct Problem<'a> {
 const HALVINGS: usize = 24;
 
 /// The step within [0, 1] and the radius after which the margin has changed as asked and the distance to the image, in this
-/// norm, is smallest; where the border is out of reach, the step that comes nearest to it.
+/// norm, is smallest; where the decision boundary is out of reach, the step that comes nearest to it.
 pub(crate) fn step(norm: Norm, problem: &Problem) -> Vec<f64> {
     let room = Room::unit(problem.point);
     let (straight, reached) = step_onto(Norm::L2, problem.normal, problem.change, &room);
@@ -34,7 +34,7 @@ pub(crate) fn step(norm: Norm, problem: &Problem) -> Vec<f64> {
     }
 }
 
-/// As far towards the border as the radius allows. Straight steps of different lengths are clip(t normal), so that a
+/// As far towards the decision boundary as the radius allows. Straight steps of different lengths are clip(t normal), so that a
 /// shorter one is found by the change it makes.
 fn towards(straight: &[f64], problem: &Problem, room: &Room) -> Vec<f64> {
     if length(straight) <= problem.radius {

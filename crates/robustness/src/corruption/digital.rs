@@ -70,10 +70,10 @@ pub(super) fn jpeg(planes: Vec<Plane>, level: usize) -> Result<Vec<Plane>> {
     let bytes: Vec<u8> = (0..height * width)
         .flat_map(|index| planes.iter().map(move |plane| (255.0 * plane.values[index]).round() as u8))
         .collect();
-    let colour = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
+    let color = if channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
     let mut packed = Vec::new();
     JpegEncoder::new_with_quality(&mut packed, quality)
-        .encode(&bytes, width as u32, height as u32, colour)
+        .encode(&bytes, width as u32, height as u32, color)
         .and_then(|()| image::load_from_memory_with_format(&packed, ImageFormat::Jpeg))
         .map(|image| if channels == 1 { image.into_luma8().into_raw() } else { image.into_rgb8().into_raw() })
         .map(|bytes| {
@@ -103,7 +103,7 @@ mod tests {
         let packed = jpeg(vec![image.clone()], 4).unwrap().remove(0);
         let error = image.values.iter().zip(&packed.values).map(|(a, b)| (a - b).abs()).sum::<f32>() / 1024.0;
         assert!((0.005..0.2).contains(&error), "{error}");
-        let grey = Plane::from_fn(16, 16, |_, _| 128.0 / 255.0);
-        assert_eq!(jpeg(vec![grey.clone()], 0).unwrap()[0], grey, "a uniform image survives");
+        let gray = Plane::from_fn(16, 16, |_, _| 128.0 / 255.0);
+        assert_eq!(jpeg(vec![gray.clone()], 0).unwrap()[0], gray, "a uniform image survives");
     }
 }

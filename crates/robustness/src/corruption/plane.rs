@@ -156,9 +156,9 @@ impl Plane {
         let covered = |index: usize, from: usize, to: usize| {
             let scale = from as f32 / to as f32;
             let support = 0.5 * scale.max(1.0);
-            let centre = (index as f32 + 0.5) * scale;
-            let first = ((centre - support + 0.5) as usize).min(from - 1);
-            let last = ((centre + support + 0.5) as usize).min(from).max(first + 1);
+            let center = (index as f32 + 0.5) * scale;
+            let first = ((center - support + 0.5) as usize).min(from - 1);
+            let last = ((center + support + 0.5) as usize).min(from).max(first + 1);
             first..last
         };
         Self::from_fn(height, width, |y, x| {
@@ -183,9 +183,9 @@ mod tests {
 
     #[test]
     fn filters_keep_a_uniform_image() {
-        let grey = Plane::from_fn(9, 11, |_, _| 0.25);
+        let gray = Plane::from_fn(9, 11, |_, _| 0.25);
         for filtered in
-            [grey.blurred(1.0, 4.0, Edge::Nearest), grey.enlarged(1.2), grey.trailed(4, 1.5, 30.0), grey.boxed(5, 7).boxed(9, 11)]
+            [gray.blurred(1.0, 4.0, Edge::Nearest), gray.enlarged(1.2), gray.trailed(4, 1.5, 30.0), gray.boxed(5, 7).boxed(9, 11)]
         {
             assert_eq!((filtered.height, filtered.width), (9, 11));
             assert!(filtered.values.iter().all(|value| (value - 0.25).abs() < 1e-6));

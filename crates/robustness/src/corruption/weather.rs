@@ -23,13 +23,13 @@ pub(super) fn snow(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng)
     let flakes = Plane::from_fn(height, width, |_, _| mean + spread * generator.sample::<f32, _>(StandardNormal));
     let flakes = flakes.enlarged(size).map(|value| if value < least { 0.0 } else { value.clamp(0.0, 1.0) });
     let flakes = flakes.trailed(radius, sigma, generator.random_range(-135.0..-45.0));
-    let grey: Vec<f32> = (0..height * width)
+    let gray: Vec<f32> = (0..height * width)
         .map(|index| planes.iter().map(|plane| plane.values[index]).sum::<f32>() / planes.len() as f32)
         .collect();
     let snowed = |plane: Plane| {
         Plane::from_fn(height, width, |y, x| {
             let value = plane.at(y, x);
-            let white = value.max(1.5 * grey[y * width + x] + 0.5);
+            let white = value.max(1.5 * gray[y * width + x] + 0.5);
             kept * value + (1.0 - kept) * white + flakes.at(y, x) + flakes.at(height - 1 - y, width - 1 - x)
         })
     };
@@ -48,15 +48,15 @@ pub(super) fn fog(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) 
     planes.into_iter().map(fogged).collect()
 }
 
-/// A cloud in [0, 1] by diamonds and squares on a torus: each new point is the mean of its four neighbours and a random
+/// A cloud in [0, 1] by diamonds and squares on a torus: each new point is the mean of its four neighbors and a random
 /// part, which shrinks by `decay` with every halving of the distance.
 fn plasma(side: usize, decay: f32, generator: &mut ChaCha8Rng) -> Plane {
     let mut map = vec![0.0f32; side * side];
     let (mut step, mut wobble) = (side, 100.0f32);
     while step >= 2 {
         let half = step / 2;
-        let mut fill = |map: &mut Vec<f32>, y: usize, x: usize, neighbours: [(usize, usize); 4]| {
-            let mean = neighbours.iter().map(|(y, x)| map[(y % side) * side + x % side]).sum::<f32>() / 4.0;
+        let mut fill = |map: &mut Vec<f32>, y: usize, x: usize, neighbors: [(usize, usize); 4]| {
+            let mean = neighbors.iter().map(|(y, x)| map[(y % side) * side + x % side]).sum::<f32>() / 4.0;
             map[y * side + x] = mean + wobble * generator.random_range(-wobble..wobble);
         };
         for y in (0..side).step_by(step) {

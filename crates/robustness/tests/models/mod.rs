@@ -1,29 +1,29 @@
 //! Models whose answers are known. They sum value by value, so that an image gives the same bits in any batch.
 
-use brainprior_robustness::{Classifier, Examples, Norm};
+use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Result, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// logit_k = scale * (sum_p w_kp x_p + bend * v_kp x_p^2 + b_k), v being w backwards.
-pub struct Planes {
-    pub weights: Vec<Vec<f32>>,
-    pub bias: Vec<f32>,
-    pub bend: f64,
-    pub scale: f64,
+pub(crate) struct Planes {
+    pub(crate) weights: Vec<Vec<f32>>,
+    pub(crate) bias: Vec<f32>,
+    pub(crate) bend: f64,
+    pub(crate) scale: f64,
 }
 
 impl Planes {
-    pub fn random(classes: usize, area: usize, bend: f64, seed: u64) -> Self {
+    pub(crate) fn random(classes: usize, area: usize, bend: f64, seed: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut row = || (0..area).map(|_| generator.random_range(-1.0f32..1.0)).collect::<Vec<f32>>();
         let weights: Vec<Vec<f32>> = (0..classes).map(|_| row()).collect();
-        // Classes meet in the grey middle of the image space.
+        // Classes meet in the gray middle of the image space.
         let bias = weights.iter().map(|row| -0.5 * row.iter().sum::<f32>()).collect();
         Self { weights, bias, bend, scale: 1.0 }
     }
 
-    pub fn value(&self, image: &[f32], class: usize) -> f64 {
+    pub(crate) fn value(&self, image: &[f32], class: usize) -> f64 {
         let weights = &self.weights[class];
         let terms = image.iter().zip(weights).zip(weights.iter().rev()).map(|((x, w), v)| {
             let x = f64::from(*x);
@@ -32,25 +32,25 @@ impl Planes {
         terms.sum::<f64>() + f64::from(self.bias[class])
     }
 
-    pub fn class(&self, image: &[f32]) -> usize {
+    pub(crate) fn class(&self, image: &[f32]) -> usize {
         (0..self.bias.len()).max_by(|a, b| self.value(image, *a).total_cmp(&self.value(image, *b))).unwrap()
     }
 
     /// Grey images with a little structure, so that box bounds are far, and their true classes.
-    #[allow(dead_code, reason = "not every test file makes examples")]
-    pub fn examples(&self, images: usize, contrast: f32, seed: u64) -> Examples {
+    #[allow(dead_code, reason = "not every test file makes a labeled batch")]
+    pub(crate) fn labeled_batch(&self, images: usize, contrast: f32, seed: u64) -> LabeledBatch {
         let area = self.weights[0].len();
         let shape = if area.is_multiple_of(4) { (area / 4, 4) } else { (1, area) };
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let pixels: Vec<f32> = (0..images * area).map(|_| 0.5 + contrast * generator.random_range(-1.0f32..1.0)).collect();
         let labels = pixels.chunks(area).map(|image| self.class(image)).collect();
-        Examples::new(1, shape.0, shape.1, pixels, labels).unwrap()
+        LabeledBatch::new(1, shape.0, shape.1, pixels, labels).unwrap()
     }
 }
 
 /// Distance of an image to the nearest plane between its class and another; the dual norm of the planes' difference.
 #[allow(dead_code, reason = "not every test file needs the truth")]
-pub fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f64 {
+pub(crate) fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f64 {
     (0..model.bias.len())
         .filter(|other| *other != label)
         .map(|other| to_plane(model, image, label, other, norm))
@@ -59,7 +59,7 @@ pub fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f
 
 /// Distance of an image to the plane where the logit of `other` is that of `label`.
 #[allow(dead_code, reason = "not every test file needs the truth")]
-pub fn to_plane(model: &Planes, image: &[f32], label: usize, other: usize, norm: Norm) -> f64 {
+pub(crate) fn to_plane(model: &Planes, image: &[f32], label: usize, other: usize, norm: Norm) -> f64 {
     let normal = model.weights[other].iter().zip(&model.weights[label]).map(|(a, b)| f64::from(*a) - f64::from(*b));
     let dual = match norm {
         Norm::Linf => normal.map(f64::abs).sum::<f64>(),

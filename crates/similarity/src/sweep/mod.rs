@@ -14,9 +14,9 @@ pub use checkpoint::{Checkpoint, StateReader, StateWriter};
 pub(crate) use plan::Plan;
 pub use reduction::{Block, Reduction, Resumable};
 
-use crate::kernel::{Isa, PANEL, products};
 use crate::panels::Panels;
 use crate::{Error, Population, Result};
+use brainprior_kernels::gram::{Gram, PANEL};
 use order::InOrder;
 use plan::{SIDE, Task};
 use std::sync::Mutex;
@@ -133,8 +133,8 @@ impl Population<'_> {
     ) -> Result<()> {
         let next = AtomicUsize::new(tasks.start);
         let failure: Mutex<Option<(usize, Error)>> = Mutex::new(None);
+        let gram = Gram::new()?;
         let work = || {
-            let isa = Isa::best();
             let mut tile = vec![0.0; SIDE * SIDE];
             while !order.stopped() {
                 let task = next.fetch_add(1, Ordering::Relaxed);
@@ -142,7 +142,7 @@ impl Population<'_> {
                     break;
                 }
                 let outcome = self
-                    .blocks(isa, &plan.task(task), rows, resident, &mut tile, reduction)
+                    .blocks(gram, &plan.task(task), rows, resident, &mut tile, reduction)
                     .and_then(|parts| order.add(task, parts, reduction, sweep.observer));
                 if let Err(error) = outcome {
                     order.stop();
@@ -171,7 +171,7 @@ impl Population<'_> {
     /// The parts of one task: a band of rows, tile by tile, against a block of columns.
     fn blocks<R: Reduction>(
         &self,
-        isa: Isa,
+        gram: Gram,
         task: &Task,
         rows: &Rows<'_>,
         resident: Option<&Panels>,
@@ -187,7 +187,7 @@ impl Population<'_> {
             }
         };
         let right = columns.of(&task.columns, shift);
-        let stride = right.panels() * PANEL;
+        let stride = right.count() * PANEL;
         let mut parts = Vec::new();
         for start in task.rows.clone().step_by(SIDE) {
             let band = start..(start + SIDE).min(task.rows.end).min(task.columns.end);
@@ -195,7 +195,7 @@ impl Population<'_> {
                 break;
             }
             let left = rows.panels.of(&band, rows.first);
-            products(isa, left, right, band.start == task.columns.start, tile);
+            gram.products(left, right, band.start == task.columns.start, tile);
             let mut block = Block { rows: band, columns: task.columns.clone(), values: tile, stride };
             block.finish(self);
             parts.push((block.pairs(), reduction.block(&block)));

@@ -1,8 +1,8 @@
 //! How the upper triangle is cut.
 
 use crate::Population;
-use crate::kernel::PANEL;
 use crate::matrix::pairs;
+use brainprior_kernels::gram::PANEL;
 use std::ops::Range;
 
 /// Side of a tile, in images: five panels, so that a tile and the slices of vectors that meet in it stay in the second cache.
@@ -69,7 +69,8 @@ impl Plan {
         self.first_task.windows(2).enumerate().map(|(band, tasks)| (self.band(band), tasks[0]..tasks[1]))
     }
 
-    /// The band that has row `image`.
+    /// The band that has row `image`; only files are written by bands.
+    #[cfg(feature = "hdf5")]
     pub(crate) fn band_of(&self, image: usize) -> Range<usize> {
         self.band(image / self.height)
     }

@@ -1,0 +1,53 @@
+//! Values as JSON files.
+
+use crate::{FileError, Result, replace};
+use serde::{Serialize, de::DeserializeOwned};
+use std::path::Path;
+
+/// Writes a value as indented JSON with a line's end, whole or not at all.
+///
+/// # Errors
+/// A value that JSON cannot hold (a map whose keys are no text); a file that cannot be written.
+pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value).map_err(FileError::refused(path, "describe the value as JSON"))?;
+    text.push('\n');
+    replace::bytes(path, text.as_bytes())
+}
+
+/// Reads a value.
+///
+/// # Errors
+/// A file that cannot be read, or that does not hold such a value, with line and column.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
+    serde_json::from_slice(&bytes).map_err(FileError::refused(path, "read as JSON of the expected content"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_value_comes_back_and_another_kind_is_refused_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sizes.json");
+        let sizes = BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]);
+        write(&path, &sizes).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\n  \"a\": 1,\n  \"b\": 2\n}\n");
+        assert_eq!(read::<BTreeMap<String, i32>>(&path).unwrap(), sizes);
+        let error = read::<BTreeMap<String, bool>>(&path).unwrap_err().to_string();
+        assert!(error.contains("sizes.json") && error.contains("line 2"), "{error}");
+        let error = read::<i32>(&folder.path().join("none.json")).unwrap_err();
+        assert_eq!(error.io_kind(), Some(std::io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_value_without_json_leaves_what_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("value.json");
+        write(&path, &1).unwrap();
+        assert!(write(&path, &BTreeMap::from([((1, 2), 3)])).unwrap_err().to_string().contains("value.json"));
+        assert_eq!(read::<i32>(&path).unwrap(), 1);
+    }
+}

@@ -1,0 +1,162 @@
+//! Putting files and folders into place whole or not at all.
+//!
+//! Everything is written under a hidden temporary name in the folder of its target, sent to the disk, renamed, and the folder
+//! is sent to the disk as well. Whatever fails, and whenever the process is killed, the target is what it was before or what
+//! it was to become. Permissions are those that the umask gives to any new file, so that colleagues can read what a shared
+//! disk holds.
+//!
+//! A killed writer leaves its temporary name behind. The next write into the same folder removes it ([`sweep`]), if its
+//! writer ran on this machine, under this user, since the last start of the machine, and runs no more. Whether a writer on
+//! another machine still runs cannot be known from here: what such a one left stays until it is deleted by hand.
+
+mod folder;
+mod leftovers;
+mod temporary;
+
+pub use folder::folder;
+pub use leftovers::sweep;
+
+use crate::{FileError, Result};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use temporary::Temporary;
+
+/// Puts `bytes` in the place of `path`.
+///
+/// # Errors
+/// Whatever the file system refuses; what was at `path` stays.
+pub fn bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    file(path, |temporary| {
+        let written = File::options().write(true).open(temporary).and_then(|mut file| file.write_all(bytes));
+        // The name of the temporary file says nothing to whoever reads the message.
+        written.map_err(FileError::refused(path, "write"))
+    })
+}
+
+/// Lets `write` fill an empty file, given by its temporary name, and puts it in the place of `path`. Libraries may open the
+/// name, and truncate the file or replace it.
+///
+/// # Errors
+/// That of `write`; whatever the file system refuses. What was at `path` stays.
+pub fn file<E: From<FileError>>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
+    let temporary = Temporary::file(path)?;
+    write(temporary.path())?;
+    put(temporary.path(), path)?;
+    temporary.was_renamed();
+    Ok(())
+}
+
+/// Puts a finished file that has a name of its own in the place of `path`, in the same folder: one that takes so long to write
+/// that it outlives the process, and is gone on with.
+///
+/// # Errors
+/// Whatever the file system refuses; what was at `path` stays, and so does `finished`.
+pub fn with_finished(path: &Path, finished: &Path) -> Result<()> {
+    put(finished, path)
+}
+
+fn put(from: &Path, path: &Path) -> Result<()> {
+    // Opened anew, since whoever wrote it may have replaced it.
+    File::open(from).and_then(|file| file.sync_all()).map_err(FileError::refused(path, "send the new file to the disk"))?;
+    fs::rename(from, path).map_err(FileError::refused(path, "put the new file into place"))?;
+    sync_folder(path)
+}
+
+/// Sends the names in the folder of `path` to the disk.
+fn sync_folder(path: &Path) -> Result<()> {
+    match File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
+        // Some file systems do so by themselves and refuse to be asked, and a folder may be writable without being readable.
+        Err(error) if is_no_answer(&error) => Ok(()),
+        outcome => outcome.map_err(FileError::refused(path, "send the folder of the new file to the disk")),
+    }
+}
+
+fn is_no_answer(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::PermissionDenied)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        bytes(&path, b"old").unwrap();
+        let failed = file(&path, |temporary| {
+            fs::write(temporary, "half").unwrap();
+            Err(FileError::refused(temporary, "go on")("no more"))
+        });
+        assert!(failed.unwrap_err().to_string().contains("no more"));
+        assert_eq!((fs::read(&path).unwrap(), names(folder.path())), (b"old".to_vec(), vec!["results.json".to_owned()]));
+    }
+
+    #[test]
+    fn a_panic_leaves_the_old_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results.json");
+        bytes(&path, b"old").unwrap();
+        let panics = || file::<FileError>(&path, |_| panic!("a bug of the caller"));
+        assert!(std::panic::catch_unwind(panics).is_err());
+        assert_eq!((fs::read(&path).unwrap(), names(folder.path())), (b"old".to_vec(), vec!["results.json".to_owned()]));
+    }
+
+    #[test]
+    fn a_name_that_is_taken_by_a_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        fs::create_dir_all(taken.join("x")).unwrap();
+        let error = bytes(&taken, b"new").unwrap_err().to_string();
+        assert!(error.contains("taken: could not put the new file into place"), "{error}");
+        assert_eq!(names(folder.path()), ["taken"]);
+        let error = bytes(&folder.path().join("none").join("x"), b"new").unwrap_err().to_string();
+        assert!(error.contains("none/x: could not make a temporary file beside it"), "{error}");
+    }
+
+    #[test]
+    fn a_writer_may_replace_the_file_that_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("matrix.h5");
+        file::<FileError>(&path, |temporary| {
+            fs::remove_file(temporary).unwrap();
+            fs::write(temporary, "whole").unwrap();
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+    }
+
+    #[test]
+    fn a_file_that_was_gone_on_with_comes_into_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, own) = (folder.path().join("matrix.h5"), folder.path().join("matrix.h5.unfinished"));
+        bytes(&path, b"old").unwrap();
+        assert!(with_finished(&path, &own).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        fs::write(&own, "whole").unwrap();
+        with_finished(&path, &own).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), names(folder.path())), (b"whole".to_vec(), vec!["matrix.h5".to_owned()]));
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_folder_at_hand() {
+        assert_eq!(folder_of(Path::new("results.json")), Path::new("."));
+        assert_eq!(folder_of(Path::new("runs/results.json")), Path::new("runs"));
+    }
+}

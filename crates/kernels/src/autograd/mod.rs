@@ -1,0 +1,360 @@
+//! Images on their way through a network, whose gradients do not pass through candle's graph.
+//!
+//! Candle's backward pass makes a tensor of zeros for every operand and adds the gradient to it: for each value of a network
+//! three passes over memory that compute nothing. A [`FeatureMap`] is known to that graph by a scalar only, which brings the
+//! operations into their order; gradients go from one operation to the next as they are, and where several operations read
+//! one value, the one that made it reads all their gradients at once.
+//!
+//! On devices other than the CPU a feature map is an ordinary tensor.
+
+mod operations;
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor, TensorId};
+use rayon::prelude::*;
+
+use crate::arguments::{image_sizes, with_all_elements, with_elements};
+use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, add_values};
+use crate::channels::{Groups, Sums};
+use crate::conv2d::{Conv2dGeometry, Convolution};
+use crate::pair_cosine::PairCosine;
+use crate::point_readout::PointReadout;
+use crate::pooling::Pooling;
+use crate::simd::vectorized;
+use operations::{Concatenated, Convolved, Copied, Entered, Left, Normalized, Pooled, Read};
+
+/// A value of a network, `[batch, channels, height, width]`, with the way back to what it was computed from.
+///
+/// ```
+/// use brainprior_kernels::{Conv2dGeometry, FeatureMap};
+/// use candle_core::{DType, Device, Tensor, Var};
+///
+/// let images = Tensor::ones((2, 1, 8, 8), DType::F32, &Device::Cpu)?;
+/// let weight = Var::ones((4, 1, 3, 3), DType::F32, &Device::Cpu)?;
+/// let features = FeatureMap::new(&images)?.conv2d(&weight, Conv2dGeometry { padding: 1, ..Default::default() })?;
+/// let gradients = features.average_pool(8, 8)?.sum_all()?.backward()?;
+/// assert_eq!(gradients.get(&weight).unwrap().dims(), [4, 1, 3, 3]);
+/// # Ok::<(), candle_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FeatureMap {
+    /// Outside of candle's graph, except where there is no node.
+    values: Tensor,
+    node: Option<Node>,
+}
+
+/// Where a value stands in candle's graph.
+#[derive(Clone, Debug)]
+struct Node {
+    /// A scalar that depends on what the value depends on.
+    token: Tensor,
+    gradients: Arc<Gradients>,
+}
+
+/// Gradients of a value, one from each operation that has read it, until the operation that made it takes them.
+#[derive(Debug, Default)]
+struct Gradients(Mutex<Vec<Tensor>>);
+
+impl Gradients {
+    fn push(&self, gradient: Tensor) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(gradient);
+    }
+
+    /// At least one, in the order in which candle's backward pass came upon the readers.
+    fn take(&self) -> Result<Vec<Tensor>> {
+        let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if taken.is_empty() {
+            candle_core::bail!("a feature map is part of a graph in which nothing has read it");
+        }
+        Ok(taken)
+    }
+
+    fn take_sum(&self) -> Result<Tensor> {
+        sum(&self.take()?)
+    }
+}
+
+/// The sum of at least one tensor of a shape.
+fn sum(tensors: &[Tensor]) -> Result<Tensor> {
+    if let [only] = tensors {
+        return only.contiguous();
+    }
+    with_all_elements(tensors, |values| {
+        let mut sum = values[0].to_vec();
+        for values in &values[1..] {
+            sum.par_chunks_mut(PART).zip(values.par_chunks(PART)).for_each(|(sum, values)| add(sum, values));
+        }
+        Tensor::from_vec(sum, tensors[0].shape(), &Device::Cpu)
+    })
+}
+
+/// Gradients of variables by identity, from each operation that has read them.
+type OfVariables = HashMap<TensorId, Vec<Tensor>>;
+
+thread_local!(static COLLECTED: RefCell<Option<OfVariables>> = const { RefCell::new(None) });
+
+/// `loss.backward()`, but the gradients of convolutions' weights, too, go by candle's graph.
+///
+/// # Errors
+/// What candle's backward pass refuses.
+pub fn backward(loss: &Tensor) -> Result<GradStore> {
+    let outer = COLLECTED.replace(Some(OfVariables::new()));
+    let store = loss.backward();
+    let collected = COLLECTED.replace(outer).unwrap_or_default();
+    let mut store = store?;
+    for (variable, mut gradients) in collected {
+        gradients.extend(store.get_id(variable).cloned());
+        store.insert_id(variable, sum(&gradients)?);
+    }
+    Ok(store)
+}
+
+/// Keeps the gradient of a variable for the [`backward`] that is under way; gives back that of anything else.
+fn collected(of: &Tensor, gradient: Tensor) -> Option<Tensor> {
+    COLLECTED.with_borrow_mut(|collected| match collected {
+        Some(collected) if of.is_variable() => {
+            collected.entry(of.id()).or_default().push(gradient);
+            None
+        }
+        _ => Some(gradient),
+    })
+}
+
+/// Floats that one thread adds at a time.
+const PART: usize = 1 << 15;
+
+vectorized! {
+    fn add(sum: &mut [f32], values: &[f32]) {
+        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    }
+}
+
+impl FeatureMap {
+    /// Takes up a tensor; gradients flow back into it where it is a variable or depends on one.
+    ///
+    /// # Errors
+    /// None, as long as there is memory.
+    pub fn new(tensor: &Tensor) -> Result<Self> {
+        if !tensor.device().is_cpu() {
+            return Ok(Self { values: tensor.clone(), node: None });
+        }
+        let gradients = Arc::<Gradients>::default();
+        let token = match tensor.track_op() {
+            true => tensor.apply_op1(Entered(Arc::clone(&gradients)))?,
+            false => Tensor::new(0f32, &Device::Cpu)?,
+        };
+        Ok(Self { values: tensor.detach().contiguous()?, node: Some(Node { token, gradients }) })
+    }
+
+    /// The values, through which no gradient flows.
+    pub fn values(&self) -> Tensor {
+        self.values.detach()
+    }
+
+    /// Mean of each channel over images and pixels, `[channels]`; no gradient flows through it.
+    ///
+    /// # Errors
+    /// A rank other than 4, no pixels.
+    pub fn channel_means(&self) -> Result<Tensor> {
+        if self.node.is_none() {
+            return self.values.detach().flatten_from(2)?.mean(2)?.mean(0);
+        }
+        let means = with_elements(&self.values, |values| {
+            let [batch, channels, height, width] = image_sizes("channel_means", "x", &self.values)?;
+            let groups = Groups { batch, channels, area: height * width };
+            let count = (batch * height * width) as f64;
+            let mean = |channel: usize| {
+                let mut sums = Sums::new();
+                (0..batch).for_each(|image| add_values(&mut sums, &values[groups.plane(image, channel)]));
+                let [sum] = sums.totals();
+                (sum / count) as f32
+            };
+            Ok((0..channels).into_par_iter().map(mean).collect::<Vec<_>>())
+        })?;
+        let channels = means.len();
+        Tensor::from_vec(means, channels, &Device::Cpu)
+    }
+
+    /// The value as a tensor of candle's graph.
+    ///
+    /// # Errors
+    /// None, as long as there is memory.
+    pub fn tensor(&self) -> Result<Tensor> {
+        match &self.node {
+            Some(node) if node.token.track_op() => self.leave(node, Copied),
+            _ => Ok(self.values.clone()),
+        }
+    }
+
+    /// See [`crate::conv2d`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn conv2d(&self, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Self> {
+        let Some(node) = &self.node else {
+            return Ok(Self { values: crate::conv2d(&self.values, weight, geometry)?, node: None });
+        };
+        let op = Convolution::new(&self.values, weight, geometry)?;
+        let weight = weight.contiguous()?;
+        let values = self.values.apply_op2_no_bwd(&weight, &op)?;
+        let gradients = Arc::default();
+        let op = Convolved { op, x: self.values.clone(), of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
+        Ok(Self { values, node: Some(Node { token: node.token.apply_op2(&weight, op)?, gradients }) })
+    }
+
+    /// See [`crate::batch_norm_train`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn batch_norm_train(
+        &self,
+        scale: &Tensor,
+        shift: &Tensor,
+        residual: Option<&Self>,
+        activation: Activation,
+        eps: f64,
+    ) -> Result<(Self, BatchStatistics)> {
+        let values = residual.map(|residual| &residual.values);
+        let Some(node) = &self.node else {
+            let (values, statistics) = crate::batch_norm_train(&self.values, scale, shift, values, activation, eps)?;
+            return Ok((Self { values, node: None }, statistics));
+        };
+        let op = BatchNorm::training(&self.values, scale, shift, values, activation, eps)?;
+        let moments = op.found();
+        let y = self.normalize(node, op, scale, shift, residual)?;
+        Ok((y, moments.statistics()?))
+    }
+
+    /// See [`crate::batch_norm_eval`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn batch_norm_eval(
+        &self,
+        scale: &Tensor,
+        shift: &Tensor,
+        mean: &Tensor,
+        variance: &Tensor,
+        residual: Option<&Self>,
+        activation: Activation,
+        eps: f64,
+    ) -> Result<Self> {
+        let values = residual.map(|residual| &residual.values);
+        let Some(node) = &self.node else {
+            let values = crate::batch_norm_eval(&self.values, scale, shift, mean, variance, values, activation, eps)?;
+            return Ok(Self { values, node: None });
+        };
+        let op = BatchNorm::evaluation(&self.values, scale, shift, mean, variance, values, activation, eps)?;
+        self.normalize(node, op, scale, shift, residual)
+    }
+
+    fn normalize(&self, node: &Node, op: BatchNorm, scale: &Tensor, shift: &Tensor, residual: Option<&Self>) -> Result<Self> {
+        let affine = Tensor::stack(&[scale, shift], 0)?;
+        let of = |residual: &Self| residual.node.clone().expect("values on one device");
+        let residual = residual.map(|residual| (&residual.values, of(residual)));
+        let values = match &residual {
+            Some((residual, _)) => self.values.apply_op3_no_bwd(&affine, residual, &op)?,
+            None => self.values.apply_op2_no_bwd(&affine, &op)?,
+        };
+        let gradients = Arc::default();
+        let op = Normalized {
+            op,
+            x: self.values.clone(),
+            y: values.clone(),
+            of_x: node.gradients_if_tracked(),
+            of_residual: residual.as_ref().and_then(|(_, node)| node.gradients_if_tracked()),
+            of_y: Arc::clone(&gradients),
+        };
+        let token = match &residual {
+            Some((_, residual)) => node.token.apply_op3(&affine, &residual.token, op)?,
+            None => node.token.apply_op2(&affine, op)?,
+        };
+        Ok(Self { values, node: Some(Node { token, gradients }) })
+    }
+
+    /// See [`crate::average_pool`]; a tensor of candle's graph.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn average_pool(&self, kernel: usize, stride: usize) -> Result<Tensor> {
+        match &self.node {
+            Some(node) => self.leave(node, Pooling::average(&self.values, kernel, stride)?),
+            None => crate::average_pool(&self.values, kernel, stride),
+        }
+    }
+
+    /// See [`crate::area_pool`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn area_pool(&self, factor: usize) -> Result<Self> {
+        let Some(node) = &self.node else {
+            return Ok(Self { values: crate::area_pool(&self.values, factor)?, node: None });
+        };
+        let op = Pooling::area(&self.values, factor)?;
+        let values = self.values.apply_op1_no_bwd(&op)?;
+        let gradients = Arc::default();
+        let op = Pooled { op, of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
+        Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }) })
+    }
+
+    /// The channels of several values, one after another.
+    ///
+    /// # Errors
+    /// No values; values of different sizes but for the channels.
+    pub fn concatenate(parts: &[&Self]) -> Result<Self> {
+        let values = Tensor::cat(&parts.iter().map(|part| &part.values).collect::<Vec<_>>(), 1)?;
+        let nodes = parts.iter().map(|part| part.node.as_ref()).collect::<Option<Vec<_>>>();
+        let Some([first, others @ ..]) = nodes.as_deref() else {
+            return Ok(Self { values, node: None });
+        };
+        let token = others.iter().try_fold(first.token.clone(), |sum, node| &sum + &node.token)?;
+        let gradients = Arc::default();
+        let own = |part: &&Self| part.node.as_ref().and_then(Node::gradients_if_tracked);
+        let parts = parts.iter().map(|part| Ok((part.values.dim(1)?, own(part)))).collect::<Result<_>>()?;
+        let token = token.apply_op1(Concatenated { parts, of_y: Arc::clone(&gradients) })?;
+        Ok(Self { values, node: Some(Node { token, gradients }) })
+    }
+
+    /// See [`crate::point_readout`]; a tensor of candle's graph.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn point_readout(&self, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
+        let Some(node) = &self.node else {
+            return crate::point_readout(&self.values, positions, weights);
+        };
+        let op = PointReadout::new(&self.values, positions, weights)?;
+        let op = Read { op, x: self.values.clone(), of_x: node.gradients_if_tracked() };
+        node.token.apply_op3(&positions.contiguous()?, &weights.contiguous()?, op)
+    }
+
+    /// See [`crate::pair_cosine`]; a tensor of candle's graph.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pair_cosine(&self, center: &Tensor) -> Result<Tensor> {
+        match &self.node {
+            Some(node) => self.leave(node, PairCosine::new(&self.values, center)?),
+            None => crate::pair_cosine(&self.values, center),
+        }
+    }
+
+    fn leave(&self, node: &Node, op: impl candle_core::CustomOp1 + 'static + Send + Sync) -> Result<Tensor> {
+        node.token.apply_op1(Left { op, x: self.values.clone(), of_x: Arc::clone(&node.gradients) })
+    }
+}
+
+impl Node {
+    /// Where to hand gradients on to, if anybody asks for them.
+    fn gradients_if_tracked(&self) -> Option<Arc<Gradients>> {
+        self.token.track_op().then(|| Arc::clone(&self.gradients))
+    }
+}
+
+#[cfg(test)]
+mod tests;

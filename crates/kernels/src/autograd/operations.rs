@@ -1,0 +1,282 @@
+//! What stands in candle's graph for the operations on feature maps: scalars whose backward passes take and hand on gradients.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor};
+
+use super::{Gradients, collected};
+use crate::batch_norm::BatchNorm;
+use crate::conv2d::Convolution;
+use crate::point_readout::{PointReadout, Wanted};
+use crate::pooling::Pooling;
+
+fn scalar() -> Result<(CpuStorage, Shape)> {
+    Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
+}
+
+/// Works on the values behind a scalar.
+fn on_cpu<R>(x: &Tensor, work: impl FnOnce(&CpuStorage, &Layout) -> Result<R>) -> Result<R> {
+    let (storage, layout) = x.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => work(storage, layout),
+        _ => candle_core::bail!("a feature map has left the CPU"),
+    }
+}
+
+/// The gradient of a scalar that stands for a value: candle goes on to where it came from.
+fn passed_on<T>(to: &Option<T>) -> Result<Option<Tensor>> {
+    to.as_ref().map(|_| Tensor::new(0f32, &Device::Cpu)).transpose()
+}
+
+/// `tensor -> scalar`
+pub(super) struct Entered(pub Arc<Gradients>);
+
+impl CustomOp1 for Entered {
+    fn name(&self) -> &'static str {
+        "entered"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        self.0.take_sum().map(Some)
+    }
+}
+
+/// `(scalar, weight) -> scalar`
+pub(super) struct Convolved {
+    pub op: Convolution,
+    pub x: Tensor,
+    pub of_x: Option<Arc<Gradients>>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl CustomOp2 for Convolved {
+    fn name(&self) -> &'static str {
+        "convolved"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, weight: &Tensor, _: &Tensor, _: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let dy = self.of_y.take_sum()?;
+        if let Some(of_x) = &self.of_x {
+            of_x.push(self.op.input_gradient(&dy, weight)?);
+        }
+        let dw = weight.track_op().then(|| self.op.weight_gradient(&self.x, &dy)).transpose()?;
+        Ok((passed_on(&self.of_x)?, dw.and_then(|dw| collected(weight, dw))))
+    }
+}
+
+/// `(scalar, scale and shift, scalar of the residual) -> scalar`
+pub(super) struct Normalized {
+    pub op: BatchNorm,
+    pub x: Tensor,
+    pub y: Tensor,
+    pub of_x: Option<Arc<Gradients>>,
+    pub of_residual: Option<Arc<Gradients>>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl Normalized {
+    /// Hands on the gradients of x and of the residual; that of scale and shift.
+    fn backward(&self, affine: &Tensor) -> Result<Option<Tensor>> {
+        let gradients = self.of_y.take()?;
+        let wanted = [self.of_x.is_some(), affine.track_op(), self.of_residual.is_some()];
+        let [x, affine, residual] = self.op.gradients(&self.x, affine, &self.y, &gradients, wanted)?;
+        for (to, gradient) in [(&self.of_x, x), (&self.of_residual, residual)] {
+            if let (Some(to), Some(gradient)) = (to, gradient) {
+                to.push(gradient);
+            }
+        }
+        Ok(affine)
+    }
+}
+
+impl CustomOp2 for Normalized {
+    fn name(&self) -> &'static str {
+        "normalized"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, affine: &Tensor, _: &Tensor, _: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let affine = self.backward(affine)?;
+        Ok((passed_on(&self.of_x)?, affine))
+    }
+}
+
+impl CustomOp3 for Normalized {
+    fn name(&self) -> &'static str {
+        "normalized"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        affine: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+        _: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let affine = self.backward(affine)?;
+        Ok((passed_on(&self.of_x)?, affine, passed_on(&self.of_residual)?))
+    }
+}
+
+/// `scalar -> scalar`
+pub(super) struct Pooled {
+    pub op: Pooling,
+    pub of_x: Option<Arc<Gradients>>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl CustomOp1 for Pooled {
+    fn name(&self) -> &'static str {
+        "pooled"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let dy = self.of_y.take_sum()?;
+        if let Some(of_x) = &self.of_x {
+            of_x.push(self.op.input_gradient(&dy)?);
+        }
+        passed_on(&self.of_x)
+    }
+}
+
+/// `scalar, the sum of those of the parts -> scalar`
+pub(super) struct Concatenated {
+    /// Channels of each part, and where its gradients go.
+    pub parts: Vec<(usize, Option<Arc<Gradients>>)>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl CustomOp1 for Concatenated {
+    fn name(&self) -> &'static str {
+        "concatenated"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let dy = self.of_y.take_sum()?;
+        let mut first = 0;
+        for (channels, of_part) in &self.parts {
+            if let Some(of_part) = of_part {
+                of_part.push(dy.narrow(1, first, *channels)?);
+            }
+            first += channels;
+        }
+        Tensor::new(0f32, &Device::Cpu).map(Some)
+    }
+}
+
+/// `(scalar, positions, weights) -> tensor`
+pub(super) struct Read {
+    pub op: PointReadout,
+    pub x: Tensor,
+    pub of_x: Option<Arc<Gradients>>,
+}
+
+impl CustomOp3 for Read {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        positions: &CpuStorage,
+        positions_layout: &Layout,
+        weights: &CpuStorage,
+        weights_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        on_cpu(&self.x, |x, layout| self.op.cpu_fwd(x, layout, positions, positions_layout, weights, weights_layout))
+    }
+
+    fn bwd(
+        &self,
+        _: &Tensor,
+        positions: &Tensor,
+        weights: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let wanted = Wanted { features: self.of_x.is_some(), positions: positions.track_op(), weights: weights.track_op() };
+        let [x, of_positions, of_weights] = self.op.gradients(&self.x, positions, weights, gradient, wanted)?;
+        if let (Some(of_x), Some(x)) = (&self.of_x, x) {
+            of_x.push(x);
+        }
+        Ok((passed_on(&self.of_x)?, of_positions, of_weights.and_then(|gradient| collected(weights, gradient))))
+    }
+}
+
+/// `scalar -> tensor`: an operation with which a value goes back to candle's graph.
+pub(super) struct Left<O> {
+    pub op: O,
+    pub x: Tensor,
+    pub of_x: Arc<Gradients>,
+}
+
+impl<O: CustomOp1> CustomOp1 for Left<O> {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        on_cpu(&self.x, |x, layout| self.op.cpu_fwd(x, layout))
+    }
+
+    fn bwd(&self, token: &Tensor, y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        if !token.track_op() {
+            return Ok(None);
+        }
+        if let Some(gradient) = self.op.bwd(&self.x, y, gradient)? {
+            self.of_x.push(gradient);
+        }
+        Tensor::new(0f32, &Device::Cpu).map(Some)
+    }
+}
+
+/// `x -> x`
+pub(super) struct Copied;
+
+impl CustomOp1 for Copied {
+    fn name(&self) -> &'static str {
+        "copied"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        Ok((CpuStorage::F32(crate::arguments::contiguous(x, layout)?.to_vec()), layout.shape().clone()))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        gradient.contiguous().map(Some)
+    }
+}

@@ -1,0 +1,199 @@
+use super::FeatureMap;
+use crate::testing::values;
+use crate::{
+    Activation, Conv2dGeometry, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d, pair_cosine, point_readout,
+};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Result, Tensor, Var};
+
+fn var(shape: &[usize], seed: u64) -> Var {
+    Var::from_vec(values(shape.iter().product(), seed), shape, &Device::Cpu).unwrap()
+}
+
+/// A small residual network: its images, and its weights, scales and shifts.
+struct Network {
+    images: Tensor,
+    variables: Vec<Var>,
+}
+
+impl Network {
+    fn new(images: Tensor) -> Self {
+        let shapes: [&[usize]; 9] = [&[16, 3, 5, 5], &[16], &[16], &[16, 16, 3, 3], &[16], &[16], &[20, 16, 3, 3], &[20], &[20]];
+        let variables = shapes.iter().enumerate().map(|(seed, shape)| var(shape, seed as u64 + 10)).collect();
+        Self { images, variables }
+    }
+
+    fn geometry(stride: usize, padding: usize) -> Conv2dGeometry {
+        Conv2dGeometry { stride, padding, ..Conv2dGeometry::default() }
+    }
+
+    /// The loss over feature maps: a value with two readers in the network and one in the loss, a residual, a stride.
+    fn traced(&self, training: bool) -> Result<Tensor> {
+        let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
+        let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| match training {
+            true => Ok(x.batch_norm_train(a, b, residual, activation, 1e-5)?.0),
+            false => x.batch_norm_eval(a, b, &a.detach(), &b.detach().sqr()?, residual, activation, 1e-5),
+        };
+        let stem = norm(FeatureMap::new(&self.images)?.conv2d(w1, Self::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
+        let first = norm(stem.conv2d(w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
+        let second = norm(first.conv2d(w3, Self::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
+        let cosines = (first.pair_cosine(&b1.detach())?.sum_all()? + stem.pair_cosine(&b2.detach())?.sqr()?.sum_all()?)?;
+        let pooled = second.average_pool(2, 2)?.sqr()?.sum_all()?;
+        let mean = (second.tensor()?.powf(3.0)?.mean_all()? + stem.tensor()?.mean_all()?)?;
+        (cosines + pooled)? + mean
+    }
+
+    /// The same over tensors.
+    fn plain(&self, training: bool) -> Result<Tensor> {
+        let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
+        let norm = |x: Tensor, a: &Tensor, b: &Tensor, residual: Option<&Tensor>, activation| match training {
+            true => Ok(batch_norm_train(&x, a, b, residual, activation, 1e-5)?.0),
+            false => batch_norm_eval(&x, a, b, &a.detach(), &b.detach().sqr()?, residual, activation, 1e-5),
+        };
+        let stem = norm(conv2d(&self.images, w1, Self::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
+        let first = norm(conv2d(&stem, w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
+        let second = norm(conv2d(&first, w3, Self::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
+        let cosines = (pair_cosine(&first, &b1.detach())?.sum_all()? + pair_cosine(&stem, &b2.detach())?.sqr()?.sum_all()?)?;
+        let pooled = average_pool(&second, 2, 2)?.sqr()?.sum_all()?;
+        let mean = (second.powf(3.0)?.mean_all()? + stem.mean_all()?)?;
+        (cosines + pooled)? + mean
+    }
+}
+
+fn flat(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Up to the rounding of sums in another order.
+#[track_caller]
+fn check_close(found: &GradStore, expected: &GradStore, variable: &Tensor) {
+    let (found, expected) = (flat(found.get(variable).unwrap()), flat(expected.get(variable).unwrap()));
+    let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    for (found, expected) in found.iter().zip(&expected) {
+        assert!((found - expected).abs() <= 1e-5 * largest, "{found} instead of {expected}, the largest is {largest}");
+    }
+}
+
+#[test]
+fn gradients_are_those_of_the_graph() {
+    for training in [true, false] {
+        let images = var(&[4, 3, 9, 10], 1);
+        let network = Network::new(images.as_tensor().clone());
+        let (traced, plain) = (network.traced(training).unwrap(), network.plain(training).unwrap());
+        assert_eq!(flat(&traced), flat(&plain));
+        let (traced, plain) = (traced.backward().unwrap(), plain.backward().unwrap());
+        check_close(&traced, &plain, &images);
+        network.variables.iter().for_each(|variable| check_close(&traced, &plain, variable));
+    }
+}
+
+/// A weight that candle's own operations read, too, and one that is read twice.
+#[test]
+fn gradients_beside_the_graph_are_those_of_the_graph() {
+    let network = Network::new(var(&[4, 3, 9, 10], 1).as_tensor().detach());
+    let geometry = Network::geometry(1, 1);
+    let loss = || -> Result<Tensor> {
+        let penalty = network.variables[0].as_tensor().sqr()?.sum_all()?;
+        let again =
+            FeatureMap::new(&var(&[2, 16, 6, 6], 3))?.conv2d(&network.variables[3], geometry)?.tensor()?.sqr()?.mean_all()?;
+        (network.traced(true)? + penalty)? + again
+    };
+    let (beside, graph) = (crate::backward(&loss().unwrap()).unwrap(), loss().unwrap().backward().unwrap());
+    network.variables.iter().for_each(|variable| check_close(&beside, &graph, variable));
+}
+
+/// A dense core and a pyramid, as a response model has them: each layer is read by several others and at every scale.
+#[test]
+fn gradients_of_a_pyramid_are_those_of_the_graph() {
+    let shapes: [&[usize]; 5] = [&[5, 2, 3, 3], &[4, 5, 3, 3], &[6, 9], &[6, 9], &[6, 9]];
+    let variables: Vec<Var> = shapes.iter().enumerate().map(|(seed, shape)| var(shape, seed as u64 + 30)).collect();
+    let (images, positions) = (var(&[3, 2, 7, 9], 1), var(&[3, 6, 2], 2));
+    let geometry = Network::geometry(1, 1);
+    let traced = || -> Result<Tensor> {
+        let first = FeatureMap::new(&images)?.conv2d(&variables[0], geometry)?;
+        let second = first.conv2d(&variables[1], geometry)?;
+        let mut scale = FeatureMap::concatenate(&[&first, &second])?;
+        let mut values = scale.point_readout(&positions, &variables[2])?;
+        for weights in &variables[3..] {
+            scale = scale.area_pool(2)?;
+            values = (values + scale.point_readout(&positions, weights)?)?;
+        }
+        values.sqr()?.sum_all()
+    };
+    let plain = || -> Result<Tensor> {
+        let first = conv2d(&images, &variables[0], geometry)?;
+        let second = conv2d(&first, &variables[1], geometry)?;
+        let mut scale = Tensor::cat(&[&first, &second], 1)?;
+        let mut values = point_readout(&scale, &positions, &variables[2])?;
+        for weights in &variables[3..] {
+            scale = area_pool(&scale, 2)?;
+            values = (values + point_readout(&scale, &positions, weights)?)?;
+        }
+        values.sqr()?.sum_all()
+    };
+    let (traced, plain) = (traced().unwrap(), plain().unwrap());
+    assert_eq!(flat(&traced), flat(&plain));
+    let (beside, traced, plain) = (crate::backward(&traced).unwrap(), traced.backward().unwrap(), plain.backward().unwrap());
+    for variable in variables.iter().chain([&images, &positions]) {
+        check_close(&traced, &plain, variable);
+        check_close(&beside, &plain, variable);
+    }
+}
+
+#[test]
+fn a_graph_can_be_gone_back_twice() {
+    let network = Network::new(var(&[4, 3, 9, 10], 1).as_tensor().detach());
+    let loss = network.traced(true).unwrap();
+    let (once, twice) = (loss.backward().unwrap(), loss.backward().unwrap());
+    for variable in &network.variables {
+        assert_eq!(flat(once.get(variable).unwrap()), flat(twice.get(variable).unwrap()));
+    }
+}
+
+#[test]
+fn gives_gradients_only_where_they_are_asked_for() {
+    let images = var(&[4, 3, 9, 10], 1);
+    let mut network = Network::new(images.as_tensor().detach());
+    let gradients = network.traced(true).unwrap().backward().unwrap();
+    assert!(gradients.get(&images).is_none());
+    network.images = images.as_tensor().clone();
+    let plain = Network { images: network.images.clone(), variables: Network::new(images.as_tensor().clone()).variables };
+    let frozen = |network: &Network| -> Result<Tensor> {
+        let x = FeatureMap::new(&network.images)?.conv2d(&network.variables[0].as_tensor().detach(), Network::geometry(1, 2))?;
+        x.average_pool(3, 3)?.sqr()?.sum_all()
+    };
+    let gradients = frozen(&plain).unwrap().backward().unwrap();
+    assert!(gradients.get(&images).is_some() && gradients.get(&plain.variables[0]).is_none());
+}
+
+#[test]
+fn channel_means_are_means_over_images_and_pixels() {
+    let x = var(&[5, 3, 7, 9], 1);
+    let found = flat(&FeatureMap::new(&x).unwrap().channel_means().unwrap());
+    let x = flat(&x);
+    for (channel, found) in found.into_iter().enumerate() {
+        let values = (0..5).flat_map(|image| &x[(image * 3 + channel) * 63..][..63]);
+        let mean = values.map(|value| f64::from(*value)).sum::<f64>() / 315.0;
+        assert!((f64::from(found) - mean).abs() < 1e-7, "{found} instead of {mean}");
+    }
+    let line = FeatureMap::new(&var(&[5, 3], 1)).unwrap();
+    assert!(line.channel_means().is_err());
+}
+
+#[test]
+fn refuses_what_the_operations_refuse() {
+    let x = FeatureMap::new(var(&[3, 3, 9, 10], 1).as_tensor()).unwrap();
+    let geometry = Conv2dGeometry::default();
+    assert!(x.conv2d(var(&[4, 2, 3, 3], 1).as_tensor(), geometry).unwrap_err().to_string().contains("weight"));
+    assert!(x.batch_norm_train(&var(&[4], 1), &var(&[3], 1), None, Activation::Relu, 1e-5).is_err());
+    assert!(x.batch_norm_train(&var(&[3], 1), &var(&[3], 1), None, Activation::Relu, 0.0).is_err());
+    let other = FeatureMap::new(var(&[3, 3, 9, 9], 1).as_tensor()).unwrap();
+    assert!(x.batch_norm_train(&var(&[3], 1), &var(&[3], 1), Some(&other), Activation::Relu, 1e-5).is_err());
+    assert!(x.average_pool(10, 1).unwrap_err().to_string().contains("kernel"));
+    assert!(x.pair_cosine(&var(&[3], 1)).unwrap_err().to_string().contains("even number"));
+    assert!(x.area_pool(0).unwrap_err().to_string().contains("factor"));
+    assert!(x.point_readout(&var(&[3, 4, 2], 1), &var(&[4, 2], 1)).unwrap_err().to_string().contains("weights"));
+    assert!(FeatureMap::concatenate(&[&x, &other]).is_err() && FeatureMap::concatenate(&[]).is_err());
+    let integers = FeatureMap::new(&Tensor::zeros((2, 3, 4, 4), candle_core::DType::U32, &Device::Cpu).unwrap()).unwrap();
+    assert!(integers.average_pool(2, 2).is_err());
+}

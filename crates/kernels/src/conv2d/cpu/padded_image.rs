@@ -1,0 +1,123 @@
+//! Images with their padding, laid out so that neighbouring outputs read neighbouring floats whatever the stride.
+
+use std::cell::Cell;
+
+use crate::simd::{Isa, Vector, compiled_for_each, instance};
+
+/// How the planes of an image lie in a buffer: rows of zeros above and below, columns of zeros left and right, and each
+/// row split by column number modulo the stride, so that `stride` runs of `run` floats make a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PaddedImage {
+    /// Size of the image itself.
+    pub height: usize,
+    pub width: usize,
+    /// Zeros above and to the left.
+    pub top: usize,
+    pub left: usize,
+    /// Rows in the padded image, which may leave out the last ones of the image.
+    pub rows: usize,
+    /// Columns of the padded image that one run has.
+    pub run: usize,
+    pub stride: usize,
+    /// Only every so many-th row and column of the image is kept, counted from the first: what a strided kernel of one tap reads.
+    pub every: usize,
+}
+
+/// Floats after the last plane that a kernel may read (it does not use them), beyond the rows of a tile.
+const SLACK: usize = 32;
+
+impl PaddedImage {
+    pub(super) fn row(&self) -> usize {
+        self.run * self.stride
+    }
+
+    pub(super) fn plane(&self) -> usize {
+        self.rows * self.row()
+    }
+
+    /// Where the padded image has row `y`, column `x`, counted with the padding.
+    pub(super) fn offset(&self, y: usize, x: usize) -> usize {
+        y * self.row() + x % self.stride * self.run + x / self.stride
+    }
+
+    /// Floats of a buffer for `planes` planes: kernels take up to 2 rows of outputs at a time, and whole vectors.
+    pub(super) fn buffer(&self, planes: usize) -> usize {
+        planes * self.plane() + self.stride * self.row() + SLACK
+    }
+
+    /// Lays out consecutive planes of an image in a buffer of at least [`PaddedImage::buffer`] floats.
+    pub(super) fn fill(&self, isa: Isa, image: &[f32], buffer: &mut [f32]) {
+        let planes = image.len() / (self.height * self.width);
+        let (buffer, slack) = buffer.split_at_mut(planes * self.plane());
+        slack.fill(0.0);
+        let kernel: unsafe fn(&Fill) = instance!(isa, filled);
+        for (plane, buffer) in image.chunks_exact(self.height * self.width).zip(buffer.chunks_exact_mut(self.plane())) {
+            let arguments = Fill { padded: self, plane, buffer: Cell::from_mut(buffer).as_slice_of_cells() };
+            // SAFETY: the kernel asks for nothing but its instruction set, which was detected.
+            unsafe { kernel(&arguments) };
+        }
+    }
+}
+
+/// One plane and where it goes.
+struct Fill<'a> {
+    padded: &'a PaddedImage,
+    plane: &'a [f32],
+    buffer: &'a [Cell<f32>],
+}
+
+/// # Safety
+///
+/// None but that the processor has the instruction set.
+#[inline(always)]
+unsafe fn filled<V: Vector>(arguments: &Fill) {
+    let Fill { padded: f, plane, buffer } = *arguments;
+    let zero = |cells: &[Cell<f32>]| cells.iter().for_each(|cell| cell.set(0.0));
+    let (above, rest) = buffer.split_at(f.top.min(f.rows) * f.row());
+    let rows = f.height.div_ceil(f.every).min(f.rows.saturating_sub(f.top));
+    let (inner, below) = rest.split_at(rows * f.row());
+    zero(above);
+    zero(below);
+    for (row, buffer) in plane.chunks_exact(f.width).step_by(f.every).zip(inner.chunks_exact(f.row())) {
+        for (phase, run) in buffer.chunks_exact(f.run).enumerate() {
+            // Column `left + i` of the padded image is column `i * every` of the image; this run has those equal to `phase` modulo
+            // the stride.
+            let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(run.len());
+            let first = (left * f.stride + phase).saturating_sub(f.left);
+            let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(run.len() - left);
+            let (before, rest) = run.split_at(left);
+            let (inner, after) = rest.split_at(columns);
+            zero(before);
+            zero(after);
+            if columns > 0 {
+                // SAFETY: the caller vouches for the instruction set.
+                unsafe { copied::<V>(&row[first * f.every..], f.stride * f.every, inner) };
+            }
+        }
+    }
+}
+
+/// `to[i] = from[i * step]`
+///
+/// # Safety
+///
+/// None but that the processor has the instruction set.
+#[inline(always)]
+unsafe fn copied<V: Vector>(from: &[f32], step: usize, to: &[Cell<f32>]) {
+    assert!((to.len() - 1) * step < from.len());
+    let whole = if step <= 2 { to.len() / V::LANES * V::LANES } else { 0 };
+    for i in (0..whole).step_by(V::LANES) {
+        // SAFETY: vectors of `to` end before `whole`, and what is read of `from` ends with the float for the last of them;
+        // cells are written through a pointer as `Cell::set` would.
+        unsafe {
+            let from = from.as_ptr().add(i * step);
+            let vector = if step == 1 { V::load(from) } else { V::load_every_second(from) };
+            vector.store(to.as_ptr().add(i).cast_mut().cast());
+        }
+    }
+    for i in whole..to.len() {
+        to[i].set(from[i * step]);
+    }
+}
+
+compiled_for_each!(filled, Fill);

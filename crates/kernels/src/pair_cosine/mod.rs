@@ -1,0 +1,44 @@
+//! Cosine similarity of the centred features of image pairs (paper, section 2.3).
+
+mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;
+
+use crate::Error;
+use crate::arguments::{has_shape, image_sizes, stored_kind};
+use candle_core::{Result, Tensor};
+pub(crate) use cpu::PairCosine;
+
+const OP: &str = "pair_cosine";
+
+/// Cosine of each pair, `[pairs]`. `features` `[2 pairs, channels, height, width]` holds the first images of all pairs, then
+/// the second ones; `center` `[channels]` is subtracted at every pixel and has no gradient. A pair in which one image's
+/// centred features are zero (a norm below 1e-8) has cosine 0 and no gradient.
+///
+/// # Errors
+/// An odd number of images, or ranks, sizes or kinds that do not fit (see [`Error`]).
+pub fn pair_cosine(features: &Tensor, center: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "cuda")]
+    if features.device().is_cuda() {
+        check(features, center)?;
+        return cuda::pair_cosine(features, center);
+    }
+    features.contiguous()?.apply_op1(PairCosine::new(features, center)?)
+}
+
+/// The sizes of the features.
+fn check(features: &Tensor, center: &Tensor) -> std::result::Result<[usize; 4], Error> {
+    stored_kind(OP, &[("features", features)], &[("center", center)])?;
+    let sizes = image_sizes(OP, "features", features)?;
+    has_shape(OP, "center", center, &[sizes[1]])?;
+    if !sizes[0].is_multiple_of(2) {
+        let (expected, found) = ("an even number of images, first ones and then second ones".into(), features.dims().to_vec());
+        let remedy = "give both images of every pair";
+        return Err(Error::Shape { op: OP, argument: "features", expected, found, remedy });
+    }
+    Ok(sizes)
+}

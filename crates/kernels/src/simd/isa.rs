@@ -1,0 +1,138 @@
+//! The levels of vector instructions, and which is in use.
+
+use crate::Error;
+use std::sync::LazyLock;
+
+/// The environment variable that names the level to use, in place of the best one that the processor has; read once.
+const SETTING: &str = "BRAINPRIOR_SIMD";
+
+/// The instruction sets that kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// AVX-512 with its parts F, BW, DQ and VL, as every processor since Skylake-X and Zen 4 has them: 16 floats.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// AVX2 with FMA: 8 floats.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// NEON, which every 64-bit ARM processor has: 8 floats, in two registers.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// What every processor of the architecture has: 8 floats, laid into registers by the compiler.
+    Portable,
+}
+
+impl Isa {
+    /// All of the architecture, best first.
+    const ALL: &[Isa] = &[
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon,
+        Isa::Portable,
+    ];
+
+    /// Those that this processor has, best first.
+    pub(crate) fn available() -> impl Iterator<Item = Isa> {
+        Isa::ALL.iter().copied().filter(|isa| isa.is_detected())
+    }
+
+    /// Whether the processor has every feature that [`super::at_level!`] names for the level.
+    fn is_detected(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            Isa::Portable => true,
+        }
+    }
+
+    /// The level in use: the one that `BRAINPRIOR_SIMD` names, else the best.
+    ///
+    /// # Errors
+    /// [`Error::Simd`], where the setting names no level or one that this processor does not have. Every operation asks here,
+    /// with its other arguments, before it computes.
+    pub(crate) fn chosen() -> Result<Isa, Error> {
+        static CHOSEN: LazyLock<Result<Isa, Error>> = LazyLock::new(|| {
+            let setting = std::env::var_os(SETTING).map(|setting| setting.to_string_lossy().into_owned());
+            choose(setting.as_deref(), &Isa::available().collect::<Vec<_>>())
+        });
+        CHOSEN.clone()
+    }
+
+    /// As [`Isa::chosen`], where the operation has asked before.
+    pub(crate) fn active() -> Isa {
+        static ACTIVE: LazyLock<Isa> = LazyLock::new(|| Isa::chosen().unwrap_or(Isa::Portable));
+        *ACTIVE
+    }
+
+    /// What the setting calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => "neon",
+            Isa::Portable => "portable",
+        }
+    }
+
+    /// Floats in a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => 16,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => 8,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => 8,
+            Isa::Portable => 8,
+        }
+    }
+
+    /// Whether there are registers for twice as many sums, beside the factors.
+    pub(crate) fn wide(self) -> bool {
+        self.lanes() == 16
+    }
+}
+
+/// The level that `setting` names among those `available`, the best first.
+fn choose(setting: Option<&str>, available: &[Isa]) -> Result<Isa, Error> {
+    match setting {
+        None => Ok(available[0]),
+        Some(name) => available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| Error::Simd {
+            found: name.to_owned(),
+            available: available.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", "),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_setting_names_a_level_that_the_processor_has() {
+        assert_eq!(choose(None, Isa::ALL).unwrap(), Isa::ALL[0]);
+        for isa in Isa::ALL {
+            assert_eq!(choose(Some(isa.name()), Isa::ALL).unwrap(), *isa);
+        }
+        for refused in ["avx512", "neon", "", "Portable", "sse9"] {
+            let error = choose(Some(refused), &[Isa::Portable]).unwrap_err().to_string();
+            assert!(error.contains(&format!("BRAINPRIOR_SIMD is {refused:?}")), "{error}");
+            assert!(error.contains("this processor has portable"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Vector instructions: which the processor has, what they do, and loops compiled for each of them.
+//!
+//! A level is a set of processor features ([`Isa`]); a kernel is compiled once for each and chosen when it is called, so that one
+//! program uses whatever processor it comes to. There are two ways to write one:
+//!
+//! - [`compiled_for_each!`]: generic over a [`Vector`], whose operations are single instructions, for loops that a compiler does
+//!   not vectorize well. A fused multiply-add rounds once, so that levels differ in the last bits.
+//! - [`vectorized!`]: plain Rust over slices, which the compiler vectorizes. Nothing is contracted, so that all levels give the
+//!   same bits.
+//!
+//! A further level (bfloat16 products, tiles, SVE) is a variant of [`Isa`], its features in [`at_level!`], a line in each of the two
+//! macros and a type that is a [`Vector`]; kernels do not change.
+
+mod dispatch;
+mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(test)]
+mod tests;
+mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(crate) use dispatch::{at_level, compiled_for_each, instance, vectorized};
+pub(crate) use isa::Isa;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
+pub(crate) use vector::{Portable, Vector};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};

@@ -1,0 +1,26 @@
+//! What the stages write and the report reads, as plain data. Nothing here knows who writes it or what is drawn of it; a field
+//! that is added or renamed changes a file on disk, whose spec lies in `data-specs/`.
+
+mod attack;
+mod response;
+mod results;
+mod robustness;
+mod scans;
+mod seeds;
+mod similarity;
+mod trade_off;
+mod training;
+
+pub(crate) use attack::AttackReport;
+pub(crate) use response::{
+    Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary,
+};
+pub(crate) use results::{Results, ScanResult};
+pub(crate) use robustness::{Check, Masking, MinimalPerturbation, NetworkResult, Pictures, Point};
+pub(crate) use scans::{ScanIndex, ScanSource};
+pub(crate) use seeds::{ConditionSummary, LevelSummary, Spread, summarize};
+pub(crate) use similarity::{
+    ConventionResult, OverImages, ScanSimilarity, SimilaritySummary, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
+};
+pub(crate) use trade_off::{Followed, Snapshot};
+pub(crate) use training::TrainingEpoch;

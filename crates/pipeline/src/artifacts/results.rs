@@ -1,0 +1,45 @@
+//! `results.json`: every figure of a run, after `data-specs/results.toml`. Times are kept apart in `times.json`, so that
+//! equal runs give equal bytes.
+
+use super::{
+    ConditionSummary, ConventionResult, Estimate, NetworkResult, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
+};
+use serde::{Deserialize, Serialize};
+
+/// All figures of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) format: String,
+    pub(crate) version: u32,
+    pub(crate) name: String,
+    pub(crate) crate_version: String,
+    pub(crate) config_hash: String,
+    pub(crate) seed: u64,
+    pub(crate) device: String,
+    pub(crate) scans: Vec<ScanResult>,
+    pub(crate) targets: Vec<TargetResult>,
+    pub(crate) networks: Vec<NetworkResult>,
+    pub(crate) conditions: Vec<ConditionSummary>,
+}
+
+/// A scan, its reliability, and how well the model predicts it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ScanResult {
+    pub(crate) name: String,
+    pub(crate) neurons: usize,
+    pub(crate) trials: usize,
+    pub(crate) images: usize,
+    pub(crate) oracle_images: usize,
+    pub(crate) excluded_neurons: usize,
+    pub(crate) oracle: Option<f64>,
+    pub(crate) test_correlation: Option<Estimate>,
+    pub(crate) correlation_to_average: Option<Estimate>,
+    pub(crate) fraction_oracle: Option<Estimate>,
+    pub(crate) feve: Option<Estimate>,
+    /// Correlation over pairs of oracle images with the similarity of the known truth, where there is one.
+    pub(crate) similarity_to_truth: Option<SimilarityToTruth>,
+    /// Correlation over pairs of oracle images with the similarity of the repeat average (paper, section 3).
+    pub(crate) similarity_to_repeat_average: SimilarityToRepeatAverage,
+    /// Agreement with the known truth, where there is one, in each convention.
+    pub(crate) similarity_conventions: Vec<ConventionResult>,
+}

@@ -1,0 +1,77 @@
+//! What stage `robustness` writes for each network.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One trained network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NetworkResult {
+    pub(crate) condition: String,
+    pub(crate) seed: u64,
+    pub(crate) clean_accuracy: f64,
+    pub(crate) gaussian_noise: Vec<Point>,
+    /// Error under each family of corruptions, severity 1 to 5.
+    pub(crate) corruptions: BTreeMap<String, [f64; 5]>,
+    /// Mean over families of the mean over severities.
+    pub(crate) mean_corruption_error: Option<f64>,
+    pub(crate) attacks: BTreeMap<String, Vec<Point>>,
+    pub(crate) minimal_perturbation: BTreeMap<String, MinimalPerturbation>,
+    pub(crate) masking: Option<Masking>,
+    /// Final mixture over the stem and the stages.
+    pub(crate) gamma: Vec<f64>,
+    /// Correlation of the network's similarities with the target's over the last epoch.
+    pub(crate) pair_correlation: Option<f64>,
+}
+
+/// Accuracy at one level of noise or attack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Point {
+    pub(crate) level: f64,
+    pub(crate) accuracy: f64,
+}
+
+/// The smallest perturbation that changes the decision, over images.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MinimalPerturbation {
+    /// Absent where more than half of the images withstand the largest level tried.
+    pub(crate) median: Option<f64>,
+    pub(crate) low: Option<f64>,
+    pub(crate) high: Option<f64>,
+    pub(crate) images: usize,
+    pub(crate) censored: usize,
+}
+
+/// Whether attacks on a network can be believed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Masking {
+    /// Linf size at which attacks were compared.
+    pub(crate) epsilon: f64,
+    /// Images that the network is right about, on which it was checked.
+    pub(crate) images: usize,
+    /// Whether no check found anything.
+    pub(crate) clean: bool,
+    /// What to make of it, in words.
+    pub(crate) verdict: String,
+    pub(crate) checks: Vec<Check>,
+}
+
+/// One check for gradient masking.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    /// Each figure by what it is.
+    pub(crate) figures: BTreeMap<String, f64>,
+    /// What is wrong, in words.
+    pub(crate) finding: Option<String>,
+}
+
+/// Some test images and the nearest images that mislead a network about them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Pictures {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// Values in [0, 1], row by row.
+    pub(crate) originals: Vec<Vec<f32>>,
+    /// Nothing where the network is wrong about the original or withstood.
+    pub(crate) adversarial: Vec<Option<Vec<f32>>>,
+}

@@ -1,0 +1,17 @@
+//! What stage `scans` writes beside the scans.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Where the scans of a run lie.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScanIndex {
+    pub(crate) scans: Vec<ScanSource>,
+}
+
+/// One scan's file and, where it is known, its truth.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ScanSource {
+    pub(crate) scan: PathBuf,
+    pub(crate) truth: Option<PathBuf>,
+}

@@ -1,0 +1,31 @@
+//! The way from recordings to robust classifiers, as one run: stages with records of what they were made from, over a grid of
+//! conditions and seeds, and a report. The mathematics lies in the other libraries; command line and terminal in `xtask`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`config`] | what decides a run: defaults, files, overrides; conditions and targets |
+//! | [`run`] | run directory, records, device, observer of progress |
+//! | `artifacts` | every struct that a stage writes and the report reads |
+//! | [`stages`] | the chain: scans, images, response, similarity, train, trade-off, robustness, report |
+//! | [`grid`] | conditions and seeds as parts of a run, and scripts for batch systems |
+//! | `report` | `report.html`, of artifacts alone |
+//! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and by themselves |
+//! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
+//! | [`files`] | any file of the chain against its spec, and for people |
+//! | [`bench`] | how fast the hot paths run |
+//!
+//! Which module may use which is listed, and tested, in `tests/modules.rs`.
+
+pub mod adversarial;
+mod artifacts;
+pub mod bench;
+pub mod compare;
+pub mod config;
+pub mod files;
+pub mod grid;
+mod report;
+pub mod run;
+pub mod similarities;
+pub mod stages;
+mod synthetic;
+mod table;

@@ -1,0 +1,61 @@
+//! What every stage is given.
+
+use super::{Key, Mode, Progress, Record, RunDirectory};
+use crate::config::Config;
+use anyhow::Result;
+use brainprior_artifact::replace;
+use candle_core::Device;
+use std::path::Path;
+
+/// Configuration, run directory, device and observer of one run.
+pub struct Context {
+    pub(crate) config: Config,
+    pub(crate) run: RunDirectory,
+    pub(crate) progress: Box<dyn Progress>,
+    pub(crate) selection: Selection,
+    /// Where models are fitted, networks trained and attacked.
+    pub(crate) device: Device,
+}
+
+impl Context {
+    /// Opens the run directory at `root`, makes it where it is not there yet, and writes the resolved configuration into it;
+    /// a dry run writes nothing.
+    ///
+    /// # Errors
+    /// A folder that cannot be made or written to.
+    pub fn open(
+        config: Config,
+        root: &Path,
+        mode: Mode,
+        selection: Selection,
+        device: Device,
+        progress: Box<dyn Progress>,
+    ) -> Result<Self> {
+        let run = RunDirectory::open(root, mode)?;
+        if !run.is_dry() {
+            replace::bytes(&root.join("config.toml"), config.to_toml()?.as_bytes())?;
+        }
+        Ok(Self { config, run, progress, selection, device })
+    }
+
+    /// Does a task of this run unless it is done; see [`RunDirectory::task`].
+    pub(crate) fn task(&self, key: Key, work: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Option<Record>> {
+        self.run.task(key, &*self.progress, work)
+    }
+}
+
+/// The part of the grid that was asked for; all of it where nothing was.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// A condition by its name in `training.conditions`.
+    pub condition: Option<String>,
+    /// A seed below `training.seeds`.
+    pub seed: Option<u64>,
+}
+
+impl Selection {
+    /// Whether the whole grid was asked for.
+    pub(crate) fn is_all(&self) -> bool {
+        self.condition.is_none() && self.seed.is_none()
+    }
+}

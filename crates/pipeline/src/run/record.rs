@@ -1,0 +1,100 @@
+//! What a task depends on, and the record that lies beside its artifact.
+
+use super::DeviceName;
+use brainprior_artifact::hash::Hash;
+use brainprior_artifact::identity::{Difference, Identity, first_difference};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the record's own layout; a newer layout makes older artifacts stale.
+const RECORD_VERSION: u32 = 1;
+
+/// What a task depends on. Two tasks with equal keys make equal artifacts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Key {
+    /// Layout version of this record.
+    record_version: u32,
+    /// Version of brainprior.
+    crate_version: String,
+    /// Which task, for example `train/denoised-seed0`.
+    task: String,
+    /// The part of the configuration that the task reads, the hash of each input by a name that does not depend on where it
+    /// lies, and the stage's own seed.
+    #[serde(flatten)]
+    identity: Identity,
+    /// Where the numbers were computed.
+    device: String,
+}
+
+impl Key {
+    /// A key for `task` with `settings`; inputs are added by [`Key::input`].
+    pub(crate) fn new(task: &str, settings: impl Serialize, seed: u64) -> Self {
+        Self {
+            record_version: RECORD_VERSION,
+            crate_version: env!("CARGO_PKG_VERSION").to_owned(),
+            task: task.to_owned(),
+            identity: Identity::new(&settings, seed),
+            device: DeviceName::Cpu.name().to_owned(),
+        }
+    }
+
+    /// A task with settings of its own and the inputs, seed and device of this one.
+    pub(crate) fn with(&self, task: &str, settings: impl Serialize) -> Self {
+        let identity = Identity::new(&settings, self.seed());
+        let identity = self.identity.inputs().iter().fold(identity, |identity, (name, hash)| identity.input(name, hash));
+        Self { task: task.to_owned(), identity, ..self.clone() }
+    }
+
+    /// As in the run directory.
+    pub(crate) fn task(&self) -> &str {
+        &self.task
+    }
+
+    /// The stage that the task is part of.
+    pub(crate) fn stage(&self) -> &str {
+        self.task.split('/').next().unwrap_or_default()
+    }
+
+    /// The stage's own seed.
+    pub(crate) fn seed(&self) -> u64 {
+        self.identity.seed()
+    }
+
+    /// The same task, computed on this device.
+    pub(crate) fn on(self, device: &candle_core::Device) -> Self {
+        Self { device: DeviceName::of(device).name().to_owned(), ..self }
+    }
+
+    /// Adds one input by name and hash.
+    pub(crate) fn input(self, name: &str, hash: &str) -> Self {
+        Self { identity: self.identity.input(name, hash), ..self }
+    }
+
+    /// Adds those given files of another task whose names begin with `prefix`: they lie outside the run directory, so that
+    /// the task's own outputs do not tell when they change.
+    pub(crate) fn given(self, record: &Record, prefix: &str) -> Self {
+        let given = record.key.identity.inputs().iter().filter(|(name, _)| name.starts_with(prefix));
+        given.fold(self, |key, (name, hash)| key.input(name, hash))
+    }
+
+    /// Adds every output of another task.
+    pub(crate) fn after(self, record: &Record) -> Self {
+        record.outputs.iter().fold(self, |key, (file, hash)| key.input(&format!("{}/{file}", record.key.task), hash))
+    }
+
+    /// The first thing in which `found` is another key.
+    pub(crate) fn first_difference(&self, found: &Self) -> Option<Difference> {
+        first_difference(self, found)
+    }
+}
+
+/// What lies beside a finished artifact.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// What it was made from.
+    pub(crate) key: Key,
+    /// Hash of each file that the task wrote, by path within the task's folder.
+    pub(crate) outputs: BTreeMap<String, Hash>,
+    /// How long the task took, in seconds.
+    pub(crate) seconds: f64,
+}

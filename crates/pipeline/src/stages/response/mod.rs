@@ -1,0 +1,190 @@
+//! Stage `response`: fits one model to all scans, measures it on the trials that it never saw, and predicts every stimulus.
+
+mod observer;
+mod summary;
+
+use super::scans::Loaded;
+use super::{Inputs, Outcome, Stage};
+use crate::artifacts::{ResponseEpoch, ResponseSummary};
+use crate::run::{Context, Key};
+use anyhow::{Context as _, Result};
+use brainprior_artifact::{json, replace};
+use brainprior_images::StimulusSet;
+use brainprior_recording::{Responses, Scan, Tier};
+use brainprior_response_model::{CrossFitted, Ensemble, ResponseModel, fit_on};
+use ndarray::Axis;
+use observer::{Curves, FitProgress};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const MODEL: &str = "model.safetensors";
+const SUMMARY: &str = "summary.json";
+const EPOCHS: &str = "epochs.json";
+
+/// Predictions of one scan's neurons.
+pub(crate) struct Predicted {
+    /// For every image of the target.
+    pub(crate) target: Responses,
+    /// For the scan's oracle images, which no model was trained on.
+    pub(crate) oracle: Responses,
+}
+
+/// Fits and predicts.
+pub(super) struct Response;
+
+impl Stage for Response {
+    fn name(&self) -> &'static str {
+        "response"
+    }
+
+    fn inputs(&self) -> &'static [&'static str] {
+        &["scans"]
+    }
+
+    fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
+        let scans = inputs.of("scans")?;
+        let config = &context.config;
+        let settings = (&config.response, &config.prediction);
+        let key =
+            Key::new("response", settings, config.seed_of("response")).on(&context.device).after(scans).given(scans, "scan");
+        let seed = key.seed();
+        Ok(context.task(key, |folder| fit_and_predict(context, seed, folder))?.into())
+    }
+}
+
+fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<String>> {
+    let config = &context.config;
+    let loaded = super::scans::load(context)?;
+    let scans: Vec<&Scan> = loaded.iter().map(|loaded| &loaded.scan).collect();
+    let mut progress = FitProgress::new(context, folder);
+    let mut outputs = vec![SUMMARY.to_owned()];
+    let mut models = Vec::new();
+    for fit_of in 0..config.prediction.seeds {
+        let checkpoint = folder.join(format!("seed{fit_of}.checkpoint"));
+        progress.start(format!("seed {fit_of}"));
+        let model =
+            fit_on(&context.device, &scans, &config.response, seed.wrapping_add(fit_of), Some(&checkpoint), &mut |event| {
+                progress.observe(&event)
+            })?;
+        progress.check()?;
+        let file = model_file(fit_of);
+        model.save(&folder.join(&file))?;
+        outputs.extend([config_file(&file), file]);
+        models.push(model);
+    }
+    let ensemble = Ensemble::new(models, &scans)?;
+    let crossed = match config.prediction.folds {
+        0 => None,
+        folds => {
+            let crossed =
+                CrossFitted::fit_on(&context.device, &scans, &config.response, folds, seed, Some(folder), &mut |fold, event| {
+                    progress.start(format!("fold {fold}"));
+                    progress.observe(&event)
+                })?;
+            progress.check()?;
+            Some(crossed)
+        }
+    };
+    drop(progress);
+    let target = target_stimuli(&loaded)?;
+    let mut summaries = Vec::new();
+    for (index, loaded) in loaded.iter().enumerate() {
+        let predict = |images: &StimulusSet| -> Result<Responses> {
+            Ok(match &crossed {
+                Some(crossed) => crossed.predict(index, images)?,
+                None => ensemble.predict(index, images)?,
+            })
+        };
+        predict(&target)?.write(&folder.join(target_file(index)))?;
+        let oracle = predict(&oracle_stimuli(loaded))?;
+        oracle.write(&folder.join(oracle_file(index)))?;
+        outputs.extend([target_file(index), oracle_file(index)]);
+        let metrics = ensemble.metrics(index, &loaded.scan, seed)?;
+        let v = match &crossed {
+            Some(crossed) => crossed.v_a(index)?,
+            None => ensemble.v_a(index)?,
+        };
+        let table = format!("neurons-{index}.csv");
+        replace::bytes(&folder.join(&table), summary::neuron_table(loaded, v, &metrics)?.as_bytes())?;
+        outputs.push(table);
+        let positions = ensemble.models()[0].positions(index)?;
+        summaries.push(summary::of_scan(loaded, v, &metrics, &oracle, &positions));
+    }
+    let filters = ensemble.models()[0].filters()?;
+    let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();
+    for plane in filters.axis_iter(Axis(1)) {
+        pictures.extend(plane.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()));
+    }
+    json::write(&folder.join(SUMMARY), &ResponseSummary { scans: summaries, filters: pictures })?;
+    for checkpoint in checkpoints(folder)? {
+        std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
+    }
+    Ok(outputs)
+}
+
+/// The first model has the name that a run of one model has.
+fn model_file(seed: u64) -> String {
+    if seed == 0 { MODEL.to_owned() } else { format!("model-{seed}.safetensors") }
+}
+
+fn config_file(model: &str) -> String {
+    Path::new(model).with_extension("json").to_string_lossy().into_owned()
+}
+
+fn checkpoints(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("could not list {}", folder.display()))?;
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    Ok(paths.filter(|path| path.extension().is_some_and(|extension| extension == "checkpoint")).collect())
+}
+
+fn target_file(index: usize) -> String {
+    format!("predicted-{index}.h5")
+}
+
+fn oracle_file(index: usize) -> String {
+    format!("predicted-oracle-{index}.h5")
+}
+
+/// Every image that some scan showed outside its test tier.
+pub(crate) fn target_stimuli(loaded: &[Loaded]) -> Result<StimulusSet> {
+    let sets: Vec<StimulusSet> = loaded
+        .iter()
+        .map(|loaded| {
+            let scan = &loaded.scan;
+            let mut shown = vec![false; scan.stimuli().len()];
+            for (image, tier) in scan.trial_image().iter().zip(scan.tiers()) {
+                shown[*image] |= *tier != Tier::Test;
+            }
+            scan.stimuli().subset(&(0..shown.len()).filter(|index| shown[*index]).collect::<Vec<_>>())
+        })
+        .collect();
+    Ok(StimulusSet::union(&sets.iter().collect::<Vec<_>>())?)
+}
+
+/// The repeated images of a scan, in the order of [`brainprior_recording::Scan::repeat_means`].
+pub(crate) fn oracle_stimuli(loaded: &Loaded) -> StimulusSet {
+    loaded.scan.stimuli().subset(&loaded.scan.repeats().into_keys().collect::<Vec<_>>())
+}
+
+/// The stage's summary.
+pub(crate) fn summary(context: &Context) -> Result<ResponseSummary> {
+    Ok(json::read(&context.run.folder("response").join(SUMMARY))?)
+}
+
+/// The model of the first seed.
+pub(crate) fn model(context: &Context) -> Result<ResponseModel> {
+    Ok(ResponseModel::load(&context.run.folder("response").join(model_file(0)))?)
+}
+
+/// The learning curve of each fit, by its name.
+pub(crate) fn epochs(context: &Context) -> Result<BTreeMap<String, Vec<ResponseEpoch>>> {
+    let curves: Curves = json::read(&context.run.folder("response").join(EPOCHS))?;
+    Ok(curves.into_iter().map(|(fit, curve)| (fit, curve.into_values().collect())).collect())
+}
+
+/// Predictions of every scan, in the order of the scans.
+pub(crate) fn predictions(context: &Context, scans: usize) -> Result<Vec<Predicted>> {
+    let folder = context.run.folder("response");
+    let read = |file: String| Responses::read(&folder.join(file));
+    (0..scans).map(|index| Ok(Predicted { target: read(target_file(index))?, oracle: read(oracle_file(index))? })).collect()
+}

@@ -1,0 +1,201 @@
+//! The smallest perturbation that misleads, image by image, over an ensemble of attacks.
+
+use crate::accuracy::already_adversarial;
+use crate::bracket::Bracket;
+use crate::driver::{Driver, Job};
+use crate::{
+    Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Norm, Perturbation, Progress, Result, Search, Settings,
+};
+
+/// Rounds of bisection at most; a tolerance of 1% needs about half of them.
+const ROUNDS: usize = 24;
+
+/// What is known about one image: the nearest adversarial point so far and its cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageRecord {
+    /// Whether it was adversarial as it was.
+    pub already: bool,
+    /// The nearest adversarial image so far, verified on its own, and the attack that found it.
+    pub nearest: Option<(Vec<f32>, String)>,
+    /// What it has cost.
+    pub counts: Counts,
+}
+
+/// The smallest perturbations found so far, in one norm: a record for each image. Attacks come one after the other
+/// ([`MinimalPerturbations::approach`]), and each starts from what the ones before have found. Between two of them the records
+/// can be written to disk and taken up again ([`MinimalPerturbations::restore`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct MinimalPerturbations {
+    norm: Norm,
+    records: Vec<ImageRecord>,
+}
+
+impl MinimalPerturbations {
+    /// Records that hold nothing but which images are adversarial as they are.
+    ///
+    /// # Errors
+    /// Returns the errors of [`correct`](crate::correct).
+    pub fn new(model: &dyn Classifier, labeled: &LabeledBatch, norm: Norm, settings: Settings) -> Result<Self> {
+        let records = already_adversarial(model, labeled, settings)?
+            .into_iter()
+            .map(|already| ImageRecord { already, nearest: None, counts: Counts::default() })
+            .collect();
+        Ok(Self { norm, records })
+    }
+
+    /// From records that were kept before.
+    pub fn restore(norm: Norm, records: Vec<ImageRecord>) -> Self {
+        Self { norm, records }
+    }
+
+    /// The record of each image.
+    pub fn records(&self) -> &[ImageRecord] {
+        &self.records
+    }
+
+    /// The norm of the distances.
+    pub fn norm(&self) -> Norm {
+        self.norm
+    }
+
+    /// For each image, the distance of the nearest adversarial image that was found: 0 where the image is one itself.
+    pub fn distances(&self, labeled: &LabeledBatch) -> Vec<Option<f64>> {
+        let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
+            (_, true) => Some(0.0),
+            (Some((pixels, _)), false) => Some(self.norm.distance(labeled.image(index), pixels)),
+            (None, false) => None,
+        };
+        self.records.iter().enumerate().map(distance).collect()
+    }
+
+    /// The smallest perturbations of the images that were not adversarial to begin with; those that withstood are censored
+    /// at the largest size that was searched.
+    pub fn perturbations(&self, labeled: &LabeledBatch, search: Search) -> Vec<Perturbation> {
+        self.distances(labeled)
+            .into_iter()
+            .zip(&self.records)
+            .filter(|(_, record)| !record.already)
+            .map(|(distance, _)| distance.map_or(Perturbation::Censored(search.largest), Perturbation::Found))
+            .collect()
+    }
+
+    /// Lets one more attack try to come nearer. An attack that looks for the smallest perturbation runs once. For an attack
+    /// that needs an epsilon, the epsilon is bisected, image by image. A later attack only has to beat the earlier ones.
+    ///
+    /// # Errors
+    /// Returns [`Error::Size`] if the attack has another norm or there are other images than records, [`Error::Level`] if the
+    /// largest size or the tolerance is not above 0 or the size is beyond the range of the norm, and the errors of
+    /// [`attack()`](crate::attack()).
+    pub fn approach(
+        &mut self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        labeled: &LabeledBatch,
+        search: Search,
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        self.check(attack, labeled, search)?;
+        match attack.kind() {
+            AttackKind::Minimization => self.run_once(model, attack, labeled, settings, observe),
+            AttackKind::FixedEpsilon => self.bisect(model, attack, labeled, search, settings, observe),
+        }
+    }
+
+    fn check(&self, attack: &dyn Attack, labeled: &LabeledBatch, search: Search) -> Result<()> {
+        if attack.norm() != self.norm || labeled.len() != self.records.len() {
+            return Err(Error::Size {
+                what: "attack and images",
+                expected: format!("{:?} and {} images", self.norm, self.records.len()),
+                found: format!("{:?} and {} images", attack.norm(), labeled.len()),
+            });
+        }
+        self.norm.check(&[search.largest], labeled.area())?;
+        let sensible = |what, value: f64| match value > 0.0 && value < f64::INFINITY {
+            true => Ok(()),
+            false => Err(Error::Level { what, index: 0, expected: "above 0".into(), found: value }),
+        };
+        sensible("largest perturbation", search.largest)?;
+        sensible("tolerance", search.tolerance)
+    }
+
+    fn run_once(
+        &mut self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        labeled: &LabeledBatch,
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let epsilon = self.norm.range(labeled.area());
+        let open: Vec<usize> = (0..labeled.len()).filter(|index| !self.records[*index].already).collect();
+        let attacked = self.try_at(model, attack, labeled, &open, &vec![epsilon; open.len()], settings, observe)?;
+        for index in open {
+            self.enter(index, attack, &attacked, labeled);
+        }
+        Ok(())
+    }
+
+    fn bisect(
+        &mut self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        labeled: &LabeledBatch,
+        search: Search,
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<()> {
+        let mut brackets: Vec<Bracket> = self.distances(labeled).into_iter().map(Bracket::new).collect();
+        for round in 0..ROUNDS {
+            let open: Vec<usize> = (0..labeled.len()).filter(|index| brackets[*index].is_open(search)).collect();
+            observe(Progress { done: labeled.len() - open.len(), total: labeled.len() });
+            if open.is_empty() {
+                break;
+            }
+            let epsilons: Vec<f64> = open.iter().map(|index| brackets[*index].next(search)).collect();
+            let attacked = self.try_at(model, attack, labeled, &open, &epsilons, settings, &mut |_| {})?;
+            for (index, epsilon) in open.iter().zip(&epsilons) {
+                let outcome = attacked.outcomes()[*index];
+                brackets[*index].enter(*epsilon, outcome.success.then_some(outcome.distance));
+                self.enter(*index, attack, &attacked, labeled);
+            }
+            tracing::debug!(attack = attack.name(), round, open = open.len());
+        }
+        Ok(())
+    }
+
+    fn try_at(
+        &self,
+        model: &dyn Classifier,
+        attack: &dyn Attack,
+        labeled: &LabeledBatch,
+        open: &[usize],
+        epsilons: &[f64],
+        settings: Settings,
+        observe: &mut dyn FnMut(Progress),
+    ) -> Result<Attacked> {
+        let jobs: Vec<Job> = open
+            .iter()
+            .zip(epsilons)
+            .map(|(index, epsilon)| {
+                let start = self.records[*index].nearest.as_ref().map(|(pixels, _)| pixels.as_slice());
+                Job { index: *index, epsilon: *epsilon, start }
+            })
+            .collect();
+        let already: Vec<bool> = self.records.iter().map(|record| record.already).collect();
+        let mut attacked = Attacked::unharmed(labeled, &already);
+        Driver { model, attack, kind: attack.kind(), labeled, settings }.attack_some(&jobs, &mut attacked, observe)?;
+        Ok(attacked)
+    }
+
+    /// Takes over what an attack found for an image, if it is nearer.
+    fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, labeled: &LabeledBatch) {
+        let outcome = attacked.outcomes()[index];
+        let record = &mut self.records[index];
+        record.counts = record.counts.plus(outcome.counts);
+        let before = record.nearest.as_ref().map(|(pixels, _)| self.norm.distance(labeled.image(index), pixels));
+        if outcome.success && before.is_none_or(|before| outcome.distance < before) {
+            record.nearest = Some((attacked.image(index).to_vec(), attack.name()));
+        }
+    }
+}

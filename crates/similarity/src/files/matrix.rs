@@ -1,0 +1,268 @@
+//! Matrices on disk, after `data-specs/similarity.toml`.
+
+use super::triangle::{
+    DONOR_IDS, FORMAT, Header, IMAGE_IDS, PROVENANCE, Precision, SCANS, SIMILARITY, Stored, TriangleFile, VERSION,
+};
+use super::{mismatch, refused};
+use crate::matrix::{pairs, row_start};
+use crate::sweep::Plan;
+use crate::{
+    Block, Checkpoint, Error, Population, Reduction, Result, Resumable, SimilarityMatrix, StateReader, StateWriter, Sweep,
+};
+use brainprior_artifact::{FileError, replace};
+use brainprior_images::ImageId;
+use half::f16;
+use hdf5::types::{FloatSize, TypeDescriptor, VarLenUnicode};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Similarities converted at a time.
+const CONVERTED: usize = 1 << 20;
+
+impl SimilarityMatrix {
+    /// Writes the matrix as HDF5: under a temporary name in the same folder, synced, then renamed, so that a failed write
+    /// leaves what was there.
+    ///
+    /// # Errors
+    /// Whatever the file system or the HDF5 library refuses.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        self.write_as(path, Precision::F32)
+    }
+
+    /// As [`SimilarityMatrix::write`], in the given precision.
+    ///
+    /// # Errors
+    /// As [`SimilarityMatrix::write`].
+    pub fn write_as(&self, path: &Path, precision: Precision) -> Result<()> {
+        match precision {
+            Precision::F32 => self.write_stored::<f32>(path),
+            Precision::F16 => self.write_stored::<f16>(path),
+        }
+    }
+
+    fn write_stored<T: Stored>(&self, path: &Path) -> Result<()> {
+        replace::file(path, |temporary| {
+            let header = Header { ids: self.ids(), scans: self.scans(), provenance: self.provenance(), donors: self.donors() };
+            let file = TriangleFile::<T>::create(temporary, path, &header)?;
+            let mut stored = vec![T::default(); CONVERTED.min(self.pairs())];
+            for (part, values) in self.packed().chunks(CONVERTED).enumerate() {
+                T::store(values, &mut stored[..values.len()]);
+                file.write(part * CONVERTED, &stored[..values.len()])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads what [`SimilarityMatrix::write`] or [`Population::write`] wrote.
+    ///
+    /// # Errors
+    /// Not HDF5, truncated, another format or version, a missing dataset or one of another shape, a value outside
+    /// [-1, 1].
+    pub fn read(path: &Path) -> Result<Self> {
+        std::fs::File::open(path).map_err(FileError::refused(path, "open"))?;
+        let failed = |doing, dataset: &'static str| refused(path, doing, dataset);
+        let layout = |dataset: &str, expected: String, found: String| mismatch(path, dataset, expected, found);
+        let file = hdf5::File::open(path).map_err(failed("open as HDF5", "/"))?;
+
+        let format = file.attr("format").and_then(|a| a.read_scalar::<VarLenUnicode>()).map_err(failed("read", "format"))?;
+        if format.as_str() != FORMAT {
+            return Err(layout("format", FORMAT.into(), format.as_str().into()));
+        }
+        // Version 1 differs in nothing that a reader sees: it was not chunked, and always f32.
+        let version = file.attr("version").and_then(|a| a.read_scalar::<u32>()).map_err(failed("read", "version"))?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(layout("version", format!("1 to {VERSION}"), version.to_string()));
+        }
+
+        let identities = |dataset| -> Result<Vec<ImageId>> {
+            let numbers = file.dataset(dataset).and_then(|d| d.read_1d::<u64>()).map_err(failed("read", dataset))?;
+            Ok(numbers.into_iter().map(ImageId::from_u64).collect())
+        };
+        let ids = identities(IMAGE_IDS)?;
+        let similarity = file.dataset(SIMILARITY).map_err(failed("read", SIMILARITY))?;
+        if similarity.size() != pairs(ids.len()) {
+            let expected = format!("{} pairs of the {} image_ids", pairs(ids.len()), ids.len());
+            return Err(layout(SIMILARITY, expected, similarity.size().to_string()));
+        }
+        let packed = match similarity.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(failed("read", SIMILARITY))? {
+            TypeDescriptor::Float(FloatSize::U2) => {
+                let stored = similarity.read_raw::<f16>().map_err(failed("read", SIMILARITY))?;
+                let mut packed = vec![0.0; stored.len()];
+                f16::restore(&stored, &mut packed);
+                packed
+            }
+            _ => similarity.read_raw::<f32>().map_err(failed("read", SIMILARITY))?,
+        };
+        let provenance = file
+            .dataset(PROVENANCE)
+            .and_then(|d| d.read_1d::<VarLenUnicode>())
+            .map_err(failed("read", PROVENANCE))?
+            .iter()
+            .map(|step| step.as_str().to_owned())
+            .collect();
+        let scans = file.dataset(SCANS).and_then(|d| d.read_1d::<u32>()).map_err(failed("read", SCANS))?.to_vec();
+        if scans.len() != ids.len() {
+            return Err(layout(SCANS, format!("{} images", ids.len()), scans.len().to_string()));
+        }
+        let donors = file.link_exists(DONOR_IDS).then(|| identities(DONOR_IDS)).transpose()?;
+        if let Some(donors) = donors.as_ref().filter(|donors| donors.len() != ids.len()) {
+            return Err(layout(DONOR_IDS, format!("{} images", ids.len()), donors.len().to_string()));
+        }
+        let matrix = Self::new(ids, packed, provenance).map_err(|error| match error {
+            Error::Similarity { .. } => layout(SIMILARITY, "values in [-1, 1]".into(), error.to_string()),
+            error => layout(IMAGE_IDS, "at least two distinct images".into(), error.to_string()),
+        })?;
+        Ok(matrix.with_donors(donors).with_scans(scans))
+    }
+}
+
+impl Population<'_> {
+    /// Computes the matrix straight into a file, band by band, without holding it; the bytes are those that
+    /// [`SimilarityMatrix::write_as`] would write. Until it is whole the file is called `<path>.partial`; how far it has come
+    /// stands in `<path>.checkpoint`, written each `every`, and a second call goes on from there.
+    ///
+    /// # Errors
+    /// As [`Population::reduce_resumably`]; no room on the disk, with the size that the file would have.
+    pub fn write(&self, path: &Path, precision: Precision, sweep: &Sweep<'_>, every: Duration) -> Result<()> {
+        match precision {
+            Precision::F32 => self.write_stored::<f32>(path, sweep, every),
+            Precision::F16 => self.write_stored::<f16>(path, sweep, every),
+        }
+    }
+
+    fn write_stored<T: Stored>(&self, path: &Path, sweep: &Sweep<'_>, every: Duration) -> Result<()> {
+        let beside = |ending: &str| -> PathBuf {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(ending);
+            path.with_file_name(name)
+        };
+        let (partial, kept) = (beside(".partial"), beside(".checkpoint"));
+        // A quarter of the memory for a band of similarities.
+        let rows = (sweep.memory / 4 / (self.len() * size_of::<T>())).max(1);
+        let plan = Plan::new(self, sweep.memory / 4 * 3, rows);
+        let fingerprint = plan.fingerprint(self.fingerprint());
+        let checkpoint = Checkpoint::at(&kept);
+
+        let begun = kept.exists() && partial.exists();
+        let file = if begun {
+            TriangleFile::<T>::open(&partial, path, self.len())?
+        } else {
+            checkpoint.remove()?;
+            std::fs::File::create(&partial).map_err(FileError::refused(path, "make an unfinished file beside it"))?;
+            let header = Header { ids: self.ids(), scans: &self.scans_of_images(), provenance: &self.provenance(), donors: None };
+            TriangleFile::<T>::create(&partial, path, &header).inspect_err(|_| {
+                let _ = std::fs::remove_file(&partial);
+            })?
+        };
+        let reduction = Bands { images: self.len(), plan: &plan, file: &file };
+        let (state, first) = match checkpoint.read(fingerprint, &reduction)? {
+            Some((from, tasks)) => (Band::reread(from, &reduction)?, tasks),
+            None => (reduction.start(), 0),
+        };
+        let mut last = std::time::Instant::now();
+        let mut keep = |state: &Band<T>, merged: crate::sweep::Merged| {
+            if merged.interrupted || last.elapsed() >= every {
+                state.write(&reduction)?;
+                file.sync()?;
+                checkpoint.write(fingerprint, merged.tasks, &reduction, state)?;
+                last = std::time::Instant::now();
+            }
+            Ok(())
+        };
+        self.sweep(&reduction, &plan, state, first, sweep, &mut keep)?;
+        file.sync()?;
+        replace::with_finished(path, &partial)?;
+        checkpoint.remove()
+    }
+}
+
+/// Writes bands of whole rows, which lie in one piece in the triangle.
+struct Bands<'a, T> {
+    images: usize,
+    plan: &'a Plan,
+    file: &'a TriangleFile<T>,
+}
+
+/// The band at hand.
+struct Band<T> {
+    rows: Range<usize>,
+    values: Vec<T>,
+    /// Pairs that are there.
+    filled: usize,
+}
+
+impl<T: Stored> Band<T> {
+    fn of(rows: Range<usize>, images: usize) -> Self {
+        let values = vec![T::default(); row_start(images, rows.end) - row_start(images, rows.start)];
+        Self { rows, values, filled: 0 }
+    }
+
+    fn write(&self, bands: &Bands<'_, T>) -> Result<()> {
+        bands.file.write(row_start(bands.images, self.rows.start), &self.values)
+    }
+
+    /// What the file has of a band that was begun.
+    fn reread(mut self, bands: &Bands<'_, T>) -> Result<Self> {
+        bands.file.read(row_start(bands.images, self.rows.start), &mut self.values)?;
+        Ok(self)
+    }
+}
+
+impl<T: Stored> Reduction for Bands<'_, T> {
+    /// Rows and columns of the block, and the pairs of its rows, one row after the other.
+    type Part = (Range<usize>, Range<usize>, Vec<T>);
+    type State = Band<T>;
+
+    fn start(&self) -> Band<T> {
+        Band::of(self.plan.band_of(0), self.images)
+    }
+
+    fn block(&self, block: &Block<'_>) -> Self::Part {
+        let mut stored = vec![T::default(); block.pairs()];
+        let mut rest = &mut stored[..];
+        for row in block.rows() {
+            let (_, values) = block.row(row);
+            let (own, others) = rest.split_at_mut(values.len());
+            T::store(values, own);
+            rest = others;
+        }
+        (block.rows(), block.columns(), stored)
+    }
+
+    fn merge(&self, band: &mut Band<T>, (rows, columns, stored): Self::Part, pairs: usize) -> Result<()> {
+        if !band.rows.contains(&rows.start) {
+            *band = Band::of(self.plan.band_of(rows.start), self.images);
+        }
+        let origin = row_start(self.images, band.rows.start);
+        let mut rest = &stored[..];
+        for row in rows {
+            let first = columns.start.max(row + 1).min(columns.end);
+            let (own, others) = rest.split_at(columns.end - first);
+            let start = row_start(self.images, row) + first - row - 1 - origin;
+            if !own.is_empty() {
+                band.values[start..start + own.len()].copy_from_slice(own);
+            }
+            rest = others;
+        }
+        band.filled += pairs;
+        if band.filled == band.values.len() { band.write(self) } else { Ok(()) }
+    }
+}
+
+impl<T: Stored> Resumable for Bands<'_, T> {
+    fn settings(&self) -> u64 {
+        size_of::<T>() as u64
+    }
+
+    fn save(&self, band: &Band<T>, to: &mut StateWriter) {
+        to.number(band.rows.start as u64);
+        to.number(band.filled as u64);
+    }
+
+    fn load(&self, from: &mut StateReader<'_>) -> Option<Band<T>> {
+        let (first, filled) = (from.number()? as usize, from.number()? as usize);
+        let band = Band { filled, ..Band::of(self.plan.band_of((first < self.images).then_some(first)?), self.images) };
+        (filled <= band.values.len()).then_some(band)
+    }
+}

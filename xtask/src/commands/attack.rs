@@ -1,0 +1,77 @@
+//! `cargo xtask attack`.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub(crate) struct AttackArguments {
+    /// The network: a checkpoint of brainprior, or the state dict of an equal PyTorch module
+    #[arg(long, value_name = "M.safetensors")]
+    pub(crate) checkpoint: PathBuf,
+    /// Labelled images, whose test part is attacked: CIFAR binary (folder or .tar.gz) or .safetensors
+    #[arg(long, value_name = "SET")]
+    pub(crate) images: PathBuf,
+    /// How many of the test images
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) count: u16,
+    /// Norm of the perturbations
+    #[arg(long, value_enum, default_value_t = NormName::Both)]
+    pub(crate) norm: NormName,
+    /// Where results and what is done so far are kept [default: attacks/, the checkpoint's folder and name]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Another network, whose perturbations are tried on this one in the checks for masking. May be repeated
+    #[arg(long = "source", value_name = "FILE")]
+    pub(crate) sources: Vec<PathBuf>,
+    /// Images of a block; an interrupted call goes on with the next attack of its block
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) block: u16,
+    /// Steps along the decision boundary, where most of the time goes
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(crate) decision_boundary_steps: u16,
+    /// Images for the checks for masking
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) masking_images: u16,
+    /// Leave the checks for masking out
+    #[arg(long)]
+    pub(crate) no_masking: bool,
+    /// Seed of all random streams
+    #[arg(long, value_name = "N", default_value_t = 2019)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum NormName {
+    /// Largest change of a pixel
+    Linf,
+    /// Euclidean length of the change
+    L2,
+    /// Both
+    Both,
+}
+
+/// Attacks, and prints what was found.
+#[cfg(feature = "pipeline")]
+pub(crate) fn run(arguments: AttackArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
+    use brainprior_pipeline::adversarial;
+    let options = adversarial::Options {
+        checkpoint: arguments.checkpoint,
+        images: arguments.images,
+        count: arguments.count.into(),
+        norm: match arguments.norm {
+            NormName::Linf => adversarial::NormName::Linf,
+            NormName::L2 => adversarial::NormName::L2,
+            NormName::Both => adversarial::NormName::Both,
+        },
+        out: arguments.out,
+        sources: arguments.sources,
+        block: arguments.block.into(),
+        decision_boundary_steps: arguments.decision_boundary_steps.into(),
+        masking_images: (!arguments.no_masking).then_some(arguments.masking_images.into()),
+        seed: arguments.seed,
+    };
+    let attacked = adversarial::run(&options, &device.open()?, &crate::terminal::Terminal::new())?;
+    print!("{}", attacked.text);
+    println!("figures: {}", attacked.figures.display());
+    Ok(())
+}

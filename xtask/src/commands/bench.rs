@@ -1,0 +1,50 @@
+//! `cargo xtask bench`.
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args, Debug)]
+pub(crate) struct BenchArguments {
+    /// What to time
+    pub(crate) name: BenchName,
+    /// Counted runs of each case; one more runs first
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) repeats: u16,
+    /// Only cases whose name or shape contains this text
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum BenchName {
+    /// Convolutions, batch norm, sampling: GFLOP/s at the sizes of a ResNet18 and of a response model
+    Ops,
+    /// Response models: steps of training, prediction, an epoch at the size of the paper's scans; images a second, peak memory
+    Response,
+    /// Similarities of all pairs: in memory, into a file, growing with the images, and streamed
+    Similarity,
+    /// Steps of the joint training of a ResNet18, loader included: seconds, images a second, peak memory
+    Training,
+    /// Attacks on 100 images, ResNet18 with 16 base channels: FGSM, PGD, DeepFool, DDN; images a second
+    Attacks,
+}
+
+/// Times, and prints each case as soon as it is timed.
+#[cfg(feature = "pipeline")]
+pub(crate) fn run(arguments: BenchArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
+    use brainprior_pipeline::bench;
+    let options = bench::Options {
+        name: match arguments.name {
+            BenchName::Ops => bench::BenchName::Ops,
+            BenchName::Response => bench::BenchName::Response,
+            BenchName::Similarity => bench::BenchName::Similarity,
+            BenchName::Training => bench::BenchName::Training,
+            BenchName::Attacks => bench::BenchName::Attacks,
+        },
+        repeats: arguments.repeats.into(),
+        filter: arguments.filter.unwrap_or_default(),
+    };
+    bench::run(&options, device.open()?, &|measured| {
+        println!("{}", measured.json);
+        eprintln!("{}", measured.text);
+    })
+}

@@ -1,0 +1,19 @@
+//! `cargo xtask compare`.
+
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub(crate) struct CompareArguments {
+    /// A similarity matrix (.h5)
+    pub(crate) first: PathBuf,
+    /// Another; images are matched by content
+    pub(crate) second: PathBuf,
+}
+
+/// Prints the table.
+#[cfg(feature = "pipeline")]
+pub(crate) fn run(arguments: &CompareArguments) -> anyhow::Result<()> {
+    print!("{}", brainprior_pipeline::compare::compare_files(&arguments.first, &arguments.second)?);
+    Ok(())
+}

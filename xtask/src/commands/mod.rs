@@ -1,0 +1,39 @@
+//! One file for each command: its options, and what the library is asked for.
+
+pub(crate) mod attack;
+pub(crate) mod bench;
+#[cfg(not(feature = "pipeline"))]
+pub(crate) mod check_cuda;
+pub(crate) mod compare;
+pub(crate) mod inspect;
+pub(crate) mod pipeline;
+pub(crate) mod similarity;
+#[cfg(not(feature = "pipeline"))]
+pub(crate) mod test;
+pub(crate) mod validate;
+
+/// Runs what was typed.
+#[cfg(feature = "pipeline")]
+pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<()> {
+    use crate::command_line::Command;
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = arguments.threads.map_or_else(available, usize::from);
+    brainprior_pipeline::run::prepare(threads)?;
+    let device = arguments.device.into();
+    if !matches!(arguments.command, Command::Pipeline(_)) {
+        // A run has a log as well, as soon as its folder is there.
+        crate::terminal::listen(None)?;
+    }
+    match arguments.command {
+        Command::Pipeline(options) => pipeline::run(options, device, threads),
+        Command::Bench(options) => bench::run(options, device),
+        Command::Attack(options) => attack::run(options, device),
+        Command::Similarity(options) => similarity::run(options, device),
+        Command::Compare(options) => compare::run(&options),
+        Command::Validate(options) => validate::run(&options),
+        Command::Inspect(options) => inspect::run(&options),
+        Command::Test | Command::CheckCuda => {
+            anyhow::bail!("this belongs to the light half; run it with `cargo xtask`")
+        }
+    }
+}

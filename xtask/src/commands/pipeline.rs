@@ -1,0 +1,72 @@
+//! `cargo xtask pipeline`.
+
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Args, Debug)]
+pub(crate) struct PipelineArguments {
+    /// Configuration (TOML); without it the embedded default, which needs no files
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Override one setting; the value is TOML, a bare word is taken as a string. May be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub(crate) overrides: Vec<String>,
+    /// Run directory [default: runs/ and the name of the configuration]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    /// Run only this stage (its inputs must exist already)
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) only: Option<String>,
+    /// Train and measure this condition alone (as training.conditions has it); with --only its inputs must exist already
+    #[arg(long, value_name = "CONDITION")]
+    pub(crate) condition: Option<String>,
+    /// Train and measure this seed alone
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Print a script that spreads the run over a batch system, and stop
+    #[arg(long, value_name = "SYSTEM", value_enum)]
+    pub(crate) emit: Option<BatchSystem>,
+    /// Say which stages would run and which are done, then stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+pub(crate) enum BatchSystem {
+    /// A job for what comes before, an array with a task for each condition and seed, a job for what comes after
+    Slurm,
+}
+
+/// Runs the stages, or prints the script that does.
+#[cfg(feature = "pipeline")]
+pub(crate) fn run(
+    arguments: PipelineArguments,
+    device: brainprior_pipeline::run::DeviceName,
+    threads: usize,
+) -> anyhow::Result<()> {
+    use brainprior_pipeline::run::{Context, Mode, Progress, Selection};
+    use brainprior_pipeline::{config::Config, grid, stages};
+    let config = Config::load(arguments.config.as_deref(), &arguments.overrides)?;
+    let mode = stages::mode(arguments.only.as_deref(), arguments.dry_run)?;
+    let root = arguments.run.unwrap_or_else(|| PathBuf::from("runs").join(config.name()));
+    if let Some(BatchSystem::Slurm) = arguments.emit {
+        print!("{}", grid::script(grid::BatchSystem::Slurm, &config, &root, threads, device)?);
+        return Ok(());
+    }
+    let terminal = crate::terminal::Terminal::new();
+    let opened = format!("run {} in {}", config.name(), root.display());
+    let selection = Selection { condition: arguments.condition, seed: arguments.seed };
+    let writes = mode != Mode::Dry;
+    let context = Context::open(config, &root, mode, selection, device.open()?, Box::new(terminal.clone()))?;
+    crate::terminal::listen(writes.then(|| root.join("log.jsonl")).as_deref())?;
+    terminal.line(&opened);
+    let started = std::time::Instant::now();
+    let finished = stages::run(&context)?;
+    terminal.line(&format!("run: {:.1} s", started.elapsed().as_secs_f64()));
+    if let Some(finished) = finished {
+        println!("\n{}", finished.table);
+        println!("report:  {}", finished.report.display());
+        println!("figures: {}", finished.figures.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What a person sees while the pipeline works: bars with the remaining time on a terminal, plain lines elsewhere, and a log.
+
+use anyhow::{Context, Result};
+use brainprior_pipeline::run::{self, Progress};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
+
+/// The terminal that the whole pipeline writes to.
+#[derive(Clone)]
+pub(crate) struct Terminal {
+    bars: MultiProgress,
+    shows_bars: bool,
+}
+
+impl Terminal {
+    /// Standard error; bars only where it is a terminal.
+    pub(crate) fn new() -> Self {
+        Self { bars: MultiProgress::new(), shows_bars: std::io::stderr().is_terminal() }
+    }
+}
+
+impl Progress for Terminal {
+    fn line(&self, text: &str) {
+        tracing::info!("{text}");
+        if self.shows_bars {
+            let _ = self.bars.println(text);
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
+    fn bar(&self, name: &str, total: u64) -> Box<dyn run::Bar> {
+        let bar = if self.shows_bars { self.bars.add(ProgressBar::new(total)) } else { ProgressBar::hidden() };
+        bar.set_length(total);
+        let style = ProgressStyle::with_template("  {prefix:<28} {bar:30} {pos:>6}/{len} {eta:>5} left  {msg}");
+        bar.set_style(style.expect("the template is valid"));
+        bar.set_prefix(name.to_owned());
+        Box::new(Bar { bar, terminal: self.clone(), name: name.to_owned(), last_line: Instant::now() })
+    }
+}
+
+/// Progress of one task.
+struct Bar {
+    bar: ProgressBar,
+    terminal: Terminal,
+    name: String,
+    last_line: Instant,
+}
+
+/// Where no bar can be drawn, a line tells of progress this often.
+const LINE_EVERY: Duration = Duration::from_secs(20);
+
+impl run::Bar for Bar {
+    fn begin_at(&mut self, position: u64) {
+        self.bar.set_position(position);
+        self.bar.reset_eta();
+    }
+
+    fn set(&mut self, position: u64, total: u64, message: &str) {
+        self.bar.set_length(total);
+        self.bar.set_position(position);
+        self.bar.set_message(message.to_owned());
+        if !self.terminal.shows_bars && self.last_line.elapsed() > LINE_EVERY {
+            self.last_line = Instant::now();
+            let left = self.bar.eta().as_secs();
+            self.terminal.line(&format!("    {:<26} {position}/{total}, about {left} s left  {message}", self.name));
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// From now on warnings go to standard error, and, where there is a `log`, all events of the libraries and stages there: one JSON
+/// object a line, appended over the runs of one directory.
+pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
+    let log = match log {
+        None => None,
+        Some(path) => {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let file = file.with_context(|| format!("could not open {}", path.display()))?;
+            Some(fmt::layer().json().with_writer(Mutex::new(file)).with_filter(LevelFilter::INFO))
+        }
+    };
+    let warnings = fmt::layer().without_time().with_target(false).with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
+    tracing_subscriber::registry().with(log).with(warnings).try_init().context("events are listened to already")
+}
