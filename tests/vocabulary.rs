@@ -2,38 +2,39 @@
 
 use std::path::{Path, PathBuf};
 
-/// A removed name, and the one that stands in its place.
-const REMOVED: &[(&str, &str)] = &[
-    ("Traced", "autograd::FeatureMap"),
-    ("traced", "autograd"),
-    ("Goal", "Criterion"),
-    ("goal", "criterion"),
-    ("Aim", "AttackKind"),
-    ("propose", "set_candidate"),
-    ("offer", "keep_if_closer"),
-    ("border", "decision_boundary"),
-    ("borders", "decision_boundary"),
-    ("LogitsRatio", "Dlr"),
-    ("Closest", "MinimalPerturbations"),
-    ("Known", "ImageRecord"),
-    ("Examples", "LabeledBatch"),
-    ("Hardening", "RobustTraining"),
-    ("hardening", "robust_training"),
-    ("taps", "layers"),
-    ("tap", "layer"),
-    ("Purpose", "rng::Stream"),
-    ("streams", "rng"),
-    ("Circumstances", "SimulationConstants or BehavioralState"),
-    ("Cell", "SimulatedNeuron"),
-    ("Source", "ScanVectors"),
-    ("Alike", "neighbors"),
-    ("alike", "neighbors"),
-    ("frame", "padded_image"),
-    ("tap_sums", "weight_gradient"),
-    ("pass", "batch"),
-    ("unwritten", "uninit"),
-    ("made", "synthetic"),
-    ("shared", "intersection"),
+/// Where a name was defined, the name, and the one that stands in its place.
+const REMOVED: &[(&str, &str, &str)] = &[
+    ("crates/kernels/src", "Traced", "autograd::FeatureMap"),
+    ("crates/kernels/src/conv2d", "frame", "padded_image"),
+    ("crates/kernels/src/conv2d", "tap_sums", "weight_gradient"),
+    ("crates/kernels/src/conv2d", "pass", "batch"),
+    ("crates/kernels/src", "unwritten", "uninit"),
+    ("crates/kernels/src", "optimiser", "optimizer"),
+    ("crates/robustness", "Goal", "Criterion"),
+    ("crates/robustness", "Aim", "AttackKind"),
+    ("crates/robustness", "propose", "set_candidate"),
+    ("crates/robustness", "offer", "keep_if_closer"),
+    ("crates/robustness", "border", "decision_boundary"),
+    ("crates/robustness", "borders", "decision_boundary"),
+    ("crates/robustness", "LogitsRatio", "Dlr"),
+    ("crates/robustness", "Closest", "MinimalPerturbations"),
+    ("crates/robustness", "Known", "ImageRecord"),
+    ("crates/robustness", "Examples", "LabeledBatch"),
+    ("crates/classifier", "Hardening", "RobustTraining"),
+    ("crates/classifier", "taps", "layers"),
+    ("crates/classifier", "tap_layers", "layer_depths"),
+    ("crates/classifier", "Purpose", "rng::Stream"),
+    ("crates/classifier", "streams", "rng"),
+    ("crates/response-model", "Circumstances", "BehavioralState"),
+    ("crates/recording", "Circumstances", "SimulationConstants"),
+    ("crates/recording", "Cell", "SimulatedNeuron"),
+    ("crates/similarity/src", "Source", "ScanVectors"),
+    ("crates/similarity/src", "Alike", "Neighbor"),
+    ("crates", "Centring", "Centering"),
+    ("crates", "LabelledImages", "LabeledImages"),
+    ("crates", "LabelledSplit", "LabeledSplit"),
+    ("crates", "Neighbours", "Neighbors"),
+    ("crates", "Optimisation", "OptimizationConfig"),
 ];
 
 /// Words behind which Rust defines a name.
@@ -67,16 +68,18 @@ fn defined(line: &str) -> Vec<&str> {
 fn removed_names_are_defined_nowhere() {
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut files = Vec::new();
-    for folder in ["crates", "xtask", "tests"] {
-        rust_files(&workspace.join(folder), &mut files);
-    }
+    rust_files(&workspace.join("crates"), &mut files);
     assert!(files.len() > 100, "the sources are where this test looks for them");
+    for (place, _, _) in REMOVED {
+        assert!(workspace.join(place).is_dir(), "{place} is gone; name the folder that took its place");
+    }
     let mut found = Vec::new();
     for path in files {
         let text = std::fs::read_to_string(&path).expect("a source file");
+        let removed: Vec<_> = REMOVED.iter().filter(|(place, _, _)| path.starts_with(workspace.join(place))).collect();
         for (number, line) in text.lines().enumerate() {
             for name in defined(line) {
-                if let Some((old, new)) = REMOVED.iter().find(|(old, _)| *old == name) {
+                if let Some((_, old, new)) = removed.iter().find(|(_, old, _)| *old == name) {
                     found.push(format!("{}:{}: `{old}` was replaced by `{new}`", path.display(), number + 1));
                 }
             }

@@ -23,12 +23,11 @@ const CHECKERS: [Checker; 2] = [
 ///
 /// # Errors
 /// Names the checker that could not be installed, or that found something; what it found stands above.
-pub fn run(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
+pub(crate) fn run(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
     let tools = target.join("tools");
     let mut complaints = Vec::new();
     for checker in &CHECKERS {
         let program = installed(checker, workspace, &tools, environment)?;
-        // Called directly, a subcommand of cargo expects its own name first only where it parses it; both of these do not.
         let status = Command::new(&program)
             .current_dir(workspace)
             .args(checker.arguments)
