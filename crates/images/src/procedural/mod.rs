@@ -1,7 +1,7 @@
 //! Made images, so that the chain can run and be tested without a download.
 //!
-//! Two kinds: stimuli with the statistics that vision depends on ([`natural_stimuli`]), and ten classes of objects on which
-//! a small network has something to learn and something to be misled by ([`ten_classes`]). Both are scenes of opaque
+//! Two kinds: stimuli with the statistics that vision depends on ([`natural_stimuli`]), and ten classes of objects, told
+//! apart by their outlines alone, on which a small network has something to learn ([`ten_classes`]). Both are scenes of opaque
 //! things that hide each other: such *dead leaves* have the spectra, the edges and the heavy tails of photographs (Lee, Mumford
 //! & Huang, *Occlusion models for natural images*, IJCV 2001).
 //!

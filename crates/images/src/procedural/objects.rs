@@ -16,19 +16,12 @@ const SIDE: usize = 32;
 /// Streams of the test images begin here, so that they do not depend on how many images train.
 const TEST_STREAMS: u64 = 1 << 32;
 
-/// How often the weave of an image is that of its class; otherwise it is that of any class.
-const WEAVE_AGREES: f64 = 0.6;
-/// Amplitude of the weave in [0, 1]: a few of 255 steps.
-const WEAVE: [f32; 2] = [0.015, 0.04];
-
 /// `train` and `test` grayscale images of 32 x 32 pixels: leaf, fish, bird, tree, flower, starfish, mushroom, bottle, mug,
 /// butterfly.
 ///
 /// Each shows one thing over a cluttered scene, made as in [`natural_stimuli`](super::natural_stimuli). Its outline is what
 /// makes the class; proportions, pose, size, place, tone (darker or lighter than what is behind), texture and shading vary,
-/// and litter hides parts. Besides, every image carries a weave: a fine grating, 3 to 4.5 pixels a period and 4 to 10 of
-/// 255 steps strong, which more often than by chance is that of the class. It predicts on clean images and drowns in
-/// noise, where the outline does not: what a network takes from it, it loses there.
+/// and litter hides parts. Nothing but the thing depends on the class: what lies beyond it says nothing about it.
 ///
 /// Classes are balanced in both parts and in random order. The same seed gives the same images; test images do not depend on
 /// `train`.
@@ -44,13 +37,14 @@ fn part(count: usize, seed: u64, first: u64, texture: &Texture) -> LabeledImages
     let images: Vec<Vec<u8>> = labels
         .par_iter()
         .enumerate()
-        .map(|(index, label)| image(usize::from(*label), texture, &mut stream(seed, first + index as u64)))
+        .map(|(index, label)| image(usize::from(*label), texture, &mut stream(seed, first + index as u64)).0)
         .collect();
     let names = NAMES.map(str::to_owned).to_vec();
     LabeledImages::new(1, SIDE, SIDE, images.concat(), labels, names).expect("labels index the names")
 }
 
-fn image(label: usize, texture: &Texture, rng: &mut ChaCha8Rng) -> Vec<u8> {
+/// The pixels, and the thing that they show.
+fn image<'a>(label: usize, texture: &'a Texture, rng: &mut ChaCha8Rng) -> (Vec<u8>, Thing<'a>) {
     let mut canvas = Canvas::new(SIDE, SIDE);
     let litter = Litter {
         radii: [log_uniform(2.0, 6.0, rng), log_uniform(10.0, 30.0, rng)],
@@ -69,8 +63,7 @@ fn image(label: usize, texture: &Texture, rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut pixels = canvas.pixels();
     let std = 0.19 * (0.3 * normal(rng)).exp();
     expose(&mut pixels, (0.47 + 0.1 * normal(rng)).clamp(0.2, 0.8), std);
-    weave(&mut pixels, label, rng);
-    pixels.into_iter().map(develop).collect()
+    (pixels.into_iter().map(develop).collect(), thing)
 }
 
 /// An object in its place.
@@ -110,20 +103,6 @@ impl<'a> Thing<'a> {
             let tone = self.outline.tone(a * dx + b * dy, c * dx + d * dy)?;
             Some(self.surface.at(dx, dy) + tone)
         });
-    }
-}
-
-/// Adds the fine grating of a class. Mirrored images carry the mirrored grating, which is of the same class, so that flips
-/// in training leave the cue.
-fn weave(pixels: &mut [f32], label: usize, rng: &mut ChaCha8Rng) {
-    let worn = if rng.random_bool(WEAVE_AGREES) { label } else { rng.random_range(0..NAMES.len()) };
-    let (angle, frequency) = ((worn % 5) as f32 * PI / 8.0, if worn < 5 { 0.22 } else { 0.33 });
-    let mirror = if rng.random_bool(0.5) { -1.0 } else { 1.0 };
-    let [fx, fy] = [mirror * TAU * frequency * angle.cos(), TAU * frequency * angle.sin()];
-    let (phase, amplitude) = (rng.random_range(0.0..TAU), log_uniform(WEAVE[0], WEAVE[1], rng));
-    for (index, pixel) in pixels.iter_mut().enumerate() {
-        let (x, y) = ((index % SIDE) as f32, (index / SIDE) as f32);
-        *pixel += amplitude * (fx * x + fy * y + phase).sin();
     }
 }
 
@@ -177,5 +156,88 @@ mod tests {
         let (least, most) = (means.iter().copied().fold(f64::MAX, f64::min), means.iter().copied().fold(0.0, f64::max));
         // The standard error of a class is about 2.6.
         assert!(most - least < 18.0, "classes differ in mean brightness: {means:?}");
+    }
+
+    /// Gratings of 3 and 4.5 pixels a period in five orientations, in cycles a pixel along x and y.
+    fn gratings() -> Vec<[f32; 2]> {
+        let of = |frequency: f32| {
+            (0..5).map(move |k| (k as f32 * PI / 8.0).sin_cos()).map(move |(s, c)| [frequency * c, frequency * s])
+        };
+        of(0.22).chain(of(0.33)).collect()
+    }
+
+    /// For each grating, and for its mirror image, the logarithm of the share that it has in what lies beyond the thing: of
+    /// pixels less the mean of their neighbors, as images are strong where gratings of so few pixels are not. Nothing where
+    /// hardly anything lies beyond.
+    fn energies_beyond(pixels: &[f32], thing: &Thing) -> Option<Vec<f64>> {
+        // No outline reaches further than 1.25 radii, and no litter that was laid about the thing further than 1.1 and its own.
+        let beyond = |x: usize, y: usize| (x as f32 + 0.5 - thing.x).hypot(y as f32 + 0.5 - thing.y) > 1.25 * thing.radius + 1.5;
+        let at = |x: usize, y: usize| f64::from(pixels[y * SIDE + x]);
+        let mut fine = Vec::new();
+        for y in 1..SIDE - 1 {
+            for x in (1..SIDE - 1).filter(|x| beyond(*x, y)) {
+                let around = (at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1)) / 4.0;
+                fine.push((x as f64, y as f64, at(x, y) - around));
+            }
+        }
+        let total: f64 = fine.iter().map(|(_, _, value)| value * value).sum();
+        let energy = |fx: f64, fy: f64| {
+            let wave = |x: f64, y: f64| (f64::from(TAU) * (fx * x + fy * y)).sin_cos();
+            let (mut sine, mut cosine) = (0.0, 0.0);
+            for (x, y, value) in &fine {
+                let (s, c) = wave(*x, *y);
+                sine += value * s;
+                cosine += value * c;
+            }
+            (sine * sine + cosine * cosine) / (total * fine.len() as f64)
+        };
+        let share = |[fx, fy]: [f32; 2]| (energy(fx.into(), fy.into()) + energy((-fx).into(), fy.into()) + 1e-6).ln();
+        (fine.len() >= 100 && total > 0.0).then(|| gratings().into_iter().map(share).collect())
+    }
+
+    /// Accuracy on the second half of the nearest class mean of the first half.
+    fn nearest_mean(examples: &[(usize, Vec<f64>)]) -> f64 {
+        let (known, asked) = examples.split_at(examples.len() / 2);
+        let dimensions = examples[0].1.len();
+        let (mut means, mut counts) = (vec![vec![0.0; dimensions]; NAMES.len()], [0.0; 10]);
+        for (label, energies) in known {
+            counts[*label] += 1.0;
+            means[*label].iter_mut().zip(energies).for_each(|(sum, energy)| *sum += energy);
+        }
+        for (mean, count) in means.iter_mut().zip(counts) {
+            mean.iter_mut().for_each(|sum| *sum /= count);
+        }
+        let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+        let right = asked.iter().filter(|(label, energies)| {
+            let nearest =
+                (0..NAMES.len()).min_by(|a, b| distance(&means[*a], energies).total_cmp(&distance(&means[*b], energies)));
+            nearest == Some(*label)
+        });
+        right.count() as f64 / asked.len() as f64
+    }
+
+    /// A grating of the class's own would be learned in place of outlines, and none of the table's comparisons would mean what
+    /// it says.
+    #[test]
+    fn what_lies_beyond_the_thing_does_not_tell_its_class() {
+        let texture = Texture::new(&mut stream(17, TEXTURE));
+        let (mut found, mut planted) = (Vec::new(), Vec::new());
+        for index in 0..6000 {
+            let (label, mut rng) = (index % NAMES.len(), stream(17, index as u64));
+            let (bytes, thing) = image(label, &texture, &mut rng);
+            let mut pixels: Vec<f32> = bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect();
+            found.extend(energies_beyond(&pixels, &thing).map(|energies| (label, energies)));
+            let [fx, fy] = gratings()[label];
+            let phase = rng.random_range(0.0..TAU);
+            for (at, pixel) in pixels.iter_mut().enumerate() {
+                *pixel += 0.03 * (TAU * (fx * (at % SIDE) as f32 + fy * (at / SIDE) as f32) + phase).sin();
+            }
+            planted.extend(energies_beyond(&pixels, &thing).map(|energies| (label, energies)));
+        }
+        assert!(found.len() > 2000, "{} images have enough beyond their thing", found.len());
+        let (found, planted) = (nearest_mean(&found), nearest_mean(&planted));
+        // Chance is 0.1, with a standard error of 0.008 at most.
+        assert!(found < 0.125, "{found} are classified rightly by gratings beyond the thing");
+        assert!(planted > 0.5, "{planted} with a grating of the class: this test would not see one");
     }
 }
