@@ -6,7 +6,7 @@ use std::path::Path;
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, ScanParts, Tier};
 use candle_core::Device;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -22,10 +22,21 @@ use crate::predict::correlations;
 /// The paper predicts in-sample: the responses to an image come from a model that was fitted, among others, to a noisy trial of
 /// that image, and so carry some of its noise. Here the trials of an image, in all scans, are neither trained nor validated on by
 /// the model that predicts it.
+///
+/// **Predictions are centered by fold.** Each model learns a level of its own for each neuron, about the mean of its training
+/// trials, from which those of its fold are missing: where they happen to be strong, the model that predicts them expects less.
+/// Left alone, these levels would part the images of one fold from those of another in similarities, and would be set against
+/// the responses in v_a. So all models are asked the same images, those of the scan that have a fold, and each model's
+/// predictions are shifted, neuron by neuron, by the mean over all models less its own mean over these images. As the images are
+/// the same, their means differ by what the models are and not by what the images are: what images of two folds truly differ in stays.
+/// For v_a the same is done over the scan's trials of these images. A shift may bring a small rate below 0. The level that
+/// all models then share is one number for each neuron, which no similarity and no correlation sees.
 #[derive(Debug)]
 pub struct CrossFitted {
     models: Vec<ResponseModel>,
     fold_of: HashMap<ImageId, usize>,
+    /// For each scan, model and neuron: what centers the predictions of images, in the scan's units.
+    shifts: Vec<Vec<Vec<f32>>>,
     /// For each scan and neuron.
     v_a: Vec<Vec<Option<f32>>>,
 }
@@ -69,8 +80,10 @@ impl CrossFitted {
             let mut told = |event| observe(fold, event);
             models.push(fit_on(device, &without, config, seed.wrapping_add(fold as u64), checkpoint.as_deref(), &mut told)?);
         }
-        let mut fitted = Self { models, fold_of, v_a: Vec::new() };
+        let mut fitted = Self { models, fold_of, shifts: Vec::new(), v_a: Vec::new() };
         for (s, scan) in scans.iter().enumerate() {
+            let shifts = fitted.shifts_of_images(s, scan)?;
+            fitted.shifts.push(shifts);
             let v_a = fitted.held_out_correlation(s, scan)?;
             fitted.v_a.push(v_a);
         }
@@ -82,8 +95,8 @@ impl CrossFitted {
         &self.models
     }
 
-    /// Correlation of each neuron's responses to all images that were shown once with the predictions of the models that never
-    /// saw them.
+    /// Correlation of each neuron's responses to all images that are in a training or validation tier of some scan with the
+    /// predictions of the models that never saw them, centered by fold.
     ///
     /// # Errors
     /// [`Error::NoSuchScan`].
@@ -91,8 +104,9 @@ impl CrossFitted {
         self.v_a.get(scan).map(Vec::as_slice).ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
     }
 
-    /// Predicted responses as [`ResponseModel::predict`], each image's by the model that never saw it. Images of no fold, such as
-    /// the repeated ones, get the mean over all models, which have none seen them.
+    /// Predicted responses as [`ResponseModel::predict`], each image's by the model that never saw it, centered by fold. Images of
+    /// no fold, such as the repeated ones, get the mean over all models, which have none seen them; the shifts sum to zero
+    /// over models, so that this is the mean of what is centered too.
     ///
     /// # Errors
     /// As [`ResponseModel::predict`].
@@ -108,29 +122,67 @@ impl CrossFitted {
             };
             let own: Vec<usize> = (0..stimuli.len()).filter(|&i| share(i) > 0.0).collect();
             let predicted = model.predict(scan, &stimuli.subset(&own))?;
+            let shift = ArrayView1::from(&self.shifts[scan][fold]);
             for (&i, row) in own.iter().zip(predicted.values().rows()) {
-                values.row_mut(i).scaled_add(share(i), &row);
+                values.row_mut(i).scaled_add(share(i), &(&row + &shift));
             }
         }
         let kind = ResponseKind::Predicted(Fitting::CrossFitted);
         Ok(Responses::new(&name, kind, stimuli.ids().to_vec(), values)?)
     }
 
+    /// What centers the predictions of images by each model, over the images of `scan` that have a fold.
+    fn shifts_of_images(&self, s: usize, scan: &Scan) -> Result<Vec<Vec<f32>>> {
+        let ids = scan.stimuli().ids();
+        let images: Vec<usize> = (0..ids.len()).filter(|&i| self.fold_of.contains_key(&ids[i])).collect();
+        let images = scan.stimuli().subset(&images);
+        let means: Vec<Vec<f64>> =
+            self.models.iter().map(|model| Ok(means(model.predict(s, &images)?.values()))).collect::<Result<_>>()?;
+        Ok(shifts(&means))
+    }
+
     fn held_out_correlation(&self, s: usize, scan: &Scan) -> Result<Vec<Option<f32>>> {
-        let neurons = scan.responses().ncols();
-        let (mut trials, mut predicted) = (Vec::new(), Vec::new());
-        let mut varies = vec![true; neurons];
-        for (fold, model) in self.models.iter().enumerate() {
-            let in_fold = |t: &usize| self.fold_of.get(&scan.stimuli().ids()[scan.trial_image()[*t]]) == Some(&fold);
-            let own: Vec<usize> = (0..scan.trial_image().len()).filter(in_fold).collect();
-            predicted.extend(model.predict_trials(s, scan, &own)?);
-            trials.extend(own);
-            let of_model = &model.part(s)?.normalization.varies;
-            varies.iter_mut().zip(of_model).for_each(|(all, varies)| *all &= varies);
+        let fold = |trial: usize| self.fold_of.get(&scan.stimuli().ids()[scan.trial_image()[trial]]).copied();
+        let (trials, folds): (Vec<usize>, Vec<usize>) =
+            (0..scan.trial_image().len()).filter_map(|trial| Some((trial, fold(trial)?))).unzip();
+        let of_models = self.models.iter().map(|model| model.predict_trials(s, scan, &trials));
+        let predicted = each_by_its_own(of_models, &folds, scan.responses().ncols())?;
+        let mut varies = vec![true; predicted.ncols()];
+        for model in &self.models {
+            varies.iter_mut().zip(&model.part(s)?.normalization.varies).for_each(|(all, varies)| *all &= varies);
         }
-        let predicted = Array2::from_shape_vec((trials.len(), neurons), predicted).expect("one row a trial");
         Ok(correlations(scan, &trials, &predicted, &varies))
     }
+}
+
+/// From what each model predicts for the same rows `[rows, neurons]`, each row by the model of its fold, centered.
+fn each_by_its_own(of_models: impl Iterator<Item = Result<Array2<f32>>>, folds: &[usize], neurons: usize) -> Result<Array2<f32>> {
+    let mut own = Array2::zeros((folds.len(), neurons));
+    let mut levels = Vec::new();
+    for (model, predicted) in of_models.enumerate() {
+        let predicted = predicted?;
+        for (row, _) in folds.iter().enumerate().filter(|(_, fold)| **fold == model) {
+            own.row_mut(row).assign(&predicted.row(row));
+        }
+        levels.push(means(&predicted));
+    }
+    let shifts = shifts(&levels);
+    for (mut row, &fold) in own.rows_mut().into_iter().zip(folds) {
+        row += &ArrayView1::from(&shifts[fold]);
+    }
+    Ok(own)
+}
+
+/// Mean of each column.
+fn means(predicted: &Array2<f32>) -> Vec<f64> {
+    let mean = |column: ArrayView1<f32>| column.iter().map(|value| f64::from(*value)).sum::<f64>() / predicted.nrows() as f64;
+    predicted.columns().into_iter().map(mean).collect()
+}
+
+/// For each model and neuron, how far the mean over all models lies above the model's own. `levels` are those of the same rows.
+fn shifts(levels: &[Vec<f64>]) -> Vec<Vec<f32>> {
+    let common = |n: usize| levels.iter().map(|of_model| of_model[n]).sum::<f64>() / levels.len() as f64;
+    levels.iter().map(|of_model| of_model.iter().enumerate().map(|(n, level)| (common(n) - level) as f32).collect()).collect()
 }
 
 /// A fold for each image outside the test tiers, the same in all scans, of nearly equal sizes in each tier.
@@ -172,4 +224,49 @@ fn held_out(scan: &Scan, fold_of: &HashMap<ImageId, usize>, fold: usize) -> Resu
         trial_idx: scan.trial_idx().map(<[i64]>::to_vec),
         origin: scan.origin(),
     })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::statistics::correlation;
+    use ndarray::{Axis, arr2};
+
+    fn centered(of_models: &[Array2<f32>], folds: &[usize]) -> Array2<f32> {
+        each_by_its_own(of_models.iter().cloned().map(Ok), folds, of_models[0].ncols()).unwrap()
+    }
+
+    #[test]
+    fn levels_of_models_go_and_differences_of_images_stay() {
+        // The images of fold 2 are the strongest by far: that is no artifact.
+        let truth = arr2(&[[1.0f32, 2.0], [2.0, 1.0], [1.5, 0.5], [0.5, 4.0], [9.0, 8.0], [8.0, 7.5]]);
+        let levels = [[0.5f32, -1.0], [-0.25, 0.5], [2.0, 0.25]];
+        let of_models: Vec<Array2<f32>> = levels.iter().map(|level| &truth + &ArrayView1::from(level)).collect();
+        let folds = [0, 1, 2, 2, 1, 0];
+        let found = centered(&of_models, &folds);
+        for n in 0..2 {
+            let common = levels.iter().map(|level| level[n]).sum::<f32>() / 3.0;
+            for image in 0..6 {
+                assert!((found[[image, n]] - truth[[image, n]] - common).abs() < 1e-6, "image {image}: {found}");
+            }
+        }
+        // Whichever way the images are divided.
+        let divided_otherwise = centered(&of_models, &[2, 2, 1, 1, 0, 0]);
+        assert!((&found - &divided_otherwise).iter().all(|difference| difference.abs() < 1e-6));
+    }
+
+    /// Models that have learned their training mean and nothing else: as they stand, they expect most of what evokes least.
+    #[test]
+    fn models_that_know_nothing_are_not_set_against_the_responses() {
+        let responses = [1.0f32, 2.0, 4.0, 8.0, 3.0, 6.0];
+        let folds = [0, 0, 1, 1, 2, 2];
+        let trained = |fold: usize| (0..6).filter(|&i| folds[i] != fold).map(|i| responses[i]).sum::<f32>() / 4.0;
+        let of_models: Vec<Array2<f32>> = (0..3).map(|fold| Array2::from_elem((6, 1), trained(fold))).collect();
+        let against =
+            |predicted: &[f32]| correlation(predicted.iter().zip(&responses).map(|(p, r)| (f64::from(*p), f64::from(*r))));
+        let as_they_stand: Vec<f32> = folds.iter().map(|fold| trained(*fold)).collect();
+        assert!(against(&as_they_stand).unwrap() < -0.5, "{:?}", against(&as_they_stand));
+        let found = centered(&of_models, &folds).index_axis(Axis(1), 0).to_vec();
+        assert_eq!(against(&found), None, "{found:?} varies");
+    }
 }

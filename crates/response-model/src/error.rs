@@ -92,6 +92,21 @@ pub enum Error {
         expected: usize,
     },
 
+    /// Hardly any trial of a scan's training tier shows an image that validates in no other scan of the fit.
+    #[error(
+        "scan `{scan}`: {left_out} of its {trials} trials of tier `train` show images that another scan of the fit validates on, and an \
+         image that validates in any scan trains in none, so that fewer than 2 are left; give the scans `tiers` that agree on which \
+         images validate"
+    )]
+    ValidateElsewhere {
+        /// Name of the scan.
+        scan: String,
+        /// Trials of its training tier.
+        trials: usize,
+        /// Those whose images validate in another scan.
+        left_out: usize,
+    },
+
     /// The positions come from cortex, and the scan does not say where its neurons lie.
     #[error(
         "scan `{scan}` has no coordinates of its neurons, which `readout.positions = \"cortical\"` predicts receptive fields from; \

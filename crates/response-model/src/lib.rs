@@ -67,6 +67,7 @@ mod recovery;
 mod save;
 mod shifter;
 mod statistics;
+mod training_trials;
 mod variables;
 
 pub use config::{
@@ -84,3 +85,4 @@ pub use network::ScanNetwork;
 pub use predict::BehavioralState;
 pub use recovery::Recovery;
 pub use statistics::Interval;
+pub use training_trials::TrainingTrials;

@@ -95,8 +95,9 @@ impl ResponseModel {
     }
 
     /// Validation correlation v_a of each neuron (Li et al. 2019, section 2): between the predicted and the observed
-    /// responses of the validation tier's trials, whose images the model was not trained on. `None` for a neuron that
-    /// never varies, in training or in validation.
+    /// responses of the validation tier's trials, whose images trained in none of the model's scans (see
+    /// [`TrainingTrials`](crate::TrainingTrials)). They did decide when the fit stopped. `None` for a neuron that never varies, in
+    /// training or in validation.
     ///
     /// # Errors
     /// [`Error::NoSuchScan`].

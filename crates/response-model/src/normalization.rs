@@ -1,4 +1,4 @@
-//! Statistics of the training tier, by which everything that enters or leaves a model is scaled.
+//! Statistics of the trials that train, by which everything that enters or leaves a model is scaled.
 
 use brainprior_recording::{Scan, Tier};
 use ndarray::Array2;
@@ -52,11 +52,14 @@ impl ImageNormalization {
 }
 
 impl ScanNormalization {
-    /// Checks the scan and takes the statistics of its training tier.
-    pub(crate) fn of(scan: &Scan, loss: &LossConfig) -> Result<Self> {
-        let trials = scan.trials_in(Tier::Train);
+    /// Checks the scan and takes the statistics of `trials`, those that train.
+    pub(crate) fn of(scan: &Scan, trials: &[usize], loss: &LossConfig) -> Result<Self> {
         if trials.len() < 2 {
-            return Err(Error::TooFewTrials { scan: scan.name().to_owned(), tier: "train", found: trials.len(), expected: 2 });
+            let (scan_name, marked) = (scan.name().to_owned(), scan.trials_in(Tier::Train).len());
+            return Err(match marked {
+                0 | 1 => Error::TooFewTrials { scan: scan_name, tier: Tier::Train.name(), found: marked, expected: 2 },
+                _ => Error::ValidateElsewhere { scan: scan_name, trials: marked, left_out: marked - trials.len() },
+            });
         }
         if loss.kind != LossKind::Gaussian && !loss.rectify_negative {
             check_sign(scan)?;
@@ -79,7 +82,7 @@ impl ScanNormalization {
         let least = LEAST_STD_SHARE * stds.iter().sum::<f64>() / neurons as f64;
         let response_std: Vec<f32> = stds.iter().map(|std| std.max(least) as f32).collect();
         let response_mean = means.iter().zip(&response_std).map(|(mean, std)| (mean / f64::from(*std)) as f32).collect();
-        let columns = |values: Option<&Array2<f32>>| values.map(|values| ColumnNormalization::of(values, &trials));
+        let columns = |values: Option<&Array2<f32>>| values.map(|values| ColumnNormalization::of(values, trials));
         Ok(Self { response_std, response_mean, varies, behavior: columns(scan.behavior()), pupil: columns(scan.pupil_center()) })
     }
 

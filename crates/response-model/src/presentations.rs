@@ -7,6 +7,7 @@ use candle_core::{Device, Tensor};
 use crate::config::LossConfig;
 use crate::error::Result;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
+use crate::training_trials::TrainingTrials;
 
 /// One image and at most one trial of it in each scan.
 ///
@@ -24,6 +25,7 @@ pub(crate) struct Presentation {
 pub(crate) struct Presentations<'a> {
     scans: &'a [&'a Scan],
     images: StimulusSet,
+    training_trials: TrainingTrials,
     training: Vec<Presentation>,
     validation: Vec<Presentation>,
 }
@@ -45,9 +47,15 @@ pub(crate) struct Covariates {
 impl<'a> Presentations<'a> {
     pub(crate) fn new(scans: &'a [&'a Scan]) -> Result<Self> {
         let images = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
-        let of_tier = |tier| present(scans, &images, tier);
-        let (training, validation) = (of_tier(Tier::Train), of_tier(Tier::Validation));
-        Ok(Self { scans, images, training, validation })
+        let training_trials = TrainingTrials::of(scans);
+        let validation_trials: Vec<Vec<usize>> = scans.iter().map(|scan| scan.trials_in(Tier::Validation)).collect();
+        let training = present(scans, &images, training_trials.trials());
+        let validation = present(scans, &images, &validation_trials);
+        Ok(Self { scans, images, training_trials, training, validation })
+    }
+
+    pub(crate) fn training_trials(&self) -> &TrainingTrials {
+        &self.training_trials
     }
 
     pub(crate) fn training(&self) -> &[Presentation] {
@@ -58,7 +66,7 @@ impl<'a> Presentations<'a> {
         &self.validation
     }
 
-    /// Images of the training tier, each once.
+    /// Images that train, each once.
     pub(crate) fn training_images(&self) -> impl Iterator<Item = &[f32]> + Clone {
         let mut indices: Vec<usize> = self.training.iter().map(|p| p.image).collect();
         indices.sort_unstable();
@@ -143,13 +151,14 @@ pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormali
     Ok(Covariates { behavior: gather(scan.behavior(), &by.behavior)?, pupil: gather(scan.pupil_center(), &by.pupil)? })
 }
 
-fn present(scans: &[&Scan], images: &StimulusSet, tier: Tier) -> Vec<Presentation> {
+/// The presentations of the trials that `trials` names for each scan.
+fn present(scans: &[&Scan], images: &StimulusSet, trials: &[Vec<usize>]) -> Vec<Presentation> {
     let mut of_image: Vec<Vec<Vec<usize>>> = vec![vec![Vec::new(); scans.len()]; images.len()];
-    for (s, scan) in scans.iter().enumerate() {
+    for (s, (scan, trials)) in scans.iter().zip(trials).enumerate() {
         let ids = scan.stimuli().ids();
         let in_union: Vec<usize> = ids.iter().map(|id| images.position(*id).expect("the union has every image")).collect();
-        for trial in scan.trials_in(tier) {
-            of_image[in_union[scan.trial_image()[trial]]][s].push(trial);
+        for trial in trials {
+            of_image[in_union[scan.trial_image()[*trial]]][s].push(*trial);
         }
     }
     let mut presentations = Vec::new();

@@ -14,6 +14,8 @@ pub(crate) struct ResponseSummary {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSummary {
     pub(crate) name: String,
+    /// Trials of the training tier that did not train, since their images validate in another scan.
+    pub(crate) left_out: usize,
     /// Correlation of prediction and response over validation trials, per neuron.
     pub(crate) v: Vec<f32>,
     pub(crate) test_correlation: Option<Estimate>,

@@ -42,6 +42,8 @@ pub(crate) struct Content<'a> {
     pub(crate) trade_off: Vec<Followed>,
     /// How many convolutions deep each layer of the similarity lies.
     pub(crate) layers: Vec<usize>,
+    /// For each scan the trials that did not train, since their images validate in another scan.
+    pub(crate) left_out: Vec<usize>,
     pub(crate) examples: Vec<ExampleNeuron>,
     pub(crate) correlations: Vec<NeuronCorrelations>,
     pub(crate) fields: Vec<ReceptiveFields>,
@@ -187,6 +189,13 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
         ["scan", "neurons", "trials", "excluded", "oracle", "test correlation", "to repeat average", "fraction oracle", "FEVE"];
     let rows: Vec<_> = content.results.scans.iter().map(|scan| (None, scan_row(scan))).collect();
     page.table(&header.map(str::to_owned), &rows);
+    if content.left_out.iter().any(|trials| *trials > 0) {
+        let named = content.results.scans.iter().zip(&content.left_out).map(|(scan, trials)| format!("{} {trials}", scan.name));
+        let counts = named.collect::<Vec<_>>().join(", ");
+        page.paragraph(&format!(
+            "An image that validates in any scan trains in none. Trials of the training tier that are left out for it: {counts}."
+        ));
+    }
     let against: Vec<_> = content
         .results
         .scans

@@ -103,6 +103,7 @@ impl Stage for Report {
             speeds: train::speeds(context),
             trade_off: trade_off::curves(context)?,
             layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.layer_depths(),
+            left_out: fitted.scans.iter().map(|scan| scan.left_out).collect(),
             examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
             correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
             fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),

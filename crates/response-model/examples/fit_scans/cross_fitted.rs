@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use brainprior_recording::Scan;
 use brainprior_recording::simulation::{read_truth, truth_for};
-use brainprior_recording::{Scan, Tier};
-use brainprior_response_model::{Config, CrossFitted, Ensemble, FitEvent};
+use brainprior_response_model::{Config, CrossFitted, Ensemble, FitEvent, TrainingTrials};
 use brainprior_similarity::{pearson, similarity, standardizing_weights};
 
 use crate::{Result, neurons};
@@ -28,9 +28,10 @@ pub(crate) fn compare(
             println!("fold {fold}, epoch {epoch:3}, validation {validation_correlation:.4}");
         }
     })?;
+    let training = TrainingTrials::of(scans);
     for (s, (scan, path)) in scans.iter().zip(paths).enumerate() {
-        println!("scan {}, the first {IMAGES} images of the training tier:", scan.name());
-        let trials: Vec<usize> = scan.trials_in(Tier::Train).into_iter().take(IMAGES).collect();
+        println!("scan {}, the first {IMAGES} images that train:", scan.name());
+        let trials: Vec<usize> = training.trials()[s].iter().copied().take(IMAGES).collect();
         let rows: Vec<usize> = trials.iter().map(|trial| scan.trial_image()[*trial]).collect();
         let images = scan.stimuli().subset(&rows);
         let truth = read_truth(&path.with_extension("truth.h5"))?;

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::variables::{State, Variables};
 
-const FORMAT: &str = "brainprior response-model checkpoint, version 4";
+const FORMAT: &str = "brainprior response-model checkpoint, version 5";
 const ADVICE: &str = "delete the checkpoint to start afresh, or give another path";
 /// Prefixes of the tensors' names.
 const CURRENT: &str = "current.";

@@ -14,6 +14,13 @@ pub enum FitEvent {
         /// Name of the scan.
         scan: String,
     },
+    /// Some trials of the scan's training tier show images that validate in another scan of the fit: they do not train.
+    LeftOut {
+        /// Name of the scan.
+        scan: String,
+        /// How many.
+        trials: usize,
+    },
     /// Some neurons never vary over the training trials: they are left out of the loss, are predicted by their one value,
     /// and have no v_a.
     NeverVarying {

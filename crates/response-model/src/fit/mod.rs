@@ -18,14 +18,16 @@ use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::presentations::{Presentation, Presentations};
 use crate::receptive_field::{ContrastMaps, Start};
+use crate::training_trials::TrainingTrials;
 
 pub use event::FitEvent;
 use trainer::Trainer;
 
 /// Fits one core and a head for each of `scans`.
 ///
-/// Everything that is learned comes from the training tier; the validation tier decides when to stop, and gives v_a. The
-/// result is a function of the scans, the configuration and the seed: not of the number of threads, and not of
+/// Everything that is learned, normalization included, comes from the [`TrainingTrials`](crate::TrainingTrials): those of the
+/// training tiers, less the trials of images that validate in another of the scans ([`FitEvent::LeftOut`] counts them). The
+/// validation tier decides when to stop, and gives v_a. The result is a function of the scans, the configuration and the seed: not of the number of threads, and not of
 /// interruptions, if `checkpoint` names a file. That file is written after every epoch; a later call with the same scans,
 /// configuration and seed goes on from it, and a call after the last epoch returns the fitted model at once.
 ///
@@ -60,31 +62,40 @@ pub fn fit_on(
     let _entered = span.enter();
     config.check()?;
     check_together(scans)?;
-    let normalizations: Vec<ScanNormalization> =
-        scans.iter().map(|scan| ScanNormalization::of(scan, &config.loss)).collect::<Result<_>>()?;
     let presentations = Presentations::new(scans)?;
+    let training = presentations.training_trials();
+    let normalizations: Vec<ScanNormalization> = scans
+        .iter()
+        .zip(training.trials())
+        .map(|(scan, trials)| ScanNormalization::of(scan, trials, &config.loss))
+        .collect::<Result<_>>()?;
     let (height, width) = (scans[0].stimuli().height(), scans[0].stimuli().width());
     let image = ImageNormalization::of(height, width, presentations.training_images());
-    announce(scans, config, &normalizations, observe);
+    announce(scans, config, training, &normalizations, observe);
 
     let positions = locate(scans, &presentations, &image, &normalizations, &config.loss, observe)?;
     let mut descriptions = Vec::with_capacity(scans.len());
-    for ((scan, normalization), positions) in scans.iter().zip(normalizations).zip(positions) {
-        descriptions.push(describe(scan, normalization, positions, config)?);
+    for (((scan, trials), normalization), positions) in scans.iter().zip(training.trials()).zip(normalizations).zip(positions) {
+        descriptions.push(describe(scan, trials, normalization, positions, config)?);
     }
     let model = ResponseModel::new(config.clone(), image, descriptions, seed, device)?;
     let identity = checkpoint::identity(scans, config, seed);
     Trainer::new(model, scans, presentations, seed)?.run(checkpoint.map(|path| (path, identity)), observe)
 }
 
-fn describe(scan: &Scan, normalization: ScanNormalization, positions: Vec<f32>, config: &Config) -> Result<ScanDescription> {
+fn describe(
+    scan: &Scan,
+    trials: &[usize],
+    normalization: ScanNormalization,
+    positions: Vec<f32>,
+    config: &Config,
+) -> Result<ScanDescription> {
     let name = scan.name().to_owned();
     let coordinates = match (config.readout.positions, scan.neurons().coordinates()) {
         (PositionSource::Located, _) => None,
         (PositionSource::Cortical, None) => return Err(Error::NoCoordinates { scan: name }),
         (PositionSource::Cortical, Some(of)) => Some(ColumnNormalization::of_all(of, 2)),
     };
-    let trials = scan.trials_in(Tier::Train);
     let zero_share = |n: usize| {
         let limit = config.loss.zero_threshold as f32 * normalization.response_std[n];
         trials.iter().filter(|&&t| scan.responses()[(t, n)] <= limit).count() as f32 / trials.len() as f32
@@ -111,9 +122,19 @@ fn check_together(scans: &[&Scan]) -> Result<()> {
     Ok(())
 }
 
-fn announce(scans: &[&Scan], config: &Config, normalizations: &[ScanNormalization], observe: &mut dyn FnMut(FitEvent)) {
-    for (scan, by) in scans.iter().zip(normalizations) {
+fn announce(
+    scans: &[&Scan],
+    config: &Config,
+    training: &TrainingTrials,
+    normalizations: &[ScanNormalization],
+    observe: &mut dyn FnMut(FitEvent),
+) {
+    for ((scan, by), &trials) in scans.iter().zip(normalizations).zip(training.left_out()) {
         let name = scan.name().to_owned();
+        if trials > 0 {
+            tracing::info!(scan = name, trials, "training trials of images that validate in another scan are left out");
+            observe(FitEvent::LeftOut { scan: name.clone(), trials });
+        }
         if by.behavior.is_none() && config.modulator.enabled {
             tracing::warn!(scan = name, "no behaviour: fitted without a modulator");
             observe(FitEvent::WithoutModulator { scan: name.clone() });

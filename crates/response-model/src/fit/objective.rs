@@ -1,6 +1,6 @@
 //! The loss of a batch with all penalties.
 
-use brainprior_recording::{Scan, Tier};
+use brainprior_recording::Scan;
 use candle_core::{Device, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,8 +26,8 @@ pub(super) struct Objective<'a> {
 impl<'a> Objective<'a> {
     pub(super) fn new(model: &ResponseModel, scans: &'a [&'a Scan], presentations: Presentations<'a>, seed: u64) -> Result<Self> {
         let mut training_pupils = Vec::with_capacity(scans.len());
-        for (scan, part) in scans.iter().zip(&model.scans) {
-            let trials: Vec<Option<usize>> = scan.trials_in(Tier::Train).into_iter().map(Some).collect();
+        for ((scan, trials), part) in scans.iter().zip(presentations.training_trials().trials()).zip(&model.scans) {
+            let trials: Vec<Option<usize>> = trials.iter().copied().map(Some).collect();
             let Covariates { pupil, .. } = covariates(scan, &trials, &part.normalization, model.device())?;
             training_pupils.push(part.head.shifter.as_ref().and(pupil));
         }
@@ -68,7 +68,7 @@ impl<'a> Objective<'a> {
                 total = (total + (modulator.squared_weights()? * (config.modulator.l2 / neurons as f64))?)?;
             }
             // The expected number of this scan's trials in a batch, so that every trial counts the same.
-            let trials = self.scans[s].trials_in(Tier::Train).len() as f64 / batches as f64;
+            let trials = self.presentations.training_trials().trials()[s].len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
             let by = &part.normalization;
             let Some(batch) = self.presentations.scan_batch(s, batch, by, &config.loss, weight, model.device())? else {
@@ -112,7 +112,7 @@ mod tests {
     use crate::head::ScanDescription;
     use crate::normalization::{ImageNormalization, ScanNormalization};
     use brainprior_images::StimulusSet;
-    use brainprior_recording::{Neurons, Origin, ScanParts};
+    use brainprior_recording::{Neurons, Origin, ScanParts, Tier};
     use ndarray::Array2;
 
     fn scan(name: &str, neurons: usize, rng: &mut ChaCha8Rng) -> Scan {
@@ -158,7 +158,7 @@ mod tests {
         let presentations = Presentations::new(&scans).unwrap();
         let image = ImageNormalization::of(10, 14, presentations.training_images());
         let describe = |scan: &&Scan| {
-            let normalization = ScanNormalization::of(scan, &config.loss).unwrap();
+            let normalization = ScanNormalization::of(scan, &scan.trials_in(Tier::Train), &config.loss).unwrap();
             let numbers = |by: f32| (0..2 * normalization.varies.len()).map(|i| by * i as f32 - 0.31).collect();
             ScanDescription {
                 name: scan.name().to_owned(),

@@ -40,7 +40,7 @@ fn scans_of_different_neurons_share_a_core() {
     parts.neurons = brainprior_recording::Neurons::unnamed(4);
     // Part of the trials only, so that most batches hold images that this scan did not train on.
     for tier in parts.tiers.iter_mut().filter(|tier| **tier == Tier::Train).step_by(2) {
-        *tier = Tier::Validation;
+        *tier = Tier::Test;
     }
     let fewer = Scan::new(parts).unwrap();
     let model = fit(&[&scan, &fewer], &config, 1, None, &mut |_| {}).unwrap();

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use brainprior_artifact::{json, replace};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, ResponseModel, fit_on};
+use brainprior_response_model::{CrossFitted, Ensemble, ResponseModel, TrainingTrials, fit_on};
 use ndarray::Axis;
 use observer::{Curves, FitProgress};
 use std::collections::BTreeMap;
@@ -87,6 +87,7 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     };
     drop(progress);
     let target = target_stimuli(&loaded)?;
+    let training = TrainingTrials::of(&scans);
     let mut summaries = Vec::new();
     for (index, loaded) in loaded.iter().enumerate() {
         let predict = |images: &StimulusSet| -> Result<Responses> {
@@ -108,7 +109,7 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
         replace::bytes(&folder.join(&table), summary::neuron_table(loaded, v, &metrics)?.as_bytes())?;
         outputs.push(table);
         let positions = ensemble.models()[0].positions(index)?;
-        summaries.push(summary::of_scan(loaded, v, &metrics, &oracle, &positions));
+        summaries.push(summary::of_scan(loaded, training.left_out()[index], v, &metrics, &oracle, &positions));
     }
     let filters = ensemble.models()[0].filters()?;
     let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();

@@ -69,6 +69,10 @@ impl<'a> FitProgress<'a> {
             FitEvent::WithoutShifter { scan } => {
                 progress.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
             }
+            FitEvent::LeftOut { scan, trials } => {
+                let why = "do not train, since their images validate in another scan";
+                progress.line(&format!("    {scan}: {trials} trials of the training tier {why}"));
+            }
             FitEvent::NeverVarying { scan, neurons } => {
                 progress.line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
             }

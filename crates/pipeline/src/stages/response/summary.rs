@@ -7,9 +7,10 @@ use brainprior_recording::Responses;
 use brainprior_response_model::{Interval, Metrics};
 use std::fmt::Write;
 
-/// The figures of one scan, of which `predicted` holds the oracle images.
+/// The figures of one scan, of which `predicted` holds the oracle images and `left_out` trials did not train.
 pub(super) fn of_scan(
     loaded: &Loaded,
+    left_out: usize,
     v: &[Option<f32>],
     metrics: &Metrics,
     predicted: &Responses,
@@ -50,6 +51,7 @@ pub(super) fn of_scan(
         correlations: test.iter().map(|r| r.unwrap_or_default()).collect(),
     };
     ScanSummary {
+        left_out,
         v: v.iter().map(|v| v.unwrap_or_default()).collect(),
         test_correlation: estimate(metrics.median_single_trial, test),
         correlation_to_average: estimate(metrics.median_to_average, &metrics.to_average),
