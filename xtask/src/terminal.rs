@@ -7,6 +7,9 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 /// The terminal that the whole pipeline writes to.
 #[derive(Clone)]
@@ -77,10 +80,17 @@ impl Drop for Bar {
     }
 }
 
-/// Events of the libraries and stages, one JSON object a line, appended over the runs of one directory.
-pub(crate) fn log_to(path: &Path) -> Result<()> {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    let file = file.with_context(|| format!("could not open {}", path.display()))?;
-    let subscriber = tracing_subscriber::fmt().json().with_writer(Mutex::new(file)).with_max_level(tracing::Level::INFO).finish();
-    tracing::subscriber::set_global_default(subscriber).context("a log is written already")
+/// From now on warnings go to standard error, and, where there is a `log`, all events of the libraries and stages there: one JSON
+/// object a line, appended over the runs of one directory.
+pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
+    let log = match log {
+        None => None,
+        Some(path) => {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            let file = file.with_context(|| format!("could not open {}", path.display()))?;
+            Some(fmt::layer().json().with_writer(Mutex::new(file)).with_filter(LevelFilter::INFO))
+        }
+    };
+    let warnings = fmt::layer().without_time().with_target(false).with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
+    tracing_subscriber::registry().with(log).with(warnings).try_init().context("events are listened to already")
 }

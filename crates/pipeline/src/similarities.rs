@@ -1,8 +1,9 @@
 //! `similarity`: the similarities of any responses, of as many images as there are.
 
-use crate::run::{Progress as Observer, write_json};
+use crate::run::Progress as Observer;
 use crate::synthetic;
 use anyhow::{Context as _, Result, bail, ensure};
+use brainprior_artifact::json;
 use brainprior_images::ImageId;
 use brainprior_similarity::{
     Checkpoint, DeviceOptions, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, SimilarityHistogram,
@@ -124,7 +125,7 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     write_pairs(&path, population.ids(), &reduction.1.0.sample(similarities), &drawn)?;
     observer.line(&format!("pairs:       {}", path.display()));
     let path = options.out.join("histogram.json");
-    write_json(&path, &serde_json::json!({ "from": -1.0, "to": 1.0, "counts": histogram.counts }))?;
+    json::write(&path, &serde_json::json!({ "from": -1.0, "to": 1.0, "counts": histogram.counts }))?;
     observer.line(&format!("histogram:   {}", path.display()));
     checkpoint.remove()?;
     let (mean, deviation) = histogram.moments();

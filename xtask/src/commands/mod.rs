@@ -16,6 +16,10 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
     let threads = arguments.threads.map_or_else(available, usize::from);
     brainprior_pipeline::run::prepare(threads)?;
     let device = arguments.device.into();
+    if !matches!(arguments.command, Command::Pipeline(_)) {
+        // A run has a log as well, as soon as its folder is there.
+        crate::terminal::listen(None)?;
+    }
     match arguments.command {
         Command::Pipeline(options) => pipeline::run(options, device, threads),
         Command::Bench(options) => bench::run(options, device),

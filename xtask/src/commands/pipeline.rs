@@ -58,9 +58,7 @@ pub(crate) fn run(
     let selection = Selection { condition: arguments.condition, seed: arguments.seed };
     let writes = mode != Mode::Dry;
     let context = Context::open(config, &root, mode, selection, device.open()?, Box::new(terminal.clone()))?;
-    if writes {
-        crate::terminal::log_to(&root.join("log.jsonl"))?;
-    }
+    crate::terminal::listen(writes.then(|| root.join("log.jsonl")).as_deref())?;
     terminal.line(&opened);
     let started = std::time::Instant::now();
     let finished = stages::run(&context)?;

@@ -157,7 +157,7 @@ macro_rules! elements {
     };
 }
 
-elements!(u8: U8, i64: I64, f32: F32, f64: F64);
+elements!(u8: U8, i32: I32, i64: I64, f32: F32, f64: F64);
 
 #[cfg(test)]
 mod tests {

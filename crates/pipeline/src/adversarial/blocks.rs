@@ -2,19 +2,17 @@
 //! what the attacks have found so far lies on disk, so that an interrupted run goes on with the next attack.
 
 use super::{BATCH, norm_name};
-use crate::run::{Key, Progress, Record, RunDirectory, hash_bytes, write_file};
-use anyhow::{Context, Result, ensure};
+use crate::run::{Key, Progress, Record, RunDirectory};
+use anyhow::Result;
+use brainprior_artifact::archive::{self, Archive, Dtype, TensorView};
+use brainprior_artifact::hash;
 use brainprior_robustness::{
     Classifier, Counts, ImageRecord, LabeledBatch, MinimalPerturbations, Norm, Search, Settings, ensemble,
 };
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::path::Path;
 
 const NEAREST: &str = "nearest.safetensors";
-/// The one key of the header's metadata, whose value is JSON.
-const METADATA: &str = "brainprior";
 const FORMAT: &str = "brainprior-nearest";
 const VERSION: u32 = 1;
 /// Relative precision where an attack's epsilon is bisected.
@@ -65,10 +63,10 @@ pub(crate) fn measure_blocks(
         let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
         let last = labeled.len().min(first + protocol.block);
         let settings = serde_json::json!({ "protocol": protocol, "norm": norm_name(norm), "first": first, "last": last });
-        let key = Key { task: task.clone(), settings, ..key.clone() };
-        let hash = hash_bytes(serde_json::to_string(&key)?.as_bytes());
+        let key = key.with(&task, settings);
+        let hash = hash::of_bytes(serde_json::to_string(&key)?.as_bytes());
         let block = labeled.subset(&(first..last).collect::<Vec<_>>());
-        let seed = key.seed;
+        let seed = key.seed();
         let record = run.task(key, progress, |folder| {
             let settings = Settings { seed, batch: BATCH };
             approach(progress, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
@@ -158,31 +156,16 @@ fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, bl
         ("found_by", TensorView::new(Dtype::I32, vec![images], &found_by)?),
         ("counts", TensorView::new(Dtype::I64, vec![images, 3], &counts)?),
     ];
-    let metadata = HashMap::from([(METADATA.to_owned(), serde_json::to_string(&header)?)]);
-    write_file(path, &safetensors::serialize(tensors, Some(metadata))?)
+    Ok(archive::write(path, &header, tensors)?)
 }
 
 fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations)> {
-    let bytes = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-    let damaged = || format!("{} is damaged; remove it and run again", path.display());
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).with_context(damaged)?;
-    let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(METADATA)).with_context(damaged)?;
-    let header: Header = serde_json::from_str(text).with_context(damaged)?;
-    let tensors = SafeTensors::deserialize(&bytes).with_context(damaged)?;
-    let data = |name: &str, size: usize| -> Result<Vec<u8>> {
-        let tensor = tensors.tensor(name).with_context(damaged)?;
-        ensure!(
-            tensor.data().len() == size,
-            "{}: {name} has {} bytes, expected {size}; remove it and run again",
-            path.display(),
-            tensor.data().len()
-        );
-        Ok(tensor.data().to_vec())
-    };
-    let area = block.area();
-    let nearest: Vec<f32> = le(&data("nearest", 4 * block.len() * area)?, f32::from_le_bytes);
-    let found_by: Vec<i32> = le(&data("found_by", 4 * block.len())?, i32::from_le_bytes);
-    let counts: Vec<i64> = le(&data("counts", 24 * block.len())?, i64::from_le_bytes);
+    let file = Archive::read(path, "remove it and run again")?;
+    let header: Header = file.header()?;
+    let (images, area, [channels, height, width]) = (block.len(), block.area(), block.shape());
+    let nearest: Vec<f32> = file.values("nearest", &[images, channels, height, width])?;
+    let found_by: Vec<i32> = file.values("found_by", &[images])?;
+    let counts: Vec<i64> = file.values("counts", &[images, 3])?;
     let records = (0..block.len())
         .map(|index| {
             let by = usize::try_from(found_by[index]).ok().and_then(|by| header.attacks.get(by));
@@ -195,10 +178,6 @@ fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, Minima
         })
         .collect();
     Ok((header, MinimalPerturbations::restore(norm, records)))
-}
-
-fn le<T, const N: usize>(bytes: &[u8], from: fn([u8; N]) -> T) -> Vec<T> {
-    bytes.chunks_exact(N).map(|chunk| from(chunk.try_into().expect("chunks have that size"))).collect()
 }
 
 #[cfg(test)]
@@ -229,7 +208,7 @@ mod tests {
         let measure = |folder: &Path, calls: usize| {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));
-            let key = Key::new("attack", (), 3).unwrap();
+            let key = Key::new("attack", (), 3);
             let records = measure_blocks(&run, &Silent, "attack", &key, &model, &labeled, Norm::L2, protocol)?;
             let minimal = read_blocks(&run, "attack", &labeled, Norm::L2, protocol.block)?;
             anyhow::Ok((records.unwrap().len(), minimal, model.0.into_inner()))

@@ -4,9 +4,10 @@ use super::{
     Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
 use crate::artifacts::{AttackReport, Point};
-use crate::run::{Key, Mode, Progress, RunDirectory, hash_path, write_json};
+use crate::run::{Key, Mode, Progress, RunDirectory};
 use crate::table;
 use anyhow::{Context, Result};
+use brainprior_artifact::{hash, json};
 use brainprior_classifier::ResNet;
 use brainprior_images::{LabeledImages, read_labeled};
 use brainprior_robustness::{LabeledBatch, MaskingSettings, MinimalPerturbations, Norm, Settings, accuracy};
@@ -73,10 +74,10 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
 
     let root = options.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(name_of(&options.checkpoint)));
     let run = RunDirectory::open(&root, Mode::Run)?;
-    let key = Key::new("attack", (), options.seed)?
+    let key = Key::new("attack", (), options.seed)
         .on(device)
-        .input("checkpoint", &hash_path(&options.checkpoint)?)
-        .input("images", &hash_path(&options.images)?);
+        .input("checkpoint", &hash::of_path(&options.checkpoint)?)
+        .input("images", &hash::of_path(&options.images)?);
     progress.line(&format!("{} images of {}, in {}", labeled.len(), options.images.display(), root.display()));
     let clean = accuracy(&model, &labeled, settings)?.context("the set has no test images")?;
 
@@ -115,7 +116,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
             Some(masking(progress, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
     }
     let figures = root.join("attack.json");
-    write_json(&figures, &report)?;
+    json::write(&figures, &report)?;
     Ok(Attacked { text: text(&report), figures })
 }
 

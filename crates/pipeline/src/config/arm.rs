@@ -11,6 +11,8 @@ use toml::{Table, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Arm {
     name: String,
+    kind: String,
+    own: Table,
     target: Target,
     stop_at_accuracy_of: Option<String>,
     training: TrainConfig,
@@ -35,13 +37,16 @@ impl Arm {
     pub(crate) fn new(written: Table, common: &Table, known: &Known) -> Result<Self> {
         let inline = Value::Table(written.clone());
         let wrong = || format!("training.conditions, {inline}");
-        let Written { target, name, stop_at_accuracy_of, training: own } =
+        let Written { target, name, stop_at_accuracy_of, training: mut own } =
             written.clone().try_into().with_context(wrong)?;
         let mut settings = common.clone();
         overrides::merge(&mut settings, own.clone(), known, &wrong(), "training.conditions")?;
         let training: TrainConfig = settings.try_into().with_context(wrong)?;
         super::training::check(&training).with_context(wrong)?;
-        let name = name.unwrap_or_else(|| described(target, stop_at_accuracy_of.is_some(), &own, training.robust_training));
+        let robust = own.contains_key("robust_training").then_some(training.robust_training);
+        let kind = kind(target, robust, stop_at_accuracy_of.is_some());
+        own.remove("robust_training");
+        let name = name.unwrap_or_else(|| described(&kind, &own));
         let usable = |c: char| c.is_alphanumeric() || " ._=,+-[]{}".contains(c);
         ensure!(
             name.starts_with(char::is_alphanumeric) && name.chars().all(usable),
@@ -49,7 +54,7 @@ impl Arm {
             wrong()
         );
         let training = if target.has_pairs() { training } else { without_target(training) };
-        Ok(Self { name, target, stop_at_accuracy_of, training, written })
+        Ok(Self { name, kind, own, target, stop_at_accuracy_of, training, written })
     }
 
     /// As in results and on the command line.
@@ -60,6 +65,16 @@ impl Arm {
     /// As in the names of folders.
     pub(crate) fn folder(&self) -> String {
         self.name.replace(' ', "_")
+    }
+
+    /// What is done, whatever its settings: the target, or `noise-augmented`, `adversarial`, `stopped-early`, or both.
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Keys of the settings that it has of its own, but for what `kind` says.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
+        self.own.keys().map(String::as_str)
     }
 
     /// What the similarities are pulled towards.
@@ -86,7 +101,7 @@ impl Arm {
     /// As in the configuration, without a name and an early stop.
     pub(crate) fn written_whole(&self) -> Value {
         let mut written = self.written.clone();
-        written.retain(|key, _| !["name", "stop_at_accuracy_of"].contains(&key.as_str()));
+        written.retain(|key, _| !["name", "stop_at_accuracy_of"].contains(&key));
         Value::Table(written)
     }
 }
@@ -97,29 +112,23 @@ impl Serialize for Arm {
     }
 }
 
-/// The target or what is done in its place, then the other settings: `noise-augmented`, `denoised alpha=80 layers=[0,2]`.
-fn described(target: Target, stops_early: bool, own: &Table, robust: RobustTraining) -> String {
-    let mut own = own.clone();
-    let mut words = Vec::new();
-    if own.contains_key("robust_training") {
-        let word = match robust {
-            RobustTraining::None => None,
-            RobustTraining::Noise { .. } => Some("noise-augmented"),
-            RobustTraining::Adversarial { .. } => Some("adversarial"),
-        };
-        if let Some(word) = word {
-            own.remove("robust_training");
-            words.push(word.to_owned());
-        }
-    }
-    if stops_early {
-        words.push("stopped-early".to_owned());
-    }
+fn kind(target: Target, robust: Option<RobustTraining>, stops_early: bool) -> String {
+    let robust = robust.map(|robust| match robust {
+        RobustTraining::None => "not-robust",
+        RobustTraining::Noise { .. } => "noise-augmented",
+        RobustTraining::Adversarial { .. } => "adversarial",
+    });
+    let mut words: Vec<&str> = robust.into_iter().chain(stops_early.then_some("stopped-early")).collect();
     if target.has_pairs() || words.is_empty() {
-        words.insert(0, target.name().to_owned());
+        words.insert(0, target.name());
     }
-    words.extend(own.iter().map(|(key, value)| format!("{key}={}", compact(value))));
     words.join(" ")
+}
+
+/// What is done, then the other settings: `denoised alpha=80 layers=[0,2]`.
+fn described(kind: &str, own: &Table) -> String {
+    let settings = own.iter().map(|(key, value)| format!("{key}={}", compact(value)));
+    std::iter::once(kind.to_owned()).chain(settings).collect::<Vec<_>>().join(" ")
 }
 
 /// A value without spaces and quotes.

@@ -14,8 +14,8 @@ pub(crate) use training::Training;
 pub(crate) use values::{Extent, Layer};
 
 use anyhow::{Context, Result, bail, ensure};
+use brainprior_artifact::hash;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 const DEFAULT: &str = include_str!("../../../../xtask/configs/default.toml");
@@ -170,8 +170,8 @@ impl Config {
 
     /// A seed of its own for each stage and part, so that adding a part changes no other.
     pub(crate) fn seed_of(&self, part: &str) -> u64 {
-        let hash = Sha256::digest(format!("{}/{part}", self.seed).as_bytes());
-        u64::from_be_bytes(hash[..8].try_into().expect("a hash has 32 bytes"))
+        let hash = hash::of_bytes(format!("{}/{part}", self.seed).as_bytes());
+        u64::from_str_radix(&hash[..16], 16).expect("a hash is hexadecimal")
     }
 
     /// The same with files named from the root, so that it holds wherever the command runs.

@@ -2,6 +2,7 @@
 
 use super::spec::{Container, Found};
 use anyhow::{Context, Result, bail};
+use brainprior_artifact::json;
 use hdf5::types::TypeDescriptor;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -71,7 +72,7 @@ fn safetensors_contents(path: &Path) -> Result<Contents> {
 }
 
 fn json_contents(path: &Path) -> Result<Contents> {
-    let value: serde_json::Value = crate::run::read_json(path)?;
+    let value: serde_json::Value = json::read(path)?;
     let mut contents = Contents::new();
     walk_json(&value, "", &mut contents);
     Ok(contents)

@@ -7,8 +7,8 @@ mod spec;
 pub use inspect::inspect;
 
 use crate::artifacts::Results;
-use crate::run::read_json;
 use anyhow::{Context, Result, bail};
+use brainprior_artifact::json;
 use brainprior_classifier::ResNet;
 use brainprior_images::read_labeled;
 use brainprior_recording::{Responses, read_scan, simulation};
@@ -101,7 +101,7 @@ pub fn validate(path: &Path) -> Result<String> {
         Kind::Similarity => drop(SimilarityMatrix::read(path)?),
         Kind::Pairs | Kind::Neighbours => {}
         Kind::Checkpoint => drop(ResNet::load(path)?),
-        Kind::Results => drop(read_json::<Results>(path)?),
+        Kind::Results => drop(json::read::<Results>(path)?),
     }
     let count = listed.map_or(String::new(), |contents| format!(", {} entries checked", contents.len()));
     Ok(format!("{}: a valid {} (data-spec version {}{count})", path.display(), spec.title, spec.version))

@@ -1,8 +1,9 @@
 //! `--emit slurm`: a script that spreads a run over a cluster.
 
 use crate::config::Config;
-use crate::run::{DeviceName, write_file};
+use crate::run::DeviceName;
 use anyhow::{Context as _, Result};
+use brainprior_artifact::replace;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -31,7 +32,7 @@ fn slurm(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Res
     let run = std::fs::canonicalize(run).with_context(|| format!("could not resolve {}", run.display()))?;
     let settings = run.join("slurm/config.toml");
     let absolute = config.clone().with_absolute_paths()?;
-    write_file(&settings, absolute.to_toml()?.as_bytes())?;
+    replace::bytes(&settings, absolute.to_toml()?.as_bytes())?;
     let program = std::env::current_exe().context("could not find this program")?;
     let training = &config.training;
     let mut parts = String::new();
@@ -92,7 +93,7 @@ esac
         program = quoted(&program.display().to_string()),
         settings = quoted(&settings.display().to_string()),
         job = quoted(&config.name),
-        stages = if training.snapshots { "train trade-off" } else { "train" },
+        stages = if training.common.snapshots { "train trade-off" } else { "train" },
     ))
 }
 

@@ -1,8 +1,9 @@
 //! What every stage is given.
 
-use super::{Key, Mode, Progress, Record, RunDirectory, write_file};
+use super::{Key, Mode, Progress, Record, RunDirectory};
 use crate::config::Config;
 use anyhow::Result;
+use brainprior_artifact::replace;
 use candle_core::Device;
 use std::path::Path;
 
@@ -32,7 +33,7 @@ impl Context {
     ) -> Result<Self> {
         let run = RunDirectory::open(root, mode)?;
         if !run.is_dry() {
-            write_file(&root.join("config.toml"), config.to_toml()?.as_bytes())?;
+            replace::bytes(&root.join("config.toml"), config.to_toml()?.as_bytes())?;
         }
         Ok(Self { config, run, progress, selection, device })
     }

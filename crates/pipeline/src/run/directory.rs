@@ -1,9 +1,12 @@
 //! A run directory: one folder per task, a record beside each finished artifact, nothing done twice.
 
-use super::{Key, Progress, Record, hash_path, read_json, write_json};
+use super::{Key, Progress, Record};
 use anyhow::{Context, Result, bail};
+use brainprior_artifact::identity::Difference;
+use brainprior_artifact::lock::{self, Lock};
+use brainprior_artifact::{hash, json};
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +19,27 @@ pub enum Mode {
     Only(String),
     /// Say that they would run.
     Dry,
+}
+
+/// Why a task has to run.
+#[derive(Debug)]
+pub(crate) enum Stale {
+    /// It has no record: it never ended.
+    NotDone,
+    /// Its record is that of another key.
+    MadeOtherwise(Difference),
+    /// This file is no longer what it wrote.
+    Changed(String),
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotDone => write!(f, "it was never finished"),
+            Self::MadeOtherwise(difference) => write!(f, "{difference}"),
+            Self::Changed(file) => write!(f, "{file} is not what it wrote"),
+        }
+    }
 }
 
 /// The folder of one run.
@@ -62,24 +86,26 @@ impl RunDirectory {
         self.root.join(task)
     }
 
-    /// The record of a task whose artifact is there, is unchanged, and was made from this very key.
-    pub(crate) fn finished(&self, key: &Key) -> Option<Record> {
-        let folder = self.folder(&key.task);
-        let record: Record = read_json(&folder.join(RECORD)).ok()?;
-        let intact = |(file, hash): (&String, &String)| hash_path(&folder.join(file)).is_ok_and(|found| found == *hash);
-        (record.key == *key && record.outputs.iter().all(intact)).then_some(record)
+    /// The record of a task whose artifact is there, is unchanged, and was made from this very key; otherwise why it is stale.
+    pub(crate) fn finished(&self, key: &Key) -> Result<Record, Stale> {
+        let folder = self.folder(key.task());
+        let Ok(record) = json::read::<Record>(&folder.join(RECORD)) else { return Err(Stale::NotDone) };
+        if let Some(difference) = key.first_difference(&record.key) {
+            return Err(Stale::MadeOtherwise(difference));
+        }
+        let changed = |(file, hash): &(&String, &String)| hash::of_path(&folder.join(file)).map_or(true, |found| found != **hash);
+        match record.outputs.iter().find(changed) {
+            Some((file, _)) => Err(Stale::Changed(file.clone())),
+            None => Ok(record),
+        }
     }
 
-    /// The lock of a task. The system gives it up when the process ends, however it ends, and on every file system that
-    /// nodes of a cluster share, unless that one was mounted without locks.
-    fn lock_file(&self, task: &str) -> Result<(File, PathBuf)> {
+    /// The lock of a task, by a path that can be made.
+    fn lock(&self, task: &str) -> Result<PathBuf> {
         let path = self.root.join(LOCKS).join(task);
-        let make = || -> std::io::Result<File> {
-            std::fs::create_dir_all(path.parent().expect("a lock lies in a folder"))?;
-            File::options().create(true).truncate(false).write(true).open(&path)
-        };
-        let file = make().with_context(|| format!("could not make the lock {}", path.display()))?;
-        Ok((file, path))
+        let folder = path.parent().context("a lock lies in a folder")?;
+        std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+        Ok(path)
     }
 
     /// Whether another process works on a task right now.
@@ -87,17 +113,17 @@ impl RunDirectory {
         if self.mode == Mode::Dry {
             return Ok(false);
         }
-        Ok(matches!(self.lock_file(task)?.0.try_lock(), Err(TryLockError::WouldBlock)))
+        Ok(lock::try_take(&self.lock(task)?)?.is_none())
     }
 
     /// Waits until no other process works on a task.
-    fn take(&self, task: &str, progress: &dyn Progress) -> Result<File> {
-        let (file, path) = self.lock_file(task)?;
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            progress.line(&format!("  … {task:<28} waits for another process that works on it"));
-            file.lock().with_context(|| format!("could not lock {}", path.display()))?;
+    fn take(&self, task: &str, progress: &dyn Progress) -> Result<Lock> {
+        let path = self.lock(task)?;
+        if let Some(lock) = lock::try_take(&path)? {
+            return Ok(lock);
         }
-        Ok(file)
+        progress.line(&format!("  … {task:<28} waits for another process that works on it"));
+        Ok(lock::take(&path)?)
     }
 
     /// Runs `work` unless its artifact is there already. `work` gets the task's folder and returns the files that it
@@ -109,28 +135,32 @@ impl RunDirectory {
         progress: &dyn Progress,
         work: impl FnOnce(&Path) -> Result<Vec<String>>,
     ) -> Result<Option<Record>> {
-        if let Some(record) = self.finished(&key) {
-            progress.done_before(&key.task);
-            return Ok(Some(record));
-        }
+        let stale = match self.finished(&key) {
+            Ok(record) => {
+                progress.done_before(key.task());
+                return Ok(Some(record));
+            }
+            Err(stale) => stale,
+        };
         let stage = key.stage();
         match &self.mode {
             Mode::Dry => {
-                progress.would_run(&key.task);
+                progress.would_run(key.task());
                 return Ok(None);
             }
             Mode::Only(only) if only != stage => bail!(
-                "--only {only}: its input `{}` is missing or was made with other settings; run the same command with --only {stage}, or without --only",
-                key.task
+                "--only {only}: its input `{}` is missing or was made with other settings ({stale}); run the same command with --only {stage}, or without --only",
+                key.task()
             ),
             _ => {}
         }
-        let _lock = self.take(&key.task, progress)?;
-        if let Some(record) = self.finished(&key) {
-            progress.done_before(&key.task);
+        let _lock = self.take(key.task(), progress)?;
+        if let Ok(record) = self.finished(&key) {
+            progress.done_before(key.task());
             return Ok(Some(record));
         }
-        let folder = self.folder(&key.task);
+        tracing::info!(task = key.task(), because = %stale, "runs");
+        let folder = self.folder(key.task());
         std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
         let record_path = folder.join(RECORD);
         if record_path.exists() {
@@ -139,26 +169,26 @@ impl RunDirectory {
         }
         self.forget_other_work(&folder, &key)?;
         let started = Instant::now();
-        let files = work(&folder).with_context(|| format!("stage `{}` failed", key.task))?;
+        let files = work(&folder).with_context(|| format!("stage `{}` failed", key.task()))?;
         let mut outputs = BTreeMap::new();
         for file in files {
-            let hash = hash_path(&folder.join(&file))?;
+            let hash = hash::of_path(&folder.join(&file))?;
             outputs.insert(file, hash);
         }
         let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64() };
-        write_json(&record_path, &record)?;
-        progress.finished(&record.key.task, record.seconds);
+        json::write(&record_path, &record)?;
+        progress.finished(record.key.task(), record.seconds);
         Ok(Some(record))
     }
 
     /// Removes checkpoints that were left by a task of another key, so that none is taken up by mistake.
     fn forget_other_work(&self, folder: &Path, key: &Key) -> Result<()> {
         let marker = folder.join("in-progress.json");
-        let same = read_json::<Key>(&marker).is_ok_and(|found| found == *key);
+        let same = json::read::<Key>(&marker).is_ok_and(|found| found == *key);
         if !same {
             std::fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
             std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
-            write_json(&marker, key)?;
+            json::write(&marker, key)?;
         }
         Ok(())
     }
@@ -178,7 +208,7 @@ mod tests {
     fn a_finished_task_is_not_done_again_until_something_changes() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
-        let key = || Key::new("stage/part", 1, 7).unwrap();
+        let key = || Key::new("stage/part", 1, 7);
         run.task(key(), &Silent, |folder| write(folder, "one")).unwrap();
         run.task(key(), &Silent, |_| panic!("done already")).unwrap();
 
@@ -187,7 +217,7 @@ mod tests {
         assert_eq!(std::fs::read(folder.path().join("stage/part/x")).unwrap(), b"two");
 
         let mut called = false;
-        run.task(Key::new("stage/part", 2, 7).unwrap(), &Silent, |folder| {
+        run.task(Key::new("stage/part", 2, 7), &Silent, |folder| {
             called = true;
             assert!(!folder.join("x").exists(), "what another key left is gone");
             write(folder, "three")
@@ -197,10 +227,26 @@ mod tests {
     }
 
     #[test]
+    fn why_a_task_is_stale_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
+        let key = |epochs: usize, image: &str| {
+            Key::new("train/none-seed0", BTreeMap::from([("epochs", epochs)]), 7).input("images", image)
+        };
+        let why = |key: Key| run.finished(&key).unwrap_err().to_string();
+        assert_eq!(why(key(3, "a")), "it was never finished");
+        run.task(key(3, "a"), &Silent, |folder| write(folder, "one")).unwrap();
+        assert_eq!(why(key(4, "a")), "settings.epochs: expected 4, found 3");
+        assert_eq!(why(key(3, "b")), "inputs.images: expected \"b\", found \"a\"");
+        std::fs::write(folder.path().join("train/none-seed0/x"), "other").unwrap();
+        assert_eq!(why(key(3, "a")), "x is not what it wrote");
+    }
+
+    #[test]
     fn an_interrupted_task_keeps_its_own_checkpoints() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
-        let key = || Key::new("train/none-seed0", 1, 7).unwrap();
+        let key = || Key::new("train/none-seed0", 1, 7);
         let interrupted = run.task(key(), &Silent, |folder| {
             write(folder, "epoch 1")?;
             bail!("power lost")
@@ -218,7 +264,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
         let other = RunDirectory::open(folder.path(), Mode::Run).unwrap();
-        let key = || Key::new("train/none-seed0", 1, 7).unwrap();
+        let key = || Key::new("train/none-seed0", 1, 7);
         assert!(!run.is_busy("train/none-seed0").unwrap());
         let waiting = std::thread::scope(|scope| {
             let waiting = scope.spawn(|| {
@@ -243,7 +289,7 @@ mod tests {
     fn only_names_the_missing_input() {
         let folder = tempfile::tempdir().unwrap();
         let run = RunDirectory::open(folder.path(), Mode::Only("train".into())).unwrap();
-        let error = run.task(Key::new("scans", 1, 7).unwrap(), &Silent, |_| Ok(vec![])).unwrap_err();
+        let error = run.task(Key::new("scans", 1, 7), &Silent, |_| Ok(vec![])).unwrap_err();
         assert!(error.to_string().contains("--only scans"), "{error}");
     }
 }

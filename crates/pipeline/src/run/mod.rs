@@ -1,13 +1,12 @@
 //! One run: its folder, the records that say what each artifact was made from, the device, and who is told of progress.
 //!
-//! Why a task runs again is decided in one place, [`RunDirectory::finished`]: its [`Key`] is another than the recorded one, or
-//! an output is not what was recorded.
+//! Why a task runs again is decided in one place, `RunDirectory::finished`: its `Key` is another than the recorded one, or an
+//! output is not what was recorded.
 
 mod context;
 mod device;
 mod directory;
 pub(crate) mod jobs;
-mod json;
 mod progress;
 mod record;
 
@@ -15,9 +14,8 @@ pub use context::{Context, Selection};
 pub use device::DeviceName;
 pub use directory::Mode;
 pub(crate) use directory::RunDirectory;
-pub(crate) use json::{read_json, write_file, write_json};
 pub use progress::{Bar, Progress, Silent};
-pub(crate) use record::{Key, Record, hash_bytes, hash_path};
+pub(crate) use record::{Key, Record};
 
 use anyhow::{Context as _, Result};
 

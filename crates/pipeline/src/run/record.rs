@@ -1,49 +1,53 @@
-//! What an artifact was made from: hashes of settings and inputs, and the record that lies beside the artifact.
+//! What a task depends on, and the record that lies beside its artifact.
 
-use anyhow::{Context, Result};
+use super::DeviceName;
+use brainprior_artifact::hash::Hash;
+use brainprior_artifact::identity::{Difference, Identity, first_difference};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::Path;
 
 /// Version of the record's own layout; a newer layout makes older artifacts stale.
 const RECORD_VERSION: u32 = 1;
-
-/// SHA-256 as 64 hex digits.
-pub(crate) type Hash = String;
 
 /// What a task depends on. Two tasks with equal keys make equal artifacts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Key {
     /// Layout version of this record.
-    pub(crate) record_version: u32,
+    record_version: u32,
     /// Version of brainprior.
-    pub(crate) crate_version: String,
+    crate_version: String,
     /// Which task, for example `train/denoised-seed0`.
-    pub(crate) task: String,
-    /// The part of the configuration that the task reads.
-    pub(crate) settings: serde_json::Value,
-    /// Hash of each input, by a name that does not depend on where it lies.
-    pub(crate) inputs: BTreeMap<String, Hash>,
-    /// The stage's own seed.
-    pub(crate) seed: u64,
+    task: String,
+    /// The part of the configuration that the task reads, the hash of each input by a name that does not depend on where it
+    /// lies, and the stage's own seed.
+    #[serde(flatten)]
+    identity: Identity,
     /// Where the numbers were computed.
-    pub(crate) device: String,
+    device: String,
 }
 
 impl Key {
     /// A key for `task` with `settings`; inputs are added by [`Key::input`].
-    pub(crate) fn new(task: &str, settings: impl Serialize, seed: u64) -> Result<Self> {
-        Ok(Self {
+    pub(crate) fn new(task: &str, settings: impl Serialize, seed: u64) -> Self {
+        Self {
             record_version: RECORD_VERSION,
             crate_version: env!("CARGO_PKG_VERSION").to_owned(),
             task: task.to_owned(),
-            settings: serde_json::to_value(settings).context("the settings cannot be written as JSON")?,
-            inputs: BTreeMap::new(),
-            seed,
-            device: "cpu".to_owned(),
-        })
+            identity: Identity::new(&settings, seed),
+            device: DeviceName::Cpu.name().to_owned(),
+        }
+    }
+
+    /// A task with settings of its own and the inputs, seed and device of this one.
+    pub(crate) fn with(&self, task: &str, settings: impl Serialize) -> Self {
+        let identity = Identity::new(&settings, self.seed());
+        let identity = self.identity.inputs().iter().fold(identity, |identity, (name, hash)| identity.input(name, hash));
+        Self { task: task.to_owned(), identity, ..self.clone() }
+    }
+
+    /// As in the run directory.
+    pub(crate) fn task(&self) -> &str {
+        &self.task
     }
 
     /// The stage that the task is part of.
@@ -51,31 +55,36 @@ impl Key {
         self.task.split('/').next().unwrap_or_default()
     }
 
+    /// The stage's own seed.
+    pub(crate) fn seed(&self) -> u64 {
+        self.identity.seed()
+    }
+
     /// The same task, computed on this device.
     pub(crate) fn on(self, device: &candle_core::Device) -> Self {
-        Self { device: super::DeviceName::of(device).name().to_owned(), ..self }
+        Self { device: DeviceName::of(device).name().to_owned(), ..self }
     }
 
     /// Adds one input by name and hash.
-    pub(crate) fn input(mut self, name: &str, hash: &str) -> Self {
-        self.inputs.insert(name.to_owned(), hash.to_owned());
-        self
+    pub(crate) fn input(self, name: &str, hash: &str) -> Self {
+        Self { identity: self.identity.input(name, hash), ..self }
     }
 
     /// Adds those given files of another task whose names begin with `prefix`: they lie outside the run directory, so that
     /// the task's own outputs do not tell when they change.
-    pub(crate) fn given(mut self, record: &Record, prefix: &str) -> Self {
-        let given = record.key.inputs.iter().filter(|(name, _)| name.starts_with(prefix));
-        self.inputs.extend(given.map(|(name, hash)| (name.clone(), hash.clone())));
-        self
+    pub(crate) fn given(self, record: &Record, prefix: &str) -> Self {
+        let given = record.key.identity.inputs().iter().filter(|(name, _)| name.starts_with(prefix));
+        given.fold(self, |key, (name, hash)| key.input(name, hash))
     }
 
     /// Adds every output of another task.
-    pub(crate) fn after(mut self, record: &Record) -> Self {
-        for (file, hash) in &record.outputs {
-            self.inputs.insert(format!("{}/{file}", record.key.task), hash.clone());
-        }
-        self
+    pub(crate) fn after(self, record: &Record) -> Self {
+        record.outputs.iter().fold(self, |key, (file, hash)| key.input(&format!("{}/{file}", record.key.task), hash))
+    }
+
+    /// The first thing in which `found` is another key.
+    pub(crate) fn first_difference(&self, found: &Self) -> Option<Difference> {
+        first_difference(self, found)
     }
 }
 
@@ -88,66 +97,4 @@ pub(crate) struct Record {
     pub(crate) outputs: BTreeMap<String, Hash>,
     /// How long the task took, in seconds.
     pub(crate) seconds: f64,
-}
-
-/// SHA-256 of a file, or of all files of a folder in the order of their names.
-///
-/// # Errors
-/// The path, when it cannot be read.
-pub(crate) fn hash_path(path: &Path) -> Result<Hash> {
-    let mut hasher = Sha256::new();
-    feed(path, &mut hasher)?;
-    Ok(hex(&hasher.finalize()))
-}
-
-/// SHA-256 of bytes.
-pub(crate) fn hash_bytes(bytes: &[u8]) -> Hash {
-    hex(&Sha256::digest(bytes))
-}
-
-fn feed(path: &Path, hasher: &mut Sha256) -> Result<()> {
-    if path.is_dir() {
-        let mut entries: Vec<_> = std::fs::read_dir(path)
-            .with_context(|| format!("could not list {}", path.display()))?
-            .collect::<std::io::Result<Vec<_>>>()?
-            .into_iter()
-            .map(|entry| entry.path())
-            .collect();
-        entries.sort();
-        for entry in entries {
-            hasher.update(entry.file_name().unwrap_or_default().as_encoded_bytes());
-            feed(&entry, hasher)?;
-        }
-        return Ok(());
-    }
-    let mut file = std::fs::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut buffer).with_context(|| format!("could not read {}", path.display()))?;
-        if count == 0 {
-            return Ok(());
-        }
-        hasher.update(&buffer[..count]);
-    }
-}
-
-fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_hash_depends_on_names_and_contents() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("a"), "1").unwrap();
-        let first = hash_path(folder.path()).unwrap();
-        std::fs::write(folder.path().join("a"), "2").unwrap();
-        assert_ne!(first, hash_path(folder.path()).unwrap());
-        std::fs::rename(folder.path().join("a"), folder.path().join("b")).unwrap();
-        std::fs::write(folder.path().join("b"), "1").unwrap();
-        assert_ne!(first, hash_path(folder.path()).unwrap());
-    }
 }

@@ -14,9 +14,10 @@ mod train;
 
 use crate::artifacts::Results;
 use crate::grid;
-use crate::run::{Context, Mode, Record, read_json};
+use crate::run::{Context, Mode, Record};
 use crate::table;
 use anyhow::{Context as _, Result, bail};
+use brainprior_artifact::json;
 use std::path::PathBuf;
 
 /// Part of the chain from scans to the report.
@@ -68,7 +69,7 @@ struct Inputs<'a>(Vec<&'a Record>);
 impl<'a> Inputs<'a> {
     /// The record of a task, if it is done.
     fn find(&self, task: &str) -> Option<&'a Record> {
-        self.0.iter().copied().find(|record| record.key.task == task)
+        self.0.iter().copied().find(|record| record.key.task() == task)
     }
 
     /// The record of a stage that is one task.
@@ -133,7 +134,7 @@ pub fn run(context: &Context) -> Result<Option<Finished>> {
 fn finished(context: &Context) -> Result<Finished> {
     let root = context.run.root();
     let figures = root.join(report::RESULTS);
-    let results: Results = read_json(&figures)?;
+    let results: Results = json::read(&figures)?;
     Ok(Finished { table: table::conditions(&results.conditions), report: root.join(report::REPORT), figures })
 }
 

@@ -4,8 +4,9 @@ use super::{Inputs, Outcome, Stage, response, robustness, scans, similarity, tra
 use crate::artifacts::{Results, ScanResult, summarize};
 use crate::grid::Part;
 use crate::report::{self, Content, MatrixPicture};
-use crate::run::{Context, DeviceName, hash_bytes, write_file, write_json};
+use crate::run::{Context, DeviceName};
 use anyhow::{Result, ensure};
+use brainprior_artifact::{hash, json, replace};
 use brainprior_classifier::NetConfig;
 use brainprior_images::StimulusSet;
 use brainprior_response_model::Recovery;
@@ -77,7 +78,7 @@ impl Stage for Report {
             version: RESULTS_VERSION,
             name: config.name.clone(),
             crate_version: env!("CARGO_PKG_VERSION").into(),
-            config_hash: hash_bytes(serde_json::to_string(config)?.as_bytes()),
+            config_hash: hash::of_bytes(serde_json::to_string(config)?.as_bytes()),
             seed: config.seed,
             device: DeviceName::of(&context.device).name().into(),
             scans,
@@ -85,12 +86,13 @@ impl Stage for Report {
             conditions: summarize(&networks),
             networks,
         };
-        write_json(&root.join(RESULTS), &results)?;
-        let seconds: BTreeMap<String, f64> = inputs.0.iter().map(|record| (record.key.task.clone(), record.seconds)).collect();
-        write_json(&root.join(TIMES), &seconds)?;
-        let sources = match config.scans.files.is_empty() {
-            true => vec!["scans: simulated, with known truth".to_owned()],
-            false => config.scans.files.iter().map(|path| format!("scan: {}", path.display())).collect(),
+        json::write(&root.join(RESULTS), &results)?;
+        let seconds: BTreeMap<String, f64> =
+            inputs.0.iter().map(|record| (record.key.task().to_owned(), record.seconds)).collect();
+        json::write(&root.join(TIMES), &seconds)?;
+        let sources = match &config.scans.files {
+            None => vec!["scans: simulated, with known truth".to_owned()],
+            Some(files) => files.iter().map(|path| format!("scan: {}", path.display())).collect(),
         };
         let content = Content {
             results: &results,
@@ -99,7 +101,7 @@ impl Stage for Report {
             training: train::histories(context)?,
             speeds: train::speeds(context),
             trade_off: trade_off::curves(context)?,
-            layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.layer_depths(),
+            layers: NetConfig { blocks: config.training.common.blocks.clone(), ..NetConfig::default() }.layer_depths(),
             examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
             correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
             fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),
@@ -115,7 +117,7 @@ impl Stage for Report {
             settings,
             sources,
         };
-        write_file(&root.join(REPORT), report::render(&content)?.as_bytes())?;
+        replace::bytes(&root.join(REPORT), report::render(&content)?.as_bytes())?;
         Ok(Outcome::Done(Vec::new()))
     }
 }

@@ -5,8 +5,9 @@ use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{
     Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary,
 };
-use crate::run::{Bar, Context, Key, read_json, write_file, write_json};
+use crate::run::{Bar, Context, Key};
 use anyhow::{Context as _, Result};
+use brainprior_artifact::{json, replace};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
 use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, ResponseModel, fit_on};
@@ -44,8 +45,8 @@ impl Stage for Response {
         let config = &context.config;
         let settings = (&config.response, &config.prediction);
         let key =
-            Key::new("response", settings, config.seed_of("response"))?.on(&context.device).after(scans).given(scans, "scan");
-        let seed = key.seed;
+            Key::new("response", settings, config.seed_of("response")).on(&context.device).after(scans).given(scans, "scan");
+        let seed = key.seed();
         Ok(context.task(key, |folder| fit_and_predict(context, seed, folder))?.into())
     }
 }
@@ -72,8 +73,8 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     }
     let ensemble = Ensemble::new(models, &scans)?;
     let crossed = match config.prediction.folds {
-        0 => None,
-        folds => {
+        None => None,
+        Some(folds) => {
             let crossed =
                 CrossFitted::fit_on(&context.device, &scans, &config.response, folds, seed, Some(folder), &mut |fold, event| {
                     progress.start(format!("fold {fold}"));
@@ -103,7 +104,7 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
             None => ensemble.v_a(index)?,
         };
         let table = format!("neurons-{index}.csv");
-        write_file(&folder.join(&table), neuron_table(loaded, v, &metrics)?.as_bytes())?;
+        replace::bytes(&folder.join(&table), neuron_table(loaded, v, &metrics)?.as_bytes())?;
         outputs.push(table);
         let positions = ensemble.models()[0].positions(index)?;
         summaries.push(summarize(loaded, v, &metrics, &oracle, &positions));
@@ -113,7 +114,7 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     for plane in filters.axis_iter(Axis(1)) {
         pictures.extend(plane.outer_iter().map(|filter| filter.rows().into_iter().map(|row| row.to_vec()).collect()));
     }
-    write_json(&folder.join(SUMMARY), &ResponseSummary { scans: summaries, filters: pictures })?;
+    json::write(&folder.join(SUMMARY), &ResponseSummary { scans: summaries, filters: pictures })?;
     for checkpoint in checkpoints(folder)? {
         std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
     }
@@ -139,7 +140,7 @@ impl<'a> FitProgress<'a> {
         let curves_file = folder.join(EPOCHS);
         Self {
             context,
-            curves: read_json(&curves_file).unwrap_or_default(),
+            curves: json::read(&curves_file).unwrap_or_default(),
             curves_file,
             fit: String::new(),
             bar: context.progress.bar("response model", 1),
@@ -168,8 +169,8 @@ impl<'a> FitProgress<'a> {
                 let point =
                     ResponseEpoch { epoch: epoch + 1, loss: *train_loss, validation_correlation: *validation_correlation };
                 self.curves.entry(self.fit.clone()).or_default().insert(epoch + 1, point);
-                if let Err(error) = write_json(&self.curves_file, &self.curves) {
-                    self.unwritten = Some(error);
+                if let Err(error) = json::write(&self.curves_file, &self.curves) {
+                    self.unwritten = Some(error.into());
                 }
                 self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
             }
@@ -325,7 +326,7 @@ fn neuron_table(loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics) -> Result
 
 /// The stage's summary.
 pub(crate) fn summary(context: &Context) -> Result<ResponseSummary> {
-    read_json(&context.run.folder("response").join(SUMMARY))
+    Ok(json::read(&context.run.folder("response").join(SUMMARY))?)
 }
 
 /// The model of the first seed.
@@ -335,7 +336,7 @@ pub(crate) fn model(context: &Context) -> Result<ResponseModel> {
 
 /// The learning curve of each fit, by its name.
 pub(crate) fn epochs(context: &Context) -> Result<BTreeMap<String, Vec<ResponseEpoch>>> {
-    let curves: Curves = read_json(&context.run.folder("response").join(EPOCHS))?;
+    let curves: Curves = json::read(&context.run.folder("response").join(EPOCHS))?;
     Ok(curves.into_iter().map(|(fit, curve)| (fit, curve.into_values().collect())).collect())
 }
 

@@ -6,8 +6,9 @@ use crate::adversarial::{
 };
 use crate::artifacts::{NetworkResult, Pictures, Point};
 use crate::grid::Part;
-use crate::run::{Context, Key, Record, jobs, read_json, write_json};
+use crate::run::{Context, Key, Record, jobs};
 use anyhow::Result;
+use brainprior_artifact::json;
 use brainprior_robustness::{
     AttackPoint, Clamp, Corruption, Fgsm, LabeledBatch, MaskingSettings, MinimalPerturbations, Noise, Norm, Progress, Settings,
     accuracy, attack_curve, corruption_errors, mean_corruption_error, noise_curve,
@@ -50,8 +51,8 @@ impl Stage for Robustness {
             // One seed for all parts: every network sees the same noise and the same random starts.
             let seed = context.config.seed_of("robustness");
             let settings = &context.config.robustness;
-            let blocks_key = Key::new(&part.task(BLOCKS), (), seed)?.on(&context.device).after(images).after(record);
-            let mut key = Key::new(&part.task("robustness"), settings, seed)?.on(&context.device).after(images).after(record);
+            let blocks_key = Key::new(&part.task(BLOCKS), (), seed).on(&context.device).after(images).after(record);
+            let mut key = Key::new(&part.task("robustness"), settings, seed).on(&context.device).after(images).after(record);
             let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
             let subject = Subject { context, part, seed };
             if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
@@ -169,8 +170,8 @@ impl Subject<'_> {
             gamma,
             pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
         };
-        write_json(&folder.join(CURVES), &result)?;
-        write_json(&folder.join(PICTURES), &pictures)?;
+        json::write(&folder.join(CURVES), &result)?;
+        json::write(&folder.join(PICTURES), &pictures)?;
         Ok(vec![CURVES.into(), PICTURES.into()])
     }
 }
@@ -191,10 +192,10 @@ fn shown(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Pictures {
 
 /// The figures of a part.
 pub(crate) fn load(context: &Context, part: Part) -> Result<NetworkResult> {
-    read_json(&context.run.folder(&part.task("robustness")).join(CURVES))
+    Ok(json::read(&context.run.folder(&part.task("robustness")).join(CURVES))?)
 }
 
 /// The pictures of a part.
 pub(crate) fn pictures(context: &Context, part: Part) -> Result<Pictures> {
-    read_json(&context.run.folder(&part.task("robustness")).join(PICTURES))
+    Ok(json::read(&context.run.folder(&part.task("robustness")).join(PICTURES))?)
 }

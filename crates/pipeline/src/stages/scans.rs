@@ -3,8 +3,9 @@
 
 use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{ScanIndex, ScanSource};
-use crate::run::{Context, Key, hash_path, read_json, write_json};
+use crate::run::{Context, Key};
 use anyhow::{Context as _, Result};
+use brainprior_artifact::{hash, json};
 use brainprior_images::procedural;
 use brainprior_recording::simulation::{self, SimulationConfig, Truth};
 use brainprior_recording::{Reliability, Responses, Scan, read_scan, reliability, write_static_hdf5};
@@ -44,17 +45,17 @@ impl Stage for Scans {
 
     fn run(&self, context: &Context, _inputs: &Inputs) -> Result<Outcome> {
         let config = &context.config;
-        let files = &config.scans.files;
-        if files.is_empty() {
-            let key = Key::new("scans", &config.simulation, config.seed_of("scans"))?;
-            let seed = key.seed;
+        let Some(files) = &config.scans.files else {
+            let key = Key::new("scans", &config.simulation, config.seed_of("scans"));
+            let seed = key.seed();
             return Ok(context.task(key, |folder| simulate(context, folder, seed))?.into());
-        }
-        let mut key = Key::new("scans", (), 0)?;
+        };
+        let truth_of = |index: usize| config.scans.truth.as_ref().and_then(|truth| truth.get(index));
+        let mut key = Key::new("scans", (), 0);
         for (index, path) in files.iter().enumerate() {
-            key = key.input(&format!("scan {index}"), &hash_path(path)?);
-            if let Some(truth) = config.scans.truth.get(index) {
-                key = key.input(&format!("truth {index}"), &hash_path(truth)?);
+            key = key.input(&format!("scan {index}"), &hash::of_path(path)?);
+            if let Some(truth) = truth_of(index) {
+                key = key.input(&format!("truth {index}"), &hash::of_path(truth)?);
             }
         }
         Ok(context
@@ -62,10 +63,10 @@ impl Stage for Scans {
                 let mut scans = Vec::new();
                 for (index, path) in files.iter().enumerate() {
                     read_scan(path)?;
-                    let truth = config.scans.truth.get(index);
-                    scans.push(ScanSource { scan: absolute(path)?, truth: truth.map(|path| absolute(path)).transpose()? });
+                    let truth = truth_of(index).map(|path| absolute(path)).transpose()?;
+                    scans.push(ScanSource { scan: absolute(path)?, truth });
                 }
-                write_json(&folder.join(INDEX), &ScanIndex { scans })?;
+                json::write(&folder.join(INDEX), &ScanIndex { scans })?;
                 Ok(vec![INDEX.into()])
             })?
             .into())
@@ -100,14 +101,14 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
         outputs.extend([scan, truth]);
         bar.set(index as u64 + 1, settings.scans as u64, "");
     }
-    write_json(&folder.join(INDEX), &ScanIndex { scans })?;
+    json::write(&folder.join(INDEX), &ScanIndex { scans })?;
     Ok(outputs)
 }
 
 /// Reads the scans of the run, their reliability and their truth.
 pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
     let folder = context.run.folder("scans");
-    let index: ScanIndex = read_json(&folder.join(INDEX))?;
+    let index: ScanIndex = json::read(&folder.join(INDEX))?;
     let mut loaded = Vec::new();
     for source in index.scans {
         // Joining an absolute path gives that path, so that given files and simulated ones are found alike.

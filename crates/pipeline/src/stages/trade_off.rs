@@ -8,8 +8,9 @@ use crate::artifacts::{Followed, Point, Snapshot};
 use crate::config::Arm;
 use crate::grid::Part;
 use crate::report::trade_off;
-use crate::run::{Context, Key, jobs, read_json, write_file, write_json};
+use crate::run::{Context, Key, jobs};
 use anyhow::Result;
+use brainprior_artifact::{json, replace};
 use brainprior_robustness::{Clamp, Noise, Settings, accuracy, noise_curve};
 
 const CURVE: &str = "curve.json";
@@ -28,7 +29,7 @@ impl Stage for TradeOff {
 
     /// No later stage but the report reads it.
     fn is_wanted(&self, context: &Context) -> bool {
-        context.config.training.snapshots && !context.run.is_only_another(self.name())
+        context.config.training.common.snapshots && !context.run.is_only_another(self.name())
     }
 
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
@@ -37,9 +38,9 @@ impl Stage for TradeOff {
             let robustness = &context.config.robustness;
             let seed = context.config.seed_of("robustness");
             let settings = (robustness.noise_images, &robustness.gaussian);
-            let key = Key::new(&part.task("trade-off"), settings, seed)?.on(&context.device).after(images).after(record);
+            let key = Key::new(&part.task("trade-off"), settings, seed).on(&context.device).after(images).after(record);
             context.task(key, |folder| {
-                write_json(&folder.join(CURVE), &measure(context, part, seed)?)?;
+                json::write(&folder.join(CURVE), &measure(context, part, seed)?)?;
                 Ok(vec![CURVE.into()])
             })
         })?;
@@ -78,14 +79,14 @@ fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
 /// The curves of all arms; none where networks were not kept.
 pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
     let training = &context.config.training;
-    if !training.snapshots {
+    if !training.common.snapshots {
         return Ok(Vec::new());
     }
     let read = |part: Part| -> Result<(Vec<Snapshot>, usize)> {
-        let snapshots: Vec<Snapshot> = read_json(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
+        let snapshots: Vec<Snapshot> = json::read(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
         let history = train::history(context, part)?;
         let best = (0..history.len()).min_by(|a, b| history[*a].validation_loss.total_cmp(&history[*b].validation_loss));
-        let kept = if part.condition.condition().is_stopped_early() { None } else { best };
+        let kept = if part.condition.stop_at_accuracy_of().is_some() { None } else { best };
         let last = snapshots.len() - 1;
         Ok((snapshots, kept.unwrap_or(last)))
     };
@@ -93,9 +94,10 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
         let arm: &Arm = condition;
         Ok(Followed {
             name: arm.name().to_owned(),
-            condition: arm.condition().name().to_owned(),
-            has_target: arm.condition().has_target(),
-            alpha: if arm.condition().has_target() { arm.settings(training)?.alpha } else { 0.0 },
+            kind: arm.kind().to_owned(),
+            own: arm.own().map(str::to_owned).collect(),
+            has_target: arm.target().has_pairs(),
+            alpha: if arm.target().has_pairs() { arm.training().alpha } else { 0.0 },
             seeds: (0..training.seeds).map(|seed| read(Part { condition, seed })).collect::<Result<_>>()?,
         })
     };
@@ -107,10 +109,10 @@ fn summarize(context: &Context) -> Result<()> {
     let followed = curves(context)?;
     let folder = context.run.folder("trade-off");
     for (name, figure) in trade_off::figures(&followed)? {
-        write_file(&folder.join(format!("{name}.svg")), figure.as_bytes())?;
+        replace::bytes(&folder.join(format!("{name}.svg")), figure.as_bytes())?;
     }
     let table = trade_off::table(&followed);
-    write_file(&folder.join("table.md"), table.as_bytes())?;
+    replace::bytes(&folder.join("table.md"), table.as_bytes())?;
     context.progress.line(&format!("{table}tables and figures: {}", folder.display()));
     Ok(())
 }

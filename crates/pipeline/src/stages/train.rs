@@ -2,12 +2,14 @@
 
 use super::{Inputs, Outcome, Stage, similarity};
 use crate::artifacts::TrainingEpoch;
-use crate::config::{Condition, Control, Training};
+use crate::config::{Arm, Target};
 use crate::grid::Part;
-use crate::run::{Context, Key, Record, jobs, read_json, write_json};
+use crate::run::{Context, Key, Record, jobs};
 use anyhow::{Context as _, Result};
-use brainprior_classifier::{Mixture, ResNet, RobustTraining, Target, TrainConfig, TrainEvent, train_on};
+use brainprior_artifact::json;
+use brainprior_classifier::{self as classifier, ResNet, TrainConfig, TrainEvent, train_on};
 use brainprior_images::LabeledImages;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -33,7 +35,7 @@ impl Stage for Train {
 
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
         let (early, ordinary): (Vec<Part>, Vec<Part>) =
-            Part::selected(context).into_iter().partition(|part| part.condition.condition().is_stopped_early());
+            Part::selected(context).into_iter().partition(|part| part.condition.stop_at_accuracy_of().is_some());
         // What another process works on comes last: by then it may be done.
         let first = jobs::run(ordinary, |part| match context.run.is_busy(&part.task("train"))? {
             true => Ok((part, None)),
@@ -57,7 +59,7 @@ pub(crate) fn trained<'a>(context: &'a Context, inputs: &Inputs<'a>) -> Vec<(Par
 
 fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let key = key(context, inputs, part)?;
-    let seed = key.seed;
+    let seed = key.seed();
     context.task(key, |folder| train_one(context, part, seed, None, folder))
 }
 
@@ -65,20 +67,15 @@ fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>
 pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<(Part<'a>, Record)>> {
     let mut finished = Vec::new();
     for part in Part::all(context) {
-        let key = match part.condition.condition() {
-            Condition::Control(Control::StoppedEarly) => {
-                early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?)))?
-            }
-            Condition::Matrix(_) | Condition::Control(_) => Some(key(context, inputs, part)?),
-        };
-        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key)?))));
+        let key = early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?).ok()))?;
+        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key).ok()?))));
     }
     finished.sort_by_key(|(part, _)| part.place(context));
     Ok(finished)
 }
 
-/// The key of a baseline that is stopped early, which depends on how the two networks that it is compared with were trained;
-/// none as long as `record` lacks one of them.
+/// The key of a part; that of one that is stopped early also depends on how the two networks that it is compared with were trained.
+/// None as long as `record` lacks one of them.
 fn early_key<'a>(
     context: &'a Context,
     inputs: &Inputs,
@@ -86,18 +83,18 @@ fn early_key<'a>(
     record: impl Fn(Part<'a>) -> Result<Option<Record>>,
 ) -> Result<Option<Key>> {
     let mut key = key(context, inputs, part)?;
-    for other in compared(context, part)? {
+    for other in compared(context, part)?.into_iter().flatten() {
         let Some(record) = record(other)? else { return Ok(None) };
-        key = key.input(&format!("{}/{HISTORY}", record.key.task), &record.outputs[HISTORY]);
+        key = key.input(&format!("{}/{HISTORY}", record.key.task()), &record.outputs[HISTORY]);
     }
     Ok(Some(key))
 }
 
-/// The baseline again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
+/// The same training again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
 fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
-    let sources = compared(context, part)?;
+    let sources = compared(context, part)?.context("a part that is not stopped early")?;
     let key = early_key(context, inputs, part, |other| {
-        let done = context.run.finished(&key(context, inputs, other)?);
+        let done = context.run.finished(&key(context, inputs, other)?).ok();
         // Already named by a dry run, as parts of their own.
         if done.is_some() || context.run.is_dry() { Ok(done) } else { task(context, inputs, other) }
     })?;
@@ -105,7 +102,7 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
         context.progress.would_run(&part.task("train"));
         return Ok(None);
     };
-    let seed = key.seed;
+    let seed = key.seed();
     context.task(key, |folder| {
         let [baseline, other] = sources.map(|part| history(context, part));
         let (baseline, other) = (baseline?, other?);
@@ -117,25 +114,32 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
     })
 }
 
-/// What is compared to find where `stopped-early` stops: the baseline, and the network whose accuracy it matches.
-fn compared<'a>(context: &'a Context, part: Part<'a>) -> Result<[Part<'a>; 2]> {
-    let matches = part.condition.settings(&context.config.training)?.early_matches;
-    let of = |name: &str| -> Result<Part<'a>> {
-        let arm = context.config.training.conditions.iter().find(|arm| arm.name() == name);
-        let condition = arm.with_context(|| format!("`{name}` is not among training.conditions"))?;
-        Ok(Part { condition, seed: part.seed })
-    };
-    Ok([of(Condition::NONE.name())?, of(&matches)?])
+/// What is compared to find where a part is stopped early: the same training to its end, and the network whose accuracy it is to reach.
+fn compared<'a>(context: &'a Context, part: Part<'a>) -> Result<Option<[Part<'a>; 2]>> {
+    let arms = context.config.training.compared(part.condition)?;
+    Ok(arms.map(|arms| arms.map(|condition| Part { condition, seed: part.seed })))
+}
+
+/// What a network depends on beside its inputs: what else the grid holds does not change it.
+#[derive(Serialize)]
+struct Settings<'a> {
+    target: &'a str,
+    stop_at_accuracy_of: Option<&'a str>,
+    training: &'a TrainConfig,
+}
+
+impl<'a> Settings<'a> {
+    fn of(arm: &'a Arm) -> Self {
+        Self { target: arm.target().name(), stop_at_accuracy_of: arm.stop_at_accuracy_of(), training: arm.training() }
+    }
 }
 
 fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key> {
-    let settings = part.condition.settings(&context.config.training)?;
-    let condition = part.condition.condition();
     // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
     let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
-    let settings = (condition.name(), relevant(settings, condition));
-    let mut key = Key::new(&part.task("train"), settings, seed)?.on(&context.device).after(inputs.of("images")?);
-    if let Some(target) = condition.matrix() {
+    let settings = Settings::of(part.condition);
+    let mut key = Key::new(&part.task("train"), settings, seed).on(&context.device).after(inputs.of("images")?);
+    if let Some(target) = part.condition.target().matrix() {
         let file = similarity::file_of(target);
         let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
         key = key.input("target", hash).after(inputs.of("scans")?);
@@ -143,87 +147,23 @@ fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key> {
     Ok(key)
 }
 
-/// The settings that one network depends on: what else the grid holds does not change it.
-fn relevant(mut settings: Training, condition: Condition) -> Training {
-    settings.conditions.clear();
-    settings.seeds = 0;
-    if !condition.has_target() {
-        (settings.alpha, settings.alpha_warm_up, settings.loss_scale, settings.target_limit) = (0.0, 0.0, 0.0, 0.0);
-        settings.pairs = 0;
-        settings.layers.clear();
-        settings.gamma.clear();
-    }
-    if !condition.is_stopped_early() {
-        settings.early_matches.clear();
-    }
-    if condition != Condition::Control(Control::NoiseAugmented) {
-        settings.noise_std = 0.0;
-    }
-    if condition != Condition::Control(Control::Adversarial) {
-        (settings.attack_epsilon, settings.attack_steps) = (0.0, 0);
-    }
-    settings
-}
-
-fn target(context: &Context, condition: Condition, train: &LabeledImages) -> Result<Target> {
-    match condition {
-        Condition::Matrix(target) => {
+fn target(context: &Context, target: Target, train: &LabeledImages) -> Result<classifier::Target> {
+    match target {
+        Target::None => Ok(classifier::Target::None),
+        Target::Labels => similarity::of_labels(train, LABELLED_STIMULI),
+        Target::Matrix(target) => {
             let matrix = similarity::load(context, target)?;
             let loaded = super::scans::load(context)?;
-            Ok(Target::Similarity { stimuli: similarity::stimuli_of(context, target, &loaded)?, matrix })
+            Ok(classifier::Target::Similarity { stimuli: similarity::stimuli_of(context, target, &loaded)?, matrix })
         }
-        Condition::Control(Control::Labels) => similarity::of_labels(train, LABELLED_STIMULI),
-        Condition::Control(Control::None | Control::StoppedEarly | Control::NoiseAugmented | Control::Adversarial) => {
-            Ok(Target::None)
-        }
-    }
-}
-
-/// What the library is asked for.
-fn train_config(settings: &Training, condition: Condition, stop_after: Option<usize>) -> TrainConfig {
-    let regularised = TrainConfig {
-        pairs: settings.pairs,
-        alpha: settings.alpha,
-        alpha_warm_up: (settings.alpha_warm_up > 0.0).then_some(settings.alpha_warm_up),
-        loss_scale: settings.loss_scale,
-        layers: (!settings.layers.is_empty()).then(|| settings.layers.clone()),
-        mixture: if settings.gamma.is_empty() { Mixture::Learned } else { Mixture::Fixed(settings.gamma.clone()) },
-        target_limit: settings.target_limit,
-        ..TrainConfig::default()
-    };
-    TrainConfig {
-        blocks: settings.blocks.clone(),
-        base_channels: settings.base_channels,
-        epochs: settings.epochs,
-        batch: settings.batch,
-        centering: settings.centering,
-        running_statistics: settings.running_statistics,
-        learning_rate: settings.learning_rate,
-        weight_decay: settings.weight_decay,
-        augmentation: settings.augmentation,
-        validation_fraction: settings.validation_fraction,
-        robust_training: match condition {
-            Condition::Control(Control::NoiseAugmented) => RobustTraining::Noise { std: settings.noise_std },
-            Condition::Control(Control::Adversarial) => {
-                RobustTraining::Adversarial { epsilon: settings.attack_epsilon, steps: settings.attack_steps }
-            }
-            Condition::Matrix(_) | Condition::Control(Control::None | Control::Labels | Control::StoppedEarly) => {
-                RobustTraining::None
-            }
-        },
-        stop_after,
-        snapshots: settings.snapshots,
-        // Without a target these decide nothing, and a change of them is none of an interrupted training.
-        ..if condition.has_target() { regularised } else { TrainConfig::default() }
     }
 }
 
 fn train_one(context: &Context, part: Part, seed: u64, stop_after: Option<usize>, folder: &Path) -> Result<Vec<String>> {
-    let condition = part.condition.condition();
     let data = super::images::load(context)?;
-    let target = target(context, condition, &data.train)?;
-    let settings = part.condition.settings(&context.config.training)?;
-    let config = train_config(&settings, condition, stop_after);
+    let target = target(context, part.condition.target(), &data.train)?;
+    let training = part.condition.training().clone();
+    let config = TrainConfig { stop_after: stop_after.or(training.stop_after), ..training };
     let mut bar = context.progress.bar(&part.task("train"), 1);
     let mut message = String::new();
     let mut speeds = Vec::new();
@@ -259,13 +199,13 @@ fn train_one(context: &Context, part: Part, seed: u64, stop_after: Option<usize>
             gamma: epoch.gamma.clone(),
         })
         .collect();
-    write_json(&folder.join(HISTORY), &history)?;
+    json::write(&folder.join(HISTORY), &history)?;
     if !speeds.is_empty() {
         speeds.sort_by(f64::total_cmp);
-        write_json(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
+        json::write(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
     }
     let mut outputs = vec![BEST.to_owned(), LAST.to_owned(), HISTORY.to_owned()];
-    if settings.snapshots {
+    if config.snapshots {
         outputs.extend((1..=history.len()).map(snapshot_file));
     }
     Ok(outputs)
@@ -278,7 +218,7 @@ fn snapshot_file(epoch: usize) -> String {
 
 /// The trained network of a part: that of the lowest validation loss, or where it was stopped.
 pub(crate) fn network(context: &Context, part: Part) -> Result<ResNet> {
-    let file = if part.condition.condition().is_stopped_early() { LAST } else { BEST };
+    let file = if part.condition.stop_at_accuracy_of().is_some() { LAST } else { BEST };
     Ok(ResNet::load(&context.run.folder(&part.task("train")).join(file))?.to_device(&context.device)?)
 }
 
@@ -289,7 +229,7 @@ pub(crate) fn snapshot(context: &Context, part: Part, epoch: usize) -> Result<Re
 
 /// The history of a part.
 pub(crate) fn history(context: &Context, part: Part) -> Result<Vec<TrainingEpoch>> {
-    read_json(&context.run.folder(&part.task("train")).join(HISTORY))
+    Ok(json::read(&context.run.folder(&part.task("train")).join(HISTORY))?)
 }
 
 /// The histories of all parts, by condition and seed.
@@ -304,34 +244,7 @@ pub(crate) fn histories(context: &Context) -> Result<BTreeMap<(String, u64), Vec
 pub(crate) fn speeds(context: &Context) -> BTreeMap<String, f64> {
     let speed = |part: Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);
-        Some((part.task("train"), read_json(&path).ok()?))
+        Some((part.task("train"), json::read(&path).ok()?))
     };
     Part::all(context).into_iter().filter_map(speed).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Config, MatrixTarget};
-
-    /// A training that goes on compares its whole configuration with the one it began with, and the task's key decides whether it
-    /// goes on: both have to leave out the same.
-    #[test]
-    fn settings_of_targets_are_none_of_a_network_without_one() {
-        let load = |settings: &[&str]| {
-            let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
-            Config::load(None, &settings).unwrap().training
-        };
-        let (plain, other) = (load(&[]), load(&["training.alpha=3", "training.pairs=5", "training.layers=[1]"]));
-        for condition in [Control::None, Control::StoppedEarly, Control::NoiseAugmented]
-            .map(Condition::Control)
-            .into_iter()
-            .chain([Condition::Matrix(MatrixTarget::Denoised)])
-        {
-            let keyed = |settings: &Training| serde_json::to_value(relevant(settings.clone(), condition)).unwrap();
-            let asked = |settings: &Training| train_config(settings, condition, None);
-            assert_eq!(keyed(&plain) == keyed(&other), !condition.has_target(), "{condition:?}");
-            assert_eq!(asked(&plain) == asked(&other), !condition.has_target(), "{condition:?}");
-        }
-    }
 }

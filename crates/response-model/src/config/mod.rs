@@ -49,7 +49,7 @@ impl Config {
     /// # Errors
     /// [`Error::Configuration`] names the first key out of range.
     pub fn check(&self) -> Result<()> {
-        if let Some(window) = core.contrast_window
+        if let Some(window) = self.core.contrast_window
             && !(window.is_finite() && window > 0.0)
         {
             return Err(out_of_range("core.contrast_window", &window, "a finite number > 0, or \"none\""));
