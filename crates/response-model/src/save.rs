@@ -17,7 +17,7 @@ use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormaliz
 use crate::variables;
 
 const ADVICE: &str = "fit the model again";
-const FORMAT: &str = "brainprior response-model, version 3";
+const FORMAT: &str = "brainprior response-model, version 4";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

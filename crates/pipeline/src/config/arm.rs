@@ -37,8 +37,7 @@ impl Arm {
     pub(crate) fn new(written: Table, common: &Table, known: &Known) -> Result<Self> {
         let inline = Value::Table(written.clone());
         let wrong = || format!("training.conditions, {inline}");
-        let Written { target, name, stop_at_accuracy_of, training: mut own } =
-            written.clone().try_into().with_context(wrong)?;
+        let Written { target, name, stop_at_accuracy_of, training: mut own } = written.clone().try_into().with_context(wrong)?;
         let mut settings = common.clone();
         overrides::merge(&mut settings, own.clone(), known, &wrong(), "training.conditions")?;
         let training: TrainConfig = settings.try_into().with_context(wrong)?;
@@ -146,16 +145,7 @@ fn compact(value: &Value) -> String {
 
 fn without_target(training: TrainConfig) -> TrainConfig {
     let TrainConfig {
-        pairs,
-        alpha,
-        alpha_warm_up,
-        layers,
-        mixture,
-        centering,
-        target_limit,
-        loss_scale,
-        running_statistics,
-        ..
+        pairs, alpha, alpha_warm_up, layers, mixture, centering, target_limit, loss_scale, running_statistics, ..
     } = TrainConfig::default();
     TrainConfig {
         pairs,
@@ -200,7 +190,7 @@ mod tests {
             ("{ target = \"none\", stop_at_accuracy_of = \"denoised\" }", "stopped-early"),
             ("{ target = \"raw\", stop_at_accuracy_of = \"denoised\", alpha = 3 }", "raw stopped-early alpha=3"),
             ("{ target = \"labels\", robust_training = { noise = { std = 0.2 } } }", "labels noise-augmented"),
-            ("{ target = \"raw\", mixture = { fixed = [1, 0] }, centering = \"batch\" }", "raw centering=batch mixture={fixed=[1,0]}"),
+            ("{ target = \"raw\", mixture = { fixed = [1, 0, 0, 0, 1] } }", "raw mixture={fixed=[1,0,0,0,1]}"),
             ("{ target = \"raw\", alpha = 3, name = \"weak raw\" }", "weak raw"),
         ] {
             assert_eq!(arm(table).unwrap().name(), name);

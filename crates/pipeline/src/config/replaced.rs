@@ -41,8 +41,7 @@ pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
     let early = taken("early_matches", &Value::String("denoised".to_owned()));
     let noise: Table = training("noise")?.iter().map(|(key, value)| (key.clone(), taken("noise_std", value))).collect();
     let attack = training("adversarial")?;
-    let attack: Table =
-        attack.iter().map(|(key, value)| (key.clone(), taken(&format!("attack_{key}"), value))).collect();
+    let attack: Table = attack.iter().map(|(key, value)| (key.clone(), taken(&format!("attack_{key}"), value))).collect();
     let mut table = Vec::new();
     let mut add = |key: &str, value: Value| table.push(format!("{key} = {value}"));
     let name = |name: &str| Value::String(name.to_owned());
@@ -87,7 +86,10 @@ mod tests {
         for (line, table) in [
             ("none", "{ target = \"none\" }"),
             ("denoised alpha=80 taps=[0]", "{ target = \"denoised\", alpha = 80, layers = [0] }"),
-            ("raw gamma=[1,0] layers=[] centering=batch", "{ target = \"raw\", centering = \"batch\", mixture = { fixed = [1, 0] } }"),
+            (
+                "raw gamma=[1,0] layers=[] centering=batch",
+                "{ target = \"raw\", centering = \"batch\", mixture = { fixed = [1, 0] } }",
+            ),
             ("stopped-early", "{ target = \"none\", stop_at_accuracy_of = \"denoised\" }"),
             ("stopped-early early_matches=raw", "{ target = \"none\", stop_at_accuracy_of = \"raw\" }"),
             ("noise-augmented", "{ target = \"none\", robust_training = { noise = { std = 0.2 } } }"),

@@ -104,9 +104,7 @@ fn tables(conditions: Vec<Value>, known: &Known) -> Result<Vec<Table>> {
             "training.conditions holds tables now, not lines; instead of {lines:?} write\n[\n    {},\n]",
             replacements.join(",\n    ")
         ),
-        None => bail!(
-            "training.conditions: expected tables, as {{ target = \"denoised\" }}, found {lines:?}"
-        ),
+        None => bail!("training.conditions: expected tables, as {{ target = \"denoised\" }}, found {lines:?}"),
     }
 }
 

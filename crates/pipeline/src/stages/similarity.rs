@@ -304,7 +304,12 @@ const BATCH: usize = 100;
 
 /// The network that `similarity.network` names.
 fn network(context: &Context) -> Result<&Path> {
-    context.config.similarity.network.as_deref().context("target `features` needs similarity.network, the checkpoint of a network")
+    context
+        .config
+        .similarity
+        .network
+        .as_deref()
+        .context("target `features` needs similarity.network, the checkpoint of a network")
 }
 
 /// The formula of the other targets on the features of the network that `similarity.network` names.
