@@ -29,7 +29,14 @@ fn never(package: &str, forbidden: &[&str]) {
 
 #[test]
 fn robustness_knows_neither_classifier_nor_recordings() {
-    never("brainprior-robustness", &["brainprior-classifier", "brainprior-recording", "hdf5-metno", "hdf5-metno-sys"]);
+    never("brainprior-robustness", &["brainprior-classifier", "brainprior-recording"]);
+}
+
+#[test]
+fn classifiers_and_their_robustness_are_built_without_the_c_of_hdf5() {
+    for package in ["brainprior-artifact", "brainprior-images", "brainprior-classifier", "brainprior-robustness"] {
+        never(package, &["hdf5-metno", "hdf5-metno-sys"]);
+    }
 }
 
 #[test]
@@ -49,7 +56,7 @@ fn artifact_and_kernels_stand_alone_and_images_know_files_only() {
         let others: Vec<String> = others.map(|name| format!("brainprior-{name}")).collect();
         never(&format!("brainprior-{package}"), &others.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    never("brainprior-artifact", &["candle-core", "hdf5-metno", "hdf5-metno-sys"]);
+    never("brainprior-artifact", &["candle-core"]);
 }
 
 #[test]

@@ -103,6 +103,11 @@ impl Architecture {
         Self { slots: slots.0, stem, stages, head, gamma }
     }
 
+    /// Channels of each layer whose similarities are compared.
+    pub(crate) fn layer_channels(config: &NetConfig) -> Vec<usize> {
+        std::iter::once(config.base_channels).chain((0..config.blocks.len()).map(|stage| config.base_channels << stage)).collect()
+    }
+
     /// Every convolution with its batch norm, in the order of the slots.
     pub(crate) fn conv_norms(&self) -> impl Iterator<Item = &ConvNorm> {
         let blocks = self.stages.iter().flatten();

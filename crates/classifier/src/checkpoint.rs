@@ -1,8 +1,7 @@
 //! Networks on disk, after `data-specs/checkpoint.toml`.
 
-use crate::architecture::Architecture;
-use crate::archive::{self, Archive};
 use crate::{NetConfig, ResNet, Result};
+use brainprior_artifact::archive::{self, Archive};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,11 +9,15 @@ use std::path::Path;
 
 const FORMAT: &str = "brainprior-checkpoint";
 const VERSION: u32 = 1;
+/// For whoever reads a file that holds something else.
+const ADVICE: &str = "give a file that this version wrote, or one of an equal PyTorch module";
 const BATCHES: &str = "num_batches_tracked";
 
 /// What the header says for its readers; only the provenance is read again.
 #[derive(Serialize, Deserialize)]
-struct Description {
+struct Header {
+    format: String,
+    version: u32,
     net: NetConfig,
     crate_version: String,
     provenance: Vec<String>,
@@ -33,8 +36,8 @@ impl ResNet {
             tensors.insert(format!("{norm}.{BATCHES}"), Tensor::new(self.batches() as i64, &Device::Cpu)?);
         }
         let crate_version = env!("CARGO_PKG_VERSION").to_owned();
-        let description = Description { net: self.config().clone(), crate_version, provenance: self.provenance().to_vec() };
-        archive::write(path, FORMAT, VERSION, description, tensors)
+        let (format, net, provenance) = (FORMAT.to_owned(), self.config().clone(), self.provenance().to_vec());
+        Ok(archive::write(path, &Header { format, version: VERSION, net, crate_version, provenance }, tensors)?)
     }
 
     /// Reads a network that [`ResNet::save`] wrote, or the state dict of an equal PyTorch module. The shape of the network
@@ -45,26 +48,26 @@ impl ResNet {
     /// A file that is not safetensors or not whole, a tensor that is missing, has another type or shape, or holds a number
     /// that is not finite, or one that no such network has.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = archive::read_bytes(path)?;
-        let file = Archive::open(path, &bytes)?;
+        let file = Archive::read(path, ADVICE)?;
         let config = infer(&file)?;
-        let names: BTreeSet<&str> = file.names().into_iter().collect();
+        let names: BTreeSet<String> = file.names().into_iter().collect();
         let counter = format!("stem.1.{BATCHES}");
-        let batches =
-            if names.contains(counter.as_str()) { file.tensor(&counter, DType::I64, &[])?.to_scalar::<i64>()?.max(0) } else { 0 };
+        let batches = if names.contains(&counter) { file.values::<i64>(&counter, &[])?[0].max(0) } else { 0 };
         let network = Self::assemble(&config, batches as u64, |slot| {
             if slot.name == "gamma" && !names.contains("gamma") {
                 return Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, &Device::Cpu)?);
             }
-            file.tensor(&slot.name, DType::F32, &slot.shape)
+            tensor(&file, &slot.name, &slot.shape)
         })?;
         let known: BTreeSet<&str> = network.named().map(|(slot, _)| slot.name.as_str()).collect();
-        match names.iter().find(|name| !known.contains(*name) && !name.ends_with(BATCHES)) {
-            Some(name) => Err(file.layout(name, format!("no such tensor in a network of {config:?}"), "one".into())),
+        match names.iter().find(|name| !known.contains(name.as_str()) && !name.ends_with(BATCHES)) {
+            Some(name) => Err(file.mismatch(name, format!("no such tensor in a network of {config:?}"), "one").into()),
             // A state dict from elsewhere has no header of ours.
-            None => match file.metadata::<Description>(FORMAT, VERSION) {
-                Ok(found) => Ok(network.with_provenance(found.provenance)),
-                Err(_) => Ok(network),
+            None => match file.header::<Header>() {
+                Ok(found) if (found.format.as_str(), found.version) == (FORMAT, VERSION) => {
+                    Ok(network.with_provenance(found.provenance))
+                }
+                _ => Ok(network),
             },
         }
     }
@@ -73,16 +76,17 @@ impl ResNet {
 /// The shape of the network whose tensors a file holds.
 fn infer(file: &Archive) -> Result<NetConfig> {
     let rank = |name: &str, rank: usize| -> Result<Vec<usize>> {
-        let shape = file.shape(name)?;
-        if shape.len() == rank { Ok(shape) } else { Err(file.layout(name, format!("rank {rank}"), format!("{shape:?}"))) }
+        let shape = file.tensor(name)?.shape().to_vec();
+        let wrong = || file.mismatch(name, format!("rank {rank}"), format!("{shape:?}")).into();
+        if shape.len() == rank { Ok(shape) } else { Err(wrong()) }
     };
     let stem = rank("stem.0.weight", 4)?;
     let head = rank("head.weight", 2)?;
-    let names: BTreeSet<&str> = file.names().into_iter().collect();
-    let has = |stage: usize, block: usize| names.contains(format!("stages.{stage}.{block}.conv1.weight").as_str());
+    let names: BTreeSet<String> = file.names().into_iter().collect();
+    let has = |stage: usize, block: usize| names.contains(&format!("stages.{stage}.{block}.conv1.weight"));
     let blocks = (0..).take_while(|stage| has(*stage, 0)).map(|stage| (0..).take_while(|block| has(stage, *block)).count());
     let config = NetConfig { blocks: blocks.collect(), base_channels: stem[0], input_channels: stem[1], classes: head[0] };
-    config.check().map_err(|error| file.layout("tensors", "a residual network".into(), error.to_string()))?;
+    config.check().map_err(|error| file.mismatch("tensors", "a residual network", error.to_string()))?;
     Ok(config)
 }
 
@@ -91,16 +95,18 @@ pub(crate) fn collect(network: &ResNet, prefix: &str, into: &mut BTreeMap<String
     into.extend(network.named().map(|(slot, tensor)| (format!("{prefix}{}", slot.name), tensor.detach())));
 }
 
-/// A network of known shape from tensors under a prefix.
-pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches: u64) -> Result<ResNet> {
-    ResNet::assemble(config, batches, |slot| file.tensor(&format!("{prefix}{}", slot.name), DType::F32, &slot.shape))
+/// A tensor of finite f32 of this shape.
+pub(crate) fn tensor(file: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
+    let values = file.values::<f32>(name, shape)?;
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(file.mismatch(name, "finite numbers", format!("element {index} that is not")).into()),
+        None => Ok(Tensor::from_vec(values, shape, &Device::Cpu)?),
+    }
 }
 
-impl Architecture {
-    /// Channels of each layer.
-    pub(crate) fn layer_channels(config: &NetConfig) -> Vec<usize> {
-        std::iter::once(config.base_channels).chain((0..config.blocks.len()).map(|stage| config.base_channels << stage)).collect()
-    }
+/// A network of known shape from tensors under a prefix.
+pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches: u64) -> Result<ResNet> {
+    ResNet::assemble(config, batches, |slot| tensor(file, &format!("{prefix}{}", slot.name), &slot.shape))
 }
 
 #[cfg(test)]
@@ -140,10 +146,8 @@ mod tests {
             let network = ResNet::load(&path("")).unwrap();
             assert_eq!(network.config(), &NetConfig { blocks, base_channels: 2, input_channels, classes });
             assert_eq!(network.batches(), 3);
-            let path = path(".expected");
-            let bytes = archive::read_bytes(&path).unwrap();
-            let file = Archive::open(&path, &bytes).unwrap();
-            let values = |name: &str| file.tensor(name, DType::F32, &file.shape(name).unwrap()).unwrap();
+            let file = Archive::read(&path(".expected"), ADVICE).unwrap();
+            let values = |name: &str| tensor(&file, name, file.tensor(name).unwrap().shape()).unwrap();
             let found = network.logits(&values("images")).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let expected = values("logits").flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let size = expected.iter().fold(0.0f32, |size, value| size.max(value.abs()));
@@ -160,9 +164,9 @@ mod tests {
         let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
         let tensors =
             BTreeMap::from([("conv1.weight".to_owned(), ones(&[64, 3, 7, 7])), ("fc.weight".to_owned(), ones(&[10, 512]))]);
-        archive::write(&path, FORMAT, VERSION, (), tensors).unwrap();
+        archive::write(&path, &(), tensors).unwrap();
         let error = ResNet::load(&path).unwrap_err().to_string();
-        assert!(error.contains("torchvision.safetensors: stem.0.weight: expected a tensor, found none"), "{error}");
+        assert!(error.contains("torchvision.safetensors: stem.0.weight: expected a tensor of this name, found none"), "{error}");
         assert!(error.contains("only conv1.weight, fc.weight"), "{error}");
     }
 
@@ -171,7 +175,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("network.safetensors");
         let message = || ResNet::load(&path).unwrap_err().to_string();
-        assert!(message().contains("network.safetensors: read"));
+        assert!(message().contains("network.safetensors: could not read"));
         std::fs::write(&path, "not safetensors").unwrap();
         assert!(message().contains("header"), "{}", message());
 
@@ -185,12 +189,12 @@ mod tests {
             let mut tensors = BTreeMap::new();
             collect(&network, "", &mut tensors);
             change(&mut tensors);
-            archive::write(&path, FORMAT, VERSION, (), tensors).unwrap();
+            archive::write(&path, &(), tensors).unwrap();
             ResNet::load(&path).unwrap_err().to_string()
         };
         let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
         let error = with(&|tensors| drop(tensors.remove("stages.1.0.bn2.bias")));
-        assert!(error.contains("stages.1.0.bn2.bias: expected a tensor, found none"), "{error}");
+        assert!(error.contains("stages.1.0.bn2.bias: expected a tensor of this name, found none"), "{error}");
         let error = with(&|tensors| drop(tensors.insert("head.bias".into(), zeros(&[4]))));
         assert!(error.contains("head.bias: expected F32 [5], found F32 [4]"), "{error}");
         let error = with(&|tensors| drop(tensors.insert("extra".into(), zeros(&[1]))));
@@ -205,6 +209,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("missing/network.safetensors");
         let error = ResNet::new(&tiny(), 3).unwrap().save(&path).unwrap_err();
-        assert!(matches!(error, Error::File { .. }), "{error}");
+        assert!(matches!(error, Error::File(_)), "{error}");
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong between a data set and a trained network.
 
+use brainprior_artifact::FileError;
+use brainprior_artifact::identity::Difference;
 use brainprior_images::ImageId;
 use std::fmt;
 use std::path::PathBuf;
@@ -8,43 +10,17 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written.
-    #[error("{path}: {doing}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file does not have the layout of `data-specs/checkpoint.toml`, or not that of a training state.
-    #[error("{path}: {dataset}: expected {expected}, found {found}; {advice}")]
-    Layout {
-        /// The file.
-        path: PathBuf,
-        /// The tensor or the header.
-        dataset: String,
-        /// What the layout asks for.
-        expected: String,
-        /// What is there.
-        found: String,
-        /// What to do.
-        advice: &'static str,
-    },
+    /// A file could not be read or written, or does not have the layout of `data-specs/checkpoint.toml` or that of a training
+    /// state.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A folder holds the state of a training with other settings, another seed or other data.
-    #[error(
-        "{path}: {what}: expected {expected}, found {found}; it belongs to another training, use another folder or remove it"
-    )]
+    #[error("{path}: {difference}; it belongs to another training, use another folder or remove it")]
     OtherTraining {
         /// The state file.
         path: PathBuf,
-        /// What differs: a setting by its path, the seed, the data.
-        what: String,
-        /// As asked for now.
-        expected: String,
-        /// As stored.
-        found: String,
+        /// The first thing that differs: a setting by its name, an input, the seed.
+        difference: Difference,
     },
     /// A setting outside its range.
     #[error("{setting}: expected {expected}, found {found}")]

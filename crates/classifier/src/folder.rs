@@ -1,32 +1,24 @@
 //! The folder of a training: who works in it, and what it holds.
 
-use crate::{Error, Result, archive};
-use std::fs::{File, TryLockError};
+use crate::{Error, Result};
+use brainprior_artifact::{lock, replace};
 use std::path::{Path, PathBuf};
 
 const LOCK: &str = "training.lock";
 const BEST: &str = "best.safetensors";
 const LAST: &str = "last.safetensors";
 
-/// A folder that no other process trains in as long as this value lives.
+/// A folder that no other process trains in as long as this value lives, where its file system has locks.
 pub(crate) struct Folder {
     path: PathBuf,
-    /// The system gives the lock up when the process ends, however it ends.
-    _lock: File,
+    _lock: lock::Lock,
 }
 
 impl Folder {
     /// Takes the folder, and clears away what interrupted writes left in it.
     pub(crate) fn take(path: &Path) -> Result<Self> {
-        let failed = |doing| move |source| Error::File { path: path.to_owned(), doing, source };
-        let lock = path.join(LOCK);
-        let lock = File::options().create(true).truncate(false).write(true).open(lock).map_err(failed("make a lock file in"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Busy { folder: path.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
-        }
-        archive::remove_partial(path).map_err(failed("clear"))?;
+        let lock = lock::try_take(&path.join(LOCK))?.ok_or_else(|| Error::Busy { folder: path.to_owned() })?;
+        replace::sweep(path)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 

@@ -8,6 +8,8 @@
 //!
 //! The same seed gives the same bytes for any number of threads, and after any interruption.
 //!
+//! The network is one of candle's modules, too, with weights from a `VarBuilder`: see [`ResNet::from_vars`].
+//!
 //! ```
 //! use brainprior_classifier::{ResNet, Target, TrainConfig, train};
 //! use brainprior_images::LabeledImages;
@@ -30,9 +32,10 @@
 
 mod adversarial;
 mod architecture;
-mod archive;
+mod candle;
 mod checkpoint;
 mod config;
+mod early_stopping;
 mod error;
 mod folder;
 mod loader;
@@ -46,6 +49,7 @@ mod target;
 mod train;
 
 pub use config::{Centering, Mixture, NetConfig, RobustTraining, RunningStatistics, TrainConfig};
+pub use early_stopping::epochs_to_match;
 pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};
 pub use report::{EpochReport, TrainEvent, Trained};

@@ -312,7 +312,11 @@ impl ResNet {
         let x = x.conv2d(&self.tensors[layer.weight], geometry)?;
         let [scale, shift, mean, variance] = std::array::from_fn(|part| &self.tensors[layer.norm + part]);
         match pass {
-            Pass::Evaluation => Ok(x.batch_norm_eval(scale, shift, mean, variance, residual, activation, EPSILON)?),
+            Pass::Evaluation => {
+                // Variables of a `VarMap`, too, are statistics here and no parameters.
+                let (mean, variance) = (mean.detach(), variance.detach());
+                Ok(x.batch_norm_eval(scale, shift, &mean, &variance, residual, activation, EPSILON)?)
+            }
             Pass::Training(statistics) => {
                 let (y, batch) = x.batch_norm_train(scale, shift, residual, activation, EPSILON)?;
                 statistics.push((layer.norm, batch));
@@ -321,17 +325,36 @@ impl ResNet {
         }
     }
 
-    /// Takes the statistics of one batch into the running ones; variances unbiased, as in PyTorch.
+    /// Takes the statistics of one batch into the running ones.
     pub(crate) fn update_running(&mut self, statistics: &[(usize, BatchStatistics)]) -> Result<()> {
-        for (norm, batch) in statistics {
-            let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
-            for (slot, value, factor) in [(norm + 2, &batch.mean, 1.0), (norm + 3, &batch.variance, unbiased)] {
-                let kept = self.tensors[slot].affine(1.0 - MOMENTUM, 0.0)?;
-                self.tensors[slot] = (kept + value.detach().affine(MOMENTUM * factor, 0.0)?)?.detach();
-            }
+        for (slot, value) in self.running_after(statistics)? {
+            self.tensors[slot] = value;
         }
         self.batches += 1;
         Ok(())
+    }
+
+    /// The same in place, where the running ones are variables.
+    pub(crate) fn write_running(&self, statistics: &[(usize, BatchStatistics)]) -> Result<()> {
+        for (slot, value) in self.running_after(statistics)? {
+            if self.tensors[slot].is_variable() {
+                Var::from_tensor(&self.tensors[slot])?.set(&value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Running statistics, by slot, after the statistics of one batch; variances unbiased, as in PyTorch.
+    fn running_after(&self, statistics: &[(usize, BatchStatistics)]) -> Result<Vec<(usize, Tensor)>> {
+        let parts = statistics.iter().flat_map(|(norm, batch)| {
+            let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
+            [(norm + 2, &batch.mean, 1.0), (norm + 3, &batch.variance, unbiased)]
+        });
+        let after = |(slot, value, factor): (usize, &Tensor, f64)| {
+            let kept = self.tensors[slot].affine(1.0 - MOMENTUM, 0.0)?;
+            Ok((slot, (kept + value.detach().affine(MOMENTUM * factor, 0.0)?)?.detach()))
+        };
+        parts.map(after).collect()
     }
 }
 

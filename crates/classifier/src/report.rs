@@ -1,6 +1,6 @@
 //! What a training tells while it runs, and what it leaves.
 
-use crate::ResNet;
+use crate::{Evaluation, ResNet};
 
 /// Figures of one epoch. Losses, training accuracy and pair correlation are means over the epoch's batches as they were
 /// trained on, in training mode; validation is under the running statistics at the end of the epoch.
@@ -66,6 +66,11 @@ pub struct Trained {
 const COLUMNS: usize = 7;
 
 impl EpochReport {
+    /// How well the images held back are classified.
+    pub fn validation(&self) -> Evaluation {
+        Evaluation { loss: self.validation_loss, accuracy: self.validation_accuracy }
+    }
+
     /// Columns of a row of a network with `layers`.
     pub(crate) fn columns(layers: usize) -> usize {
         COLUMNS + layers
@@ -146,7 +151,7 @@ impl Tally {
     }
 
     /// The report of the epoch.
-    pub(crate) fn report(&self, epoch: usize, validation: crate::Evaluation, gamma: Vec<f64>) -> EpochReport {
+    pub(crate) fn report(&self, epoch: usize, validation: Evaluation, gamma: Vec<f64>) -> EpochReport {
         let images = self.images as f64;
         EpochReport {
             epoch,

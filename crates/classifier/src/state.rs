@@ -1,60 +1,61 @@
 //! All that a training goes on from after an interruption.
 
 use crate::architecture::Architecture;
-use crate::archive::{self, Archive};
-use crate::checkpoint::{collect, restore};
+use crate::checkpoint::{collect, restore, tensor};
 use crate::objective::Centers;
 use crate::{EpochReport, Error, NetConfig, ResNet, Result, Target, TrainConfig};
+use brainprior_artifact::archive::{self, Archive};
+use brainprior_artifact::hash::Hasher;
+use brainprior_artifact::identity::Identity;
 use brainprior_images::LabeledImages;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "brainprior-training-state";
 const VERSION: u32 = 2;
+/// For a folder whose state is not one of this version, or is damaged.
+const ADVICE: &str = "use another folder, or remove it and train anew";
 const FILE: &str = "training-state.safetensors";
 
 /// What makes two trainings the same.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    config: TrainConfig,
-    seed: u64,
-    data: String,
-    target: String,
-}
-
-impl Identity {
-    pub(crate) fn new(data: &LabeledImages, target: &Target, config: &TrainConfig, seed: u64) -> Self {
-        let mut hash = Sha256::new();
-        for size in [data.channels(), data.height(), data.width(), data.classes()] {
-            hash.update((size as u64).to_le_bytes());
-        }
-        hash.update(data.pixels());
-        hash.update(data.labels());
-        let data = hex(hash);
-        let mut hash = Sha256::new();
-        if let Some((stimuli, source)) = target.pairs() {
-            hash.update((stimuli.height() as u64).to_le_bytes());
-            hash.update((stimuli.width() as u64).to_le_bytes());
-            // The identity of a stimulus is its content.
-            hash.update(source.fingerprint());
-        }
-        Self { config: config.clone(), seed, data, target: hex(hash) }
+pub(crate) fn identity(data: &LabeledImages, target: &Target, config: &TrainConfig, seed: u64) -> Identity {
+    let mut images = Hasher::default();
+    for size in [data.channels(), data.height(), data.width(), data.classes()] {
+        images.update(&(size as u64).to_le_bytes());
     }
+    images.update(data.pixels());
+    images.update(data.labels());
+    let mut pairs = Hasher::default();
+    if let Some((stimuli, source)) = target.pairs() {
+        pairs.update(&(stimuli.height() as u64).to_le_bytes());
+        pairs.update(&(stimuli.width() as u64).to_le_bytes());
+        // The identity of a stimulus is its content.
+        pairs.update(&source.fingerprint());
+    }
+    Identity::new(config, seed).input("labeled images", images.finish()).input("target", pairs.finish())
 }
 
-fn hex(hash: Sha256) -> String {
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+/// Which kind of file it is.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Kind {
+    format: String,
+    version: u32,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Description {
+struct Header {
+    #[serde(flatten)]
+    kind: Kind,
     identity: Identity,
     batches: u64,
     best_epoch: usize,
     best_batches: u64,
+}
+
+fn kind() -> Kind {
+    Kind { format: FORMAT.to_owned(), version: VERSION }
 }
 
 /// A training after some epochs.
@@ -96,13 +97,14 @@ impl State {
         let rows: Vec<f64> = self.epochs.iter().flat_map(EpochReport::row).collect();
         let columns = EpochReport::columns(self.network.config().layer_count());
         tensors.insert("epochs".into(), Tensor::from_vec(rows, (self.epochs.len(), columns), &Device::Cpu)?);
-        let description = Description {
+        let header = Header {
+            kind: kind(),
             identity: identity.clone(),
             batches: self.network.batches(),
             best_epoch: self.best_epoch,
             best_batches: self.best.batches(),
         };
-        archive::write(path, FORMAT, VERSION, description, tensors)
+        Ok(archive::write(path, &header, tensors)?)
     }
 
     /// The state at `path` of a training of this network, if there is one.
@@ -110,78 +112,38 @@ impl State {
         if !path.exists() {
             return Ok(None);
         }
-        let bytes = archive::read_bytes(path)?;
-        let file = Archive::open(path, &bytes)?;
-        let found: Description = file.metadata(FORMAT, VERSION)?;
-        identity.check(&found.identity, path)?;
+        let file = Archive::read(path, ADVICE)?;
+        let found: Kind = file.header()?;
+        if found != kind() {
+            let found = format!("{}, version {}", found.format, found.version);
+            return Err(file.mismatch("metadata", format!("{FORMAT}, version {VERSION}"), found).into());
+        }
+        let found: Header = file.header()?;
+        if let Some(difference) = identity.first_difference(&found.identity) {
+            return Err(Error::OtherTraining { path: path.to_owned(), difference });
+        }
         let names = file.names();
         let velocities = names
             .iter()
             .filter_map(|name| name.strip_prefix("velocities.").map(|short| (name, short)))
-            .map(|(name, short)| Ok((short.to_owned(), file.tensor(name, DType::F32, &file.shape(name)?)?)))
+            .map(|(name, short)| Ok((short.to_owned(), tensor(&file, name, file.tensor(name)?.shape())?)))
             .collect::<Result<_>>()?;
         let centers = Architecture::layer_channels(net)
             .into_iter()
             .enumerate()
-            .filter(|(layer, _)| names.contains(&format!("centers.{layer}").as_str()))
-            .map(|(layer, channels)| Ok((layer, file.tensor(&format!("centers.{layer}"), DType::F32, &[channels])?)))
+            .filter(|(layer, _)| names.contains(&format!("centers.{layer}")))
+            .map(|(layer, channels)| Ok((layer, tensor(&file, &format!("centers.{layer}"), &[channels])?)))
             .collect::<Result<_>>()?;
         let columns = EpochReport::columns(net.layer_count());
-        let done = file.shape("epochs")?.first().copied().unwrap_or_default();
-        let rows = file.tensor("epochs", DType::F64, &[done, columns])?.to_vec2::<f64>()?;
+        let done = file.tensor("epochs")?.shape().first().copied().unwrap_or_default();
+        let rows = file.values::<f64>("epochs", &[done, columns])?;
         Ok(Some(Self {
             network: restore(&file, "network.", net, found.batches)?,
             velocities,
             centers: Centers::from_tensors(centers),
             best: restore(&file, "best.", net, found.best_batches)?,
             best_epoch: found.best_epoch,
-            epochs: rows.iter().enumerate().map(|(epoch, row)| EpochReport::from_row(epoch, row)).collect(),
+            epochs: rows.chunks_exact(columns).enumerate().map(|(epoch, row)| EpochReport::from_row(epoch, row)).collect(),
         }))
     }
-}
-
-impl Identity {
-    /// As JSON.
-    pub(crate) fn describe(&self) -> String {
-        serde_json::to_string(self).expect("plain data without maps")
-    }
-
-    fn check(&self, found: &Self, path: &Path) -> Result<()> {
-        let other = |what: String, expected: String, found: String| {
-            if expected == found {
-                return Ok(());
-            }
-            Err(Error::OtherTraining { path: path.to_owned(), what, expected, found })
-        };
-        for (setting, (expected, found)) in differences(&settings(&self.config), &settings(&found.config)) {
-            other(setting, expected, found)?;
-        }
-        other("seed".into(), self.seed.to_string(), found.seed.to_string())?;
-        other("SHA-256 of the labeled images".into(), self.data.clone(), found.data.clone())?;
-        other("SHA-256 of the target".into(), self.target.clone(), found.target.clone())
-    }
-}
-
-/// Every setting by its path, as JSON.
-fn settings(config: &TrainConfig) -> BTreeMap<String, String> {
-    fn flatten(path: &str, value: &serde_json::Value, into: &mut BTreeMap<String, String>) {
-        match value {
-            serde_json::Value::Object(fields) => fields.iter().for_each(|(name, value)| {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                flatten(&path, value, into);
-            }),
-            value => drop(into.insert(path.to_owned(), value.to_string())),
-        }
-    }
-    let mut flat = BTreeMap::new();
-    flatten("", &serde_json::to_value(config).expect("plain data without maps"), &mut flat);
-    flat
-}
-
-/// What two sets of settings disagree in: the setting, its value in each.
-fn differences(first: &BTreeMap<String, String>, second: &BTreeMap<String, String>) -> Vec<(String, (String, String))> {
-    let names: BTreeSet<&String> = first.keys().chain(second.keys()).collect();
-    let value = |settings: &BTreeMap<String, String>, name: &str| settings.get(name).map_or("none".to_owned(), String::clone);
-    let both = |name: &String| (name.clone(), (value(first, name), value(second, name)));
-    names.into_iter().map(both).filter(|(_, (first, second))| first != second).collect()
 }

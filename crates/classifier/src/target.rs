@@ -1,9 +1,9 @@
 //! What similarities are pulled towards.
 
 use crate::{Error, Result};
+use brainprior_artifact::hash::Hasher;
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
-use sha2::{Digest, Sha256};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -80,10 +80,10 @@ impl PairSource for SimilarityMatrix {
     }
 
     fn fingerprint(&self) -> Vec<u8> {
-        let mut hash = Sha256::new();
-        self.ids().iter().for_each(|id| hash.update(id.to_u64().to_le_bytes()));
-        self.packed().iter().for_each(|value| hash.update(value.to_le_bytes()));
-        hash.finalize().to_vec()
+        let mut hash = Hasher::default();
+        self.ids().iter().for_each(|id| hash.update(&id.to_u64().to_le_bytes()));
+        self.packed().iter().for_each(|value| hash.update(&value.to_le_bytes()));
+        hash.finish().into_bytes()
     }
 }
 
@@ -167,14 +167,14 @@ impl PairSource for SampledPairs {
     }
 
     fn fingerprint(&self) -> Vec<u8> {
-        let mut hash = Sha256::new();
-        self.ids.iter().for_each(|id| hash.update(id.to_u64().to_le_bytes()));
+        let mut hash = Hasher::default();
+        self.ids.iter().for_each(|id| hash.update(&id.to_u64().to_le_bytes()));
         for (i, j, similarity) in &self.pairs {
-            hash.update(i.to_le_bytes());
-            hash.update(j.to_le_bytes());
-            hash.update(similarity.to_le_bytes());
+            hash.update(&i.to_le_bytes());
+            hash.update(&j.to_le_bytes());
+            hash.update(&similarity.to_le_bytes());
         }
-        hash.finalize().to_vec()
+        hash.finish().into_bytes()
     }
 }
 

@@ -9,11 +9,12 @@ use crate::objective::{Centers, classification, pair_similarity};
 use crate::pairs::{PairBatch, Pairs};
 use crate::report::Tally;
 use crate::rng::Stream;
-use crate::state::{self, Identity, State};
+use crate::state::{self, State};
 use crate::{
     Divergence, EpochReport, Error, Mixture, ResNet, Result, RobustTraining, RunningStatistics, Target, TrainConfig, TrainEvent,
     Trained,
 };
+use brainprior_artifact::FileError;
 use brainprior_images::LabeledImages;
 use brainprior_kernels::{Sgd, backward};
 use candle_core::{Device, Tensor, Var};
@@ -64,7 +65,7 @@ pub fn train_on(
     config.check()?;
     let folder = Folder::take(folder)?;
     let path = state::path(folder.path());
-    let identity = Identity::new(data, target, config, seed);
+    let identity = state::identity(data, target, config, seed);
     let net = config.net(data.channels(), data.classes());
     let source = Source {
         loader: Loader::new(data, config, seed)?,
@@ -84,9 +85,10 @@ pub fn train_on(
             Trainer::resume(config, seed, state.to_device(device)?)?
         }
     };
+    let description = serde_json::to_string(&identity).map_err(FileError::refused(&path, "describe the training as JSON"))?;
     let provenance = |epoch: usize| {
         let mut steps = target.pairs().map_or_else(|| vec!["no target".to_owned()], |(_, pairs)| pairs.provenance());
-        steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, identity.describe()));
+        steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, description));
         steps
     };
     while trainer.epochs.len() < config.epochs_run() {

@@ -129,7 +129,7 @@ const BLOCKS: &str = "900";
 fn a_full_disk_is_named_and_leaves_what_was_there() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let error = training(Path::new(&folder)).expect("a disk that is too small");
-        assert!(matches!(error, Error::File { .. }) && error.to_string().contains(".safetensors"), "{error}");
+        assert!(matches!(error, Error::File(_)) && error.to_string().contains(".safetensors"), "{error}");
         return;
     }
     let test = "a_full_disk_is_named_and_leaves_what_was_there";

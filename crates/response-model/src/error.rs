@@ -136,8 +136,8 @@ pub enum Error {
 
     /// The loss stopped being a finite number.
     #[error(
-        "the training loss is {loss} in epoch {epoch}, step {step}; lower `optimisation.learning_rate` (now {learning_rate}) or \
-         `optimisation.gradient_clip`"
+        "the training loss is {loss} in epoch {epoch}, step {step}; lower `optimization.learning_rate` (now {learning_rate}) or \
+         `optimization.gradient_clip`"
     )]
     Diverged {
         /// Epoch, counted from 0.

@@ -25,7 +25,7 @@
 //! let scan = simulate("sim", &set(0..100)?, &set(100..110)?, &simulation)?.scan;
 //!
 //! let mut config = Config::small();
-//! config.optimisation.max_epochs = 2;
+//! config.optimization.max_epochs = 2;
 //! let mut correlations = Vec::new();
 //! let model = fit(&[&scan], &config, 1, None, &mut |event| {
 //!     if let FitEvent::Epoch { validation_correlation, .. } = event {

@@ -27,7 +27,7 @@ fn device() -> Option<Device> {
 /// Losses of the epochs, and the model.
 fn run(device: &Device, scan: &Scan, checkpoint: &Path) -> (Vec<f64>, ResponseModel) {
     let mut config = Config::small();
-    config.optimisation.max_epochs = 2;
+    config.optimization.max_epochs = 2;
     let mut losses = Vec::new();
     let model = fit_on(device, &[scan], &config, 1, Some(checkpoint), &mut |event| {
         if let FitEvent::Epoch { train_loss, .. } = event {

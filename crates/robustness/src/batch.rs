@@ -1,9 +1,8 @@
 //! What an attack works on: some images, how far each may move, and a model that may be asked.
 
-use crate::attack::AttackKind;
 use crate::loss::Slope;
-use crate::model::{self, Pass, batches};
-use crate::{Classifier, Criterion, LabeledBatch, Loss, Norm, Result};
+use crate::pass::{self, Pass, batches};
+use crate::{AttackKind, Classifier, Counts, Criterion, LabeledBatch, Loss, Norm, Result, Settings};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -41,29 +40,7 @@ struct Candidate {
     distance: f64,
 }
 
-/// What an attack cost for one image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Points at which the model was evaluated.
-    pub queries: usize,
-    /// Gradients taken.
-    pub gradient_calls: usize,
-    /// Those that were zero everywhere: an attack that meets them fails for want of a direction, not against robustness.
-    pub zero_gradients: usize,
-}
-
-impl Counts {
-    /// Of both.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            queries: self.queries + other.queries,
-            gradient_calls: self.gradient_calls + other.gradient_calls,
-            zero_gradients: self.zero_gradients + other.zero_gradients,
-        }
-    }
-}
-
-/// A loss and its gradient at one point of each of some images.
+/// A loss and its gradient, each at one point of every image that was asked about.
 pub struct Gradients {
     pass: Pass,
     slopes: Vec<Slope>,
@@ -72,17 +49,17 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// Gradient at the `row`-th of the points asked about.
+    /// The gradient at the `row`-th of the points, one value for each pixel.
     pub fn of(&self, row: usize) -> &[f32] {
         &self.values[row * self.area..(row + 1) * self.area]
     }
 
-    /// Value of the loss there.
+    /// The value of the loss at the `row`-th of the points.
     pub fn loss(&self, row: usize) -> f64 {
         self.slopes[row].value
     }
 
-    /// Logits there.
+    /// The logits at the `row`-th of the points.
     pub fn logits(&self, row: usize) -> &[f32] {
         self.pass.logits(row)
     }
@@ -97,7 +74,7 @@ impl<'a> Batch<'a> {
         epsilons: &[f64],
         norm: Norm,
         kind: AttackKind,
-        settings: crate::Settings,
+        settings: Settings,
     ) -> Self {
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
         let image = |(index, epsilon): (&usize, &f64)| Image {
@@ -126,7 +103,7 @@ impl<'a> Batch<'a> {
         self.images.is_empty()
     }
 
-    /// All images.
+    /// The numbers of all images within the batch.
     pub fn all(&self) -> Vec<usize> {
         (0..self.len()).collect()
     }
@@ -151,7 +128,7 @@ impl<'a> Batch<'a> {
         images.iter().flat_map(|image| self.original(*image)).copied().collect()
     }
 
-    /// What the attack on image `image` is after.
+    /// When a point of image `image` is adversarial.
     pub fn criterion(&self, image: usize) -> Criterion {
         self.labeled.criterion(self.images[image].index)
     }
@@ -170,7 +147,7 @@ impl<'a> Batch<'a> {
         self.images[image].start = Some(pixels.to_vec());
     }
 
-    /// Random numbers of image `image`: the same in any batch, others for each `attempt`.
+    /// The random stream of image `image`. It is the same in any batch, and another for each `attempt`.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         generator.set_stream(self.labeled.numbers()[self.images[image].index] as u64);
@@ -180,22 +157,24 @@ impl<'a> Batch<'a> {
     /// Logits at one point of each of `images`, which may name an image several times.
     ///
     /// # Errors
-    /// A logit that is not finite; a failing model.
+    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite, [`Error::Size`](crate::Error::Size) if
+    /// the logits are not a row of at least two classes for each point, and [`Error::Model`](crate::Error::Model) if the
+    /// model fails.
     pub fn query(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<Vec<f32>>> {
         let area = self.area();
         let mut rows = Vec::with_capacity(images.len());
         for range in batches(images.len(), self.width) {
             let numbers = self.numbers(&images[range.clone()]);
-            rows.extend(model::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
+            rows.extend(pass::logits(self.model, self.shape(), &points[range.start * area..range.end * area], &numbers)?);
         }
         images.iter().for_each(|image| self.images[*image].counts.queries += 1);
         Ok(rows)
     }
 
-    /// Whether one point of each of `images` is adversarial, beyond doubt of rounding.
+    /// Whether one point of each of `images` is adversarial by more than rounding could undo.
     ///
     /// # Errors
-    /// As [`Batch::query`].
+    /// Returns the errors of [`Batch::query`].
     pub fn are_adversarial(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<bool>> {
         let rows = self.query(images, points)?;
         Ok(images.iter().zip(&rows).map(|(image, row)| self.criterion(*image).is_clearly_met(row)).collect())
@@ -204,7 +183,7 @@ impl<'a> Batch<'a> {
     /// One pass at a point of each of `images`, to take gradients from by [`Batch::back`].
     ///
     /// # Errors
-    /// As [`Batch::query`].
+    /// Returns the errors of [`Batch::query`].
     pub fn pass(&mut self, images: &[usize], points: &[f32]) -> Result<Pass> {
         let clean = self.clean.take().filter(|_| images.iter().copied().eq(0..self.len()) && points == self.originals(images));
         let pass = match clean {
@@ -215,11 +194,12 @@ impl<'a> Batch<'a> {
         Ok(pass)
     }
 
-    /// Gradients, flat, of each image's logits times `factors`, a row for each of the `images` that `pass` was made of.
-    /// Images whose factors are all 0 are not counted.
+    /// The gradient of the sum of each image's logits times its `factors`, flat, for the `images` that `pass` was made of.
+    /// The call is not counted for images whose factors are all 0.
     ///
     /// # Errors
-    /// A gradient that is not finite; a failing model.
+    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a gradient is not finite, and
+    /// [`Error::Model`](crate::Error::Model) if the model fails.
     pub fn back(&mut self, pass: &Pass, images: &[usize], factors: &[Vec<f32>]) -> Result<Vec<f32>> {
         let gradients = pass.back(factors)?;
         for ((image, factors), gradient) in images.iter().zip(factors).zip(gradients.chunks(self.area())) {
@@ -235,7 +215,7 @@ impl<'a> Batch<'a> {
     /// A loss and its gradients at one point of each of `images`.
     ///
     /// # Errors
-    /// A logit or gradient that is not finite; a failing model.
+    /// Returns the errors of [`Batch::query`] and [`Batch::back`].
     pub fn gradients(&mut self, images: &[usize], points: &[f32], loss: Loss) -> Result<Gradients> {
         self.gradients_by(images, points, |_| loss)
     }
@@ -243,7 +223,7 @@ impl<'a> Batch<'a> {
     /// As [`Batch::gradients`], each image with its own loss.
     ///
     /// # Errors
-    /// As there.
+    /// Returns the errors of [`Batch::query`] and [`Batch::back`].
     pub fn gradients_by(&mut self, images: &[usize], points: &[f32], loss: impl Fn(usize) -> Loss) -> Result<Gradients> {
         let pass = self.pass(images, points)?;
         let slopes: Vec<Slope> =
@@ -259,7 +239,7 @@ impl<'a> Batch<'a> {
         self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
     }
 
-    /// Makes this adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
+    /// Makes an adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
     pub fn keep_if_closer(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {

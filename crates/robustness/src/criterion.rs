@@ -41,7 +41,7 @@ impl Criterion {
         self.sign() * (f64::from(logits[class]) - f64::from(logits[strongest_but(logits, class)]))
     }
 
-    /// Whether an image with these logits is adversarial; of equal logits the first is the decision.
+    /// Whether an image with these logits is adversarial. Of equal logits the first is the model's decision.
     pub fn is_met(self, logits: &[f32]) -> bool {
         match self {
             Self::Misclassification { label } => decision(logits) != label,
@@ -49,7 +49,7 @@ impl Criterion {
         }
     }
 
-    /// As [`Criterion::is_met`], with a lead that what rounds differently in another batch cannot take away.
+    /// As [`Criterion::is_met`], but by a lead that rounding differently in another batch cannot take away.
     pub fn is_clearly_met(self, logits: &[f32]) -> bool {
         self.margin(logits) > clear_lead(logits)
     }

@@ -19,7 +19,8 @@ impl LabeledBatch {
     /// From `labels.len() * channels * height * width` values. Attacks are after any class but the label.
     ///
     /// # Errors
-    /// Sizes that do not fit; a value outside [0, 1].
+    /// Returns [`Error::Size`] if the number of values does not fit or a size is 0, and [`Error::Pixel`] if a value is outside
+    /// [0, 1].
     pub fn new(channels: usize, height: usize, width: usize, pixels: Vec<f32>, labels: Vec<usize>) -> Result<Self> {
         let area = channels * height * width;
         if area == 0 || pixels.len() != labels.len() * area {
@@ -40,7 +41,8 @@ impl LabeledBatch {
     /// The same images, but attacks are after these classes, one for each image.
     ///
     /// # Errors
-    /// Another number of classes than of images; a class that is the image's label.
+    /// Returns [`Error::Size`] if there are more or fewer classes than images, and [`Error::Target`] if a class is its image's
+    /// label.
     pub fn with_targets(self, targets: &[usize]) -> Result<Self> {
         if targets.len() != self.len() {
             let (expected, found) = (format!("{}, one for each image", self.len()), targets.len().to_string());
@@ -58,7 +60,7 @@ impl LabeledBatch {
     /// The images at `indices`, in that order, under the numbers that they have here.
     ///
     /// # Panics
-    /// On an index beyond the images.
+    /// Panics on an index beyond the images.
     pub fn subset(&self, indices: &[usize]) -> Self {
         Self {
             shape: self.shape,

@@ -25,11 +25,18 @@
 //! # Ok::<(), brainprior_robustness::Error>(())
 //! ```
 
+mod accuracy;
 mod attack;
+mod attack_curve;
+mod attack_kind;
 mod attacks;
 mod batch;
+mod bracket;
 mod corruption;
+mod counts;
 mod criterion;
+mod driver;
+mod ensemble;
 mod error;
 mod labeled_batch;
 mod loss;
@@ -38,22 +45,37 @@ mod minimal_perturbations;
 mod model;
 mod noise;
 mod norm;
+mod outcome;
+mod pass;
+mod perturbation;
+mod settings;
 mod survival;
 
-pub use attack::{Attack, AttackKind, AttackPoint, Attacked, Outcome, attack, attack_curve, minimize_perturbation};
+pub use accuracy::{accuracy, correct};
+pub use attack::Attack;
+pub use attack_curve::{AttackPoint, attack_curve};
+pub use attack_kind::AttackKind;
 pub use attacks::{
     Apgd, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab, FabTargeted,
     Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, Square, Transfer,
 };
-pub use batch::{Batch, Counts, Gradients};
+pub use batch::{Batch, Gradients};
+pub use bracket::Search;
 pub use corruption::{Corruption, CorruptionErrors, corruption_errors, mean_corruption_error};
+pub use counts::Counts;
 pub use criterion::Criterion;
+pub use driver::{attack, minimize_perturbation};
+pub use ensemble::ensemble;
 pub use error::{Error, Result};
 pub use labeled_batch::LabeledBatch;
 pub use loss::{Loss, Slope};
 pub use masking::{Check, MaskingReport, MaskingSettings, masking_report};
-pub use minimal_perturbations::{ImageRecord, MinimalPerturbations, Perturbation, Search, ensemble};
-pub use model::{Classifier, Pass, Progress, Settings, accuracy, correct};
+pub use minimal_perturbations::{ImageRecord, MinimalPerturbations};
+pub use model::{Classifier, ModuleClassifier};
 pub use noise::{Clamp, Noise, NoisePoint, noise_curve};
 pub use norm::Norm;
+pub use outcome::{Attacked, Outcome};
+pub use pass::Pass;
+pub use perturbation::Perturbation;
+pub use settings::{Progress, Settings};
 pub use survival::{Median, Survival, median};

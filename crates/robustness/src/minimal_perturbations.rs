@@ -1,49 +1,14 @@
 //! The smallest perturbation that misleads, image by image, over an ensemble of attacks.
 
-use crate::attack::{AttackKind, Attacked, Job, already, attack_some};
-use crate::batch::Counts;
+use crate::accuracy::already_adversarial;
+use crate::bracket::Bracket;
+use crate::driver::{Driver, Job};
 use crate::{
-    Attack, BrendelBethge, Classifier, Ddn, DeepFool, Error, Fmn, LabeledBatch, LineSearch, Loss, Norm, Pgd, Progress, Result,
-    Settings,
+    Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Norm, Perturbation, Progress, Result, Search, Settings,
 };
 
 /// Rounds of bisection at most; a tolerance of 1% needs about half of them.
 const ROUNDS: usize = 24;
-
-/// How far to search with attacks that need an epsilon, and how finely.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Search {
-    /// Largest perturbation tried. An image that withstands it is censored there.
-    pub largest: f64,
-    /// Where to stop: relative distance of a size that misleads and one that does not.
-    pub tolerance: f64,
-}
-
-/// The smallest perturbation found for an image.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub enum Perturbation {
-    /// Of this size, verified.
-    Found(f64),
-    /// None of at most this size.
-    Censored(f64),
-}
-
-impl Perturbation {
-    /// Its size, where one was found.
-    pub fn found(self) -> Option<f64> {
-        match self {
-            Self::Found(size) => Some(size),
-            Self::Censored(_) => None,
-        }
-    }
-
-    /// The size that was found, or withstood.
-    pub fn size(self) -> f64 {
-        match self {
-            Self::Found(size) | Self::Censored(size) => size,
-        }
-    }
-}
 
 /// What is known about one image: the nearest adversarial point so far and its cost.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,8 +22,8 @@ pub struct ImageRecord {
 }
 
 /// The smallest perturbations found so far, in one norm: a record for each image. Attacks come one after the other
-/// ([`MinimalPerturbations::approach`]), each starting from what is known; between them this can be put on disk and taken up
-/// again ([`MinimalPerturbations::restore`]).
+/// ([`MinimalPerturbations::approach`]), and each starts from what the ones before have found. Between two of them the records
+/// can be written to disk and taken up again ([`MinimalPerturbations::restore`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MinimalPerturbations {
     norm: Norm,
@@ -69,9 +34,9 @@ impl MinimalPerturbations {
     /// Records that hold nothing but which images are adversarial as they are.
     ///
     /// # Errors
-    /// A label or target without a logit, a logit that is not finite, a failing model.
+    /// Returns the errors of [`correct`](crate::correct).
     pub fn new(model: &dyn Classifier, labeled: &LabeledBatch, norm: Norm, settings: Settings) -> Result<Self> {
-        let records = already(model, labeled, settings)?
+        let records = already_adversarial(model, labeled, settings)?
             .into_iter()
             .map(|already| ImageRecord { already, nearest: None, counts: Counts::default() })
             .collect();
@@ -93,7 +58,7 @@ impl MinimalPerturbations {
         self.norm
     }
 
-    /// Distance of the nearest adversarial image, for each image: 0 where the image is one itself.
+    /// For each image, the distance of the nearest adversarial image that was found: 0 where the image is one itself.
     pub fn distances(&self, labeled: &LabeledBatch) -> Vec<Option<f64>> {
         let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
             (_, true) => Some(0.0),
@@ -114,11 +79,13 @@ impl MinimalPerturbations {
             .collect()
     }
 
-    /// Lets one more attack try to come nearer. One that looks for the smallest perturbation runs once; of one that needs
-    /// an epsilon, the epsilon is bisected for each image. A later attack has only to beat the earlier ones.
+    /// Lets one more attack try to come nearer. An attack that looks for the smallest perturbation runs once. For an attack
+    /// that needs an epsilon, the epsilon is bisected, image by image. A later attack only has to beat the earlier ones.
     ///
     /// # Errors
-    /// Another norm; a largest size or tolerance that makes no sense; as [`crate::attack()`].
+    /// Returns [`Error::Size`] if the attack has another norm or there are other images than records, [`Error::Level`] if the
+    /// largest size or the tolerance is not above 0 or the size is beyond the range of the norm, and the errors of
+    /// [`attack()`](crate::attack()).
     pub fn approach(
         &mut self,
         model: &dyn Classifier,
@@ -217,7 +184,7 @@ impl MinimalPerturbations {
             .collect();
         let already: Vec<bool> = self.records.iter().map(|record| record.already).collect();
         let mut attacked = Attacked::unharmed(labeled, &already);
-        attack_some(model, attack, attack.kind(), labeled, &jobs, settings, &mut attacked, observe)?;
+        Driver { model, attack, kind: attack.kind(), labeled, settings }.attack_some(&jobs, &mut attacked, observe)?;
         Ok(attacked)
     }
 
@@ -230,59 +197,5 @@ impl MinimalPerturbations {
         if outcome.success && before.is_none_or(|before| outcome.distance < before) {
             record.nearest = Some((attacked.image(index).to_vec(), attack.name()));
         }
-    }
-}
-
-/// The attacks of the paper's protocol in one norm, in the order in which they help each other: cheap ones that come near,
-/// then one that follows the decision boundary from there in `decision_boundary_steps` steps, then what is left beyond the
-/// decision boundary is taken off.
-pub fn ensemble(norm: Norm, decision_boundary_steps: usize) -> Vec<Box<dyn Attack>> {
-    let mut attacks: Vec<Box<dyn Attack>> =
-        vec![Box::new(DeepFool::new(norm)), Box::new(LineSearch::new(norm)), Box::new(Fmn::new(norm))];
-    match norm {
-        Norm::L2 => attacks.push(Box::new(Ddn::default())),
-        Norm::Linf => attacks.push(Box::new(Pgd::new(norm).from_the_image().with_loss(Loss::Margin))),
-    }
-    attacks.push(Box::new(BrendelBethge::new(norm).with_steps(decision_boundary_steps)));
-    attacks.push(Box::new(LineSearch::new(norm)));
-    attacks
-}
-
-/// Between which sizes the smallest perturbation of an image lies, for the attack at hand.
-struct Bracket {
-    lower: f64,
-    upper: Option<f64>,
-    /// The attack has not been tried yet.
-    fresh: bool,
-    /// It fails at the largest size, or just below what is known, so smaller ones need no try.
-    hopeless: bool,
-}
-
-impl Bracket {
-    fn new(upper: Option<f64>) -> Self {
-        Self { lower: 0.0, upper, fresh: true, hopeless: false }
-    }
-
-    fn is_open(&self, search: Search) -> bool {
-        let wide = self.upper.is_none_or(|upper| upper - self.lower > search.tolerance * upper);
-        wide && !self.hopeless
-    }
-
-    fn next(&self, search: Search) -> f64 {
-        match self.upper {
-            None => search.largest,
-            // Whether it can do better at all.
-            Some(upper) if self.fresh => upper * (1.0 - search.tolerance),
-            Some(upper) => 0.5 * (self.lower + upper),
-        }
-    }
-
-    fn enter(&mut self, epsilon: f64, found: Option<f64>) {
-        match found {
-            Some(distance) => self.upper = Some(self.upper.map_or(distance, |upper| upper.min(distance))),
-            None if self.fresh => self.hopeless = true,
-            None => self.lower = epsilon,
-        }
-        self.fresh = false;
     }
 }

@@ -1,21 +1,21 @@
 //! What is tested: a function from images to logits.
 
-use crate::criterion::decision;
-use crate::{Error, LabeledBatch, Result};
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{Device, ModuleT, Tensor};
 
 /// A model that classifies images.
 ///
 /// Normalization lives inside, dropout is off, batch norm uses its running statistics: the logits of an image depend on
-/// nothing but the image. Weights should be plain tensors rather than [`Var`]s: attacks need the gradient with respect
-/// to the images only, and candle computes one for every variable that it meets.
+/// nothing but the image. Weights should be plain tensors rather than [`Var`](candle_core::Var)s: attacks need the gradient
+/// with respect to the images only, and candle computes one for every variable that it meets.
+///
+/// What is a candle module already becomes a classifier by [`ModuleClassifier`].
 pub trait Classifier: Sync {
     /// Logits `[batch, classes]` of `images`, `[batch, channels, height, width]`, f32 in [0, 1] (beyond only under noise
     /// without clamp). For gradient attacks the result must be differentiable in `images` by candle's autograd; where it is
     /// not, gradients are zero, and are counted.
     ///
     /// # Errors
-    /// Whatever candle refuses.
+    /// Returns candle's error if one of its operations fails.
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor>;
 
     /// Where the model lives.
@@ -24,157 +24,71 @@ pub trait Classifier: Sync {
     }
 }
 
-/// How an evaluation is run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Seed of all random streams.
-    pub seed: u64,
-    /// Images given to the model at once, at least 1. It changes the speed, not the results (up to what the model itself
-    /// rounds differently in another batch).
-    pub batch: usize,
-}
-
-/// Images done, of how many: told now and then during a long evaluation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Images done.
-    pub done: usize,
-    /// Images to do.
-    pub total: usize,
-}
-
-/// Whether the model classifies each image rightly.
+/// A candle module as a [`Classifier`]: a layer or network of `candle_nn`, any [`Module`](candle_core::Module) or
+/// [`ModuleT`], or a closure from images to logits. It runs in evaluation mode.
 ///
-/// # Errors
-/// A label without a logit, a logit that is not finite, a failing model.
-pub fn correct(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<bool>> {
-    let rows = logits_of(model, labeled, settings)?;
-    Ok(rows.iter().enumerate().map(|(index, row)| decision(row) == labeled.label(index)).collect())
-}
-
-/// Share of images that the model classifies rightly; `None` of no images.
+/// ```
+/// use brainprior_robustness::{DeepFool, LabeledBatch, ModuleClassifier, Norm, Settings, minimize_perturbation};
+/// use candle_core::{Device, Module, Tensor};
+/// use candle_nn::Linear;
 ///
-/// # Errors
-/// As [`correct`].
-pub fn accuracy(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Option<f64>> {
-    Ok(share(&correct(model, labeled, settings)?))
+/// // Two pixels and two classes: the class is the brighter pixel.
+/// let linear = Linear::new(Tensor::eye(2, candle_core::DType::F32, &Device::Cpu)?, None);
+/// let model = ModuleClassifier::new(|images: &Tensor| linear.forward(&images.flatten_from(1)?), Device::Cpu);
+///
+/// let labeled = LabeledBatch::new(1, 1, 2, vec![0.5, 0.3], vec![0])?;
+/// let settings = Settings { seed: 7, batch: 64 };
+/// let attacked = minimize_perturbation(&model, &DeepFool::new(Norm::Linf), &labeled, settings, &mut |_| {})?;
+/// assert!((attacked.outcomes()[0].distance - 0.1).abs() < 0.01);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ModuleClassifier<M> {
+    module: M,
+    device: Device,
 }
 
-/// Logits of all images, every class of their labels and criteria being one of the model's.
-pub(crate) fn logits_of(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<Vec<f32>>> {
-    let mut rows = Vec::with_capacity(labeled.len());
-    for batch in batches(labeled.len(), settings.batch) {
-        let pixels: Vec<f32> = batch.clone().flat_map(|index| labeled.image(index)).copied().collect();
-        rows.extend(logits(model, labeled.shape(), &pixels, &labeled.numbers()[batch])?);
+impl<M: ModuleT + Sync> ModuleClassifier<M> {
+    /// Of a module that takes images `[batch, channels, height, width]` to logits `[batch, classes]`, and of the device on
+    /// which its weights are.
+    pub fn new(module: M, device: Device) -> Self {
+        Self { module, device }
     }
-    if let Some(row) = rows.first() {
-        labeled.check_classes(row.len())?;
+}
+
+impl<M: ModuleT + Sync> Classifier for ModuleClassifier<M> {
+    fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
+        self.module.forward_t(images, false)
     }
-    Ok(rows)
-}
 
-pub(crate) fn share(flags: &[bool]) -> Option<f64> {
-    let count = flags.iter().filter(|flag| **flag).count();
-    (!flags.is_empty()).then(|| count as f64 / flags.len() as f64)
-}
-
-pub(crate) fn batches(count: usize, batch: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let batch = batch.max(1);
-    (0..count).step_by(batch).map(move |start| start..count.min(start + batch))
-}
-
-/// Finite logits, a row for each of the images given as `pixels`.
-pub(crate) fn logits(model: &dyn Classifier, shape: [usize; 3], pixels: &[f32], numbers: &[usize]) -> Result<Vec<Vec<f32>>> {
-    let images = tensor(model, shape, pixels, numbers).map_err(failed("copying images", numbers))?;
-    read(&model.logits(&images).map_err(failed("logits", numbers))?, numbers)
-}
-
-fn read(logits: &Tensor, numbers: &[usize]) -> Result<Vec<Vec<f32>>> {
-    let rows = logits.to_dtype(DType::F32).and_then(|logits| logits.to_vec2::<f32>()).map_err(failed("logits", numbers))?;
-    if rows.len() != numbers.len() || rows.iter().any(|row| row.len() < 2) {
-        return Err(Error::Size {
-            what: "logits",
-            expected: format!("{} images by at least 2 classes", numbers.len()),
-            found: format!("{:?}", logits.dims()),
-        });
+    fn device(&self) -> Device {
+        self.device.clone()
     }
-    for (row, image) in rows.iter().zip(numbers) {
-        if let Some(index) = row.iter().position(|logit| !logit.is_finite()) {
-            return Err(Error::NotFinite { image: *image, what: "logit", index, found: row[index] });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::DType;
+    use candle_nn::{BatchNorm, Dropout};
+
+    /// Batch norm over channels, then dropout, then the mean of each channel as a logit.
+    struct Network(BatchNorm, Dropout);
+
+    impl ModuleT for Network {
+        fn forward_t(&self, images: &Tensor, train: bool) -> candle_core::Result<Tensor> {
+            self.1.forward_t(&self.0.forward_t(images, train)?, train)?.flatten_from(2)?.mean(2)
         }
     }
-    Ok(rows)
-}
 
-/// One pass of some images through a model, from whose logits one can go back to the pixels as often as one likes.
-pub struct Pass {
-    images: Var,
-    output: Tensor,
-    shape: [usize; 3],
-    numbers: Vec<usize>,
-    rows: Vec<Vec<f32>>,
-    /// Of the images that passed, those that this is about.
-    chosen: Vec<usize>,
-}
-
-impl Pass {
-    pub(crate) fn of(model: &dyn Classifier, shape: [usize; 3], pixels: &[f32], numbers: &[usize]) -> Result<Self> {
-        let images = tensor(model, shape, pixels, numbers)
-            .and_then(|images| Var::from_tensor(&images))
-            .map_err(failed("copying images", numbers))?;
-        let output = model.logits(images.as_tensor()).map_err(failed("logits", numbers))?;
-        let rows = read(&output, numbers)?;
-        Ok(Self { images, output, shape, numbers: numbers.to_vec(), rows, chosen: (0..numbers.len()).collect() })
+    #[test]
+    fn a_module_is_evaluated_with_running_statistics_and_without_dropout() {
+        let tensor = |values: &[f32]| Tensor::from_slice(values, 2, &Device::Cpu).unwrap();
+        let norm = BatchNorm::new(2, tensor(&[0.5, 0.25]), tensor(&[4.0, 1.0]), tensor(&[1.0, 2.0]), tensor(&[0.0, 1.0]), 0.0);
+        let model = ModuleClassifier::new(Network(norm.unwrap(), Dropout::new(0.9)), Device::Cpu);
+        let images = Tensor::ones((3, 2, 2, 2), DType::F32, &Device::Cpu).unwrap();
+        let logits = model.logits(&images).unwrap().to_vec2::<f32>().unwrap();
+        // (1 - 0.5) / 2 and 2 x (1 - 0.25) + 1.
+        assert_eq!(logits, vec![vec![0.25, 2.5]; 3]);
     }
-
-    /// About some of the images only, by their rows.
-    pub(crate) fn of_rows(mut self, rows: Vec<usize>) -> Self {
-        self.chosen = rows.into_iter().map(|row| self.chosen[row]).collect();
-        self
-    }
-
-    /// Logits of the `row`-th image.
-    pub fn logits(&self, row: usize) -> &[f32] {
-        &self.rows[self.chosen[row]]
-    }
-
-    /// For each image, the gradient of the sum of its logits times these factors.
-    pub(crate) fn back(&self, factors: &[Vec<f32>]) -> Result<Vec<f32>> {
-        let area: usize = self.shape.iter().product();
-        let classes = self.rows.first().map_or(0, Vec::len);
-        let mut flat = vec![0.0; self.rows.len() * classes];
-        for (row, factors) in self.chosen.iter().zip(factors) {
-            flat[row * classes..(row + 1) * classes].copy_from_slice(factors);
-        }
-        let gradient = Tensor::from_vec(flat, self.output.dims(), self.output.device())
-            .and_then(|factors| self.output.mul(&factors.to_dtype(self.output.dtype())?)?.sum_all()?.backward())
-            .and_then(|gradients| match gradients.get(self.images.as_tensor()) {
-                Some(gradient) => gradient.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>(),
-                // No differentiable way from the logits back to the image.
-                None => Ok(vec![0.0; self.numbers.len() * area]),
-            })
-            .map_err(failed("gradient", &self.numbers))?;
-        if let Some(index) = gradient.iter().position(|value| !value.is_finite()) {
-            let (image, index, found) = (self.numbers[index / area], index % area, gradient[index]);
-            return Err(Error::NotFinite { image, what: "gradient at pixel", index, found });
-        }
-        if self.chosen.len() == self.rows.len() {
-            return Ok(gradient);
-        }
-        Ok(self.chosen.iter().flat_map(|row| &gradient[row * area..(row + 1) * area]).copied().collect())
-    }
-}
-
-fn tensor(
-    model: &dyn Classifier,
-    [channels, height, width]: [usize; 3],
-    pixels: &[f32],
-    numbers: &[usize],
-) -> candle_core::Result<Tensor> {
-    Tensor::from_slice(pixels, (numbers.len(), channels, height, width), &model.device())
-}
-
-fn failed(doing: &'static str, numbers: &[usize]) -> impl FnOnce(candle_core::Error) -> Error {
-    let (first, last) = (numbers.first().copied().unwrap_or(0), numbers.last().copied().unwrap_or(0));
-    move |source| Error::Model { doing, first, last, source }
 }

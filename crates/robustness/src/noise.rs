@@ -1,7 +1,7 @@
 //! Accuracy under random noise.
 
 use crate::criterion::decision;
-use crate::model::{batches, logits};
+use crate::pass::{batches, logits};
 use crate::{Classifier, Error, LabeledBatch, Progress, Result, Settings};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,7 +14,7 @@ pub enum Noise {
     Gaussian,
     /// Uniform between minus and plus the level.
     Uniform,
-    /// A value becomes 0 or 1, alike often, with the level as probability.
+    /// Each value becomes 0 or 1, equally often, with the level as probability.
     SaltAndPepper,
 }
 
@@ -87,7 +87,8 @@ impl Noise {
 /// Accuracy at each of `levels`.
 ///
 /// # Errors
-/// A level that makes no sense; a label without a logit; a failing model.
+/// Returns [`Error::Level`] if a level is not finite, below 0 or no probability where it has to be one, [`Error::NotFinite`]
+/// if a logit is not finite, and [`Error::Model`] if the model fails.
 pub fn noise_curve(
     model: &dyn Classifier,
     labeled: &LabeledBatch,

@@ -98,7 +98,7 @@ impl Norm {
         }
     }
 
-    /// The step of size 1 along which a loss with this gradient grows most; zero where the gradient is.
+    /// The step of size 1 along which a loss with this gradient grows most; values without gradient stay.
     pub(crate) fn steepest(self, gradient: &[f32]) -> Vec<f64> {
         match self {
             Self::Linf => gradient.iter().map(|value| if *value == 0.0 { 0.0 } else { f64::from(value.signum()) }).collect(),

@@ -4,7 +4,7 @@ use crate::{Error, Perturbation, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A median and its bootstrap interval of 95%. Each is censored where the images do not tell.
+/// A median and its bootstrap interval of 95%. Each of the three is censored where too many images withstand everything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Median {
     /// The median.
@@ -34,7 +34,7 @@ impl Survival {
     /// Of these perturbations.
     ///
     /// # Errors
-    /// No images.
+    /// Returns [`Error::NoImages`] if there are no perturbations.
     pub fn of(perturbations: &[Perturbation]) -> Result<Self> {
         if perturbations.is_empty() {
             return Err(Error::NoImages);
@@ -82,7 +82,8 @@ impl Survival {
 /// The median of smallest perturbations ([`Survival::median`]) and its interval over images drawn with replacement.
 ///
 /// # Errors
-/// No images: none was given, or the model is wrong about all of them to begin with.
+/// Returns [`Error::NoImages`] if there are no perturbations: no image was given, or the model is wrong about all of them to
+/// begin with.
 pub fn median(perturbations: &[Perturbation], resamples: usize, seed: u64) -> Result<Median> {
     let value = Survival::of(perturbations)?.median();
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
@@ -93,7 +94,8 @@ pub fn median(perturbations: &[Perturbation], resamples: usize, seed: u64) -> Re
             Ok(Survival::of(&drawn)?.median())
         })
         .collect::<Result<_>>()?;
-    medians.sort_by(|a, b| a.partial_cmp(b).expect("sizes are numbers"));
+    // What is censored is larger than all that was found.
+    medians.sort_by(|a, b| a.found().is_none().cmp(&b.found().is_none()).then(a.size().total_cmp(&b.size())));
     let at = |quantile: f64| match medians.len() {
         0 => value,
         count => medians[((count - 1) as f64 * quantile).round() as usize],

@@ -1,5 +1,6 @@
 //! What can be wrong with similarities.
 
+use brainprior_artifact::FileError;
 use brainprior_images::ImageId;
 use std::path::PathBuf;
 
@@ -7,40 +8,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written.
-    #[error("{path}: {doing}: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The HDF5 library refused.
-    #[error("{path}: {doing} {dataset}: {source}")]
-    Hdf5 {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// The dataset or attribute, `/` for the file itself.
-        dataset: Box<str>,
-        /// What the HDF5 library said.
-        source: hdf5::Error,
-    },
-    /// A file does not have the layout of `data-specs/similarity.toml`.
-    #[error("{path}: {dataset}: expected {expected}, found {found}; compute the similarities again")]
-    Layout {
-        /// The file.
-        path: PathBuf,
-        /// The dataset or attribute.
-        dataset: Box<str>,
-        /// What the spec asks for.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
+    /// A file could not be read or written, or does not have the layout that its kind has.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Sizes that do not fit together.
     #[error("{what}: expected {expected}, found {found}")]
     Size {
@@ -195,28 +165,6 @@ pub enum Error {
         /// Bytes that are free.
         free: u64,
     },
-    /// A file of tensors that cannot be used.
-    #[error("{path}: {doing}: {source}")]
-    Tensors {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        doing: &'static str,
-        /// What candle said.
-        source: Box<candle_core::Error>,
-    },
-    /// A network's tensor that is missing or of another shape.
-    #[error("{path}: {tensor}: expected {expected}, found {found}")]
-    TensorLayout {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        tensor: String,
-        /// What the network needs.
-        expected: String,
-        /// What is there.
-        found: String,
-    },
     /// A network that cannot be applied to images of this size.
     #[error("{network} on images of {height} x {width}: {source}")]
     Network {
@@ -232,6 +180,12 @@ pub enum Error {
     /// Vector instructions that the environment asks for and this processor does not have.
     #[error(transparent)]
     Kernels(#[from] brainprior_kernels::Error),
+    /// Responses lack an image, or do not fit together.
+    #[error(transparent)]
+    Responses(#[from] brainprior_recording::Error),
+    /// Images that make no set of stimuli.
+    #[error(transparent)]
+    Stimuli(#[from] brainprior_images::Error),
     /// A device that refused, most often for want of memory.
     #[error("the similarities of {images} images in {dimensions} dimensions on a device: {source}; the host needs no device")]
     Device {
@@ -241,16 +195,6 @@ pub enum Error {
         dimensions: usize,
         /// What candle said.
         source: Box<candle_core::Error>,
-    },
-    /// A file that the disk or a limit has no room for.
-    #[error("{path}: no room for its {:.3} GB: {source}; use another disk, half precision, or fewer images", *bytes as f64 / 1e9)]
-    NoRoom {
-        /// The file.
-        path: PathBuf,
-        /// The size that it would have.
-        bytes: usize,
-        /// What the system said.
-        source: std::io::Error,
     },
     /// A checkpoint that cannot be gone on from.
     #[error("{path}: expected a checkpoint of this sweep, found {found}; remove the file to begin anew")]

@@ -7,6 +7,9 @@
 //!
 //! The same input gives the same bytes for any number of threads.
 //!
+//! Files are HDF5, whose library is built from C; it is the default feature `hdf5`. Without it similarities are computed and
+//! compared all the same, and neither read nor written.
+//!
 //! ```
 //! use brainprior_images::ImageId;
 //! use brainprior_similarity::{pearson, vectors};
@@ -28,16 +31,17 @@ mod control;
 mod device;
 mod error;
 mod features;
-mod file;
+#[cfg(feature = "hdf5")]
+mod files;
 mod matrix;
+mod oracle;
 mod panels;
 mod population;
 mod product;
-mod replace;
 mod rows;
 mod stream;
 mod sweep;
-mod triangle_file;
+mod targets;
 mod weights;
 
 pub use average::average;
@@ -50,16 +54,19 @@ pub use control::{halves, pixels};
 pub use device::DeviceOptions;
 pub use error::{Error, Result};
 pub use features::{Layer, Network, features, network_features};
+#[cfg(feature = "hdf5")]
+pub use files::{FileRows, Precision, write_neighbours, write_pairs};
 pub use matrix::SimilarityMatrix;
+pub use oracle::{OracleComparison, ToRepeatAverage, ToTruth, Weighting, WeightingComparison, compare_oracle_images};
 pub use population::{Images, Population, Source};
-pub use rows::{Computed, FileRows, Rows};
+pub use rows::{Computed, Rows};
 pub use stream::{
     Alike, Histogram, NearestImages, Neighbours, Pair, PairsAbove, SimilarityHistogram, StratifiedPairs, StratifiedSample,
-    UniformPairs, UniformSample, write_neighbours, write_pairs,
+    UniformPairs, UniformSample,
 };
 pub use sweep::{Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep};
-pub use triangle_file::Precision;
-pub use weights::{measured_weights, predicted_weights, product_of_weights, standardising_weights};
+pub use targets::{label_similarity, similarity_over_scans, single_trial_similarity};
+pub use weights::{ScanWeights, measured_weights, predicted_weights, product_of_weights, standardising_weights};
 
 use brainprior_images::ImageId;
 use brainprior_recording::Responses;

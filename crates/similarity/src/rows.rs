@@ -1,10 +1,9 @@
-//! Where the vectors of images come from: memory, a file, or a formula.
+//! Where the vectors of images come from: memory, or a formula.
 
-use crate::{Error, Result};
+use crate::Result;
 use ndarray::ArrayView2;
 use std::borrow::Cow;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 /// Vectors of images, `[images, dimensions]`, read a few rows at a time and as often as needed: once for the means and once
 /// or more for the products. Every reading of a row must give the same values.
@@ -56,49 +55,5 @@ impl<F: Fn(usize, &mut [f32]) + Sync> Rows for Computed<F> {
         let mut values = vec![0.0; rows.len() * self.dimensions];
         (self.fill)(rows.start, &mut values);
         Ok(Cow::Owned(values))
-    }
-}
-
-/// A two-dimensional dataset of an HDF5 file, read when it is needed.
-pub struct FileRows {
-    path: PathBuf,
-    dataset: hdf5::Dataset,
-    shape: (usize, usize),
-}
-
-impl FileRows {
-    /// Opens `dataset`, `[images, dimensions]`, of any type of float.
-    ///
-    /// # Errors
-    /// Not a file, not HDF5, no such dataset, another number of axes.
-    pub fn open(path: &Path, dataset: &str) -> Result<Self> {
-        std::fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), doing: "open", source })?;
-        let failed = |source| Error::Hdf5 { path: path.to_owned(), doing: "open", dataset: dataset.to_owned().into(), source };
-        let opened = hdf5::File::open(path).and_then(|file| file.dataset(dataset)).map_err(failed)?;
-        match opened.shape()[..] {
-            [images, dimensions] => Ok(Self { path: path.to_owned(), dataset: opened, shape: (images, dimensions) }),
-            ref other => Err(Error::Layout {
-                path: path.to_owned(),
-                dataset: dataset.to_owned().into(),
-                expected: "two axes, images and dimensions".into(),
-                found: format!("shape {other:?}"),
-            }),
-        }
-    }
-}
-
-impl Rows for FileRows {
-    fn shape(&self) -> (usize, usize) {
-        self.shape
-    }
-
-    fn read(&self, rows: Range<usize>) -> Result<Cow<'_, [f32]>> {
-        let values = self.dataset.read_slice_2d::<f32, _>((rows, ..)).map_err(|source| Error::Hdf5 {
-            path: self.path.clone(),
-            doing: "read",
-            dataset: self.dataset.name().into(),
-            source,
-        })?;
-        Ok(Cow::Owned(values.into_raw_vec_and_offset().0))
     }
 }

@@ -3,6 +3,32 @@
 use crate::{Error, Result};
 use brainprior_recording::{Reliability, Scan, Tier};
 
+/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation over the training tier.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScanWeights {
+    /// 1 over the standard deviation: equal weights.
+    pub equal: Vec<f32>,
+    /// w over the standard deviation, for measured responses.
+    pub measured: Vec<f32>,
+    /// w v over the standard deviation, for predicted responses.
+    pub predicted: Vec<f32>,
+}
+
+impl ScanWeights {
+    /// From the reliability of the scan's neurons and `v`, the correlation of each neuron's predicted and measured responses.
+    ///
+    /// # Errors
+    /// A scan without trials of tier `train`; numbers of neurons that differ; a correlation that is NaN.
+    pub fn new(scan: &Scan, reliability: &Reliability, v: &[f32]) -> Result<Self> {
+        let equal = standardising_weights(scan)?;
+        Ok(Self {
+            measured: product_of_weights(&measured_weights(reliability), &equal)?,
+            predicted: product_of_weights(&predicted_weights(reliability, v)?, &equal)?,
+            equal,
+        })
+    }
+}
+
 /// For measured responses: w_a, the signal-to-noise ratio of each neuron (section 3.1 of the paper). A neuron without
 /// one, excluded from the reliability, has weight 0.
 pub fn measured_weights(reliability: &Reliability) -> Vec<f32> {

@@ -1,5 +1,6 @@
 //! The scans in `shared/data` beside the workspace, where they are: similarities of single trials and of repeat means
 //! against those of the known truth, as NumPy found them.
+#![cfg(feature = "hdf5")]
 
 use brainprior_recording::simulation::{Truth, read_truth};
 use brainprior_recording::{Responses, Scan, read_scan, reliability};

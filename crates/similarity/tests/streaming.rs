@@ -2,8 +2,8 @@
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    Checkpoint, Computed, Error, Images, NearestImages, PairsAbove, Population, Precision, Progress, Reduction, Rows,
-    SimilarityHistogram, SimilarityMatrix, Source, StratifiedPairs, Sweep, UniformPairs,
+    Checkpoint, Computed, Error, Images, NearestImages, PairsAbove, Population, Progress, Reduction, Rows, SimilarityHistogram,
+    SimilarityMatrix, Source, StratifiedPairs, Sweep, UniformPairs,
 };
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -265,7 +265,9 @@ fn one_and_two_threads_make_the_same_of_it() {
 }
 
 #[test]
+#[cfg(feature = "hdf5")]
 fn a_file_written_in_bands_is_the_file_of_the_matrix() {
+    use brainprior_similarity::Precision;
     let values = values(11);
     let matrix = matrix(&values);
     let folder = tempfile::tempdir().unwrap();
@@ -298,29 +300,38 @@ fn a_file_written_in_bands_is_the_file_of_the_matrix() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
 }
 
+/// However they are read, `rows` give the matrix of `values`.
+fn check_rows(rows: &dyn Rows, values: &Array2<f32>) {
+    let (expected, ids) = (matrix(values), ids(IMAGES));
+    for sweep in sweeps() {
+        let source = Source { name: "made", ids: &ids, rows, weights: &[1.0; NEURONS] };
+        let found = Population::new(&[source], Images::Identical).unwrap().matrix(&sweep).unwrap();
+        assert_eq!(found.packed(), expected.packed());
+    }
+}
+
 #[test]
-fn rows_may_be_computed_or_lie_in_a_file() {
+fn rows_may_be_computed() {
     let values = values(12);
-    let expected = matrix(&values);
-    let ids = ids(IMAGES);
     let computed = Computed::new(IMAGES, NEURONS, |first, rows: &mut [f32]| {
         for (row, to) in rows.chunks_exact_mut(NEURONS).enumerate() {
             to.copy_from_slice(values.row(first + row).as_slice().unwrap());
         }
     });
+    check_rows(&computed, &values);
+}
+
+#[test]
+#[cfg(feature = "hdf5")]
+fn rows_may_lie_in_a_file() {
+    let values = values(12);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("responses.h5");
     let file = hdf5::File::create(&path).unwrap();
     file.new_dataset_builder().with_data(&values).create("responses").unwrap();
     file.close().unwrap();
     let stored = brainprior_similarity::FileRows::open(&path, "responses").unwrap();
-    for rows in [&computed as &dyn Rows, &stored] {
-        for sweep in sweeps() {
-            let source = Source { name: "made", ids: &ids, rows, weights: &[1.0; NEURONS] };
-            let found = Population::new(&[source], Images::Identical).unwrap().matrix(&sweep).unwrap();
-            assert_eq!(found.packed(), expected.packed());
-        }
-    }
+    check_rows(&stored, &values);
     let error = brainprior_similarity::FileRows::open(&path, "other").err().unwrap().to_string();
     assert!(error.contains("responses.h5") && error.contains("other"), "{error}");
 }

@@ -26,9 +26,9 @@ pub(crate) struct AttackArguments {
     /// Images of a block; an interrupted call goes on with the next attack of its block
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) block: u16,
-    /// Steps along the border, where most of the time goes
+    /// Steps along the decision boundary, where most of the time goes
     #[arg(long, value_name = "N", default_value_t = 200)]
-    pub(crate) border_steps: u16,
+    pub(crate) decision_boundary_steps: u16,
     /// Images for the checks for masking
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) masking_images: u16,
@@ -66,7 +66,7 @@ pub(crate) fn run(arguments: AttackArguments, device: brainprior_pipeline::run::
         out: arguments.out,
         sources: arguments.sources,
         block: arguments.block.into(),
-        border_steps: arguments.border_steps.into(),
+        decision_boundary_steps: arguments.decision_boundary_steps.into(),
         masking_images: (!arguments.no_masking).then_some(arguments.masking_images.into()),
         seed: arguments.seed,
     };

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 /// `[batch, channels, height, width]`, row-major.
 #[derive(Clone)]
-pub struct Images {
-    pub dims: [usize; 4],
-    pub values: Vec<f64>,
+pub(super) struct Images {
+    pub(super) dims: [usize; 4],
+    pub(super) values: Vec<f64>,
 }
 
 impl Images {
@@ -32,7 +32,7 @@ impl Images {
         (0..batch).flat_map(at).collect()
     }
 
-    pub fn channel_means(&self) -> Vec<f64> {
+    pub(super) fn channel_means(&self) -> Vec<f64> {
         (0..self.dims[1])
             .map(|c| {
                 let places = self.channel(c);
@@ -44,7 +44,7 @@ impl Images {
 
 impl Images {
     /// Cosine of two images whose channels are centered by `center`.
-    pub fn centered_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
+    pub(super) fn centered_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
         let centered = |b: usize| -> Vec<f64> {
             let area = self.dims[2] * self.dims[3];
             self.image(b).iter().enumerate().map(|(place, value)| value - center[place / area]).collect()
@@ -56,14 +56,14 @@ impl Images {
 }
 
 /// Tensors of a network by name.
-pub struct Network {
-    pub blocks: Vec<usize>,
-    pub shapes: HashMap<String, Vec<usize>>,
-    pub values: HashMap<String, Vec<f64>>,
+pub(super) struct Network {
+    pub(super) blocks: Vec<usize>,
+    pub(super) shapes: HashMap<String, Vec<usize>>,
+    pub(super) values: HashMap<String, Vec<f64>>,
 }
 
 impl Network {
-    pub fn of(network: &ResNet) -> Self {
+    pub(super) fn of(network: &ResNet) -> Self {
         let wide = |tensor: &candle_core::Tensor| -> Vec<f64> {
             tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
         };
@@ -123,7 +123,7 @@ impl Network {
     }
 
     /// Outputs of the stem and of each stage.
-    pub fn layer_outputs(&self, images: &Images) -> Vec<Images> {
+    pub(super) fn layer_outputs(&self, images: &Images) -> Vec<Images> {
         let mut x = images.clone();
         x.values.iter_mut().for_each(|value| *value = 5.0 * (*value - 0.5));
         x = relu(self.norm("stem.1", self.conv("stem.0.weight", &x, 1)));
@@ -148,7 +148,7 @@ impl Network {
     }
 
     /// Mean cross entropy of images whose last stage is 4 x 4 pixels.
-    pub fn cross_entropy(&self, images: &Images, labels: &[u32]) -> f64 {
+    pub(super) fn cross_entropy(&self, images: &Images, labels: &[u32]) -> f64 {
         let last = self.layer_outputs(images).pop().unwrap();
         assert_eq!(last.dims[2..], [4, 4]);
         let (weight, bias) = (&self.values["head.weight"], &self.values["head.bias"]);
@@ -164,7 +164,7 @@ impl Network {
     }
 
     /// Mean of (arctanh S - arctanh target)^2, features being centered by `centers`.
-    pub fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
+    pub(super) fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
         let layers = self.layer_outputs(images);
         let powers: Vec<f64> = self.values["gamma"].iter().map(|logit| logit.exp()).collect();
         let pairs = target.len();

@@ -1,7 +1,8 @@
 use super::reference::{self, Images};
 use super::*;
-use crate::archive::{Archive, read_bytes};
+use crate::checkpoint::tensor as read;
 use crate::{Centering, Mixture, NetConfig};
+use brainprior_artifact::archive::Archive;
 use candle_core::{DType, Device, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -111,9 +112,8 @@ fn the_lineages_loss_is_four_times_the_papers() {
 #[test]
 fn logits_loss_and_gradients_are_those_of_pytorch() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/joint_step.safetensors"));
-    let bytes = read_bytes(path).unwrap();
-    let file = Archive::open(path, &bytes).unwrap();
-    let tensor = |name: &str| file.tensor(name, DType::F32, &file.shape(name).unwrap()).unwrap();
+    let file = Archive::read(path, "make it again").unwrap();
+    let tensor = |name: &str| read(&file, name, file.tensor(name).unwrap().shape()).unwrap();
     let config = NetConfig { blocks: vec![1, 2, 1, 1], base_channels: 2, input_channels: 1, classes: 10 };
     let fresh = ResNet::assemble(&config, 0, |slot| Ok(tensor(&format!("before.{}", slot.name)))).unwrap();
     close("logits", &fresh.logits(&tensor("images")).unwrap(), &tensor("logits"), 1e-5);
@@ -183,7 +183,7 @@ fn layers_out_of_use_take_no_part() {
 
 fn golden(file: &Archive, name: &str) -> Tensor {
     let name = format!("after.{name}");
-    file.tensor(&name, DType::F32, &file.shape(&name).unwrap()).unwrap()
+    read(file, &name, file.tensor(&name).unwrap().shape()).unwrap()
 }
 
 /// Errors are measured by the largest element.

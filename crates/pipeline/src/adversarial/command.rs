@@ -44,7 +44,7 @@ pub struct Options {
     /// Images of a block; an interrupted call goes on with the next attack of its block.
     pub block: usize,
     /// Steps along the decision boundary, where most of the time goes.
-    pub border_steps: usize,
+    pub decision_boundary_steps: usize,
     /// Images for the checks for masking; without it these are left out.
     pub masking_images: Option<usize>,
     /// Seed of all random streams.
@@ -81,7 +81,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
     progress.line(&format!("{} images of {}, in {}", labeled.len(), options.images.display(), root.display()));
     let clean = accuracy(&model, &labeled, settings)?.context("the set has no test images")?;
 
-    let protocol = Protocol { decision_boundary_steps: options.border_steps, block: options.block };
+    let protocol = Protocol { decision_boundary_steps: options.decision_boundary_steps, block: options.block };
     let norms: &[Norm] = match options.norm {
         NormName::Linf => &[Norm::Linf],
         NormName::L2 => &[Norm::L2],

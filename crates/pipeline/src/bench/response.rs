@@ -55,7 +55,7 @@ fn peer() -> Config {
         },
         readout: ReadoutConfig { kind: ReadoutKind::Gaussian, spread: 1.0, ..ReadoutConfig::default() },
         modulator: ModulatorConfig { enabled: false, ..ModulatorConfig::default() },
-        optimisation: OptimizationConfig { averaging: 0.0, ..OptimizationConfig::default() },
+        optimization: OptimizationConfig { averaging: 0.0, ..OptimizationConfig::default() },
         ..Config::default()
     }
 }
@@ -73,8 +73,8 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
     }
     super::forget_peak_memory();
     let scan = noise(PEER_NEURONS, STEPS * BATCH, BATCH)?;
-    config.optimisation.max_epochs = bencher.repeats + 1;
-    config.optimisation.patience = usize::MAX;
+    config.optimization.max_epochs = bencher.repeats + 1;
+    config.optimization.patience = usize::MAX;
     let (mut seconds, mut started) = (Vec::new(), Instant::now());
     let model = fit(&[&scan], &config, 1, None, &mut |event| match event {
         FitEvent::Step { done: STEPS, .. } => seconds.push(started.elapsed().as_secs_f64()),
@@ -107,7 +107,7 @@ fn stream(bencher: &Bencher) -> Result<()> {
         return Ok(());
     }
     let mut config = Config::default();
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let model = fit(&[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?], &config, 1, None, &mut |_| {})?;
     let images = stimuli(BATCH)?;
     super::forget_peak_memory();
@@ -134,7 +134,7 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
     super::forget_peak_memory();
     let scan = noise(neurons, images - images / 10, images / 10)?;
     let mut config = Config { loss: LossConfig::default(), ..Config::default() };
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let mut seconds = Vec::new();
     fit(&[&scan], &config, 1, None, &mut |event| {
         if let FitEvent::Epoch { seconds: of_epoch, .. } = event {

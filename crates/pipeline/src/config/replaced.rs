@@ -17,6 +17,8 @@ pub(crate) fn key(path: &str) -> Option<String> {
             "beside the target of a condition write robust_training = { adversarial = { epsilon = 0.016, steps = 5 } }"
         }
         "similarity.network_layer" => "a name is given as similarity.layer, too: layer = \"conv3_1\"",
+        "robustness.border_steps" => "it is robustness.decision_boundary_steps",
+        "response.optimisation" => "it is response.optimization",
         "similarity.tap" => "it is similarity.layer",
         _ => return None,
     };

@@ -162,7 +162,7 @@ impl<'a> FitProgress<'a> {
         let progress = &self.context.progress;
         match event {
             FitEvent::Step { epoch, done, total } => {
-                let most = self.context.config.response.optimisation.max_epochs;
+                let most = self.context.config.response.optimization.max_epochs;
                 self.bar.set((epoch * total + done) as u64, (most * total) as u64, &self.message);
             }
             FitEvent::Epoch { epoch, train_loss, validation_correlation, .. } => {

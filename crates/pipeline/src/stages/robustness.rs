@@ -82,7 +82,7 @@ struct Subject<'a> {
 }
 
 fn protocol(settings: &crate::config::Robustness) -> Protocol {
-    Protocol { decision_boundary_steps: settings.border_steps, block: BLOCK }
+    Protocol { decision_boundary_steps: settings.decision_boundary_steps, block: BLOCK }
 }
 
 impl Subject<'_> {

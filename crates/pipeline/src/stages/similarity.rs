@@ -11,16 +11,15 @@ use crate::run::{Context, Key};
 use anyhow::{Context as _, Result, ensure};
 use brainprior_artifact::{hash, json};
 use brainprior_classifier::{ResNet, Target};
-use brainprior_images::{ImageId, LabeledImages, StimulusSet};
-use brainprior_recording::Responses;
+use brainprior_images::{LabeledImages, StimulusSet};
+use brainprior_recording::{Responses, Scan};
 use brainprior_similarity::{
-    Bootstrap, Images, Measure, Network, Population, SimilarityMatrix, Source, Sweep, average, bootstrap_images_of_mean,
-    measured_weights, pearson, pixels, predicted_weights, product_of_weights, repeat_noise_ceiling, similarity, spread,
-    standardising_weights, vectors,
+    Images, Interval, Network, OracleComparison, ScanWeights, SimilarityMatrix, Weighting, average, compare_oracle_images,
+    label_similarity, pearson, pixels, similarity_over_scans, single_trial_similarity, spread, vectors,
 };
 use candle_core::{Device, Tensor};
-use ndarray::{Array2, ArrayView2};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use ndarray::ArrayView2;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 const SUMMARY: &str = "summary.json";
@@ -35,6 +34,13 @@ struct OracleMatrices {
 }
 
 impl OracleMatrices {
+    fn add(&mut self, compared: OracleComparison) {
+        self.single.extend(compared.single_trials.into_iter().next());
+        self.measured.push(compared.repeat_average);
+        self.denoised.push(compared.denoised);
+        self.truth.extend(compared.truth);
+    }
+
     /// Over scans, by name; without truth where no scan has one.
     fn averages(self) -> Result<BTreeMap<&'static str, SimilarityMatrix>> {
         let mut averages = BTreeMap::new();
@@ -90,14 +96,18 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
     let loaded = super::scans::load(context)?;
     let predicted = response::predictions(context, loaded.len())?;
     let summary = response::summary(context)?;
-    let weights: Vec<Weights> =
-        loaded.iter().zip(&summary.scans).map(|(loaded, scan)| Weights::of(loaded, &scan.v)).collect::<Result<_>>()?;
+    let weights_of = |(loaded, v): (&Loaded, &[f32])| Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, v)?);
+    let weights: Vec<ScanWeights> =
+        loaded.iter().zip(summary.scans.iter().map(|scan| &scan.v[..])).map(weights_of).collect::<Result<_>>()?;
 
     let mut outputs = vec![SUMMARY.to_owned()];
     let mut oracle = OracleMatrices::default();
     let mut compared = Vec::new();
     for ((loaded, predicted), weights) in loaded.iter().zip(&predicted).zip(&weights) {
-        compared.push(compare_oracle(loaded, predicted, weights, &mut oracle)?);
+        let truth = loaded.truth.as_ref().map(|truth| &truth.responses);
+        let found = compare_oracle_images(&loaded.scan, &predicted.oracle, truth, weights)?;
+        compared.push(summarized(&found));
+        oracle.add(found);
     }
     let oracle = oracle.averages()?;
     for (name, matrix) in &oracle {
@@ -112,7 +122,9 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
     let stimuli = target_images(context, &loaded)?;
     let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
     let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
-    let denoised = over_scans(responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])), Images::Identical)?;
+    let weighted: Vec<(&Responses, &[f32])> =
+        responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])).collect();
+    let denoised = similarity_over_scans(&weighted, Images::Identical)?;
     let mut targets = Vec::new();
     for target in wanted {
         let matrix = match target {
@@ -159,110 +171,40 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
     Ok(outputs)
 }
 
-/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation over the training tier.
-struct Weights {
-    /// 1 over the standard deviation: equal weights.
-    equal: Vec<f32>,
-    /// w over the standard deviation, for measured responses.
-    measured: Vec<f32>,
-    /// w v over the standard deviation, for predicted responses.
-    predicted: Vec<f32>,
-}
-
-impl Weights {
-    fn of(loaded: &Loaded, v: &[f32]) -> Result<Self> {
-        let equal = standardising_weights(&loaded.scan)?;
-        Ok(Self {
-            measured: product_of_weights(&measured_weights(&loaded.reliability), &equal)?,
-            predicted: product_of_weights(&predicted_weights(&loaded.reliability, v)?, &equal)?,
-            equal,
-        })
+/// As it stands in results.
+fn summarized(found: &OracleComparison) -> ScanSimilarity {
+    let over = |interval: Interval| OverImages { value: interval.value, low: interval.low, high: interval.high };
+    let to_average = found.to_repeat_average;
+    ScanSimilarity {
+        to_repeat_average: SimilarityToRepeatAverage { single_trials: to_average.single_trials, denoised: to_average.denoised },
+        to_truth: found.to_truth.map(|found| SimilarityToTruth {
+            single_trials: found.single_trials,
+            repeat_average: found.repeat_average,
+            denoised_equal_weights: found.denoised_equal_weights,
+            denoised_weighted: found.denoised_weighted,
+        }),
+        conventions: found
+            .weightings
+            .iter()
+            .map(|found| ConventionResult {
+                weights: convention(found.weighting).to_owned(),
+                single_trials: over(found.single_trials),
+                repeat_average: over(found.repeat_average),
+                denoised: over(found.denoised),
+                ceiling_lower: found.ceiling_lower,
+                ceiling_upper: found.ceiling_upper,
+            })
+            .collect(),
     }
 }
 
-fn compare_oracle(
-    loaded: &Loaded,
-    predicted: &Predicted,
-    weights: &Weights,
-    matrices: &mut OracleMatrices,
-) -> Result<ScanSimilarity> {
-    let scan = &loaded.scan;
-    let measured = similarity(&scan.repeat_means(), &weights.measured)?;
-    let ids = measured.ids().to_vec();
-    let denoised_responses = predicted.oracle.select(&ids)?;
-    let denoised = similarity(&denoised_responses, &weights.predicted)?;
-    let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
-    let single: Vec<SimilarityMatrix> = (0..repeats)
-        .map(|repeat| Ok(similarity(&scan.repeat(repeat).select(&ids)?, &weights.measured)?))
-        .collect::<Result<_>>()?;
-    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
-    let to_repeat_average = SimilarityToRepeatAverage {
-        single_trials: mean(single.iter().map(|matrix| Ok(pearson(matrix, &measured)?)).collect::<Result<_>>()?),
-        denoised: pearson(&denoised, &measured)?,
-    };
-    let to_truth = match &loaded.truth {
-        None => None,
-        Some(truth) => {
-            let truth = similarity(&truth.responses.select(&ids)?, &weights.equal)?;
-            let against = |responses: &Responses, weights: &[f32]| -> Result<f64> {
-                Ok(pearson(&similarity(&responses.select(&ids)?, weights)?, &truth)?)
-            };
-            let singles = (0..repeats).map(|repeat| against(&scan.repeat(repeat), &weights.equal)).collect::<Result<_>>()?;
-            let found = SimilarityToTruth {
-                single_trials: mean(singles),
-                repeat_average: against(&scan.repeat_means(), &weights.equal)?,
-                denoised_equal_weights: against(&denoised_responses, &weights.equal)?,
-                denoised_weighted: against(&denoised_responses, &weights.predicted)?,
-            };
-            matrices.truth.push(truth);
-            Some(found)
-        }
-    };
-    let conventions = conventions(loaded, &denoised_responses, weights, &ids, repeats)?;
-    matrices.single.extend(single.into_iter().next());
-    matrices.measured.push(measured);
-    matrices.denoised.push(denoised);
-    Ok(ScanSimilarity { to_repeat_average, to_truth, conventions })
-}
-
-/// Agreement with the known truth in each weighting; nothing without truth or repeats.
-fn conventions(
-    loaded: &Loaded,
-    denoised: &Responses,
-    weights: &Weights,
-    ids: &[ImageId],
-    repeats: usize,
-) -> Result<Vec<ConventionResult>> {
-    let Some(truth) = loaded.truth.as_ref().filter(|_| repeats > 1) else { return Ok(Vec::new()) };
-    let scan = &loaded.scan;
-    let truth = truth.responses.select(ids)?;
-    let trials: Vec<Responses> = (0..repeats).map(|repeat| Ok(scan.repeat(repeat).select(ids)?)).collect::<Result<_>>()?;
-    let means = scan.repeat_means().select(ids)?;
-    let ones = vec![1.0; weights.equal.len()];
-    let mut found = Vec::new();
-    for (name, measured, predicted) in [
-        ("file units", &ones, &ones),
-        ("standardised", &weights.equal, &weights.equal),
-        ("standardised, times w (denoised: w v)", &weights.measured, &weights.predicted),
-    ] {
-        let against = |responses: &[&Responses], weights: &[f32]| -> Result<OverImages> {
-            let truth = similarity(&truth, weights)?;
-            let matrices = responses.iter().map(|responses| Ok(similarity(responses, weights)?)).collect::<Result<Vec<_>>>()?;
-            let matrices: Vec<&SimilarityMatrix> = matrices.iter().collect();
-            let found = bootstrap_images_of_mean(Measure::Pearson, &matrices, &truth, Bootstrap::default())?;
-            Ok(OverImages { value: found.value, low: found.low, high: found.high })
-        };
-        let ceiling = repeat_noise_ceiling(Measure::Pearson, &trials, measured)?;
-        found.push(ConventionResult {
-            weights: name.to_owned(),
-            single_trials: against(&trials.iter().collect::<Vec<_>>(), measured)?,
-            repeat_average: against(&[&means], measured)?,
-            denoised: against(&[denoised], predicted)?,
-            ceiling_lower: ceiling.lower,
-            ceiling_upper: ceiling.upper,
-        });
+/// A weighting in words.
+fn convention(weighting: Weighting) -> &'static str {
+    match weighting {
+        Weighting::FileUnits => "file units",
+        Weighting::Equal => "standardised",
+        Weighting::SignalToNoise => "standardised, times w (denoised: w v)",
     }
-    Ok(found)
 }
 
 /// The images of every target: those shown outside the test tier, or the first of them.
@@ -274,29 +216,9 @@ pub(crate) fn target_images(context: &Context, loaded: &[Loaded]) -> Result<Stim
     })
 }
 
-fn raw(loaded: &[Loaded], weights: &[Weights], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
-    let mut trials = Vec::new();
-    for loaded in loaded {
-        let responses = loaded.scan.single_trials();
-        let shown: Vec<_> = responses.ids().iter().copied().filter(|id| stimuli.position(*id).is_some()).collect();
-        trials.push(responses.select(&shown)?);
-    }
-    let averaged = over_scans(trials.iter().zip(weights.iter().map(|weights| &weights.measured[..])), Images::OfAnyScan)?;
-    averaged.select(stimuli.ids()).context("an image of the target was shown in no scan outside its test tier")
-}
-
-/// The average over scans, each with its weights, in one pass.
-fn over_scans<'a>(scans: impl Iterator<Item = (&'a Responses, &'a [f32])>, images: Images) -> Result<SimilarityMatrix> {
-    let scans: Vec<(&Responses, &[f32])> = scans.collect();
-    let names: Vec<String> =
-        scans.iter().map(|(responses, _)| format!("scan {}, {:?}", responses.scan(), responses.kind())).collect();
-    let views: Vec<_> = scans.iter().map(|(responses, _)| responses.values().view()).collect();
-    let sources: Vec<Source<'_>> = scans
-        .iter()
-        .zip(names.iter().zip(&views))
-        .map(|((responses, weights), (name, view))| Source { name, ids: responses.ids(), rows: view, weights })
-        .collect();
-    Ok(Population::new(&sources, images)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })?)
+fn raw(loaded: &[Loaded], weights: &[ScanWeights], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
+    let scans: Vec<(&Scan, &ScanWeights)> = loaded.iter().map(|loaded| &loaded.scan).zip(weights).collect();
+    single_trial_similarity(&scans, stimuli).context("raw: one measured trial of each image of the target")
 }
 
 /// Images that a network takes at once.
@@ -335,19 +257,9 @@ fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix
     Ok(vectors(stimuli.ids(), values, &vec![1.0; dimensions], &source)?)
 }
 
-/// The target of condition `labels`: pairs of training images, each image's vector being its class (one-hot). By the formula
-/// of the other targets two images of one class have similarity 1, and others about -1 / (classes - 1).
+/// The target of condition `labels`: pairs of training images.
 pub(crate) fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> {
-    let gray = images.to_grayscale();
-    let area = gray.height() * gray.width();
-    let mut seen = HashSet::new();
-    let distinct: Vec<usize> = (0..gray.len()).filter(|index| seen.insert(gray.image(*index))).take(count).collect();
-    let mut pixels = vec![0.0; distinct.len() * area];
-    pixels.chunks_exact_mut(area).zip(&distinct).for_each(|(pixels, index)| gray.pixels_unit(*index, pixels));
-    let stimuli = StimulusSet::new(gray.height(), gray.width(), pixels)?;
-    let class = |(row, class): (usize, usize)| f32::from(usize::from(gray.label(distinct[row])) == class);
-    let classes = Array2::from_shape_fn((distinct.len(), gray.classes()), class);
-    let matrix = vectors(stimuli.ids(), classes.view(), &vec![1.0; gray.classes()], "class labels of training images")?;
+    let (stimuli, matrix) = label_similarity(images, count)?;
     Ok(Target::Similarity { stimuli, matrix })
 }
 

@@ -7,7 +7,7 @@ use crate::grid::Part;
 use crate::run::{Context, Key, Record, jobs};
 use anyhow::{Context as _, Result};
 use brainprior_artifact::json;
-use brainprior_classifier::{self as classifier, ResNet, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{self as classifier, Evaluation, ResNet, TrainConfig, TrainEvent, epochs_to_match, train_on};
 use brainprior_images::LabeledImages;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -106,9 +106,12 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
     context.task(key, |folder| {
         let [baseline, other] = sources.map(|part| history(context, part));
         let (baseline, other) = (baseline?, other?);
-        let kept = other.iter().min_by(|a, b| a.validation_loss.total_cmp(&b.validation_loss)).context("an empty history")?;
-        let reached = baseline.iter().position(|epoch| epoch.validation_accuracy >= kept.validation_accuracy);
-        let epochs = reached.map_or(baseline.len(), |epoch| epoch + 1);
+        let held_out = |epochs: &[TrainingEpoch]| -> Vec<Evaluation> {
+            let evaluation =
+                |epoch: &TrainingEpoch| Evaluation { loss: epoch.validation_loss, accuracy: epoch.validation_accuracy };
+            epochs.iter().map(evaluation).collect()
+        };
+        let epochs = epochs_to_match(&held_out(&baseline), &held_out(&other))?;
         context.progress.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
         train_one(context, part, seed, Some(epochs), folder)
     })

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     let (epochs, rest) = epochs.split_once(':').unwrap_or((epochs, "1"));
     let (seed, folds) = rest.split_once(':').unwrap_or((rest, "0"));
     let (seed, folds) = (seed.parse()?, folds.parse()?);
-    config.optimisation.max_epochs = epochs.parse()?;
+    config.optimization.max_epochs = epochs.parse()?;
     let paths: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
     let scans: Vec<Scan> = paths.iter().map(|path| read_scan(path)).collect::<std::result::Result<_, _>>()?;
 

@@ -30,7 +30,7 @@ pub struct Config {
     /// The loss.
     pub loss: LossConfig,
     /// The optimiser and its schedule.
-    pub optimisation: OptimizationConfig,
+    pub optimization: OptimizationConfig,
 }
 
 impl Config {
@@ -39,7 +39,7 @@ impl Config {
         Self {
             core: CoreConfig { channels: vec![16, 16, 16], ..CoreConfig::default() },
             readout: ReadoutConfig { l1: 0.01, ..ReadoutConfig::default() },
-            optimisation: OptimizationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
+            optimization: OptimizationConfig { batch_images: 32, max_epochs: 20, patience: 3, decays: 2, ..Default::default() },
             ..Self::default()
         }
     }
@@ -56,7 +56,7 @@ impl Config {
         }
         let positive = "a finite number > 0";
         let not_negative = "a finite number >= 0";
-        let Config { core, readout, shifter, modulator, loss, optimisation: o } = self;
+        let Config { core, readout, shifter, modulator, loss, optimization: o } = self;
         if core.channels.is_empty() || core.channels.contains(&0) {
             return Err(out_of_range("core.channels", &core.channels, "at least one layer, each of at least one channel"));
         }
@@ -67,9 +67,9 @@ impl Config {
             ("core.stride", core.stride),
             ("shifter.hidden", shifter.hidden),
             ("modulator.hidden", modulator.hidden),
-            ("optimisation.batch_images", o.batch_images),
-            ("optimisation.max_epochs", o.max_epochs),
-            ("optimisation.patience", o.patience),
+            ("optimization.batch_images", o.batch_images),
+            ("optimization.max_epochs", o.max_epochs),
+            ("optimization.patience", o.patience),
         ] {
             if value == 0 {
                 return Err(out_of_range(key, &value, "at least 1"));
@@ -92,8 +92,8 @@ impl Config {
             ("loss.poisson_eps", loss.poisson_eps),
             ("loss.zero_threshold", loss.zero_threshold),
             ("readout.spread", readout.spread),
-            ("optimisation.learning_rate", o.learning_rate),
-            ("optimisation.gradient_clip", o.gradient_clip),
+            ("optimization.learning_rate", o.learning_rate),
+            ("optimization.gradient_clip", o.gradient_clip),
         ] {
             if !(value.is_finite() && value > 0.0) {
                 return Err(out_of_range(key, &value, positive));
@@ -110,7 +110,7 @@ impl Config {
                 return Err(out_of_range(key, &value, not_negative));
             }
         }
-        for (key, value) in [("optimisation.decay_factor", o.decay_factor), ("optimisation.averaging", o.averaging)] {
+        for (key, value) in [("optimization.decay_factor", o.decay_factor), ("optimization.averaging", o.averaging)] {
             if !(0.0..1.0).contains(&value) {
                 return Err(out_of_range(key, &value, "at least 0 and below 1"));
             }

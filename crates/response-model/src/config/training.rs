@@ -1,4 +1,4 @@
-//! Options of the loss and of the optimisation.
+//! Options of the loss and of the optimization.
 
 use serde::{Deserialize, Serialize};
 

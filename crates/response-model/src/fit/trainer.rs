@@ -42,7 +42,7 @@ impl<'a> Trainer<'a> {
         // Running statistics are variables too: they get no gradient, and the optimizer leaves them alone.
         let adam = Adam::new(model.variables.clone().into_iter().collect());
         let average = state(&model.variables)?;
-        let schedule = Schedule::start(model.config.optimisation.learning_rate);
+        let schedule = Schedule::start(model.config.optimization.learning_rate);
         Ok(Self { best: average.clone(), average, model, objective, adam, schedule, seed })
     }
 
@@ -57,7 +57,7 @@ impl<'a> Trainer<'a> {
             self.resume(found)?;
             observe(FitEvent::Resumed { epochs: self.schedule.epochs });
         }
-        let max_epochs = self.model.config.optimisation.max_epochs;
+        let max_epochs = self.model.config.optimization.max_epochs;
         while !self.schedule.finished && self.schedule.epochs < max_epochs {
             self.epoch(observe)?;
             if let Some((path, identity)) = &checkpoint {
@@ -75,7 +75,7 @@ impl<'a> Trainer<'a> {
     fn epoch(&mut self, observe: &mut dyn FnMut(FitEvent)) -> Result<()> {
         let started = Instant::now();
         let epoch = self.schedule.epochs;
-        let config = self.model.config.optimisation.clone();
+        let config = self.model.config.optimization.clone();
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(FIRST_EPOCH_STREAM + epoch as u64);
         let mut order: Vec<usize> = (0..self.objective.presentations().training().len()).collect();
@@ -156,7 +156,7 @@ impl<'a> Trainer<'a> {
                 squares += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
             }
         }
-        let most = self.model.config.optimisation.gradient_clip;
+        let most = self.model.config.optimization.gradient_clip;
         if squares.sqrt() > most {
             for var in self.model.variables.values() {
                 if let Some(gradient) = gradients.get(var) {
@@ -169,12 +169,12 @@ impl<'a> Trainer<'a> {
     }
 
     fn update_average(&mut self) -> Result<()> {
-        if self.model.config.optimisation.averaging == 0.0 {
+        if self.model.config.optimization.averaging == 0.0 {
             return Ok(());
         }
         // The average forgets its start as fast as it gathers steps.
         let steps = self.schedule.steps as f64;
-        let decay = self.model.config.optimisation.averaging.min((1.0 + steps) / (10.0 + steps));
+        let decay = self.model.config.optimization.averaging.min((1.0 + steps) / (10.0 + steps));
         for (name, var) in &self.model.variables {
             let kept = (&self.average[name] * decay)?;
             let average = (kept + (var.as_tensor().detach() * (1.0 - decay))?)?;

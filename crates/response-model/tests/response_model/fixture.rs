@@ -34,11 +34,11 @@ pub(crate) fn simulated(images: usize, oracle: usize, config: &SimulationConfig)
 /// The smallest scan that fits and the quickest fit of it.
 pub(crate) fn tiny() -> (Scan, Config) {
     let config = SimulationConfig { neurons: 6, repeats: 3, validation_fraction: 0.2, ..Default::default() };
-    let optimisation = OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
+    let optimization = OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
     let config_of_fit = Config {
         core: CoreConfig { channels: vec![4, 4], kernels: vec![5, 3], ..CoreConfig::default() },
         readout: ReadoutConfig { levels: 2, ..ReadoutConfig::default() },
-        optimisation,
+        optimization,
         ..Config::default()
     };
     (simulated(60, 5, &config).scan, config_of_fit)

@@ -55,7 +55,7 @@ fn scans_of_different_neurons_share_a_core() {
 #[test]
 fn trials_are_predicted_in_the_order_asked_for() {
     let (scan, mut config) = fixture::tiny();
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let (model, _) = events_of(&scan, &config);
     let trials: Vec<usize> = (0..scan.trial_image().len()).collect();
     let all = model.predict_trials(0, &scan, &trials).unwrap();

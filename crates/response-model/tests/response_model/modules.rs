@@ -8,7 +8,7 @@ use candle_nn::ModuleT;
 #[test]
 fn networks_are_modules_that_predict_alike_and_have_a_gradient() {
     let (scan, mut config) = fixture::tiny();
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let model = fit(&[&scan], &config, 1, None, &mut |_| {}).unwrap();
     let images = scan.stimuli().subset(&[0, 7, 12]);
     let network = model.network(0).unwrap();
@@ -38,7 +38,7 @@ fn networks_are_modules_that_predict_alike_and_have_a_gradient() {
 #[test]
 fn variables_share_the_memory_of_the_model() {
     let (scan, mut config) = fixture::tiny();
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let [first, second] = [1, 2].map(|seed| fit(&[&scan], &config, seed, None, &mut |_| {}).unwrap());
     let predicted = |model: &ResponseModel| model.predict(0, scan.stimuli()).unwrap();
     assert_ne!(predicted(&first), predicted(&second));

@@ -87,7 +87,7 @@ fn positions_come_from_cortex_where_it_is_a_map_of_the_visual_field() {
 #[test]
 fn one_neuron_and_one_oracle_image_and_thousands_of_neurons_fit() {
     let (scan, mut config) = fixture::tiny();
-    config.optimisation.max_epochs = 1;
+    config.optimization.max_epochs = 1;
     let with_neurons = |count: usize| {
         let mut parts = fixture::parts(&scan);
         let (trials, own) = parts.responses.dim();

@@ -73,7 +73,7 @@ fn an_ensemble_averages_its_models() {
 #[test]
 fn cross_fitted_predictions_do_not_move_with_the_image_s_own_trials() {
     let (scan, mut config) = fixture::tiny();
-    config.optimisation.max_epochs = 2;
+    config.optimization.max_epochs = 2;
     let cross = |scan: &Scan| CrossFitted::fit(&[scan], &config, 3, 5, None, &mut |_, _| {}).unwrap();
     let predict = |of: &CrossFitted| -> Responses { of.predict(0, scan.stimuli()).unwrap() };
     let before = cross(&scan);

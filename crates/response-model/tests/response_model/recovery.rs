@@ -24,7 +24,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     let (scan, truth) = (&simulated.scan, &simulated.truth);
     let config = Config {
         core: CoreConfig { channels: vec![8, 8], kernels: vec![9, 3], ..CoreConfig::default() },
-        optimisation: OptimizationConfig { batch_images: 32, max_epochs: 15, ..OptimizationConfig::default() },
+        optimization: OptimizationConfig { batch_images: 32, max_epochs: 15, ..OptimizationConfig::default() },
         ..Config::default()
     };
     let model = fit(&[scan], &config, 1, None, &mut |_| {}).unwrap();

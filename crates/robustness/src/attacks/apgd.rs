@@ -1,8 +1,7 @@
 //! Auto-PGD.
 
-use super::decision_boundary::candidates;
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Criterion, Loss, Norm, Result};
+use super::decision_boundary::candidate_classes;
+use crate::{Attack, AttackKind, Batch, Criterion, Loss, Norm, Result};
 
 /// Gradient ascent with momentum that halves its own step and goes back to its best point when it stops gaining (Croce
 /// and Hein 2020). The defaults of AutoAttack: 100 iterations, one random start, rho 0.75.
@@ -105,7 +104,7 @@ impl Attack for ApgdTargeted {
         let mut standing = batch.all();
         let rows = batch.query(&standing, &batch.originals(&standing))?;
         let classes: Vec<Vec<usize>> =
-            standing.iter().zip(&rows).map(|(image, row)| candidates(batch.criterion(*image), row, row.len())).collect();
+            standing.iter().zip(&rows).map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len())).collect();
         for rank in 0..self.classes {
             let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.criterion(**image) {
                 Criterion::Misclassification { .. } => rank < classes[**image].len(),

@@ -1,8 +1,7 @@
 //! AutoAttack.
 
 use super::{Apgd, ApgdTargeted, FabTargeted, Square};
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// The standard ensemble of Croce and Hein (2020) in its order: Auto-PGD on cross-entropy, Auto-PGD towards 9 classes,
 /// FAB towards 9 classes, Square with 5,000 queries; each on the images that the ones before left standing.

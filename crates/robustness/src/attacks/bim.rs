@@ -1,8 +1,7 @@
 //! The basic iterative method.
 
 use super::descent::Descent;
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// Steps along the gradient from the image, each followed by the way back into the ball (Kurakin et al. 2017). The
 /// defaults of Foolbox 3.3: 10 steps of 0.2 epsilon. As there, all steps are made and the last point is the result, so that

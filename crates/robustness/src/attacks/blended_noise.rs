@@ -1,7 +1,6 @@
 //! Blends with noise, which give attacks along the decision boundary a place to start from.
 
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 
 /// Mixes the image with uniform noise until it is adversarial. The defaults of Foolbox 3.3

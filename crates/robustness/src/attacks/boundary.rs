@@ -1,9 +1,8 @@
 //! The boundary attack.
 
 use super::blended_noise::start;
-use crate::attack::AttackKind;
 use crate::norm::{gaussian, l2};
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 

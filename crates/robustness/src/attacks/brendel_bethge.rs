@@ -1,10 +1,10 @@
 //! The Brendel-Bethge attack.
 
 use super::blended_noise::start;
+use super::line_search::between;
 use super::trust_region::{Problem, step};
-use crate::attack::AttackKind;
 use crate::criterion::clear_lead;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
 
 /// Follows the decision boundary from an adversarial point to the one that is nearest to the image (Brendel et al. 2019): in each
@@ -122,19 +122,6 @@ impl BrendelBethge {
         }
         Ok(walkers)
     }
-}
-
-/// A share of the way from an image to a point: along the line, or, in Linf, to within that share of [0, 1].
-pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
-    let mix = |(a, b): (&f32, &f32)| {
-        let change = f64::from(*b) - f64::from(*a);
-        let moved = match norm {
-            Norm::L2 => share * change,
-            Norm::Linf => change.clamp(-share, share),
-        };
-        ((f64::from(*a) + moved) as f32).clamp(0.0, 1.0)
-    };
-    original.iter().zip(point).map(mix).collect()
 }
 
 impl Walker {

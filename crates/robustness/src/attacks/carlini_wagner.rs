@@ -1,8 +1,7 @@
 //! The attack of Carlini and Wagner.
 
-use crate::attack::AttackKind;
 use crate::criterion::strongest_but;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// Minimizes |x - image|^2 + c max(0, -margin), x = (tanh w + 1) / 2 being within [0, 1] whatever w is, and searches for the
 /// smallest c that misleads (Carlini and Wagner 2017); L2.

@@ -1,8 +1,7 @@
 //! Decoupled direction and norm.
 
-use crate::attack::AttackKind;
 use crate::norm::gaussian;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
 
 /// Steps along the gradient on a sphere around the image whose radius shrinks while the point is adversarial and grows

@@ -1,7 +1,7 @@
 //! The nearest decision boundary of a model as it looks when taken for linear, which DeepFool and FAB step towards.
 
 use crate::criterion::{ranking, strongest_but};
-use crate::model::Pass;
+use crate::pass::Pass;
 use crate::{Batch, Criterion, Norm, Result};
 
 /// Two classes whose logits are equal on a decision boundary: the one to be raised and the one to be lowered.
@@ -19,7 +19,7 @@ pub(crate) struct DecisionBoundary {
 }
 
 /// The classes that an attack may go to: the `count` most likely ones at these logits but for the criterion's own.
-pub(crate) fn candidates(criterion: Criterion, logits: &[f32], count: usize) -> Vec<usize> {
+pub(crate) fn candidate_classes(criterion: Criterion, logits: &[f32], count: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = ranking(logits).into_iter().take(count).collect();
     classes.retain(|class| *class != criterion.class());
     classes

@@ -1,9 +1,8 @@
 //! DeepFool.
 
-use super::decision_boundary::{DecisionBoundary, candidates, nearest, pairs};
-use crate::attack::AttackKind;
+use super::decision_boundary::{DecisionBoundary, candidate_classes, nearest, pairs};
 use crate::norm::l2;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// Steps to the nearest decision boundary of the model as it looks when taken for linear (Moosavi-Dezfooli et al. 2016).
 ///
@@ -65,7 +64,7 @@ impl Attack for DeepFool {
             for (row, walker) in walkers.iter_mut().enumerate() {
                 let (criterion, logits) = (batch.criterion(walker.image), pass.logits(row));
                 if walker.classes.is_empty() {
-                    walker.classes = candidates(criterion, logits, CANDIDATES);
+                    walker.classes = candidate_classes(criterion, logits, CANDIDATES);
                 }
                 let done = criterion.is_clearly_met(logits);
                 boundaries.push(if done { vec![] } else { pairs(criterion, logits, &walker.classes) });

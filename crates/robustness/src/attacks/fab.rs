@@ -1,9 +1,8 @@
 //! The fast adaptive boundary attack.
 
-use super::decision_boundary::{DecisionBoundary, candidates, nearest, pairs};
+use super::decision_boundary::{DecisionBoundary, candidate_classes, nearest, pairs};
 use super::plane::{Room, step_onto};
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Criterion, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Criterion, Norm, Result};
 
 /// Steps onto the nearest decision boundary taken for flat, from the point and from the image, and mixes the two (Croce and Hein
 /// 2020, FAB). The defaults of AutoAttack: 100 iterations, overshoot 1.05, at most 0.1 of the way from the image, 0.9 of the
@@ -105,7 +104,7 @@ impl Attack for FabTargeted {
 /// Other classes of every image, most likely first.
 fn likely(batch: &mut Batch, images: &[usize]) -> Result<Vec<Vec<usize>>> {
     let rows = batch.query(images, &batch.originals(images))?;
-    Ok(images.iter().zip(&rows).map(|(image, row)| candidates(batch.criterion(*image), row, row.len())).collect())
+    Ok(images.iter().zip(&rows).map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len())).collect())
 }
 
 struct Walker {

@@ -1,8 +1,7 @@
 //! The fast gradient method.
 
 use super::descent::Descent;
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// One step of length epsilon along the gradient's sign (Linf: Goodfellow et al. 2015) or the gradient itself (L2), from
 /// the image; the defaults of Foolbox 3.3 (`LinfFastGradientAttack`, `L2FastGradientAttack`: cross-entropy, no random

@@ -1,7 +1,6 @@
 //! The fast minimum norm attack.
 
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 use std::f64::consts::PI;
 
 /// Steps along the gradient of the margin within a ball whose radius goes straight to where the decision boundary seems to

@@ -1,9 +1,9 @@
 //! HopSkipJump.
 
 use super::blended_noise::start;
-use crate::attack::AttackKind;
+use super::line_search::between;
 use crate::norm::gaussian;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
@@ -165,8 +165,10 @@ impl HopSkipJump {
             }
             let middle = |row: usize| 0.5 * (ranges[row].0 + ranges[row].1);
             let some: Vec<usize> = open.iter().map(|row| images[*row]).collect();
-            let points: Vec<f32> =
-                open.iter().flat_map(|row| self.between(batch.original(images[*row]), &walkers[*row].1, middle(*row))).collect();
+            let points: Vec<f32> = open
+                .iter()
+                .flat_map(|row| between(self.norm, batch.original(images[*row]), &walkers[*row].1, middle(*row)))
+                .collect();
             for (row, adversarial) in open.iter().zip(batch.are_adversarial(&some, &points)?) {
                 let (low, high, _) = &mut ranges[*row];
                 let middle = 0.5 * (*low + *high);
@@ -174,13 +176,9 @@ impl HopSkipJump {
             }
         }
         for (row, (image, point)) in walkers.iter_mut().enumerate() {
-            *point = self.between(batch.original(*image), point, ranges[row].1);
+            *point = between(self.norm, batch.original(*image), point, ranges[row].1);
             batch.keep_if_closer(*image, point);
         }
         Ok(())
-    }
-
-    fn between(&self, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
-        super::brendel_bethge::between(self.norm, original, point, share)
     }
 }

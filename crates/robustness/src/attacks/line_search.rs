@@ -1,8 +1,6 @@
 //! Bisection towards the image.
 
-use super::brendel_bethge::between;
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// Brings an adversarial point that is known already back towards the image until it would not be adversarial any more:
 /// along the line (L2), or by clipping its changes (Linf). What attacks leave beyond the decision boundary is taken off so.
@@ -62,4 +60,17 @@ impl Attack for LineSearch {
         }
         Ok(())
     }
+}
+
+/// A share of the way from an image to a point: along the line, or, in Linf, to within that share of [0, 1].
+pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
+    let mix = |(a, b): (&f32, &f32)| {
+        let change = f64::from(*b) - f64::from(*a);
+        let moved = match norm {
+            Norm::L2 => share * change,
+            Norm::Linf => change.clamp(-share, share),
+        };
+        ((f64::from(*a) + moved) as f32).clamp(0.0, 1.0)
+    };
+    original.iter().zip(point).map(mix).collect()
 }

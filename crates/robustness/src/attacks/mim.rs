@@ -1,8 +1,7 @@
 //! The momentum iterative method.
 
 use super::descent::Descent;
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// The basic iterative method along all gradients so far, added up (Dong et al. 2018); its results transfer better to
 /// other models. The defaults of Foolbox 3.3: momentum 1, 10 steps of 0.2 epsilon, from the image. As there, each gradient

@@ -1,8 +1,7 @@
 //! Projected gradient descent.
 
 use super::descent::Descent;
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Loss, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
 /// Steps along the gradient, each followed by the way back into the ball (Madry et al. 2018).
 ///

@@ -1,14 +1,12 @@
 //! Square.
 
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 /// Random search over squares, which sees scores but no gradients (Andriushchenko et al. 2020). The defaults of AutoAttack's
-/// `SquareAttack`: 5,000 queries, a first square of 0.8 of the image, the schedule of 10,000 queries stretched to their number, the
-/// margin as loss.
-/// Here every image has squares of its own.
+/// `SquareAttack`: 5,000 queries, a first square of 0.8 of the image, the schedule of 10,000 queries stretched to their
+/// number, the margin as loss. Here every image has squares of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Square {
     norm: Norm,

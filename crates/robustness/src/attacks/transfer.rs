@@ -1,8 +1,7 @@
 //! Transfer from other models.
 
 use super::auto_attack::keep_fallen;
-use crate::attack::AttackKind;
-use crate::{Attack, Batch, Classifier, Norm, Result};
+use crate::{Attack, AttackKind, Batch, Classifier, Norm, Result};
 
 /// Runs another attack on other models of the same classes and tries what it finds there on this one (Szegedy et al.
 /// 2014). The attack sees nothing of the model under test but whether each result is adversarial.

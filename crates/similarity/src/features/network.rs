@@ -2,6 +2,7 @@
 
 use super::vgg;
 use crate::{Error, Result};
+use brainprior_artifact::FileError;
 use brainprior_kernels::{Conv2dGeometry, conv2d};
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
@@ -134,12 +135,9 @@ struct Tensors {
 
 impl Tensors {
     fn open(path: &Path) -> Result<Self> {
-        std::fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), doing: "open", source })?;
-        let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|source| Error::Tensors {
-            path: path.to_owned(),
-            doing: "read as safetensors",
-            source: Box::new(source),
-        })?;
+        std::fs::File::open(path).map_err(FileError::refused(path, "open"))?;
+        let read = candle_core::safetensors::load(path, &Device::Cpu);
+        let tensors = read.map_err(FileError::refused(path, "read it as safetensors"))?;
         Ok(Self { path: path.to_owned(), tensors })
     }
 
@@ -148,7 +146,11 @@ impl Tensors {
     }
 
     fn layout(&self, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        Error::TensorLayout { path: self.path.clone(), tensor: dataset.into(), expected: expected.into(), found: found.into() }
+        FileError::mismatch(&self.path, dataset, expected, found, "give the weights of the layers that are asked for").into()
+    }
+
+    fn refused(&self, doing: &'static str, name: &str) -> impl FnOnce(candle_core::Error) -> Error {
+        move |source| FileError::refused(&self.path, doing)(source).in_dataset(name).into()
     }
 
     fn get(&self, name: &str, rank: usize) -> Result<Tensor> {
@@ -158,19 +160,14 @@ impl Tensors {
         if tensor.rank() != rank {
             return Err(self.layout(name, format!("{rank} axes"), format!("shape {:?}", tensor.dims())));
         }
-        let failed = |source| Error::Tensors { path: self.path.clone(), doing: "convert to f32", source: Box::new(source) };
-        tensor.to_dtype(DType::F32).map_err(failed)
+        tensor.to_dtype(DType::F32).map_err(self.refused("convert to f32", name))
     }
 
     /// A tensor of one value for each channel, as broadcast over images and pixels.
     fn per_channel(&self, name: &str) -> Result<Tensor> {
         let tensor = self.get(name, 1)?;
         let channels = tensor.dims()[0];
-        tensor.reshape((1, channels, 1, 1)).map_err(|source| Error::Tensors {
-            path: self.path.clone(),
-            doing: "reshape",
-            source: Box::new(source),
-        })
+        tensor.reshape((1, channels, 1, 1)).map_err(self.refused("reshape", name))
     }
 
     fn apply(&self, layer: &Layer) -> Result<Applied> {
@@ -192,11 +189,7 @@ impl Tensors {
                     let shift = (bias - (mean * &scale)?)?;
                     Ok(Applied::BatchNorm { scale, shift })
                 };
-                folded().map_err(|source| Error::Tensors {
-                    path: self.path.clone(),
-                    doing: "fold a batch norm of",
-                    source: Box::new(source),
-                })
+                folded().map_err(self.refused("fold the batch norm", name))
             }
             Layer::Relu => Ok(Applied::Relu),
             Layer::MaxPool { size } => Ok(Applied::MaxPool { size: *size }),

@@ -1,14 +1,12 @@
 //! What is made of all pairs without holding them: histograms, neighbours, samples, and pairs that are alike.
 
 mod alike;
-mod files;
 mod histogram;
 mod neighbours;
 mod sample;
 mod stratified;
 
 pub use alike::{Alike, PairsAbove};
-pub use files::{write_neighbours, write_pairs};
 pub use histogram::{Histogram, SimilarityHistogram};
 pub use neighbours::{NearestImages, Neighbours};
 pub use sample::{UniformPairs, UniformSample};

@@ -1,9 +1,8 @@
 //! The state of an interrupted sweep, on disk.
 
 use super::Resumable;
-use crate::replace::Replacement;
 use crate::{Error, Result};
-use std::io::Write as _;
+use brainprior_artifact::{FileError, replace};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"bpsweep1";
@@ -28,7 +27,7 @@ impl Checkpoint {
     pub fn remove(&self) -> Result<()> {
         match std::fs::remove_file(&self.path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::File { path: self.path.clone(), doing: "remove", source })
+                Err(FileError::refused(&self.path, "remove")(source).into())
             }
             _ => Ok(()),
         }
@@ -39,7 +38,7 @@ impl Checkpoint {
         let bytes = match std::fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::File { path: self.path.clone(), doing: "read", source }),
+            Err(source) => return Err(FileError::refused(&self.path, "read")(source).into()),
         };
         let broken = |found: String| Error::Checkpoint { path: self.path.clone(), found };
         let Some(body) = bytes.strip_prefix(MAGIC) else { return Err(broken("no checkpoint of a sweep".into())) };
@@ -64,18 +63,14 @@ impl Checkpoint {
 
     /// Under a temporary name, synced, renamed.
     pub(crate) fn write<R: Resumable>(&self, fingerprint: u64, tasks: usize, reduction: &R, state: &R::State) -> Result<()> {
-        let mut writer = StateWriter { bytes: Vec::new() };
+        let mut writer = StateWriter { bytes: MAGIC.to_vec() };
         for number in [fingerprint, reduction.settings(), tasks as u64] {
             writer.number(number);
         }
         reduction.save(state, &mut writer);
-        let mut replacement = Replacement::of(&self.path)?;
-        let file = replacement.file();
-        file.write_all(MAGIC)
-            .and_then(|()| file.write_all(&writer.bytes))
-            .and_then(|()| file.write_all(&checksum(&writer.bytes).to_le_bytes()))
-            .map_err(|source| Error::File { path: self.path.clone(), doing: "write", source })?;
-        replacement.put_into_place()
+        let mut bytes = writer.bytes;
+        bytes.extend(checksum(&bytes[MAGIC.len()..]).to_le_bytes());
+        Ok(replace::bytes(&self.path, &bytes)?)
     }
 }
 

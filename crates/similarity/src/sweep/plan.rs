@@ -69,7 +69,8 @@ impl Plan {
         self.first_task.windows(2).enumerate().map(|(band, tasks)| (self.band(band), tasks[0]..tasks[1]))
     }
 
-    /// The band that has row `image`.
+    /// The band that has row `image`; only files are written by bands.
+    #[cfg(feature = "hdf5")]
     pub(crate) fn band_of(&self, image: usize) -> Range<usize> {
         self.band(image / self.height)
     }

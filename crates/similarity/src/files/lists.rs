@@ -1,8 +1,7 @@
 //! Samples of pairs and lists of neighbours on disk, after `data-specs/pairs.toml` and `data-specs/neighbours.toml`.
 
-use super::{Neighbours, Pair};
-use crate::file::write_hdf5;
-use crate::{Error, Result};
+use super::write_hdf5;
+use crate::{Error, Neighbours, Pair, Result};
 use brainprior_images::ImageId;
 use hdf5::types::VarLenUnicode;
 use ndarray::Array2;

@@ -4,9 +4,12 @@
 //! start, and blocks go straight to them. Threads need not wait for the library's lock, a full disk is an error of the
 //! operating system's, and what is written survives a kill.
 
+use super::{mismatch, refused};
+use crate::Result;
 use crate::matrix::pairs;
-use crate::{Error, Result};
+use brainprior_artifact::FileError;
 use brainprior_images::ImageId;
+use bytemuck::Pod;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use hdf5::H5Type;
@@ -52,7 +55,7 @@ impl Precision {
 }
 
 /// A type of float on disk.
-pub(crate) trait Stored: H5Type + Copy + Send + Sync + Default {
+pub(crate) trait Stored: H5Type + Pod + Send + Sync + Default {
     fn store(from: &[f32], to: &mut [Self]);
     fn restore(from: &[Self], to: &mut [f32]);
 }
@@ -101,49 +104,38 @@ impl<T: Stored> TriangleFile<T> {
     /// Lays out `at`, an existing empty file, for what will be `path`.
     pub(crate) fn create(at: &Path, path: &Path, header: &Header<'_>) -> Result<Self> {
         let count = pairs(header.ids.len());
-        let failed = |doing| move |source| Error::File { path: path.to_owned(), doing, source };
         // HDF5 (1.14) crashes where it finds no room, so that the room is tried before: the whole length for limits on
         // the size of files, and as many real bytes as HDF5 itself will write.
         let own = (1 << 20)
             + 20 * header.ids.len()
             + 64 * count.div_ceil(CHUNK)
             + header.provenance.iter().map(String::len).sum::<usize>();
-        let room = File::options().write(true).open(at).map_err(failed("open"))?;
+        let room = File::options().write(true).open(at).map_err(FileError::refused(path, "open"))?;
         room.set_len((own + count * size_of::<T>()) as u64)
             .and_then(|()| room.write_all_at(&vec![0; own], 0))
             .and_then(|()| room.set_len(0))
-            .map_err(|source| Error::NoRoom { path: path.to_owned(), bytes: own + count * size_of::<T>(), source })?;
-        lay_out::<T>(at, header).map_err(|(dataset, source)| Error::Hdf5 {
-            path: path.to_owned(),
-            doing: "write",
-            dataset: dataset.into(),
-            source,
-        })?;
+            .map_err(|source| {
+                let doing = format!("find room for its {:.3} GB", (own + count * size_of::<T>()) as f64 / 1e9);
+                FileError::refused(path, doing)(source).advise("use another disk, half precision, or fewer images")
+            })?;
+        lay_out::<T>(at, header).map_err(|(dataset, source)| refused(path, "write", dataset)(source))?;
         Self::open(at, path, header.ids.len())
     }
 
     /// Opens what [`TriangleFile::create`] laid out, to go on.
     pub(crate) fn open(at: &Path, path: &Path, images: usize) -> Result<Self> {
         let (chunk, chunks) = places(at, path, pairs(images), size_of::<T>())?;
-        let file = File::options().read(true).write(true).open(at).map_err(|source| Error::File {
-            path: path.to_owned(),
-            doing: "open",
-            source,
-        })?;
-        let flusher = Flusher::start(&file).map_err(|source| Error::File { path: path.to_owned(), doing: "open", source })?;
+        let file = File::options().read(true).write(true).open(at).map_err(FileError::refused(path, "open"))?;
+        let flusher = Flusher::start(&file).map_err(FileError::refused(path, "open"))?;
         Ok(Self { path: path.to_owned(), file, chunks, chunk, flusher, stored: std::marker::PhantomData })
     }
 
     /// Puts the similarities of consecutive pairs, from pair `first` of the triangle on, in their places.
     pub(crate) fn write(&self, first: usize, values: &[T]) -> Result<()> {
-        // SAFETY: any value of `f32` and `f16` is a sequence of initialised bytes.
-        let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), size_of_val(values)) };
+        let bytes: &[u8] = bytemuck::cast_slice(values);
         for (place, part) in self.parts(first, values.len()) {
-            self.file.write_all_at(&bytes[part], place).map_err(|source| Error::File {
-                path: self.path.clone(),
-                doing: "write the similarities of",
-                source,
-            })?;
+            let written = self.file.write_all_at(&bytes[part], place);
+            written.map_err(|source| FileError::refused(&self.path, "write")(source).in_dataset(SIMILARITY))?;
         }
         self.flusher.written(bytes.len() as u64);
         Ok(())
@@ -151,22 +143,18 @@ impl<T: Stored> TriangleFile<T> {
 
     /// What was written for consecutive pairs.
     pub(crate) fn read(&self, first: usize, values: &mut [T]) -> Result<()> {
-        let (count, size) = (values.len(), size_of_val(values));
-        // SAFETY: any sequence of bytes is a value of `f32` and `f16`.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast::<u8>(), size) };
+        let count = values.len();
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(values);
         for (place, part) in self.parts(first, count) {
-            self.file.read_exact_at(&mut bytes[part], place).map_err(|source| Error::File {
-                path: self.path.clone(),
-                doing: "read the similarities of",
-                source,
-            })?;
+            let read = self.file.read_exact_at(&mut bytes[part], place);
+            read.map_err(|source| FileError::refused(&self.path, "read")(source).in_dataset(SIMILARITY))?;
         }
         Ok(())
     }
 
     /// Waits until everything is on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        self.file.sync_all().map_err(|source| Error::File { path: self.path.clone(), doing: "sync", source })
+        Ok(self.file.sync_all().map_err(FileError::refused(&self.path, "send it to the disk"))?)
     }
 
     /// Runs of bytes in the file, and where in the values they come from.
@@ -219,15 +207,10 @@ fn lay_out<T: Stored>(at: &Path, header: &Header<'_>) -> std::result::Result<(),
 
 /// Pairs in a chunk, and the first byte of each.
 fn places(at: &Path, path: &Path, count: usize, size: usize) -> Result<(usize, Vec<u64>)> {
-    let failed = |source| Error::Hdf5 { path: path.to_owned(), doing: "find the chunks of", dataset: SIMILARITY.into(), source };
-    let dataset = hdf5::File::open(at).and_then(|file| file.dataset(SIMILARITY)).map_err(failed)?;
-    let layout = |found: String| Error::Layout {
-        path: path.to_owned(),
-        dataset: SIMILARITY.into(),
-        expected: format!("chunks for {count} pairs of {size} bytes"),
-        found,
-    };
-    let stored = dataset.dtype().map_err(failed)?.size();
+    let failed = || refused(path, "find the chunks of", SIMILARITY);
+    let dataset = hdf5::File::open(at).and_then(|file| file.dataset(SIMILARITY)).map_err(failed())?;
+    let layout = |found: String| mismatch(path, SIMILARITY, format!("chunks for {count} pairs of {size} bytes"), found);
+    let stored = dataset.dtype().map_err(failed())?.size();
     let chunk = match dataset.chunk() {
         Some(shape) if shape.len() == 1 && stored == size && dataset.shape() == [count] => shape[0],
         other => return Err(layout(format!("chunks {other:?} of {:?} values of {stored} bytes", dataset.shape()))),
@@ -238,7 +221,7 @@ fn places(at: &Path, path: &Path, count: usize, size: usize) -> Result<(usize, V
             places[info.offset[0] as usize / chunk] = Some(info.addr);
             0
         })
-        .map_err(failed)?;
+        .map_err(failed())?;
     let found = places.iter().flatten().count();
     let places =
         places.into_iter().collect::<Option<Vec<u64>>>().ok_or_else(|| layout(format!("{found} chunks with a place")))?;

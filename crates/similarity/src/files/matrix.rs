@@ -1,14 +1,15 @@
 //! Matrices on disk, after `data-specs/similarity.toml`.
 
-use crate::matrix::{pairs, row_start};
-use crate::replace::{Replacement, sync_folder};
-use crate::sweep::Plan;
-use crate::triangle_file::{
+use super::triangle::{
     DONOR_IDS, FORMAT, Header, IMAGE_IDS, PROVENANCE, Precision, SCANS, SIMILARITY, Stored, TriangleFile, VERSION,
 };
+use super::{mismatch, refused};
+use crate::matrix::{pairs, row_start};
+use crate::sweep::Plan;
 use crate::{
     Block, Checkpoint, Error, Population, Reduction, Result, Resumable, SimilarityMatrix, StateReader, StateWriter, Sweep,
 };
+use brainprior_artifact::{FileError, replace};
 use brainprior_images::ImageId;
 use half::f16;
 use hdf5::types::{FloatSize, TypeDescriptor, VarLenUnicode};
@@ -41,15 +42,16 @@ impl SimilarityMatrix {
     }
 
     fn write_stored<T: Stored>(&self, path: &Path) -> Result<()> {
-        let mut replacement = Replacement::of(path)?;
-        let header = Header { ids: self.ids(), scans: self.scans(), provenance: self.provenance(), donors: self.donors() };
-        let file = TriangleFile::<T>::create(replacement.file().path(), path, &header)?;
-        let mut stored = vec![T::default(); CONVERTED.min(self.pairs())];
-        for (part, values) in self.packed().chunks(CONVERTED).enumerate() {
-            T::store(values, &mut stored[..values.len()]);
-            file.write(part * CONVERTED, &stored[..values.len()])?;
-        }
-        replacement.put_into_place()
+        replace::file(path, |temporary| {
+            let header = Header { ids: self.ids(), scans: self.scans(), provenance: self.provenance(), donors: self.donors() };
+            let file = TriangleFile::<T>::create(temporary, path, &header)?;
+            let mut stored = vec![T::default(); CONVERTED.min(self.pairs())];
+            for (part, values) in self.packed().chunks(CONVERTED).enumerate() {
+                T::store(values, &mut stored[..values.len()]);
+                file.write(part * CONVERTED, &stored[..values.len()])?;
+            }
+            Ok(())
+        })
     }
 
     /// Reads what [`SimilarityMatrix::write`] or [`Population::write`] wrote.
@@ -58,16 +60,9 @@ impl SimilarityMatrix {
     /// Not HDF5, truncated, another format or version, a missing dataset or one of another shape, a value outside
     /// [-1, 1].
     pub fn read(path: &Path) -> Result<Self> {
-        std::fs::File::open(path).map_err(|source| Error::File { path: path.to_owned(), doing: "open", source })?;
-        let failed = |doing, dataset: &'static str| {
-            move |source| Error::Hdf5 { path: path.to_owned(), doing, dataset: dataset.into(), source }
-        };
-        let layout = |dataset: &'static str, expected: String, found: String| Error::Layout {
-            path: path.to_owned(),
-            dataset: dataset.into(),
-            expected,
-            found,
-        };
+        std::fs::File::open(path).map_err(FileError::refused(path, "open"))?;
+        let failed = |doing, dataset: &'static str| refused(path, doing, dataset);
+        let layout = |dataset: &str, expected: String, found: String| mismatch(path, dataset, expected, found);
         let file = hdf5::File::open(path).map_err(failed("open as HDF5", "/"))?;
 
         let format = file.attr("format").and_then(|a| a.read_scalar::<VarLenUnicode>()).map_err(failed("read", "format"))?;
@@ -143,7 +138,6 @@ impl Population<'_> {
             path.with_file_name(name)
         };
         let (partial, kept) = (beside(".partial"), beside(".checkpoint"));
-        let failed = |doing| move |source| Error::File { path: path.to_owned(), doing, source };
         // A quarter of the memory for a band of similarities.
         let rows = (sweep.memory / 4 / (self.len() * size_of::<T>())).max(1);
         let plan = Plan::new(self, sweep.memory / 4 * 3, rows);
@@ -155,7 +149,7 @@ impl Population<'_> {
             TriangleFile::<T>::open(&partial, path, self.len())?
         } else {
             checkpoint.remove()?;
-            std::fs::File::create(&partial).map_err(failed("create a temporary file beside it"))?;
+            std::fs::File::create(&partial).map_err(FileError::refused(path, "make an unfinished file beside it"))?;
             let header = Header { ids: self.ids(), scans: &self.scans_of_images(), provenance: &self.provenance(), donors: None };
             TriangleFile::<T>::create(&partial, path, &header).inspect_err(|_| {
                 let _ = std::fs::remove_file(&partial);
@@ -178,9 +172,8 @@ impl Population<'_> {
         };
         self.sweep(&reduction, &plan, state, first, sweep, &mut keep)?;
         file.sync()?;
-        std::fs::rename(&partial, path).map_err(failed("rename the temporary file"))?;
-        checkpoint.remove()?;
-        sync_folder(path)
+        replace::with_finished(path, &partial)?;
+        checkpoint.remove()
     }
 }
 
@@ -272,25 +265,4 @@ impl<T: Stored> Resumable for Bands<'_, T> {
         let band = Band { filled, ..Band::of(self.plan.band_of((first < self.images).then_some(first)?), self.images) };
         (filled <= band.values.len()).then_some(band)
     }
-}
-
-/// By how many bytes a file in the making grows.
-const INCREMENT: usize = 1 << 24;
-
-/// Writes a small file under a temporary name in the same folder, synced, then renamed. It is made in memory and written out
-/// as a whole: HDF5 (1.14) crashes where a dataset finds no room on the disk. Without the time of writing, so that equal
-/// contents give equal bytes.
-pub(crate) fn write_hdf5(path: &Path, fill: impl FnOnce(&hdf5::File) -> hdf5::Result<()>) -> Result<()> {
-    let mut replacement = Replacement::of(path)?;
-    hdf5::File::with_options()
-        .with_fapl(|access| access.core_options(INCREMENT, true))
-        .with_fcpl(|creation| creation.obj_track_times(false))
-        .create(replacement.file().path())
-        .and_then(|file| {
-            fill(&file)?;
-            file.flush()?;
-            file.close()
-        })
-        .map_err(|source| Error::Hdf5 { path: path.to_owned(), doing: "write", dataset: "/".into(), source })?;
-    replacement.put_into_place()
 }

@@ -1,0 +1,60 @@
+//! Accuracy under attacks of rising size.
+
+use crate::accuracy::already_adversarial;
+use crate::driver::{Driver, Job};
+use crate::{Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Progress, Result, Settings};
+
+/// Accuracy under an attack of one size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AttackPoint {
+    /// Largest perturbation allowed.
+    pub epsilon: f64,
+    /// Images that withstand it.
+    pub correct: usize,
+    /// Images tested.
+    pub images: usize,
+    /// What it cost at this epsilon.
+    pub counts: Counts,
+}
+
+impl AttackPoint {
+    /// Share of images that withstand; `None` of no images.
+    pub fn accuracy(&self) -> Option<f64> {
+        (self.images > 0).then(|| self.correct as f64 / self.images as f64)
+    }
+}
+
+/// Accuracy at each of `epsilons`, which must ascend. An image that falls at one of them has fallen at all later ones.
+///
+/// # Errors
+/// Returns [`Error::Level`] if the epsilons do not ascend, and the errors of [`attack()`](crate::attack()).
+pub fn attack_curve(
+    model: &dyn Classifier,
+    attack: &dyn Attack,
+    labeled: &LabeledBatch,
+    epsilons: &[f64],
+    settings: Settings,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<Vec<AttackPoint>> {
+    attack.norm().check(epsilons, labeled.area())?;
+    if let Some(index) = epsilons.windows(2).position(|pair| pair[0] >= pair[1]) {
+        let expected = format!("more than {}, the one before", epsilons[index]);
+        return Err(Error::Level { what: "epsilon", index: index + 1, expected, found: epsilons[index + 1] });
+    }
+    let driver = Driver { model, attack, kind: AttackKind::FixedEpsilon, labeled, settings };
+    let already = already_adversarial(model, labeled, settings)?;
+    let mut standing: Vec<usize> = (0..labeled.len()).filter(|index| !already[*index]).collect();
+    let total = epsilons.len() * labeled.len();
+    let mut points = Vec::with_capacity(epsilons.len());
+    for (level, epsilon) in epsilons.iter().enumerate() {
+        let mut attacked = Attacked::unharmed(labeled, &already);
+        let done = level * labeled.len() + labeled.len() - standing.len();
+        let jobs: Vec<Job> = standing.iter().map(|index| Job { index: *index, epsilon: *epsilon, start: None }).collect();
+        driver.attack_some(&jobs, &mut attacked, &mut |progress| observe(Progress { done: done + progress.done, total }))?;
+        standing.retain(|index| !attacked.outcomes()[*index].success);
+        let counts = attacked.counts();
+        points.push(AttackPoint { epsilon: *epsilon, correct: standing.len(), images: labeled.len(), counts });
+    }
+    observe(Progress { done: total, total });
+    Ok(points)
+}

@@ -1,0 +1,88 @@
+//! How often a model errs under corruption.
+
+use super::family::Corruption;
+use crate::criterion::decision;
+use crate::pass::{batches, logits};
+use crate::{Classifier, Error, LabeledBatch, Progress, Result, Settings};
+use rayon::prelude::*;
+
+/// Errors of a model under one family, severity 1 to 5.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CorruptionErrors {
+    /// The family.
+    pub corruption: Corruption,
+    /// Share of images classified wrongly at each severity.
+    pub errors: [f64; 5],
+}
+
+impl CorruptionErrors {
+    /// Over the severities.
+    pub fn mean(&self) -> f64 {
+        self.errors.iter().sum::<f64>() / 5.0
+    }
+}
+
+/// Mean corruption error over these families: the plain mean of their means, as is usual on CIFAR-10-C (on ImageNet-C each
+/// is first divided by AlexNet's). `None` of no family.
+pub fn mean_corruption_error(errors: &[CorruptionErrors]) -> Option<f64> {
+    (!errors.is_empty()).then(|| errors.iter().map(CorruptionErrors::mean).sum::<f64>() / errors.len() as f64)
+}
+
+/// Errors of a model under each family and severity.
+///
+/// # Errors
+/// Returns [`Error::NoImages`] if there are no images, and the errors of [`Corruption::apply`] and of
+/// [`correct`](crate::correct).
+pub fn corruption_errors(
+    model: &dyn Classifier,
+    labeled: &LabeledBatch,
+    families: &[Corruption],
+    settings: Settings,
+    observe: &mut dyn FnMut(Progress),
+) -> Result<Vec<CorruptionErrors>> {
+    if labeled.is_empty() {
+        return Err(Error::NoImages);
+    }
+    crate::correct(model, labeled, settings)?;
+    let total = families.len() * 5 * labeled.len();
+    let mut done = 0;
+    let mut results = Vec::with_capacity(families.len());
+    for corruption in families.iter().copied() {
+        let mut errors = [0.0; 5];
+        for severity in 1..=5 {
+            let mut wrong = 0;
+            for batch in batches(labeled.len(), settings.batch) {
+                let corrupted: Vec<Vec<f32>> = batch
+                    .clone()
+                    .into_par_iter()
+                    .map(|index| {
+                        let mut pixels = labeled.image(index).to_vec();
+                        corruption.apply(labeled.shape(), &mut pixels, severity, settings.seed, labeled.numbers()[index])?;
+                        Ok(pixels)
+                    })
+                    .collect::<Result<_>>()?;
+                let rows = logits(model, labeled.shape(), &corrupted.concat(), &labeled.numbers()[batch.clone()])?;
+                done += batch.len();
+                wrong += rows.iter().zip(batch).filter(|(row, index)| decision(row) != labeled.label(*index)).count();
+                observe(Progress { done, total });
+            }
+            errors[severity - 1] = wrong as f64 / labeled.len() as f64;
+        }
+        results.push(CorruptionErrors { corruption, errors });
+    }
+    Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_is_over_families() {
+        let errors =
+            |corruption, base: f64| CorruptionErrors { corruption, errors: [0.0, 1.0, 2.0, 3.0, 4.0].map(|x| base + 0.1 * x) };
+        let both = [errors(Corruption::Fog, 0.1), errors(Corruption::Jpeg, 0.3)];
+        assert!((mean_corruption_error(&both).unwrap() - 0.4).abs() < 1e-12);
+        assert_eq!(mean_corruption_error(&[]), None);
+    }
+}

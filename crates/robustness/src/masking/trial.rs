@@ -1,0 +1,31 @@
+//! Attacks on the images that the model is right about, and counts of those that fall.
+
+use crate::{Attack, Classifier, LabeledBatch, Result, Settings, attack};
+
+/// Results that differ by no more than this share of the images mean nothing.
+pub(super) const SLACK: f64 = 0.02;
+
+/// A model and the images that it is right about.
+pub(super) struct Trial<'a> {
+    pub(super) model: &'a dyn Classifier,
+    pub(super) labeled: &'a LabeledBatch,
+    pub(super) settings: Settings,
+}
+
+impl Trial<'_> {
+    /// Whether each image falls to an attack.
+    pub(super) fn fallen(&self, attacker: &dyn Attack, epsilon: f64) -> Result<Vec<bool>> {
+        let attacked = attack(self.model, attacker, self.labeled, epsilon, self.settings, &mut |_| {})?;
+        Ok(attacked.outcomes().iter().map(|outcome| outcome.success).collect())
+    }
+}
+
+/// Share of the images for which this is so; of no images, not a number.
+pub(super) fn share(images: &[bool]) -> f64 {
+    counted(images.iter().copied()) as f64 / images.len() as f64
+}
+
+/// Number of images for which this is so.
+pub(super) fn counted(images: impl Iterator<Item = bool>) -> usize {
+    images.filter(|image| *image).count()
+}
