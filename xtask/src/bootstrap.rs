@@ -1,6 +1,7 @@
 //! The light half: checks the machine, compiles the heavy half once, and hands over.
 
 use crate::command_line::{Arguments, Command as Task, DeviceName};
+use crate::commands::{check_cuda, test};
 use crate::cuda_build;
 use crate::native_tools::{self, Environment};
 use anyhow::{Context, Result, bail};
@@ -10,13 +11,13 @@ use std::time::Instant;
 
 /// Prepares the machine, then either tests the workspace or builds the orchestrator in full and runs it on the same
 /// command line.
-pub fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
+pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let workspace = native_tools::workspace_root();
     let target = native_tools::target_folder()?;
     let environment = native_tools::ensure(&target)?;
     match (&arguments.command, arguments.device) {
-        (Task::CheckCuda, _) => cuda_build::check(&workspace, &cuda_build::environment(&workspace, &target, &environment)?),
-        (Task::Test, DeviceName::Cpu) => test(&workspace, &environment, arguments.threads),
+        (Task::CheckCuda, _) => check_cuda::run(&workspace, &cuda_build::environment(&workspace, &target, &environment)?),
+        (Task::Test, DeviceName::Cpu) => test::run(&workspace, &environment, arguments.threads),
         (Task::Test, _) => bail!("`test` runs on the CPU; `cargo xtask check-cuda` runs the tests for devices"),
         (_, DeviceName::Cpu) => build_and_run(&workspace, &target, &environment, &PROFILE),
         (_, DeviceName::Cuda | DeviceName::CudaTf32) => {
@@ -27,7 +28,7 @@ pub fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
 }
 
 /// One set of flags for every call of cargo, so that the dependencies are compiled once.
-const PROFILE: [&str; 3] = ["--release", "--features", "xtask/pipeline"];
+pub(crate) const PROFILE: [&str; 3] = ["--release", "--features", "xtask/pipeline"];
 
 /// Training allocates and frees the same large tensors in every step. By default glibc hands each back to the kernel at once,
 /// which costs as much time as the arithmetic of a small network; other systems ignore these variables.
@@ -56,67 +57,11 @@ fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, pro
     std::process::exit(status.code().unwrap_or(1));
 }
 
-fn test(workspace: &Path, environment: &Environment, threads: Option<u16>) -> Result<()> {
-    let started = Instant::now();
-    let mut environment = environment.clone();
-    if let Some(threads) = threads {
-        environment.push(("RAYON_NUM_THREADS", threads.to_string()));
-    }
-    cargo(workspace, &environment, &["fmt", "--all", "--check"], &[])?;
-    cargo(workspace, &environment, &["test", "--workspace", "--no-run"], &PROFILE)?;
-    let built = started.elapsed().as_secs_f64();
-    let tests = cargo_test(workspace, &environment)?;
-    cargo(
-        workspace,
-        &environment,
-        &["clippy", "--workspace", "--all-targets"],
-        &[&PROFILE[..], &["--", "-D", "warnings"]].concat(),
-    )?;
-    environment.push(("RUSTDOCFLAGS", "-D warnings".into()));
-    cargo(workspace, &environment, &["doc", "--workspace", "--no-deps"], &PROFILE)?;
-    let total = started.elapsed().as_secs_f64();
-    println!("build of the tests: {}; everything: {}", minutes(built), minutes(total));
-    println!("{} passed, {} failed", tests.passed, tests.failed);
-    Ok(())
-}
-
-struct TestCount {
-    passed: u32,
-    failed: u32,
-}
-
-/// Runs the tests, passes on what they print, and adds up their counts.
-fn cargo_test(workspace: &Path, environment: &Environment) -> Result<TestCount> {
-    use std::io::BufRead;
-    let mut child = cargo_command(workspace, environment, &["test", "--workspace", "--no-fail-fast"], &PROFILE)
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .context("could not start cargo test")?;
-    let mut count = TestCount { passed: 0, failed: 0 };
-    let output = std::io::BufReader::new(child.stdout.take().expect("standard output is piped"));
-    for line in output.lines() {
-        let line = line.context("could not read what the tests print")?;
-        println!("{line}");
-        if let Some(summary) = line.strip_prefix("test result: ") {
-            count.passed += number_before(summary, " passed");
-            count.failed += number_before(summary, " failed");
-        }
-    }
-    let status = child.wait().context("could not wait for cargo test")?;
-    if !status.success() {
-        println!("{} passed, {} failed", count.passed, count.failed);
-        bail!("some tests failed: see above");
-    }
-    Ok(count)
-}
-
-fn number_before(summary: &str, word: &str) -> u32 {
-    let Some(end) = summary.find(word) else { return 0 };
-    let digits = summary[..end].rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    digits.parse().unwrap_or(0)
-}
-
-fn cargo(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Result<()> {
+/// Runs cargo to its end.
+///
+/// # Errors
+/// Cargo failed, with what may be missing.
+pub(crate) fn cargo(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Result<()> {
     let status = cargo_command(workspace, environment, what, flags).status().context("could not start cargo")?;
     if status.success() {
         return Ok(());
@@ -130,7 +75,7 @@ fn cargo(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&s
 }
 
 /// A call of cargo.
-pub fn cargo_command(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Command {
+pub(crate) fn cargo_command(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace).args(what).args(flags);
     command.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
@@ -138,6 +83,6 @@ pub fn cargo_command(workspace: &Path, environment: &Environment, what: &[&str],
 }
 
 /// A time in words.
-pub fn minutes(seconds: f64) -> String {
+pub(crate) fn minutes(seconds: f64) -> String {
     format!("{} min {:02} s", seconds as u64 / 60, seconds as u64 % 60)
 }

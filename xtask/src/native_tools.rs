@@ -14,13 +14,13 @@ const PACKAGE_MANAGERS: [(&str, &[&[&str]]); 5] = [
 ];
 
 /// Environment that cargo needs in order to find the tools.
-pub type Environment = Vec<(&'static str, String)>;
+pub(crate) type Environment = Vec<(&'static str, String)>;
 
 /// Finds a C compiler and cmake; installs cmake where that is possible without asking.
 ///
 /// # Errors
 /// Names the missing tool and the exact command that installs it.
-pub fn ensure(target: &Path) -> Result<Environment> {
+pub(crate) fn ensure(target: &Path) -> Result<Environment> {
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     if !starts(&compiler) && !starts("gcc") && !starts("clang") {
         bail!(
@@ -143,13 +143,13 @@ fn is_root() -> bool {
 }
 
 /// Cargo's target folder: this program lies in `<target>/debug`.
-pub fn target_folder() -> Result<PathBuf> {
+pub(crate) fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("could not find the running program's own path")?;
     let folder = program.parent().and_then(Path::parent).context("the running program lies in no cargo target folder")?;
     Ok(folder.to_path_buf())
 }
 
 /// The folder that holds the workspace's `Cargo.toml`.
-pub fn workspace_root() -> PathBuf {
+pub(crate) fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
 }

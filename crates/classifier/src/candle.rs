@@ -24,7 +24,7 @@ impl ResNet {
     /// // For a start that a seed decides.
     /// map.set(ResNet::new(&config, 7)?.tensors().into_iter())?;
     ///
-    /// let images = Tensor::rand(0f32, 1.0, (4, 1, 16, 16), &Device::Cpu)?;
+    /// let images = (Tensor::arange(0f32, 1024.0, &Device::Cpu)?.reshape((4, 1, 16, 16))? / 1024.0)?;
     /// let labels = Tensor::new(&[3u32, 1, 4, 1], &Device::Cpu)?;
     /// let loss = candle_nn::loss::cross_entropy(&network.forward_t(&images, true)?, &labels)?;
     /// SGD::new(map.all_vars(), 0.1)?.backward_step(&loss)?;

@@ -16,8 +16,9 @@ use crate::{
 };
 use brainprior_artifact::FileError;
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Sgd, backward};
+use brainprior_kernels::{Sgd, SgdConfig, backward};
 use candle_core::{Device, Tensor, Var};
+use candle_nn::Optimizer;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
@@ -174,8 +175,9 @@ impl<'a> Trainer<'a> {
         let (decaying, plain): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(role, ..)| role.decays());
         let named =
             |variables: Vec<(Role, String, Var)>| variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
-        let mut descents =
-            [Sgd::new(named(decaying), config.momentum, config.weight_decay), Sgd::new(named(plain), config.momentum, 0.0)];
+        // The learning rate is that of the schedule, set before each step.
+        let sgd = |weight_decay| SgdConfig { learning_rate: 0.0, momentum: config.momentum, weight_decay };
+        let mut descents = [Sgd::named(named(decaying), sgd(config.weight_decay)), Sgd::named(named(plain), sgd(0.0))];
         if !state.epochs.is_empty() {
             descents.iter_mut().try_for_each(|descent| descent.load_state(&state.velocities))?;
         }
@@ -292,7 +294,8 @@ impl<'a> Trainer<'a> {
 
         let gradients = backward(&joint)?;
         for descent in &mut self.descents {
-            descent.step(&gradients, place.learning_rate)?;
+            descent.set_learning_rate(place.learning_rate);
+            descent.step(&gradients)?;
         }
         self.network.update_running(&images.statistics)?;
         if let (RunningStatistics::Shared, Some(statistics)) = (self.config.running_statistics, pair_statistics) {

@@ -10,10 +10,10 @@ fn config() -> NetConfig {
     NetConfig { blocks: vec![1, 2], base_channels: 4, input_channels: 1, classes: 3 }
 }
 
-fn images(count: usize) -> Tensor {
+fn images(count: usize, side: usize) -> Tensor {
     let mut generator = ChaCha8Rng::seed_from_u64(1);
-    let pixels: Vec<f32> = (0..count * 256).map(|_| generator.random()).collect();
-    Tensor::from_vec(pixels, (count, 1, 16, 16), &Device::Cpu).unwrap()
+    let pixels: Vec<f32> = (0..count * side * side).map(|_| generator.random()).collect();
+    Tensor::from_vec(pixels, (count, 1, side, side), &Device::Cpu).unwrap()
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {
@@ -31,7 +31,7 @@ fn in_map() -> (VarMap, ResNet) {
 #[test]
 fn an_optimizer_of_candle_trains_it_and_the_running_statistics_follow() {
     let (map, network) = in_map();
-    let (images, labels) = (images(6), Tensor::new(&[0u32, 1, 2, 2, 1, 0], &Device::Cpu).unwrap());
+    let (images, labels) = (images(6, 16), Tensor::new(&[0u32, 1, 2, 2, 1, 0], &Device::Cpu).unwrap());
     assert_eq!(values(&network.logits(&images).unwrap()), values(&network.forward_t(&images, false).unwrap()));
     let before = network.tensors().into_iter().map(|(name, tensor)| (name, values(&tensor))).collect::<Vec<_>>();
 
@@ -54,7 +54,7 @@ fn an_optimizer_of_candle_trains_it_and_the_running_statistics_follow() {
 #[test]
 fn a_network_outside_of_a_map_keeps_its_running_statistics() {
     let network = ResNet::new(&config(), 3).unwrap();
-    let images = images(6);
+    let images = images(6, 16);
     let before = values(&network.logits(&images).unwrap());
     let training = values(&network.forward_t(&images, true).unwrap());
     assert_ne!(before, training);
@@ -64,7 +64,7 @@ fn a_network_outside_of_a_map_keeps_its_running_statistics() {
 #[test]
 fn running_statistics_are_no_parameters_in_evaluation() {
     let (map, network) = in_map();
-    let loss = network.forward_t(&images(2), false).unwrap().sqr().unwrap().sum_all().unwrap();
+    let loss = network.forward_t(&images(2, 16), false).unwrap().sqr().unwrap().sum_all().unwrap();
     let gradients = loss.backward().unwrap();
     for (name, variable) in map.data().lock().unwrap().iter() {
         let learned = !name.contains("running") && name != "gamma";
@@ -76,7 +76,7 @@ fn running_statistics_are_no_parameters_in_evaluation() {
 fn weights_come_and_go_through_candles_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("network.safetensors");
-    let images = images(2);
+    let images = images(2, 16);
     let (map, network) = in_map();
     let expected = values(&network.logits(&images).unwrap());
     map.save(&path).unwrap();
@@ -114,7 +114,7 @@ fn a_state_dict_that_torch_saved_gives_the_logits_of_its_safetensors() {
     let expected = ResNet::load(&path("safetensors")).unwrap();
     let vars = VarBuilder::from_pth(path("pth"), DType::F32, &Device::Cpu).unwrap();
     let network = ResNet::from_vars(expected.config(), &vars).unwrap();
-    let images = Tensor::rand(0f32, 1.0, (2, 1, 32, 32), &Device::Cpu).unwrap();
+    let images = images(2, 32);
     assert_eq!(values(&network.logits(&images).unwrap()), values(&expected.logits(&images).unwrap()));
     assert_eq!(network.gamma().unwrap(), expected.gamma().unwrap());
 }

@@ -20,23 +20,23 @@ impl Groups {
         Self::RUN.div_ceil(self.area).min(self.channels)
     }
 
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.channels.div_ceil(self.width())
     }
 
     /// The channels of a group.
-    pub fn channels_of(&self, group: usize) -> Range<usize> {
+    pub(crate) fn channels_of(&self, group: usize) -> Range<usize> {
         group * self.width()..((group + 1) * self.width()).min(self.channels)
     }
 
     /// Where a channel of an image lies.
-    pub fn plane(&self, image: usize, channel: usize) -> Range<usize> {
+    pub(crate) fn plane(&self, image: usize, channel: usize) -> Range<usize> {
         let start = (image * self.channels + channel) * self.area;
         start..start + self.area
     }
 
     /// The parts of each group, image by image, to be written by different threads.
-    pub fn split<'a, T>(&self, values: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
+    pub(crate) fn split<'a, T>(&self, values: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
         let mut groups: Vec<Vec<&mut [T]>> = (0..self.count()).map(|_| Vec::with_capacity(self.batch)).collect();
         for image in values.chunks_exact_mut(self.channels * self.area) {
             for (group, part) in groups.iter_mut().zip(image.chunks_mut(self.width() * self.area)) {
@@ -61,13 +61,13 @@ pub(crate) struct Sums<const SUMS: usize> {
 }
 
 impl<const SUMS: usize> Sums<SUMS> {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { lanes: [[0.0; LANES]; SUMS], rows: 0, totals: [0.0; SUMS] }
     }
 
     /// Adds `terms(a, b, c)` for the elements of three slices of one length.
     #[inline(always)]
-    pub fn add(&mut self, a: &[f32], b: &[f32], c: &[f32], terms: impl Fn(f32, f32, f32) -> [f32; SUMS]) {
+    pub(crate) fn add(&mut self, a: &[f32], b: &[f32], c: &[f32], terms: impl Fn(f32, f32, f32) -> [f32; SUMS]) {
         assert!(b.len() == a.len() && c.len() == a.len(), "slices of one length");
         let mut at = 0;
         while at < a.len() {
@@ -109,7 +109,7 @@ impl<const SUMS: usize> Sums<SUMS> {
         self.rows = 0;
     }
 
-    pub fn totals(mut self) -> [f64; SUMS] {
+    pub(crate) fn totals(mut self) -> [f64; SUMS] {
         self.flush();
         self.totals
     }

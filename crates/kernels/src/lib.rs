@@ -45,7 +45,7 @@ pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;
 pub use grid_sample::grid_sample;
 pub use losses::{CLAMP, arctanh_squared_loss, cross_entropy};
-pub use optimizer::{Adam, Sgd};
+pub use optimizer::{Adam, Sgd, SgdConfig};
 pub use pair_cosine::pair_cosine;
 pub use point_readout::point_readout;
 pub use pooling::{area_pool, average_pool};

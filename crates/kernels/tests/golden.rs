@@ -1,10 +1,11 @@
 //! Every operation against PyTorch on fixed inputs: values and gradients in `golden/ops.safetensors`, made by `golden/ops.py`.
 
 use brainprior_kernels::{
-    Activation, Adam, Conv2dGeometry, Sgd, arctanh_squared_loss, area_pool, average_pool, batch_norm_eval, batch_norm_train,
-    conv2d, cross_entropy, grid_sample, pair_cosine, point_readout,
+    Activation, Adam, Conv2dGeometry, Sgd, SgdConfig, arctanh_squared_loss, area_pool, average_pool, batch_norm_eval,
+    batch_norm_train, conv2d, cross_entropy, grid_sample, pair_cosine, point_readout,
 };
 use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::Optimizer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -115,9 +116,9 @@ fn optimizers_take_the_steps_of_pytorch() {
     let var = || Var::zeros(37, candle_core::DType::F32, &Device::Cpu).unwrap();
     let named = |var: &Var| vec![("weight".to_owned(), var.clone())];
     let descended = var();
-    let mut sgd = Sgd::new(named(&descended), 0.9, 5e-4);
-    follow("sgd", &mut |_, loss| sgd.step(&loss.backward()?, 0.05), &descended);
+    let mut sgd = Sgd::named(named(&descended), SgdConfig { learning_rate: 0.05, momentum: 0.9, weight_decay: 5e-4 });
+    follow("sgd", &mut |_, loss| sgd.backward_step(loss), &descended);
     let adapted = var();
-    let mut adam = Adam::new(named(&adapted));
-    follow("adam", &mut |_, loss| adam.step(&loss.backward()?, 0.05), &adapted);
+    let mut adam = Adam::named(named(&adapted), 0.05);
+    follow("adam", &mut |_, loss| adam.backward_step(loss), &adapted);
 }

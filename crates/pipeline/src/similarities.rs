@@ -113,11 +113,11 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     let sample = UniformPairs::new(population.len(), options.pairs.min(all as usize), options.seed)?;
     let reduction = (NearestImages::new(population.len(), options.neighbors), (sample, SimilarityHistogram::new(BINS)));
     let checkpoint = Checkpoint::at(&options.out.join("sweep.checkpoint"));
-    let (neighbours, (similarities, histogram)) = swept(observer, "pairs, neighbours", memory, |sweep| {
+    let (neighbors, (similarities, histogram)) = swept(observer, "pairs, neighbours", memory, |sweep| {
         Ok(population.reduce_resumably(&reduction, sweep, &checkpoint, KEEP_EVERY)?)
     })?;
     let path = options.out.join("neighbours.h5");
-    write_neighbours(&path, population.ids(), &neighbours, &steps)?;
+    write_neighbours(&path, population.ids(), &neighbors, &steps)?;
     observer.line(&format!("neighbours:  {}", path.display()));
     let path = options.out.join("pairs.h5");
     let mut drawn = steps.clone();

@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("report", &["artifacts"]),
     ("adversarial", &["artifacts", "run", "table"]),
     ("stages", &["adversarial", "artifacts", "config", "grid", "report", "run", "table"]),
-    ("files", &["artifacts", "run"]),
+    ("files", &["artifacts"]),
     ("compare", &["table"]),
     ("similarities", &["run", "synthetic"]),
 ];

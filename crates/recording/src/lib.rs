@@ -40,7 +40,7 @@ pub use error::{Error, Result};
 pub use format::write_static_hdf5;
 pub use format::{read_scan, write_sensorium};
 pub use neurons::Neurons;
-pub use reliability::{Reliability, reliability};
+pub use reliability::{Reliability, median, reliability};
 pub use responses::{Fitting, Measurement, ResponseKind, Responses};
 pub use scan::{Origin, Scan, ScanParts};
 pub use tier::Tier;

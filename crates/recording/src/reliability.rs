@@ -99,6 +99,18 @@ fn of_neuron(scan: &Scan, neuron: usize, repeats: &[Vec<usize>]) -> Option<Neuro
 }
 
 /// Sum of squared deviations from the mean.
+/// Middle value, for figures over neurons; between the two in the middle of an even number, and `None` of nothing.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(sorted[middle]),
+        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
+    }
+}
+
 fn sum_of_squares(values: &[f64]) -> f64 {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     values.iter().map(|value| (value - mean).powi(2)).sum()

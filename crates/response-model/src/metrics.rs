@@ -1,12 +1,12 @@
 //! How well a model predicts the repeated test trials of a scan.
 
-use brainprior_recording::{Scan, Tier, reliability};
+use brainprior_recording::{Scan, Tier, median, reliability};
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
 use crate::model::ResponseModel;
 use crate::predict::correlations;
-use crate::statistics::{Interval, bootstrap, correlation, median, slope};
+use crate::statistics::{Interval, bootstrap, correlation, slope};
 
 /// Fraction of explainable variance that a neuron needs to have a FEVE.
 pub const LEAST_FEV: f64 = 0.15;

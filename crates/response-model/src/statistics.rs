@@ -33,18 +33,6 @@ pub(crate) fn correlation(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Op
     (varies(xx, mx) && varies(yy, my)).then(|| (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Middle value; `None` of nothing.
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(sorted[middle]),
-        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
-    }
-}
-
 /// Slope through the origin of y on x; `None` where all x are zero.
 pub(crate) fn slope(pairs: &[(f64, f64)]) -> Option<f64> {
     let xx: f64 = pairs.iter().map(|(x, _)| x * x).sum();
@@ -71,6 +59,7 @@ pub(crate) fn bootstrap<T: Copy>(items: &[T], figure: impl Fn(&[T]) -> Option<f6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use brainprior_recording::median;
 
     #[test]
     fn correlation_of_a_line_is_one_and_of_a_constant_undefined() {

@@ -2,10 +2,14 @@
 
 pub(crate) mod attack;
 pub(crate) mod bench;
+#[cfg(not(feature = "pipeline"))]
+pub(crate) mod check_cuda;
 pub(crate) mod compare;
 pub(crate) mod inspect;
 pub(crate) mod pipeline;
 pub(crate) mod similarity;
+#[cfg(not(feature = "pipeline"))]
+pub(crate) mod test;
 pub(crate) mod validate;
 
 /// Runs what was typed.

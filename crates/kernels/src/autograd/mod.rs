@@ -1,11 +1,11 @@
 //! Images on their way through a network, whose gradients do not pass through candle's graph.
 //!
 //! Candle's backward pass makes a tensor of zeros for every operand and adds the gradient to it: for each value of a network
-//! three passes over memory that compute nothing. A [`FeatureMap`] value is known to that graph by a scalar only, which brings the
+//! three passes over memory that compute nothing. A [`FeatureMap`] is known to that graph by a scalar only, which brings the
 //! operations into their order; gradients go from one operation to the next as they are, and where several operations read
 //! one value, the one that made it reads all their gradients at once.
 //!
-//! On devices other than the CPU a traced value is an ordinary tensor.
+//! On devices other than the CPU a feature map is an ordinary tensor.
 
 mod operations;
 
@@ -68,7 +68,7 @@ impl Gradients {
     fn take(&self) -> Result<Vec<Tensor>> {
         let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if taken.is_empty() {
-            candle_core::bail!("a traced value is part of a graph in which nothing has read it");
+            candle_core::bail!("a feature map is part of a graph in which nothing has read it");
         }
         Ok(taken)
     }

@@ -1,4 +1,4 @@
-//! What stands in candle's graph for the operations on traced values: scalars whose backward passes take and hand on gradients.
+//! What stands in candle's graph for the operations on feature maps: scalars whose backward passes take and hand on gradients.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ fn on_cpu<R>(x: &Tensor, work: impl FnOnce(&CpuStorage, &Layout) -> Result<R>) -
     let (storage, layout) = x.storage_and_layout();
     match &*storage {
         Storage::Cpu(storage) => work(storage, layout),
-        _ => candle_core::bail!("a traced value has left the CPU"),
+        _ => candle_core::bail!("a feature map has left the CPU"),
     }
 }
 

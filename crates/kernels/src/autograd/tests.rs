@@ -27,7 +27,7 @@ impl Network {
         Conv2dGeometry { stride, padding, ..Conv2dGeometry::default() }
     }
 
-    /// The loss over traced values: a value with two readers in the network and one in the loss, a residual, a stride.
+    /// The loss over feature maps: a value with two readers in the network and one in the loss, a residual, a stride.
     fn traced(&self, training: bool) -> Result<Tensor> {
         let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
         let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| match training {

@@ -60,7 +60,7 @@ fn addressable(what: &'static str, dims: &[usize]) -> Result<(), Error> {
 
 impl Problem {
     /// Checks the shapes of the arguments against each other.
-    pub fn new(x: &[usize], weight: &[usize], geometry: Conv2dGeometry) -> Result<Self, Error> {
+    pub(super) fn new(x: &[usize], weight: &[usize], geometry: Conv2dGeometry) -> Result<Self, Error> {
         let Conv2dGeometry { stride, padding, dilation, groups } = geometry;
         at_least_one("stride", stride)?;
         at_least_one("dilation", dilation)?;
@@ -120,36 +120,36 @@ impl Problem {
     }
 
     /// Input channels that one output channel reads.
-    pub fn group_in(&self) -> usize {
+    pub(super) fn group_in(&self) -> usize {
         self.in_channels / self.groups
     }
 
     /// Output channels that one input channel reaches.
-    pub fn group_out(&self) -> usize {
+    pub(super) fn group_out(&self) -> usize {
         self.out_channels / self.groups
     }
 
-    pub fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.kernel_height * self.kernel_width
     }
 
-    pub fn in_plane(&self) -> usize {
+    pub(super) fn in_plane(&self) -> usize {
         self.height * self.width
     }
 
-    pub fn out_plane(&self) -> usize {
+    pub(super) fn out_plane(&self) -> usize {
         self.out_height * self.out_width
     }
 
-    pub fn input_dims(&self) -> [usize; 4] {
+    pub(super) fn input_dims(&self) -> [usize; 4] {
         [self.batch, self.in_channels, self.height, self.width]
     }
 
-    pub fn weight_dims(&self) -> [usize; 4] {
+    pub(super) fn weight_dims(&self) -> [usize; 4] {
         [self.out_channels, self.group_in(), self.kernel_height, self.kernel_width]
     }
 
-    pub fn output_dims(&self) -> [usize; 4] {
+    pub(super) fn output_dims(&self) -> [usize; 4] {
         [self.batch, self.out_channels, self.out_height, self.out_width]
     }
 }

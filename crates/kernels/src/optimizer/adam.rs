@@ -1,16 +1,18 @@
 //! Adam (Kingma and Ba 2015).
 
-use super::{Slot, check_rate, entry, load};
+use super::{Slot, check_rate, entry, load, numbered};
 use crate::Error;
 use crate::arguments::with_elements;
 use crate::simd::vectorized;
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
+use candle_nn::Optimizer;
 
-/// Adam with PyTorch's defaults: beta 0.9 and 0.999, eps 1e-8, no weight decay.
+/// Adam with PyTorch's defaults: beta 0.9 and 0.999, eps 1e-8, no weight decay. The configuration is the learning rate.
 pub struct Adam {
     slots: Vec<Slot<2>>,
     steps: u32,
+    learning_rate: f64,
 }
 
 const OP: &str = "adam";
@@ -22,33 +24,9 @@ const STEPS: &str = "adam.steps";
 const MOST_STEPS: f32 = (1u32 << 24) as f32;
 
 impl Adam {
-    /// Over named parameters; moments start at zero.
-    pub fn new(vars: Vec<(String, Var)>) -> Self {
-        Self { slots: Slot::all(vars), steps: 0 }
-    }
-
-    /// One step at `learning_rate`, in place: what shares memory with a parameter sees it change. A parameter without a
-    /// gradient stays as it is, and so do its moments.
-    ///
-    /// # Errors
-    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor.
-    pub fn step(&mut self, gradients: &GradStore, learning_rate: f64) -> Result<()> {
-        check_rate(OP, learning_rate)?;
-        self.steps += 1;
-        let [first, second] = BETAS.map(|beta| 1.0 - beta.powf(f64::from(self.steps)));
-        let (rate, scale) = ((learning_rate / first) as f32, (1.0 / second.sqrt()) as f32);
-        for slot in &mut self.slots {
-            let Some(gradient) = gradients.get(&slot.var) else { continue };
-            #[cfg(feature = "cuda")]
-            if let Some((var, buffers)) = slot.on_device()? {
-                let (betas, rests) = (BETAS.map(|beta| beta as f32), BETAS.map(|beta| (1.0 - beta) as f32));
-                let constants = super::cuda::AdamStep { rate, scale, eps: EPS, betas, rests };
-                super::cuda::adam(buffers, var, gradient, &constants)?;
-                continue;
-            }
-            slot.update(OP, gradient, |values, gradient, [m, v]| descend(values, gradient, m, v, rate, scale))?;
-        }
-        Ok(())
+    /// Over parameters by the names that the state has for them; moments start at zero.
+    pub fn named(vars: Vec<(String, Var)>, learning_rate: f64) -> Self {
+        Self { slots: Slot::all(vars), steps: 0, learning_rate }
     }
 
     /// Moments by parameter name (`<name>.first_moment`, `<name>.second_moment`) and the number of steps (`adam.steps`), for
@@ -79,6 +57,48 @@ impl Adam {
         load(OP, &mut self.slots, BUFFERS, state)?;
         self.steps = steps;
         Ok(())
+    }
+}
+
+impl Optimizer for Adam {
+    /// The learning rate.
+    type Config = f64;
+
+    /// Parameters that are floats; the state names them by their number.
+    fn new(vars: Vec<Var>, learning_rate: f64) -> Result<Self> {
+        Ok(Self::named(numbered(vars), learning_rate))
+    }
+
+    /// In place: what shares memory with a parameter sees it change. A parameter without a gradient stays as it is, and so do
+    /// its moments.
+    ///
+    /// # Errors
+    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor.
+    fn step(&mut self, gradients: &GradStore) -> Result<()> {
+        check_rate(OP, self.learning_rate)?;
+        self.steps += 1;
+        let [first, second] = BETAS.map(|beta| 1.0 - beta.powf(f64::from(self.steps)));
+        let (rate, scale) = ((self.learning_rate / first) as f32, (1.0 / second.sqrt()) as f32);
+        for slot in &mut self.slots {
+            let Some(gradient) = gradients.get(&slot.var) else { continue };
+            #[cfg(feature = "cuda")]
+            if let Some((var, buffers)) = slot.on_device()? {
+                let (betas, rests) = (BETAS.map(|beta| beta as f32), BETAS.map(|beta| (1.0 - beta) as f32));
+                let constants = super::cuda::AdamStep { rate, scale, eps: EPS, betas, rests };
+                super::cuda::adam(buffers, var, gradient, &constants)?;
+                continue;
+            }
+            slot.update(OP, gradient, |values, gradient, [m, v]| descend(values, gradient, m, v, rate, scale))?;
+        }
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
     }
 }
 

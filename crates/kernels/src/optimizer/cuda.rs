@@ -14,14 +14,14 @@ pub(super) struct Buffers<const COUNT: usize>([CudaSlice<f32>; COUNT]);
 
 impl<const COUNT: usize> Buffers<COUNT> {
     /// A copy of buffers on the host.
-    pub fn upload(device: &Device, buffers: &[Vec<f32>; COUNT]) -> Result<Self> {
+    pub(super) fn upload(device: &Device, buffers: &[Vec<f32>; COUNT]) -> Result<Self> {
         let device = device.as_cuda_device()?;
         let copies = buffers.iter().map(|buffer| device.clone_htod(buffer.as_slice())).collect::<Result<Vec<_>>>()?;
         Ok(Self(copies.try_into().expect("as many copies as buffers")))
     }
 
     /// A copy on the host; waits for the device.
-    pub fn download(&self, device: &Device) -> Result<[Vec<f32>; COUNT]> {
+    pub(super) fn download(&self, device: &Device) -> Result<[Vec<f32>; COUNT]> {
         let device = device.as_cuda_device()?;
         let copies = self.0.iter().map(|buffer| device.clone_dtoh(buffer)).collect::<Result<Vec<_>>>()?;
         Ok(copies.try_into().expect("as many copies as buffers"))

@@ -1,4 +1,4 @@
-//! Optimizers: one pass over each parameter, in place, with a state that can be saved and loaded for an exact resume.
+//! Optimizers of candle: one pass over each parameter, in place, with a state that can be saved and loaded for an exact resume.
 
 mod adam;
 #[cfg(feature = "cuda")]
@@ -8,7 +8,7 @@ mod sgd;
 mod tests;
 
 pub use adam::Adam;
-pub use sgd::Sgd;
+pub use sgd::{Sgd, SgdConfig};
 
 use crate::Error;
 use crate::arguments::with_elements;
@@ -137,6 +137,12 @@ fn load<const BUFFERS: usize>(
         }
     }
     Ok(())
+}
+
+/// Names for parameters that have none: their numbers.
+fn numbered(vars: Vec<Var>) -> Vec<(String, Var)> {
+    let floats = vars.into_iter().filter(|var| var.dtype().is_float());
+    floats.enumerate().map(|(number, var)| (number.to_string(), var)).collect()
 }
 
 fn entry<'a>(op: &'static str, name: &str, state: &'a [(String, Tensor)]) -> std::result::Result<&'a Tensor, Error> {

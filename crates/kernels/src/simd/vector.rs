@@ -30,7 +30,6 @@ pub(crate) trait Vector: Copy {
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; 8]);
 
-// SAFETY (all blocks): the caller vouches for the pointers, as the trait demands.
 impl Vector for Portable {
     const LANES: usize = 8;
 
@@ -41,28 +40,33 @@ impl Vector for Portable {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for the pointer.
         Self(unsafe { from.cast::<[f32; 8]>().read() })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
+        // SAFETY: the caller vouches for the pointer.
         unsafe { to.cast::<[f32; 8]>().write(self.0) }
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
         let mut lanes = [0.0; 8];
+        // SAFETY: the caller vouches for the pointer.
         unsafe { std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count) };
         Self(lanes)
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
+        // SAFETY: the caller vouches for the pointer.
         unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, count) }
     }
 
     #[inline(always)]
     unsafe fn load_every_second(from: *const f32) -> Self {
+        // SAFETY: the caller vouches for the pointer.
         Self(std::array::from_fn(|i| unsafe { *from.add(2 * i) }))
     }
 
@@ -99,6 +103,7 @@ impl Vector for Portable {
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for i in 0..8 {
             for j in 0..8 {
+                // SAFETY: the caller vouches for the pointers.
                 unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
             }
         }

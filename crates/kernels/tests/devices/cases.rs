@@ -8,7 +8,7 @@ use candle_core::{DType, Result, Tensor};
 
 /// An argument: values in a range.
 #[derive(Clone)]
-pub struct Argument {
+pub(crate) struct Argument {
     pub shape: Vec<usize>,
     pub range: (f32, f32),
     /// Whether it may be stored as bf16.
@@ -20,7 +20,7 @@ pub struct Argument {
 type Operation = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>>;
 
 /// An operation on arguments. Results that carry no gradient follow those that do.
-pub struct Case {
+pub(crate) struct Case {
     pub name: String,
     pub arguments: Vec<Argument>,
     pub run: Operation,
@@ -51,12 +51,12 @@ fn case(name: String, arguments: Vec<Argument>, run: impl Fn(&[Tensor]) -> Resul
 }
 
 /// Every case.
-pub fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     [convolutions(), batch_norms(), pools(), pairs(), losses(), points()].into_iter().flatten().collect()
 }
 
 /// Convolutions alone: what TF32 changes.
-pub fn convolutions() -> Vec<Case> {
+pub(crate) fn convolutions() -> Vec<Case> {
     let geometry = |stride, padding, dilation, groups| Conv2dGeometry { stride, padding, dilation, groups };
     [
         ([2, 3, 9, 7], [4, 3, 3, 3], geometry(1, 1, 1, 1)),

@@ -1,9 +1,10 @@
 //! Optimizers on a device: the same steps as on the CPU, a state that the CPU can read.
 
 use super::{close, device, elements};
-use brainprior_kernels::{Adam, Sgd};
+use brainprior_kernels::{Adam, Sgd, SgdConfig};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
+use candle_nn::Optimizer;
 
 const SHAPE: [usize; 2] = [300, 7];
 
@@ -22,8 +23,9 @@ fn gradients(var: &Var, seed: u32) -> GradStore {
 fn descend(device: &Device, break_after: Option<u32>) -> [Tensor; 3] {
     let parameters = || Var::from_tensor(&values(0).to_device(device).unwrap()).unwrap();
     let (p, q) = (parameters(), parameters());
-    let sgd_of = || Sgd::new(vec![("p".to_owned(), p.clone())], 0.9, 0.01);
-    let adam_of = || Adam::new(vec![("q".to_owned(), q.clone())]);
+    let config = SgdConfig { learning_rate: 0.1, momentum: 0.9, weight_decay: 0.01 };
+    let sgd_of = || Sgd::named(vec![("p".to_owned(), p.clone())], config);
+    let adam_of = || Adam::named(vec![("q".to_owned(), q.clone())], 0.01);
     let (mut sgd, mut adam) = (sgd_of(), adam_of());
     for step in 0..5 {
         if break_after == Some(step) {
@@ -32,8 +34,8 @@ fn descend(device: &Device, break_after: Option<u32>) -> [Tensor; 3] {
             sgd.load_state(&sgd_state).unwrap();
             adam.load_state(&adam_state).unwrap();
         }
-        sgd.step(&gradients(&p, step + 1), 0.1).unwrap();
-        adam.step(&gradients(&q, step + 1), 0.01).unwrap();
+        sgd.step(&gradients(&p, step + 1)).unwrap();
+        adam.step(&gradients(&q, step + 1)).unwrap();
     }
     let state = sgd.state().unwrap();
     assert!(state[0].1.device().is_cpu());

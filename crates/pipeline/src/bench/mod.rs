@@ -8,6 +8,7 @@ mod training;
 
 use crate::run::DeviceName;
 use anyhow::Result;
+use brainprior_recording::median;
 use candle_core::Device;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
@@ -114,7 +115,7 @@ impl Bencher<'_> {
     /// Reports a case whose runs took `seconds`.
     fn report(&self, case: Case, mut seconds: Vec<f64>) {
         seconds.sort_by(f64::total_cmp);
-        let median = seconds[seconds.len() / 2];
+        let Some(median) = median(&seconds) else { return };
         let device = DeviceName::of(&self.device).name();
         let mut line = Map::new();
         for (name, value) in [

@@ -25,7 +25,7 @@ const NEURONS: usize = 2000;
 
 /// Images of the streamed sweep, and what is kept of it.
 const STREAMED: usize = 100_000;
-const NEIGHBOURS: usize = 10;
+const NEIGHBORS: usize = 10;
 const SAMPLE: usize = 1_000_000;
 
 /// Share of the streamed pairs that is computed; the rest of the time is extrapolated, since pairs cost the same.
@@ -133,7 +133,7 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let source = Source { name: "bench", ids: &ids, rows: &rows, weights: &weights };
     let population = Population::new(&[source], Images::Identical)?;
     let prepared = started.elapsed().as_secs_f64();
-    let reduction = (NearestImages::new(STREAMED, NEIGHBOURS), UniformPairs::new(STREAMED, SAMPLE, 0)?);
+    let reduction = (NearestImages::new(STREAMED, NEIGHBORS), UniformPairs::new(STREAMED, SAMPLE, 0)?);
     let first = AtomicU64::new(u64::MAX);
     let seen = AtomicU64::new(0);
     let observer = |progress: Progress| {
@@ -152,7 +152,7 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let share = seen / pairs(STREAMED);
     case.work = vec![("flops", share * flops(STREAMED, NEURONS)), ("pairs", seen)];
     case.labels = vec![
-        ("kept", json!(format!("{NEIGHBOURS} neighbours of each image, {SAMPLE} pairs drawn uniformly"))),
+        ("kept", json!(format!("{NEIGHBORS} neighbours of each image, {SAMPLE} pairs drawn uniformly"))),
         ("share_of_pairs_computed", json!(share)),
         ("means_seconds", json!(prepared)),
         ("before_first_pair_seconds", json!(packed)),

@@ -1,4 +1,4 @@
-//! Steps of the joint training as the trainer takes them, loader and augmentation included: 64 labelled images of 32 x 32 and
+//! Steps of the joint training as the trainer takes them, loader and augmentation included: 64 labeled images of 32 x 32 and
 //! pairs of stimuli of 36 x 64, ResNet18.
 
 use super::{Bencher, Case};
@@ -33,7 +33,7 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     }
     super::forget_peak_memory();
     // One step that is not counted, and one image to validate on.
-    let images = labelled((bencher.repeats + 1) * BATCH + 1)?;
+    let images = labeled((bencher.repeats + 1) * BATCH + 1)?;
     let target = if pairs == 0 { Target::None } else { similarities()? };
     let config = TrainConfig {
         base_channels: base,
@@ -60,7 +60,7 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     Ok(())
 }
 
-fn labelled(count: usize) -> Result<LabeledImages> {
+fn labeled(count: usize) -> Result<LabeledImages> {
     let pixels = (0..count as u64 * 1024).map(|pixel| (mixed(pixel) >> 56) as u8).collect();
     let labels = (0..count as u64).map(|image| (mixed(image) % 10) as u8).collect();
     Ok(LabeledImages::new(1, 32, 32, pixels, labels, (0..10).map(|class| class.to_string()).collect())?)

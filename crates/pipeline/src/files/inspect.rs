@@ -4,7 +4,7 @@ use super::contents;
 use super::spec::{Container, Kind};
 use anyhow::Result;
 use brainprior_images::read_labeled;
-use brainprior_recording::{Scan, Tier, read_scan, reliability};
+use brainprior_recording::{Scan, Tier, median, read_scan, reliability};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -69,9 +69,10 @@ fn describe_scan(scan: &Scan, text: &mut String) -> Result<()> {
         ("oracle, conserv.", &found.oracle_conservative),
         ("explainable var.", &found.explainable_variance),
     ] {
-        let mut present: Vec<f32> = values.iter().flatten().copied().collect();
-        present.sort_by(f32::total_cmp);
-        if let (Some(low), Some(median), Some(high)) = (present.first(), present.get(present.len() / 2), present.last()) {
+        let present: Vec<f64> = values.iter().flatten().copied().map(f64::from).collect();
+        let (low, high) =
+            present.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (value.min(low), value.max(high)));
+        if let Some(median) = median(&present) {
             writeln!(text, "    {name:<18} median {median:.3}, from {low:.3} to {high:.3}")?;
         }
     }

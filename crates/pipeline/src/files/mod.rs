@@ -39,7 +39,7 @@ fn kind_of(path: &Path) -> Result<Kind> {
         let has = |dataset: &str| contents.contains_key(dataset);
         return Ok(match () {
             _ if has("ground_truth/expected_responses") => Kind::Truth,
-            _ if has("similarity") && has("neighbours") => Kind::Neighbours,
+            _ if has("similarity") && has("neighbours") => Kind::Neighbors,
             _ if has("similarity") && has("first") => Kind::Pairs,
             _ if has("similarity") => Kind::Similarity,
             _ if has("images") || has("tiers") => Kind::Scan,
@@ -99,7 +99,7 @@ pub fn validate(path: &Path) -> Result<String> {
         Kind::ImageSet => drop(read_labeled(path)?),
         Kind::Responses => drop(Responses::read(path)?),
         Kind::Similarity => drop(SimilarityMatrix::read(path)?),
-        Kind::Pairs | Kind::Neighbours => {}
+        Kind::Pairs | Kind::Neighbors => {}
         Kind::Checkpoint => drop(ResNet::load(path)?),
         Kind::Results => drop(json::read::<Results>(path)?),
     }

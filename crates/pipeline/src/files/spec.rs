@@ -14,7 +14,7 @@ pub(crate) enum Kind {
     Responses,
     Similarity,
     Pairs,
-    Neighbours,
+    Neighbors,
     Checkpoint,
     Results,
 }
@@ -29,7 +29,7 @@ impl Kind {
             Self::Responses => include_str!("../../../../data-specs/responses.toml"),
             Self::Similarity => include_str!("../../../../data-specs/similarity.toml"),
             Self::Pairs => include_str!("../../../../data-specs/pairs.toml"),
-            Self::Neighbours => include_str!("../../../../data-specs/neighbours.toml"),
+            Self::Neighbors => include_str!("../../../../data-specs/neighbours.toml"),
             Self::Checkpoint => include_str!("../../../../data-specs/checkpoint.toml"),
             Self::Results => include_str!("../../../../data-specs/results.toml"),
         }
@@ -171,7 +171,7 @@ mod tests {
             Kind::Responses,
             Kind::Similarity,
             Kind::Pairs,
-            Kind::Neighbours,
+            Kind::Neighbors,
             Kind::Checkpoint,
             Kind::Results,
         ];

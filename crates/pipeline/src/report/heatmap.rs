@@ -34,7 +34,7 @@ pub(crate) fn data_uri<'a>(
     let mut picture = Picture { width: left + side, height: side, pixels: vec![WHITE; (left + side) * side] };
     for i in 0..size * cell {
         for j in 0..size * cell {
-            picture.set(left + j, i, colour(value(i / cell, j / cell) / limit));
+            picture.set(left + j, i, color(value(i / cell, j / cell) / limit));
         }
     }
     let count = (side / (first.height + 2)).clamp(1, size);
@@ -64,8 +64,8 @@ struct Picture {
 }
 
 impl Picture {
-    fn set(&mut self, x: usize, y: usize, colour: [u8; 3]) {
-        self.pixels[y.min(self.height - 1) * self.width + x] = colour;
+    fn set(&mut self, x: usize, y: usize, color: [u8; 3]) {
+        self.pixels[y.min(self.height - 1) * self.width + x] = color;
     }
 
     fn uri(&self) -> Result<String> {
@@ -86,7 +86,7 @@ pub(crate) fn picture_uri(height: usize, width: usize, pixel: impl Fn(usize, usi
 }
 
 /// White at 0, red towards 1, blue towards -1.
-pub(crate) fn colour(value: f32) -> [u8; 3] {
+pub(crate) fn color(value: f32) -> [u8; 3] {
     let value = value.clamp(-1.0, 1.0);
     let fade = |strength: f32, full: f32| (255.0 + (full - 255.0) * strength) as u8;
     let [red, green, blue] = if value < 0.0 { [33.0, 102.0, 172.0] } else { [178.0, 24.0, 43.0] };
@@ -99,8 +99,8 @@ mod tests {
 
     #[test]
     fn zero_is_white() {
-        assert_eq!(colour(0.0), WHITE);
-        assert_ne!(colour(0.5), colour(-0.5));
+        assert_eq!(color(0.0), WHITE);
+        assert_ne!(color(0.5), color(-0.5));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::artifacts::{
 use anyhow::Result;
 use brainprior_response_model::Recovery;
 use page::Page;
-use plots::{Axes, Curve, colour, curves};
+use plots::{Axes, Curve, color, curves};
 use plotters::style::RGBColor;
 use std::collections::BTreeMap;
 
@@ -81,8 +81,8 @@ fn percent(spread: &Spread, seeds: usize) -> String {
     }
 }
 
-fn css(colour: RGBColor) -> String {
-    format!("rgb({},{},{})", colour.0, colour.1, colour.2)
+fn css(color: RGBColor) -> String {
+    format!("rgb({},{},{})", color.0, color.1, color.2)
 }
 
 fn headline(page: &mut Page, results: &Results) -> Result<()> {
@@ -112,7 +112,7 @@ fn headline(page: &mut Page, results: &Results) -> Result<()> {
                 Some(value) => format!("{:.4} ± {:.4}", value.mean, value.standard_deviation),
                 None => "beyond the largest".to_owned(),
             }));
-            (Some(css(colour(&condition.condition, row))), cells)
+            (Some(css(color(&condition.condition, row))), cells)
         })
         .collect();
     page.section(
@@ -133,7 +133,7 @@ fn level_curves(
         .enumerate()
         .map(|(index, condition)| Curve {
             name: condition.condition.clone(),
-            colour: colour(&condition.condition, index),
+            color: color(&condition.condition, index),
             points: of(condition)
                 .iter()
                 .map(|level| {
@@ -275,7 +275,7 @@ fn matrices(page: &mut Page, content: &Content) {
                 format!("{:.3}", target.correlation_with_denoised),
                 format!("{:.3}", target.correlation_with_oracle),
             ];
-            (Some(css(colour(&target.name, index))), cells)
+            (Some(css(color(&target.name, index))), cells)
         })
         .collect();
     page.paragraph("The targets of the regulariser, over all pairs of their images:");

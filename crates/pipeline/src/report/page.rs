@@ -22,18 +22,18 @@ impl Page {
         self.body += &format!("<p>{}</p>\n", escape(text));
     }
 
-    /// A table; the first cell of a row names it, and may carry a colour.
+    /// A table; the first cell of a row names it, and may carry a color.
     pub(crate) fn table(&mut self, header: &[String], rows: &[(Option<String>, Vec<String>)]) {
         self.body += "<div class=\"wide\"><table><thead><tr>";
         for cell in header {
             self.body += &format!("<th>{}</th>", escape(cell));
         }
         self.body += "</tr></thead><tbody>";
-        for (colour, cells) in rows {
+        for (color, cells) in rows {
             self.body += "<tr>";
             for (index, cell) in cells.iter().enumerate() {
-                let key = match colour {
-                    Some(colour) if index == 0 => format!("<span class=\"key\" style=\"background:{colour}\"></span>"),
+                let key = match color {
+                    Some(color) if index == 0 => format!("<span class=\"key\" style=\"background:{color}\"></span>"),
                     _ => String::new(),
                 };
                 self.body += &format!("<td>{key}{}</td>", escape(cell));

@@ -3,9 +3,9 @@
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
-/// One colour per condition, readable for the colour-blind (Okabe and Ito); arms of a condition with settings of their own
+/// One color per condition, readable for the color-blind (Okabe and Ito); arms of a condition with settings of their own
 /// are its lighter shades.
-pub(crate) fn colour(name: &str, index: usize) -> RGBColor {
+pub(crate) fn color(name: &str, index: usize) -> RGBColor {
     const OTHERS: [RGBColor; 5] =
         [RGBColor(0, 114, 178), RGBColor(230, 159, 0), RGBColor(213, 94, 0), RGBColor(0, 158, 115), RGBColor(204, 121, 167)];
     const SHADES: [f64; 3] = [0.35, 0.6, 0.2];
@@ -29,7 +29,7 @@ pub(crate) fn colour(name: &str, index: usize) -> RGBColor {
 /// A curve with the standard deviation over seeds as a band.
 pub(crate) struct Curve {
     pub(crate) name: String,
-    pub(crate) colour: RGBColor,
+    pub(crate) color: RGBColor,
     /// x, mean, standard deviation.
     pub(crate) points: Vec<(f64, f64, f64)>,
 }
@@ -71,14 +71,14 @@ pub(crate) fn curves(axes: &Axes, curves: &[Curve]) -> Result<String> {
     let y = axes.y_range.unwrap_or_else(|| limits(data));
     draw(axes, x, y, &legend(curves), |chart| {
         for curve in curves {
-            let colour = curve.colour;
+            let color = curve.color;
             let upper = curve.points.iter().map(|point| (point.0, point.1 + point.2));
             let lower = curve.points.iter().rev().map(|point| (point.0, point.1 - point.2));
             let band: Vec<(f64, f64)> = upper.chain(lower).collect();
-            chart.draw_series(std::iter::once(Polygon::new(band, colour.mix(0.15)))).map_err(failed)?;
+            chart.draw_series(std::iter::once(Polygon::new(band, color.mix(0.15)))).map_err(failed)?;
             let line = curve.points.iter().map(|point| (point.0, point.1));
-            chart.draw_series(LineSeries::new(line.clone(), colour.stroke_width(2))).map_err(failed)?;
-            chart.draw_series(line.map(|point| Circle::new(point, 3, colour.filled()))).map_err(failed)?;
+            chart.draw_series(LineSeries::new(line.clone(), color.stroke_width(2))).map_err(failed)?;
+            chart.draw_series(line.map(|point| Circle::new(point, 3, color.filled()))).map_err(failed)?;
         }
         Ok(())
     })
@@ -90,13 +90,13 @@ pub(crate) fn tracks(axes: &Axes, tracks: &[Curve]) -> Result<String> {
     let y = axes.y_range.unwrap_or_else(|| limits(tracks.iter().flat_map(|track| track.points.iter().map(|point| point.1))));
     draw(axes, x, y, &legend(tracks), |chart| {
         for track in tracks {
-            let colour = track.colour;
+            let color = track.color;
             let line = track.points.iter().map(|point| (point.0, point.1));
-            chart.draw_series(LineSeries::new(line.clone(), colour.mix(0.5).stroke_width(1))).map_err(failed)?;
+            chart.draw_series(LineSeries::new(line.clone(), color.mix(0.5).stroke_width(1))).map_err(failed)?;
             let last = track.points.len().saturating_sub(1);
             let size = |index| if index == last { 6 } else { 2 };
             chart
-                .draw_series(line.enumerate().map(|(index, point)| Circle::new(point, size(index), colour.filled())))
+                .draw_series(line.enumerate().map(|(index, point)| Circle::new(point, size(index), color.filled())))
                 .map_err(failed)?;
         }
         Ok(())
@@ -108,7 +108,7 @@ fn legend(curves: &[Curve]) -> Vec<(&str, RGBColor)> {
     if curves.len() < 2 {
         return Vec::new();
     }
-    curves.iter().map(|curve| (curve.name.as_str(), curve.colour)).collect()
+    curves.iter().map(|curve| (curve.name.as_str(), curve.color)).collect()
 }
 
 /// Where each entry of a legend stands, in rows below the plot, and how high all rows are.
@@ -127,23 +127,23 @@ fn legend_places(entries: &[(&str, RGBColor)]) -> (Vec<(i32, i32)>, u32) {
     (places, height as u32)
 }
 
-/// Points, with a line through the origin for each slope, the first light and the others in the points' colour.
-pub(crate) fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], colour: RGBColor) -> Result<String> {
+/// Points, with a line through the origin for each slope, the first light and the others in the points' color.
+pub(crate) fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], color: RGBColor) -> Result<String> {
     let x = limits(points.iter().map(|point| point.0));
     let y = axes.y_range.unwrap_or_else(|| limits(points.iter().map(|point| point.1)));
     draw(axes, x, y, &[], |chart| {
         for (index, slope) in slopes.iter().enumerate() {
             let ends = [y.0 / slope, y.1 / slope].map(|end| end.clamp(x.0, x.1));
-            let style = if index == 0 { BLACK.mix(0.4).stroke_width(1) } else { colour.stroke_width(2) };
+            let style = if index == 0 { BLACK.mix(0.4).stroke_width(1) } else { color.stroke_width(2) };
             chart.draw_series(LineSeries::new(ends.map(|end| (end, slope * end)), style)).map_err(failed)?;
         }
-        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, colour.mix(0.5).filled()))).map_err(failed)?;
+        chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, color.mix(0.5).filled()))).map_err(failed)?;
         Ok(())
     })
 }
 
 /// How often values fall into each of `bins` equal intervals.
-pub(crate) fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBColor) -> Result<String> {
+pub(crate) fn histogram(axes: &Axes, values: &[f64], bins: usize, color: RGBColor) -> Result<String> {
     let (low, high) = limits(values.iter().copied());
     let width = (high - low) / bins as f64;
     let mut counts = vec![0usize; bins];
@@ -154,7 +154,7 @@ pub(crate) fn histogram(axes: &Axes, values: &[f64], bins: usize, colour: RGBCol
     draw(axes, (low, high), (0.0, highest * 1.05), &[], |chart| {
         let bars = counts.iter().enumerate().map(|(bin, count)| {
             let left = low + bin as f64 * width;
-            Rectangle::new([(left, 0.0), (left + width * 0.95, *count as f64)], colour.mix(0.7).filled())
+            Rectangle::new([(left, 0.0), (left + width * 0.95, *count as f64)], color.mix(0.7).filled())
         });
         chart.draw_series(bars).map_err(failed)?;
         Ok(())
@@ -177,8 +177,8 @@ fn draw(
         let area = SVGBackend::with_string(&mut text, (SIZE.0, SIZE.1 + legend_height)).into_drawing_area();
         area.fill(&WHITE).map_err(failed)?;
         let (plot, below) = area.split_vertically(SIZE.1);
-        for ((name, colour), (x, y)) in legend.iter().zip(places) {
-            below.draw(&Rectangle::new([(x, y + 6), (x + 18, y + 9)], colour.filled())).map_err(failed)?;
+        for ((name, color), (x, y)) in legend.iter().zip(places) {
+            below.draw(&Rectangle::new([(x, y + 6), (x + 18, y + 9)], color.filled())).map_err(failed)?;
             below.draw(&Text::new(*name, (x + 24, y), ("sans-serif", 15))).map_err(failed)?;
         }
         let mut chart = ChartBuilder::on(&plot)
@@ -214,16 +214,16 @@ mod tests {
     fn curves_are_svg_with_a_legend() {
         let axes = Axes { title: "Accuracy", x: "noise", y: "accuracy", y_range: Some((0.0, 1.0)) };
         let curve =
-            |name: &str| Curve { name: name.into(), colour: colour(name, 0), points: vec![(0.0, 0.9, 0.01), (0.1, 0.5, 0.02)] };
+            |name: &str| Curve { name: name.into(), color: color(name, 0), points: vec![(0.0, 0.9, 0.01), (0.1, 0.5, 0.02)] };
         let svg = curves(&axes, &[curve("none"), curve("denoised")]).unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("denoised") && svg.contains("polygon"));
     }
 
     #[test]
     fn arms_of_a_condition_are_lighter_than_it_and_unlike_each_other() {
-        let shades = [colour("denoised", 0), colour("denoised alpha=1", 1), colour("denoised alpha=5", 2)];
+        let shades = [color("denoised", 0), color("denoised alpha=1", 1), color("denoised alpha=5", 2)];
         assert!(shades[1..].iter().all(|shade| shade.2 > shades[0].2) && shades[1] != shades[2]);
-        assert_ne!(colour("raw alpha=5", 4), colour("pixels", 5));
+        assert_ne!(color("raw alpha=5", 4), color("pixels", 5));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Content;
 use super::heatmap::{self, picture_uri};
-use super::plots::{Axes, Curve, colour, curves, histogram, scatter};
+use super::plots::{Axes, Curve, color, curves, histogram, scatter};
 use crate::artifacts::{NeuronCorrelations, ReceptiveFields, ResponseEpoch};
 use anyhow::Result;
 use brainprior_response_model::Recovery;
@@ -129,7 +129,7 @@ fn filters(filters: &[Vec<Vec<f32>>]) -> Result<String> {
         let filter = row / cell * FILTER_COLUMNS + column / cell;
         let (i, j) = (row % cell / TAP, column % cell / TAP);
         match filters.get(filter).and_then(|filter| filter.get(i)?.get(j)) {
-            Some(tap) => heatmap::colour(tap / limits[filter]),
+            Some(tap) => heatmap::color(tap / limits[filter]),
             None => [235; 3],
         }
     })?;
@@ -144,7 +144,7 @@ fn learning(content: &Content) -> Result<Vec<(String, String)>> {
         let fits = content.response_epochs.iter().enumerate();
         fits.map(|(index, (fit, epochs))| Curve {
             name: fit.clone(),
-            colour: colour("", index),
+            color: color("", index),
             points: epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch), 0.0)).collect(),
         })
         .collect()

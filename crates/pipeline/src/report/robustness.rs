@@ -3,7 +3,7 @@
 
 use super::heatmap::picture_uri;
 use super::page::Page;
-use super::plots::{Axes, colour, curves};
+use super::plots::{Axes, color, curves};
 use super::{Content, css, level_curves, page, percent};
 use crate::artifacts::{MinimalPerturbation, NetworkResult, Pictures, Results};
 use anyhow::Result;
@@ -56,7 +56,7 @@ fn smallest(page: &mut Page, results: &Results) {
         }
         cells.push(network.masking.as_ref().map_or("–", |masking| if masking.clean { "none" } else { "found" }).to_owned());
         let index = results.conditions.iter().position(|condition| condition.condition == network.condition).unwrap_or(0);
-        (Some(css(colour(&network.condition, index))), cells)
+        (Some(css(color(&network.condition, index))), cells)
     };
     page.paragraph(
         "Smallest perturbations of the images that a network is right about, each verified by itself; images that withstand every attack are censored, not dropped. Masking: whether the checks for gradient masking found anything.",
@@ -89,7 +89,7 @@ fn corruptions(page: &mut Page, results: &Results) {
                 let errors: Vec<f64> = own.iter().flat_map(|network| network.corruptions.get(name)).flatten().copied().collect();
                 cells.push(format!("{:.0}%", 100.0 * errors.iter().sum::<f64>() / errors.len().max(1) as f64));
             }
-            (Some(css(colour(&condition.condition, index))), cells)
+            (Some(css(color(&condition.condition, index))), cells)
         })
         .collect();
     page.section(
@@ -104,13 +104,13 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
         return Ok(());
     };
     let originals: Vec<Option<Vec<f32>>> = first.originals.iter().cloned().map(Some).collect();
-    let grey = |value: f32| value;
+    let gray = |value: f32| value;
     let mut figures = vec![(
-        strip(first, &originals, grey).map(|uri| page::wide_image(&uri, "test images"))?,
+        strip(first, &originals, gray).map(|uri| page::wide_image(&uri, "test images"))?,
         "The first test images.".to_owned(),
     )];
     for (name, pictures) in &content.adversarial {
-        let uri = strip(pictures, &pictures.adversarial, grey)?;
+        let uri = strip(pictures, &pictures.adversarial, gray)?;
         let title = format!("{name}: nearest adversarial images, L2");
         figures.push((page::wide_image(&uri, &title), format!("{title}; blank where the network is wrong anyway.")));
         let changes: Vec<Option<Vec<f32>>> = pictures
@@ -131,12 +131,12 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
 }
 
 /// Images in a row, as the text of an `src` attribute.
-fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], grey: impl Fn(f32) -> f32) -> Result<String> {
+fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], gray: impl Fn(f32) -> f32) -> Result<String> {
     let (tall, wide) = (ENLARGEMENT * pictures.height, ENLARGEMENT * pictures.width + GAP);
     let width = wide * images.len() - GAP;
     picture_uri(tall, width, |y, x| match &images[x / wide] {
         Some(image) if x % wide < wide - GAP => {
-            let value = grey(image[y / ENLARGEMENT * pictures.width + x % wide / ENLARGEMENT]);
+            let value = gray(image[y / ENLARGEMENT * pictures.width + x % wide / ENLARGEMENT]);
             [(255.0 * value.clamp(0.0, 1.0)).round() as u8; 3]
         }
         _ => [255; 3],

@@ -2,7 +2,7 @@
 
 use super::Content;
 use super::page::Page;
-use super::plots::{Axes, Curve, colour, tracks};
+use super::plots::{Axes, Curve, color, tracks};
 use crate::artifacts::{Followed, Snapshot, Spread};
 use anyhow::Result;
 
@@ -65,7 +65,7 @@ fn epochs_of(arm: &Followed, level: usize, index: usize) -> Curve {
     let point = |epoch| {
         (at(epoch, &|snapshot| snapshot.clean_accuracy), at(epoch, &|snapshot| snapshot.gaussian_noise[level].accuracy), 0.0)
     };
-    Curve { name: arm.name.clone(), colour: colour(&arm.name, index), points: (0..epochs).map(point).collect() }
+    Curve { name: arm.name.clone(), color: color(&arm.name, index), points: (0..epochs).map(point).collect() }
 }
 
 /// For each target with several alphas, the networks that the trainings kept.
@@ -88,7 +88,7 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
             )
         };
         let name = kind.to_owned();
-        lines.push(Curve { colour: colour(&name, index), name, points: own.iter().map(point).collect() });
+        lines.push(Curve { color: color(&name, index), name, points: own.iter().map(point).collect() });
     }
     lines
 }

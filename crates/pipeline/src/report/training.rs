@@ -1,7 +1,7 @@
 //! The section on training: learning curves and gamma over time.
 
 use super::page::Page;
-use super::plots::{Axes, Curve, colour, curves};
+use super::plots::{Axes, Curve, color, curves};
 use super::{Content, trade_off};
 use crate::artifacts::{Spread, TrainingEpoch};
 use anyhow::Result;
@@ -67,7 +67,7 @@ fn averaged(by_condition: &ByCondition, value: &dyn Fn(&TrainingEpoch) -> Option
                 Some((epoch as f64 + 1.0, spread.mean, spread.standard_deviation))
             })
             .collect();
-        (!points.is_empty()).then(|| Curve { name: name.clone(), colour: colour(name, index), points })
+        (!points.is_empty()).then(|| Curve { name: name.clone(), color: color(name, index), points })
     };
     by_condition.iter().enumerate().filter_map(curve).collect()
 }
@@ -87,7 +87,7 @@ fn gamma(seeds: &[&Vec<TrainingEpoch>], layers: &[usize]) -> Vec<Curve> {
         .enumerate()
         .map(|(level, layer)| Curve {
             name: format!("layer {layer}"),
-            colour: colour("", level),
+            color: color("", level),
             points: (0..first.len()).map(|epoch| point(level, epoch)).collect(),
         })
         .collect()

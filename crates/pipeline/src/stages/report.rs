@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use brainprior_artifact::{hash, json, replace};
 use brainprior_classifier::NetConfig;
 use brainprior_images::StimulusSet;
+use brainprior_recording::median;
 use brainprior_response_model::Recovery;
 use std::collections::BTreeMap;
 
@@ -56,7 +57,7 @@ impl Stage for Report {
                 images: loaded.scan.stimuli().len(),
                 oracle_images: loaded.scan.repeats().len(),
                 excluded_neurons: loaded.reliability.excluded,
-                oracle: median(&loaded.reliability.oracle_jackknife),
+                oracle: median(&present(&loaded.reliability.oracle_jackknife)),
                 test_correlation: fitted.test_correlation.clone(),
                 correlation_to_average: fitted.correlation_to_average.clone(),
                 fraction_oracle: fitted.fraction_oracle.clone(),
@@ -122,14 +123,9 @@ impl Stage for Report {
     }
 }
 
-fn median(values: &[Option<f32>]) -> Option<f64> {
-    let mut present: Vec<f32> = values.iter().flatten().copied().collect();
-    present.sort_by(f32::total_cmp);
-    match present.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(f64::from(present[count / 2])),
-        count => Some((f64::from(present[count / 2 - 1]) + f64::from(present[count / 2])) / 2.0),
-    }
+/// The values of the neurons that have one.
+fn present(values: &[Option<f32>]) -> Vec<f64> {
+    values.iter().flatten().copied().map(f64::from).collect()
 }
 
 /// What the model found of gaze and gains, by scan, where the truth is known.

@@ -7,6 +7,7 @@ use brainprior_artifact::identity::Identity;
 use brainprior_kernels::{Adam, backward};
 use brainprior_recording::{Scan, Tier};
 use candle_core::backprop::GradStore;
+use candle_nn::Optimizer;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -39,10 +40,10 @@ pub(super) struct Trainer<'a> {
 impl<'a> Trainer<'a> {
     pub(super) fn new(model: ResponseModel, scans: &'a [&'a Scan], presentations: Presentations<'a>, seed: u64) -> Result<Self> {
         let objective = Objective::new(&model, scans, presentations, seed)?;
-        // Running statistics are variables too: they get no gradient, and the optimizer leaves them alone.
-        let adam = Adam::new(model.variables.clone().into_iter().collect());
-        let average = state(&model.variables)?;
         let schedule = Schedule::start(model.config.optimization.learning_rate);
+        // Running statistics are variables too: they get no gradient, and the optimizer leaves them alone.
+        let adam = Adam::named(model.variables.clone().into_iter().collect(), schedule.learning_rate);
+        let average = state(&model.variables)?;
         Ok(Self { best: average.clone(), average, model, objective, adam, schedule, seed })
     }
 
@@ -140,7 +141,8 @@ impl<'a> Trainer<'a> {
         let value: f32 = loss.to_scalar()?;
         let mut gradients = backward(&loss)?;
         self.clip(&mut gradients)?;
-        self.adam.step(&gradients, self.schedule.learning_rate)?;
+        self.adam.set_learning_rate(self.schedule.learning_rate);
+        self.adam.step(&gradients)?;
         for part in &self.model.scans {
             part.head.readout.clamp_positions()?;
         }

@@ -6,15 +6,15 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// logit_k = scale * (sum_p w_kp x_p + bend * v_kp x_p^2 + b_k), v being w backwards.
-pub struct Planes {
-    pub weights: Vec<Vec<f32>>,
-    pub bias: Vec<f32>,
-    pub bend: f64,
-    pub scale: f64,
+pub(crate) struct Planes {
+    pub(crate) weights: Vec<Vec<f32>>,
+    pub(crate) bias: Vec<f32>,
+    pub(crate) bend: f64,
+    pub(crate) scale: f64,
 }
 
 impl Planes {
-    pub fn random(classes: usize, area: usize, bend: f64, seed: u64) -> Self {
+    pub(crate) fn random(classes: usize, area: usize, bend: f64, seed: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut row = || (0..area).map(|_| generator.random_range(-1.0f32..1.0)).collect::<Vec<f32>>();
         let weights: Vec<Vec<f32>> = (0..classes).map(|_| row()).collect();
@@ -23,7 +23,7 @@ impl Planes {
         Self { weights, bias, bend, scale: 1.0 }
     }
 
-    pub fn value(&self, image: &[f32], class: usize) -> f64 {
+    pub(crate) fn value(&self, image: &[f32], class: usize) -> f64 {
         let weights = &self.weights[class];
         let terms = image.iter().zip(weights).zip(weights.iter().rev()).map(|((x, w), v)| {
             let x = f64::from(*x);
@@ -32,13 +32,13 @@ impl Planes {
         terms.sum::<f64>() + f64::from(self.bias[class])
     }
 
-    pub fn class(&self, image: &[f32]) -> usize {
+    pub(crate) fn class(&self, image: &[f32]) -> usize {
         (0..self.bias.len()).max_by(|a, b| self.value(image, *a).total_cmp(&self.value(image, *b))).unwrap()
     }
 
     /// Grey images with a little structure, so that box bounds are far, and their true classes.
     #[allow(dead_code, reason = "not every test file makes a labeled batch")]
-    pub fn labeled_batch(&self, images: usize, contrast: f32, seed: u64) -> LabeledBatch {
+    pub(crate) fn labeled_batch(&self, images: usize, contrast: f32, seed: u64) -> LabeledBatch {
         let area = self.weights[0].len();
         let shape = if area.is_multiple_of(4) { (area / 4, 4) } else { (1, area) };
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
@@ -50,7 +50,7 @@ impl Planes {
 
 /// Distance of an image to the nearest plane between its class and another; the dual norm of the planes' difference.
 #[allow(dead_code, reason = "not every test file needs the truth")]
-pub fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f64 {
+pub(crate) fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f64 {
     (0..model.bias.len())
         .filter(|other| *other != label)
         .map(|other| to_plane(model, image, label, other, norm))
@@ -59,7 +59,7 @@ pub fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f
 
 /// Distance of an image to the plane where the logit of `other` is that of `label`.
 #[allow(dead_code, reason = "not every test file needs the truth")]
-pub fn to_plane(model: &Planes, image: &[f32], label: usize, other: usize, norm: Norm) -> f64 {
+pub(crate) fn to_plane(model: &Planes, image: &[f32], label: usize, other: usize, norm: Norm) -> f64 {
     let normal = model.weights[other].iter().zip(&model.weights[label]).map(|(a, b)| f64::from(*a) - f64::from(*b));
     let dual = match norm {
         Norm::Linf => normal.map(f64::abs).sum::<f64>(),

@@ -70,7 +70,7 @@ pub(super) fn input_taps(p: &Problem, padded: &PaddedImage) -> Vec<Tap> {
 }
 
 impl Correlation {
-    pub fn forward(p: &Problem) -> Self {
+    pub(super) fn forward(p: &Problem) -> Self {
         let padded = padded_input(p);
         let taps = input_taps(p, &padded);
         Self {
@@ -87,7 +87,7 @@ impl Correlation {
 
     /// Input row `first + stride * j` gets from tap `k` the output row `j + shift`, where `stride * shift = first + padding -
     /// k * dilation`; likewise for columns.
-    pub fn input_gradient(p: &Problem) -> Self {
+    pub(super) fn input_gradient(p: &Problem) -> Self {
         let shifts = |first: usize, kernel: usize| -> Vec<(usize, isize)> {
             let distance = |k: usize| (first + p.padding) as isize - (k * p.dilation) as isize;
             let stride = p.stride as isize;
@@ -131,7 +131,7 @@ impl Correlation {
     }
 
     /// Floats of a plane of the result.
-    pub fn plane(&self) -> usize {
+    pub(super) fn plane(&self) -> usize {
         self.height * self.width
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    pub fn new(c: &Correlation, groups: usize, blocks: &[Block], weight: &[f32], order: WeightOrder) -> Self {
+    pub(super) fn new(c: &Correlation, groups: usize, blocks: &[Block], weight: &[f32], order: WeightOrder) -> Self {
         let width: usize = blocks.iter().map(|b| b.width).sum();
         let mut phases = Vec::new();
         let mut group = 0;
@@ -85,7 +85,7 @@ impl Packed {
     }
 
     /// The weights of one group and phase.
-    pub fn get(&self, group: usize, phase: usize) -> &[f32] {
+    pub(super) fn get(&self, group: usize, phase: usize) -> &[f32] {
         let end = self.phases.get(phase + 1).copied().unwrap_or(self.group);
         &self.buffer[self.start + group * self.group..][self.phases[phase]..end]
     }

@@ -27,26 +27,26 @@ pub(super) struct PaddedImage {
 const SLACK: usize = 32;
 
 impl PaddedImage {
-    pub fn row(&self) -> usize {
+    pub(super) fn row(&self) -> usize {
         self.run * self.stride
     }
 
-    pub fn plane(&self) -> usize {
+    pub(super) fn plane(&self) -> usize {
         self.rows * self.row()
     }
 
     /// Where the padded image has row `y`, column `x`, counted with the padding.
-    pub fn offset(&self, y: usize, x: usize) -> usize {
+    pub(super) fn offset(&self, y: usize, x: usize) -> usize {
         y * self.row() + x % self.stride * self.run + x / self.stride
     }
 
     /// Floats of a buffer for `planes` planes: kernels take up to 2 rows of outputs at a time, and whole vectors.
-    pub fn buffer(&self, planes: usize) -> usize {
+    pub(super) fn buffer(&self, planes: usize) -> usize {
         planes * self.plane() + self.stride * self.row() + SLACK
     }
 
     /// Lays out consecutive planes of an image in a buffer of at least [`PaddedImage::buffer`] floats.
-    pub fn fill(&self, isa: Isa, image: &[f32], buffer: &mut [f32]) {
+    pub(super) fn fill(&self, isa: Isa, image: &[f32], buffer: &mut [f32]) {
         let planes = image.len() / (self.height * self.width);
         let (buffer, slack) = buffer.split_at_mut(planes * self.plane());
         slack.fill(0.0);

@@ -189,6 +189,7 @@ fn over_channels<V: Vector>(channels: usize, mut work: impl FnMut(usize, usize))
 /// As [`Vector::load_first`], for at most as many floats as there are lanes.
 #[inline(always)]
 unsafe fn load<V: Vector>(from: *const f32, count: usize) -> V {
+    // SAFETY: the caller vouches for the instructions and for `count` floats.
     unsafe { if count == V::LANES { V::load(from) } else { V::load_first(from, count) } }
 }
 
@@ -197,5 +198,6 @@ unsafe fn load<V: Vector>(from: *const f32, count: usize) -> V {
 /// As [`Vector::store_first`], for at most as many floats as there are lanes.
 #[inline(always)]
 unsafe fn store<V: Vector>(vector: V, to: *mut f32, count: usize) {
+    // SAFETY: the caller vouches for the instructions and for `count` floats.
     unsafe { if count == V::LANES { vector.store(to) } else { vector.store_first(to, count) } }
 }

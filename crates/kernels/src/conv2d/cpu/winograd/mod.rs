@@ -68,7 +68,7 @@ struct Block {
 
 impl Plan {
     /// The forward pass, where the kernel is one of these.
-    pub fn forward(p: &Problem) -> Option<Self> {
+    pub(super) fn forward(p: &Problem) -> Option<Self> {
         Self::fits(p).then_some(Self {
             batch: p.batch,
             in_channels: p.in_channels,
@@ -82,7 +82,7 @@ impl Plan {
     }
 
     /// The input gradient, likewise.
-    pub fn input_gradient(p: &Problem) -> Option<Self> {
+    pub(super) fn input_gradient(p: &Problem) -> Option<Self> {
         Self::fits(p).then_some(Self {
             batch: p.batch,
             in_channels: p.out_channels,
@@ -100,7 +100,7 @@ impl Plan {
     }
 
     /// Whether this takes less time than summing directly, counted in multiplications; transforms count as measured.
-    pub fn pays(&self) -> bool {
+    pub(super) fn pays(&self) -> bool {
         let padded = |channels: usize| channels.div_ceil(CHUNK) * CHUNK;
         let tiles = (self.tiles_down() * self.tiles_across()) as f64;
         let (inputs, outputs) = (padded(self.in_channels) as f64, padded(self.out_channels) as f64);

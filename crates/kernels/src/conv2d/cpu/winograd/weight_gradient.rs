@@ -97,8 +97,8 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
                 }
             });
         }
-        // SAFETY: the parts are of all output channels and all input channels, and every tap of those is interpolated.
         let len = plan.out_channels * plan.in_channels * TAPS;
+        // SAFETY: the parts are of all output channels and all input channels, and every tap of those is interpolated.
         let (weight, ()) = unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
         weight
     })

@@ -1,25 +1,24 @@
 //! Stage `train`: one classifier for every arm of the grid and every seed, side by side.
 
-use super::{Inputs, Outcome, Stage, similarity};
+mod key;
+mod network;
+
+use super::{Inputs, Outcome, Stage};
 use crate::artifacts::TrainingEpoch;
-use crate::config::{Arm, Target};
 use crate::grid::Part;
-use crate::run::{Context, Key, Record, jobs};
+use crate::run::{Context, Record, jobs};
 use anyhow::{Context as _, Result};
 use brainprior_artifact::json;
-use brainprior_classifier::{self as classifier, Evaluation, ResNet, TrainConfig, TrainEvent, epochs_to_match, train_on};
-use brainprior_images::LabeledImages;
-use serde::Serialize;
+use brainprior_classifier::{Evaluation, ResNet, epochs_to_match};
+use key::{compared, early_key, key};
+use network::train_one;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 const HISTORY: &str = "history.json";
 const BEST: &str = "best.safetensors";
 const LAST: &str = "last.safetensors";
 /// Beside the artifact rather than of it: times differ from run to run.
 const SPEED: &str = "speed.json";
-/// Images of a target of labels, like those of a scan.
-const LABELLED_STIMULI: usize = 5000;
 
 /// Trains every selected part that is not trained yet.
 pub(super) struct Train;
@@ -74,22 +73,6 @@ pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<
     Ok(finished)
 }
 
-/// The key of a part; that of one that is stopped early also depends on how the two networks that it is compared with were trained.
-/// None as long as `record` lacks one of them.
-fn early_key<'a>(
-    context: &'a Context,
-    inputs: &Inputs,
-    part: Part<'a>,
-    record: impl Fn(Part<'a>) -> Result<Option<Record>>,
-) -> Result<Option<Key>> {
-    let mut key = key(context, inputs, part)?;
-    for other in compared(context, part)?.into_iter().flatten() {
-        let Some(record) = record(other)? else { return Ok(None) };
-        key = key.input(&format!("{}/{HISTORY}", record.key.task()), &record.outputs[HISTORY]);
-    }
-    Ok(Some(key))
-}
-
 /// The same training again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
 fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let sources = compared(context, part)?.context("a part that is not stopped early")?;
@@ -115,103 +98,6 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
         context.progress.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
         train_one(context, part, seed, Some(epochs), folder)
     })
-}
-
-/// What is compared to find where a part is stopped early: the same training to its end, and the network whose accuracy it is to reach.
-fn compared<'a>(context: &'a Context, part: Part<'a>) -> Result<Option<[Part<'a>; 2]>> {
-    let arms = context.config.training.compared(part.condition)?;
-    Ok(arms.map(|arms| arms.map(|condition| Part { condition, seed: part.seed })))
-}
-
-/// What a network depends on beside its inputs: what else the grid holds does not change it.
-#[derive(Serialize)]
-struct Settings<'a> {
-    target: &'a str,
-    stop_at_accuracy_of: Option<&'a str>,
-    training: &'a TrainConfig,
-}
-
-impl<'a> Settings<'a> {
-    fn of(arm: &'a Arm) -> Self {
-        Self { target: arm.target().name(), stop_at_accuracy_of: arm.stop_at_accuracy_of(), training: arm.training() }
-    }
-}
-
-fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key> {
-    // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
-    let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
-    let settings = Settings::of(part.condition);
-    let mut key = Key::new(&part.task("train"), settings, seed).on(&context.device).after(inputs.of("images")?);
-    if let Some(target) = part.condition.target().matrix() {
-        let file = similarity::file_of(target);
-        let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
-        key = key.input("target", hash).after(inputs.of("scans")?);
-    }
-    Ok(key)
-}
-
-fn target(context: &Context, target: Target, train: &LabeledImages) -> Result<classifier::Target> {
-    match target {
-        Target::None => Ok(classifier::Target::None),
-        Target::Labels => similarity::of_labels(train, LABELLED_STIMULI),
-        Target::Matrix(target) => {
-            let matrix = similarity::load(context, target)?;
-            let loaded = super::scans::load(context)?;
-            Ok(classifier::Target::Similarity { stimuli: similarity::stimuli_of(context, target, &loaded)?, matrix })
-        }
-    }
-}
-
-fn train_one(context: &Context, part: Part, seed: u64, stop_after: Option<usize>, folder: &Path) -> Result<Vec<String>> {
-    let data = super::images::load(context)?;
-    let target = target(context, part.condition.target(), &data.train)?;
-    let training = part.condition.training().clone();
-    let config = TrainConfig { stop_after: stop_after.or(training.stop_after), ..training };
-    let mut bar = context.progress.bar(&part.task("train"), 1);
-    let mut message = String::new();
-    let mut speeds = Vec::new();
-    let trained = train_on(&context.device, &data.train, &target, &config, seed, folder, &mut |event| match event {
-        TrainEvent::Step { done, total, loss, similarity_loss, images_per_second, .. } => {
-            speeds.push(images_per_second);
-            let similarity = similarity_loss.map_or(String::new(), |loss| format!(", similarity {loss:.3}"));
-            let text = format!("loss {loss:.3}{similarity}, {images_per_second:.0} images/s{message}");
-            bar.set(done as u64, total as u64, &text);
-        }
-        TrainEvent::Epoch(epoch) => {
-            let share = |share: &f64| format!("{share:.2}");
-            let pairs = epoch.pair_correlation.map_or(String::new(), |correlation| {
-                let gamma = epoch.gamma.iter().map(share).collect::<Vec<_>>().join(" ");
-                format!(", pairs r {correlation:.2}, gamma {gamma}")
-            });
-            message = format!("; validation {:.1}%{pairs}", 100.0 * epoch.validation_accuracy);
-        }
-    })?;
-    drop(bar);
-    let history: Vec<TrainingEpoch> = trained
-        .epochs
-        .iter()
-        .map(|epoch| TrainingEpoch {
-            epoch: epoch.epoch + 1,
-            loss: epoch.loss,
-            cross_entropy: epoch.cross_entropy,
-            similarity_loss: epoch.similarity_loss,
-            train_accuracy: epoch.train_accuracy,
-            validation_loss: epoch.validation_loss,
-            validation_accuracy: epoch.validation_accuracy,
-            pair_correlation: epoch.pair_correlation,
-            gamma: epoch.gamma.clone(),
-        })
-        .collect();
-    json::write(&folder.join(HISTORY), &history)?;
-    if !speeds.is_empty() {
-        speeds.sort_by(f64::total_cmp);
-        json::write(&folder.join(SPEED), &speeds[speeds.len() / 2])?;
-    }
-    let mut outputs = vec![BEST.to_owned(), LAST.to_owned(), HISTORY.to_owned()];
-    if config.snapshots {
-        outputs.extend((1..=history.len()).map(snapshot_file));
-    }
-    Ok(outputs)
 }
 
 /// The network after `epoch`, from 1.

@@ -1,19 +1,20 @@
 //! Stage `response`: fits one model to all scans, measures it on the trials that it never saw, and predicts every stimulus.
 
+mod observer;
+mod summary;
+
 use super::scans::Loaded;
 use super::{Inputs, Outcome, Stage};
-use crate::artifacts::{
-    Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary,
-};
-use crate::run::{Bar, Context, Key};
+use crate::artifacts::{ResponseEpoch, ResponseSummary};
+use crate::run::{Context, Key};
 use anyhow::{Context as _, Result};
 use brainprior_artifact::{json, replace};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, FitEvent, Interval, Metrics, ResponseModel, fit_on};
+use brainprior_response_model::{CrossFitted, Ensemble, ResponseModel, fit_on};
 use ndarray::Axis;
+use observer::{Curves, FitProgress};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 const MODEL: &str = "model.safetensors";
@@ -104,10 +105,10 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
             None => ensemble.v_a(index)?,
         };
         let table = format!("neurons-{index}.csv");
-        replace::bytes(&folder.join(&table), neuron_table(loaded, v, &metrics)?.as_bytes())?;
+        replace::bytes(&folder.join(&table), summary::neuron_table(loaded, v, &metrics)?.as_bytes())?;
         outputs.push(table);
         let positions = ensemble.models()[0].positions(index)?;
-        summaries.push(summarize(loaded, v, &metrics, &oracle, &positions));
+        summaries.push(summary::of_scan(loaded, v, &metrics, &oracle, &positions));
     }
     let filters = ensemble.models()[0].filters()?;
     let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();
@@ -119,76 +120,6 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
         std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
     }
     Ok(outputs)
-}
-
-/// Tells of what the fits report, and keeps their learning curves.
-struct FitProgress<'a> {
-    context: &'a Context,
-    curves_file: PathBuf,
-    /// By fit. Kept beside the fits' own checkpoints, so that the curve of a resumed fit is whole.
-    curves: Curves,
-    fit: String,
-    bar: Box<dyn Bar>,
-    message: String,
-    unwritten: Option<anyhow::Error>,
-}
-
-type Curves = BTreeMap<String, BTreeMap<usize, ResponseEpoch>>;
-
-impl<'a> FitProgress<'a> {
-    fn new(context: &'a Context, folder: &Path) -> Self {
-        let curves_file = folder.join(EPOCHS);
-        Self {
-            context,
-            curves: json::read(&curves_file).unwrap_or_default(),
-            curves_file,
-            fit: String::new(),
-            bar: context.progress.bar("response model", 1),
-            message: String::new(),
-            unwritten: None,
-        }
-    }
-
-    fn start(&mut self, fit: String) {
-        self.fit = fit;
-    }
-
-    /// What could not be written on the way.
-    fn check(&mut self) -> Result<()> {
-        self.unwritten.take().map_or(Ok(()), Err)
-    }
-
-    fn observe(&mut self, event: &FitEvent) {
-        let progress = &self.context.progress;
-        match event {
-            FitEvent::Step { epoch, done, total } => {
-                let most = self.context.config.response.optimization.max_epochs;
-                self.bar.set((epoch * total + done) as u64, (most * total) as u64, &self.message);
-            }
-            FitEvent::Epoch { epoch, train_loss, validation_correlation, .. } => {
-                let point =
-                    ResponseEpoch { epoch: epoch + 1, loss: *train_loss, validation_correlation: *validation_correlation };
-                self.curves.entry(self.fit.clone()).or_default().insert(epoch + 1, point);
-                if let Err(error) = json::write(&self.curves_file, &self.curves) {
-                    self.unwritten = Some(error.into());
-                }
-                self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
-            }
-            FitEvent::WithoutModulator { scan } => {
-                progress.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
-            }
-            FitEvent::WithoutShifter { scan } => {
-                progress.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
-            }
-            FitEvent::NeverVarying { scan, neurons } => {
-                progress.line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
-            }
-            FitEvent::Resumed { epochs } => {
-                progress.line(&format!("    response model, {}: goes on after epoch {epochs}", self.fit))
-            }
-            _ => {}
-        }
-    }
 }
 
 /// The first model has the name that a run of one model has.
@@ -233,95 +164,6 @@ pub(crate) fn target_stimuli(loaded: &[Loaded]) -> Result<StimulusSet> {
 /// The repeated images of a scan, in the order of [`brainprior_recording::Scan::repeat_means`].
 pub(crate) fn oracle_stimuli(loaded: &Loaded) -> StimulusSet {
     loaded.scan.stimuli().subset(&loaded.scan.repeats().into_keys().collect::<Vec<_>>())
-}
-
-fn summarize(
-    loaded: &Loaded,
-    v: &[Option<f32>],
-    metrics: &Metrics,
-    predicted: &Responses,
-    positions: &[[f32; 2]],
-) -> ScanSummary {
-    let name = loaded.scan.name().to_owned();
-    let (oracle, test) = (&metrics.oracle, &metrics.single_trial);
-    let kept: Vec<usize> = (0..oracle.len()).filter(|neuron| oracle[*neuron].is_some() && test[*neuron].is_some()).collect();
-    let at =
-        |values: &[Option<f32>]| kept.iter().map(|neuron| f64::from(values[*neuron].unwrap_or_default())).collect::<Vec<f64>>();
-    // The neurons at the 95th, 75th and 50th percentile of test correlation stand for the population.
-    let mut ranked = kept.clone();
-    ranked.sort_by(|a, b| test[*b].unwrap_or_default().total_cmp(&test[*a].unwrap_or_default()));
-    let measured = loaded.scan.repeat_means();
-    let examples = [0.05, 0.25, 0.5]
-        .iter()
-        .filter_map(|quantile| ranked.get((quantile * ranked.len() as f64) as usize).copied())
-        .map(|neuron| {
-            let column = |responses: &Responses| {
-                responses.values().column(neuron).iter().map(|value| f64::from(*value)).collect::<Vec<f64>>()
-            };
-            let points: Vec<(f64, f64)> = column(predicted).into_iter().zip(column(&measured)).collect();
-            let correlation = f64::from(metrics.to_average[neuron].unwrap_or_default());
-            ExampleNeuron { scan: name.clone(), neuron, correlation, points }
-        })
-        .collect();
-    let estimate = |interval: Option<Interval>, values: &[Option<f32>]| {
-        let neurons = values.iter().flatten().count();
-        interval.map(|interval| Estimate { value: interval.value, low: interval.low, high: interval.high, neurons })
-    };
-    let stimuli = loaded.scan.stimuli();
-    let fields = ReceptiveFields {
-        scan: name.clone(),
-        height: stimuli.height(),
-        width: stimuli.width(),
-        image: stimuli.image(0).to_vec(),
-        centers: positions.to_vec(),
-        correlations: test.iter().map(|r| r.unwrap_or_default()).collect(),
-    };
-    ScanSummary {
-        v: v.iter().map(|v| v.unwrap_or_default()).collect(),
-        test_correlation: estimate(metrics.median_single_trial, test),
-        correlation_to_average: estimate(metrics.median_to_average, &metrics.to_average),
-        fraction_oracle: estimate(metrics.fraction_oracle, test),
-        feve: estimate(metrics.median_feve, &metrics.feve),
-        correlations: NeuronCorrelations {
-            scan: name.clone(),
-            oracle: at(oracle),
-            test: at(test),
-            feve: metrics.feve.iter().flatten().map(|feve| f64::from(*feve)).collect(),
-            slope: metrics.fraction_oracle.as_ref().map(|slope| slope.value),
-        },
-        fields,
-        examples,
-        name,
-    }
-}
-
-/// One line for each neuron, for tools that read CSV.
-fn neuron_table(loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics) -> Result<String> {
-    let mut text = String::from(
-        "unit_id,w,v,oracle_jackknife,oracle_conservative,explainable_variance,test_correlation,correlation_to_average,feve\n",
-    );
-    let reliability = &loaded.reliability;
-    for (neuron, unit) in loaded.scan.neurons().unit_ids().iter().enumerate() {
-        write!(text, "{unit}")?;
-        let columns = [
-            reliability.w[neuron],
-            v[neuron],
-            reliability.oracle_jackknife[neuron],
-            reliability.oracle_conservative[neuron],
-            reliability.explainable_variance[neuron],
-            metrics.single_trial[neuron],
-            metrics.to_average[neuron],
-            metrics.feve[neuron],
-        ];
-        for value in columns {
-            match value {
-                Some(value) => write!(text, ",{value}")?,
-                None => text.push(','),
-            }
-        }
-        text.push('\n');
-    }
-    Ok(text)
 }
 
 /// The stage's summary.

@@ -1,0 +1,81 @@
+//! What the fits report on the way.
+
+use super::EPOCHS;
+use crate::artifacts::ResponseEpoch;
+use crate::run::{Bar, Context};
+use anyhow::Result;
+use brainprior_artifact::json;
+use brainprior_response_model::FitEvent;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// By fit and epoch.
+pub(super) type Curves = BTreeMap<String, BTreeMap<usize, ResponseEpoch>>;
+
+/// Tells of what the fits report, and keeps their learning curves.
+pub(super) struct FitProgress<'a> {
+    context: &'a Context,
+    curves_file: PathBuf,
+    /// By fit. Kept beside the fits' own checkpoints, so that the curve of a resumed fit is whole.
+    curves: Curves,
+    fit: String,
+    bar: Box<dyn Bar>,
+    message: String,
+    unwritten: Option<anyhow::Error>,
+}
+
+impl<'a> FitProgress<'a> {
+    pub(super) fn new(context: &'a Context, folder: &Path) -> Self {
+        let curves_file = folder.join(EPOCHS);
+        Self {
+            context,
+            curves: json::read(&curves_file).unwrap_or_default(),
+            curves_file,
+            fit: String::new(),
+            bar: context.progress.bar("response model", 1),
+            message: String::new(),
+            unwritten: None,
+        }
+    }
+
+    pub(super) fn start(&mut self, fit: String) {
+        self.fit = fit;
+    }
+
+    /// What could not be written on the way.
+    pub(super) fn check(&mut self) -> Result<()> {
+        self.unwritten.take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn observe(&mut self, event: &FitEvent) {
+        let progress = &self.context.progress;
+        match event {
+            FitEvent::Step { epoch, done, total } => {
+                let most = self.context.config.response.optimization.max_epochs;
+                self.bar.set((epoch * total + done) as u64, (most * total) as u64, &self.message);
+            }
+            FitEvent::Epoch { epoch, train_loss, validation_correlation, .. } => {
+                let point =
+                    ResponseEpoch { epoch: epoch + 1, loss: *train_loss, validation_correlation: *validation_correlation };
+                self.curves.entry(self.fit.clone()).or_default().insert(epoch + 1, point);
+                if let Err(error) = json::write(&self.curves_file, &self.curves) {
+                    self.unwritten = Some(error.into());
+                }
+                self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
+            }
+            FitEvent::WithoutModulator { scan } => {
+                progress.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
+            }
+            FitEvent::WithoutShifter { scan } => {
+                progress.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
+            }
+            FitEvent::NeverVarying { scan, neurons } => {
+                progress.line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
+            }
+            FitEvent::Resumed { epochs } => {
+                progress.line(&format!("    response model, {}: goes on after epoch {epochs}", self.fit))
+            }
+            _ => {}
+        }
+    }
+}
