@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Pipeline(PipelineArguments),
     /// What continuous integration runs: format, lints, all tests, documentation
     Test,
+    /// Check the dependencies: licenses, sources and bans by cargo-deny, unused ones by cargo-machete, which it builds once
+    Audit,
     /// Compile and link everything for CUDA, on a machine with or without a GPU, and run the tests for devices
     CheckCuda,
     /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error

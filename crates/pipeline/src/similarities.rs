@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use brainprior_artifact::json;
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    Checkpoint, DeviceOptions, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, SimilarityHistogram,
-    Source, Sweep, UniformPairs, write_neighbours, write_pairs,
+    Checkpoint, DeviceOptions, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, ScanVectors,
+    SimilarityHistogram, Sweep, UniformPairs, write_neighbors, write_pairs,
 };
 use candle_core::Device;
 use std::path::{Path, PathBuf};
@@ -80,9 +80,9 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     ensure!(!inputs.is_empty(), "give at least one file of responses (data-specs/responses.toml), or --synthetic IMAGESxNEURONS");
     std::fs::create_dir_all(&options.out).with_context(|| format!("could not make the folder {}", options.out.display()))?;
     let started = Instant::now();
-    let sources: Vec<Source<'_>> = inputs
+    let sources: Vec<ScanVectors<'_>> = inputs
         .iter()
-        .map(|input| Source { name: &input.name, ids: &input.ids, rows: &*input.rows, weights: &input.weights })
+        .map(|input| ScanVectors { name: &input.name, ids: &input.ids, rows: &*input.rows, weights: &input.weights })
         .collect();
     let images = if options.intersection { Images::OfEveryScan } else { Images::OfAnyScan };
     let population = Population::new(&sources, images)?;
@@ -117,7 +117,7 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         Ok(population.reduce_resumably(&reduction, sweep, &checkpoint, KEEP_EVERY)?)
     })?;
     let path = options.out.join("neighbours.h5");
-    write_neighbours(&path, population.ids(), &neighbors, &steps)?;
+    write_neighbors(&path, population.ids(), &neighbors, &steps)?;
     observer.line(&format!("neighbours:  {}", path.display()));
     let path = options.out.join("pairs.h5");
     let mut drawn = steps.clone();

@@ -22,8 +22,7 @@ impl SimilarityMatrix {
         let donors: Vec<ImageId> = order.iter().map(|donor| self.donors().unwrap_or(self.ids())[*donor]).collect();
         let mut provenance = self.provenance().to_vec();
         provenance.push(format!("identities shuffled with seed {seed}"));
-        SimilarityMatrix::new(self.ids().to_vec(), self.gathered(&order), provenance)
-            .expect("rearranged similarities of the same images")
+        SimilarityMatrix::of_cosines(self.ids().to_vec(), self.gathered(&order), provenance)
             .with_donors(Some(donors))
             .with_scans(order.iter().map(|donor| self.scans()[*donor]).collect())
     }
@@ -92,11 +91,13 @@ pub fn halves(scan: &Scan, seed: u64) -> Result<(Responses, Responses)> {
             }
         }
     }
-    let kind = ResponseKind::Measured(Measurement::RepeatMean);
-    let [first, second] = values.map(|values| {
-        Responses::new(scan.name(), kind, ids.clone(), values).expect("means of finite responses to distinct images")
-    });
+    let [first, second] = values.map(|values| repeat_means(scan, ids.clone(), values));
     Ok((first, second))
+}
+
+fn repeat_means(scan: &Scan, ids: Vec<ImageId>, values: Array2<f32>) -> Responses {
+    let kind = ResponseKind::Measured(Measurement::RepeatMean);
+    Responses::new(scan.name(), kind, ids, values).expect("means of finite responses to distinct images")
 }
 
 /// The control *pixels*: the formula of [`crate::similarity`] with the pixels of each image as its vector.
@@ -104,9 +105,14 @@ pub fn halves(scan: &Scan, seed: u64) -> Result<(Responses, Responses)> {
 /// # Errors
 /// Fewer than two images, or one that equals the mean image.
 pub fn pixels(stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
-    let area = stimuli.height() * stimuli.width();
-    let values = ArrayView2::from_shape((stimuli.len(), area), stimuli.pixels()).expect("a stimulus set has this shape");
-    vectors(stimuli.ids(), values, &vec![1.0; area], &format!("pixels, {} x {}", stimuli.height(), stimuli.width()))
+    let values = pixel_rows(stimuli);
+    let source = format!("pixels, {} x {}", stimuli.height(), stimuli.width());
+    vectors(stimuli.ids(), values, &vec![1.0; values.ncols()], &source)
+}
+
+fn pixel_rows(stimuli: &StimulusSet) -> ArrayView2<'_, f32> {
+    let shape = (stimuli.len(), stimuli.height() * stimuli.width());
+    ArrayView2::from_shape(shape, stimuli.pixels()).expect("a stimulus set has this shape")
 }
 
 #[cfg(test)]
@@ -157,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_are_centred_over_images() {
+    fn pixels_are_centered_over_images() {
         let stimuli = StimulusSet::new(1, 2, vec![0.0, 0.0, 1.0, 1.0, 0.5, 1.0]).unwrap();
         let matrix = pixels(&stimuli).unwrap();
         // Means 0.5 and 2/3; the first two vectors are (-1/2, -2/3) and (1/2, 1/3).

@@ -74,7 +74,7 @@ impl Population<'_> {
                     to.copy_from_slice(&values[row * columns + row + 1..(row + 1) * columns]);
                 });
             }
-            multiply.join().expect("no thread panicked").map_err(failed)
+            multiply.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)
         })?;
         let mut steps = self.provenance();
         steps.push(format!("multiplied on {}{}", kind(device), if options.tf32 { ", TF32" } else { "" }));
@@ -98,13 +98,13 @@ impl Population<'_> {
                     let weights = row(part.weights.iter().map(|weight| *weight as f32).collect())?;
                     let present = Tensor::from_slice(&part.present, (rows, 1), device)?;
                     let raw = Tensor::from_vec(part.values, (rows, width), device)?;
-                    let centred = raw.broadcast_sub(&row(high)?)?.broadcast_sub(&row(low)?)?;
-                    let centred = centred.broadcast_mul(&weights)?.broadcast_mul(&present)?;
-                    let norms = centred.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
+                    let centered = raw.broadcast_sub(&row(high)?)?.broadcast_sub(&row(low)?)?;
+                    let centered = centered.broadcast_mul(&weights)?.broadcast_mul(&present)?;
+                    let norms = centered.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
                     let whole = raw.broadcast_mul(&weights)?.sqr()?.sum(D::Minus1)?.sqrt()?.to_vec1::<f32>()?;
                     // An absent image keeps its zeros.
                     let divisors = (&norms + (present.neg()? + 1.0)?)?;
-                    Ok((centred.broadcast_div(&divisors)?, norms.flatten_all()?.to_vec1()?, whole))
+                    Ok((centered.broadcast_div(&divisors)?, norms.flatten_all()?.to_vec1()?, whole))
                 };
                 let (unit, norms, whole) = unit().map_err(failed)?;
                 for (row, image) in images.clone().enumerate() {

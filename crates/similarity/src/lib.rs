@@ -55,25 +55,25 @@ pub use device::DeviceOptions;
 pub use error::{Error, Result};
 pub use features::{Layer, Network, features, network_features};
 #[cfg(feature = "hdf5")]
-pub use files::{FileRows, Precision, write_neighbours, write_pairs};
+pub use files::{FileRows, Precision, write_neighbors, write_pairs};
 pub use matrix::SimilarityMatrix;
 pub use oracle::{OracleComparison, ToRepeatAverage, ToTruth, Weighting, WeightingComparison, compare_oracle_images};
-pub use population::{Images, Population, Source};
+pub use population::{Images, Population, ScanVectors};
 pub use rows::{Computed, Rows};
 pub use stream::{
-    Alike, Histogram, NearestImages, Neighbours, Pair, PairsAbove, SimilarityHistogram, StratifiedPairs, StratifiedSample,
-    UniformPairs, UniformSample,
+    Histogram, NearestImages, Neighbors, Pair, PairsAbove, SimilarityHistogram, StratifiedPairs, StratifiedSample, UniformPairs,
+    UniformSample,
 };
 pub use sweep::{Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep};
 pub use targets::{label_similarity, similarity_over_scans, single_trial_similarity};
-pub use weights::{ScanWeights, measured_weights, predicted_weights, product_of_weights, standardising_weights};
+pub use weights::{ScanWeights, measured_weights, predicted_weights, product_of_weights, standardizing_weights};
 
 use brainprior_images::ImageId;
 use brainprior_recording::Responses;
 use ndarray::ArrayView2;
 
 /// Similarities of all pairs of the images of `responses`, measured or predicted, with one weight for each neuron
-/// ([`measured_weights`], [`predicted_weights`], [`standardising_weights`]).
+/// ([`measured_weights`], [`predicted_weights`], [`standardizing_weights`]).
 ///
 /// # Errors
 /// As [`vectors`].
@@ -92,6 +92,6 @@ pub fn vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[f32], source
     let _span = tracing::info_span!("similarity", source, images = values.nrows(), dimensions = values.ncols()).entered();
     let values = values.as_standard_layout();
     let view = values.view();
-    let source = Source { name: source, ids, rows: &view, weights };
+    let source = ScanVectors { name: source, ids, rows: &view, weights };
     Population::new(&[source], Images::Identical)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })
 }

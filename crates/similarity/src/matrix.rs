@@ -37,8 +37,8 @@ impl SimilarityMatrix {
         let outside = |value: &f32| !(-1.0..=1.0).contains(value);
         // Counting is branchless, so that the values pass at the speed of the memory.
         let part = packed.par_chunks(1 << 14).position_first(|part| part.iter().filter(|value| outside(value)).count() > 0);
-        if let Some(start) = part.map(|part| part << 14) {
-            let index = start + packed[start..].iter().position(outside).expect("a value outside");
+        let first = part.map(|part| part << 14).and_then(|start| Some(start + packed[start..].iter().position(outside)?));
+        if let Some(index) = first {
             let (first, second) = pair_at(ids.len(), index);
             return Err(Error::Similarity { first, second, found: packed[index] });
         }

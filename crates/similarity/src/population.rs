@@ -19,7 +19,7 @@ const ABSENT: u32 = u32::MAX;
 
 /// The responses of one scan, measured or predicted, or any other vectors of images, with one weight for each dimension.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct ScanVectors<'a> {
     /// What errors and provenance call it.
     pub name: &'a str,
     /// The image of each row, distinct.
@@ -57,7 +57,7 @@ pub struct Population<'a> {
 
 /// One scan.
 struct Member<'a> {
-    source: Source<'a>,
+    source: ScanVectors<'a>,
     /// Dimensions of a weight above 0.
     kept: Vec<usize>,
     /// Their weights and means over images.
@@ -85,7 +85,7 @@ impl<'a> Population<'a> {
     /// No source; sizes that do not fit together; an image given twice; a value that is not finite; a negative weight, or
     /// none above 0; fewer than two images, or, for [`Images::Identical`], other images in another scan; two images that
     /// occur together in no scan.
-    pub fn new(sources: &[Source<'a>], images: Images) -> Result<Self> {
+    pub fn new(sources: &[ScanVectors<'a>], images: Images) -> Result<Self> {
         if sources.is_empty() {
             return Err(Error::Size {
                 what: "sources of population vectors",
@@ -246,7 +246,7 @@ impl<'a> Population<'a> {
 }
 
 impl<'a> Member<'a> {
-    fn new(source: Source<'a>, row_of: Vec<u32>, ids: &[ImageId]) -> Result<Self> {
+    fn new(source: ScanVectors<'a>, row_of: Vec<u32>, ids: &[ImageId]) -> Result<Self> {
         let kept: Vec<usize> = (0..source.weights.len()).filter(|neuron| source.weights[*neuron] > 0.0).collect();
         if kept.is_empty() {
             return Err(Error::NoNeurons { neurons: source.weights.len(), source_name: source.name.into() });
@@ -354,7 +354,7 @@ impl std::ops::Deref for RowValues<'_> {
     }
 }
 
-fn check(source: &Source<'_>) -> Result<()> {
+fn check(source: &ScanVectors<'_>) -> Result<()> {
     let (images, neurons) = source.rows.shape();
     let (ids, weights) = (source.ids.len(), source.weights);
     if ids != images {
@@ -377,7 +377,7 @@ fn check(source: &Source<'_>) -> Result<()> {
 }
 
 /// The images at hand, and for each source the row of each.
-fn matched(sources: &[Source<'_>], images: Images) -> Result<(Vec<ImageId>, Vec<Vec<u32>>)> {
+fn matched(sources: &[ScanVectors<'_>], images: Images) -> Result<(Vec<ImageId>, Vec<Vec<u32>>)> {
     let located = sources.iter().map(|source| positions(source.ids)).collect::<Result<Vec<_>>>()?;
     let mut ids = sources[0].ids.to_vec();
     match images {
@@ -413,7 +413,7 @@ fn matched(sources: &[Source<'_>], images: Images) -> Result<(Vec<ImageId>, Vec<
 }
 
 /// Which scans have which images; empty where all have all.
-fn presence(sources: &[Source<'_>], ids: &[ImageId], rows_of: &[Vec<u32>]) -> Result<(Vec<u64>, usize)> {
+fn presence(sources: &[ScanVectors<'_>], ids: &[ImageId], rows_of: &[Vec<u32>]) -> Result<(Vec<u64>, usize)> {
     let words = rows_of.len().div_ceil(64);
     if rows_of.iter().all(|row_of| !row_of.contains(&ABSENT)) {
         return Ok((Vec::new(), words));

@@ -1,6 +1,6 @@
 //! Targets of the regularizer that are made from several scans, or from no brain at all.
 
-use crate::{Images, Population, Result, ScanWeights, SimilarityMatrix, Source, Sweep, vectors};
+use crate::{Images, Population, Result, ScanVectors, ScanWeights, SimilarityMatrix, Sweep, vectors};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_recording::{Responses, Scan};
 use ndarray::Array2;
@@ -15,10 +15,10 @@ pub fn similarity_over_scans(scans: &[(&Responses, &[f32])], images: Images) -> 
     let names: Vec<String> =
         scans.iter().map(|(responses, _)| format!("scan {}, {:?}", responses.scan(), responses.kind())).collect();
     let views: Vec<_> = scans.iter().map(|(responses, _)| responses.values().view()).collect();
-    let scans: Vec<Source<'_>> = scans
+    let scans: Vec<ScanVectors<'_>> = scans
         .iter()
         .zip(names.iter().zip(&views))
-        .map(|((responses, weights), (name, view))| Source { name, ids: responses.ids(), rows: view, weights })
+        .map(|((responses, weights), (name, view))| ScanVectors { name, ids: responses.ids(), rows: view, weights })
         .collect();
     Population::new(&scans, images)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })
 }

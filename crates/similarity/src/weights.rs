@@ -20,7 +20,7 @@ impl ScanWeights {
     /// # Errors
     /// A scan without trials of tier `train`; numbers of neurons that differ; a correlation that is NaN.
     pub fn new(scan: &Scan, reliability: &Reliability, v: &[f32]) -> Result<Self> {
-        let equal = standardising_weights(scan)?;
+        let equal = standardizing_weights(scan)?;
         Ok(Self {
             measured: product_of_weights(&measured_weights(reliability), &equal)?,
             predicted: product_of_weights(&predicted_weights(reliability, v)?, &equal)?,
@@ -53,7 +53,7 @@ pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32
 ///
 /// # Errors
 /// A scan without trials of that tier.
-pub fn standardising_weights(scan: &Scan) -> Result<Vec<f32>> {
+pub fn standardizing_weights(scan: &Scan) -> Result<Vec<f32>> {
     let trials = scan.trials_in(Tier::Train);
     if trials.is_empty() {
         return Err(Error::Size { what: "trials of tier `train`", expected: "at least 1".into(), found: "none".into() });

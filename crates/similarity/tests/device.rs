@@ -1,7 +1,7 @@
 //! The matrix on candle's devices against the host's own.
 
 use brainprior_images::ImageId;
-use brainprior_similarity::{DeviceOptions, Error, Images, Population, Source, Sweep};
+use brainprior_similarity::{DeviceOptions, Error, Images, Population, ScanVectors, Sweep};
 use candle_core::Device;
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -27,14 +27,14 @@ fn with<T>(images: usize, neurons: usize, shift: usize, of: impl FnOnce(&Populat
     let ids: Vec<Vec<ImageId>> =
         [0, shift].iter().map(|first| (*first as u64..(first + images) as u64).map(ImageId::from_u64).collect()).collect();
     let views: Vec<_> = values.iter().map(|values| values.view()).collect();
-    let sources: Vec<Source<'_>> = (0..2)
-        .map(|scan| Source { name: ["day 1", "day 2"][scan], ids: &ids[scan], rows: &views[scan], weights: &weights })
+    let sources: Vec<ScanVectors<'_>> = (0..2)
+        .map(|scan| ScanVectors { name: ["day 1", "day 2"][scan], ids: &ids[scan], rows: &views[scan], weights: &weights })
         .collect();
     // With a shift the first scan alone would leave pairs without a scan; a third has all images.
     let everything: Vec<ImageId> = (0..(images + shift) as u64).map(ImageId::from_u64).collect();
     let all = Array2::from_shape_fn((images + shift, neurons), |_| generator.random_range(0.0f32..1.0));
     let all = all.view();
-    let third = Source { name: "day 3", ids: &everything, rows: &all, weights: &weights };
+    let third = ScanVectors { name: "day 3", ids: &everything, rows: &all, weights: &weights };
     of(&Population::new(&[sources[0], sources[1], third], Images::OfAnyScan).unwrap())
 }
 
@@ -63,7 +63,7 @@ fn a_vector_without_direction_is_named() {
     let values = ndarray::array![[1.0f32, 5.0], [2.0, 4.0], [3.0, 3.0]];
     let ids: Vec<ImageId> = (0..3).map(ImageId::from_u64).collect();
     let view = values.view();
-    let source = Source { name: "day 1", ids: &ids, rows: &view, weights: &[1.0, 1.0] };
+    let source = ScanVectors { name: "day 1", ids: &ids, rows: &view, weights: &[1.0, 1.0] };
     let population = Population::new(&[source], Images::Identical).unwrap();
     for device in devices() {
         let error = population.matrix_on(&device, DeviceOptions::default()).unwrap_err();

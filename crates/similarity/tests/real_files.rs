@@ -4,7 +4,7 @@
 
 use brainprior_recording::simulation::{Truth, read_truth};
 use brainprior_recording::{Responses, Scan, read_scan, reliability};
-use brainprior_similarity::{measured_weights, pearson, product_of_weights, similarity, spread, standardising_weights, vectors};
+use brainprior_similarity::{measured_weights, pearson, product_of_weights, similarity, spread, standardizing_weights, vectors};
 use ndarray::Axis;
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,11 @@ fn against_truth(scan: &Scan, truth: &Truth, weights: &[f32]) -> [f64; 2] {
 fn check(name: &str, expected: [[f64; 2]; 3]) {
     let (Some(path), Some(truth)) = (shared(&format!("{name}.h5")), shared(&format!("{name}.truth.h5"))) else { return };
     let (scan, truth) = (read_scan(&path).unwrap(), read_truth(&truth).unwrap());
-    let standardised = standardising_weights(&scan).unwrap();
+    let standardized = standardizing_weights(&scan).unwrap();
     let w = measured_weights(&reliability(&scan).unwrap());
-    let weighted = product_of_weights(&standardised, &w).unwrap();
+    let weighted = product_of_weights(&standardized, &w).unwrap();
     let equal = vec![1.0; w.len()];
-    for (weights, expected) in [&standardised, &weighted, &equal].into_iter().zip(expected) {
+    for (weights, expected) in [&standardized, &weighted, &equal].into_iter().zip(expected) {
         let found = against_truth(&scan, &truth, weights);
         for (found, expected) in found.into_iter().zip(expected) {
             assert!((found - expected).abs() < 0.0015, "{name}: expected {expected}, found {found}");
@@ -68,7 +68,7 @@ fn simulated_scan_c() {
 fn single_trials_of_a_whole_scan() {
     let Some(path) = shared("sim-scan-a.h5") else { return };
     let scan = read_scan(&path).unwrap();
-    let matrix = similarity(&scan.single_trials(), &standardising_weights(&scan).unwrap()).unwrap();
+    let matrix = similarity(&scan.single_trials(), &standardizing_weights(&scan).unwrap()).unwrap();
     assert_eq!((matrix.len(), matrix.pairs()), (5000, 12_497_500));
     let spread = spread(&matrix);
     // Centred vectors of 5000 images are nearly orthogonal on average: the mean of all pairs is about -1 / 5000.

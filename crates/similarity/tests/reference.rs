@@ -26,9 +26,9 @@ fn naive(values: &Array2<f32>, weights: &[f32]) -> Vec<f64> {
     let mean: Vec<f64> = (0..neurons).map(|a| (0..images).map(|i| r(i, a)).sum::<f64>() / images as f64).collect();
     let e: Vec<Vec<f64>> = (0..images)
         .map(|i| {
-            let centred: Vec<f64> = (0..neurons).map(|a| r(i, a) - mean[a]).collect();
-            let norm = centred.iter().map(|x| x * x).sum::<f64>().sqrt();
-            centred.iter().map(|x| x / norm).collect()
+            let centered: Vec<f64> = (0..neurons).map(|a| r(i, a) - mean[a]).collect();
+            let norm = centered.iter().map(|x| x * x).sum::<f64>().sqrt();
+            centered.iter().map(|x| x / norm).collect()
         })
         .collect();
     let mut packed = Vec::new();

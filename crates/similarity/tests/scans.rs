@@ -1,7 +1,7 @@
 //! Averages over scans, within the tile and of whole matrices; scans that do not fit together.
 
 use brainprior_images::ImageId;
-use brainprior_similarity::{Error, Images, Population, SimilarityMatrix, Source, Sweep, average, vectors};
+use brainprior_similarity::{Error, Images, Population, ScanVectors, SimilarityMatrix, Sweep, average, vectors};
 use ndarray::{Array2, Axis};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,10 +23,10 @@ fn made(name: &str, images: impl Iterator<Item = u64>, neurons: usize, seed: u64
 
 fn together(scans: &[&Made], images: Images) -> brainprior_similarity::Result<SimilarityMatrix> {
     let views: Vec<_> = scans.iter().map(|scan| scan.values.view()).collect();
-    let sources: Vec<Source<'_>> = scans
+    let sources: Vec<ScanVectors<'_>> = scans
         .iter()
         .zip(&views)
-        .map(|(scan, view)| Source { name: &scan.name, ids: &scan.ids, rows: view, weights: &scan.weights })
+        .map(|(scan, view)| ScanVectors { name: &scan.name, ids: &scan.ids, rows: view, weights: &scan.weights })
         .collect();
     Population::new(&sources, images)?.matrix(&Sweep::default())
 }

@@ -2,8 +2,8 @@
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    Checkpoint, Computed, Error, Images, NearestImages, PairsAbove, Population, Progress, Reduction, Rows, SimilarityHistogram,
-    SimilarityMatrix, Source, StratifiedPairs, Sweep, UniformPairs,
+    Checkpoint, Computed, Error, Images, NearestImages, PairsAbove, Population, Progress, Reduction, Rows, ScanVectors,
+    SimilarityHistogram, SimilarityMatrix, StratifiedPairs, Sweep, UniformPairs,
 };
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -25,7 +25,7 @@ fn values(seed: u64) -> Array2<f32> {
 
 fn with<T>(values: &Array2<f32>, of: impl FnOnce(&Population<'_>) -> T) -> T {
     let (ids, view) = (ids(IMAGES), values.view());
-    let source = Source { name: "made", ids: &ids, rows: &view, weights: &[1.0; NEURONS] };
+    let source = ScanVectors { name: "made", ids: &ids, rows: &view, weights: &[1.0; NEURONS] };
     of(&Population::new(&[source], Images::Identical).unwrap())
 }
 
@@ -47,7 +47,7 @@ fn the_matrix_is_the_same_with_little_memory() {
 }
 
 #[test]
-fn neighbours_are_the_largest_of_each_row() {
+fn neighbors_are_the_largest_of_each_row() {
     let mut values = values(2);
     // Images that are equal to others, so that there are ties.
     for copy in 0..60 {
@@ -304,7 +304,7 @@ fn a_file_written_in_bands_is_the_file_of_the_matrix() {
 fn check_rows(rows: &dyn Rows, values: &Array2<f32>) {
     let (expected, ids) = (matrix(values), ids(IMAGES));
     for sweep in sweeps() {
-        let source = Source { name: "made", ids: &ids, rows, weights: &[1.0; NEURONS] };
+        let source = ScanVectors { name: "made", ids: &ids, rows, weights: &[1.0; NEURONS] };
         let found = Population::new(&[source], Images::Identical).unwrap().matrix(&sweep).unwrap();
         assert_eq!(found.packed(), expected.packed());
     }
@@ -343,7 +343,7 @@ fn a_matrix_that_memory_cannot_hold_is_refused_with_its_size() {
     let rows = Computed::new(images, 1, |first, rows: &mut [f32]| {
         rows.iter_mut().enumerate().for_each(|(row, value)| *value = ((first + row) % 7) as f32);
     });
-    let source = Source { name: "made", ids: &ids, rows: &rows, weights: &[1.0] };
+    let source = ScanVectors { name: "made", ids: &ids, rows: &rows, weights: &[1.0] };
     let population = Population::new(&[source], Images::Identical).unwrap();
     if std::path::Path::new("/proc/meminfo").exists() {
         let error = population.matrix(&Sweep::default()).unwrap_err();

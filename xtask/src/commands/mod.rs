@@ -1,6 +1,8 @@
 //! One file for each command: its options, and what the library is asked for.
 
 pub(crate) mod attack;
+#[cfg(not(feature = "pipeline"))]
+pub(crate) mod audit;
 pub(crate) mod bench;
 #[cfg(not(feature = "pipeline"))]
 pub(crate) mod check_cuda;
@@ -32,7 +34,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Compare(options) => compare::run(&options),
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),
-        Command::Test | Command::CheckCuda => {
+        Command::Test | Command::CheckCuda | Command::Audit => {
             anyhow::bail!("this belongs to the light half; run it with `cargo xtask`")
         }
     }

@@ -6,7 +6,7 @@ use crate::synthetic;
 use anyhow::{Context as _, Result};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
-    DeviceOptions, Error, Images, NearestImages, Population, Precision, Progress, Source, Sweep, UniformPairs,
+    DeviceOptions, Error, Images, NearestImages, Population, Precision, Progress, ScanVectors, Sweep, UniformPairs,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -85,7 +85,7 @@ fn matrix(bencher: &Bencher, bench: &'static str, images: usize, neurons: usize)
     let (ids, values, weights) = responses(images, neurons);
     let view = values.view();
     bencher.measure(case, || {
-        let source = Source { name: "bench", ids: &ids, rows: &view, weights: &weights };
+        let source = ScanVectors { name: "bench", ids: &ids, rows: &view, weights: &weights };
         let population = Population::new(&[source], Images::Identical)?;
         match bencher.device.is_cpu() {
             true => population.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })?,
@@ -106,7 +106,7 @@ fn files(bencher: &Bencher, images: usize, neurons: usize) -> Result<()> {
         let view = values.view();
         let folder = tempfile::tempdir_in(".").context("could not make a folder here for the file to be timed")?;
         bencher.measure(case, || {
-            let source = Source { name: "bench", ids: &ids, rows: &view, weights: &weights };
+            let source = ScanVectors { name: "bench", ids: &ids, rows: &view, weights: &weights };
             let sweep = Sweep { memory: 4 << 30, ..Sweep::default() };
             Ok(Population::new(&[source], Images::Identical)?.write(
                 &folder.path().join("similarity.h5"),
@@ -130,7 +130,7 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let rows = synthetic::responses(STREAMED, NEURONS);
     let weights = weights(NEURONS);
     let started = Instant::now();
-    let source = Source { name: "bench", ids: &ids, rows: &rows, weights: &weights };
+    let source = ScanVectors { name: "bench", ids: &ids, rows: &rows, weights: &weights };
     let population = Population::new(&[source], Images::Identical)?;
     let prepared = started.elapsed().as_secs_f64();
     let reduction = (NearestImages::new(STREAMED, NEIGHBORS), UniformPairs::new(STREAMED, SAMPLE, 0)?);

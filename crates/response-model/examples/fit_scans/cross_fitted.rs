@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use brainprior_recording::simulation::{read_truth, truth_for};
 use brainprior_recording::{Scan, Tier};
 use brainprior_response_model::{Config, CrossFitted, Ensemble, FitEvent};
-use brainprior_similarity::{pearson, similarity, standardising_weights};
+use brainprior_similarity::{pearson, similarity, standardizing_weights};
 
 use crate::{Result, neurons};
 
@@ -35,7 +35,7 @@ pub(crate) fn compare(
         let images = scan.stimuli().subset(&rows);
         let truth = read_truth(&path.with_extension("truth.h5"))?;
         let expected = truth_for(scan, &truth)?.select(images.ids())?;
-        let equal = standardising_weights(scan)?;
+        let equal = standardizing_weights(scan)?;
         let responsive = neurons::responsive(&truth);
         let true_matrix = similarity(&expected, &equal)?;
         for (name, predicted) in

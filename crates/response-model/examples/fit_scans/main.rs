@@ -18,7 +18,7 @@ use brainprior_recording::simulation::{Truth, read_truth, truth_for};
 use brainprior_recording::{Responses, Scan, read_scan, reliability};
 use brainprior_response_model::{Config, Ensemble, FitEvent, Interval, ResponseModel, fit};
 use brainprior_similarity::{
-    measured_weights, pearson, predicted_weights, product_of_weights, similarity, standardising_weights,
+    measured_weights, pearson, predicted_weights, product_of_weights, similarity, standardizing_weights,
 };
 
 mod cross_fitted;
@@ -90,7 +90,7 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
     let images = scan.stimuli().subset(&oracle);
     let truth = read_truth(&truth_path)?;
     let expected = truth_for(scan, &truth)?.select(images.ids())?;
-    let equal = standardising_weights(scan)?;
+    let equal = standardizing_weights(scan)?;
     let truth_matrix = similarity(&expected, &equal)?;
     let against = |responses: &Responses, weights: &[f32]| -> Result<f64> {
         Ok(pearson(&similarity(&responses.select(images.ids())?, weights)?, &truth_matrix)?)

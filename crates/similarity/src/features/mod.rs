@@ -23,18 +23,21 @@ const BATCH: usize = 32;
 pub fn network_features(network: &Network, stimuli: &StimulusSet) -> Result<Array2<f32>> {
     let (height, width) = (stimuli.height(), stimuli.width());
     let mut values = Vec::new();
-    let mut dimensions = 0;
     for first in (0..stimuli.len()).step_by(BATCH) {
         let count = BATCH.min(stimuli.len() - first);
         let pixels = &stimuli.pixels()[first * height * width..(first + count) * height * width];
         let features = network.run(pixels, count, height, width)?;
-        dimensions = features.len() / count;
         if first == 0 {
-            values.reserve_exact(dimensions * stimuli.len());
+            values.reserve_exact(features.len() / count * stimuli.len());
         }
         values.extend(features);
     }
-    Ok(Array2::from_shape_vec((stimuli.len(), dimensions), values).expect("as many features of each image"))
+    Ok(in_rows(stimuli.len(), values))
+}
+
+fn in_rows(images: usize, values: Vec<f32>) -> Array2<f32> {
+    let dimensions = values.len().checked_div(images).unwrap_or(0);
+    Array2::from_shape_vec((images, dimensions), values).expect("as many features of each image")
 }
 
 /// The control *features*: the formula of [`crate::similarity`] with the features of each image as its vector.

@@ -1,7 +1,7 @@
 //! Samples of pairs and lists of neighbours on disk, after `data-specs/pairs.toml` and `data-specs/neighbours.toml`.
 
 use super::write_hdf5;
-use crate::{Error, Neighbours, Pair, Result};
+use crate::{Error, Neighbors, Pair, Result};
 use brainprior_images::ImageId;
 use hdf5::types::VarLenUnicode;
 use ndarray::Array2;
@@ -37,19 +37,19 @@ pub fn write_pairs(path: &Path, ids: &[ImageId], pairs: &[Pair], provenance: &[S
 ///
 /// # Errors
 /// Another number of images; whatever the file system or the HDF5 library refuses.
-pub fn write_neighbours(path: &Path, ids: &[ImageId], neighbours: &Neighbours, provenance: &[String]) -> Result<()> {
-    if neighbours.len() != ids.len() {
+pub fn write_neighbors(path: &Path, ids: &[ImageId], neighbors: &Neighbors, provenance: &[String]) -> Result<()> {
+    if neighbors.len() != ids.len() {
         return Err(Error::Size {
             what: "images of lists of neighbours",
             expected: ids.len().to_string(),
-            found: neighbours.len().to_string(),
+            found: neighbors.len().to_string(),
         });
     }
-    let count = (0..ids.len()).map(|image| neighbours.of(image).len()).min().unwrap_or(0);
+    let count = (0..ids.len()).map(|image| neighbors.of(image).len()).min().unwrap_or(0);
     write_hdf5(path, |file| {
         header(file, "brainprior-neighbours", ids, provenance)?;
-        let indices = Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbours.of(image)[rank].0);
-        let values = Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbours.of(image)[rank].1);
+        let indices = Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbors.of(image)[rank].0);
+        let values = Array2::from_shape_fn((ids.len(), count), |(image, rank)| neighbors.of(image)[rank].1);
         file.new_dataset_builder().with_data(&indices).create("neighbours")?;
         file.new_dataset_builder().with_data(&values).create("similarity").map(drop)
     })

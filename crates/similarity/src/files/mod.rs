@@ -5,7 +5,7 @@ mod matrix;
 mod rows;
 mod triangle;
 
-pub use lists::{write_neighbours, write_pairs};
+pub use lists::{write_neighbors, write_pairs};
 pub use rows::FileRows;
 pub use triangle::Precision;
 

@@ -1,14 +1,14 @@
 //! What is made of all pairs without holding them: histograms, neighbours, samples, and pairs that are alike.
 
-mod alike;
 mod histogram;
-mod neighbours;
+mod neighbors;
+mod pairs_above;
 mod sample;
 mod stratified;
 
-pub use alike::{Alike, PairsAbove};
 pub use histogram::{Histogram, SimilarityHistogram};
-pub use neighbours::{NearestImages, Neighbours};
+pub use neighbors::{NearestImages, Neighbors};
+pub use pairs_above::PairsAbove;
 pub use sample::{UniformPairs, UniformSample};
 pub use stratified::{StratifiedPairs, StratifiedSample};
 

@@ -105,7 +105,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Images, Source};
+    use crate::{Images, ScanVectors};
     use brainprior_images::ImageId;
     use ndarray::Array2;
 
@@ -114,7 +114,7 @@ mod tests {
         let ids: Vec<ImageId> = (0..1700).map(ImageId::from_u64).collect();
         let values = Array2::from_shape_fn((1700, 4), |(i, k)| (i * k) as f32);
         let view = values.view();
-        let sources = [Source { name: "made", ids: &ids, rows: &view, weights: &[1.0; 4] }];
+        let sources = [ScanVectors { name: "made", ids: &ids, rows: &view, weights: &[1.0; 4] }];
         let population = Population::new(&sources, Images::Identical).unwrap();
         // All resident; bands of two tiles; of one; low bands.
         for (memory, rows) in [(1 << 20, usize::MAX), (17_000, usize::MAX), (1000, usize::MAX), (1 << 20, 100), (17_000, 100)] {

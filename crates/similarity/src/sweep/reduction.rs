@@ -64,7 +64,7 @@ impl Block<'_> {
 ///
 /// ```
 /// use brainprior_images::ImageId;
-/// use brainprior_similarity::{Block, Images, Population, Reduction, Result, Source, Sweep};
+/// use brainprior_similarity::{Block, Images, Population, Reduction, Result, ScanVectors, Sweep};
 ///
 /// /// The mean over all pairs.
 /// struct Mean;
@@ -90,7 +90,7 @@ impl Block<'_> {
 /// let ids: Vec<ImageId> = (0..4).map(ImageId::from_u64).collect();
 /// let responses = ndarray::array![[1.0f32, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]];
 /// let view = responses.view();
-/// let source = Source { name: "two neurons", ids: &ids, rows: &view, weights: &[1.0, 1.0] };
+/// let source = ScanVectors { name: "two neurons", ids: &ids, rows: &view, weights: &[1.0, 1.0] };
 /// let population = Population::new(&[source], Images::Identical)?;
 /// let (sum, pairs) = population.reduce(&Mean, &Sweep::default())?;
 /// assert_eq!(pairs, 6);

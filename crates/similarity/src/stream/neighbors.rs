@@ -15,12 +15,12 @@ pub struct NearestImages {
 
 /// The nearest images of each, nearest first.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Neighbours {
+pub struct Neighbors {
     count: usize,
     lists: Vec<Vec<(u32, f32)>>,
 }
 
-impl Neighbours {
+impl Neighbors {
     /// Index and similarity of the images nearest to image `image`, nearest first: as many as were asked for, or all others.
     pub fn of(&self, image: usize) -> &[(u32, f32)] {
         &self.lists[image]
@@ -66,10 +66,10 @@ impl NearestImages {
 impl Reduction for NearestImages {
     /// Candidates: an image, another, their similarity.
     type Part = Vec<(u32, u32, f32)>;
-    type State = Neighbours;
+    type State = Neighbors;
 
-    fn start(&self) -> Neighbours {
-        Neighbours { count: self.count, lists: vec![Vec::new(); self.images] }
+    fn start(&self) -> Neighbors {
+        Neighbors { count: self.count, lists: vec![Vec::new(); self.images] }
     }
 
     fn block(&self, block: &Block<'_>) -> Self::Part {
@@ -119,7 +119,7 @@ impl Reduction for NearestImages {
         candidates
     }
 
-    fn merge(&self, state: &mut Neighbours, part: Self::Part, _: usize) -> Result<()> {
+    fn merge(&self, state: &mut Neighbors, part: Self::Part, _: usize) -> Result<()> {
         for (image, other, similarity) in part {
             self.insert(&mut state.lists[image as usize], image as usize, other, similarity);
         }
@@ -132,7 +132,7 @@ impl Resumable for NearestImages {
         self.count as u64
     }
 
-    fn save(&self, state: &Neighbours, to: &mut StateWriter) {
+    fn save(&self, state: &Neighbors, to: &mut StateWriter) {
         for list in &state.lists {
             to.number(list.len() as u64);
             for (other, similarity) in list {
@@ -142,14 +142,14 @@ impl Resumable for NearestImages {
         }
     }
 
-    fn load(&self, from: &mut StateReader<'_>) -> Option<Neighbours> {
-        let mut neighbours = self.start();
-        for (image, list) in neighbours.lists.iter_mut().enumerate() {
+    fn load(&self, from: &mut StateReader<'_>) -> Option<Neighbors> {
+        let mut neighbors = self.start();
+        for (image, list) in neighbors.lists.iter_mut().enumerate() {
             for _ in 0..from.number()? {
                 let other = from.number()? as u32;
                 self.insert(list, image, other, from.value()?);
             }
         }
-        Some(neighbours)
+        Some(neighbors)
     }
 }

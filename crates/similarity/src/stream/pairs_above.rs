@@ -10,9 +10,6 @@ pub struct PairsAbove {
     limit: usize,
 }
 
-/// Pairs in the order in which a sweep shows them.
-pub type Alike = Vec<Pair>;
-
 impl PairsAbove {
     /// At most `limit` pairs, of 12 bytes each.
     pub fn new(threshold: f32, limit: usize) -> Self {
@@ -22,9 +19,10 @@ impl PairsAbove {
 
 impl Reduction for PairsAbove {
     type Part = Vec<Pair>;
-    type State = Alike;
+    /// In the order in which a sweep shows them.
+    type State = Vec<Pair>;
 
-    fn start(&self) -> Alike {
+    fn start(&self) -> Vec<Pair> {
         Vec::new()
     }
 
@@ -46,7 +44,7 @@ impl Reduction for PairsAbove {
         found
     }
 
-    fn merge(&self, state: &mut Alike, part: Vec<Pair>, _: usize) -> Result<()> {
+    fn merge(&self, state: &mut Vec<Pair>, part: Vec<Pair>, _: usize) -> Result<()> {
         if state.len() + part.len() > self.limit {
             return Err(Error::TooManyPairs { threshold: self.threshold, limit: self.limit });
         }
@@ -60,12 +58,12 @@ impl Resumable for PairsAbove {
         u64::from(self.threshold.to_bits()) << 32 ^ self.limit as u64
     }
 
-    fn save(&self, state: &Alike, to: &mut StateWriter) {
+    fn save(&self, state: &Vec<Pair>, to: &mut StateWriter) {
         to.number(state.len() as u64);
         state.iter().for_each(|pair| pair.save(to));
     }
 
-    fn load(&self, from: &mut StateReader<'_>) -> Option<Alike> {
+    fn load(&self, from: &mut StateReader<'_>) -> Option<Vec<Pair>> {
         let count = from.number()?;
         (0..count).map(|_| Pair::load(from)).collect()
     }

@@ -1,0 +1,58 @@
+//! Checks of the dependencies: licenses, sources and bans by cargo-deny, unused ones by cargo-machete.
+
+use crate::bootstrap::cargo_command;
+use crate::native_tools::Environment;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A checker that cargo installs: its package, the version that the checks were written for, and what it is asked.
+struct Checker {
+    package: &'static str,
+    version: &'static str,
+    arguments: &'static [&'static str],
+}
+
+const CHECKERS: [Checker; 2] = [
+    // Advisories are left out: they need a database that is fetched by git, which not every machine can reach.
+    Checker { package: "cargo-deny", version: "0.20.2", arguments: &["--all-features", "check", "licenses", "bans", "sources"] },
+    Checker { package: "cargo-machete", version: "0.9.2", arguments: &["--with-metadata"] },
+];
+
+/// Installs the checkers below the target folder where they are missing, and runs them on the workspace.
+///
+/// # Errors
+/// Names the checker that could not be installed, or that found something; what it found stands above.
+pub(crate) fn run(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
+    let tools = target.join("tools");
+    let mut complaints = Vec::new();
+    for checker in &CHECKERS {
+        let program = installed(checker, workspace, &tools, environment)?;
+        let status = Command::new(&program)
+            .current_dir(workspace)
+            .args(checker.arguments)
+            .status()
+            .with_context(|| format!("could not start {}", program.display()))?;
+        if !status.success() {
+            complaints.push(checker.package);
+        }
+    }
+    if complaints.is_empty() { Ok(()) } else { bail!("{} found something: see above", complaints.join(" and ")) }
+}
+
+/// The program of a checker, which is built the first time.
+fn installed(checker: &Checker, workspace: &Path, tools: &Path, environment: &Environment) -> Result<PathBuf> {
+    let program = tools.join("bin").join(checker.package);
+    let version = Command::new(&program).arg("--version").output().ok();
+    let is_ours = version.is_some_and(|output| String::from_utf8_lossy(&output.stdout).contains(checker.version));
+    if !is_ours {
+        eprintln!("Building {} {}, once; this takes some minutes.", checker.package, checker.version);
+        let root = tools.display().to_string();
+        let what = ["install", "--quiet", "--locked", "--root", &root, "--version", checker.version, checker.package];
+        let status = cargo_command(workspace, environment, &what, &[]).status().context("could not start cargo")?;
+        if !status.success() {
+            bail!("`cargo {}` ended with {status}", what.join(" "));
+        }
+    }
+    Ok(program)
+}
