@@ -57,7 +57,7 @@ Examples:
       real files
   cargo xtask pipeline --set 'training.conditions=[{ target = \"none\" }, { target = \"denoised\", alpha = 80 }]'
       other targets, and settings of their own
-  cargo xtask pipeline --only train --condition denoised --seed 3
+  cargo xtask pipeline --only train --condition denoised --seed 1
       one network of the grid; many such jobs may share a run directory
   cargo xtask pipeline --run runs/lab --emit slurm > lab.sh && bash lab.sh
       the whole run on a cluster

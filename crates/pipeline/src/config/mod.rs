@@ -163,7 +163,7 @@ impl Config {
         ensure!(
             !wants_features || self.similarity.network.is_some(),
             "training.conditions: `features` takes those of a trained network; set similarity.network to a checkpoint, for example \
-             one of an earlier run: train/none-seed0/best.safetensors"
+             one of an earlier run: runs/default/train/none-seed0/best.safetensors"
         );
         Ok(())
     }

@@ -6,9 +6,12 @@ use toml::{Table, Value};
 
 /// The sentence for a key that is no more.
 pub(crate) fn key(path: &str) -> Option<String> {
-    let instead = match path {
+    // A condition has the keys of [training].
+    let path = path.replacen("training.conditions.", "training.", 1);
+    let instead = match path.as_str() {
         "training.gamma" => "fixed shares are written mixture = { fixed = [3, 1] }; leave it out for learned ones",
         "training.taps" => "it is training.layers",
+        "training.centring" => "it is training.centering",
         "training.early_matches" => {
             "beside the target of the condition that is stopped early write stop_at_accuracy_of = \"denoised\""
         }

@@ -82,7 +82,7 @@ fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<R
         if done.is_some() || context.run.is_dry() { Ok(done) } else { task(context, inputs, other) }
     })?;
     let Some(key) = key else {
-        context.progress.would_run(&part.task("train"));
+        context.progress.would_run(&part.task("train"), "the networks that it is compared with would be trained");
         return Ok(None);
     };
     let seed = key.seed();
