@@ -239,7 +239,7 @@ mod tests {
         let examples = examples(&Known::of(DEFAULT).unwrap(), "");
         assert!(examples.iter().any(|example| example.starts_with("training.layers=")), "{examples:?}");
         for example in examples {
-            let table = overrides::layer(DEFAULT, None, &[example.clone()]).unwrap();
+            let table = overrides::layer(DEFAULT, None, std::slice::from_ref(&example)).unwrap();
             if let Err(error) = table.try_into::<Config>() {
                 panic!("{example}: {error}");
             }

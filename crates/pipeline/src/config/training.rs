@@ -37,15 +37,17 @@ impl TryFrom<Section> for Training {
 impl Training {
     fn resolved(section: Section) -> Result<Self> {
         let Section { seeds, conditions, common } = section;
+        // First, so that what is wrong with it is not said of a condition.
+        let settings: TrainConfig = common.clone().try_into()?;
+        check(&settings)?;
         let known = Known::of_conditions()?;
         let tables = tables(conditions, &known)?;
         let conditions = tables.into_iter().map(|table| Arm::new(table, &common, &known)).collect::<Result<_>>()?;
-        Ok(Self { seeds, common: common.try_into()?, conditions })
+        Ok(Self { seeds, common: settings, conditions })
     }
 
     /// Whether trainings can be asked for this, as far as that is known without their data.
     pub(crate) fn check(&self) -> Result<()> {
-        check(&self.common)?;
         ensure!(!self.conditions.is_empty(), "training.conditions is empty; give at least {{ target = \"none\" }}");
         for (index, arm) in self.conditions.iter().enumerate() {
             ensure!(
