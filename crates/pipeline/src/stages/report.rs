@@ -1,7 +1,7 @@
 //! Stage `report`: gathers every figure into `results.json` and draws `report.html`.
 
 use super::{Inputs, Outcome, Stage, response, robustness, scans, similarity, trade_off, train};
-use crate::artifacts::{Results, ScanResult, summarize};
+use crate::artifacts::{Results, ScanResult, ScanSource, summarize};
 use crate::grid::Part;
 use crate::report::{self, Content, MatrixPicture};
 use crate::run::{Context, DeviceName};
@@ -12,6 +12,7 @@ use brainprior_images::StimulusSet;
 use brainprior_recording::median;
 use brainprior_response_model::Recovery;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Version of `results.json`, as in `data-specs/results.toml`.
 const RESULTS_VERSION: u32 = 1;
@@ -93,7 +94,14 @@ impl Stage for Report {
         json::write(&root.join(TIMES), &seconds)?;
         let sources = match &config.scans.files {
             None => vec!["scans: simulated, with known truth".to_owned()],
-            Some(files) => files.iter().map(|path| format!("scan: {}", path.display())).collect(),
+            Some(files) => {
+                let read = files.iter().zip(scans::index(context)?.scans);
+                let line = |(path, source): (&PathBuf, ScanSource)| {
+                    let remarks: String = source.remarks.iter().map(|remark| format!("; {remark}")).collect();
+                    format!("scan: {}{remarks}", path.display())
+                };
+                read.map(line).collect()
+            }
         };
         let content = Content {
             results: &results,
