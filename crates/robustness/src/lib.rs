@@ -49,6 +49,7 @@ mod outcome;
 mod pass;
 mod perturbation;
 mod settings;
+mod student;
 mod survival;
 
 pub use accuracy::{accuracy, correct};
@@ -78,4 +79,5 @@ pub use outcome::{Attacked, Outcome};
 pub use pass::Pass;
 pub use perturbation::Perturbation;
 pub use settings::{Progress, Settings};
+pub use student::half_width_of_mean;
 pub use survival::{Median, Survival, median};
