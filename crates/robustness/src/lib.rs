@@ -52,7 +52,7 @@ mod settings;
 mod student;
 mod survival;
 
-pub use accuracy::{accuracy, correct};
+pub use accuracy::{Accuracy, accuracy, correct};
 pub use attack::Attack;
 pub use attack_curve::{AttackPoint, attack_curve};
 pub use attack_kind::AttackKind;
