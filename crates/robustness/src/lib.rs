@@ -71,7 +71,7 @@ pub use ensemble::ensemble;
 pub use error::{Error, Result};
 pub use labeled_batch::LabeledBatch;
 pub use loss::{Loss, Slope};
-pub use masking::{Check, MaskingReport, MaskingSettings, masking_report};
+pub use masking::{Check, MaskingReport, MaskingSettings, MaskingVerdict, masking_report};
 pub use minimal_perturbations::{ImageRecord, MinimalPerturbations};
 pub use model::{Classifier, ModuleClassifier};
 pub use noise::{Clamp, Noise, NoisePoint, noise_curve};

@@ -2,12 +2,12 @@
 
 use super::Attackable;
 use super::blocks::search;
-use crate::artifacts::{Check, Masking, MinimalPerturbation, Point};
+use crate::artifacts::{Check, Masking, MaskingSign, MinimalPerturbation, Point};
 use crate::run::Progress;
 use anyhow::{Result, ensure};
 use brainprior_robustness::{
-    Accuracy, Classifier, LabeledBatch, MaskingReport, MaskingSettings, MinimalPerturbations, Perturbation, Settings,
-    masking_report, median,
+    Accuracy, Classifier, LabeledBatch, MaskingReport, MaskingSettings, MaskingVerdict, MinimalPerturbations, Perturbation,
+    Settings, masking_report, median,
 };
 
 /// Resamples behind the interval of a median.
@@ -64,8 +64,12 @@ fn artifact(report: &MaskingReport, epsilon: f64) -> Masking {
     Masking {
         epsilon,
         images: report.images,
-        clean: report.clean(),
-        verdict: report.verdict(),
+        sign: match report.verdict() {
+            MaskingVerdict::NoSign => MaskingSign::None,
+            MaskingVerdict::TooFewImages => MaskingSign::TooFewImages,
+            MaskingVerdict::Found => MaskingSign::Found,
+        },
+        verdict: report.in_words(),
         checks: report.checks.iter().map(check).collect(),
     }
 }
