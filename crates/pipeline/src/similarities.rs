@@ -3,7 +3,7 @@
 use crate::run::Progress as Observer;
 use crate::synthetic;
 use anyhow::{Context as _, Result, bail, ensure};
-use brainprior_artifact::json;
+use brainprior_artifact::{json, lock};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
     Checkpoint, DeviceOptions, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, ScanVectors,
@@ -79,6 +79,9 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     }
     ensure!(!inputs.is_empty(), "give at least one file of responses (data-specs/responses.toml), or --synthetic IMAGESxNEURONS");
     std::fs::create_dir_all(&options.out).with_context(|| format!("could not make the folder {}", options.out.display()))?;
+    let Some(_lock) = lock::try_take(&options.out.join(".lock"))? else {
+        bail!("another process writes into {}: wait for it, or give another --out", options.out.display());
+    };
     let started = Instant::now();
     let sources: Vec<ScanVectors<'_>> = inputs
         .iter()

@@ -91,9 +91,9 @@ impl Stage for Report {
         let seconds: BTreeMap<String, f64> =
             inputs.0.iter().map(|record| (record.key.task().to_owned(), record.seconds)).collect();
         json::write(&root.join(TIMES), &seconds)?;
-        let sources = match config.scans.files.is_empty() {
-            true => vec!["scans: simulated, with known truth".to_owned()],
-            false => config.scans.files.iter().map(|path| format!("scan: {}", path.display())).collect(),
+        let sources = match &config.scans.files {
+            None => vec!["scans: simulated, with known truth".to_owned()],
+            Some(files) => files.iter().map(|path| format!("scan: {}", path.display())).collect(),
         };
         let content = Content {
             results: &results,
@@ -102,7 +102,7 @@ impl Stage for Report {
             training: train::histories(context)?,
             speeds: train::speeds(context),
             trade_off: trade_off::curves(context)?,
-            layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.layer_depths(),
+            layers: NetConfig { blocks: config.training.common.blocks.clone(), ..NetConfig::default() }.layer_depths(),
             examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
             correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
             fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),

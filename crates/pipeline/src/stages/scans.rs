@@ -45,16 +45,16 @@ impl Stage for Scans {
 
     fn run(&self, context: &Context, _inputs: &Inputs) -> Result<Outcome> {
         let config = &context.config;
-        let files = &config.scans.files;
-        if files.is_empty() {
+        let Some(files) = &config.scans.files else {
             let key = Key::new("scans", &config.simulation, config.seed_of("scans"));
             let seed = key.seed();
             return Ok(context.task(key, |folder| simulate(context, folder, seed))?.into());
-        }
+        };
+        let truth_of = |index: usize| config.scans.truth.as_ref().and_then(|truth| truth.get(index));
         let mut key = Key::new("scans", (), 0);
         for (index, path) in files.iter().enumerate() {
             key = key.input(&format!("scan {index}"), &hash::of_path(path)?);
-            if let Some(truth) = config.scans.truth.get(index) {
+            if let Some(truth) = truth_of(index) {
                 key = key.input(&format!("truth {index}"), &hash::of_path(truth)?);
             }
         }
@@ -63,8 +63,8 @@ impl Stage for Scans {
                 let mut scans = Vec::new();
                 for (index, path) in files.iter().enumerate() {
                     read_scan(path)?;
-                    let truth = config.scans.truth.get(index);
-                    scans.push(ScanSource { scan: absolute(path)?, truth: truth.map(|path| absolute(path)).transpose()? });
+                    let truth = truth_of(index).map(|path| absolute(path)).transpose()?;
+                    scans.push(ScanSource { scan: absolute(path)?, truth });
                 }
                 json::write(&folder.join(INDEX), &ScanIndex { scans })?;
                 Ok(vec![INDEX.into()])
