@@ -5,6 +5,7 @@ use super::page::Page;
 use super::plots::{Axes, Curve, color, tracks};
 use crate::artifacts::{Followed, Snapshot, Spread};
 use anyhow::Result;
+use brainprior_robustness::half_width_of_mean;
 
 /// Adds the section, where networks were followed.
 pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
@@ -98,13 +99,6 @@ fn kept(arm: &Followed, value: impl Fn(&Snapshot) -> f64) -> Spread {
     Spread::of(&arm.seeds.iter().map(|(snapshots, kept)| value(&snapshots[*kept])).collect::<Vec<_>>())
 }
 
-/// Half the width of the 95% interval of a mean, by Student's t with a degree of freedom less than there are seeds.
-fn half_width(spread: &Spread, seeds: usize) -> Option<f64> {
-    const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
-    let t = *T.get(seeds.checked_sub(2)?).unwrap_or(&1.96);
-    Some(t * spread.standard_deviation / (seeds as f64).sqrt())
-}
-
 /// Accuracy in percent of the networks that the trainings kept, mean over seeds and 95% interval, as Markdown.
 pub(crate) fn table(arms: &[Followed]) -> String {
     let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
@@ -119,7 +113,7 @@ pub(crate) fn table(arms: &[Followed]) -> String {
     text += "\n";
     for arm in arms {
         let seeds = arm.seeds.len();
-        let cell = |spread: Spread, scale: f64, digits: usize| match half_width(&spread, seeds) {
+        let cell = |spread: Spread, scale: f64, digits: usize| match half_width_of_mean(spread.standard_deviation, seeds) {
             Some(half) => format!(" {:.digits$} ± {:.digits$} |", scale * spread.mean, scale * half),
             None => format!(" {:.digits$} |", scale * spread.mean),
         };

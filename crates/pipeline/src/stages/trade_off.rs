@@ -64,11 +64,11 @@ fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
         let noise = noise_curve(&model, &images, Noise::Gaussian, Clamp::Unit, &robustness.gaussian, settings, &mut |_| ())?;
         let point = |point: &brainprior_robustness::NoisePoint| Point {
             level: point.level,
-            accuracy: point.accuracy().unwrap_or_default(),
+            accuracy: point.accuracy.share().unwrap_or_default(),
         };
         snapshots.push(Snapshot {
             epoch,
-            clean_accuracy: accuracy(&model, &images, settings)?.unwrap_or_default(),
+            clean_accuracy: accuracy(&model, &images, settings)?.share().unwrap_or_default(),
             gaussian_noise: noise.iter().map(point).collect(),
         });
         bar.set(epoch as u64, epochs as u64, "");
