@@ -2,26 +2,17 @@
 
 use crate::accuracy::already_adversarial;
 use crate::driver::{Driver, Job};
-use crate::{Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Progress, Result, Settings};
+use crate::{Accuracy, Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Progress, Result, Settings};
 
 /// Accuracy under an attack of one size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttackPoint {
     /// Largest perturbation allowed.
     pub epsilon: f64,
-    /// Images that withstand it.
-    pub correct: usize,
-    /// Images tested.
-    pub images: usize,
+    /// How many of all images withstand it.
+    pub accuracy: Accuracy,
     /// What it cost at this epsilon.
     pub counts: Counts,
-}
-
-impl AttackPoint {
-    /// Share of images that withstand; `None` of no images.
-    pub fn accuracy(&self) -> Option<f64> {
-        (self.images > 0).then(|| self.correct as f64 / self.images as f64)
-    }
 }
 
 /// Accuracy at each of `epsilons`, which must ascend. An image that falls at one of them has fallen at all later ones.
@@ -52,8 +43,8 @@ pub fn attack_curve(
         let jobs: Vec<Job> = standing.iter().map(|index| Job { index: *index, epsilon: *epsilon, start: None }).collect();
         driver.attack_some(&jobs, &mut attacked, &mut |progress| observe(Progress { done: done + progress.done, total }))?;
         standing.retain(|index| !attacked.outcomes()[*index].success);
-        let counts = attacked.counts();
-        points.push(AttackPoint { epsilon: *epsilon, correct: standing.len(), images: labeled.len(), counts });
+        let accuracy = Accuracy::new(standing.len(), labeled.len());
+        points.push(AttackPoint { epsilon: *epsilon, accuracy, counts: attacked.counts() });
     }
     observe(Progress { done: total, total });
     Ok(points)

@@ -73,7 +73,9 @@ pub enum Error {
         reason: String,
     },
     /// Nothing to take a median or a mean of.
-    #[error("a figure over no images: either none was given or the model misclassifies all of them to begin with")]
+    #[error(
+        "a figure over no images: either none was given or none is classified rightly to begin with, by both models where two are compared"
+    )]
     NoImages,
     /// The model failed.
     #[error("{doing}, images {first} to {last}: {source}")]

@@ -4,7 +4,8 @@ use crate::accuracy::already_adversarial;
 use crate::bracket::Bracket;
 use crate::driver::{Driver, Job};
 use crate::{
-    Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Norm, Perturbation, Progress, Result, Search, Settings,
+    Accuracy, Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Norm, Perturbation, Progress, Result,
+    Search, Settings,
 };
 
 /// Rounds of bisection at most; a tolerance of 1% needs about half of them.
@@ -77,6 +78,40 @@ impl MinimalPerturbations {
             .filter(|(_, record)| !record.already)
             .map(|(distance, _)| distance.map_or(Perturbation::Censored(search.largest), Perturbation::Found))
             .collect()
+    }
+
+    /// Accuracy at each of `epsilons`: how many of all images are classified rightly and withstand every perturbation of at
+    /// most that size, as far as was found. Images that are misclassified as they are count as fallen, so that networks of
+    /// different accuracy can be compared.
+    ///
+    /// # Errors
+    /// Returns [`Error::Size`] if there are other images than records, and [`Error::Level`] if an epsilon is below 0 or above
+    /// the largest size that was searched, beyond which nothing is known of the images that withstood.
+    pub fn accuracies(&self, labeled: &LabeledBatch, search: Search, epsilons: &[f64]) -> Result<Vec<Accuracy>> {
+        let perturbations = self.of_all_images(labeled, search)?;
+        if let Some(index) = epsilons.iter().position(|epsilon| !(0.0..=search.largest).contains(epsilon)) {
+            let expected = format!("0 to {}, the largest size that was searched", search.largest);
+            return Err(Error::Level { what: "epsilon", index, expected, found: epsilons[index] });
+        }
+        let standing = |epsilon: &f64| {
+            let stands = |perturbation: &&Perturbation| perturbation.found().is_none_or(|size| size > *epsilon);
+            Accuracy::new(perturbations.iter().filter(stands).count(), labeled.len())
+        };
+        Ok(epsilons.iter().map(standing).collect())
+    }
+
+    /// The smallest perturbation of every image: 0 where it is adversarial as it is, and censored at the largest size that was
+    /// searched where none is known up to there.
+    pub(crate) fn of_all_images(&self, labeled: &LabeledBatch, search: Search) -> Result<Vec<Perturbation>> {
+        if labeled.len() != self.records.len() {
+            let (expected, found) = (format!("{}, one for each record", self.records.len()), labeled.len().to_string());
+            return Err(Error::Size { what: "images", expected, found });
+        }
+        let one = |distance: Option<f64>| match distance {
+            Some(size) if size <= search.largest => Perturbation::Found(size),
+            _ => Perturbation::Censored(search.largest),
+        };
+        Ok(self.distances(labeled).into_iter().map(one).collect())
     }
 
     /// Lets one more attack try to come nearer. An attack that looks for the smallest perturbation runs once. For an attack

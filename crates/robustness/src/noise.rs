@@ -2,7 +2,7 @@
 
 use crate::criterion::decision;
 use crate::pass::{batches, logits};
-use crate::{Classifier, Error, LabeledBatch, Progress, Result, Settings};
+use crate::{Accuracy, Classifier, Error, LabeledBatch, Progress, Result, Settings};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -34,17 +34,8 @@ pub enum Clamp {
 pub struct NoisePoint {
     /// The level.
     pub level: f64,
-    /// Images classified rightly.
-    pub correct: usize,
-    /// Images tested.
-    pub images: usize,
-}
-
-impl NoisePoint {
-    /// Share of images classified rightly; `None` of no images.
-    pub fn accuracy(&self) -> Option<f64> {
-        (self.images > 0).then(|| self.correct as f64 / self.images as f64)
-    }
+    /// How many of the images are classified rightly.
+    pub accuracy: Accuracy,
 }
 
 impl Noise {
@@ -117,7 +108,7 @@ pub fn noise_curve(
             correct += rows.iter().zip(batch).filter(|(row, index)| decision(row) == labeled.label(*index)).count();
             observe(Progress { done, total });
         }
-        points.push(NoisePoint { level: *level, correct, images: labeled.len() });
+        points.push(NoisePoint { level: *level, accuracy: Accuracy::new(correct, labeled.len()) });
     }
     Ok(points)
 }

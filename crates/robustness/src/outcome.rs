@@ -1,7 +1,6 @@
 //! What became of the images under attack.
 
-use crate::accuracy::share;
-use crate::{Counts, LabeledBatch};
+use crate::{Accuracy, Counts, LabeledBatch};
 
 /// What became of one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,9 +55,10 @@ impl Attacked {
         &self.finals[index * self.area..(index + 1) * self.area]
     }
 
-    /// Share of all images that withstood: under misclassification, the accuracy under attack. `None` of no images.
-    pub fn accuracy(&self) -> Option<f64> {
-        share(&self.outcomes.iter().map(|outcome| !outcome.success).collect::<Vec<_>>())
+    /// How many of all images withstood: under misclassification, the accuracy under attack.
+    pub fn accuracy(&self) -> Accuracy {
+        let standing = self.outcomes.iter().filter(|outcome| !outcome.success).count();
+        Accuracy::new(standing, self.outcomes.len())
     }
 
     /// What all images cost together.

@@ -64,7 +64,8 @@ proptest! {
                 prop_assert!(attacked.image(index).iter().all(|value| (0.0..=1.0).contains(value)));
                 // What is called a success is one, seen by itself.
                 let alone = LabeledBatch::new(1, 6, 4, attacked.image(index).to_vec(), vec![labeled.label(index)]).unwrap();
-                prop_assert_eq!(accuracy(&model, &alone, settings(1)).unwrap(), Some(f64::from(u8::from(!outcome.success))));
+                let right = accuracy(&model, &alone, settings(1)).unwrap();
+                prop_assert_eq!((right.correct(), right.images()), (usize::from(!outcome.success), 1));
             }
         }
     }
@@ -91,8 +92,8 @@ fn an_image_alone_and_in_any_batch_gives_the_same() {
         noise_curve(&model, &labeled, Noise::Gaussian, Clamp::Unit, &[0.0, 0.2, 0.4], settings(batch), &mut |_| {}).unwrap()
     };
     assert_eq!(noise(1), noise(33));
-    assert_eq!(noise(33)[0].accuracy(), Some(1.0));
-    assert!(noise(33)[2].correct < 33);
+    assert_eq!(noise(33)[0].accuracy.share(), Some(1.0));
+    assert!(noise(33)[2].accuracy.correct() < 33);
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn a_model_that_is_always_wrong() {
     let wrong = LabeledBatch::new(1, 4, 4, pixels, right.labels().iter().map(|label| 1 - label).collect()).unwrap();
     let pgd = Pgd::new(Norm::Linf);
     let attacked = attack(&model, &pgd, &wrong, 0.1, settings(4), &mut |_| {}).unwrap();
-    assert_eq!(attacked.accuracy(), Some(0.0));
+    assert_eq!((attacked.accuracy().correct(), attacked.accuracy().images()), (0, 5));
     assert!(attacked.outcomes().iter().all(|o| o.already && o.success && o.distance == 0.0 && o.counts == Counts::default()));
     let search = Search { largest: 0.5, tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(&model, &wrong, Norm::Linf, settings(4)).unwrap();
@@ -111,8 +112,8 @@ fn a_model_that_is_always_wrong() {
     assert_eq!(minimal.distances(&wrong), [Some(0.0); 5]);
     assert!(matches!(median(&minimal.perturbations(&wrong, search), 100, 0), Err(Error::NoImages)));
     let none = right.subset(&[]);
-    assert_eq!(accuracy(&model, &none, settings(4)).unwrap(), None);
-    assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4), &mut |_| {}).unwrap().accuracy(), None);
+    assert_eq!(accuracy(&model, &none, settings(4)).unwrap().share(), None);
+    assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4), &mut |_| {}).unwrap().accuracy().share(), None);
 }
 
 /// Steps of one eighth: right on most images, and flat wherever one looks.

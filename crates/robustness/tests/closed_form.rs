@@ -153,9 +153,9 @@ fn accuracy_falls_where_the_closed_form_says() {
     let points = attack_curve(&model, &pgd, &labeled, &epsilons, SETTINGS, &mut |_| {}).unwrap();
     for (point, epsilon) in points.iter().zip(epsilons) {
         let expected = truth.iter().filter(|distance| **distance > epsilon).count();
-        assert_eq!(point.correct, expected, "epsilon {epsilon}");
+        assert_eq!(point.accuracy.correct(), expected, "epsilon {epsilon}");
     }
-    assert_eq!(points.last().unwrap().accuracy(), Some(0.0), "a large epsilon leaves nothing standing");
+    assert_eq!(points.last().unwrap().accuracy.share(), Some(0.0), "a large epsilon leaves nothing standing");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn the_median_is_that_of_the_closed_form() {
 fn random_starts_and_restarts_help_no_image_to_stand() {
     let model = Planes::random(3, 64, 0.0, 6);
     let labeled = model.labeled_batch(30, 0.05, 4);
-    let standing = |pgd: Pgd| attack(&model, &pgd, &labeled, 0.005, SETTINGS, &mut |_| {}).unwrap().accuracy().unwrap();
+    let standing = |pgd: Pgd| attack(&model, &pgd, &labeled, 0.005, SETTINGS, &mut |_| {}).unwrap().accuracy().correct();
     let once = Pgd::new(Norm::Linf).with_steps(10);
     assert!(standing(once.with_restarts(5)) <= standing(once));
     assert!(standing(once.from_the_image()) <= standing(once));

@@ -2,7 +2,7 @@
 
 mod models;
 
-use brainprior_robustness::{Classifier, LabeledBatch, MaskingReport, MaskingSettings, Settings, masking_report};
+use brainprior_robustness::{Classifier, LabeledBatch, MaskingReport, MaskingSettings, MaskingVerdict, Settings, masking_report};
 use candle_core::{Device, Result, Tensor};
 use models::Planes;
 use rand::{Rng, SeedableRng};
@@ -15,14 +15,18 @@ fn honest() -> Planes {
     Planes::random(4, 64, 0.3, 11)
 }
 
-fn labeled_batch() -> LabeledBatch {
-    honest().labeled_batch(60, 0.25, 12)
+fn labeled_batch(images: usize) -> LabeledBatch {
+    honest().labeled_batch(images, 0.25, 12)
 }
 
 fn report(model: &dyn Classifier) -> MaskingReport {
+    report_on(60, model)
+}
+
+fn report_on(images: usize, model: &dyn Classifier) -> MaskingReport {
     let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
     let source = Planes::random(4, 64, 0.3, 11);
-    masking_report(model, &[&source], &labeled_batch(), &masking, SETTINGS, &mut |_| {}).unwrap()
+    masking_report(model, &[&source], &labeled_batch(images), &masking, SETTINGS, &mut |_| {}).unwrap()
 }
 
 #[track_caller]
@@ -30,17 +34,26 @@ fn found(report: &MaskingReport, name: &str, words: &str) {
     let check = report.checks.iter().find(|check| check.name == name).expect("the check was made");
     let finding = check.finding.as_deref().unwrap_or_else(|| panic!("{name} found nothing: {:?}", check.figures));
     assert!(finding.contains(words), "{finding}");
-    assert!(!report.clean() && report.verdict().contains(words), "{}", report.verdict());
+    assert_eq!(report.verdict(), MaskingVerdict::Found);
+    assert!(report.in_words().contains(words), "{}", report.in_words());
 }
 
 #[test]
 fn an_honest_model_is_not_accused() {
-    let report = report(&honest());
-    assert!(report.clean(), "{}", report.verdict());
-    assert_eq!((report.images, report.checks.len()), (60, 10));
-    assert!(report.verdict().starts_with("no sign of gradient masking in 10 checks on 60 images"));
+    let report = report_on(100, &honest());
+    assert_eq!(report.verdict(), MaskingVerdict::NoSign, "{}", report.in_words());
+    assert_eq!((report.images, report.checks.len()), (100, 10));
+    assert!(report.in_words().starts_with("no sign of gradient masking in 10 checks on 100 images"));
     let steps = report.checks.iter().find(|check| check.name == "steps").unwrap();
     assert!(steps.figures.iter().any(|figure| (0.05..0.95).contains(&figure.1)), "epsilon tells nothing: {steps:?}");
+}
+
+#[test]
+fn nothing_found_on_fewer_than_100_images_is_too_few_to_tell() {
+    let report = report_on(99, &honest());
+    assert!(report.checks.iter().all(|check| check.finding.is_none()));
+    assert_eq!((report.images, report.verdict()), (99, MaskingVerdict::TooFewImages));
+    assert!(report.in_words().contains("99 images") && report.in_words().contains("too few to tell"), "{}", report.in_words());
 }
 
 /// A layer that adds noise.

@@ -113,7 +113,7 @@ fn random_attacks_leave_no_more_images_standing() {
             let peer = &peers["accuracy"][format!("{}_{}", attacker.name(), name(norm))];
             let (epsilon, theirs) = (peer["epsilon"].as_f64().unwrap(), peer["accuracy"].as_f64().unwrap());
             let attacked = attack(&network, attacker.as_ref(), &labeled, epsilon, SETTINGS, &mut |_| {}).unwrap();
-            let ours = attacked.accuracy().unwrap();
+            let ours = attacked.accuracy().share().unwrap();
             println!("{} {norm:?}: {ours:.3} stand, of theirs {theirs:.3}", attacker.name());
             let error = (theirs * (1.0 - theirs) / 200.0).sqrt();
             assert!(ours <= theirs + 2.0 * error, "{} {norm:?}: {ours}, theirs {theirs}", attacker.name());
@@ -198,6 +198,6 @@ fn nothing_is_asked_about_images_that_have_fallen() {
     ];
     for attacker in attacks {
         let attacked = attack(&network, attacker.as_ref(), &labeled, 0.2, SETTINGS, &mut |_| {}).unwrap();
-        assert_eq!(attacked.accuracy(), Some(0.0), "{}", attacker.name());
+        assert_eq!(attacked.accuracy().share(), Some(0.0), "{}", attacker.name());
     }
 }

@@ -79,7 +79,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         .input("checkpoint", &hash::of_path(&options.checkpoint)?)
         .input("images", &hash::of_path(&options.images)?);
     progress.line(&format!("{} images of {}, in {}", labeled.len(), options.images.display(), root.display()));
-    let clean = accuracy(&model, &labeled, settings)?.context("the set has no test images")?;
+    let clean = accuracy(&model, &labeled, settings)?.share().context("the set has no test images")?;
 
     let protocol = Protocol { decision_boundary_steps: options.decision_boundary_steps, block: options.block };
     let norms: &[Norm] = match options.norm {
@@ -106,7 +106,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         let minimal = read_blocks(&run, "nearest", &labeled, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
         report.minimal_perturbation.insert(name.clone(), summarize(&minimal, &labeled, options.seed)?);
-        report.accuracy.insert(name.clone(), steps(&minimal, &labeled));
+        report.accuracy.insert(name.clone(), steps(&minimal, &labeled)?);
         report.found_by.insert(name, found_by(&minimal));
     }
     if let Some(count) = options.masking_images {
@@ -133,7 +133,7 @@ fn checked(network: ResNet, images: &LabeledImages, path: &Path) -> Result<Attac
 }
 
 /// The curve at twenty steps up to where nearly all images have fallen.
-fn steps(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Vec<Point> {
+fn steps(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Result<Vec<Point>> {
     let mut sizes: Vec<f64> = minimal.distances(labeled).into_iter().flatten().collect();
     sizes.sort_by(f64::total_cmp);
     let end = sizes.get(sizes.len() * 95 / 100).copied().unwrap_or(0.0);

@@ -2,12 +2,12 @@
 
 use super::Attackable;
 use super::blocks::search;
-use crate::artifacts::{Check, Masking, MinimalPerturbation, Point};
+use crate::artifacts::{Check, Masking, MaskingSign, MinimalPerturbation, Point};
 use crate::run::Progress;
 use anyhow::{Result, ensure};
 use brainprior_robustness::{
-    Classifier, LabeledBatch, MaskingReport, MaskingSettings, MinimalPerturbations, Perturbation, Settings, Survival,
-    masking_report, median,
+    Accuracy, Classifier, LabeledBatch, MaskingReport, MaskingSettings, MaskingVerdict, MinimalPerturbations, Perturbation,
+    Settings, masking_report, median,
 };
 
 /// Resamples behind the interval of a median.
@@ -31,11 +31,10 @@ pub(crate) fn summarize(minimal: &MinimalPerturbations, labeled: &LabeledBatch, 
 
 /// Accuracy at each of `epsilons`: the share of all images that are classified rightly and whose smallest perturbation is
 /// larger.
-pub(crate) fn curve(minimal: &MinimalPerturbations, labeled: &LabeledBatch, epsilons: &[f64]) -> Vec<Point> {
-    let perturbations = minimal.perturbations(labeled, search(minimal.norm(), labeled.area()));
-    let right = perturbations.len() as f64 / labeled.len().max(1) as f64;
-    let beyond = |epsilon: f64| Survival::of(&perturbations).map_or(0.0, |survival| survival.beyond(epsilon));
-    epsilons.iter().map(|epsilon| Point { level: *epsilon, accuracy: right * beyond(*epsilon) }).collect()
+pub(crate) fn curve(minimal: &MinimalPerturbations, labeled: &LabeledBatch, epsilons: &[f64]) -> Result<Vec<Point>> {
+    let accuracies = minimal.accuracies(labeled, search(minimal.norm(), labeled.area()), epsilons)?;
+    let point = |(level, accuracy): (&f64, Accuracy)| Point { level: *level, accuracy: accuracy.share().unwrap_or_default() };
+    Ok(epsilons.iter().zip(accuracies).map(point).collect())
 }
 
 /// The masking report in the form of the artifacts.
@@ -65,8 +64,12 @@ fn artifact(report: &MaskingReport, epsilon: f64) -> Masking {
     Masking {
         epsilon,
         images: report.images,
-        clean: report.clean(),
-        verdict: report.verdict(),
+        sign: match report.verdict() {
+            MaskingVerdict::NoSign => MaskingSign::None,
+            MaskingVerdict::TooFewImages => MaskingSign::TooFewImages,
+            MaskingVerdict::Found => MaskingSign::Found,
+        },
+        verdict: report.in_words(),
         checks: report.checks.iter().map(check).collect(),
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use response::{
     Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary,
 };
 pub(crate) use results::{Results, ScanResult};
-pub(crate) use robustness::{Check, Masking, MinimalPerturbation, NetworkResult, Pictures, Point};
+pub(crate) use robustness::{Check, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point};
 pub(crate) use scans::{ScanIndex, ScanSource};
 pub(crate) use seeds::{ConditionSummary, LevelSummary, Spread, summarize};
 pub(crate) use similarity::{

@@ -48,11 +48,22 @@ pub(crate) struct Masking {
     pub(crate) epsilon: f64,
     /// Images that the network is right about, on which it was checked.
     pub(crate) images: usize,
-    /// Whether no check found anything.
-    pub(crate) clean: bool,
+    pub(crate) sign: MaskingSign,
     /// What to make of it, in words.
     pub(crate) verdict: String,
     pub(crate) checks: Vec<Check>,
+}
+
+/// Whether the checks found a sign of gradient masking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MaskingSign {
+    /// None found, on images enough.
+    None,
+    /// None found, on too few images to tell.
+    TooFewImages,
+    /// At least one found.
+    Found,
 }
 
 /// One check for gradient masking.

@@ -5,7 +5,7 @@ use super::heatmap::picture_uri;
 use super::page::Page;
 use super::plots::{Axes, color, curves};
 use super::{Content, css, level_curves, page, percent};
-use crate::artifacts::{MinimalPerturbation, NetworkResult, Pictures, Results};
+use crate::artifacts::{MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Results};
 use anyhow::Result;
 
 /// Pixels of the page for one of an image.
@@ -54,7 +54,13 @@ fn smallest(page: &mut Page, results: &Results) {
             cells.push(interval(found));
             cells.push(found.censored.to_string());
         }
-        cells.push(network.masking.as_ref().map_or("–", |masking| if masking.clean { "none" } else { "found" }).to_owned());
+        let masking = match network.masking.as_ref().map(|masking| masking.sign) {
+            None => "–",
+            Some(MaskingSign::None) => "none",
+            Some(MaskingSign::TooFewImages) => "too few images to tell",
+            Some(MaskingSign::Found) => "found",
+        };
+        cells.push(masking.to_owned());
         let index = results.conditions.iter().position(|condition| condition.condition == network.condition).unwrap_or(0);
         (Some(css(color(&network.condition, index))), cells)
     };

@@ -5,6 +5,7 @@ use super::page::Page;
 use super::plots::{Axes, Curve, color, tracks};
 use crate::artifacts::{Followed, Snapshot, Spread};
 use anyhow::Result;
+use brainprior_robustness::half_width_of_mean;
 
 /// Adds the section, where networks were followed.
 pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
@@ -37,7 +38,7 @@ pub(crate) fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
     for level in levels {
         let noise = first.gaussian_noise[level].level;
         // Arms with settings of their own would hide the conditions.
-        let plain = arms.iter().filter(|arm| arm.name == arm.condition);
+        let plain = arms.iter().filter(|arm| arm.own.is_empty());
         let over_epochs: Vec<Curve> = plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
         if !over_epochs.is_empty() {
             let title = format!("Over epochs, noise {noise:.2}");
@@ -70,17 +71,14 @@ fn epochs_of(arm: &Followed, level: usize, index: usize) -> Curve {
 
 /// For each target with several alphas, the networks that the trainings kept.
 fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
-    let alone = |arm: &&Followed| {
-        let changes: Vec<&str> = arm.name.split(' ').skip(1).collect();
-        arm.has_target && changes.iter().all(|change| change.starts_with("alpha="))
-    };
-    let mut conditions: Vec<&str> = arms.iter().filter(alone).map(|arm| arm.condition.as_str()).collect();
-    conditions.dedup();
+    let alone = |arm: &&Followed| arm.has_target && arm.own.iter().all(|key| key == "alpha");
+    let mut kinds: Vec<&str> = arms.iter().filter(alone).map(|arm| arm.kind.as_str()).collect();
+    kinds.dedup();
     let mut lines = Vec::new();
-    for (index, condition) in conditions.into_iter().enumerate() {
-        let mut own: Vec<&Followed> = arms.iter().filter(alone).filter(|arm| arm.condition == condition).collect();
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let mut own: Vec<&Followed> = arms.iter().filter(alone).filter(|arm| arm.kind == kind).collect();
         own.sort_by(|a, b| a.alpha.total_cmp(&b.alpha));
-        if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == condition) {
+        if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == kind) {
             continue;
         }
         let point = |arm: &&Followed| {
@@ -90,7 +88,7 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
                 0.0,
             )
         };
-        let name = condition.to_owned();
+        let name = kind.to_owned();
         lines.push(Curve { color: color(&name, index), name, points: own.iter().map(point).collect() });
     }
     lines
@@ -99,13 +97,6 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
 /// A figure of the network that each seed's training kept.
 fn kept(arm: &Followed, value: impl Fn(&Snapshot) -> f64) -> Spread {
     Spread::of(&arm.seeds.iter().map(|(snapshots, kept)| value(&snapshots[*kept])).collect::<Vec<_>>())
-}
-
-/// Half the width of the 95% interval of a mean, by Student's t with a degree of freedom less than there are seeds.
-fn half_width(spread: &Spread, seeds: usize) -> Option<f64> {
-    const T: [f64; 9] = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262];
-    let t = *T.get(seeds.checked_sub(2)?).unwrap_or(&1.96);
-    Some(t * spread.standard_deviation / (seeds as f64).sqrt())
 }
 
 /// Accuracy in percent of the networks that the trainings kept, mean over seeds and 95% interval, as Markdown.
@@ -122,7 +113,7 @@ pub(crate) fn table(arms: &[Followed]) -> String {
     text += "\n";
     for arm in arms {
         let seeds = arm.seeds.len();
-        let cell = |spread: Spread, scale: f64, digits: usize| match half_width(&spread, seeds) {
+        let cell = |spread: Spread, scale: f64, digits: usize| match half_width_of_mean(spread.standard_deviation, seeds) {
             Some(half) => format!(" {:.digits$} ± {:.digits$} |", scale * spread.mean, scale * half),
             None => format!(" {:.digits$} |", scale * spread.mean),
         };
@@ -150,11 +141,13 @@ mod tests {
             gaussian_noise: vec![Point { level: 0.0, accuracy: *clean }, Point { level: 0.2, accuracy: *noisy }],
         };
         let curve: Vec<Snapshot> = accuracies.iter().enumerate().map(snapshot).collect();
-        let condition = name.split(' ').next().unwrap().to_owned();
+        let mut words = name.split(' ').map(str::to_owned);
+        let kind = words.next().unwrap();
         Followed {
             name: name.to_owned(),
-            has_target: condition != "none",
-            condition,
+            has_target: kind != "none",
+            kind,
+            own: words.map(|setting| setting.split('=').next().unwrap().to_owned()).collect(),
             alpha,
             seeds: vec![(curve.clone(), 1), (curve, 0)],
         }

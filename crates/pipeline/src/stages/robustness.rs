@@ -122,21 +122,21 @@ impl Subject<'_> {
 
         let mut bar = context.progress.bar(&part.task("robustness"), 1);
         let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
-        let clean_accuracy = accuracy(&model, &noisy, run)?.unwrap_or_default();
+        let clean_accuracy = accuracy(&model, &noisy, run)?.share().unwrap_or_default();
         let gaussian_noise =
             noise_curve(&model, &noisy, Noise::Gaussian, Clamp::Unit, &settings.gaussian, run, &mut |progress| {
                 show("Gaussian noise", progress)
             })?
             .into_iter()
-            .map(|point| Point { level: point.level, accuracy: point.accuracy().unwrap_or_default() })
+            .map(|point| Point { level: point.level, accuracy: point.accuracy.share().unwrap_or_default() })
             .collect();
         let corrupted = labeled_batch(&test, settings.corruption_images)?;
         let errors = corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
 
-        let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.unwrap_or_default() };
+        let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.share().unwrap_or_default() };
         let points =
             attack_curve(&model, &Fgsm::new(Norm::Linf), &attacked, &settings.linf, run, &mut |progress| show("fgsm", progress))?;
-        let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy().unwrap_or_default() };
+        let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy.share().unwrap_or_default() };
         let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
         let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
         let mut minimal_perturbation = BTreeMap::new();
@@ -144,7 +144,7 @@ impl Subject<'_> {
         for (norm, epsilons) in [(Norm::Linf, &settings.linf), (Norm::L2, &settings.l2)] {
             let minimal = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
             let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
-            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels));
+            attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels)?);
             minimal_perturbation.insert(norm_name(norm).to_owned(), summarize(&minimal, &attacked, seed)?);
             if norm == Norm::L2 {
                 pictures = shown(&minimal, &attacked);
@@ -162,7 +162,7 @@ impl Subject<'_> {
             seed: part.seed,
             clean_accuracy,
             gaussian_noise,
-            corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors)).collect(),
+            corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors())).collect(),
             mean_corruption_error: mean_corruption_error(&errors),
             attacks,
             minimal_perturbation,

@@ -11,14 +11,21 @@ use rayon::prelude::*;
 pub struct CorruptionErrors {
     /// The family.
     pub corruption: Corruption,
-    /// Share of images classified wrongly at each severity.
-    pub errors: [f64; 5],
+    /// Images classified wrongly at each severity.
+    pub wrong: [usize; 5],
+    /// Images tested, at least one.
+    pub images: usize,
 }
 
 impl CorruptionErrors {
-    /// Over the severities.
+    /// Share of images classified wrongly at each severity.
+    pub fn errors(&self) -> [f64; 5] {
+        self.wrong.map(|wrong| wrong as f64 / self.images as f64)
+    }
+
+    /// Share of images classified wrongly, over the severities.
     pub fn mean(&self) -> f64 {
-        self.errors.iter().sum::<f64>() / 5.0
+        self.errors().iter().sum::<f64>() / 5.0
     }
 }
 
@@ -48,9 +55,8 @@ pub fn corruption_errors(
     let mut done = 0;
     let mut results = Vec::with_capacity(families.len());
     for corruption in families.iter().copied() {
-        let mut errors = [0.0; 5];
+        let mut wrong = [0; 5];
         for severity in 1..=5 {
-            let mut wrong = 0;
             for batch in batches(labeled.len(), settings.batch) {
                 let corrupted: Vec<Vec<f32>> = batch
                     .clone()
@@ -63,12 +69,12 @@ pub fn corruption_errors(
                     .collect::<Result<_>>()?;
                 let rows = logits(model, labeled.shape(), &corrupted.concat(), &labeled.numbers()[batch.clone()])?;
                 done += batch.len();
-                wrong += rows.iter().zip(batch).filter(|(row, index)| decision(row) != labeled.label(*index)).count();
+                wrong[severity - 1] +=
+                    rows.iter().zip(batch).filter(|(row, index)| decision(row) != labeled.label(*index)).count();
                 observe(Progress { done, total });
             }
-            errors[severity - 1] = wrong as f64 / labeled.len() as f64;
         }
-        results.push(CorruptionErrors { corruption, errors });
+        results.push(CorruptionErrors { corruption, wrong, images: labeled.len() });
     }
     Ok(results)
 }
@@ -80,8 +86,9 @@ mod tests {
     #[test]
     fn the_mean_is_over_families() {
         let errors =
-            |corruption, base: f64| CorruptionErrors { corruption, errors: [0.0, 1.0, 2.0, 3.0, 4.0].map(|x| base + 0.1 * x) };
-        let both = [errors(Corruption::Fog, 0.1), errors(Corruption::Jpeg, 0.3)];
+            |corruption, base: usize| CorruptionErrors { corruption, wrong: [0, 1, 2, 3, 4].map(|x| base + x), images: 10 };
+        let both = [errors(Corruption::Fog, 1), errors(Corruption::Jpeg, 3)];
+        assert_eq!(both[0].errors(), [0.1, 0.2, 0.3, 0.4, 0.5]);
         assert!((mean_corruption_error(&both).unwrap() - 0.4).abs() < 1e-12);
         assert_eq!(mean_corruption_error(&[]), None);
     }

@@ -12,7 +12,7 @@ mod settings;
 mod trial;
 mod weaker;
 
-pub use check::{Check, MaskingReport};
+pub use check::{Check, MaskingReport, MaskingVerdict};
 pub use settings::MaskingSettings;
 
 use crate::criterion::decision;
