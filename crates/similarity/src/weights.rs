@@ -3,6 +3,9 @@
 use crate::{Error, Result};
 use brainprior_recording::{Reliability, Scan, Tier};
 
+/// Share of the mean standard deviation below which a neuron is divided by that share instead of its own.
+const LEAST_DEVIATION_SHARE: f64 = 0.01;
+
 /// Weights of one scan's neurons, responses being divided by each neuron's standard deviation over the training tier.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanWeights {
@@ -49,7 +52,9 @@ pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32
 }
 
 /// For responses in the units of the file: one over the standard deviation of each neuron over the trials of tier
-/// `train`, so that neurons count alike whatever their units. A neuron that never varies there has weight 0.
+/// `train`, so that neurons count alike whatever their units. A neuron that hardly ever responds is divided by a hundredth of the mean
+/// standard deviation over neurons instead, as the response model and the lab's loaders do, so that its few responses do not
+/// outweigh all others; one that never varies there has weight 0.
 ///
 /// # Errors
 /// A scan without trials of that tier.
@@ -60,13 +65,16 @@ pub fn standardizing_weights(scan: &Scan) -> Result<Vec<f32>> {
     }
     let count = trials.len() as f64;
     let responses = scan.responses();
-    let weight = |neuron: usize| {
+    let deviation = |neuron: usize| {
         let values = || trials.iter().map(|trial| f64::from(responses[[*trial, neuron]]));
         let mean = values().sum::<f64>() / count;
         let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-        if deviation > mean.abs() * f64::from(f32::EPSILON) { (1.0 / deviation) as f32 } else { 0.0 }
+        if deviation > mean.abs() * f64::from(f32::EPSILON) { deviation } else { 0.0 }
     };
-    Ok((0..responses.ncols()).map(weight).collect())
+    let deviations: Vec<f64> = (0..responses.ncols()).map(deviation).collect();
+    let least = LEAST_DEVIATION_SHARE * deviations.iter().sum::<f64>() / deviations.len() as f64;
+    let weight = |deviation: f64| if deviation > 0.0 { (1.0 / deviation.max(least)) as f32 } else { 0.0 };
+    Ok(deviations.into_iter().map(weight).collect())
 }
 
 /// Two weightings at once, as of standardised responses times w_a.
@@ -91,6 +99,8 @@ pub fn product_of_weights(first: &[f32], second: &[f32]) -> Result<Vec<f32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use brainprior_images::StimulusSet;
+    use brainprior_recording::{Neurons, Origin, ScanParts};
 
     fn reliability(w: &[Option<f32>]) -> Reliability {
         let none = vec![None; w.len()];
@@ -104,6 +114,38 @@ mod tests {
             images: 2,
             trials: 4,
         }
+    }
+
+    #[test]
+    fn a_neuron_that_hardly_ever_responds_is_divided_by_a_hundredth_of_the_mean_deviation() {
+        // Standard deviations 2, 4, 0.0005 and 0 over four trials: the mean is 1.500125.
+        let rows = [[4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0], [4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0]];
+        let weights = standardizing_weights(&scan(&rows)).unwrap();
+        assert_eq!(weights, [0.5, 0.25, (1.0 / 0.015_001_25f64) as f32, 0.0]);
+    }
+
+    fn scan(rows: &[[f32; 4]]) -> Scan {
+        let pixels = (0..rows.len()).map(|row| row as f32 / 8.0).collect();
+        Scan::new(ScanParts {
+            name: "small".into(),
+            stimuli: StimulusSet::new(1, 1, pixels).unwrap(),
+            image_labels: None,
+            trial_image: (0..rows.len()).collect(),
+            tiers: vec![Tier::Train; rows.len()],
+            responses: rows
+                .iter()
+                .flatten()
+                .copied()
+                .collect::<ndarray::Array1<f32>>()
+                .into_shape_with_order((rows.len(), 4))
+                .unwrap(),
+            behavior: None,
+            pupil_center: None,
+            neurons: Neurons::unnamed(4),
+            trial_idx: None,
+            origin: Origin::default(),
+        })
+        .unwrap()
     }
 
     #[test]
