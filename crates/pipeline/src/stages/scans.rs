@@ -145,3 +145,32 @@ pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
     }
     Ok(loaded)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_key_knows_the_files_from_which_the_data_of_a_scan_come() {
+        let labs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/tests/data/labs");
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["virtual.h5", "virtual-source.h5", "links.h5", "links-target.h5", "tree.zip"] {
+            fs::copy(labs.join(name), folder.path().join(name)).unwrap();
+        }
+        let keys = || {
+            let key = |name: &str| given(Key::new("scans", (), 0), "scan 0", &folder.path().join(name)).unwrap();
+            ["virtual.h5", "links.h5", "tree.zip"].map(key)
+        };
+        let before = keys();
+        assert!(keys() == before);
+        for name in ["virtual-source.h5", "links-target.h5"] {
+            let path = folder.path().join(name);
+            let mut bytes = fs::read(&path).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(&path, bytes).unwrap();
+        }
+        let after = keys();
+        assert!(after[0] != before[0] && after[1] != before[1] && after[2] == before[2]);
+    }
+}
