@@ -3,27 +3,62 @@
 use crate::{Error, Result};
 use brainprior_recording::{Reliability, Scan, Tier};
 
-/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation over the training tier.
+/// Share of the mean standard deviation below which a neuron is divided by that share instead of its own: a neuron that hardly
+/// ever responds would else outweigh all others. Response models divide by the same.
+const LEAST_DEVIATION_SHARE: f64 = 0.01;
+
+/// Over which trials the standard deviation is taken that a neuron's responses are divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandardizedOver {
+    /// Those of tier `train`.
+    TrainingTier,
+    /// All of them, the repeated ones too: the rule where a scan has no training tier.
+    AllTrials,
+}
+
+impl StandardizedOver {
+    /// The rule for a scan.
+    pub fn of(scan: &Scan) -> Self {
+        if scan.tiers().contains(&Tier::Train) { Self::TrainingTier } else { Self::AllTrials }
+    }
+
+    /// The rule as a step of provenance.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::TrainingTier => "each neuron divided by its standard deviation over the training tier",
+            Self::AllTrials => {
+                "each neuron divided by its standard deviation over all trials, repeats among them, since the scan has no training tier"
+            }
+        }
+    }
+}
+
+/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation ([`standardizing_weights`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanWeights {
+    /// Over which trials that is taken.
+    pub standardized_over: StandardizedOver,
     /// 1 over the standard deviation: equal weights.
     pub equal: Vec<f32>,
     /// w over the standard deviation, for measured responses.
     pub measured: Vec<f32>,
-    /// w v over the standard deviation, for predicted responses.
-    pub predicted: Vec<f32>,
+    /// w v over the standard deviation, for predicted responses; `None` where nothing predicts them.
+    pub predicted: Option<Vec<f32>>,
 }
 
 impl ScanWeights {
-    /// From the reliability of the scan's neurons and `v`, the correlation of each neuron's predicted and measured responses.
+    /// From the reliability of the scan's neurons and, where there is a response model, `v`: the correlation of each neuron's
+    /// predicted and measured responses.
     ///
     /// # Errors
-    /// A scan without trials of tier `train`; numbers of neurons that differ; a correlation that is NaN.
-    pub fn new(scan: &Scan, reliability: &Reliability, v: &[f32]) -> Result<Self> {
-        let equal = standardizing_weights(scan)?;
+    /// Numbers of neurons that differ; a correlation that is NaN.
+    pub fn new(scan: &Scan, reliability: &Reliability, v: Option<&[f32]>) -> Result<Self> {
+        let equal = standardizing_weights(scan);
+        let predicted = v.map(|v| product_of_weights(&predicted_weights(reliability, v)?, &equal)).transpose()?;
         Ok(Self {
+            standardized_over: StandardizedOver::of(scan),
             measured: product_of_weights(&measured_weights(reliability), &equal)?,
-            predicted: product_of_weights(&predicted_weights(reliability, v)?, &equal)?,
+            predicted,
             equal,
         })
     }
@@ -48,25 +83,26 @@ pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32
     product_of_weights(&measured_weights(reliability), &positive)
 }
 
-/// For responses in the units of the file: one over the standard deviation of each neuron over the trials of tier
-/// `train`, so that neurons count alike whatever their units. A neuron that never varies there has weight 0.
-///
-/// # Errors
-/// A scan without trials of that tier.
-pub fn standardizing_weights(scan: &Scan) -> Result<Vec<f32>> {
-    let trials = scan.trials_in(Tier::Train);
-    if trials.is_empty() {
-        return Err(Error::Size { what: "trials of tier `train`", expected: "at least 1".into(), found: "none".into() });
-    }
+/// For responses in the units of the file: one over the standard deviation of each neuron over the trials of tier `train`, or,
+/// in a scan that has none, over all trials ([`StandardizedOver`]), so that neurons count alike whatever their units. A standard
+/// deviation below 1% of the mean over neurons is taken as that 1%, as in response models. A neuron that never varies there has
+/// weight 0.
+pub fn standardizing_weights(scan: &Scan) -> Vec<f32> {
+    let trials = match StandardizedOver::of(scan) {
+        StandardizedOver::TrainingTier => scan.trials_in(Tier::Train),
+        StandardizedOver::AllTrials => (0..scan.tiers().len()).collect(),
+    };
     let count = trials.len() as f64;
     let responses = scan.responses();
-    let weight = |neuron: usize| {
+    let deviation = |neuron: usize| {
         let values = || trials.iter().map(|trial| f64::from(responses[[*trial, neuron]]));
         let mean = values().sum::<f64>() / count;
         let deviation = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
-        if deviation > mean.abs() * f64::from(f32::EPSILON) { (1.0 / deviation) as f32 } else { 0.0 }
+        if deviation > mean.abs() * f64::from(f32::EPSILON) { deviation } else { 0.0 }
     };
-    Ok((0..responses.ncols()).map(weight).collect())
+    let deviations: Vec<f64> = (0..responses.ncols()).map(deviation).collect();
+    let least = LEAST_DEVIATION_SHARE * deviations.iter().sum::<f64>() / deviations.len() as f64;
+    deviations.into_iter().map(|deviation| if deviation > 0.0 { (1.0 / deviation.max(least)) as f32 } else { 0.0 }).collect()
 }
 
 /// Two weightings at once, as of standardised responses times w_a.

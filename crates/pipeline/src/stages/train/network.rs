@@ -21,7 +21,8 @@ fn target(context: &Context, condition: Condition, train: &LabeledImages) -> Res
         Condition::Matrix(target) => {
             let matrix = similarity::load(context, target)?;
             let loaded = scans::load(context)?;
-            Ok(Target::Similarity { stimuli: similarity::stimuli_of(context, target, &loaded)?, matrix })
+            let stimuli = similarity::stimuli_of(context, target, &loaded, matrix.ids())?;
+            Ok(Target::Similarity { stimuli, matrix })
         }
         Condition::Control(Control::Labels) => similarity::of_labels(train, LABELED_STIMULI),
         Condition::Control(Control::None | Control::StoppedEarly | Control::NoiseAugmented | Control::Adversarial) => {
