@@ -32,6 +32,10 @@ fn text(path: &Path) -> String {
 fn an_unknown_key_is_refused_with_the_nearest() {
     fails(&["pipeline", "--dry-run", "--set", "training.epoch=3"], &["unknown key `training.epoch`", "did you mean `epochs`?"]);
     fails(&["pipeline", "--dry-run", "--set", "training.epochs=many"], &["expects integer", "found string"]);
+    fails(
+        &["pipeline", "--dry-run", "--set", "training.conditions=[\"none\", \"denoised alpha=80\"]"],
+        &["training.conditions holds tables now", "{ target = \"none\" },", "{ target = \"denoised\", alpha = 80 },"],
+    );
     fails(&["pipeline", "--only", "trian"], &["no such stage", "train"]);
 }
 

@@ -66,51 +66,57 @@ fn inputs(run: &Path, settings: &[&str]) {
 }
 
 #[test]
-fn every_condition_is_one_line() {
+fn every_condition_is_one_table() {
     let folder = tempfile::tempdir().unwrap();
     let first = folder.path().join("first");
-    let conditions = ["training.conditions=none", "training.seeds=1"];
+    let conditions = ["training.conditions={target=\"none\"}", "training.seeds=1"];
     inputs(&first, &conditions);
     succeed(pipeline(&first, &conditions, &["--only", "train"]));
 
-    let lines = [
-        "none",
-        "denoised",
-        "shuffled",
-        "raw",
-        "oracle",
-        "pixels",
-        "thresholded target_limit=0.76",
-        "features",
-        "labels target_limit=0.76",
-        "stopped-early",
-        "noise-augmented",
-        "adversarial attack_steps=1",
-        "denoised layers=[1] pairs=2 alpha_warm_up=0.5",
-        "denoised gamma=[1,0,0,0,1] centering=batch running_statistics=shared loss_scale=4",
+    let conditions = [
+        ("none", r#"target = "none""#),
+        ("denoised", r#"target = "denoised""#),
+        ("shuffled", r#"target = "shuffled""#),
+        ("raw", r#"target = "raw""#),
+        ("oracle", r#"target = "oracle""#),
+        ("pixels", r#"target = "pixels""#),
+        ("thresholded target_limit=0.76", r#"target = "thresholded", target_limit = 0.76"#),
+        ("features", r#"target = "features""#),
+        ("labels", r#"target = "labels", target_limit = 0.76, name = "labels""#),
+        ("stopped-early", r#"target = "none", stop_at_accuracy_of = "denoised""#),
+        ("noise-augmented", r#"target = "none", robust_training = { noise = { std = 0.2 } }"#),
+        ("adversarial", r#"target = "none", robust_training = { adversarial = { epsilon = 0.016, steps = 1 } }"#),
+        ("denoised alpha_warm_up=0.5 layers=[1] pairs=2", r#"target = "denoised", layers = [1], pairs = 2, alpha_warm_up = 0.5"#),
+        (
+            "equal shares",
+            r#"name = "equal shares", target = "denoised", mixture = { fixed = [1, 0, 0, 0, 1] }, centering = "batch",
+               running_statistics = "shared", loss_scale = 4"#,
+        ),
     ];
-    let list = format!("training.conditions={lines:?}");
+    let names: Vec<&str> = conditions.iter().map(|(name, _)| *name).collect();
+    let tables: Vec<String> = conditions.iter().map(|(_, table)| format!("{{ {} }}", table.replace('\n', " "))).collect();
+    let list = format!("training.conditions=[{}]", tables.join(", "));
     let network = format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());
     let run = folder.path().join("run");
     let settings = [list.as_str(), &network, "training.seeds=1", "training.snapshots=true", "images.grayscale=false"];
     succeed(pipeline(&run, &settings, &[]));
 
     let results: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
-    let names: Vec<&str> = results["networks"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
-    assert_eq!(names, lines);
+    let networks = results["networks"].as_array().unwrap().iter();
+    assert_eq!(networks.map(|one| one["condition"].as_str().unwrap()).collect::<Vec<_>>(), names);
     let gamma = |condition: &str| -> Vec<f64> {
         let network = results["networks"].as_array().unwrap().iter().find(|one| one["condition"] == condition).unwrap();
         network["gamma"].as_array().unwrap().iter().map(|share| share.as_f64().unwrap()).collect()
     };
-    assert_eq!(gamma(lines[12]), [0.0, 1.0, 0.0, 0.0, 0.0]);
-    assert_eq!(gamma(lines[13]), [0.5, 0.0, 0.0, 0.0, 0.5]);
+    assert_eq!(gamma(names[12]), [0.0, 1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(gamma(names[13]), [0.5, 0.0, 0.0, 0.0, 0.5]);
     let targets: Vec<&str> = results["targets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
-    for part in ["Clean against noisy accuracy", "Gamma, denoised layers=[1]", "layer 9", "images/s"] {
+    for part in ["Clean against noisy accuracy", "Gamma, denoised alpha_warm_up=0.5 layers=[1]", "layer 9", "images/s"] {
         assert!(report.contains(part), "{part}");
     }
-    for file in ["train/stopped-early-seed0/last.safetensors", "train/denoised-seed0/epoch-002.safetensors"] {
+    for file in ["train/stopped-early-seed0/last.safetensors", "train/equal_shares-seed0/epoch-002.safetensors"] {
         assert!(run.join(file).exists(), "{file}");
     }
 }
@@ -118,7 +124,7 @@ fn every_condition_is_one_line() {
 #[test]
 fn parts_run_alone_and_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = ["training.conditions=[\"none\", \"denoised\"]", "training.seeds=2"];
+    let settings = ["training.conditions=[{target=\"none\"}, {target=\"denoised\"}]", "training.seeds=2"];
     let run = folder.path().join("run");
     inputs(&run, &settings);
     let part = |condition, seed| pipeline(&run, &settings, &["--only", "train", "--condition", condition, "--seed", seed]);
@@ -186,7 +192,10 @@ fn a_batch_system_runs_the_grid() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("a run");
-    let settings = ["training.conditions=[\"none\", \"denoised alpha=5\", \"raw\", \"shuffled\"]", "training.seeds=1"];
+    let settings = [
+        "training.conditions=[{target=\"none\"}, {target=\"denoised\", alpha=5}, {target=\"raw\"}, {target=\"shuffled\"}]",
+        "training.seeds=1",
+    ];
     let script = succeed(pipeline(&run, &settings, &["--emit", "slurm"])).stdout;
     let file = folder.path().join("grid.sh");
     std::fs::write(&file, &script).unwrap();

@@ -115,7 +115,7 @@ fn modified(path: &Path) -> std::time::SystemTime {
 #[test]
 fn a_killed_run_ends_with_the_bytes_of_an_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
-    let more = ["training.conditions=[\"none\", \"denoised\"]", "training.seeds=1", "training.epochs=4"];
+    let more = ["training.conditions=[{target=\"none\"}, {target=\"denoised\"}]", "training.seeds=1", "training.epochs=4"];
     let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
     succeed(pipeline(&whole, "2", &more));
     // Killed ever later, so that every stage is hit, until a run gets through.

@@ -40,6 +40,10 @@ const ALLOCATOR: [(&str, &str); 3] =
 /// trainings side by side. It goes by this variable; our own operations use the pool that `--threads` sizes.
 const CANDLE_THREADS: &str = "RAYON_NUM_THREADS";
 
+/// HDF5 refuses to open a file where the file system has no locks. It needs none: files come into place whole, and the runs lock
+/// what they work on themselves.
+const HDF5_LOCKS: &str = "HDF5_USE_FILE_LOCKING";
+
 fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, profile: &[&str]) -> Result<()> {
     let started = Instant::now();
     let binary = target.join("release/xtask");
@@ -53,6 +57,7 @@ fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, pro
     }
     let mut command = Command::new(&binary);
     command.args(std::env::args_os().skip(1)).envs(ALLOCATOR).env(CANDLE_THREADS, "1");
+    command.env(HDF5_LOCKS, std::env::var_os(HDF5_LOCKS).unwrap_or_else(|| "FALSE".into()));
     command.envs(environment.iter().filter(|(name, _)| *name == "LD_LIBRARY_PATH").map(|(name, value)| (*name, value)));
     let status = command.status().with_context(|| format!("could not start {}", binary.display()))?;
     std::process::exit(status.code().unwrap_or(1));

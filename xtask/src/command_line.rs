@@ -55,7 +55,9 @@ Examples:
       which stages would run, which are done
   cargo xtask pipeline --run runs/lab --set scans.files='[\"scan1.h5\",\"scan2.h5\"]' --set images.file='\"cifar.safetensors\"'
       real files
-  cargo xtask pipeline --only train --condition denoised --seed 3
+  cargo xtask pipeline --set 'training.conditions=[{ target = \"none\" }, { target = \"denoised\", alpha = 80 }]'
+      other targets, and settings of their own
+  cargo xtask pipeline --only train --condition denoised --seed 1
       one network of the grid; many such jobs may share a run directory
   cargo xtask pipeline --run runs/lab --emit slurm > lab.sh && bash lab.sh
       the whole run on a cluster

@@ -91,6 +91,11 @@ pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
             Some(fmt::layer().json().with_writer(Mutex::new(file)).with_filter(LevelFilter::INFO))
         }
     };
-    let warnings = fmt::layer().without_time().with_target(false).with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
+    let warnings = fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_filter(LevelFilter::WARN);
     tracing_subscriber::registry().with(log).with(warnings).try_init().context("events are listened to already")
 }

@@ -5,6 +5,7 @@
 //! - [`archive`] keeps tensors with one JSON header in a safetensors file; [`json`] keeps a value.
 //! - [`identity`] says what an artifact was made from, and the first thing in which two such descriptions differ; [`hash`]
 //!   tells contents apart.
+//! - `hdf5`, with the feature of that name, reads HDF5 files as labs have them, and says what a file [holds](Entry).
 //! - [`lock`] keeps a second process out, and warns and goes on where the file system has no locks.
 //! - [`FileError`] names the file, what was done, what was expected and found, and what to do; each crate's error embeds it.
 //!
@@ -42,14 +43,20 @@
 //! assert_eq!(json::read::<Vec<u32>>(&folder.join("sizes.json"))?, [1, 2, 3]);
 //! # Ok::<(), FileError>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod archive;
+mod entry;
 mod error;
 pub mod hash;
+#[cfg(feature = "hdf5")]
+pub mod hdf5;
 pub mod identity;
 pub mod json;
 pub mod lock;
 pub mod replace;
+mod signature;
 
+pub use entry::Entry;
 pub use error::{FileError, Result};
+pub use signature::is_hdf5;

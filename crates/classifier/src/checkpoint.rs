@@ -1,5 +1,6 @@
 //! Networks on disk, after `data-specs/checkpoint.toml`.
 
+use crate::architecture::Role;
 use crate::{NetConfig, ResNet, Result};
 use brainprior_artifact::archive::{self, Archive};
 use candle_core::{DType, Device, Tensor};
@@ -57,7 +58,15 @@ impl ResNet {
             if slot.name == "gamma" && !names.contains("gamma") {
                 return Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, &Device::Cpu)?);
             }
-            tensor(&file, &slot.name, &slot.shape)
+            let read = tensor(&file, &slot.name, &slot.shape)?;
+            if slot.role == Role::Variance {
+                let values = read.to_vec1::<f32>()?;
+                if let Some(channel) = values.iter().position(|value| *value < 0.0) {
+                    let found = format!("{} for channel {channel}", values[channel]);
+                    return Err(file.mismatch(&slot.name, "variances of at least 0", found).into());
+                }
+            }
+            Ok(read)
         })?;
         let known: BTreeSet<&str> = network.named().map(|(slot, _)| slot.name.as_str()).collect();
         match names.iter().find(|name| !known.contains(name.as_str()) && !name.ends_with(BATCHES)) {
@@ -135,6 +144,21 @@ mod tests {
         loaded.save(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_variance_below_zero_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("network.safetensors");
+        ResNet::new(&tiny(), 3).unwrap().save(&path).unwrap();
+        let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+        let name = "stages.1.0.bn2.running_var";
+        tensors.insert(name.into(), Tensor::new(&[1.0f32, 0.5, -0.25, 0.0], &Device::Cpu).unwrap());
+        candle_core::safetensors::save(&tensors, &path).unwrap();
+        let error = ResNet::load(&path).unwrap_err().to_string();
+        for part in ["network.safetensors", name, "variances of at least 0", "-0.25 for channel 2"] {
+            assert!(error.contains(part), "{part:?} is not in {error:?}");
+        }
     }
 
     /// Against PyTorch: `tests/golden/state_dict.py` made the files.

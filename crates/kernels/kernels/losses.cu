@@ -1,7 +1,7 @@
 // Losses that end a forward pass. They are small: all arithmetic is in double precision, one block adds up.
 #include "common.cuh"
 
-// Similarities are taken no closer to -1 and 1 than this, as in `src/losses.rs`.
+// Similarities are taken no closer to -1 and 1 than this, as in `src/losses/mod.rs`.
 const double CLAMP = 1e-5;
 
 __device__ __forceinline__ double arctanh(double value) {

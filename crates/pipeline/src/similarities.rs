@@ -3,7 +3,7 @@
 use crate::run::Progress as Observer;
 use crate::synthetic;
 use anyhow::{Context as _, Result, bail, ensure};
-use brainprior_artifact::json;
+use brainprior_artifact::{hdf5, json, lock};
 use brainprior_images::ImageId;
 use brainprior_similarity::{
     Checkpoint, DeviceOptions, FileRows, Images, NearestImages, Population, Precision, Progress, Rows, ScanVectors,
@@ -79,6 +79,9 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     }
     ensure!(!inputs.is_empty(), "give at least one file of responses (data-specs/responses.toml), or --synthetic IMAGESxNEURONS");
     std::fs::create_dir_all(&options.out).with_context(|| format!("could not make the folder {}", options.out.display()))?;
+    let Some(_lock) = lock::try_take(&options.out.join(".lock"))? else {
+        bail!("another process writes into {}: wait for it, or give another --out", options.out.display());
+    };
     let started = Instant::now();
     let sources: Vec<ScanVectors<'_>> = inputs
         .iter()
@@ -164,11 +167,10 @@ fn swept<T>(observer: &dyn Observer, name: &str, memory: usize, work: impl FnOnc
 fn open(path: &Path, weights: Option<&str>) -> Result<Input> {
     let rows = FileRows::open(path, "values")
         .with_context(|| format!("{}: expected a file of responses (data-specs/responses.toml)", path.display()))?;
-    let file = hdf5::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
-    let column = |name: &str| file.dataset(name).with_context(|| format!("{}: {name}: missing", path.display()));
-    let ids = column("image_id")?.read_raw::<u64>().with_context(|| format!("{}: image_id: not numbers", path.display()))?;
+    let file = hdf5::Input::open(path)?;
+    let ids = file.numbers("image_id", &[None])?.naturals()?;
     let weights = match weights {
-        Some(name) => column(name)?.read_raw::<f32>().with_context(|| format!("{}: {name}: not floats", path.display()))?,
+        Some(name) => file.numbers(name, &[None])?.floats()?,
         None => vec![1.0; rows.shape().1],
     };
     let name = path.display().to_string();

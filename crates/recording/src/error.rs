@@ -12,12 +12,12 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file whose content makes no valid scan or responses.
-    #[error("{path}: {source}")]
+    #[error("{path}: {problem}")]
     Content {
         /// The file or folder.
         path: PathBuf,
         /// What is wrong with it.
-        source: Box<Error>,
+        problem: Box<Error>,
     },
     /// Sizes that do not fit together.
     #[error("{what}: expected {expected}, found {found}")]
@@ -42,13 +42,27 @@ pub enum Error {
         found: f32,
     },
     /// A pixel outside its range, or not a number.
-    #[error("images: row {row}, pixel {pixel}: expected a value in [0, 255], found {found}; rescale the images")]
+    #[error(
+        "images: row {row}, pixel {pixel}: expected a value in [0, {white}], found {found}; rescale the images, or state the range \
+         where none is: attribute `range` of images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; a tenth beyond it is clipped"
+    )]
     Pixel {
         /// The trial.
         row: usize,
         /// Index of the pixel, row-major.
         pixel: usize,
         /// The value.
+        found: f32,
+        /// The value of white.
+        white: f32,
+    },
+    /// Pixels of which it is in doubt what white is.
+    #[error(
+        "images: expected pixels from 0 to 1 or from 0 to 255, found a largest one of {found}; state the range: attribute `range` of \
+         images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; a tenth beyond it is clipped"
+    )]
+    PixelRange {
+        /// The largest value.
         found: f32,
     },
     /// A response that is infinite or not a number.
@@ -87,7 +101,7 @@ pub enum Error {
     },
     /// A tier of another name than the known ones.
     #[error(
-        "tiers: row {row}: expected train, validation, test or final_test, found {found:?}; rename it, or leave that row out"
+        "tiers: row {row}: expected train, validation, test, final_test or test_mei, found {found:?}; rename it, or leave that row out"
     )]
     Tier {
         /// The trial.
@@ -177,8 +191,23 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// This error about rows of which others were left out, with their numbers in the file: `kept` are those that were not.
+    pub(crate) fn in_rows(mut self, kept: &[usize]) -> Self {
+        match &mut self {
+            Self::NotFinite { what: "behavior" | "pupil_center", row, .. }
+            | Self::Pixel { row, .. }
+            | Self::Response { row, .. }
+            | Self::Tier { row, .. } => *row = kept[*row],
+            Self::TwoTiers { first_row, second_row, .. } | Self::Identifier { first_row, second_row, .. } => {
+                (*first_row, *second_row) = (kept[*first_row], kept[*second_row]);
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// This error, with the file in which it was found.
     pub(crate) fn inside(self, path: &Path) -> Self {
-        Self::Content { path: path.to_owned(), source: Box::new(self) }
+        Self::Content { path: path.to_owned(), problem: Box::new(self) }
     }
 }

@@ -14,10 +14,19 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// Names of tiers whose rows belong to no part of a scan: in the lab's files `test_mei` holds synthetic images that were
+    /// made to drive neurons of the same scan.
+    pub(crate) const LEFT_OUT: [&str; 1] = ["test_mei"];
+
+    /// A name without its padding.
+    pub(crate) fn trimmed(name: &str) -> &str {
+        name.trim_end_matches('\0').trim()
+    }
+
     /// From its name in a file, NUL padding and blanks removed. `final_test`, the second repeated set of the Sensorium
     /// 2022 scans, is [`Tier::Test`]: both are repeated images on which nothing is fitted.
     pub fn from_name(name: &str) -> Option<Self> {
-        match name.trim_end_matches('\0').trim() {
+        match Self::trimmed(name) {
             "train" => Some(Self::Train),
             "validation" => Some(Self::Validation),
             "test" | "final_test" => Some(Self::Test),

@@ -17,7 +17,7 @@ pub(crate) struct PipelineArguments {
     /// Run only this stage (its inputs must exist already)
     #[arg(long, value_name = "STAGE")]
     pub(crate) only: Option<String>,
-    /// Train and measure this condition alone (as training.conditions has it); with --only its inputs must exist already
+    /// Train and measure this condition alone (by its name, as results have it); with --only its inputs must exist already
     #[arg(long, value_name = "CONDITION")]
     pub(crate) condition: Option<String>,
     /// Train and measure this seed alone

@@ -6,7 +6,7 @@
 use super::read;
 use crate::{Error, LabeledImages, LabeledSplit, Result};
 use brainprior_artifact::FileError;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -63,21 +63,41 @@ pub(super) fn read_folder(path: &Path) -> Result<LabeledSplit> {
 
 pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
     let unpacking = |source| FileError::refused(path, "unpack")(source).advise("see that the download is complete");
-    let mut members = BTreeMap::new();
+    let mut folders: BTreeMap<PathBuf, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     let bytes = read(path)?;
-    let mut archive = tar::Archive::new(GzDecoder::new(&bytes[..]));
+    // A file that was packed in pieces has a member of gzip for each.
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(&bytes[..]));
     for entry in archive.entries().map_err(unpacking)? {
         let mut entry = entry.map_err(unpacking)?;
-        let name = entry.path().map_err(unpacking)?.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let place = entry.path().map_err(unpacking)?.into_owned();
+        let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if [&CIFAR_10, &CIFAR_100].iter().any(|layout| layout.has(&name)) {
             let mut content = Vec::new();
             entry.read_to_end(&mut content).map_err(unpacking)?;
-            members.insert(name, content);
+            let folder = place.parent().unwrap_or(Path::new("")).to_owned();
+            if folders.entry(folder).or_default().insert(name, content).is_some() {
+                let advice = "pack the set anew, each file once";
+                return Err(FileError::mismatch(path, place.display().to_string(), "one such file", "two", advice).into());
+            }
         }
     }
-    let found = [&CIFAR_10, &CIFAR_100].into_iter().find(|layout| members.contains_key(layout.test));
-    let layout = found.ok_or_else(|| no_set(path))?;
-    read_set(path, &Source::Archive(members), layout)
+    let sets: Vec<(PathBuf, &Layout)> = folders
+        .iter()
+        .flat_map(|(folder, members)| {
+            let layouts = [&CIFAR_10, &CIFAR_100].into_iter().filter(|layout| members.contains_key(layout.test));
+            layouts.map(|layout| (folder.clone(), layout))
+        })
+        .collect();
+    match &sets[..] {
+        [] => Err(no_set(path)),
+        [(folder, layout)] => read_set(path, &Source::Archive(folders.remove(folder).unwrap_or_default()), layout),
+        several => {
+            let shown: Vec<String> =
+                several.iter().map(|(folder, layout)| folder.join(layout.test).display().to_string()).collect();
+            let advice = "pack the folder of one set";
+            Err(FileError::mismatch(path, "files", "one set", shown.join(" and "), advice).into())
+        }
+    }
 }
 
 fn no_set(path: &Path) -> Error {
@@ -99,7 +119,8 @@ impl Source {
     /// The bytes of `name` and what messages call it, if it is there.
     fn get(&self, path: &Path, name: &str) -> Result<Option<(PathBuf, Vec<u8>)>> {
         match self {
-            Self::Folder if path.join(name).is_file() => {
+            // A link that leads nowhere is there, too, and an error to read.
+            Self::Folder if path.join(name).symlink_metadata().is_ok() => {
                 let file = path.join(name);
                 read(&file).map(|bytes| Some((file, bytes)))
             }

@@ -15,8 +15,8 @@ use std::path::Path;
 ///   `cifar-10-batches-bin` or `cifar-100-binary`;
 /// - the official archive of either, `.tar.gz`;
 /// - `.safetensors` with U8 tensors `train_images`, `test_images`, `[images, channels, height, width]`, and
-///   `train_labels`, `test_labels`, `[images]`. Without `class_names` in the metadata (a name a line) the classes are
-///   numbered up to the largest label in training.
+///   `train_labels`, `test_labels`, `[images]`. Without `class_names` in the metadata (a name a line, a JSON array, or
+///   names with commas between them) the classes are numbered up to the largest label in training.
 ///
 /// # Errors
 /// A file that cannot be read or is of no known kind, and everything in which it departs from its layout: a cut record, a

@@ -5,7 +5,7 @@ use brainprior_artifact::FileError;
 use brainprior_artifact::archive::{self, Archive, Dtype, TensorView};
 use std::path::Path;
 
-/// Metadata entry with a class name a line.
+/// Metadata entry with the names of the classes.
 const CLASS_NAMES: &str = "class_names";
 
 /// What to do about a file that is no set.
@@ -19,10 +19,31 @@ pub(super) fn read_set(path: &Path) -> Result<LabeledSplit> {
         return Err(layout(path, "test_images", train.describe(), test.describe(), "give both parts one image size"));
     }
     let class_names: Vec<String> = match file.note(CLASS_NAMES) {
-        Some(names) => names.lines().map(str::to_owned).collect(),
+        Some(listed) => names(path, listed)?,
         None => (0..=train.labels.iter().copied().max().unwrap_or(0)).map(|label| label.to_string()).collect(),
     };
     Ok(LabeledSplit { train: train.finish(path, &class_names)?, test: test.finish(path, &class_names)? })
+}
+
+/// Class names as programs list them: a JSON array of texts, a name a line, or on one line with commas between them.
+fn names(path: &Path, listed: &str) -> Result<Vec<String>> {
+    let listed = listed.trim();
+    if listed.starts_with(['[', '{']) {
+        return serde_json::from_str(listed).map_err(|_| {
+            let advice = "list the names as a JSON array, or a name a line";
+            layout(path, &format!("metadata {CLASS_NAMES}"), "a JSON array of texts".into(), format!("{listed:?}"), advice)
+        });
+    }
+    let separator = if listed.contains('\n') { '\n' } else { ',' };
+    let names: Vec<String> = listed.split(separator).map(|name| name.trim().to_owned()).collect();
+    match names.iter().position(String::is_empty) {
+        // The blank lines at the end are gone; one between names would shift the classes behind it.
+        Some(class) => {
+            let (expected, found) = (format!("a name for class {class}"), "a blank line".to_owned());
+            Err(layout(path, &format!("metadata {CLASS_NAMES}"), expected, found, "name every class, in the order of the labels"))
+        }
+        None => Ok(names),
+    }
 }
 
 pub(super) fn write_set(path: &Path, split: &LabeledSplit) -> Result<()> {

@@ -58,11 +58,15 @@ pub(crate) fn measure_blocks(
     norm: Norm,
     protocol: Protocol,
 ) -> Result<Option<Vec<Record>>> {
+    // Another ensemble finds other images, and counts its attacks differently.
+    let attacks: Vec<String> = ensemble(norm, protocol.decision_boundary_steps).iter().map(|attack| attack.name()).collect();
     let mut records = Vec::new();
     for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
         let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
         let last = labeled.len().min(first + protocol.block);
-        let settings = serde_json::json!({ "protocol": protocol, "norm": norm_name(norm), "first": first, "last": last });
+        let settings = serde_json::json!({
+            "protocol": protocol, "norm": norm_name(norm), "attacks": attacks, "first": first, "last": last
+        });
         let key = key.with(&task, settings);
         let hash = hash::of_bytes(serde_json::to_string(&key)?.as_bytes());
         let block = labeled.subset(&(first..last).collect::<Vec<_>>());

@@ -14,4 +14,7 @@ pub(crate) struct ScanIndex {
 pub(crate) struct ScanSource {
     pub(crate) scan: PathBuf,
     pub(crate) truth: Option<PathBuf>,
+    /// What was unusual when the scan was read, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) remarks: Vec<String>,
 }

@@ -14,8 +14,10 @@ pub(crate) struct Snapshot {
 /// One arm of the grid, followed over epochs.
 pub(crate) struct Followed {
     pub(crate) name: String,
-    /// Its name without settings of its own.
-    pub(crate) condition: String,
+    /// What is done, as all arms say that differ in settings alone.
+    pub(crate) kind: String,
+    /// Keys of the settings that it has of its own.
+    pub(crate) own: Vec<String>,
     /// Whether its similarities are pulled towards a target, `alpha` being how strongly.
     pub(crate) has_target: bool,
     pub(crate) alpha: f64,

@@ -49,7 +49,7 @@ fn peer() -> Config {
             kind: CoreKind::Stacked,
             stride: 1,
             pad_input: false,
-            contrast_window: 0.0,
+            contrast_window: None,
             start: KernelStart::Normal,
             ..CoreConfig::default()
         },

@@ -1,13 +1,20 @@
 //! The configuration of a run, resolved and checked.
 
-mod conditions;
+mod arm;
+mod known;
 mod overrides;
+mod replaced;
+mod targets;
+mod training;
+mod values;
 
-pub(crate) use conditions::{Arm, Condition, Control, MatrixTarget};
+pub(crate) use arm::Arm;
+pub(crate) use targets::{MatrixTarget, Target};
+pub(crate) use training::Training;
+pub(crate) use values::{Extent, Layer};
 
 use anyhow::{Context, Result, bail, ensure};
 use brainprior_artifact::hash;
-use brainprior_classifier::{Centering, RunningStatistics};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -32,8 +39,8 @@ pub struct Config {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scans {
-    pub(crate) files: Vec<PathBuf>,
-    pub(crate) truth: Vec<PathBuf>,
+    pub(crate) files: Option<Vec<PathBuf>>,
+    pub(crate) truth: Option<Vec<PathBuf>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -49,7 +56,7 @@ pub(crate) struct Simulation {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Images {
-    pub(crate) file: PathBuf,
+    pub(crate) file: Option<PathBuf>,
     pub(crate) grayscale: bool,
     pub(crate) train: usize,
     pub(crate) test: usize,
@@ -60,46 +67,16 @@ pub(crate) struct Images {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prediction {
     pub(crate) seeds: u64,
-    pub(crate) folds: usize,
+    pub(crate) folds: Option<usize>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Similarity {
-    pub(crate) images: usize,
+    pub(crate) images: Extent,
     pub(crate) threshold: f64,
-    pub(crate) network: PathBuf,
-    pub(crate) network_layer: String,
-    pub(crate) layer: usize,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Training {
-    pub(crate) conditions: Vec<Arm>,
-    pub(crate) seeds: u64,
-    pub(crate) alpha: f64,
-    pub(crate) alpha_warm_up: f64,
-    pub(crate) loss_scale: f64,
-    pub(crate) layers: Vec<usize>,
-    pub(crate) gamma: Vec<f64>,
-    pub(crate) centering: Centering,
-    pub(crate) running_statistics: RunningStatistics,
-    pub(crate) target_limit: f64,
-    pub(crate) early_matches: String,
-    pub(crate) noise_std: f64,
-    pub(crate) attack_epsilon: f64,
-    pub(crate) attack_steps: usize,
-    pub(crate) snapshots: bool,
-    pub(crate) epochs: usize,
-    pub(crate) batch: usize,
-    pub(crate) pairs: usize,
-    pub(crate) learning_rate: f64,
-    pub(crate) weight_decay: f64,
-    pub(crate) augmentation: bool,
-    pub(crate) validation_fraction: f64,
-    pub(crate) blocks: Vec<usize>,
-    pub(crate) base_channels: usize,
+    pub(crate) network: Option<PathBuf>,
+    pub(crate) layer: Layer,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -136,26 +113,10 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
-        if !self.scans.truth.is_empty() {
-            ensure!(
-                self.scans.truth.len() == self.scans.files.len(),
-                "scans.truth has {} files, scans.files has {}: give one truth file for each scan, in the same order, or none",
-                self.scans.truth.len(),
-                self.scans.files.len()
-            );
-        }
-        for path in self.scans.files.iter().chain(&self.scans.truth) {
-            ensure!(path.exists(), "scans: {} does not exist", path.display());
-        }
-        if !self.images.file.as_os_str().is_empty() && !self.images.file.exists() {
-            bail!("images.file: {} does not exist", self.images.file.display());
-        }
+        self.check_files()?;
         for (key, value) in [
             ("prediction.seeds", self.prediction.seeds as usize),
             ("training.seeds", self.training.seeds as usize),
-            ("training.epochs", self.training.epochs),
-            ("training.batch", self.training.batch),
-            ("training.pairs", self.training.pairs),
             ("images.train", self.images.train),
             ("images.test", self.images.test),
             ("robustness.noise_images", self.robustness.noise_images),
@@ -165,8 +126,10 @@ impl Config {
         ] {
             ensure!(value > 0, "{key} is 0; it must be at least 1");
         }
-        ensure!(self.prediction.folds != 1, "prediction.folds is 1; it must be 0, for predictions in-sample, or at least 2");
-        self.check_conditions()?;
+        if let Some(folds @ (0 | 1)) = self.prediction.folds {
+            bail!("prediction.folds is {folds}; give at least 2, or leave it out for predictions in-sample");
+        }
+        self.training.check()?;
         for levels in [&self.robustness.gaussian, &self.robustness.linf, &self.robustness.l2] {
             ensure!(
                 !levels.is_empty() && levels.windows(2).all(|pair| pair[0] < pair[1]),
@@ -176,35 +139,32 @@ impl Config {
         Ok(())
     }
 
-    fn check_conditions(&self) -> Result<()> {
-        let arms = &self.training.conditions;
-        ensure!(!arms.is_empty(), "training.conditions is empty; name at least `none`");
-        for (index, arm) in arms.iter().enumerate() {
-            ensure!(!arms[..index].contains(arm), "training.conditions: `{}` stands there twice", arm.name());
-            let settings = arm.settings(&self.training)?;
-            match arm.condition() {
-                Condition::Control(Control::StoppedEarly) => {
-                    for needed in [Condition::NONE.name(), &settings.early_matches] {
-                        ensure!(
-                            arms.iter().any(|arm| arm.name() == needed && !arm.condition().is_stopped_early()),
-                            "training.conditions: `{}` compares `none` with `{}`, but `{needed}` is not among them; add it",
-                            arm.name(),
-                            settings.early_matches
-                        );
-                    }
-                }
-                Condition::Matrix(MatrixTarget::Features) => {
-                    let network = &self.similarity.network;
-                    ensure!(
-                        network.exists(),
-                        "training.conditions: `features` takes those of a trained network, but similarity.network = {:?} does not \
-                         exist; give a checkpoint, for example one of an earlier run: train/none-seed0/best.safetensors",
-                        network.display().to_string()
-                    );
-                }
-                Condition::Matrix(_) | Condition::Control(_) => {}
-            }
+    fn check_files(&self) -> Result<()> {
+        let Scans { files, truth } = &self.scans;
+        ensure!(files.as_ref().is_none_or(|files| !files.is_empty()), "scans.files is empty; leave it out for simulated scans");
+        if let Some(truth) = truth {
+            let scans = files.as_ref().map_or(0, Vec::len);
+            ensure!(
+                !truth.is_empty() && truth.len() == scans,
+                "scans.truth has {} files, scans.files has {scans}: give one truth file for each scan, in the same order, or leave it \
+                 out",
+                truth.len()
+            );
         }
+        let scans = files.iter().chain(truth).flatten().map(|path| ("scans", "simulated scans", path));
+        let images = self.images.file.iter().map(|path| ("images.file", "procedural images", path));
+        let network = self.similarity.network.iter().map(|path| ("similarity.network", "a run without features", path));
+        for (key, without, path) in scans.chain(images).chain(network) {
+            ensure!(!path.as_os_str().is_empty(), "{key} is an empty path; leave it out for {without}");
+            ensure!(path.exists(), "{key}: {} does not exist", path.display());
+        }
+        let features = Target::Matrix(MatrixTarget::Features);
+        let wants_features = self.training.conditions.iter().any(|arm| arm.target() == features);
+        ensure!(
+            !wants_features || self.similarity.network.is_some(),
+            "training.conditions: `features` takes those of a trained network; set similarity.network to a checkpoint, for example \
+             one of an earlier run: runs/default/train/none-seed0/best.safetensors"
+        );
         Ok(())
     }
 
@@ -216,11 +176,9 @@ impl Config {
 
     /// The same with files named from the root, so that it holds wherever the command runs.
     pub(crate) fn with_absolute_paths(mut self) -> Result<Self> {
-        let files = self.scans.files.iter_mut().chain(&mut self.scans.truth);
-        for path in files.chain([&mut self.images.file, &mut self.similarity.network]) {
-            if !path.as_os_str().is_empty() {
-                *path = std::fs::canonicalize(&path).with_context(|| format!("could not resolve {}", path.display()))?;
-            }
+        let files = self.scans.files.iter_mut().chain(&mut self.scans.truth).flatten();
+        for path in files.chain(&mut self.images.file).chain(&mut self.similarity.network) {
+            *path = std::fs::canonicalize(&path).with_context(|| format!("could not resolve {}", path.display()))?;
         }
         Ok(self)
     }
@@ -233,39 +191,126 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use super::known::Known;
     use super::*;
+
+    fn load(settings: &[&str]) -> Result<Config> {
+        Config::load(None, &settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>())
+    }
 
     #[test]
     fn the_shipped_configurations_hold() {
-        let default = Config::load(None, &[]).unwrap();
+        let default = load(&[]).unwrap();
         assert_eq!(default.name, "default");
         let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/paper.toml");
         let paper = Config::load(Some(Path::new(paper)), &[]).unwrap();
-        assert_eq!(paper.training.base_channels, 64);
+        assert_eq!(paper.training.common.base_channels, 64);
         let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
-        assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.snapshots);
+        assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.common.snapshots);
+    }
+
+    fn missing(value: &serde_json::Value, known: &Known, path: &str) -> Vec<String> {
+        let fields = value.as_object().unwrap().iter();
+        let missing = fields.flat_map(|(key, value)| match (known.examples(key), known.section(key)) {
+            (Some(_), _) => Vec::new(),
+            (None, Some(section)) => missing(value, section, &format!("{path}{key}.")),
+            (None, None) => vec![format!("{path}{key}")],
+        });
+        missing.collect()
+    }
+
+    #[test]
+    fn every_setting_stands_in_the_default() {
+        let fields = serde_json::to_value(load(&[]).unwrap()).unwrap();
+        assert_eq!(missing(&fields, &Known::of(DEFAULT).unwrap(), ""), [""; 0]);
+    }
+
+    fn examples(known: &Known, path: &str) -> Vec<String> {
+        let names = known.names();
+        let examples = names.flat_map(|name| match known.examples(name) {
+            Some(examples) => examples.iter().map(|example| format!("{path}{name}={example}")).collect(),
+            None => examples(known.section(name).unwrap(), &format!("{path}{name}.")),
+        });
+        examples.collect()
+    }
+
+    #[test]
+    fn every_value_that_the_default_shows_fits() {
+        let examples = examples(&Known::of(DEFAULT).unwrap(), "");
+        assert!(examples.iter().any(|example| example.starts_with("training.layers=")), "{examples:?}");
+        for example in examples {
+            let table = overrides::layer(DEFAULT, None, std::slice::from_ref(&example)).unwrap();
+            if let Err(error) = table.try_into::<Config>() {
+                panic!("{example}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_for_a_run_is_read_as_the_same() {
+        let config = load(&[
+            "training.conditions=[{target=\"none\"},{target=\"raw\",alpha=3,name=\"weak\"},{target=\"none\",stop_at_accuracy_of=\"weak\"}]",
+            "training.robust_training={noise={std=0.1}}",
+            "response.core.contrast_window=none",
+            "similarity.images=20",
+        ])
+        .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, config.to_toml().unwrap()).unwrap();
+        let json = |config: &Config| serde_json::to_string(config).unwrap();
+        assert_eq!(json(&Config::load(Some(&file), &[]).unwrap()), json(&config));
     }
 
     #[test]
     fn settings_that_make_no_sense_name_their_key() {
         for (setting, part) in [
-            ("training.epochs=0", "training.epochs is 0"),
+            ("training.epochs=0", "training.epochs: expected at least 1, found 0"),
             ("training.conditions=[]", "training.conditions is empty"),
+            ("training.conditions=[{target=\"raw\"},{target=\"raw\"}]", "`raw` stands there twice"),
+            ("training.conditions=[{target=\"none\",stop_at_accuracy_of=\"raw\"}]", "the accuracy of `raw`, which is not"),
+            (
+                "training.conditions=[{target=\"raw\"},{target=\"none\",stop_at_accuracy_of=\"raw\"}]",
+                "to its end is not among them; add { target = \"none\" }",
+            ),
+            ("training.conditions=[{target=\"features\"}]", "set similarity.network to a checkpoint"),
+            ("training.centering=both", "both"),
             ("prediction.folds=1", "prediction.folds is 1"),
             ("robustness.gaussian=[0.2, 0.1]", "must rise"),
             ("scans.files=nowhere.h5", "nowhere.h5 does not exist"),
         ] {
-            let error = Config::load(None, &[setting.to_owned()]).unwrap_err().to_string();
+            let error = format!("{:#}", load(&[setting]).unwrap_err());
             assert!(error.contains(part), "{error}");
         }
-        let error = format!("{:#}", Config::load(None, &["training.conditions=[\"denoise\"]".to_owned()]).unwrap_err());
-        assert!(error.contains("denoise") && error.contains("denoised"), "{error}");
+    }
+
+    #[test]
+    fn what_stood_for_nothing_is_refused_with_what_to_write() {
+        for (setting, part) in [
+            ("scans.files=[]", "leave it out for simulated scans"),
+            ("images.file=", "leave it out for procedural images"),
+            ("similarity.network=", "leave it out for"),
+            ("similarity.images=0", "\"all\""),
+            ("similarity.network_layer=conv3_1", "layer = \"conv3_1\""),
+            ("prediction.folds=0", "leave it out for predictions in-sample"),
+            ("response.core.contrast_window=0", "\"none\""),
+            ("training.layers=[]", "leave it out for all layers"),
+            ("training.alpha_warm_up=0", "leave it out for an alpha that is constant"),
+            ("training.gamma=[]", "mixture = { fixed"),
+            ("training.early_matches=raw", "stop_at_accuracy_of"),
+            ("training.noise_std=0.1", "robust_training = { noise"),
+            ("training.conditions=[\"none\", \"raw alpha=3\"]", "{ target = \"none\" },\n    { target = \"raw\", alpha = 3 },\n"),
+            ("training.conditions=denoise", "found [\"denoise\"]"),
+        ] {
+            let error = format!("{:#}", load(&[setting]).unwrap_err());
+            assert!(error.contains(part), "{setting}: {error}");
+        }
     }
 
     #[test]
     fn parts_have_seeds_of_their_own() {
-        let config = Config::load(None, &[]).unwrap();
+        let config = load(&[]).unwrap();
         assert_ne!(config.seed_of("scans"), config.seed_of("images"));
-        assert_eq!(config.seed_of("scans"), Config::load(None, &["training.epochs=3".to_owned()]).unwrap().seed_of("scans"));
+        assert_eq!(config.seed_of("scans"), load(&["training.epochs=3"]).unwrap().seed_of("scans"));
     }
 }

@@ -1,7 +1,7 @@
 //! The three layers of a configuration: the embedded default, a file, and `--set` on the command line.
-//!
-//! The embedded default lists every key, so it is also the list of what may be set.
 
+use super::known::Known;
+use super::replaced;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 use toml::{Table, Value};
@@ -9,21 +9,22 @@ use toml::{Table, Value};
 /// Puts `file` and then `overrides` (`section.key=value`) over `default`.
 ///
 /// # Errors
-/// An unknown key, with the nearest valid one; a value of another type than the default's; a file that is not TOML.
+/// An unknown key, with the nearest valid one; a value of a type that the key never has; a file that is not TOML.
 pub(crate) fn layer(default: &str, file: Option<&Path>, overrides: &[String]) -> Result<Table> {
+    let known = Known::of(default)?;
     let mut table: Table = default.parse().context("the embedded default is not valid TOML")?;
     if let Some(path) = file {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("could not read the configuration {}", path.display()))?;
         let over: Table = text.parse().with_context(|| format!("{} is not valid TOML", path.display()))?;
-        merge(&mut table, over, &path.display().to_string(), "")?;
+        merge(&mut table, over, &known, &path.display().to_string(), "")?;
     }
     for item in overrides {
         let (key, value) = item
             .split_once('=')
             .with_context(|| format!("--set {item}: expected SECTION.KEY=VALUE, for example training.epochs=12"))?;
         let over = nested(key.trim(), parse_value(value.trim()));
-        merge(&mut table, over, &format!("--set {item}"), "")?;
+        merge(&mut table, over, &known, &format!("--set {item}"), "")?;
     }
     Ok(table)
 }
@@ -49,60 +50,87 @@ fn nested(key: &str, value: Value) -> Table {
     table
 }
 
-fn merge(base: &mut Table, over: Table, source: &str, section: &str) -> Result<()> {
+/// Puts the keys of `over`, which `source` has in `section`, into `base`.
+///
+/// # Errors
+/// An unknown key, with the nearest valid one; a value of a type that the key never has.
+pub(crate) fn merge(base: &mut Table, over: Table, known: &Known, source: &str, section: &str) -> Result<()> {
     for (key, value) in over {
         let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
-        let Some(known) = base.get_mut(&key) else {
-            bail!("{source}: unknown key `{path}`{}", suggestion(base, &key, section));
+        if let Some(examples) = known.examples(&key) {
+            base.insert(key, fitting(examples, value, source, &path)?);
+            continue;
+        }
+        let Some(within) = known.section(&key) else {
+            let instead = replaced::key(&path).unwrap_or_else(|| suggestion(known, &key, section));
+            bail!("{source}: unknown key `{path}`; {instead}");
         };
-        match (known, value) {
-            (Value::Table(known), Value::Table(value)) => merge(known, value, source, &path)?,
-            (known, value) => *known = fitting(known, value, source, &path)?,
+        match (base.entry(key).or_insert_with(|| Value::Table(Table::new())), value) {
+            (Value::Table(base), Value::Table(over)) => merge(base, over, within, source, &path)?,
+            (_, value) => bail!("{source}: `{path}` is a section, found {}: {value}", value.type_str()),
         }
     }
     Ok(())
 }
 
-/// Takes the new value if its type is the default's; a whole number serves where a fraction is expected.
-fn fitting(known: &Value, value: Value, source: &str, path: &str) -> Result<Value> {
-    let value = match (known, value) {
-        (Value::Float(_), Value::Integer(number)) => Value::Float(number as f64),
-        (Value::Array(_), value) if !value.is_array() && !value.is_table() => Value::Array(vec![value]),
-        (_, value) => value,
-    };
-    if known.same_type(&value) {
+/// Takes the new value if some example has its type; a whole number serves where a fraction is expected.
+fn fitting(examples: &[Value], value: Value, source: &str, path: &str) -> Result<Value> {
+    let fits = |value: &Value| examples.iter().any(|example| example.same_type(value));
+    if fits(&value) {
         return Ok(value);
     }
-    bail!("{source}: `{path}` expects {} (the default is {known}), found {}: {value}", known.type_str(), value.type_str());
+    let value = match value {
+        Value::Integer(number) if fits(&Value::Float(0.0)) => return Ok(Value::Float(number as f64)),
+        value if fits(&Value::Array(Vec::new())) => return Ok(Value::Array(vec![value])),
+        value => value,
+    };
+    let join = |words: Vec<String>| words.join(" or ");
+    bail!(
+        "{source}: `{path}` expects {} (for example {}), found {}: {value}",
+        join(examples.iter().map(|example| example.type_str().to_owned()).collect()),
+        join(examples.iter().map(Value::to_string).collect()),
+        value.type_str()
+    );
 }
 
-fn suggestion(known: &Table, key: &str, section: &str) -> String {
-    let nearest = known.keys().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
+fn suggestion(known: &Known, key: &str, section: &str) -> String {
+    let nearest = known.names().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
     let place = if section.is_empty() { "at the top level".to_owned() } else { format!("in [{section}]") };
-    let all = known.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    match nearest {
-        Some(nearest) => format!("; did you mean `{nearest}`? Valid {place}: {all}"),
-        None => String::new(),
-    }
+    let all = known.names().collect::<Vec<_>>().join(", ");
+    format!("did you mean `{}`? Valid {place}: {all}", nearest.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const DEFAULT: &str = "name = \"default\"\n[training]\nepochs = 10\nalpha = 20.0\nconditions = [\"none\"]\n";
+    const DEFAULT: &str = "name = \"default\"\n[training]\nepochs = 10\nalpha = 20.0\nfiles = [\"a\"]\n#layers = [0]\n\
+                           mixture = \"learned\"\n#mixture = { fixed = [1] }\n";
+
+    fn set(settings: &[&str]) -> Result<Table> {
+        layer(DEFAULT, None, &settings.iter().map(|setting| (*setting).to_owned()).collect::<Vec<_>>())
+    }
 
     #[test]
     fn later_layers_win_and_bare_words_are_strings() {
-        let table = layer(DEFAULT, None, &["training.epochs=3".into(), "training.alpha=5".into(), "name=lab".into()]).unwrap();
+        let table = set(&["training.epochs=3", "training.alpha=5", "training.files=b", "name=lab"]).unwrap();
         assert_eq!(table["name"].as_str(), Some("lab"));
         assert_eq!(table["training"]["epochs"].as_integer(), Some(3));
         assert_eq!(table["training"]["alpha"].as_float(), Some(5.0));
+        assert_eq!(table["training"]["files"][0].as_str(), Some("b"));
+    }
+
+    #[test]
+    fn a_key_that_is_left_out_can_be_set_and_a_table_replaces_a_word() {
+        assert!(set(&[]).unwrap()["training"].get("layers").is_none());
+        let table = set(&["training.layers=[1, 2]", "training.mixture={fixed=[3]}", "training.mixture={other=1}"]).unwrap();
+        assert_eq!(table["training"]["layers"][1].as_integer(), Some(2));
+        assert_eq!(table["training"]["mixture"].to_string(), "{ other = 1 }");
     }
 
     #[test]
     fn an_unknown_key_names_the_nearest() {
-        let error = layer(DEFAULT, None, &["training.epoch=3".into()]).unwrap_err().to_string();
+        let error = set(&["training.epoch=3"]).unwrap_err().to_string();
         assert!(error.contains("unknown key `training.epoch`; did you mean `epochs`?"), "{error}");
     }
 
@@ -116,8 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_shows_the_default() {
-        let error = layer(DEFAULT, None, &["training.epochs=many".into()]).unwrap_err().to_string();
-        assert!(error.contains("expects integer (the default is 10), found string"), "{error}");
+    fn a_wrong_type_shows_what_the_key_can_have() {
+        let error = set(&["training.epochs=many"]).unwrap_err().to_string();
+        assert!(error.contains("expects integer (for example 10), found string"), "{error}");
+        let error = set(&["training.mixture=3"]).unwrap_err().to_string();
+        assert!(error.contains("string or table (for example \"learned\" or { fixed = [1] })"), "{error}");
+        let error = set(&["training=3"]).unwrap_err().to_string();
+        assert!(error.contains("`training` is a section"), "{error}");
     }
 }

@@ -1,51 +1,65 @@
 //! A file for people: what kind it is, what it holds, and for scans the tiers, repeats and reliability.
 
-use super::contents;
-use super::spec::{Container, Kind};
-use anyhow::Result;
-use brainprior_images::read_labeled;
-use brainprior_recording::{Scan, Tier, median, read_scan, reliability};
+use super::contents::{self, Contents};
+use super::judgement::{Content, Judgement, judge};
+use super::kind::{Recognized, recognize};
+use super::spec::Dataset;
+use anyhow::{Result, bail};
+use brainprior_images::LabeledSplit;
+use brainprior_recording::{Notes, Scan, Tier, median, reliability};
 use std::fmt::Write;
 use std::path::Path;
 
-/// What a file holds, for people.
+/// The text that `cargo xtask inspect` prints.
 ///
 /// # Errors
-/// A file of no known kind, or what its reader says.
+/// A file that its reader refuses, as the stages would, and one of no known kind whose datasets cannot be listed.
 pub fn inspect(path: &Path) -> Result<String> {
-    let kind = super::kind_of(path)?;
-    let spec = kind.spec()?;
-    let mut text = format!("{}\n{} — {}\n\n", path.display(), spec.title, spec.description.trim());
-    let listable = match spec.format {
-        Container::Folder => path.is_dir(),
-        Container::Safetensors => path.to_string_lossy().ends_with(".safetensors"),
-        Container::Hdf5 | Container::Json => true,
-    };
-    if listable {
-        let contents = contents::list(path, spec.format)?;
-        let width = contents.keys().map(String::len).max().unwrap_or(0);
-        for (name, found) in &contents {
-            let known = spec.datasets.iter().find(|dataset| dataset.matches(name));
-            let meaning = known.map_or("", |dataset| dataset.meaning.as_str());
-            let unit = known.and_then(|dataset| dataset.unit.as_deref()).map_or(String::new(), |unit| format!(" [{unit}]"));
-            let shape = found.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
-            writeln!(text, "  {name:<width$}  {:<7} {shape:<20} {meaning}{unit}", found.dtype)?;
+    let kind = match recognize(path)? {
+        Recognized::Known(kind) => kind,
+        Recognized::Unknown(unknown) => {
+            let Some(container) = unknown.container else { bail!(unknown.error(path)) };
+            let mut text = format!("{}\n\n", unknown.error(path));
+            write_contents(&contents::list(path, container)?, &[], &mut text)?;
+            return Ok(text);
         }
+    };
+    let Judgement { spec, contents, content, remarks } = judge(path, kind)?;
+    let mut text = format!("{}\n{} — {}\n\n", path.display(), spec.title, spec.description.trim());
+    if let Some(contents) = &contents {
+        write_contents(contents, &spec.datasets, &mut text)?;
         text.push('\n');
     }
-    match kind {
-        Kind::Scan | Kind::Sensorium => describe_scan(&read_scan(path)?, &mut text)?,
-        Kind::ImageSet => describe_images(path, &mut text)?,
-        _ => {}
+    match &content {
+        Content::Scan(read) => describe_scan(&read.0, &read.1, &mut text)?,
+        Content::Images(split) => describe_images(split, &mut text)?,
+        Content::Other | Content::Unread => {}
+    }
+    for remark in remarks {
+        writeln!(text, "  note: {remark}")?;
     }
     Ok(text)
 }
 
-fn describe_scan(scan: &Scan, text: &mut String) -> Result<()> {
+fn write_contents(contents: &Contents, known: &[Dataset], text: &mut String) -> Result<()> {
+    let width = contents.keys().map(String::len).max().unwrap_or(0);
+    for (name, entry) in contents {
+        let known = known.iter().find(|dataset| dataset.matches(name));
+        let meaning = known.map_or("", |dataset| dataset.meaning.as_str());
+        let unit = known.and_then(|dataset| dataset.unit.as_deref()).map_or(String::new(), |unit| format!(" [{unit}]"));
+        let shape = entry.shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ");
+        writeln!(text, "  {name:<width$}  {:<7} {shape:<20} {meaning}{unit}", entry.dtype)?;
+    }
+    Ok(())
+}
+
+fn describe_scan(scan: &Scan, notes: &Notes, text: &mut String) -> Result<()> {
     let stimuli = scan.stimuli();
     let neurons = scan.responses().ncols();
     writeln!(text, "scan {}: {} trials of {neurons} neurons", scan.name(), scan.tiers().len())?;
     writeln!(text, "  distinct images   {} of {} x {} pixels", stimuli.len(), stimuli.height(), stimuli.width())?;
+    let stated = if notes.stated { ", as the file states" } else { "" };
+    writeln!(text, "  pixels            0 to {} in the file, divided by {}{stated}", notes.white, notes.white)?;
     for (name, tier) in [("train", Tier::Train), ("validation", Tier::Validation), ("test", Tier::Test)] {
         writeln!(text, "  tier {name:<12} {} trials", scan.trials_in(tier).len())?;
     }
@@ -79,8 +93,7 @@ fn describe_scan(scan: &Scan, text: &mut String) -> Result<()> {
     Ok(())
 }
 
-fn describe_images(path: &Path, text: &mut String) -> Result<()> {
-    let split = read_labeled(path)?;
+fn describe_images(split: &LabeledSplit, text: &mut String) -> Result<()> {
     for (name, images) in [("train", &split.train), ("test", &split.test)] {
         writeln!(
             text,

@@ -1,6 +1,7 @@
 //! The specs of `data-specs/`, read by machine: each format's datasets with type, shape and meaning.
 
 use anyhow::{Context, Result};
+use brainprior_artifact::Entry;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -17,6 +18,9 @@ pub(crate) enum Kind {
     Neighbors,
     Checkpoint,
     Results,
+    Attack,
+    Histogram,
+    Times,
 }
 
 impl Kind {
@@ -32,6 +36,9 @@ impl Kind {
             Self::Neighbors => include_str!("../../../../data-specs/neighbours.toml"),
             Self::Checkpoint => include_str!("../../../../data-specs/checkpoint.toml"),
             Self::Results => include_str!("../../../../data-specs/results.toml"),
+            Self::Attack => include_str!("../../../../data-specs/attack.toml"),
+            Self::Histogram => include_str!("../../../../data-specs/histogram.toml"),
+            Self::Times => include_str!("../../../../data-specs/times.toml"),
         }
     }
 
@@ -75,14 +82,6 @@ pub(crate) struct Dataset {
     pub(crate) unit: Option<String>,
 }
 
-/// What a file holds under one name.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Found {
-    /// `u8`, `i64`, `f32`, `string`, ...
-    pub(crate) dtype: String,
-    pub(crate) shape: Vec<usize>,
-}
-
 impl Dataset {
     /// Whether `name` is this dataset: equal, or equal but for parts that the spec writes as `*`.
     pub(crate) fn matches(&self, name: &str) -> bool {
@@ -90,9 +89,11 @@ impl Dataset {
     }
 
     fn accepts(&self, dtype: &str) -> bool {
+        // A kind of number and its width: `f32`.
+        let is = |kind: &str| dtype.strip_prefix(kind).is_some_and(|bits| bits.bytes().all(|digit| digit.is_ascii_digit()));
         self.dtype.split('|').map(str::trim).any(|accepted| match accepted {
-            "float" | "number" => dtype.starts_with('f') || dtype.starts_with("bf"),
-            "int" => dtype.starts_with('i') || dtype.starts_with('u'),
+            "float" | "number" => is("f") || is("bf"),
+            "int" => is("i") || is("u"),
             "any" => true,
             accepted => accepted.eq_ignore_ascii_case(dtype),
         })
@@ -110,7 +111,7 @@ fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
 
 impl Spec {
     /// Everything in which `found` departs from the spec, a line each.
-    pub(crate) fn problems(&self, found: &BTreeMap<String, Found>) -> Vec<String> {
+    pub(crate) fn problems(&self, found: &BTreeMap<String, Entry>) -> Vec<String> {
         let mut sizes: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         let mut problems = Vec::new();
         for dataset in &self.datasets {
@@ -174,6 +175,9 @@ mod tests {
             Kind::Neighbors,
             Kind::Checkpoint,
             Kind::Results,
+            Kind::Attack,
+            Kind::Histogram,
+            Kind::Times,
         ];
         for kind in all {
             let spec = kind.spec().unwrap();
@@ -199,8 +203,8 @@ mod tests {
         )
         .unwrap();
         let found = BTreeMap::from([
-            ("a".to_owned(), Found { dtype: "f32".into(), shape: vec![3] }),
-            ("b".to_owned(), Found { dtype: "i64".into(), shape: vec![4, 2] }),
+            ("a".to_owned(), Entry { dtype: "f32".into(), shape: vec![3] }),
+            ("b".to_owned(), Entry { dtype: "i64".into(), shape: vec![4, 2] }),
         ]);
         let problems = spec.problems(&found);
         assert_eq!(problems.len(), 3, "{problems:?}");

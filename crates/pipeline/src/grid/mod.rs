@@ -24,7 +24,7 @@ impl<'a> Part<'a> {
             .iter()
             .flat_map(|condition| (0..training.seeds).map(move |seed| Self { condition, seed }))
             .collect();
-        parts.sort_by_key(|part| (!part.condition.condition().has_target(), part.seed));
+        parts.sort_by_key(|part| (!part.condition.target().has_pairs(), part.seed));
         parts
     }
 

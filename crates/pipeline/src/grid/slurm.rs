@@ -44,7 +44,9 @@ fn slurm(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Res
     let last = training.conditions.len() as u64 * training.seeds - 1;
     let variables: String = std::env::vars()
         .filter(|(name, _)| {
-            name.starts_with("MALLOC_") || name == "RAYON_NUM_THREADS" || (device != DeviceName::Cpu && name == "LD_LIBRARY_PATH")
+            name.starts_with("MALLOC_")
+                || ["RAYON_NUM_THREADS", "HDF5_USE_FILE_LOCKING"].contains(&name.as_str())
+                || (device != DeviceName::Cpu && name == "LD_LIBRARY_PATH")
         })
         .map(|(name, value)| format!("export {name}={}\n", quoted(&value)))
         .collect();
@@ -93,7 +95,7 @@ esac
         program = quoted(&program.display().to_string()),
         settings = quoted(&settings.display().to_string()),
         job = quoted(&config.name),
-        stages = if training.snapshots { "train trade-off" } else { "train" },
+        stages = if training.common.snapshots { "train trade-off" } else { "train" },
     ))
 }
 

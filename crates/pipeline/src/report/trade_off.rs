@@ -37,7 +37,7 @@ pub(crate) fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
     for level in levels {
         let noise = first.gaussian_noise[level].level;
         // Arms with settings of their own would hide the conditions.
-        let plain = arms.iter().filter(|arm| arm.name == arm.condition);
+        let plain = arms.iter().filter(|arm| arm.own.is_empty());
         let over_epochs: Vec<Curve> = plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
         if !over_epochs.is_empty() {
             let title = format!("Over epochs, noise {noise:.2}");
@@ -70,17 +70,14 @@ fn epochs_of(arm: &Followed, level: usize, index: usize) -> Curve {
 
 /// For each target with several alphas, the networks that the trainings kept.
 fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
-    let alone = |arm: &&Followed| {
-        let changes: Vec<&str> = arm.name.split(' ').skip(1).collect();
-        arm.has_target && changes.iter().all(|change| change.starts_with("alpha="))
-    };
-    let mut conditions: Vec<&str> = arms.iter().filter(alone).map(|arm| arm.condition.as_str()).collect();
-    conditions.dedup();
+    let alone = |arm: &&Followed| arm.has_target && arm.own.iter().all(|key| key == "alpha");
+    let mut kinds: Vec<&str> = arms.iter().filter(alone).map(|arm| arm.kind.as_str()).collect();
+    kinds.dedup();
     let mut lines = Vec::new();
-    for (index, condition) in conditions.into_iter().enumerate() {
-        let mut own: Vec<&Followed> = arms.iter().filter(alone).filter(|arm| arm.condition == condition).collect();
+    for (index, kind) in kinds.into_iter().enumerate() {
+        let mut own: Vec<&Followed> = arms.iter().filter(alone).filter(|arm| arm.kind == kind).collect();
         own.sort_by(|a, b| a.alpha.total_cmp(&b.alpha));
-        if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == condition) {
+        if own.len() < 2 || lines.iter().any(|line: &Curve| line.name == kind) {
             continue;
         }
         let point = |arm: &&Followed| {
@@ -90,7 +87,7 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
                 0.0,
             )
         };
-        let name = condition.to_owned();
+        let name = kind.to_owned();
         lines.push(Curve { color: color(&name, index), name, points: own.iter().map(point).collect() });
     }
     lines
@@ -150,11 +147,13 @@ mod tests {
             gaussian_noise: vec![Point { level: 0.0, accuracy: *clean }, Point { level: 0.2, accuracy: *noisy }],
         };
         let curve: Vec<Snapshot> = accuracies.iter().enumerate().map(snapshot).collect();
-        let condition = name.split(' ').next().unwrap().to_owned();
+        let mut words = name.split(' ').map(str::to_owned);
+        let kind = words.next().unwrap();
         Followed {
             name: name.to_owned(),
-            has_target: condition != "none",
-            condition,
+            has_target: kind != "none",
+            kind,
+            own: words.map(|setting| setting.split('=').next().unwrap().to_owned()).collect(),
             alpha,
             seeds: vec![(curve.clone(), 1), (curve, 0)],
         }

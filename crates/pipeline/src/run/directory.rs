@@ -145,7 +145,7 @@ impl RunDirectory {
         let stage = key.stage();
         match &self.mode {
             Mode::Dry => {
-                progress.would_run(key.task());
+                progress.would_run(key.task(), &stale.to_string());
                 return Ok(None);
             }
             Mode::Only(only) if only != stage => bail!(

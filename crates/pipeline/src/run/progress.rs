@@ -13,9 +13,9 @@ pub trait Progress: Send + Sync {
         self.line(&format!("  ✓ {task:<28} already done"));
     }
 
-    /// A task that a dry run would start.
-    fn would_run(&self, task: &str) {
-        self.line(&format!("  · {task:<28} would run"));
+    /// A task that a dry run would start, and why.
+    fn would_run(&self, task: &str, because: &str) {
+        self.line(&format!("  · {task:<28} would run: {because}"));
     }
 
     /// A task that has just ended.

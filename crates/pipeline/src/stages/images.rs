@@ -22,30 +22,25 @@ impl Stage for Images {
 
     fn run(&self, context: &Context, _inputs: &Inputs) -> Result<Outcome> {
         let settings = &context.config.images;
-        let given = !settings.file.as_os_str().is_empty();
-        let mut key = Key::new(
-            "images",
-            (settings.train, settings.test, settings.grayscale),
-            if given { 0 } else { context.config.seed_of("images") },
-        );
-        if given {
-            key = key.input("labelled images", &hash::of_path(&settings.file)?);
-        }
+        let sizes = (settings.train, settings.test, settings.grayscale);
+        let key = match &settings.file {
+            Some(file) => Key::new("images", sizes, 0).input("labelled images", &hash::of_path(file)?),
+            None => Key::new("images", sizes, context.config.seed_of("images")),
+        };
         let seed = key.seed();
         Ok(context
             .task(key, |folder| {
-                let split = if given {
-                    read_labeled(&settings.file)?
-                } else {
-                    procedural::ten_classes(settings.train, settings.test, seed)
+                let split = match &settings.file {
+                    Some(file) => read_labeled(file)?,
+                    None => procedural::ten_classes(settings.train, settings.test, seed),
                 };
                 for (tier, found, wanted) in
                     [("train", split.train.len(), settings.train), ("test", split.test.len(), settings.test)]
                 {
                     ensure!(
                         found >= wanted,
-                        "{}: images.{tier} = {wanted}, but the set has {found}; lower it with --set images.{tier}={found}",
-                        settings.file.display()
+                        "images.{tier} = {wanted}, but {} has {found}; lower it with --set images.{tier}={found}",
+                        settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string())
                     );
                 }
                 let cut = |images: LabeledImages, count| {

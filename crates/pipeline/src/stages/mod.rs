@@ -117,7 +117,9 @@ pub fn run(context: &Context) -> Result<Option<Finished>> {
         match stage.run(context, &Inputs(inputs))? {
             Outcome::Done(new) => records.extend(new),
             Outcome::Unknown => {
-                CHAIN[place + 1..].iter().for_each(|later| context.progress.would_run(later.name()));
+                CHAIN[place + 1..]
+                    .iter()
+                    .for_each(|later| context.progress.would_run(later.name(), "what it needs would be made"));
                 return Ok(None);
             }
         }

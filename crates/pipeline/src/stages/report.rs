@@ -1,7 +1,7 @@
 //! Stage `report`: gathers every figure into `results.json` and draws `report.html`.
 
 use super::{Inputs, Outcome, Stage, response, robustness, scans, similarity, trade_off, train};
-use crate::artifacts::{Results, ScanResult, summarize};
+use crate::artifacts::{Results, ScanResult, ScanSource, summarize};
 use crate::grid::Part;
 use crate::report::{self, Content, MatrixPicture};
 use crate::run::{Context, DeviceName};
@@ -12,6 +12,7 @@ use brainprior_images::StimulusSet;
 use brainprior_recording::median;
 use brainprior_response_model::Recovery;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Version of `results.json`, as in `data-specs/results.toml`.
 const RESULTS_VERSION: u32 = 2;
@@ -92,9 +93,16 @@ impl Stage for Report {
         let seconds: BTreeMap<String, f64> =
             inputs.0.iter().map(|record| (record.key.task().to_owned(), record.seconds)).collect();
         json::write(&root.join(TIMES), &seconds)?;
-        let sources = match config.scans.files.is_empty() {
-            true => vec!["scans: simulated, with known truth".to_owned()],
-            false => config.scans.files.iter().map(|path| format!("scan: {}", path.display())).collect(),
+        let sources = match &config.scans.files {
+            None => vec!["scans: simulated, with known truth".to_owned()],
+            Some(files) => {
+                let read = files.iter().zip(scans::index(context)?.scans);
+                let line = |(path, source): (&PathBuf, ScanSource)| {
+                    let remarks: String = source.remarks.iter().map(|remark| format!("; {remark}")).collect();
+                    format!("scan: {}{remarks}", path.display())
+                };
+                read.map(line).collect()
+            }
         };
         let content = Content {
             results: &results,
@@ -103,7 +111,7 @@ impl Stage for Report {
             training: train::histories(context)?,
             speeds: train::speeds(context),
             trade_off: trade_off::curves(context)?,
-            layers: NetConfig { blocks: config.training.blocks.clone(), ..NetConfig::default() }.layer_depths(),
+            layers: NetConfig { blocks: config.training.common.blocks.clone(), ..NetConfig::default() }.layer_depths(),
             examples: fitted.scans.iter().flat_map(|scan| scan.examples.iter().cloned()).collect(),
             correlations: fitted.scans.iter().map(|scan| scan.correlations.clone()).collect(),
             fields: fitted.scans.iter().map(|scan| scan.fields.clone()).collect(),

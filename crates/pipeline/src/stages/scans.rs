@@ -5,10 +5,10 @@ use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{ScanIndex, ScanSource};
 use crate::run::{Context, Key};
 use anyhow::{Context as _, Result};
-use brainprior_artifact::{hash, json};
+use brainprior_artifact::{hash, hdf5, is_hdf5, json};
 use brainprior_images::procedural;
 use brainprior_recording::simulation::{self, SimulationConfig, Truth};
-use brainprior_recording::{Reliability, Responses, Scan, read_scan, reliability, write_static_hdf5};
+use brainprior_recording::{Reliability, Responses, Scan, read_scan, read_scan_with_notes, reliability, write_static_hdf5};
 use std::path::{Path, PathBuf};
 
 const HEIGHT: usize = 36;
@@ -45,32 +45,47 @@ impl Stage for Scans {
 
     fn run(&self, context: &Context, _inputs: &Inputs) -> Result<Outcome> {
         let config = &context.config;
-        let files = &config.scans.files;
-        if files.is_empty() {
+        let Some(files) = &config.scans.files else {
             let key = Key::new("scans", &config.simulation, config.seed_of("scans"));
             let seed = key.seed();
             return Ok(context.task(key, |folder| simulate(context, folder, seed))?.into());
-        }
+        };
+        let truth_of = |index: usize| config.scans.truth.as_ref().and_then(|truth| truth.get(index));
         let mut key = Key::new("scans", (), 0);
         for (index, path) in files.iter().enumerate() {
-            key = key.input(&format!("scan {index}"), &hash::of_path(path)?);
-            if let Some(truth) = config.scans.truth.get(index) {
-                key = key.input(&format!("truth {index}"), &hash::of_path(truth)?);
+            key = given(key, &format!("scan {index}"), path)?;
+            if let Some(truth) = truth_of(index) {
+                key = given(key, &format!("truth {index}"), truth)?;
             }
         }
         Ok(context
             .task(key, |folder| {
                 let mut scans = Vec::new();
                 for (index, path) in files.iter().enumerate() {
-                    read_scan(path)?;
-                    let truth = config.scans.truth.get(index);
-                    scans.push(ScanSource { scan: absolute(path)?, truth: truth.map(|path| absolute(path)).transpose()? });
+                    let (_, notes) = read_scan_with_notes(path)?;
+                    let remarks = notes.remarks();
+                    for remark in &remarks {
+                        context.progress.line(&format!("  {}: {remark}", path.display()));
+                    }
+                    let truth = truth_of(index).map(|path| absolute(path)).transpose()?;
+                    scans.push(ScanSource { scan: absolute(path)?, truth, remarks });
                 }
                 json::write(&folder.join(INDEX), &ScanIndex { scans })?;
                 Ok(vec![INDEX.into()])
             })?
             .into())
     }
+}
+
+/// The key with the content of a given file, and of all other files from which its data come.
+fn given(key: Key, name: &str, path: &Path) -> Result<Key> {
+    let mut key = key.input(name, &hash::of_path(path)?);
+    if path.is_file() && is_hdf5(path)? {
+        for (index, source) in hdf5::sources(path)?.iter().enumerate() {
+            key = key.input(&format!("{name}, source {index}"), &hash::of_path(source)?);
+        }
+    }
+    Ok(key)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -97,7 +112,7 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
         let (scan, truth) = (format!("{name}.h5"), format!("{name}.truth.h5"));
         write_static_hdf5(&folder.join(&scan), &simulated.scan)?;
         simulation::write_truth(&folder.join(&truth), &simulated.truth)?;
-        scans.push(ScanSource { scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)) });
+        scans.push(ScanSource { scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)), remarks: vec![] });
         outputs.extend([scan, truth]);
         bar.set(index as u64 + 1, settings.scans as u64, "");
     }
@@ -105,10 +120,15 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
     Ok(outputs)
 }
 
+/// Where the scans of the run lie.
+pub(super) fn index(context: &Context) -> Result<ScanIndex> {
+    Ok(json::read(&context.run.folder("scans").join(INDEX))?)
+}
+
 /// Reads the scans of the run, their reliability and their truth.
 pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
     let folder = context.run.folder("scans");
-    let index: ScanIndex = json::read(&folder.join(INDEX))?;
+    let index = index(context)?;
     let mut loaded = Vec::new();
     for source in index.scans {
         // Joining an absolute path gives that path, so that given files and simulated ones are found alike.

@@ -7,7 +7,7 @@ use crate::artifacts::{
     ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
     TargetResult, WeightingResult,
 };
-use crate::config::MatrixTarget;
+use crate::config::{Extent, Layer, MatrixTarget};
 use crate::run::{Context, Key};
 use anyhow::{Context as _, Result, ensure};
 use brainprior_artifact::{hash, json};
@@ -81,17 +81,17 @@ impl Stage for Similarity {
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
         let (scans, response) = (inputs.of("scans")?, inputs.of("response")?);
         let config = &context.config;
-        let asked = config.training.conditions.iter().filter_map(|arm| arm.condition().matrix());
+        let asked = config.training.conditions.iter().filter_map(|arm| arm.target().matrix());
         let wanted: BTreeSet<MatrixTarget> = asked.chain([MatrixTarget::Denoised]).collect();
         let names: Vec<&str> = wanted.iter().map(|target| target.name()).collect();
         let with = |target| wanted.contains(&target);
         let threshold = with(MatrixTarget::Thresholded).then_some(config.similarity.threshold);
-        let layer = with(MatrixTarget::Features).then(|| (config.similarity.layer, config.similarity.network_layer.clone()));
+        let layer = with(MatrixTarget::Features).then_some(&config.similarity.layer);
         let settings = (config.similarity.images, names, threshold, layer);
         let mut key =
             Key::new("similarity", settings, config.seed_of("similarity")).after(scans).given(scans, "").after(response);
         if with(MatrixTarget::Features) {
-            key = key.input("network", &hash::of_path(&config.similarity.network)?);
+            key = key.input("network", &hash::of_path(network(context)?)?);
         }
         let seed = key.seed();
         Ok(context.task(key, |folder| measure(context, wanted, seed, folder))?.into())
@@ -174,7 +174,12 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
             // The oracle images are not among those of the target.
             with_denoised: where_defined(match target {
                 MatrixTarget::Oracle => agreement(&matrix, &largest.denoised),
-                _ => agreement(&matrix, &denoised.select(matrix.ids())?),
+                MatrixTarget::Denoised
+                | MatrixTarget::Shuffled
+                | MatrixTarget::Raw
+                | MatrixTarget::Pixels
+                | MatrixTarget::Thresholded
+                | MatrixTarget::Features => agreement(&matrix, &denoised.select(matrix.ids())?),
             })?
             .map(SimilarityAgreement::from),
             with_oracle: mean(&with_oracle),
@@ -254,8 +259,10 @@ fn in_words(weighting: Weighting) -> &'static str {
 /// The images of every target: those shown outside the test tier, or the first of them.
 pub(crate) fn target_images(context: &Context, loaded: &[Loaded]) -> Result<StimulusSet> {
     let all = response::target_stimuli(loaded)?;
-    let wanted = context.config.similarity.images;
-    Ok(if wanted == 0 || wanted >= all.len() { all } else { all.subset(&(0..wanted).collect::<Vec<_>>()) })
+    Ok(match context.config.similarity.images {
+        Extent::First(wanted) if wanted.get() < all.len() => all.subset(&(0..wanted.get()).collect::<Vec<_>>()),
+        Extent::First(_) | Extent::Every(_) => all,
+    })
 }
 
 fn raw(loaded: &[Loaded], weights: &[ScanWeights], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
@@ -266,32 +273,36 @@ fn raw(loaded: &[Loaded], weights: &[ScanWeights], stimuli: &StimulusSet) -> Res
 /// Images that a network takes at once.
 const BATCH: usize = 100;
 
+/// The network that `similarity.network` names.
+fn network(context: &Context) -> Result<&Path> {
+    context
+        .config
+        .similarity
+        .network
+        .as_deref()
+        .context("target `features` needs similarity.network, the checkpoint of a network")
+}
+
 /// The formula of the other targets on the features of the network that `similarity.network` names.
 fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
-    let settings = &context.config.similarity;
-    if !settings.network_layer.is_empty() {
-        let network = Network::vgg(&settings.network, &settings.network_layer)?;
-        return Ok(brainprior_similarity::features(&network, stimuli)?);
-    }
-    let network = ResNet::load(&settings.network)?;
+    let file = network(context)?;
+    let layer = match &context.config.similarity.layer {
+        Layer::Name(layer) => return Ok(brainprior_similarity::features(&Network::vgg(file, layer)?, stimuli)?),
+        Layer::Number(layer) => *layer,
+    };
+    let network = ResNet::load(file)?;
     let layers = network.config().layer_count();
-    ensure!(
-        settings.layer < layers,
-        "similarity.layer = {}, but {} has layers 0 to {}",
-        settings.layer,
-        settings.network.display(),
-        layers - 1
-    );
+    ensure!(layer < layers, "similarity.layer = {layer}, but {} has layers 0 to {}", file.display(), layers - 1);
     let (height, width) = (stimuli.height(), stimuli.width());
     let mut values = Vec::new();
     for part in stimuli.pixels().chunks(BATCH * height * width) {
         let images = Tensor::from_slice(part, (part.len() / (height * width), 1, height, width), &Device::Cpu)?;
         let images = images.repeat((1, network.config().input_channels, 1, 1))?;
-        values.extend(network.layer_outputs(&images)?[settings.layer].flatten_all()?.to_vec1::<f32>()?);
+        values.extend(network.layer_outputs(&images)?[layer].flatten_all()?.to_vec1::<f32>()?);
     }
     let dimensions = values.len() / stimuli.len();
     let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values).context("features of all stimuli")?;
-    let source = format!("features of {} at layer {}", settings.network.display(), settings.layer);
+    let source = format!("features of {} at layer {layer}", file.display());
     Ok(vectors(stimuli.ids(), values, &vec![1.0; dimensions], &source)?)
 }
 
@@ -311,13 +322,19 @@ pub(crate) fn load(context: &Context, target: MatrixTarget) -> Result<Similarity
     Ok(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?)
 }
 
-/// The images of a target's matrix, whose order is that of `ids`.
+/// The images of a target's matrix, in the order of its `ids`.
 pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Loaded], ids: &[ImageId]) -> Result<StimulusSet> {
-    let shown = if target == MatrixTarget::Oracle {
-        let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
-        StimulusSet::union(&shown.iter().collect::<Vec<_>>())?
-    } else {
-        target_images(context, loaded)?
+    let shown = match target {
+        MatrixTarget::Oracle => {
+            let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
+            StimulusSet::union(&shown.iter().collect::<Vec<_>>())?
+        }
+        MatrixTarget::Denoised
+        | MatrixTarget::Shuffled
+        | MatrixTarget::Raw
+        | MatrixTarget::Pixels
+        | MatrixTarget::Thresholded
+        | MatrixTarget::Features => target_images(context, loaded)?,
     };
     // Where scans have no images in common a matrix may hold those of some scans alone.
     let place = |id: &ImageId| shown.position(*id).with_context(|| format!("no scan shows image {id} of {}", file_of(target)));

@@ -29,7 +29,7 @@ impl Stage for TradeOff {
 
     /// No later stage but the report reads it.
     fn is_wanted(&self, context: &Context) -> bool {
-        context.config.training.snapshots && !context.run.is_only_another(self.name())
+        context.config.training.common.snapshots && !context.run.is_only_another(self.name())
     }
 
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
@@ -79,14 +79,14 @@ fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
 /// The curves of all arms; none where networks were not kept.
 pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
     let training = &context.config.training;
-    if !training.snapshots {
+    if !training.common.snapshots {
         return Ok(Vec::new());
     }
     let read = |part: Part| -> Result<(Vec<Snapshot>, usize)> {
         let snapshots: Vec<Snapshot> = json::read(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
         let history = train::history(context, part)?;
         let best = (0..history.len()).min_by(|a, b| history[*a].validation_loss.total_cmp(&history[*b].validation_loss));
-        let kept = if part.condition.condition().is_stopped_early() { None } else { best };
+        let kept = if part.condition.stop_at_accuracy_of().is_some() { None } else { best };
         let last = snapshots.len() - 1;
         Ok((snapshots, kept.unwrap_or(last)))
     };
@@ -94,9 +94,10 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
         let arm: &Arm = condition;
         Ok(Followed {
             name: arm.name().to_owned(),
-            condition: arm.condition().name().to_owned(),
-            has_target: arm.condition().has_target(),
-            alpha: if arm.condition().has_target() { arm.settings(training)?.alpha } else { 0.0 },
+            kind: arm.kind().to_owned(),
+            own: arm.own().map(str::to_owned).collect(),
+            has_target: arm.target().has_pairs(),
+            alpha: if arm.target().has_pairs() { arm.training().alpha } else { 0.0 },
             seeds: (0..training.seeds).map(|seed| read(Part { condition, seed })).collect::<Result<_>>()?,
         })
     };

@@ -19,7 +19,8 @@ pub(crate) trait Source {
     fn of_rows(name: &str) -> String;
     /// Where it keeps a vector with one entry for each neuron.
     fn of_neurons(name: &str) -> String;
-    fn has(&self, name: &str) -> bool;
+    /// Whether it has something of that name, which may still be an error to read.
+    fn has(&self, name: &str) -> Result<bool>;
     /// Strings, padding removed; whole numbers are written out.
     fn strings(&mut self, name: &str) -> Result<Vec<String>>;
     fn integers(&mut self, name: &str) -> Result<Vec<i64>>;
@@ -51,7 +52,7 @@ impl Annotations {
             integers(source, S::of_neurons("unit_ids"))?.unwrap_or_else(|| unnamed.unit_ids().to_vec()),
             strings(source, S::of_neurons("area"))?.unwrap_or_else(|| unnamed.area().to_vec()),
             strings(source, S::of_neurons("layer"))?.unwrap_or_else(|| unnamed.layer().to_vec()),
-            if source.has(&coordinates) { Some(source.matrix(&coordinates, 3)?) } else { None },
+            if source.has(&coordinates)? { Some(source.matrix(&coordinates, 3)?) } else { None },
         );
         Ok(Self {
             identifiers: identifiers(source)?,
@@ -87,9 +88,9 @@ fn first<S: Source>(source: &mut S, of_neurons: &str, of_rows: &str) -> Result<i
 }
 
 fn integers<S: Source>(source: &mut S, name: String) -> Result<Option<Vec<i64>>> {
-    if source.has(&name) { source.integers(&name).map(Some) } else { Ok(None) }
+    if source.has(&name)? { source.integers(&name).map(Some) } else { Ok(None) }
 }
 
 fn strings<S: Source>(source: &mut S, name: String) -> Result<Option<Vec<String>>> {
-    if source.has(&name) { source.strings(&name).map(Some) } else { Ok(None) }
+    if source.has(&name)? { source.strings(&name).map(Some) } else { Ok(None) }
 }

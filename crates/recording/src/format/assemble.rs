@@ -1,27 +1,36 @@
 //! From the rows of a file to a scan: distinct images by content, tiers by name.
 
 use super::annotations::{Annotations, Identifiers};
+use super::notes::Notes;
 use crate::{Error, Result, Scan, ScanParts, Tier};
 use brainprior_images::StimulusSet;
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Pixels of all rows, as a file holds them.
 pub(crate) enum Pixels {
-    /// 0 to 255.
+    /// 0 to 255, unless the file says otherwise.
     Bytes(Vec<u8>),
-    /// 0 to 255.
+    /// 0 to 255, unless the file says otherwise.
     Integers(Vec<i64>),
-    /// 0 to 255, or 0 to 1 where none is above 1.
+    /// 0 to 255 or 0 to 1.
     Floats(Vec<f32>),
 }
+
+/// By what share of a stated range a pixel may lie beyond it and is clipped: what the filters of image resizing overshoot.
+const OVERSHOOT: f32 = 0.1;
+
+/// Below this largest value it is in doubt whether pixels above 1 are out of 255.
+const HALF_SCALE: f32 = 128.0;
 
 /// One row for each trial, as both formats hold them.
 pub(crate) struct Rows {
     pub height: usize,
     pub width: usize,
     pub pixels: Pixels,
+    /// Where the file says what black and white are.
+    pub range: Option<Vec<f64>>,
     pub tiers: Vec<String>,
     pub responses: Array2<f32>,
     pub behavior: Option<Array2<f32>>,
@@ -31,18 +40,35 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// The scan of these rows. Its name is that of the file or folder, without the ending.
-    pub(crate) fn assemble(self, path: &Path) -> Result<Scan> {
+    pub(crate) fn assemble(self, path: &Path) -> Result<(Scan, Notes)> {
         self.checked(path).map_err(|error| error.inside(path))
     }
 
-    fn checked(self, path: &Path) -> Result<Scan> {
+    fn checked(mut self, path: &Path) -> Result<(Scan, Notes)> {
+        self.one_row_each()?;
+        let is_left_out = |name: &String| Tier::LEFT_OUT.contains(&Tier::trimmed(name));
+        let mut notes = Notes::default();
+        for name in self.tiers.iter().filter(|name| is_left_out(name)) {
+            *notes.left_out.entry(Tier::trimmed(name).to_owned()).or_default() += 1;
+        }
+        if notes.left_out.is_empty() {
+            return self.scan(path, notes);
+        }
+        let kept: Vec<usize> = (0..self.tiers.len()).filter(|row| !is_left_out(&self.tiers[*row])).collect();
+        self.keep(&kept);
+        self.scan(path, notes).map_err(|error| error.in_rows(&kept))
+    }
+
+    fn scan(self, path: &Path, mut notes: Notes) -> Result<(Scan, Notes)> {
         let area = self.height * self.width;
-        let pixels = self.pixels.unit(area)?;
+        let pixels = self.pixels.unit(area, self.range.as_deref(), &mut notes)?;
         let tier = |(row, name): (usize, &String)| Tier::from_name(name).ok_or_else(|| Error::Tier { row, found: name.clone() });
         let tiers = self.tiers.iter().enumerate().map(tier).collect::<Result<_>>()?;
         let (first_rows, trial_image) = distinct(&pixels, area);
         let Annotations { identifiers, neurons, trial_idx, origin } = self.annotations;
-        identifiers.as_ref().map_or(Ok(()), |identifiers| identifiers.agree(&trial_image))?;
+        if let Some(identifiers) = &identifiers {
+            notes.identifiers = identifiers.agree(&trial_image)?;
+        }
         let shown = first_rows.iter().flat_map(|row| &pixels[row * area..(row + 1) * area]).copied().collect();
         let parts = ScanParts {
             name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
@@ -57,24 +83,122 @@ impl Rows {
             trial_idx,
             origin,
         };
-        Scan::new(parts)
+        for remark in notes.remarks() {
+            tracing::warn!("{remark}");
+        }
+        Ok((Scan::new(parts)?, notes))
+    }
+
+    /// That every array has a row for each image.
+    fn one_row_each(&self) -> Result<()> {
+        let trials = match &self.pixels {
+            Pixels::Bytes(values) => values.len(),
+            Pixels::Integers(values) => values.len(),
+            Pixels::Floats(values) => values.len(),
+        } / (self.height * self.width).max(1);
+        let expected = || format!("{trials} rows, as images");
+        let size = |what, expected, found: usize| Err(Error::Size { what, expected, found: format!("{found} rows") });
+        if self.tiers.len() != trials {
+            return size("tiers", expected(), self.tiers.len());
+        }
+        let (rows, columns) = self.responses.dim();
+        if rows != trials && columns == trials {
+            let expected = format!("{trials} rows, as images and tiers");
+            let found = format!("{rows} rows of {columns}: neurons x trials; store them trials x neurons");
+            return Err(Error::Size { what: "responses", expected, found });
+        }
+        if rows != trials {
+            return size("responses", expected(), rows);
+        }
+        for (what, matrix) in [("behavior", &self.behavior), ("pupil_center", &self.pupil_center)] {
+            if let Some(found) = matrix.as_ref().map(Array2::nrows).filter(|found| *found != trials) {
+                return size(what, expected(), found);
+            }
+        }
+        let Annotations { identifiers, trial_idx, .. } = &self.annotations;
+        for (what, found) in [
+            ("image identifiers", identifiers.as_ref().map(|identifiers| identifiers.of_row.len())),
+            ("trial_idx", trial_idx.as_ref().map(Vec::len)),
+        ] {
+            if let Some(found) = found.filter(|found| *found != trials) {
+                return size(what, expected(), found);
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, rows: &[usize]) {
+        fn of<T: Copy>(values: &[T], area: usize, rows: &[usize]) -> Vec<T> {
+            rows.iter().flat_map(|row| &values[row * area..(row + 1) * area]).copied().collect()
+        }
+        let area = self.height * self.width;
+        match &mut self.pixels {
+            Pixels::Bytes(values) => *values = of(values, area, rows),
+            Pixels::Integers(values) => *values = of(values, area, rows),
+            Pixels::Floats(values) => *values = of(values, area, rows),
+        }
+        self.tiers = rows.iter().map(|row| self.tiers[*row].clone()).collect();
+        for matrix in [Some(&mut self.responses), self.behavior.as_mut(), self.pupil_center.as_mut()].into_iter().flatten() {
+            *matrix = matrix.select(Axis(0), rows);
+        }
+        if let Some(identifiers) = &mut self.annotations.identifiers {
+            identifiers.of_row = rows.iter().map(|row| identifiers.of_row[*row].clone()).collect();
+        }
+        if let Some(order) = &mut self.annotations.trial_idx {
+            *order = of(order, 1, rows);
+        }
     }
 }
 
 impl Pixels {
-    /// In [0, 1]. Floating-point pixels are taken as 0 to 255 where any of them is above 1.
-    fn unit(self, area: usize) -> Result<Vec<f32>> {
+    /// In [0, 1]: divided by the range that the file states, or by 255, or for floats by 1 where none is above 1. What that is
+    /// must be beyond doubt.
+    fn unit(self, area: usize, stated: Option<&[f64]>, notes: &mut Notes) -> Result<Vec<f32>> {
+        let full = match stated {
+            None => None,
+            Some([0.0, full]) if full.is_finite() && *full > 0.0 => Some(*full as f32),
+            Some(other) => {
+                let found = format!("{other:?}");
+                return Err(Error::Size { what: "range of images", expected: "0 and the value of white".into(), found });
+            }
+        };
         let (values, whole): (Vec<f32>, bool) = match self {
-            Self::Bytes(bytes) => return Ok(bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect()),
+            Self::Bytes(bytes) => {
+                if full.is_none() && bytes.iter().max() != Some(&1) {
+                    return Ok(bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect());
+                }
+                (bytes.into_iter().map(f32::from).collect(), true)
+            }
             Self::Integers(values) => (values.into_iter().map(|value| value as f32).collect(), true),
             Self::Floats(values) => (values, false),
         };
-        if let Some(index) = values.iter().position(|value| !(0.0..=255.0).contains(value)) {
-            return Err(Error::Pixel { row: index / area, pixel: index % area, found: values[index] });
-        }
-        let scale = if whole || values.iter().any(|value| *value > 1.0) { 255.0 } else { 1.0 };
+        let pixel =
+            |index: usize, white: f32| Error::Pixel { row: index / area, pixel: index % area, found: values[index], white };
+        let scale = match full {
+            Some(full) => {
+                let near = -OVERSHOOT * full..=(1.0 + OVERSHOOT) * full;
+                if let Some(index) = values.iter().position(|value| !near.contains(value)) {
+                    return Err(pixel(index, full));
+                }
+                notes.clipped = values.iter().filter(|value| !(0.0..=full).contains(*value)).count();
+                full
+            }
+            None => {
+                if let Some(index) = values.iter().position(|value| !(0.0..=255.0).contains(value)) {
+                    return Err(pixel(index, 255.0));
+                }
+                let largest = values.iter().copied().fold(0.0, f32::max);
+                match largest {
+                    _ if whole && largest != 1.0 => 255.0,
+                    _ if whole || largest > 1.0 && largest < HALF_SCALE => return Err(Error::PixelRange { found: largest }),
+                    _ if largest > 1.0 => 255.0,
+                    _ => 1.0,
+                }
+            }
+        };
+        (notes.white, notes.stated) = (scale, full.is_some());
         // Adding zero makes -0 into 0, so that equal pixels have equal bits.
-        Ok(values.into_iter().map(|value| value / scale + 0.0).collect())
+        Ok(values.into_iter().map(|value| value.clamp(0.0, scale) / scale + 0.0).collect())
     }
 }
 
@@ -102,15 +226,9 @@ impl Identifiers {
         (labels.iter().collect::<HashSet<_>>().len() == labels.len()).then_some(labels)
     }
 
-    /// Rows of one identifier must show one image. One image under several identifiers is one image here.
-    fn agree(&self, trial_image: &[usize]) -> Result<()> {
-        if self.of_row.len() != trial_image.len() {
-            return Err(Error::Size {
-                what: "image identifiers",
-                expected: format!("{} rows, as images", trial_image.len()),
-                found: format!("{} rows", self.of_row.len()),
-            });
-        }
+    /// Rows of one identifier must show one image. One image under several identifiers is one image here; how many identifiers
+    /// there are for how many images is returned where these differ.
+    fn agree(&self, trial_image: &[usize]) -> Result<Option<(usize, usize)>> {
         let mut known: HashMap<&(String, String), usize> = HashMap::new();
         for (row, (identifier, image)) in self.of_row.iter().zip(trial_image).enumerate() {
             let first_row = *known.entry(identifier).or_insert(row);
@@ -124,13 +242,6 @@ impl Identifiers {
             }
         }
         let images = trial_image.iter().max().map_or(0, |last| last + 1);
-        if known.len() > images {
-            tracing::warn!(
-                identifiers = known.len(),
-                images,
-                "some images have several identifiers; taken as one each, by content"
-            );
-        }
-        Ok(())
+        Ok((known.len() > images).then_some((known.len(), images)))
     }
 }

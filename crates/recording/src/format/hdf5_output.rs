@@ -1,6 +1,5 @@
 //! Writing HDF5 files whole, with errors that name file and dataset.
 
-use super::hdf5_input::failed;
 use crate::{Error, Result};
 use brainprior_artifact::{FileError, replace};
 use hdf5::H5Type;
@@ -96,4 +95,8 @@ impl Output {
     fn failed(&self, name: &str, source: hdf5::Error) -> Error {
         failed(&self.path, name, "write", source, ADVICE)
     }
+}
+
+fn failed(path: &Path, dataset: &str, doing: &'static str, source: hdf5::Error, advice: &'static str) -> Error {
+    FileError::refused(path, doing)(source).in_dataset(dataset).advise(advice).into()
 }

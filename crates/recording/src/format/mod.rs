@@ -3,9 +3,8 @@
 mod annotations;
 mod assemble;
 #[cfg(feature = "hdf5")]
-mod hdf5_input;
-#[cfg(feature = "hdf5")]
 mod hdf5_output;
+mod notes;
 mod npy;
 #[cfg(feature = "hdf5")]
 mod responses_file;
@@ -17,6 +16,7 @@ mod tree;
 #[cfg(feature = "hdf5")]
 mod truth_file;
 
+pub use notes::Notes;
 pub use sensorium::write_sensorium;
 #[cfg(feature = "hdf5")]
 pub use static_hdf5::write_static_hdf5;
@@ -24,10 +24,12 @@ pub use static_hdf5::write_static_hdf5;
 pub use truth_file::{read_truth, write_truth};
 
 use crate::{Result, Scan};
-use brainprior_artifact::FileError;
+use brainprior_artifact::{Entry, FileError, is_hdf5};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::Path;
+use tree::Tree;
 
 /// The class that is written for every image; the identifier alone tells them apart.
 const IMAGE_CLASS: &str = "image";
@@ -35,28 +37,35 @@ const IMAGE_CLASS: &str = "image";
 /// Reads a scan: a file in the static HDF5 layout, a Sensorium file tree (a folder), or such a tree zipped, at the root of
 /// the archive or in one folder. Which of them it is, is seen from the content, not from the name.
 ///
-/// Images become f32 in [0, 1]: bytes and other whole numbers are divided by 255; floating-point pixels are divided by 255
-/// where any pixel of the file is above 1, and taken as they are otherwise. Two rows show the same image where all pixels are
+/// Images become f32 in [0, 1]: pixels are divided by the range that the file states (attribute `range` of `images`, or
+/// `meta/image_range.npy`), or else by 255, except that floating-point pixels are taken as they are where none is above 1. Where
+/// the largest leaves that in doubt, it must be stated. Two rows show the same image where all pixels are
 /// equal, whatever the file calls them: rows of one identifier (`image_id`, `colorframeprojector_image_id` or
 /// `frame_image_id`, with its class) must have equal pixels, which is an error otherwise; equal pixels under several
-/// identifiers are one image, and a warning is traced. Tier `final_test` is read as test. Without the feature `hdf5` a static
-/// HDF5 file is an error that says so.
+/// identifiers are one image, and a warning is traced. Tier `final_test` is read as test; rows of tier `test_mei` are left out.
+/// Without the feature `hdf5` a static HDF5 file is an error that says so.
 ///
 /// # Errors
 /// A file of another kind, cut off or damaged; a dataset or array that is missing, of another rank or type, or with another
 /// number of rows; a pixel outside its range; an unknown tier; and all that [`Scan::new`] refuses.
 pub fn read_scan(path: &Path) -> Result<Scan> {
+    read_scan_with_notes(path).map(|(scan, _)| scan)
+}
+
+/// As [`read_scan`], with what was decided on the way.
+///
+/// # Errors
+/// As [`read_scan`].
+pub fn read_scan_with_notes(path: &Path) -> Result<(Scan, Notes)> {
     let _span = tracing::info_span!("read_scan", path = %path.display()).entered();
     if std::fs::metadata(path).map_err(FileError::refused(path, "read"))?.is_dir() {
         return sensorium::read_folder(path);
     }
-    let mut file = File::open(path).map_err(FileError::refused(path, "read"))?;
-    let mut start = vec![];
-    file.by_ref().take(8).read_to_end(&mut start).map_err(FileError::refused(path, "read"))?;
+    let start = start_of(path)?;
     if start.starts_with(b"PK") {
         return sensorium::read_zip(path);
     }
-    if is_hdf5(&mut file).map_err(FileError::refused(path, "read"))? {
+    if is_hdf5(path)? {
         return read_hdf5(path);
     }
     let expected = "an HDF5 file, a Sensorium folder, or a zip archive of one";
@@ -64,31 +73,34 @@ pub fn read_scan(path: &Path) -> Result<Scan> {
     Err(FileError::mismatch(path, "/", expected, found, "name a scan file; HDF5 files begin with \\x89HDF").into())
 }
 
+/// What a Sensorium tree, a folder or zipped, holds: every array file with its type and shape, the numbered ones of a folder as
+/// one `*.npy`.
+///
+/// # Errors
+/// A folder or archive that cannot be read; an array file without a valid header.
+pub fn list_sensorium(path: &Path) -> Result<BTreeMap<String, Entry>> {
+    match path.is_dir() {
+        true => Tree::folder(path).list(),
+        false => Tree::zip(path, sensorium::TIERS)?.list(),
+    }
+}
+
 #[cfg(feature = "hdf5")]
-fn read_hdf5(path: &Path) -> Result<Scan> {
+fn read_hdf5(path: &Path) -> Result<(Scan, Notes)> {
     static_hdf5::read(path)
 }
 
 #[cfg(not(feature = "hdf5"))]
-fn read_hdf5(path: &Path) -> Result<Scan> {
+fn read_hdf5(path: &Path) -> Result<(Scan, Notes)> {
     let advice = "build brainprior-recording with its feature `hdf5`, or convert the scan to a Sensorium folder";
     Err(FileError::mismatch(path, "/", "a Sensorium folder, or a zip archive of one", "an HDF5 file", advice).into())
 }
 
-/// Whether the HDF5 signature stands at one of the places where it may: 0, 512, 1024, 2048, ...
-fn is_hdf5(file: &mut File) -> std::io::Result<bool> {
-    let length = file.metadata()?.len();
-    let mut offset = 0;
-    while offset + 8 <= length {
-        let mut signature = [0; 8];
-        file.seek(SeekFrom::Start(offset))?;
-        file.read_exact(&mut signature)?;
-        if signature == *b"\x89HDF\r\n\x1a\n" {
-            return Ok(true);
-        }
-        offset = (2 * offset).max(512);
-    }
-    Ok(false)
+fn start_of(path: &Path) -> Result<Vec<u8>> {
+    let mut start = vec![];
+    let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut start));
+    read.map_err(FileError::refused(path, "read"))?;
+    Ok(start)
 }
 
 /// What the loaders read of each row besides the data.

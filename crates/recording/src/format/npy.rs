@@ -1,6 +1,10 @@
-//! NumPy's array files (format 1.0 to 3.0), as far as scans use them: numbers and strings, row-major, little-endian.
+//! NumPy's array files (format 1.0 to 3.0), as far as scans use them: numbers and strings, in either order of axes and bytes.
 
+use brainprior_artifact::FileError;
+use half::f16;
+use std::borrow::Cow;
 use std::fmt::Write;
+use std::path::Path;
 
 /// The values of an array.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,8 +13,12 @@ pub(crate) enum Values {
     Bytes(Vec<u8>),
     /// Other whole numbers, and booleans as 0 and 1.
     Integers(Vec<i64>),
-    /// `f4`, and `f8` rounded to it.
+    /// `u8`, where a number is 2^63 or more.
+    Large(Vec<u64>),
+    /// `f4` and `f2`.
     Floats(Vec<f32>),
+    /// `f8`.
+    Doubles(Vec<f64>),
     /// `S` and `U`, padding removed.
     Strings(Vec<String>),
 }
@@ -30,12 +38,34 @@ pub(crate) struct Problem {
     pub advice: &'static str,
 }
 
+impl Problem {
+    /// As an error about a file of a tree.
+    pub(crate) fn of(self, path: &Path, name: &str) -> FileError {
+        FileError::mismatch(path, name, self.expected, self.found, self.advice)
+    }
+}
+
 const MAGIC: &[u8] = b"\x93NUMPY";
 const CUT: &str = "the file may be cut off";
-const AGAIN: &str = "save the array again with numpy.save, in the native order and type";
+const AGAIN: &str = "save the array again with numpy.save";
 
-impl Npy {
-    /// Of the bytes of a file.
+/// What the beginning of a file says of the array.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Header {
+    pub shape: Vec<usize>,
+    /// Whether the bytes of a number begin with the largest.
+    big_endian: bool,
+    /// Whether the first axis varies fastest.
+    column_major: bool,
+    kind: char,
+    /// Bytes of an item.
+    item: usize,
+    /// Where the data begin.
+    start: usize,
+}
+
+impl Header {
+    /// Of a file that begins with `bytes`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let problem = |expected: &str, found: String, advice| Problem { expected: expected.to_owned(), found, advice };
         if !bytes.starts_with(MAGIC) || bytes.len() < 10 {
@@ -53,30 +83,46 @@ impl Npy {
         let unclear = || problem("a header with descr, fortran_order and shape", header.trim().to_owned(), AGAIN);
         let descr = quoted(&header, "descr").ok_or_else(unclear)?;
         let shape = shape(&header).ok_or_else(unclear)?;
-        if value(&header, "fortran_order").ok_or_else(unclear)?.starts_with("True")
-            && shape.iter().filter(|size| **size > 1).count() > 1
-        {
-            return Err(problem(
-                "row-major (C) order",
-                "column-major (Fortran) order".into(),
-                "save numpy.ascontiguousarray of it",
-            ));
-        }
-        let item = item_size(descr).ok_or_else(|| {
-            problem(
-                "type u1, f4, f8, an integer, S or U, little-endian",
-                descr.to_owned(),
-                "save it as such a type, with allow_pickle=False",
-            )
+        let column_major = value(&header, "fortran_order").ok_or_else(unclear)?.starts_with("True");
+        let (big_endian, kind, item) = item(descr).ok_or_else(|| {
+            let advice = "save it as such a type, with allow_pickle=False";
+            problem("an integer, f2, f4, f8, S or U", descr.to_owned(), advice)
         })?;
-        let data = &bytes[start + length..];
-        let size = shape.iter().try_fold(item, |size, dimension| size.checked_mul(*dimension));
+        Ok(Self { shape, big_endian, column_major, kind, item, start: start + length })
+    }
+
+    /// The type in the words of the data specs: `u8` is a byte, `string` any text.
+    pub(crate) fn dtype(&self) -> String {
+        match self.kind {
+            'S' | 'U' => "string".to_owned(),
+            'b' => "bool".to_owned(),
+            kind => format!("{kind}{}", 8 * self.item),
+        }
+    }
+}
+
+impl Npy {
+    /// Of the bytes of a file.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let header = Header::parse(bytes)?;
+        let data = &bytes[header.start..];
+        let size = header.shape.iter().try_fold(header.item, |size, dimension| size.checked_mul(*dimension));
         if size != Some(data.len()) {
             let expected = size.map_or("a shape that fits into memory".to_owned(), |size| format!("{size} bytes of data"));
-            return Err(problem(&expected, format!("{} bytes", data.len()), CUT));
+            return Err(Problem { expected, found: format!("{} bytes", data.len()), advice: CUT });
         }
-        let values = decode(descr, item, data).map_err(|found| problem("text in UCS-4", found, AGAIN))?;
-        Ok(Self { shape, values })
+        let mut data = Cow::Borrowed(data);
+        if header.column_major && header.shape.iter().filter(|size| **size > 1).count() > 1 {
+            data = Cow::Owned(row_major(&data, header.item, &header.shape));
+        }
+        // A text is an array of letters of four bytes.
+        let number = if header.kind == 'U' { 4 } else { header.item };
+        if header.big_endian && number > 1 && header.kind != 'S' {
+            data.to_mut().chunks_exact_mut(number).for_each(<[u8]>::reverse);
+        }
+        let values = decode(header.kind, header.item, &data);
+        let values = values.map_err(|found| Problem { expected: "text in UCS-4".into(), found, advice: AGAIN })?;
+        Ok(Self { shape: header.shape, values })
     }
 
     /// The bytes of a file.
@@ -84,7 +130,9 @@ impl Npy {
         let (descr, data): (String, Vec<u8>) = match &self.values {
             Values::Bytes(values) => ("|u1".into(), values.clone()),
             Values::Integers(values) => ("<i8".into(), values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            Values::Large(values) => ("<u8".into(), values.iter().flat_map(|value| value.to_le_bytes()).collect()),
             Values::Floats(values) => ("<f4".into(), values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+            Values::Doubles(values) => ("<f8".into(), values.iter().flat_map(|value| value.to_le_bytes()).collect()),
             Values::Strings(values) => {
                 let length = values.iter().map(|value| value.chars().count()).max().unwrap_or(0).max(1);
                 let padded = |value: &String| value.chars().chain(std::iter::repeat('\0')).take(length).collect::<Vec<_>>();
@@ -128,21 +176,47 @@ fn shape(header: &str) -> Option<Vec<usize>> {
     sizes.split(',').map(str::trim).filter(|size| !size.is_empty()).map(|size| size.trim_end_matches('L').parse().ok()).collect()
 }
 
-/// Bytes of one item of a type that is read.
-fn item_size(descr: &str) -> Option<usize> {
+/// Of a type that is read: whether it is big-endian, its kind, and the bytes of an item.
+fn item(descr: &str) -> Option<(bool, char, usize)> {
     let (order, kind) = descr.split_at_checked(1)?;
     let size = kind.get(1..)?.parse::<usize>().ok()?;
-    match (order, kind.chars().next()?, size) {
-        ("|", 'u' | 'i' | 'b', 1) | ("<", 'u' | 'i', 1 | 2 | 4 | 8) | ("<", 'f', 4 | 8) => Some(size),
-        ("|", 'S', _) => Some(size),
-        ("<", 'U', _) => size.checked_mul(4),
-        // A string of no length has no byte order.
-        ("|", 'U', 0) => Some(0),
-        _ => None,
-    }
+    let big_endian = match order {
+        ">" => true,
+        "<" | "|" => false,
+        "=" => cfg!(target_endian = "big"),
+        _ => return None,
+    };
+    let kind = kind.chars().next()?;
+    // What has a byte order says it, except for a string of no length.
+    let ordered = order != "|";
+    let item = match (kind, size) {
+        ('u' | 'i' | 'b', 1) | ('S', _) => size,
+        ('u' | 'i', 2 | 4 | 8) | ('f', 2 | 4 | 8) if ordered => size,
+        ('U', _) if ordered || size == 0 => size.checked_mul(4)?,
+        _ => return None,
+    };
+    Some((big_endian, kind, item))
 }
 
-fn decode(descr: &str, item: usize, data: &[u8]) -> Result<Values, String> {
+/// Items of an array whose first axis varies fastest, in the order in which the last does.
+fn row_major(data: &[u8], item: usize, shape: &[usize]) -> Vec<u8> {
+    let mut index = vec![0; shape.len()];
+    let mut sorted = Vec::with_capacity(data.len());
+    for _ in 0..data.len() / item.max(1) {
+        let place = index.iter().zip(shape).rev().fold(0, |place, (index, size)| place * size + index);
+        sorted.extend_from_slice(&data[place * item..(place + 1) * item]);
+        for (index, size) in index.iter_mut().zip(shape).rev() {
+            *index += 1;
+            if *index < *size {
+                break;
+            }
+            *index = 0;
+        }
+    }
+    sorted
+}
+
+fn decode(kind: char, item: usize, data: &[u8]) -> Result<Values, String> {
     fn all<const N: usize, T>(data: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
         data.chunks_exact(N).map(|bytes| value(bytes.try_into().expect("chunks of that size"))).collect()
     }
@@ -150,20 +224,26 @@ fn decode(descr: &str, item: usize, data: &[u8]) -> Result<Values, String> {
         // chunks_exact refuses items of no size.
         Ok(Values::Strings(data.chunks_exact(item.max(1)).map(text).collect::<Result<_, _>>()?))
     };
-    Ok(match &descr[1..] {
-        "u1" => Values::Bytes(data.to_vec()),
-        "b1" => Values::Integers(data.iter().map(|value| i64::from(*value != 0)).collect()),
-        "i1" => Values::Integers(all(data, |bytes| i64::from(i8::from_le_bytes(bytes)))),
-        "u2" => Values::Integers(all(data, |bytes| i64::from(u16::from_le_bytes(bytes)))),
-        "i2" => Values::Integers(all(data, |bytes| i64::from(i16::from_le_bytes(bytes)))),
-        "u4" => Values::Integers(all(data, |bytes| i64::from(u32::from_le_bytes(bytes)))),
-        "i4" => Values::Integers(all(data, |bytes| i64::from(i32::from_le_bytes(bytes)))),
-        // Identifiers are only compared, so that the upper half may become negative.
-        "u8" => Values::Integers(all(data, |bytes| u64::from_le_bytes(bytes) as i64)),
-        "i8" => Values::Integers(all(data, i64::from_le_bytes)),
-        "f4" => Values::Floats(all(data, f32::from_le_bytes)),
-        "f8" => Values::Floats(all(data, |bytes| f64::from_le_bytes(bytes) as f32)),
-        text if text.starts_with('S') => strings(|bytes| Ok(String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()))?,
+    Ok(match (kind, item) {
+        ('u', 1) => Values::Bytes(data.to_vec()),
+        ('b', _) => Values::Integers(data.iter().map(|value| i64::from(*value != 0)).collect()),
+        ('i', 1) => Values::Integers(all(data, |bytes| i64::from(i8::from_le_bytes(bytes)))),
+        ('u', 2) => Values::Integers(all(data, |bytes| i64::from(u16::from_le_bytes(bytes)))),
+        ('i', 2) => Values::Integers(all(data, |bytes| i64::from(i16::from_le_bytes(bytes)))),
+        ('u', 4) => Values::Integers(all(data, |bytes| i64::from(u32::from_le_bytes(bytes)))),
+        ('i', 4) => Values::Integers(all(data, |bytes| i64::from(i32::from_le_bytes(bytes)))),
+        ('u', _) => {
+            let values = all(data, u64::from_le_bytes);
+            match values.iter().map(|value| i64::try_from(*value).ok()).collect() {
+                Some(values) => Values::Integers(values),
+                None => Values::Large(values),
+            }
+        }
+        ('i', _) => Values::Integers(all(data, i64::from_le_bytes)),
+        ('f', 2) => Values::Floats(all(data, |bytes| f16::from_le_bytes(bytes).to_f32())),
+        ('f', 4) => Values::Floats(all(data, f32::from_le_bytes)),
+        ('f', _) => Values::Doubles(all(data, f64::from_le_bytes)),
+        ('S', _) => strings(|bytes| Ok(String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()))?,
         _ => strings(|bytes| {
             let letters = bytes.chunks_exact(4).map(|letter| u32::from_le_bytes(letter.try_into().expect("four bytes")));
             let text: Option<String> = letters.map(char::from_u32).collect();
@@ -197,17 +277,43 @@ mod tests {
         let bytes = Npy::parse(&saved("|S3", "False", "(2,)", b"ab\0cde")).unwrap();
         assert_eq!(bytes.values, Values::Strings(vec!["ab".into(), "cde".into()]));
         let scalar = Npy::parse(&saved("<f8", "False", "()", &2.5f64.to_le_bytes())).unwrap();
-        assert_eq!(scalar, Npy { shape: vec![], values: Values::Floats(vec![2.5]) });
+        assert_eq!(scalar, Npy { shape: vec![], values: Values::Doubles(vec![2.5]) });
         let vector = Npy::parse(&saved("<i4", "True", "(2,)", &[1, 0, 0, 0, 255, 255, 255, 255])).unwrap();
         assert_eq!(vector.values, Values::Integers(vec![1, -1]));
     }
 
     #[test]
+    fn reads_either_order_of_axes_and_of_bytes() {
+        // numpy.arange(6).reshape(2, 3), saved as it is and as a copy in Fortran order.
+        let bytes = |values: [i16; 6]| values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>();
+        let rows = Npy::parse(&saved(">i2", "False", "(2, 3)", &bytes([0, 1, 2, 3, 4, 5]))).unwrap();
+        assert_eq!(rows, Npy { shape: vec![2, 3], values: Values::Integers((0..6).collect()) });
+        assert_eq!(Npy::parse(&saved(">i2", "True", "(2, 3)", &bytes([0, 3, 1, 4, 2, 5]))).unwrap(), rows);
+        // Three axes: the first varies fastest.
+        let mixed: Vec<u8> = vec![0, 4, 2, 6, 1, 5, 3, 7];
+        let cube = Npy::parse(&saved("|u1", "True", "(2, 2, 2)", &mixed)).unwrap();
+        assert_eq!(cube.values, Values::Bytes((0..8).collect()));
+        let letters: Vec<u8> = "V1LM".chars().flat_map(|letter| u32::from(letter).to_be_bytes()).collect();
+        let strings = Npy::parse(&saved(">U2", "False", "(2,)", &letters)).unwrap();
+        assert_eq!(strings.values, Values::Strings(vec!["V1".into(), "LM".into()]));
+        let halves = Npy::parse(&saved(">f2", "False", "(2,)", &[0x3c, 0, 0xc1, 0])).unwrap();
+        assert_eq!(halves.values, Values::Floats(vec![1.0, -2.5]));
+    }
+
+    #[test]
+    fn large_numbers_stay_apart() {
+        let bytes = |values: [u64; 2]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
+        let large = Npy::parse(&saved("<u8", "False", "(2,)", &bytes([1, 1 << 63]))).unwrap();
+        assert_eq!(large.values, Values::Large(vec![1, 1 << 63]));
+        let small = Npy::parse(&saved("<u8", "False", "(2,)", &bytes([1, (1 << 63) - 1]))).unwrap();
+        assert_eq!(small.values, Values::Integers(vec![1, i64::MAX]));
+    }
+
+    #[test]
     fn refuses_what_it_would_misread() {
         refused(b"PK\x03\x04 and so on", "NumPy", "14 bytes");
-        refused(&saved("<f4", "True", "(2, 3)", &[0; 24]), "row-major", "column-major");
-        refused(&saved(">f4", "False", "(2,)", &[0; 8]), "little-endian", ">f4");
-        refused(&saved("|O", "False", "(2,)", &[0; 8]), "type u1", "|O");
+        refused(&saved("|O", "False", "(2,)", &[0; 8]), "f4, f8, S or U", "|O");
+        refused(&saved("<f16", "False", "(1,)", &[0; 16]), "f4, f8, S or U", "<f16");
         refused(&saved("<f4", "False", "(2, 3)", &[0; 20]), "24 bytes", "20 bytes");
         refused(&saved("<f8", "False", "(4611686018427387904, 9)", &[0; 8]), "memory", "8 bytes");
         refused(&saved("<f4", "False", "(2, 3)", &[0; 24])[..40], "header", "40 bytes");

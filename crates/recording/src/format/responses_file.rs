@@ -1,8 +1,9 @@
 //! Responses as HDF5; `data-specs/responses.toml`.
 
-use super::hdf5_input::Input;
 use super::hdf5_output;
+use super::static_hdf5::matrix;
 use crate::{Error, Fitting, Measurement, ResponseKind, Responses, Result};
+use brainprior_artifact::hdf5::Input;
 use brainprior_images::ImageId;
 use ndarray::ArrayView1;
 use std::path::Path;
@@ -48,16 +49,16 @@ impl Responses {
         let format = (input.text_attribute("format")?, input.integer_attribute("version")?);
         if format != (FORMAT.to_owned(), VERSION) {
             let found = format!("{} version {}", format.0, format.1);
-            return Err(input.layout("attributes format and version", format!("{FORMAT} version {VERSION}"), found, advice));
+            let expected = format!("{FORMAT} version {VERSION}");
+            return Err(input.mismatch("attributes format and version", expected, found, advice).into());
         }
         let name = input.text_attribute("kind")?;
         let Some((_, kind)) = KINDS.iter().find(|(known, _)| *known == name) else {
             let expected = KINDS.map(|(known, _)| known).join(", or ");
-            return Err(input.layout("attribute kind", expected, name, advice));
+            return Err(input.mismatch("attribute kind", expected, name, advice).into());
         };
-        let dataset = input.dataset("image_id", &[None])?;
-        let ids = input.values::<u64>("image_id", &dataset)?.into_iter().map(ImageId::from_u64).collect();
+        let ids = input.numbers("image_id", &[None])?.naturals()?.into_iter().map(ImageId::from_u64).collect();
         let scan = input.text_attribute("scan")?;
-        Responses::new(&scan, *kind, ids, input.matrix("values", None)?).map_err(|error: Error| error.inside(path))
+        Responses::new(&scan, *kind, ids, matrix(&input, "values", None)?).map_err(|error: Error| error.inside(path))
     }
 }

@@ -3,6 +3,7 @@
 use super::IMAGE_CLASS;
 use super::annotations::{Annotations, Source};
 use super::assemble::{Pixels, Rows};
+use super::notes::Notes;
 use super::npy::{Npy, Values};
 use super::statistics;
 use super::tree::Tree;
@@ -15,27 +16,31 @@ use std::path::Path;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-const TIERS: &str = "meta/trials/tiers.npy";
+pub(crate) const TIERS: &str = "meta/trials/tiers.npy";
+
+/// Where a tree says what black and white are: two numbers.
+const RANGE: &str = "meta/image_range.npy";
 
 /// Reads the tree in a folder.
-pub(crate) fn read_folder(path: &Path) -> Result<Scan> {
+pub(crate) fn read_folder(path: &Path) -> Result<(Scan, Notes)> {
     read(Tree::folder(path))
 }
 
 /// Reads the tree in a zip archive.
-pub(crate) fn read_zip(path: &Path) -> Result<Scan> {
+pub(crate) fn read_zip(path: &Path) -> Result<(Scan, Notes)> {
     read(Tree::zip(path, TIERS)?)
 }
 
-fn read(mut tree: Tree) -> Result<Scan> {
+fn read(mut tree: Tree) -> Result<(Scan, Notes)> {
     let tiers = tree.strings(TIERS)?;
     let trials = tiers.len();
     let (height, width, pixels) = images(&mut tree, trials)?;
     let responses = matrix(&mut tree, "data/responses", trials)?;
-    let mut optional = |folder| if tree.count(folder) > 0 { matrix(&mut tree, folder, trials).map(Some) } else { Ok(None) };
+    let mut optional = |folder| if tree.count(folder)? > 0 { matrix(&mut tree, folder, trials).map(Some) } else { Ok(None) };
     let (behavior, pupil_center) = (optional("data/behavior")?, optional("data/pupil_center")?);
+    let range = if tree.has(RANGE)? { Some(tree.numbers(RANGE)?.1.into_iter().map(f64::from).collect()) } else { None };
     let annotations = Annotations::read(&mut tree, responses.ncols())?;
-    let rows = Rows { height, width, pixels, tiers, responses, behavior, pupil_center, annotations };
+    let rows = Rows { height, width, pixels, range, tiers, responses, behavior, pupil_center, annotations };
     rows.assemble(tree.path())
 }
 
@@ -58,13 +63,16 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
             }
         };
         if let Some(expected) = expected {
-            return Err(tree.layout(&name, expected, found, "save every image in grayscale and at one size"));
+            return Err(tree.mismatch(&name, expected, found, "save every image in grayscale and at one size").into());
         }
         match array.values {
             Values::Bytes(values) => bytes.extend(values),
             Values::Floats(values) => floats.extend(values),
+            Values::Doubles(values) => floats.extend(values.into_iter().map(|value| value as f32)),
             Values::Integers(values) => whole.extend(values),
-            Values::Strings(_) => return Err(tree.layout(&name, "pixels".into(), "strings".into(), "save them as numbers")),
+            Values::Large(_) | Values::Strings(_) => {
+                return Err(tree.mismatch(&name, "pixels", "strings or numbers beyond 2^63", "save them as bytes").into());
+            }
         }
     }
     let (height, width) = size.unwrap_or_default();
@@ -76,8 +84,8 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
     } else if floats.len() == pixels {
         Ok((height, width, Pixels::Floats(floats)))
     } else {
-        let found = "bytes in some and other numbers in others".into();
-        Err(tree.layout("data/images", "one type for all images".into(), found, "save all images in one type"))
+        let found = "bytes in some and other numbers in others";
+        Err(tree.mismatch("data/images", "one type for all images", found, "save all images in one type").into())
     }
 }
 
@@ -90,8 +98,11 @@ fn matrix(tree: &mut Tree, folder: &str, trials: usize) -> Result<Array2<f32>> {
         let (shape, values) = tree.numbers(&name)?;
         let columns = *columns.get_or_insert(values.len());
         if shape != [columns] {
-            let found = format!("shape {shape:?}");
-            return Err(tree.layout(&name, format!("shape [{columns}], as row 0"), found, "save one vector for each row"));
+            let expected = match shape.len() {
+                1 => format!("shape [{columns}], as row 0"),
+                _ => "one vector, of one trial".to_owned(),
+            };
+            return Err(tree.mismatch(&name, expected, format!("shape {shape:?}"), "save one vector for each row").into());
         }
         all.extend(values);
     }
@@ -99,12 +110,12 @@ fn matrix(tree: &mut Tree, folder: &str, trials: usize) -> Result<Array2<f32>> {
 }
 
 fn one_file_each(tree: &Tree, folder: &str, trials: usize) -> Result<()> {
-    let found = tree.count(folder);
+    let found = tree.count(folder)?;
     if found == trials {
         return Ok(());
     }
     let expected = format!("{trials} array files, one for each entry of {TIERS}");
-    Err(tree.layout(folder, expected, found.to_string(), "see that the tree was copied or unpacked whole"))
+    Err(tree.mismatch(folder, expected, found.to_string(), "see that the tree was copied or unpacked whole").into())
 }
 
 /// Writes a scan as a Sensorium file tree: a folder, or where the name ends in `.zip` an archive with the tree at its top.

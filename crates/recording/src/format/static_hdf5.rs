@@ -1,31 +1,33 @@
 //! The static HDF5 layout of the Sinz and Tolias labs' loaders (`StaticImageSet` of neuralpredictors); `data-specs/scan.toml`.
 
-use super::annotations::Annotations;
+use super::annotations::{Annotations, Source};
 use super::assemble::{Pixels, Rows};
-use super::hdf5_input::{Input, Number};
 use super::hdf5_output::{self, Output};
+use super::notes::Notes;
 use super::statistics::{self, Statistics};
 use crate::{Result, Scan, Tier};
-use ndarray::{ArrayD, ArrayView1};
+use brainprior_artifact::hdf5::{Input, Kind};
+use ndarray::{Array2, ArrayD, ArrayView1};
 use std::path::Path;
 
 /// Reads a scan in the static layout.
-pub(crate) fn read(path: &Path) -> Result<Scan> {
+pub(crate) fn read(path: &Path) -> Result<(Scan, Notes)> {
     let mut input = Input::open(path)?;
-    let images = input.dataset("images", &[None, Some(1), None, None])?;
+    let images = input.numbers("images", &[None, Some(1), None, None])?;
     let shape = images.shape();
-    let pixels = match input.number("images", &images)? {
-        Number::Byte => Pixels::Bytes(input.values("images", &images)?),
-        Number::Whole => Pixels::Integers(input.values("images", &images)?),
-        Number::Float => Pixels::Floats(input.values("images", &images)?),
+    let pixels = match images.kind() {
+        Kind::Byte => Pixels::Bytes(images.stored()?),
+        Kind::Whole => Pixels::Integers(images.integers()?),
+        Kind::Float => Pixels::Floats(images.floats()?),
     };
-    let responses = input.matrix("responses", None)?;
-    let optional = |name, columns| input.has(name).then(|| input.matrix(name, columns)).transpose();
+    let responses = matrix(&input, "responses", None)?;
+    let optional = |name, columns| if input.has(name)? { matrix(&input, name, columns).map(Some) } else { Ok(None) };
     let (behavior, pupil_center) = (optional("behavior", None)?, optional("pupil_center", Some(2))?);
     let rows = Rows {
         height: shape[2],
         width: shape[3],
         pixels,
+        range: input.numbers_attribute("images", "range")?,
         tiers: input.strings("tiers")?,
         behavior,
         pupil_center,
@@ -33,6 +35,42 @@ pub(crate) fn read(path: &Path) -> Result<Scan> {
         responses,
     };
     rows.assemble(path)
+}
+
+pub(crate) fn matrix(input: &Input, name: &str, columns: Option<usize>) -> Result<Array2<f32>> {
+    let numbers = input.numbers(name, &[None, columns])?;
+    let shape = numbers.shape();
+    Ok(Array2::from_shape_vec((shape[0], shape[1]), numbers.floats()?).expect("as many values as the shape says"))
+}
+
+impl Source for Input {
+    fn path(&self) -> &Path {
+        self.path()
+    }
+
+    fn of_rows(name: &str) -> String {
+        format!("item_info/{name}")
+    }
+
+    fn of_neurons(name: &str) -> String {
+        format!("neurons/{name}")
+    }
+
+    fn has(&self, name: &str) -> Result<bool> {
+        Ok(self.has(name)?)
+    }
+
+    fn strings(&mut self, name: &str) -> Result<Vec<String>> {
+        Ok(self.labels(name)?)
+    }
+
+    fn integers(&mut self, name: &str) -> Result<Vec<i64>> {
+        Ok(self.numbers(name, &[None])?.integers()?)
+    }
+
+    fn matrix(&mut self, name: &str, columns: usize) -> Result<Array2<f32>> {
+        matrix(self, name, Some(columns))
+    }
 }
 
 /// Writes a scan in the static HDF5 layout, chunked and compressed, with the statistics and the item information that the

@@ -1,15 +1,20 @@
 //! A file tree, as a folder or zipped.
 
 use super::annotations::Source;
-use super::npy::{Npy, Values};
-use crate::{Error, Result};
-use brainprior_artifact::FileError;
+use super::npy::{Header, Npy, Values};
+use crate::Result;
+use brainprior_artifact::{Entry, FileError};
 use ndarray::Array2;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
+
+/// Enough of an array file to hold its header.
+const HEADER: u64 = 4096;
+
+const WHOLE: &str = "see that the tree was copied or unpacked whole";
 
 /// Of which the files are read by their names within it, with `/` between folders.
 pub(crate) struct Tree {
@@ -32,8 +37,9 @@ impl Tree {
     /// A zip archive in which `root` lies at the top or in one folder, which is then where the tree begins.
     pub(crate) fn zip(path: &Path, root: &str) -> Result<Self> {
         let file = File::open(path).map_err(FileError::refused(path, "open"))?;
-        let archive = ZipArchive::new(BufReader::new(file))
-            .map_err(|error| FileError::refused(path, "open as a zip archive")(error).advise("it may be cut off"))?;
+        let opened = ZipArchive::new(BufReader::new(file));
+        let advice = "it may be cut off: copy it again";
+        let archive = opened.map_err(|error| FileError::refused(path, "open as a zip archive")(error).advise(advice))?;
         let names: Vec<(usize, String)> =
             archive.file_names().enumerate().filter_map(|(index, name)| Some((index, name.ok()?.into_owned()))).collect();
         let depth = |name: &str| name.strip_suffix(root).map(|prefix| (prefix.matches('/').count(), prefix.to_owned()));
@@ -54,26 +60,54 @@ impl Tree {
         Ok(Self { path: path.to_owned(), place: Place::Zip(archive, files) })
     }
 
-    /// How many array files lie in a folder.
-    pub(crate) fn count(&self, folder: &str) -> usize {
+    /// How many numbered array files lie in a folder; 0 where there is none.
+    pub(crate) fn count(&self, folder: &str) -> Result<usize> {
+        let inside = |name: &str| name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_numbered);
         match &self.place {
-            Place::Folder => fs::read_dir(self.path.join(folder)).map_or(0, |entries| {
-                entries
-                    .filter_map(|entry| entry.ok())
-                    .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "npy"))
-                    .count()
-            }),
-            Place::Zip(_, files) => {
-                let inside = |name: &str| name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
-                files.keys().filter_map(|name| inside(name)).filter(|name| name.ends_with(".npy") && !name.contains('/')).count()
+            Place::Zip(_, files) => Ok(files.keys().filter(|name| inside(name)).count()),
+            Place::Folder if !self.exists(folder)? => Ok(0),
+            Place::Folder => {
+                let path = self.path.join(folder);
+                let entries = fs::read_dir(&path).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+                let entries = entries.map_err(|source| self.unreadable(folder, source))?;
+                Ok(entries.iter().filter(|entry| is_numbered(&entry.file_name().to_string_lossy())).count())
             }
         }
+    }
+
+    /// Every file with the type and the shape of its array; the numbered ones of a folder as one entry `*.npy`.
+    pub(crate) fn list(&mut self) -> Result<BTreeMap<String, Entry>> {
+        let mut names = vec![];
+        match &self.place {
+            Place::Zip(_, files) => names.extend(files.keys().filter(|name| !name.ends_with('/')).cloned()),
+            Place::Folder => walk(&self.path, &mut names)?,
+        }
+        names.sort();
+        let mut listed = BTreeMap::new();
+        for name in names {
+            let (folder, file) = name.rsplit_once('/').map_or(("", name.as_str()), |(folder, file)| (folder, file));
+            let shown =
+                if is_numbered(file) { format!("{folder}/*.npy").trim_start_matches('/').to_owned() } else { name.clone() };
+            if file.starts_with("._") || listed.contains_key(&shown) {
+                continue;
+            }
+            let entry = match file.rsplit_once('.') {
+                Some((_, "npy")) => {
+                    let header = Header::parse(&self.start(&name, HEADER)?).map_err(|problem| problem.of(&self.path, &name))?;
+                    Entry { dtype: header.dtype(), shape: header.shape }
+                }
+                Some((_, "json")) => Entry { dtype: "json".into(), shape: vec![] },
+                _ => Entry { dtype: "file".into(), shape: vec![] },
+            };
+            listed.insert(shown, entry);
+        }
+        Ok(listed)
     }
 
     /// An array.
     pub(crate) fn array(&mut self, name: &str) -> Result<Npy> {
         let bytes = self.bytes(name)?;
-        Npy::parse(&bytes).map_err(|problem| self.layout(name, problem.expected, problem.found, problem.advice))
+        Npy::parse(&bytes).map_err(|problem| problem.of(&self.path, name).into())
     }
 
     /// Numbers of any shape, as f32.
@@ -81,53 +115,111 @@ impl Tree {
         let Npy { shape, values } = self.array(name)?;
         let values = match values {
             Values::Floats(values) => values,
+            Values::Doubles(values) => values.into_iter().map(|value| value as f32).collect(),
             Values::Bytes(values) => values.into_iter().map(f32::from).collect(),
             Values::Integers(values) => values.into_iter().map(|value| value as f32).collect(),
-            Values::Strings(_) => return Err(self.layout(name, "numbers".into(), "strings".into(), "save them as numbers")),
+            Values::Large(values) => values.into_iter().map(|value| value as f32).collect(),
+            Values::Strings(_) => return Err(self.mismatch(name, "numbers", "strings", "save them as numbers").into()),
         };
         Ok((shape, values))
     }
 
-    pub(crate) fn layout(&self, name: &str, expected: String, found: String, advice: &'static str) -> Error {
-        FileError::mismatch(&self.path, name, expected, found, advice).into()
+    pub(crate) fn mismatch(
+        &self,
+        name: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        advice: &'static str,
+    ) -> FileError {
+        FileError::mismatch(&self.path, name, expected, found, advice)
+    }
+
+    /// Whether something has that name in a folder. A link that leads nowhere is an error, at the end of the name or on its way.
+    fn exists(&self, name: &str) -> Result<bool> {
+        for end in name.match_indices('/').map(|(end, _)| end).chain([name.len()]) {
+            let (part, path) = (&name[..end], self.path.join(&name[..end]));
+            match fs::symlink_metadata(&path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(self.unreadable(part, error).into()),
+                Ok(_) => fs::metadata(&path).map_err(|source| self.unreadable(part, source))?,
+            };
+        }
+        Ok(true)
+    }
+
+    fn unreadable(&self, name: &str, source: std::io::Error) -> FileError {
+        let linked = fs::read_link(self.path.join(name));
+        match (source.kind(), linked) {
+            (ErrorKind::NotFound, Ok(target)) => {
+                let found = format!("a link to {}, which is not there", target.display());
+                self.mismatch(name, "data, or no such name", found, "bring back what it leads to, or remove the link")
+            }
+            _ => FileError::refused(&self.path, "read")(source).in_dataset(name).advise(WHOLE),
+        }
     }
 
     fn bytes(&mut self, name: &str) -> Result<Vec<u8>> {
-        if !self.has(name) {
-            return Err(self.layout(
-                name,
-                "an array file".into(),
-                "none".into(),
-                "see that the tree was copied or unpacked whole",
-            ));
+        if !self.has(name)? {
+            return Err(self.mismatch(name, "an array file", "none", WHOLE).into());
         }
+        self.start(name, u64::MAX)
+    }
+
+    /// The first `count` bytes of a file that is there.
+    fn start(&mut self, name: &str, count: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![];
         match &mut self.place {
             Place::Folder => {
-                let path = self.path.join(name);
-                Ok(fs::read(&path).map_err(FileError::refused(&path, "read"))?)
+                let read = File::open(self.path.join(name)).and_then(|file| file.take(count).read_to_end(&mut bytes));
+                read.map_err(|source| self.unreadable(name, source))?;
             }
             Place::Zip(archive, files) => {
-                let mut bytes = vec![];
-                let path = self.path.join(name);
-                let mut file = archive.by_index(files[name]).map_err(FileError::refused(&path, "read"))?;
-                file.read_to_end(&mut bytes).map_err(FileError::refused(&path, "read"))?;
-                Ok(bytes)
+                let read = archive.by_index(files[name]).map_err(std::io::Error::from);
+                let read = read.and_then(|file| file.take(count).read_to_end(&mut bytes));
+                read.map_err(|source| FileError::refused(&self.path, "unpack")(source).in_dataset(name).advise(WHOLE))?;
             }
         }
+        Ok(bytes)
     }
 
     fn vector(&mut self, name: &str) -> Result<Values> {
         let Npy { shape, values } = self.array(name)?;
         if shape.len() != 1 {
-            return Err(self.layout(
-                name,
-                "one dimension".into(),
-                format!("shape {shape:?}"),
-                "save one entry for each row or neuron",
-            ));
+            let found = format!("shape {shape:?}");
+            return Err(self.mismatch(name, "one dimension", found, "save one entry for each row or neuron").into());
         }
         Ok(values)
     }
+
+    fn unfit(&self, name: &str, row: usize, found: impl std::fmt::Display, expected: &str) -> FileError {
+        self.mismatch(name, expected, format!("{found} in row {row}"), "number them anew, or leave the file out")
+    }
+}
+
+/// Whether an array file belongs to a row: its name is a number. `._0.npy`, which macOS puts beside `0.npy`, is none.
+fn is_numbered(name: &str) -> bool {
+    name.strip_suffix(".npy").is_some_and(|stem| !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Names of all files below a folder. A folder is visited once, whatever links lead to it.
+fn walk(root: &Path, names: &mut Vec<String>) -> Result<()> {
+    let (mut open, mut visited) = (vec![(root.to_owned(), String::new())], vec![]);
+    while let Some((folder, prefix)) = open.pop() {
+        let canonical = folder.canonicalize().map_err(FileError::refused(&folder, "list"))?;
+        if visited.contains(&canonical) {
+            continue;
+        }
+        visited.push(canonical);
+        let entries = fs::read_dir(&folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+        for entry in entries.map_err(FileError::refused(&folder, "list"))? {
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            match entry.path().is_dir() {
+                true => open.push((entry.path(), format!("{name}/"))),
+                false => names.push(name),
+            }
+        }
+    }
+    Ok(())
 }
 
 impl Source for Tree {
@@ -143,38 +235,56 @@ impl Source for Tree {
         format!("meta/neurons/{name}.npy")
     }
 
-    fn has(&self, name: &str) -> bool {
+    fn has(&self, name: &str) -> Result<bool> {
         match &self.place {
-            Place::Folder => self.path.join(name).is_file(),
-            Place::Zip(_, files) => files.contains_key(name),
+            Place::Folder => self.exists(name),
+            Place::Zip(_, files) => Ok(files.contains_key(name)),
         }
     }
 
     fn strings(&mut self, name: &str) -> Result<Vec<String>> {
         match self.vector(name)? {
             Values::Strings(values) => Ok(values.into_iter().map(|value| value.trim_end().to_owned()).collect()),
-            Values::Integers(values) => Ok(values.iter().map(i64::to_string).collect()),
-            Values::Bytes(values) => Ok(values.iter().map(u8::to_string).collect()),
-            Values::Floats(_) => Err(self.layout(name, "strings or whole numbers".into(), "floats".into(), "save them as text")),
+            Values::Large(values) => Ok(values.iter().map(u64::to_string).collect()),
+            values => Ok(self.whole(name, values)?.iter().map(i64::to_string).collect()),
         }
     }
 
     fn integers(&mut self, name: &str) -> Result<Vec<i64>> {
-        match self.vector(name)? {
-            Values::Integers(values) => Ok(values),
-            Values::Bytes(values) => Ok(values.into_iter().map(i64::from).collect()),
-            Values::Floats(values) if values.iter().all(|value| value.fract() == 0.0) => {
-                Ok(values.into_iter().map(|value| value as i64).collect())
-            }
-            _ => Err(self.layout(name, "whole numbers".into(), "other values".into(), "save them as integers")),
-        }
+        let values = self.vector(name)?;
+        self.whole(name, values)
     }
 
     fn matrix(&mut self, name: &str, columns: usize) -> Result<Array2<f32>> {
         let (shape, values) = self.numbers(name)?;
         match shape[..] {
             [rows, found] if found == columns => Ok(Array2::from_shape_vec((rows, columns), values).expect("a checked array")),
-            _ => Err(self.layout(name, format!("shape (*, {columns})"), format!("shape {shape:?}"), "save it in that shape")),
+            _ => {
+                let found = format!("shape {shape:?}");
+                Err(self.mismatch(name, format!("shape (*, {columns})"), found, "save it in that shape").into())
+            }
+        }
+    }
+}
+
+impl Tree {
+    /// Whole numbers, also those that are kept as floats.
+    fn whole(&self, name: &str, values: Values) -> Result<Vec<i64>> {
+        // Beyond 2^53 a double does not hold every whole number.
+        let of_float = |(row, value): (usize, f64)| match value.fract() == 0.0 && value.abs() <= 2f64.powi(53) {
+            true => Ok(value as i64),
+            false => Err(self.unfit(name, row, value, "whole numbers").into()),
+        };
+        match values {
+            Values::Integers(values) => Ok(values),
+            Values::Bytes(values) => Ok(values.into_iter().map(i64::from).collect()),
+            Values::Floats(values) => values.into_iter().map(f64::from).enumerate().map(of_float).collect(),
+            Values::Doubles(values) => values.into_iter().enumerate().map(of_float).collect(),
+            Values::Large(values) => {
+                let (row, value) = values.iter().enumerate().max_by_key(|(_, value)| **value).unwrap_or((0, &0));
+                Err(self.unfit(name, row, value, "whole numbers below 2^63").into())
+            }
+            Values::Strings(_) => Err(self.mismatch(name, "whole numbers", "strings", "save them as integers").into()),
         }
     }
 }

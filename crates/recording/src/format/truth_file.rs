@@ -1,11 +1,11 @@
 //! The truth of a simulated scan as HDF5; `data-specs/truth.toml`.
 
-use super::hdf5_input::Input;
 use super::hdf5_output;
+use super::static_hdf5::matrix;
 use crate::Result;
 use crate::simulation::{SimulatedNeuron, SimulationConstants, Truth};
+use brainprior_artifact::hdf5::Input;
 use brainprior_images::ImageId;
-use hdf5::H5Type;
 use ndarray::{Array2, ArrayView1, arr0, arr2};
 use std::path::Path;
 
@@ -95,25 +95,25 @@ pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
 /// A file of another kind, cut off or damaged; a dataset that is missing or of another shape; a number that is not finite.
 pub fn read_truth(path: &Path) -> Result<Truth> {
     let reader = Reader(Input::open(path)?);
-    let expected = reader.0.matrix(EXPECTED, None)?;
+    let expected = matrix(&reader.0, EXPECTED, None)?;
     let (stimuli, columns) = expected.dim();
     let mut neurons = vec![SimulatedNeuron::default(); columns];
     for column in &COLUMNS {
         // Without a luminance part its weight is 0.
-        if column.name == "parameters/luminance" && !reader.0.has(column.name) {
+        if column.name == "parameters/luminance" && !reader.0.has(column.name)? {
             continue;
         }
-        let values = reader.finite::<f32>(column.name, &[Some(columns)])?;
-        neurons.iter_mut().zip(values).for_each(|(cell, value)| (column.set)(cell, value));
+        let values = reader.finite(column.name, &[Some(columns)])?;
+        neurons.iter_mut().zip(values).for_each(|(cell, value)| (column.set)(cell, value as f32));
     }
-    let responsive = reader.finite::<f32>("parameters/responsive", &[Some(columns)])?;
-    let gain = reader.finite::<f32>("parameters/behavior_gain", &[Some(columns), Some(3)])?;
+    let responsive = reader.finite("parameters/responsive", &[Some(columns)])?;
+    let gain = reader.finite("parameters/behavior_gain", &[Some(columns), Some(3)])?;
     for ((cell, responsive), gain) in neurons.iter_mut().zip(responsive).zip(gain.chunks_exact(3)) {
         cell.responsive = responsive != 0.0;
-        cell.behavior_gain.copy_from_slice(gain);
+        gain.iter().zip(&mut cell.behavior_gain).for_each(|(from, to)| *to = *from as f32);
     }
-    let ids = if reader.0.has(IMAGE_IDS) {
-        let ids: Vec<u64> = reader.0.values(IMAGE_IDS, &reader.0.dataset(IMAGE_IDS, &[Some(stimuli)])?)?;
+    let ids = if reader.0.has(IMAGE_IDS)? {
+        let ids = reader.0.numbers(IMAGE_IDS, &[Some(stimuli)])?.naturals()?;
         Some(ids.into_iter().map(ImageId::from_u64).collect())
     } else {
         None
@@ -135,19 +135,19 @@ struct Reader(Input);
 
 impl Reader {
     /// All values of a dataset, row-major; every one a finite number.
-    fn finite<T: H5Type + Copy + Into<f64>>(&self, name: &str, shape: &[Option<usize>]) -> Result<Vec<T>> {
-        let values: Vec<T> = self.0.values(name, &self.0.dataset(name, shape)?)?;
-        match values.iter().position(|value| !(*value).into().is_finite()) {
+    fn finite(&self, name: &str, shape: &[Option<usize>]) -> Result<Vec<f64>> {
+        let values = self.0.numbers(name, shape)?.doubles()?;
+        match values.iter().position(|value| !value.is_finite()) {
             None => Ok(values),
             Some(index) => {
-                let found = format!("{} at position {index}", values[index].into());
-                Err(self.0.layout(name, "finite numbers".into(), found, "simulate the scan again"))
+                let found = format!("{} at position {index}", values[index]);
+                Err(self.0.mismatch(name, "finite numbers", found, "simulate the scan again").into())
             }
         }
     }
 
     /// `N` finite numbers.
     fn fixed<const N: usize>(&self, name: &str, shape: &[Option<usize>]) -> Result<[f64; N]> {
-        Ok(self.finite::<f64>(name, shape)?.try_into().expect("the shape was checked"))
+        Ok(self.finite(name, shape)?.try_into().expect("the shape was checked"))
     }
 }

@@ -19,9 +19,10 @@ pub struct CoreConfig {
     /// next to it (the usual choice with Gaussian readouts). True: zeros around the image, the mean of training.
     pub pad_input: bool,
     /// Standard deviation, pixels, of the Gaussian window over which local contrast is measured: beside the image, the first
-    /// layer sees it divided by that, as cortical cells divide by the activity around them (Carandini & Heeger 2012). 0: the image
-    /// alone.
-    pub contrast_window: f64,
+    /// layer sees it divided by that, as cortical cells divide by the activity around them (Carandini & Heeger 2012). `None`, as
+    /// text `"none"`: the image alone.
+    #[serde(with = "window")]
+    pub contrast_window: Option<f64>,
     /// True: from the second layer on, a plane for each input channel and then a mixture of channels (Lurz et al. 2021)
     /// instead of full kernels: fewer weights, and less work where kernels are large.
     pub depth_separable: bool,
@@ -70,6 +71,35 @@ pub enum KernelStart {
     Gabor,
 }
 
+/// A window as text: a number or a word, since TOML has nothing for what is absent.
+mod window {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged, expecting = "expected a number of pixels or \"none\"")]
+    enum Text {
+        Pixels(f64),
+        Absent(Word),
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        None,
+    }
+
+    pub(super) fn serialize<S: Serializer>(window: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        window.map_or(Text::Absent(Word::None), Text::Pixels).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Ok(match Text::deserialize(deserializer)? {
+            Text::Pixels(window) => Some(window),
+            Text::Absent(Word::None) => None,
+        })
+    }
+}
+
 impl Default for CoreConfig {
     fn default() -> Self {
         Self {
@@ -78,7 +108,7 @@ impl Default for CoreConfig {
             kernels: vec![17, 3, 3],
             stride: 2,
             pad_input: true,
-            contrast_window: 6.0,
+            contrast_window: Some(6.0),
             depth_separable: false,
             output: CoreOutput::All,
             start: KernelStart::Gabor,
@@ -98,7 +128,7 @@ impl CoreConfig {
             channels: vec![64; 4],
             kernels: vec![9, 7, 7, 7],
             pad_input: false,
-            contrast_window: 0.0,
+            contrast_window: None,
             depth_separable: true,
             output: CoreOutput::Last,
             ..Self::default()
@@ -107,7 +137,7 @@ impl CoreConfig {
 
     /// Planes that the first layer sees.
     pub(crate) fn planes(&self) -> usize {
-        if self.contrast_window > 0.0 { 2 } else { 1 }
+        if self.contrast_window.is_some() { 2 } else { 1 }
     }
 
     /// Zeros on each side of the image.

@@ -49,6 +49,11 @@ impl Config {
     /// # Errors
     /// [`Error::Configuration`] names the first key out of range.
     pub fn check(&self) -> Result<()> {
+        if let Some(window) = self.core.contrast_window
+            && !(window.is_finite() && window > 0.0)
+        {
+            return Err(out_of_range("core.contrast_window", &window, "a finite number > 0, or \"none\""));
+        }
         let positive = "a finite number > 0";
         let not_negative = "a finite number >= 0";
         let Config { core, readout, shifter, modulator, loss, optimization: o } = self;
@@ -95,7 +100,6 @@ impl Config {
             }
         }
         for (key, value) in [
-            ("core.contrast_window", core.contrast_window),
             ("core.smoothness", core.smoothness),
             ("core.group_sparsity", core.group_sparsity),
             ("core.l2", core.l2),
@@ -135,6 +139,18 @@ mod tests {
         config.core.kernels = vec![13, 4, 3];
         let message = config.check().unwrap_err().to_string();
         assert!(message.contains("core.kernels") && message.contains("[13, 4, 3]"), "{message}");
+    }
+
+    #[test]
+    fn no_contrast_is_a_word() {
+        let none: Config = serde_json::from_str(r#"{"core": {"contrast_window": "none"}}"#).unwrap();
+        assert_eq!(none.core.contrast_window, None);
+        assert!(serde_json::to_string(&none).unwrap().contains(r#""contrast_window":"none""#));
+        let some: Config = serde_json::from_str(r#"{"core": {"contrast_window": 10}}"#).unwrap();
+        assert_eq!(some.core.contrast_window, Some(10.0));
+        let zero: Config = serde_json::from_str(r#"{"core": {"contrast_window": 0}}"#).unwrap();
+        assert!(zero.check().unwrap_err().to_string().contains("or \"none\""));
+        assert!(serde_json::from_str::<Config>(r#"{"core": {"contrast_window": "no"}}"#).is_err());
     }
 
     #[test]

@@ -102,8 +102,8 @@ impl Core {
     /// What the first layer sees of images, `[batch, planes, height, width]`.
     fn planes(&self, images: &Tensor) -> Result<Tensor> {
         match self.config.contrast_window {
-            0.0 => Ok(images.clone()),
-            window => Tensor::cat(&[images, &contrast::divided(images, window)?], 1),
+            None => Ok(images.clone()),
+            Some(window) => Tensor::cat(&[images, &contrast::divided(images, window)?], 1),
         }
     }
 

@@ -1,18 +1,18 @@
 //! Matrices on disk, after `data-specs/similarity.toml`.
 
+use super::mismatch;
 use super::triangle::{
     DONOR_IDS, FORMAT, Header, IMAGE_IDS, PROVENANCE, Precision, SCANS, SIMILARITY, Stored, TriangleFile, VERSION,
 };
-use super::{mismatch, refused};
 use crate::matrix::{pairs, row_start};
 use crate::sweep::Plan;
 use crate::{
     Block, Checkpoint, Error, Population, Reduction, Result, Resumable, SimilarityMatrix, StateReader, StateWriter, Sweep,
 };
+use brainprior_artifact::hdf5::Input;
 use brainprior_artifact::{FileError, replace};
 use brainprior_images::ImageId;
 use half::f16;
-use hdf5::types::{FloatSize, TypeDescriptor, VarLenUnicode};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,55 +60,42 @@ impl SimilarityMatrix {
     /// Not HDF5, truncated, another format or version, a missing dataset or one of another shape, a value outside
     /// [-1, 1].
     pub fn read(path: &Path) -> Result<Self> {
-        std::fs::File::open(path).map_err(FileError::refused(path, "open"))?;
-        let failed = |doing, dataset: &'static str| refused(path, doing, dataset);
+        let input = Input::open(path)?;
         let layout = |dataset: &str, expected: String, found: String| mismatch(path, dataset, expected, found);
-        let file = hdf5::File::open(path).map_err(failed("open as HDF5", "/"))?;
-
-        let format = file.attr("format").and_then(|a| a.read_scalar::<VarLenUnicode>()).map_err(failed("read", "format"))?;
-        if format.as_str() != FORMAT {
-            return Err(layout("format", FORMAT.into(), format.as_str().into()));
+        let format = input.text_attribute("format")?;
+        if format != FORMAT {
+            return Err(layout("attribute format", FORMAT.into(), format));
         }
         // Version 1 differs in nothing that a reader sees: it was not chunked, and always f32.
-        let version = file.attr("version").and_then(|a| a.read_scalar::<u32>()).map_err(failed("read", "version"))?;
-        if !(1..=VERSION).contains(&version) {
-            return Err(layout("version", format!("1 to {VERSION}"), version.to_string()));
+        let version = input.integer_attribute("version")?;
+        if !(1..=i64::from(VERSION)).contains(&version) {
+            return Err(layout("attribute version", format!("1 to {VERSION}"), version.to_string()));
         }
 
-        let identities = |dataset| -> Result<Vec<ImageId>> {
-            let numbers = file.dataset(dataset).and_then(|d| d.read_1d::<u64>()).map_err(failed("read", dataset))?;
+        let identities = |dataset, images| -> Result<Vec<ImageId>> {
+            let numbers = input.numbers(dataset, &[images])?.naturals()?;
             Ok(numbers.into_iter().map(ImageId::from_u64).collect())
         };
-        let ids = identities(IMAGE_IDS)?;
-        let similarity = file.dataset(SIMILARITY).map_err(failed("read", SIMILARITY))?;
-        if similarity.size() != pairs(ids.len()) {
+        let ids = identities(IMAGE_IDS, None)?;
+        let similarity = input.numbers(SIMILARITY, &[None])?;
+        let found = similarity.shape()[0];
+        if found != pairs(ids.len()) {
             let expected = format!("{} pairs of the {} image_ids", pairs(ids.len()), ids.len());
-            return Err(layout(SIMILARITY, expected, similarity.size().to_string()));
+            return Err(layout(SIMILARITY, expected, found.to_string()));
         }
-        let packed = match similarity.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(failed("read", SIMILARITY))? {
-            TypeDescriptor::Float(FloatSize::U2) => {
-                let stored = similarity.read_raw::<f16>().map_err(failed("read", SIMILARITY))?;
-                let mut packed = vec![0.0; stored.len()];
-                f16::restore(&stored, &mut packed);
-                packed
-            }
-            _ => similarity.read_raw::<f32>().map_err(failed("read", SIMILARITY))?,
+        let packed = if similarity.are_halves() {
+            let stored = similarity.stored::<f16>()?;
+            let mut packed = vec![0.0; stored.len()];
+            f16::restore(&stored, &mut packed);
+            packed
+        } else {
+            similarity.floats()?
         };
-        let provenance = file
-            .dataset(PROVENANCE)
-            .and_then(|d| d.read_1d::<VarLenUnicode>())
-            .map_err(failed("read", PROVENANCE))?
-            .iter()
-            .map(|step| step.as_str().to_owned())
-            .collect();
-        let scans = file.dataset(SCANS).and_then(|d| d.read_1d::<u32>()).map_err(failed("read", SCANS))?.to_vec();
-        if scans.len() != ids.len() {
-            return Err(layout(SCANS, format!("{} images", ids.len()), scans.len().to_string()));
-        }
-        let donors = file.link_exists(DONOR_IDS).then(|| identities(DONOR_IDS)).transpose()?;
-        if let Some(donors) = donors.as_ref().filter(|donors| donors.len() != ids.len()) {
-            return Err(layout(DONOR_IDS, format!("{} images", ids.len()), donors.len().to_string()));
-        }
+        let provenance = input.strings(PROVENANCE)?;
+        let images = Some(ids.len());
+        let count = |count: u64| u32::try_from(count).map_err(|_| layout(SCANS, "counts of scans".into(), count.to_string()));
+        let scans = input.numbers(SCANS, &[images])?.naturals()?.into_iter().map(count).collect::<Result<_>>()?;
+        let donors = if input.has(DONOR_IDS)? { Some(identities(DONOR_IDS, images)?) } else { None };
         let matrix = Self::new(ids, packed, provenance).map_err(|error| match error {
             Error::Similarity { .. } => layout(SIMILARITY, "values in [-1, 1]".into(), error.to_string()),
             error => layout(IMAGE_IDS, "at least two distinct images".into(), error.to_string()),

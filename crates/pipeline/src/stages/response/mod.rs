@@ -74,8 +74,8 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     }
     let ensemble = Ensemble::new(models, &scans)?;
     let crossed = match config.prediction.folds {
-        0 => None,
-        folds => {
+        None => None,
+        Some(folds) => {
             let crossed =
                 CrossFitted::fit_on(&context.device, &scans, &config.response, folds, seed, Some(folder), &mut |fold, event| {
                     progress.start(format!("fold {fold}"));

@@ -5,10 +5,9 @@ mod network;
 
 use super::{Inputs, Outcome, Stage};
 use crate::artifacts::TrainingEpoch;
-use crate::config::{Condition, Control};
 use crate::grid::Part;
 use crate::run::{Context, Record, jobs};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use brainprior_artifact::json;
 use brainprior_classifier::{Evaluation, ResNet, epochs_to_match};
 use key::{compared, early_key, key};
@@ -35,7 +34,7 @@ impl Stage for Train {
 
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
         let (early, ordinary): (Vec<Part>, Vec<Part>) =
-            Part::selected(context).into_iter().partition(|part| part.condition.condition().is_stopped_early());
+            Part::selected(context).into_iter().partition(|part| part.condition.stop_at_accuracy_of().is_some());
         // What another process works on comes last: by then it may be done.
         let first = jobs::run(ordinary, |part| match context.run.is_busy(&part.task("train"))? {
             true => Ok((part, None)),
@@ -67,28 +66,23 @@ fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>
 pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<(Part<'a>, Record)>> {
     let mut finished = Vec::new();
     for part in Part::all(context) {
-        let key = match part.condition.condition() {
-            Condition::Control(Control::StoppedEarly) => {
-                early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?).ok()))?
-            }
-            Condition::Matrix(_) | Condition::Control(_) => Some(key(context, inputs, part)?),
-        };
+        let key = early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?).ok()))?;
         finished.extend(key.and_then(|key| Some((part, context.run.finished(&key).ok()?))));
     }
     finished.sort_by_key(|(part, _)| part.place(context));
     Ok(finished)
 }
 
-/// The baseline again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
+/// The same training again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
 fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
-    let sources = compared(context, part)?;
+    let sources = compared(context, part)?.context("a part that is not stopped early")?;
     let key = early_key(context, inputs, part, |other| {
         let done = context.run.finished(&key(context, inputs, other)?).ok();
         // Already named by a dry run, as parts of their own.
         if done.is_some() || context.run.is_dry() { Ok(done) } else { task(context, inputs, other) }
     })?;
     let Some(key) = key else {
-        context.progress.would_run(&part.task("train"));
+        context.progress.would_run(&part.task("train"), "the networks that it is compared with would be trained");
         return Ok(None);
     };
     let seed = key.seed();
@@ -113,7 +107,7 @@ fn snapshot_file(epoch: usize) -> String {
 
 /// The trained network of a part: that of the lowest validation loss, or where it was stopped.
 pub(crate) fn network(context: &Context, part: Part) -> Result<ResNet> {
-    let file = if part.condition.condition().is_stopped_early() { LAST } else { BEST };
+    let file = if part.condition.stop_at_accuracy_of().is_some() { LAST } else { BEST };
     Ok(ResNet::load(&context.run.folder(&part.task("train")).join(file))?.to_device(&context.device)?)
 }
 

@@ -1,0 +1,91 @@
+//! What a file holds. A walk visits a group once, whatever the kind of the links that lead to it.
+
+use super::{Input, refusal};
+use crate::{Entry, Result};
+use hdf5::types::TypeDescriptor;
+use hdf5::{Dataset, Group, LocationType};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+
+/// Names of all datasets with their types and shapes. A group that is reached by several names is followed by the shortest; the
+/// others say which that is, and links that lead nowhere say so.
+///
+/// # Errors
+/// A file that cannot be opened, or a group that cannot be listed.
+pub fn list(path: &Path) -> Result<BTreeMap<String, Entry>> {
+    let describe = |member: Member| match member {
+        Member::Dataset(dataset) => entry(&dataset),
+        Member::Again(name) => Entry { dtype: format!("(as {name})"), shape: vec![] },
+        Member::Dangling => Entry { dtype: "(link to nothing)".into(), shape: vec![] },
+    };
+    Ok(members(&Input::open(path)?)?.into_iter().map(|(name, member)| (name, describe(member))).collect())
+}
+
+/// What a name leads to.
+pub(super) enum Member {
+    Dataset(Dataset),
+    /// A group that has another name, too.
+    Again(String),
+    Dangling,
+}
+
+pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
+    let refused =
+        |name: &str, cause: &hdf5::Error| refusal::of_reading(&input.path, if name.is_empty() { "/" } else { name }, cause);
+    let root: Group = input.file.as_group().map_err(|cause| refused("", &cause))?;
+    let mut found = vec![];
+    let mut visited = vec![(root.loc_info().map_err(|cause| refused("", &cause))?, "/".to_owned())];
+    let mut open = VecDeque::from([(root, String::new())]);
+    while let Some((group, prefix)) = open.pop_front() {
+        for name in group.member_names().map_err(|cause| refused(&prefix, &cause))? {
+            let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            let Ok(info) = group.loc_info_by_name(&name) else {
+                found.push((path, Member::Dangling));
+                continue;
+            };
+            match info.loc_type {
+                LocationType::Dataset => {
+                    found.push((path.clone(), Member::Dataset(group.dataset(&name).map_err(|cause| refused(&path, &cause))?)));
+                }
+                LocationType::Group => {
+                    let same =
+                        |(known, _): &&(hdf5::LocationInfo, String)| known.fileno == info.fileno && known.token == info.token;
+                    if let Some((_, first)) = visited.iter().find(same) {
+                        found.push((path, Member::Again(first.clone())));
+                    } else {
+                        visited.push((info, path.clone()));
+                        open.push_back((group.group(&name).map_err(|cause| refused(&path, &cause))?, path));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Type and shape of a dataset; a type that is not known by its size alone. Single characters along the last axis, as netCDF
+/// keeps text, are strings.
+fn entry(dataset: &Dataset) -> Entry {
+    let mut shape = dataset.shape();
+    let Ok(dtype) = dataset.dtype() else { return Entry { dtype: "(unreadable type)".into(), shape } };
+    let dtype = match dtype.to_descriptor() {
+        Ok(TypeDescriptor::FixedAscii(1)) if shape.len() > 1 => {
+            shape.pop();
+            "string".into()
+        }
+        Ok(TypeDescriptor::Integer(size)) => format!("i{}", size as usize * 8),
+        Ok(TypeDescriptor::Unsigned(size)) => format!("u{}", size as usize * 8),
+        Ok(TypeDescriptor::Float(size)) => format!("f{}", size as usize * 8),
+        Ok(TypeDescriptor::Boolean) => "bool".into(),
+        Ok(
+            TypeDescriptor::FixedAscii(_)
+            | TypeDescriptor::FixedUnicode(_)
+            | TypeDescriptor::VarLenAscii
+            | TypeDescriptor::VarLenUnicode,
+        ) => "string".into(),
+        Ok(other) => other.to_string(),
+        Err(_) => format!("({} bytes)", dtype.size()),
+    };
+    Entry { dtype, shape }
+}

@@ -1,0 +1,94 @@
+//! The other files in which data of a file lie.
+
+use super::Input;
+use super::list::{Member, members};
+use super::virtual_map::parts;
+use crate::Result;
+use hdf5::plist::dataset_create::Layout;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// All files besides `path` itself from which data of the HDF5 file `path` come: targets of external links, sources of virtual
+/// datasets, and files of raw data, and what these refer to in turn. Those that are gone are left out.
+///
+/// # Errors
+/// A file that cannot be opened.
+pub fn sources(path: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![path.to_owned()]);
+    let own = canonical(path);
+    while let Some(next) = open.pop() {
+        for source in of_file(&next)? {
+            let is_new = canonical(&source) != own && found.insert(source.clone());
+            if is_new && crate::is_hdf5(&source)? {
+                open.push(source);
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn of_file(path: &Path) -> Result<Vec<PathBuf>> {
+    let input = Input::open(path)?;
+    let mut found = vec![];
+    for (_, member) in members(&input)? {
+        let Member::Dataset(dataset) = member else { continue };
+        // An external link leads into another file, whose own sources lie beside it.
+        let file = PathBuf::from(dataset.filename());
+        if canonical(&file) != canonical(path) {
+            found.push(file.clone());
+        }
+        let Ok(properties) = dataset.dcpl() else { continue };
+        found.extend(properties.external().iter().filter_map(|segment| beside_raw(&file, &segment.name)));
+        if dataset.layout() == Layout::Virtual {
+            let parts = parts(&properties).unwrap_or_default();
+            found.extend(parts.iter().flat_map(|part| files_of(&file, &part.file)));
+        }
+    }
+    Ok(found)
+}
+
+/// The files of a source of a virtual dataset: one, or all of a pattern.
+fn files_of(beside: &Path, name: &str) -> Vec<PathBuf> {
+    let find = |name: &str| beside_link(beside, &name.replace("%%", "%"), "HDF5_VDS_PREFIX");
+    match name {
+        "." => vec![],
+        _ if name.replace("%%", "").contains("%b") => {
+            (0..).map_while(|block: usize| find(&name.replace("%b", &block.to_string()))).collect()
+        }
+        _ => find(name).into_iter().collect(),
+    }
+}
+
+/// Where HDF5 finds the file that a link or a virtual dataset of `beside` names, in its order; `None` where there is none.
+pub(super) fn beside_link(beside: &Path, name: &str, prefixes: &str) -> Option<PathBuf> {
+    let name = Path::new(name);
+    let mut places = vec![];
+    let relative = if name.is_absolute() {
+        places.push(name.to_owned());
+        Path::new(name.file_name()?)
+    } else {
+        name
+    };
+    let variable = std::env::var(prefixes).unwrap_or_default();
+    places.extend(variable.split(':').filter(|prefix| !prefix.is_empty()).map(|prefix| Path::new(prefix).join(relative)));
+    places.extend(beside.parent().map(|folder| folder.join(relative)));
+    places.push(relative.to_owned());
+    places.extend(canonical(beside).parent().map(|folder| folder.join(relative)));
+    places.into_iter().find(|place| place.is_file())
+}
+
+/// Where HDF5 finds a file of raw data: in the current folder, or where the environment says.
+pub(super) fn beside_raw(beside: &Path, name: &str) -> Option<PathBuf> {
+    let name = Path::new(name);
+    let prefix = std::env::var("HDF5_EXTFILE_PREFIX").unwrap_or_default();
+    let place = match prefix.strip_prefix("${ORIGIN}") {
+        _ if name.is_absolute() || prefix.is_empty() => name.to_owned(),
+        Some(rest) => canonical(beside).parent()?.join(rest.trim_start_matches('/')).join(name),
+        None => Path::new(&prefix).join(name),
+    };
+    place.is_file().then_some(place)
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}

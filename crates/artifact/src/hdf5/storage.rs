@@ -1,0 +1,130 @@
+//! Whether the data of a dataset are in reach. HDF5 reads fill values, most often zeros, where they are not.
+
+use super::sources::{beside_link, beside_raw};
+use super::virtual_map::{Part, parts};
+use super::{Input, refusal};
+use crate::{FileError, Result};
+use hdf5::Dataset;
+use hdf5::plist::dataset_create::Layout;
+use std::path::{Path, PathBuf};
+
+const BRING_BACK: &str = "bring that file back to where it was, or write the data into this one";
+
+/// How deep sources may lie in files whose data lie in other files again.
+const DEEPEST: usize = 16;
+
+impl Input {
+    /// That every filter can be undone, and every value was once written.
+    pub(super) fn check_storage(&self, name: &str, dataset: &Dataset) -> Result<()> {
+        self.check(name, dataset, 0)
+    }
+
+    fn check(&self, name: &str, dataset: &Dataset, depth: usize) -> Result<()> {
+        for filter in dataset.filters() {
+            if !filter.is_available() {
+                return Err(refusal::missing_filter(&self.path, name, filter.id()));
+            }
+        }
+        let properties = dataset.dcpl().map_err(|cause| self.refused(name, &cause))?;
+        let external = properties.get_external().map_err(|cause| self.refused(name, &cause))?;
+        if !external.is_empty() {
+            return external
+                .iter()
+                .try_for_each(|segment| self.check_raw(name, dataset, &segment.name, segment.offset, segment.size));
+        }
+        match dataset.layout() {
+            Layout::Virtual => {
+                if depth == DEEPEST {
+                    let found = format!("sources in files whose data lie in other files again, {DEEPEST} times");
+                    return Err(self.mismatch(name, "a source that holds data", found, "write the data into this file"));
+                }
+                let parts = parts(&properties).map_err(|cause| self.refused(name, &cause))?;
+                parts.iter().try_for_each(|part| self.check_source(name, part, depth))?;
+                match parts.iter().map(|part| part.covers).sum::<Option<usize>>() {
+                    Some(covered) if covered < dataset.size() => {
+                        Err(self.never_written(name, format!("sources of {covered} of its {} values", dataset.size())))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Layout::Chunked => self.check_chunks(name, dataset),
+            Layout::Contiguous if dataset.size() > 0 && dataset.offset().is_none() => {
+                Err(self.never_written(name, format!("none of its {} values", dataset.size())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_raw(&self, name: &str, dataset: &Dataset, file: &str, offset: usize, size: usize) -> Result<()> {
+        let Some(path) = beside_raw(&self.path, file) else {
+            let found = format!("that they lie in {file:?}, which is not there");
+            let advice = "run in the folder in which that file lies, or set HDF5_EXTFILE_PREFIX='${ORIGIN}' where it lies beside \
+                          this one";
+            return Err(self.mismatch(name, "data", found, advice));
+        };
+        let item = dataset.dtype().map_or(0, |dtype| dtype.size());
+        let wanted = offset + size.min(dataset.size() * item);
+        let found = std::fs::metadata(&path).map_err(FileError::refused(&path, "read"))?.len();
+        if found < wanted as u64 {
+            let expected = format!("{wanted} bytes in {file:?}, where the data lie");
+            return Err(self.mismatch(name, expected, format!("{found} bytes"), "that file is cut off: copy it again"));
+        }
+        Ok(())
+    }
+
+    fn check_source(&self, name: &str, part: &Part, depth: usize) -> Result<()> {
+        let Part { file, dataset: source, reaches, .. } = part;
+        let gone = |found: String| self.mismatch(name, "data", format!("that they lie in {found}"), BRING_BACK);
+        // A pattern stands for as many files or datasets as there are; the shape tells when one is missing.
+        if file.replace("%%", "").contains("%b") || source.replace("%%", "").contains("%b") {
+            return match first_of_pattern(&self.path, file) {
+                Some(_) => Ok(()),
+                None => Err(gone(format!("files {file:?}, of which the first is not there"))),
+            };
+        }
+        let (file, source) = (file.replace("%%", "%"), source.replace("%%", "%"));
+        let opened;
+        let input = if file == "." {
+            self
+        } else {
+            let path =
+                beside_link(&self.path, &file, "HDF5_VDS_PREFIX").ok_or_else(|| gone(format!("{file:?}, which is not there")))?;
+            opened = Input::open(&path).map_err(|error| gone(format!("{file:?}, which cannot be opened ({error})")))?;
+            &opened
+        };
+        let found = input.find(&source).map_err(|error| gone(format!("{source} of {file:?}, which cannot be read ({error})")))?;
+        let dataset = found.ok_or_else(|| gone(format!("{source} of {file:?}, which has nothing of that name")))?;
+        let shape = dataset.shape();
+        if let Some(wanted) = reaches.as_ref().filter(|wanted| shape.iter().zip(*wanted).any(|(size, wanted)| size < wanted)) {
+            let found = format!("{source} of {file:?}, of which {wanted:?} values are asked for and {shape:?} are there");
+            return Err(gone(found));
+        }
+        input.check(&source, &dataset, depth + 1)
+    }
+
+    fn check_chunks(&self, name: &str, dataset: &Dataset) -> Result<()> {
+        let (Some(chunk), Some(written)) = (dataset.chunk(), dataset.num_chunks()) else { return Ok(()) };
+        let wanted: usize = dataset.shape().iter().zip(&chunk).map(|(size, chunk)| size.div_ceil(*chunk)).product();
+        match written < wanted {
+            true => Err(self.never_written(name, format!("{written} of its {wanted} chunks"))),
+            false => Ok(()),
+        }
+    }
+
+    fn never_written(&self, name: &str, found: String) -> FileError {
+        self.mismatch(
+            name,
+            "data throughout",
+            format!("{found} alone (HDF5 would read the rest as fill values)"),
+            "write all of it, or make the dataset as large as what there is",
+        )
+    }
+}
+
+/// The first file of a pattern, in which `%b` stands for the number of the block.
+fn first_of_pattern(beside: &Path, pattern: &str) -> Option<PathBuf> {
+    if pattern == "." {
+        return Some(beside.to_owned());
+    }
+    beside_link(beside, &pattern.replace("%b", "0").replace("%%", "%"), "HDF5_VDS_PREFIX")
+}

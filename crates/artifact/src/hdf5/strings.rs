@@ -1,0 +1,75 @@
+//! Vectors of text.
+
+use super::Input;
+use crate::Result;
+use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
+
+/// Longest text of fixed length, in bytes.
+const LONGEST: usize = 256;
+
+impl Input {
+    /// A vector of labels: strings, or whole numbers of any size and type written out.
+    ///
+    /// # Errors
+    /// As [`Input::strings`] and [`super::Numbers::integers`].
+    pub fn labels(&self, name: &str) -> Result<Vec<String>> {
+        match self.find(name)?.map(|dataset| self.descriptor(name, &dataset)).transpose()? {
+            Some(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_)) => {
+                self.numbers(name, &[None])?.written_out()
+            }
+            _ => self.strings(name),
+        }
+    }
+
+    /// A vector of strings, of fixed or variable length or made of single characters as netCDF keeps them; NUL padding and
+    /// blanks at the end are removed.
+    ///
+    /// # Errors
+    /// No such dataset, another shape, other values, data out of reach.
+    pub fn strings(&self, name: &str) -> Result<Vec<String>> {
+        let characters = match self.find(name)? {
+            Some(dataset) => dataset.ndim() == 2 && self.descriptor(name, &dataset)? == TypeDescriptor::FixedAscii(1),
+            None => false,
+        };
+        let shape: &[Option<usize>] = if characters { &[None, None] } else { &[None] };
+        let dataset = self.dataset(name, shape)?;
+        let refused = |cause: hdf5::Error| self.refused(name, &cause);
+        Ok(match self.descriptor(name, &dataset)? {
+            TypeDescriptor::FixedAscii(1) if characters => {
+                let letters: Vec<FixedAscii<1>> = dataset.read_raw().map_err(refused)?;
+                let row = |letters: &[FixedAscii<1>]| {
+                    text(&letters.iter().flat_map(|letter| letter.as_bytes()).copied().collect::<Vec<_>>())
+                };
+                letters.chunks(dataset.shape()[1].max(1)).map(row).collect()
+            }
+            TypeDescriptor::FixedAscii(length) if length <= LONGEST => {
+                let values: Vec<FixedAscii<LONGEST>> = dataset.read_raw().map_err(refused)?;
+                values.iter().map(|value| text(value.as_bytes())).collect()
+            }
+            TypeDescriptor::FixedUnicode(length) if length <= LONGEST => {
+                let values: Vec<FixedUnicode<LONGEST>> = dataset.read_raw().map_err(refused)?;
+                values.iter().map(|value| text(value.as_bytes())).collect()
+            }
+            TypeDescriptor::VarLenAscii => {
+                let values: Vec<VarLenAscii> = dataset.read_raw().map_err(refused)?;
+                values.iter().map(|value| text(value.as_bytes())).collect()
+            }
+            TypeDescriptor::VarLenUnicode => {
+                let values: Vec<VarLenUnicode> = dataset.read_raw().map_err(refused)?;
+                values.iter().map(|value| text(value.as_bytes())).collect()
+            }
+            other => {
+                let expected = format!("strings of at most {LONGEST} bytes");
+                let advice = match dataset.attr("MATLAB_class").is_ok() {
+                    true => "MATLAB stores text as numbers: write it with h5write as a string array",
+                    false => "store them as byte strings",
+                };
+                return Err(self.mismatch(name, expected, other.to_string(), advice));
+            }
+        })
+    }
+}
+
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').trim_end().to_owned()
+}

@@ -1,0 +1,227 @@
+//! Arms of the grid: a target, and settings of a training that differ from those of `[training]`.
+
+use super::known::Known;
+use super::{Target, overrides};
+use anyhow::{Context as _, Result, ensure};
+use brainprior_classifier::{RobustTraining, TrainConfig};
+use serde::{Deserialize, Serialize, Serializer};
+use toml::{Table, Value};
+
+/// One of `training.conditions`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Arm {
+    name: String,
+    kind: String,
+    own: Table,
+    target: Target,
+    stop_at_accuracy_of: Option<String>,
+    training: TrainConfig,
+    written: Table,
+}
+
+/// The keys of an arm's own.
+#[derive(Deserialize)]
+struct Written {
+    target: Target,
+    name: Option<String>,
+    stop_at_accuracy_of: Option<String>,
+    #[serde(flatten)]
+    training: Table,
+}
+
+impl Arm {
+    /// The arm that `written` describes, over the settings that `[training]` has.
+    ///
+    /// # Errors
+    /// A target or key that does not exist; a value out of range; a name that cannot be that of a folder.
+    pub(crate) fn new(written: Table, common: &Table, known: &Known) -> Result<Self> {
+        let inline = Value::Table(written.clone());
+        let wrong = || format!("training.conditions, {inline}");
+        let Written { target, name, stop_at_accuracy_of, training: mut own } = written.clone().try_into().with_context(wrong)?;
+        let mut settings = common.clone();
+        overrides::merge(&mut settings, own.clone(), known, &wrong(), "training.conditions")?;
+        let training: TrainConfig = settings.try_into().with_context(wrong)?;
+        super::training::check(&training).with_context(wrong)?;
+        let robust = own.contains_key("robust_training").then_some(training.robust_training);
+        let kind = kind(target, robust, stop_at_accuracy_of.is_some());
+        own.remove("robust_training");
+        let name = name.unwrap_or_else(|| described(&kind, &own));
+        let usable = |c: char| c.is_alphanumeric() || " ._=,+-[]{}".contains(c);
+        ensure!(
+            name.starts_with(char::is_alphanumeric) && name.chars().all(usable),
+            "{}: the name `{name}` is also that of folders; give one of letters, digits, spaces and . _ - = , + by name = \"..\"",
+            wrong()
+        );
+        let training = if target.has_pairs() { training } else { without_target(training) };
+        Ok(Self { name, kind, own, target, stop_at_accuracy_of, training, written })
+    }
+
+    /// As in results and on the command line.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// As in the names of folders.
+    pub(crate) fn folder(&self) -> String {
+        self.name.replace(' ', "_")
+    }
+
+    /// What is done, whatever its settings: the target, or `noise-augmented`, `adversarial`, `stopped-early`, or both.
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Keys of the settings that it has of its own, but for what `kind` says.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
+        self.own.keys().map(String::as_str)
+    }
+
+    /// What the similarities are pulled towards.
+    pub(crate) fn target(&self) -> Target {
+        self.target
+    }
+
+    /// The condition at whose accuracy on held-out images the training is stopped.
+    pub(crate) fn stop_at_accuracy_of(&self) -> Option<&str> {
+        self.stop_at_accuracy_of.as_deref()
+    }
+
+    /// `[training]` with this arm's own settings. Without a target, those that concern pairs have their defaults: they decide
+    /// nothing, so that a change of them makes no network stale and no interrupted training another.
+    pub(crate) fn training(&self) -> &TrainConfig {
+        &self.training
+    }
+
+    /// Whether it is the same training as `other`, but for where it stops.
+    pub(crate) fn trains_as(&self, other: &Self) -> bool {
+        self.target == other.target && self.training == other.training
+    }
+
+    /// As in the configuration, without a name and an early stop.
+    pub(crate) fn written_whole(&self) -> Value {
+        let mut written = self.written.clone();
+        written.retain(|key, _| !["name", "stop_at_accuracy_of"].contains(&key));
+        Value::Table(written)
+    }
+}
+
+impl Serialize for Arm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.written.serialize(serializer)
+    }
+}
+
+fn kind(target: Target, robust: Option<RobustTraining>, stops_early: bool) -> String {
+    let robust = robust.map(|robust| match robust {
+        RobustTraining::None => "not-robust",
+        RobustTraining::Noise { .. } => "noise-augmented",
+        RobustTraining::Adversarial { .. } => "adversarial",
+    });
+    let mut words: Vec<&str> = robust.into_iter().chain(stops_early.then_some("stopped-early")).collect();
+    if target.has_pairs() || words.is_empty() {
+        words.insert(0, target.name());
+    }
+    words.join(" ")
+}
+
+/// What is done, then the other settings: `denoised alpha=80 layers=[0,2]`.
+fn described(kind: &str, own: &Table) -> String {
+    let settings = own.iter().map(|(key, value)| format!("{key}={}", compact(value)));
+    std::iter::once(kind.to_owned()).chain(settings).collect::<Vec<_>>().join(" ")
+}
+
+/// A value without spaces and quotes.
+fn compact(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => format!("[{}]", values.iter().map(compact).collect::<Vec<_>>().join(",")),
+        Value::Table(table) => {
+            let pairs: Vec<String> = table.iter().map(|(key, value)| format!("{key}={}", compact(value))).collect();
+            format!("{{{}}}", pairs.join(","))
+        }
+        value => value.to_string(),
+    }
+}
+
+fn without_target(training: TrainConfig) -> TrainConfig {
+    let TrainConfig {
+        pairs, alpha, alpha_warm_up, layers, mixture, centering, target_limit, loss_scale, running_statistics, ..
+    } = TrainConfig::default();
+    TrainConfig {
+        pairs,
+        alpha,
+        alpha_warm_up,
+        layers,
+        mixture,
+        centering,
+        target_limit,
+        loss_scale,
+        running_statistics,
+        ..training
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, MatrixTarget};
+    use super::*;
+
+    fn arm(table: &str) -> Result<Arm> {
+        let config = Config::load(None, &[])?;
+        let common = Table::try_from(&config.training.common)?;
+        Arm::new(format!("arm = {table}").parse::<Table>()?["arm"].as_table().unwrap().clone(), &common, &Known::of_conditions()?)
+    }
+
+    #[test]
+    fn an_arm_is_a_target_with_settings_of_its_own() {
+        let common = Config::load(None, &[]).unwrap().training.common;
+        let found = arm("{ target = \"denoised\", layers = [0, 2], alpha = 80 }").unwrap();
+        assert_eq!((found.target(), found.name()), (Target::Matrix(MatrixTarget::Denoised), "denoised alpha=80 layers=[0,2]"));
+        assert_eq!(found.folder(), "denoised_alpha=80_layers=[0,2]");
+        assert_eq!(found.training(), &TrainConfig { alpha: 80.0, layers: Some(vec![0, 2]), ..common });
+    }
+
+    #[test]
+    fn names_are_given_or_say_what_is_done() {
+        for (table, name) in [
+            ("{ target = \"none\" }", "none"),
+            ("{ target = \"none\", robust_training = { noise = { std = 0.2 } } }", "noise-augmented"),
+            ("{ target = \"none\", robust_training = { adversarial = { epsilon = 0.01, steps = 2 } } }", "adversarial"),
+            ("{ target = \"none\", stop_at_accuracy_of = \"denoised\" }", "stopped-early"),
+            ("{ target = \"raw\", stop_at_accuracy_of = \"denoised\", alpha = 3 }", "raw stopped-early alpha=3"),
+            ("{ target = \"labels\", robust_training = { noise = { std = 0.2 } } }", "labels noise-augmented"),
+            ("{ target = \"raw\", mixture = { fixed = [1, 0, 0, 0, 1] } }", "raw mixture={fixed=[1,0,0,0,1]}"),
+            ("{ target = \"raw\", alpha = 3, name = \"weak raw\" }", "weak raw"),
+        ] {
+            assert_eq!(arm(table).unwrap().name(), name);
+        }
+        assert!(arm("{ target = \"raw\", name = \"a/b\" }").unwrap_err().to_string().contains("`a/b`"));
+    }
+
+    #[test]
+    fn what_an_arm_gets_wrong_is_named() {
+        for (table, parts) in [
+            ("{ target = \"denoised\", alfa = 80 }", ["alfa = 80", "did you mean `alpha`"]),
+            ("{ target = \"denoise\" }", ["unknown target `denoise`", "`denoised`"]),
+            ("{ alpha = 80 }", ["missing field `target`", "alpha = 80"]),
+            ("{ target = \"raw\", alpha = -1 }", ["alpha: expected a number not below 0", "-1"]),
+            ("{ target = \"raw\", layers = [] }", ["layers = []", "leave it out"]),
+            ("{ target = \"raw\", snapshots = true }", ["unknown key", "snapshots"]),
+            ("{ target = \"raw\", noise_std = 0.1 }", ["unknown key", "noise_std"]),
+        ] {
+            let error = format!("{:#}", arm(table).unwrap_err());
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_of_targets_are_none_of_an_arm_without_one() {
+        let plain = |own: &str| arm(&format!("{{ target = \"none\"{own} }}")).unwrap();
+        let pulled = |own: &str| arm(&format!("{{ target = \"denoised\"{own} }}")).unwrap();
+        for own in [", alpha = 3", ", pairs = 5", ", layers = [1]", ", alpha_warm_up = 0.5", ", centering = \"batch\""] {
+            assert!(plain(own).trains_as(&plain("")), "{own}");
+            assert!(!pulled(own).trains_as(&pulled("")), "{own}");
+        }
+        assert!(!plain(", epochs = 3").trains_as(&plain("")));
+    }
+}

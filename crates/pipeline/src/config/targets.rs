@@ -1,0 +1,105 @@
+//! What the similarities of a classifier can be pulled towards.
+
+use serde::{Deserialize, Serialize};
+
+/// An enum whose variants have the names that configuration and artifacts use, and a list that cannot lack one of them.
+macro_rules! named {
+    ($(#[$about:meta])* enum $Enum:ident { $($(#[$meaning:meta])* $Variant:ident = $name:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum $Enum {
+            $($(#[$meaning])* $Variant,)*
+        }
+
+        impl $Enum {
+            const ALL: &[Self] = &[$(Self::$Variant,)*];
+
+            /// As in configuration and artifacts.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+named! {
+    /// A matrix that stage `similarity` makes.
+    enum MatrixTarget {
+        /// Similarity of predicted responses.
+        Denoised = "denoised",
+        /// The denoised similarity under one permutation of the images.
+        Shuffled = "shuffled",
+        /// Similarity of single trials.
+        Raw = "raw",
+        /// Similarity of the repeat averages, over the oracle images alone.
+        Oracle = "oracle",
+        /// Similarity of the images' pixels.
+        Pixels = "pixels",
+        /// The denoised similarity, brought to -1, 0 or 1 (Attias et al. 2024).
+        Thresholded = "thresholded",
+        /// Similarity of the features of a trained network.
+        Features = "features",
+    }
+}
+
+/// What a classifier's similarities are pulled towards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) enum Target {
+    /// Nothing: no pairs are trained on.
+    None,
+    /// Similarity of the class labels, on pairs of training images: the regularizer without a brain.
+    Labels,
+    /// A matrix that stage `similarity` makes.
+    Matrix(MatrixTarget),
+}
+
+impl Target {
+    /// As in configuration and artifacts.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Labels => "labels",
+            Self::Matrix(target) => target.name(),
+        }
+    }
+
+    /// The matrix that stage `similarity` makes for it.
+    pub(crate) fn matrix(self) -> Option<MatrixTarget> {
+        match self {
+            Self::Matrix(target) => Some(target),
+            Self::None | Self::Labels => None,
+        }
+    }
+
+    /// Whether pairs are trained on.
+    pub(crate) fn has_pairs(self) -> bool {
+        match self {
+            Self::Matrix(_) | Self::Labels => true,
+            Self::None => false,
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        [Self::None, Self::Labels].into_iter().chain(MatrixTarget::ALL.iter().copied().map(Self::Matrix))
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Self::all().find(|target| target.name() == name).ok_or_else(|| {
+            let known = Self::all().map(|target| format!("`{}`", target.name())).collect::<Vec<_>>().join(", ");
+            format!("unknown target `{name}`, expected one of {known}")
+        })
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.name().to_owned()
+    }
+}

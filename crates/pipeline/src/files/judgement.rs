@@ -1,0 +1,92 @@
+//! What a file holds, and whether it is valid: the verdict is that of the reader which the stages use, and for kinds that no
+//! stage reads back that of the data spec.
+
+use super::contents::{self, Contents};
+use super::spec::{Container, Kind, Spec};
+use crate::artifacts::Results;
+use anyhow::{Result, bail};
+use brainprior_classifier::ResNet;
+use brainprior_images::{LabeledSplit, read_labeled};
+use brainprior_recording::{Notes, Responses, Scan, read_scan_with_notes, simulation};
+use brainprior_similarity::SimilarityMatrix;
+use std::path::Path;
+
+/// A valid file.
+pub(crate) struct Judgement {
+    pub(crate) spec: Spec,
+    /// Its datasets, where they can be listed.
+    pub(crate) contents: Option<Contents>,
+    pub(crate) content: Content,
+    /// What is unusual, a sentence each.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// What a reader made of a file.
+pub(crate) enum Content {
+    Scan(Box<(Scan, Notes)>),
+    Images(Box<LabeledSplit>),
+    /// Of another kind, which was read and is not looked at further.
+    Other,
+    /// Of a kind that no stage reads back.
+    Unread,
+}
+
+/// Reads a file and compares it with its spec.
+///
+/// # Errors
+/// What the reader says, followed by everything in which the file departs from the spec, one line each.
+pub(crate) fn judge(path: &Path, kind: Kind) -> Result<Judgement> {
+    let spec = kind.spec()?;
+    // CIFAR's own formats have no list of datasets; their reader checks them in full.
+    let contents = match (spec.format, path.extension().is_some_and(|ending| ending == "safetensors")) {
+        (Container::Safetensors, false) => None,
+        (container, _) => contents::list(path, container).ok(),
+    };
+    let problems = contents.as_ref().map_or(vec![], |contents| spec.problems(contents));
+    let all = |sentence: String| match problems[..] {
+        [] => sentence,
+        _ => format!(
+            "{sentence}\nAgainst the data spec of a {} (version {}):\n  {}",
+            spec.title,
+            spec.version,
+            problems.join("\n  ")
+        ),
+    };
+    match read(path, kind) {
+        Err(error) => bail!(all(format!("{error:#}"))),
+        Ok(Content::Unread) if !problems.is_empty() => {
+            bail!(
+                "{} is not a valid {} (data-spec version {}):\n  {}",
+                path.display(),
+                spec.title,
+                spec.version,
+                problems.join("\n  ")
+            )
+        }
+        Ok(content) => {
+            let mut remarks = match &content {
+                Content::Scan(read) => read.1.remarks(),
+                _ => vec![],
+            };
+            remarks.extend(problems.iter().map(|problem| format!("not as the data spec says, in what is not read: {problem}")));
+            Ok(Judgement { spec, contents, content, remarks })
+        }
+    }
+}
+
+fn read(path: &Path, kind: Kind) -> Result<Content> {
+    Ok(match kind {
+        Kind::Scan | Kind::Sensorium => Content::Scan(Box::new(read_scan_with_notes(path)?)),
+        Kind::ImageSet => Content::Images(Box::new(read_labeled(path)?)),
+        Kind::Truth => other(simulation::read_truth(path)?),
+        Kind::Responses => other(Responses::read(path)?),
+        Kind::Similarity => other(SimilarityMatrix::read(path)?),
+        Kind::Checkpoint => other(ResNet::load(path)?),
+        Kind::Results => other(brainprior_artifact::json::read::<Results>(path)?),
+        Kind::Pairs | Kind::Neighbors | Kind::Attack | Kind::Histogram | Kind::Times => Content::Unread,
+    })
+}
+
+fn other<T>(_: T) -> Content {
+    Content::Other
+}

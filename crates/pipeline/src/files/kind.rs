@@ -1,0 +1,200 @@
+//! What kind of file a path is, by its content. What is of no known kind is called that, with what was found in it.
+
+use super::spec::{Container, Kind};
+use anyhow::{Context, Result};
+use brainprior_artifact::hdf5::Input;
+use brainprior_artifact::{FileError, is_hdf5};
+use serde_json::Value;
+use std::io::Read;
+use std::path::Path;
+
+/// How many names of an unknown file are told.
+const NAMES_SHOWN: usize = 6;
+
+/// What a path is.
+pub(crate) enum Recognized {
+    /// Of a kind that has a data spec.
+    Known(Kind),
+    /// Of none.
+    Unknown(Unknown),
+}
+
+/// A file of no known kind.
+pub(crate) struct Unknown {
+    /// What it is as far as can be seen.
+    pub(crate) found: String,
+    /// In what its datasets lie, where they can be listed.
+    pub(crate) container: Option<Container>,
+    would_be_read: &'static str,
+    advice: &'static str,
+}
+
+const ANY: &str = "a scan, truth, responses, similarities, pairs or neighbors (.h5), a Sensorium tree (a folder or .zip), labelled \
+                   images (.safetensors, or CIFAR as a folder or .tar.gz), a trained classifier (.safetensors), or results.json, \
+                   attack.json, histogram.json or times.json";
+const ANY_HDF5: &str = "a scan (images, responses, tiers), truth, responses, similarities, pairs or neighbors as data-specs says";
+const ANY_TENSORS: &str = "labelled images (train_images ...) or a classifier (stem.0.weight ... head.bias) as data-specs says";
+const ANY_JSON: &str = "results.json, attack.json, histogram.json or times.json";
+
+impl Unknown {
+    /// The refusal.
+    pub(crate) fn error(&self, path: &Path) -> FileError {
+        let found = format!("{}, which is of no known kind", self.found);
+        FileError::mismatch(path, "kind of file", self.would_be_read, found, self.advice)
+    }
+}
+
+fn unknown(found: impl Into<String>, would_be_read: &'static str, advice: &'static str) -> Recognized {
+    Recognized::Unknown(Unknown { found: found.into(), container: None, would_be_read, advice })
+}
+
+/// The same, whose datasets can be listed.
+fn listable(container: Container, found: String, would_be_read: &'static str, advice: &'static str) -> Recognized {
+    Recognized::Unknown(Unknown { found, container: Some(container), would_be_read, advice })
+}
+
+/// What `path` is.
+///
+/// # Errors
+/// A file or folder that cannot be read; an HDF5 file that cannot be opened.
+pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
+    if path.is_dir() {
+        return of_folder(path);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
+    let mut start = vec![];
+    let file = std::fs::File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+    file.take(512).read_to_end(&mut start).with_context(|| format!("could not read {}", path.display()))?;
+
+    if is_hdf5(path)? {
+        return of_hdf5(path);
+    }
+    if start.starts_with(b"PK") {
+        return Ok(of_zip(&start));
+    }
+    // The reader of image sets also knows how to say that a packed file must be unpacked first.
+    if ends(&[".tar.gz", ".tgz", ".xz"]) {
+        return Ok(Recognized::Known(Kind::ImageSet));
+    }
+    if ends(&[".safetensors"]) {
+        return of_safetensors(path);
+    }
+    if ends(&[".json"]) {
+        return of_json(path);
+    }
+    let begins = format!("a file that begins with {:?}", String::from_utf8_lossy(&start[..start.len().min(8)]));
+    Ok(if start.starts_with(b"MATLAB 5.0 MAT-file") {
+        unknown("a MATLAB 5 file", ANY, "save it with -v7.3, or write HDF5 with h5write")
+    } else if start.starts_with(b"CDF") {
+        unknown("a netCDF-3 file", ANY, "make it netCDF-4: nccopy -k nc4 FILE NEW")
+    } else if start.starts_with(b"\x93NUMPY") {
+        unknown("a single NumPy array", ANY, "put it into a scan file, or into a Sensorium tree")
+    } else if start.first() == Some(&0x80) {
+        unknown("a Python pickle", ANY, "save tensors with safetensors.torch.save_file, and arrays as HDF5")
+    } else if ends(&[".h5", ".hdf5", ".nwb", ".nc", ".mat"]) {
+        unknown(format!("{begins} and has no HDF5 signature"), ANY, "compare its size with the original: it may be cut off")
+    } else {
+        unknown(begins, ANY, "name a file of such a kind")
+    })
+}
+
+fn of_folder(path: &Path) -> Result<Recognized> {
+    let listed = std::fs::read_dir(path).with_context(|| format!("could not list {}", path.display()))?;
+    let mut names: Vec<String> =
+        listed.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<_>>()?;
+    names.sort();
+    let has = |name: &str| names.iter().any(|known| known == name);
+    if has("meta") || has("data") {
+        return Ok(Recognized::Known(Kind::Sensorium));
+    }
+    let cifar = ["test_batch.bin", "data_batch_1.bin", "train.bin", "test.bin", "cifar-10-batches-bin", "cifar-100-binary"];
+    if cifar.into_iter().any(has) {
+        return Ok(Recognized::Known(Kind::ImageSet));
+    }
+    Ok(unknown(format!("a folder with {}", some(names)), ANY, "name a folder of such a kind, or a file in it"))
+}
+
+/// By the name of the first member, which stands at the beginning.
+fn of_zip(start: &[u8]) -> Recognized {
+    let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
+    let first = String::from_utf8_lossy(start.get(30..30 + length).unwrap_or_default()).into_owned();
+    if first.ends_with("data.pkl") {
+        let advice = "save its state dict with safetensors.torch.save_file";
+        return unknown("what torch.save writes", ANY, advice);
+    }
+    if first.ends_with(".npy") && !first.contains('/') {
+        return unknown("what numpy.savez writes", ANY, "write the arrays as a scan file, or as a Sensorium tree");
+    }
+    Recognized::Known(Kind::Sensorium)
+}
+
+fn of_hdf5(path: &Path) -> Result<Recognized> {
+    let input = Input::open(path)?;
+    // A name that leads nowhere is there, too: the reader says what is wrong with it.
+    let has = |name: &str| input.has(name).unwrap_or(true);
+    if let Ok(version) = input.text_attribute("nwb_version") {
+        let found = format!("an NWB file of version {version}");
+        let advice = "write its trials as a scan file: one row of images and responses for each presentation";
+        return Ok(listable(Container::Hdf5, found, ANY_HDF5, advice));
+    }
+    let format = input.text_attribute("format").unwrap_or_default();
+    Ok(Recognized::Known(match format.as_str() {
+        "brainprior-responses" => Kind::Responses,
+        "brainprior-similarity" => Kind::Similarity,
+        "brainprior-pairs" => Kind::Pairs,
+        "brainprior-neighbours" => Kind::Neighbors,
+        _ if has("ground_truth/expected_responses") => Kind::Truth,
+        _ if has("images") || has("tiers") || has("responses") => Kind::Scan,
+        _ if has("image_id") && has("values") => Kind::Responses,
+        _ if has("image_ids") && has("similarity") => Kind::Similarity,
+        _ => {
+            let names = brainprior_artifact::hdf5::list(path)?.into_keys().collect();
+            let found = format!("an HDF5 file with {}", some(names));
+            let advice = "write it in one of these layouts, or name another file";
+            return Ok(listable(Container::Hdf5, found, ANY_HDF5, advice));
+        }
+    }))
+}
+
+fn of_safetensors(path: &Path) -> Result<Recognized> {
+    let contents = super::contents::of_safetensors(path)?;
+    let has = |name: &str| contents.contains_key(name);
+    if has("train_images") || has("test_images") {
+        return Ok(Recognized::Known(Kind::ImageSet));
+    }
+    if has("stem.0.weight") || has("head.weight") {
+        return Ok(Recognized::Known(Kind::Checkpoint));
+    }
+    let found = format!("tensors {}", some(contents.into_keys().collect()));
+    let advice = "rename the tensors as the spec says, or name another file";
+    Ok(listable(Container::Safetensors, found, ANY_TENSORS, advice))
+}
+
+fn of_json(path: &Path) -> Result<Recognized> {
+    let value: Value = brainprior_artifact::json::read(path)?;
+    let Value::Object(fields) = &value else {
+        return Ok(unknown("JSON that is no object", ANY_JSON, "name another file"));
+    };
+    let format = fields.get("format").and_then(Value::as_str).unwrap_or_default();
+    Ok(match format {
+        "brainprior-results" => Recognized::Known(Kind::Results),
+        "brainprior-attack" => Recognized::Known(Kind::Attack),
+        _ if fields.contains_key("from") && fields.contains_key("counts") => Recognized::Known(Kind::Histogram),
+        _ if !fields.is_empty() && fields.values().all(Value::is_number) => Recognized::Known(Kind::Times),
+        _ => {
+            let found = format!("JSON with {}", some(fields.keys().cloned().collect()));
+            listable(Container::Json, found, ANY_JSON, "name another file")
+        }
+    })
+}
+
+/// The first of some names.
+fn some(names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMES_SHOWN);
+    match names[..] {
+        [] => "nothing in it".to_owned(),
+        _ if more > 0 => format!("{} and {more} more", names[..NAMES_SHOWN].join(", ")),
+        _ => names.join(", "),
+    }
+}

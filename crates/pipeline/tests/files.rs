@@ -1,0 +1,134 @@
+//! `inspect` and `validate` on files as labs have them: they never disagree with each other, nor with the reader of stage `scans`.
+
+use brainprior_pipeline::files::{inspect, validate};
+use brainprior_recording::read_scan;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every file by another program beside the tests of the libraries, and every tree once more unpacked.
+fn fixtures(folder: &Path) -> Vec<PathBuf> {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = vec![];
+    for tests in ["recording/tests/data", "recording/tests/data/labs", "images/tests/data", "similarity/tests/data"] {
+        for entry in fs::read_dir(crates.join(tests)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() && path.extension().is_some_and(|ending| ending != "py") {
+                found.push(path);
+            }
+        }
+    }
+    for path in found.clone().iter().filter(|path| path.extension().is_some_and(|ending| ending == "zip")) {
+        let into = folder.join(path.file_stem().unwrap());
+        zip::ZipArchive::new(fs::File::open(path).unwrap()).unwrap().extract(&into).unwrap();
+        found.push(into.join("static17-2-3"));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn inspect_and_validate_never_disagree_with_the_stage_that_reads_scans() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut valid, mut refused) = (0, 0);
+    for path in fixtures(folder.path()) {
+        let shown = path.display();
+        let (inspected, validated, read) = (inspect(&path), validate(&path), read_scan(&path));
+        match &validated {
+            Ok(text) => {
+                valid += 1;
+                let inspected = inspected.unwrap_or_else(|error| panic!("{shown}: valid, and inspect refuses it: {error:#}"));
+                assert!(!text.contains("data spec says"), "the spec knows less than the reader: {text}");
+                assert_eq!(text.contains("a valid Scan"), read.is_ok(), "{shown}: {text}, {:?}", read.err());
+                assert_eq!(text.contains("note:"), inspected.contains("note:"), "{shown}");
+            }
+            Err(error) => {
+                refused += 1;
+                let sentence = format!("{error:#}");
+                assert!(read.is_err(), "{shown}: a scan that validate refuses: {sentence}");
+                match inspected {
+                    Ok(text) => assert!(text.contains("of no known kind") && sentence.contains("of no known kind"), "{text}"),
+                    Err(error) => assert_eq!(format!("{error:#}"), sentence, "{shown}"),
+                }
+                assert!(sentence.starts_with(&format!("{shown}: ")), "the file comes first: {sentence}");
+                assert!(!sentence.contains("target/"), "a folder of the machine that built it: {sentence}");
+                let first = sentence.lines().next().unwrap();
+                for part in ["expected ", "found "] {
+                    let said = first.contains(part) || first.contains("is in tier");
+                    assert!(said, "{part:?} is not in: {first}");
+                }
+                assert!(first.contains("; "), "what to do is not in: {first}");
+            }
+        }
+    }
+    assert!(valid > 30 && refused > 30, "{valid} valid, {refused} refused");
+}
+
+#[test]
+fn what_is_unknown_is_called_unknown() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (name, parts) in [
+        ("recording/tests/data/labs/unknown.nwb", &["an NWB file of version 2.7.0", "a scan (images, responses, tiers)"][..]),
+        ("recording/tests/data/labs/unknown.h5", &["an HDF5 file with session/traces", "a scan (images, responses, tiers)"]),
+        ("images/tests/data/unknown.safetensors", &["tensors encoder.weight", "a classifier (stem.0.weight"]),
+        ("images/tests/data/network.pt", &["what torch.save writes", "safetensors.torch.save_file"]),
+    ] {
+        let error = validate(&crates.join(name)).unwrap_err().to_string();
+        for part in parts.iter().chain(&["which is of no known kind"]) {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+        assert!(!error.contains('\n'), "{error}");
+    }
+    let text = inspect(&crates.join("recording/tests/data/labs/unknown.nwb")).unwrap();
+    assert!(text.contains("processing/ophys/DfOverF/DfOverF/data") && text.contains("f64"), "{text}");
+    assert!(!text.contains("Responses") && !text.contains("Trained classifier"), "{text}");
+}
+
+#[test]
+fn inspect_says_what_the_pixels_were_taken_for() {
+    let labs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/tests/data/labs");
+    let text = inspect(&labs.join("pixels-stated.h5")).unwrap();
+    assert!(text.contains("0 to 1 in the file, divided by 1, as the file states"), "{text}");
+    assert!(text.contains("note: 1 pixels lie beyond the stated range"), "{text}");
+    let text = inspect(&labs.join("ids-several.h5")).unwrap();
+    assert!(text.contains("0 to 255 in the file") && text.contains("note: the file gives 12 identifiers to 8 images"), "{text}");
+}
+
+#[test]
+fn what_a_run_and_the_commands_write_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, title, content) in [
+        ("times.json", "times.json", r#"{"scans":0.5,"train/denoised-seed0":12.25,"images":3}"#),
+        ("histogram.json", "histogram.json", r#"{"from":-1.0,"to":1.0,"counts":[0,5,2]}"#),
+        (
+            "attack.json",
+            "attack.json",
+            r#"{"format":"brainprior-attack","version":1,"checkpoint":"a","images":"b","crate_version":"0.1.0","seed":0,"attacked":8,
+               "clean_accuracy":0.5,"minimal_perturbation":{"linf":{}},"accuracy":{"linf":[]},"found_by":{"linf":{"none":1}},
+               "masking":null}"#,
+        ),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        assert!(validate(&path).unwrap().contains(&format!("a valid {title}")));
+        assert!(inspect(&path).unwrap().contains(title));
+    }
+    let path = folder.path().join("attack.json");
+    fs::write(&path, r#"{"format":"brainprior-attack","version":1}"#).unwrap();
+    let error = validate(&path).unwrap_err().to_string();
+    assert!(error.contains("attack.json") && error.contains("clean_accuracy: missing"), "{error}");
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn the_recordings_of_two_regions_of_mouse_v1_have_their_reliability() {
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/real/antolik2016-mouse-v1");
+    for (region, oracle) in [(1, "0.394"), (2, "0.308")] {
+        let path = real.join(format!("region{region}-validation.h5"));
+        if !path.exists() {
+            eprintln!("skipped: {} is not there", path.display());
+            return;
+        }
+        let text = inspect(&path).unwrap();
+        assert!(text.contains(&format!("oracle, jackknife  median {oracle}")), "{text}");
+    }
+}
