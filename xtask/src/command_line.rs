@@ -81,7 +81,7 @@ pub(crate) enum Command {
     CheckCuda,
     /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error
     Bench(BenchArguments),
-    /// How far two similarity matrices agree: correlations, alignment, intervals over images
+    /// How far two similarity matrices, or those of two scans' repeated images, agree: correlations, alignment, intervals over images, ceilings
     Compare(CompareArguments),
     /// Similarities of any responses, however many images: neighbours, a sample of pairs, a histogram, the matrix itself.
     /// What was interrupted is gone on from

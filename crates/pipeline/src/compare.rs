@@ -1,21 +1,25 @@
-//! `compare`: how far two similarity matrices agree.
+//! `compare`: how far two similarity matrices agree, or those of the repeated images of scans.
 
 use crate::table;
 use anyhow::{Context, Result, bail};
 use brainprior_images::ImageId;
-use brainprior_similarity::{Bootstrap, Measure, SimilarityMatrix, bootstrap_images, compare, spread};
+use brainprior_recording::{Scan, read_scan, reliability};
+use brainprior_similarity::{
+    Error, Estimate, HalfSamples, Measure, ScanWeights, SimilarityMatrix, Weighting, agreement, compare, compare_oracle_images,
+    interval_over_images, similarity, spread,
+};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Values that bootstrap intervals may cost: beyond, only the agreement itself is computed.
+/// Values that intervals may cost: beyond, only the agreement itself is computed.
 const WORK: usize = 200_000_000;
 
-/// The table for people.
+/// The table for people. Each file is a similarity matrix, or a scan, of which the similarities of its repeated images are taken.
 ///
 /// # Errors
-/// A file that is no similarity matrix; fewer than two images in common; a matrix without variation.
+/// A file that is neither; fewer than two images in common.
 pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
-    let (a, b) = (read(first)?, read(second)?);
+    let ((a, about_a), (b, about_b)) = (read(first)?, read(second)?);
     let theirs: HashSet<ImageId> = b.ids().iter().copied().collect();
     let shared: Vec<ImageId> = a.ids().iter().copied().filter(|id| theirs.contains(id)).collect();
     if shared.len() < 2 {
@@ -29,7 +33,7 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
         );
     }
     let mut text = String::new();
-    for (name, path, matrix) in [("A", first, &a), ("B", second, &b)] {
+    for (name, path, matrix, about) in [("A", first, &a, about_a), ("B", second, &b, about_b)] {
         let values = spread(matrix);
         text += &format!(
             "{name}  {}: {} images, mean {:.4}, standard deviation {:.4}, {:.1} dimensions\n",
@@ -42,45 +46,119 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
         for step in matrix.provenance() {
             text += &format!("     {step}\n");
         }
+        text += &about;
     }
     let (a, b) = (a.select(&shared)?, b.select(&shared)?);
     text += &format!("\n{} images in both, {} pairs\n\n", shared.len(), a.pairs());
 
-    let how = Bootstrap::default();
-    let intervals = a.pairs().saturating_mul(how.resamples) <= WORK;
+    let how = HalfSamples::default();
+    let intervals = a.pairs().saturating_mul(how.count) <= WORK;
     let mut rows = vec![vec!["measure".to_owned(), "agreement".into()]];
     if intervals {
         rows[0].extend([format!("{:.0}% interval", 100.0 * how.level), "standard error".into()]);
     }
+    let (mut undefined, mut too_few) = (false, false);
     for measure in Measure::ALL {
-        let mut row = vec![measure.name().to_owned()];
-        if measure == Measure::DebiasedCka && shared.len() < 4 {
-            continue;
-        } else if intervals {
-            let found = bootstrap_images(measure, &a, &b, how)?;
-            row.extend([
-                format!("{:.4}", found.value),
-                format!("{:.4} to {:.4}", found.low, found.high),
-                format!("{:.4}", found.standard_error),
-            ]);
+        let found = if intervals {
+            interval_over_images(measure, &a, &b, how)
         } else {
-            row.push(format!("{:.4}", compare(measure, &a, &b)?));
+            compare(measure, &a, &b).map(|value| Estimate { value, interval: None })
+        };
+        let found = match found {
+            // Similarities that do not vary, or fewer images than the measure needs.
+            Err(Error::Constant { .. } | Error::Size { .. }) => None,
+            other => Some(other?),
+        };
+        undefined |= found.is_none();
+        let mut row = vec![measure.name().to_owned(), found.map_or("–".into(), |found| format!("{:.4}", found.value))];
+        if intervals {
+            let interval = found.and_then(|found| found.interval);
+            too_few |= interval.is_none();
+            row.push(interval.map_or("–".into(), |interval| format!("{:.4} to {:.4}", interval.low, interval.high)));
+            row.push(interval.map_or("–".into(), |interval| format!("{:.4}", interval.standard_error)));
         }
         rows.push(row);
     }
     text += &table::aligned(&rows);
+    text += "\n";
+    match agreement(&a, &b) {
+        Err(Error::Constant { .. }) => {}
+        found => {
+            let found = found?;
+            text += &format!(
+                "size: B to A has slope {:.4}, standard deviation of A over that of B {:.4} (1 where sizes agree)\n",
+                found.slope, found.spread_ratio
+            );
+        }
+    }
     text += &match intervals {
-        true => format!(
-            "\nintervals: {} resamples of the images; pairs of an image with itself are left out, cosines are of 1 - S\n",
-            how.resamples
-        ),
-        false => "\ntoo many pairs for intervals over images; cosines are of 1 - S\n".to_owned(),
+        true => format!("intervals: {} random halves of the images, without copies; cosines are of 1 - S\n", how.count),
+        false => "too many pairs for intervals over images; cosines are of 1 - S\n".to_owned(),
     };
+    if undefined {
+        text += "–: with these images the measure has no value (one pair, similarities that do not vary, fewer than 4 images for CKA)\n";
+    }
+    if too_few {
+        text += "no interval: fewer than 8 images, or halves without an agreement\n";
+    }
     Ok(text)
 }
 
-fn read(path: &Path) -> Result<SimilarityMatrix> {
-    SimilarityMatrix::read(path).with_context(|| format!("{} is not a similarity matrix that can be compared", path.display()))
+/// The matrix, and what else is to be said.
+fn read(path: &Path) -> Result<(SimilarityMatrix, String)> {
+    let refused = match SimilarityMatrix::read(path) {
+        Ok(matrix) => return Ok((matrix, String::new())),
+        Err(refused) => refused,
+    };
+    match read_scan(path) {
+        Ok(scan) => of_repeats(&scan).with_context(|| format!("{} is a scan", path.display())),
+        Err(_) => Err(refused).with_context(|| {
+            format!("{} is neither a similarity matrix nor a scan with repeated images that could be compared", path.display())
+        }),
+    }
+}
+
+/// The similarities of a scan's repeated images from their mean responses, neurons at equal weights, and how far its repeats agree.
+fn of_repeats(scan: &Scan) -> Result<(SimilarityMatrix, String)> {
+    let weights = ScanWeights::new(scan, &reliability(scan)?, None)?;
+    let matrix = similarity(&scan.repeat_means(), &weights.equal)?.with_provenance(weights.standardized_over.description());
+    let found = compare_oracle_images(scan, None, None, &weights)?;
+    let mut rows = vec![
+        [
+            "weights",
+            "one trial ~ the others",
+            "slope",
+            "spread ratio",
+            "reliability of the mean",
+            "ceiling of one trial",
+            "ceiling of the mean",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
+    for found in &found.weightings {
+        let name = match found.weighting {
+            Weighting::Equal => "equal",
+            Weighting::SignalToNoise => "times w",
+            Weighting::FileUnits | Weighting::SignalToNoiseAndPrediction => continue,
+        };
+        let trials = found.to_other_repeats.single_trials;
+        let shown = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.3}"));
+        let correlation = match trials.map(|trials| (trials.correlation, trials.interval)) {
+            Some((value, Some(interval))) => format!("{value:.3} [{:.3}, {:.3}]", interval.low, interval.high),
+            found => shown(found.map(|(value, _)| value)),
+        };
+        rows.push(vec![
+            name.to_owned(),
+            correlation,
+            shown(trials.map(|trials| trials.slope)),
+            shown(trials.map(|trials| trials.spread_ratio)),
+            shown(found.reliability.map(|reliability| reliability.average)),
+            shown(found.reliability.map(|reliability| reliability.ceiling_of_single_trials())),
+            shown(found.reliability.map(|reliability| reliability.ceiling_of_average())),
+        ]);
+    }
+    Ok((matrix, table::aligned(&rows)))
 }
 
 #[cfg(test)]
@@ -99,15 +177,34 @@ mod tests {
     #[test]
     fn the_table_is_over_the_images_of_both() {
         let folder = tempfile::tempdir().unwrap();
-        let a = written(folder.path(), "a.h5", 0..8, |pair| (pair as f32 * 0.7).sin());
+        let a = written(folder.path(), "a.h5", 0..9, |pair| (pair as f32 * 0.7).sin());
         let b = written(folder.path(), "b.h5", 2..8, |pair| (pair as f32 * 0.3).cos() / 2.0);
         let text = compare_files(&a, &b).unwrap();
         assert!(text.contains("6 images in both, 15 pairs"), "{text}");
         assert!(Measure::ALL.iter().all(|measure| text.contains(measure.name())), "{text}");
         let same = compare_files(&a, &a).unwrap();
         assert!(same.lines().any(|line| line.starts_with("Pearson") && line.contains("1.0000 to 1.0000")), "{same}");
+        let kendall = same.lines().find(|line| line.starts_with("Kendall")).unwrap();
+        assert!(kendall.contains("1.0000"), "{same}");
+        assert!(same.contains("slope 1.0000, standard deviation of A over that of B 1.0000"), "{same}");
         let far = written(folder.path(), "c.h5", 100..104, |pair| pair as f32 / 10.0);
         let error = compare_files(&a, &far).unwrap_err().to_string();
         assert!(error.contains("share 0 images") && error.contains("a.h5"), "{error}");
+    }
+
+    #[test]
+    fn a_value_is_given_wherever_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let a = written(folder.path(), "a.h5", 0..8, |pair| (pair as f32 * 0.7).sin());
+        for shared in 2..8 {
+            let b = written(folder.path(), "b.h5", 8 - shared..8 + shared, |pair| (pair as f32 * 0.3).cos() / 2.0);
+            let text = compare_files(&a, &b).unwrap();
+            assert!(text.contains(&format!("{shared} images in both")), "{text}");
+            let row = |measure: Measure| text.lines().find(|line| line.starts_with(measure.name())).unwrap();
+            assert_eq!(row(Measure::Pearson).matches('–').count(), if shared == 2 { 3 } else { 2 }, "{text}");
+            assert_eq!(row(Measure::DebiasedCka).matches('–').count(), if shared < 4 { 3 } else { 2 }, "{text}");
+            assert_eq!(row(Measure::Cosine).matches('–').count(), 2, "{text}");
+            assert!(text.contains("no interval: fewer than 8 images"), "{text}");
+        }
     }
 }

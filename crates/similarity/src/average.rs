@@ -4,7 +4,7 @@ use crate::matrix::{pairs, positions, rows_mut};
 use crate::{Error, Result, SimilarityMatrix};
 use brainprior_images::ImageId;
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Mean over scans (section 3.1 of the paper). Images are those of any scan, in the order in which they first appear; a
 /// pair is averaged over the scans that have both its images. [`SimilarityMatrix::scans`] counts the scans of each image.
@@ -14,16 +14,10 @@ use std::collections::HashMap;
 /// # Errors
 /// No matrix at all, or a pair of images that occurs in no scan.
 pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
-    average_weighted(&matrices.iter().map(|matrix| (*matrix, 1)).collect::<Vec<_>>())
-}
-
-/// As [`average`], every matrix counting as often as it says.
-pub(crate) fn average_weighted(weighted: &[(&SimilarityMatrix, u32)]) -> Result<SimilarityMatrix> {
-    let matrices: Vec<&SimilarityMatrix> = weighted.iter().map(|(matrix, _)| *matrix).collect();
     if matrices.is_empty() {
         return Err(Error::Size { what: "matrices to average", expected: "at least 1".into(), found: "none".into() });
     }
-    let ids = union(&matrices);
+    let ids = union(matrices);
     let located: Vec<Vec<Option<usize>>> = matrices
         .iter()
         .map(|matrix| {
@@ -34,12 +28,12 @@ pub(crate) fn average_weighted(weighted: &[(&SimilarityMatrix, u32)]) -> Result<
     let mut packed = vec![0.0f32; pairs(ids.len())];
     let unknown = rows_mut(ids.len(), &mut packed).into_par_iter().enumerate().find_map_first(|(i, row)| {
         let mut sums = vec![(0.0f64, 0u32); row.len()];
-        for ((matrix, times), located) in weighted.iter().zip(&located) {
+        for (matrix, located) in matrices.iter().zip(&located) {
             let Some(first) = located[i] else { continue };
             for ((sum, count), second) in sums.iter_mut().zip(&located[i + 1..]) {
                 if let Some(second) = second {
-                    *sum += f64::from(*times) * f64::from(matrix.get(first, *second));
-                    *count += times;
+                    *sum += f64::from(matrix.get(first, *second));
+                    *count += 1;
                 }
             }
         }
@@ -77,6 +71,42 @@ pub(crate) fn average_weighted(weighted: &[(&SimilarityMatrix, u32)]) -> Result<
     Ok(SimilarityMatrix::new(ids, packed, provenance)?.with_scans(scans))
 }
 
+/// Groups of scans, given by the images of each, within which every pair of images occurs in some scan, so that [`average`]
+/// knows it: all scans where that holds for all; otherwise scans with more images come first, and each joins the first group that
+/// it fits. Groups hold ascending indices; those with more images come first.
+pub fn groups_of_scans(images: &[&[ImageId]]) -> Vec<Vec<usize>> {
+    if knows_every_pair(images) {
+        return vec![(0..images.len()).collect()];
+    }
+    let mut order: Vec<usize> = (0..images.len()).collect();
+    order.sort_by_key(|scan| std::cmp::Reverse(images[*scan].len()));
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for scan in order {
+        let fits = |group: &&mut Vec<usize>| {
+            let joined: Vec<&[ImageId]> = group.iter().chain([&scan]).map(|scan| images[*scan]).collect();
+            knows_every_pair(&joined)
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => group.push(scan),
+            None => groups.push(vec![scan]),
+        }
+    }
+    groups.iter_mut().for_each(|group| group.sort_unstable());
+    let count = |group: &Vec<usize>| group.iter().flat_map(|scan| images[*scan]).collect::<HashSet<_>>().len();
+    groups.sort_by_key(|group| std::cmp::Reverse(count(group)));
+    groups
+}
+
+fn knows_every_pair(images: &[&[ImageId]]) -> bool {
+    let mut scans_of: HashMap<ImageId, Vec<usize>> = HashMap::new();
+    for (scan, ids) in images.iter().enumerate() {
+        ids.iter().for_each(|id| scans_of.entry(*id).or_default().push(scan));
+    }
+    // Few sets of scans occur, so that every two of them can be looked at.
+    let sets: HashSet<Vec<usize>> = scans_of.into_values().collect();
+    sets.iter().all(|first| sets.iter().all(|second| first.iter().any(|scan| second.contains(scan))))
+}
+
 fn union(matrices: &[&SimilarityMatrix]) -> Vec<ImageId> {
     let mut seen = HashMap::new();
     let mut ids = Vec::new();
@@ -112,6 +142,17 @@ mod tests {
         let error = average(&[&matrix(&[1, 2], &[0.5]), &matrix(&[2, 3], &[0.5])]).unwrap_err();
         assert!(matches!(error, Error::NoCommonScan { first, second, .. } if first.to_u64() == 1 && second.to_u64() == 3));
         assert!(average(&[]).is_err());
+    }
+
+    #[test]
+    fn scans_are_grouped_by_whether_their_pairs_are_known() {
+        let ids = |images: std::ops::Range<u64>| images.map(ImageId::from_u64).collect::<Vec<_>>();
+        let groups = |images: &[Vec<ImageId>]| groups_of_scans(&images.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        assert_eq!(groups(&[ids(0..4), ids(0..3), ids(1..4)]), [[0, 1, 2]]);
+        assert_eq!(groups(&[ids(0..3), ids(10..15)]), [[1], [0]], "no image in common");
+        assert_eq!(groups(&[ids(0..3), ids(2..6), ids(0..3)]), [vec![1], vec![0, 2]], "images 0 and 5 were never shown together");
+        let pairwise = [[1, 2], [2, 3], [1, 3]].map(|ids| ids.map(ImageId::from_u64).to_vec());
+        assert_eq!(groups(&pairwise), [[0, 1, 2]]);
     }
 
     #[test]

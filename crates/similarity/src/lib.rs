@@ -44,11 +44,12 @@ mod sweep;
 mod targets;
 mod weights;
 
-pub use average::average;
-use average::average_weighted;
+pub use average::{average, groups_of_scans};
+use compare::where_defined;
 pub use compare::{
-    Bootstrap, Interval, Measure, NoiseCeiling, Spread, bootstrap_images, bootstrap_images_of_mean, bootstrap_neurons,
-    bootstrap_scans, compare, noise_ceiling, pearson, repeat_noise_ceiling, spearman, spread,
+    Agreement, Estimate, HalfSamples, Interval, Measure, NoiseCeiling, RepeatReliability, Spread, agreement, compare,
+    interval_over_images, interval_over_images_of_mean, interval_over_neurons, interval_over_scans, mean_agreement,
+    noise_ceiling, pearson, repeat_reliability, spearman, spread,
 };
 pub use control::{halves, pixels};
 pub use device::DeviceOptions;
@@ -57,7 +58,9 @@ pub use features::{Layer, Network, features, network_features};
 #[cfg(feature = "hdf5")]
 pub use files::{FileRows, Precision, write_neighbors, write_pairs};
 pub use matrix::SimilarityMatrix;
-pub use oracle::{OracleComparison, ToRepeatAverage, ToTruth, Weighting, WeightingComparison, compare_oracle_images};
+pub use oracle::{
+    OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting, WeightingComparison, compare_oracle_images,
+};
 pub use population::{Images, Population, ScanVectors};
 pub use rows::{Computed, Rows};
 pub use stream::{
@@ -66,7 +69,9 @@ pub use stream::{
 };
 pub use sweep::{Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep};
 pub use targets::{label_similarity, similarity_over_scans, single_trial_similarity};
-pub use weights::{ScanWeights, measured_weights, predicted_weights, product_of_weights, standardizing_weights};
+pub use weights::{
+    ScanWeights, StandardizedOver, measured_weights, predicted_weights, product_of_weights, standardizing_weights,
+};
 
 use brainprior_images::ImageId;
 use brainprior_recording::Responses;

@@ -7,6 +7,9 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::ops::Range;
 
+/// By how much the cosine of two equal vectors in f32 may exceed 1: 84 units in the last place.
+const ROUNDING: f32 = 1e-5;
+
 /// Similarities of all pairs of distinct images, in [-1, 1].
 ///
 /// Only the strict upper triangle is held, row by row (the order of `scipy.spatial.distance.squareform`), so a matrix
@@ -24,8 +27,9 @@ impl SimilarityMatrix {
     /// From the strict upper triangle of `ids.len()` images; `provenance` says, step by step, how it was made.
     ///
     /// # Errors
-    /// Fewer than two images, one given twice, another length than `n (n - 1) / 2`, a value outside [-1, 1].
-    pub fn new(ids: Vec<ImageId>, packed: Vec<f32>, provenance: Vec<String>) -> Result<Self> {
+    /// Fewer than two images, one given twice, another length than `n (n - 1) / 2`, a value outside [-1, 1] by more than
+    /// rounding, which is taken as 1 or -1.
+    pub fn new(ids: Vec<ImageId>, mut packed: Vec<f32>, provenance: Vec<String>) -> Result<Self> {
         positions(&ids)?;
         if packed.len() != pairs(ids.len()) {
             return Err(Error::Size {
@@ -35,9 +39,16 @@ impl SimilarityMatrix {
             });
         }
         let outside = |value: &f32| !(-1.0..=1.0).contains(value);
-        // Counting is branchless, so that the values pass at the speed of the memory.
-        let part = packed.par_chunks(1 << 14).position_first(|part| part.iter().filter(|value| outside(value)).count() > 0);
-        let first = part.map(|part| part << 14).and_then(|start| Some(start + packed[start..].iter().position(outside)?));
+        let first_outside = |packed: &[f32]| {
+            // Counting is branchless, so that the values pass at the speed of the memory.
+            let part = packed.par_chunks(1 << 14).position_first(|part| part.iter().filter(|value| outside(value)).count() > 0);
+            part.map(|part| part << 14).and_then(|start| Some(start + packed[start..].iter().position(outside)?))
+        };
+        if let Some(first) = first_outside(&packed) {
+            let rounded = packed[first..].par_iter_mut().filter(|value| value.abs() <= 1.0 + ROUNDING);
+            rounded.for_each(|value| *value = value.clamp(-1.0, 1.0));
+        }
+        let first = first_outside(&packed);
         if let Some(index) = first {
             let (first, second) = pair_at(ids.len(), index);
             return Err(Error::Similarity { first, second, found: packed[index] });
@@ -248,6 +259,12 @@ mod tests {
     }
 
     #[test]
+    fn a_similarity_beyond_one_by_rounding_is_one() {
+        let matrix = SimilarityMatrix::new(ids(3), vec![1.000_000_2, 0.5, -1.000_000_1], vec![]).unwrap();
+        assert_eq!(matrix.packed(), &[1.0, 0.5, -1.0]);
+    }
+
+    #[test]
     fn every_index_has_its_pair() {
         for n in 2..9 {
             let mut index = 0;
@@ -265,6 +282,7 @@ mod tests {
         let error = SimilarityMatrix::new(ids(3), vec![0.0, 0.5, 1.5], vec![]).unwrap_err().to_string();
         assert!(error.contains("images 1 and 2") && error.contains("1.5"), "{error}");
         assert!(SimilarityMatrix::new(ids(3), vec![0.0, f32::NAN, 0.5], vec![]).is_err());
+        assert!(SimilarityMatrix::new(ids(3), vec![1.000_000_2, 0.5, 1.001], vec![]).is_err());
         assert!(SimilarityMatrix::new(ids(3), vec![0.0; 2], vec![]).is_err());
         assert!(SimilarityMatrix::new(ids(1), vec![], vec![]).is_err());
         let twice = [1, 2, 1].map(ImageId::from_u64).to_vec();

@@ -1,7 +1,7 @@
 //! Targets of the regularizer that are made from several scans, or from no brain at all.
 
-use crate::{Images, Population, Result, ScanVectors, ScanWeights, SimilarityMatrix, Sweep, vectors};
-use brainprior_images::{LabeledImages, StimulusSet};
+use crate::{Error, Images, Population, Result, ScanVectors, ScanWeights, SimilarityMatrix, Sweep, groups_of_scans, vectors};
+use brainprior_images::{ImageId, LabeledImages, StimulusSet};
 use brainprior_recording::{Responses, Scan};
 use ndarray::Array2;
 use std::collections::HashSet;
@@ -26,6 +26,9 @@ pub fn similarity_over_scans(scans: &[(&Responses, &[f32])], images: Images) -> 
 /// The control *raw*: similarities of `stimuli` from one measured trial of each, times w, averaged over the scans that
 /// showed them outside their test tier.
 ///
+/// Where some images were never shown together in a scan, the matrix is of the largest group of scans within which every pair
+/// is known ([`groups_of_scans`]), and holds the stimuli of that group; its provenance says so.
+///
 /// # Errors
 /// An image that no scan showed outside its test tier; whatever [`vectors`] refuses.
 pub fn single_trial_similarity(scans: &[(&Scan, &ScanWeights)], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
@@ -35,9 +38,29 @@ pub fn single_trial_similarity(scans: &[(&Scan, &ScanWeights)], stimuli: &Stimul
         let shown: Vec<_> = responses.ids().iter().copied().filter(|id| stimuli.position(*id).is_some()).collect();
         trials.push((responses.select(&shown)?, &weights.measured[..]));
     }
-    let trials: Vec<(&Responses, &[f32])> = trials.iter().map(|(responses, weights)| (responses, *weights)).collect();
-    let averaged = similarity_over_scans(&trials, Images::OfAnyScan)?;
-    averaged.select(stimuli.ids())
+    let shown: HashSet<ImageId> = trials.iter().flat_map(|(responses, _)| responses.ids()).copied().collect();
+    if let Some(id) = stimuli.ids().iter().find(|id| !shown.contains(id)) {
+        return Err(Error::MissingImage { id: *id, images: shown.len(), matrix: "the single trials of these scans" });
+    }
+    let images: Vec<&[ImageId]> = trials.iter().map(|(responses, _)| responses.ids()).collect();
+    let groups = groups_of_scans(&images);
+    let Some(largest) = groups.first() else { return similarity_over_scans(&[], Images::OfAnyScan) };
+    let chosen: Vec<(&Responses, &[f32])> = largest.iter().map(|scan| (&trials[*scan].0, trials[*scan].1)).collect();
+    let averaged = similarity_over_scans(&chosen, Images::OfAnyScan)?;
+    let known: HashSet<ImageId> = averaged.ids().iter().copied().collect();
+    let ids: Vec<ImageId> = stimuli.ids().iter().copied().filter(|id| known.contains(id)).collect();
+    let averaged = averaged.select(&ids)?;
+    if groups.len() == 1 {
+        return Ok(averaged);
+    }
+    let names: Vec<&str> = largest.iter().map(|scan| scans[*scan].0.name()).collect();
+    let step = format!(
+        "{} of {} images, those of {}: no scan showed all of the others together with these",
+        ids.len(),
+        stimuli.len(),
+        names.join(", ")
+    );
+    Ok(averaged.with_provenance(step))
 }
 
 /// The control *labels*, the regularizer without a brain: the first `count` distinct of `images`, in grayscale, with the

@@ -3,30 +3,62 @@
 use crate::{Error, Result};
 use brainprior_recording::{Reliability, Scan, Tier};
 
-/// Share of the mean standard deviation below which a neuron is divided by that share instead of its own.
+/// Share of the mean standard deviation below which a neuron is divided by that share instead of its own: a neuron that hardly
+/// ever responds would else outweigh all others. Response models divide by the same.
 const LEAST_DEVIATION_SHARE: f64 = 0.01;
 
-/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation over the training tier.
+/// Over which trials the standard deviation is taken that a neuron's responses are divided by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandardizedOver {
+    /// Those of tier `train`.
+    TrainingTier,
+    /// All of them, the repeated ones too: the rule where a scan has no training tier.
+    AllTrials,
+}
+
+impl StandardizedOver {
+    /// The rule for a scan.
+    pub fn of(scan: &Scan) -> Self {
+        if scan.tiers().contains(&Tier::Train) { Self::TrainingTier } else { Self::AllTrials }
+    }
+
+    /// The rule as a step of provenance.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::TrainingTier => "each neuron divided by its standard deviation over the training tier",
+            Self::AllTrials => {
+                "each neuron divided by its standard deviation over all trials, repeats among them, since the scan has no training tier"
+            }
+        }
+    }
+}
+
+/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation ([`standardizing_weights`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanWeights {
+    /// Over which trials that is taken.
+    pub standardized_over: StandardizedOver,
     /// 1 over the standard deviation: equal weights.
     pub equal: Vec<f32>,
     /// w over the standard deviation, for measured responses.
     pub measured: Vec<f32>,
-    /// w v over the standard deviation, for predicted responses.
-    pub predicted: Vec<f32>,
+    /// w v over the standard deviation, for predicted responses; `None` where nothing predicts them.
+    pub predicted: Option<Vec<f32>>,
 }
 
 impl ScanWeights {
-    /// From the reliability of the scan's neurons and `v`, the correlation of each neuron's predicted and measured responses.
+    /// From the reliability of the scan's neurons and, where there is a response model, `v`: the correlation of each neuron's
+    /// predicted and measured responses.
     ///
     /// # Errors
-    /// A scan without trials of tier `train`; numbers of neurons that differ; a correlation that is NaN.
-    pub fn new(scan: &Scan, reliability: &Reliability, v: &[f32]) -> Result<Self> {
-        let equal = standardizing_weights(scan)?;
+    /// Numbers of neurons that differ; a correlation that is NaN.
+    pub fn new(scan: &Scan, reliability: &Reliability, v: Option<&[f32]>) -> Result<Self> {
+        let equal = standardizing_weights(scan);
+        let predicted = v.map(|v| product_of_weights(&predicted_weights(reliability, v)?, &equal)).transpose()?;
         Ok(Self {
+            standardized_over: StandardizedOver::of(scan),
             measured: product_of_weights(&measured_weights(reliability), &equal)?,
-            predicted: product_of_weights(&predicted_weights(reliability, v)?, &equal)?,
+            predicted,
             equal,
         })
     }
@@ -51,18 +83,15 @@ pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32
     product_of_weights(&measured_weights(reliability), &positive)
 }
 
-/// For responses in the units of the file: one over the standard deviation of each neuron over the trials of tier
-/// `train`, so that neurons count alike whatever their units. A neuron that hardly ever responds is divided by a hundredth of the mean
-/// standard deviation over neurons instead, as the response model and the lab's loaders do, so that its few responses do not
-/// outweigh all others; one that never varies there has weight 0.
-///
-/// # Errors
-/// A scan without trials of that tier.
-pub fn standardizing_weights(scan: &Scan) -> Result<Vec<f32>> {
-    let trials = scan.trials_in(Tier::Train);
-    if trials.is_empty() {
-        return Err(Error::Size { what: "trials of tier `train`", expected: "at least 1".into(), found: "none".into() });
-    }
+/// For responses in the units of the file: one over the standard deviation of each neuron over the trials of tier `train`, or,
+/// in a scan that has none, over all trials ([`StandardizedOver`]), so that neurons count alike whatever their units. A standard
+/// deviation below 1% of the mean over neurons is taken as that 1%, as in response models. A neuron that never varies there has
+/// weight 0.
+pub fn standardizing_weights(scan: &Scan) -> Vec<f32> {
+    let trials = match StandardizedOver::of(scan) {
+        StandardizedOver::TrainingTier => scan.trials_in(Tier::Train),
+        StandardizedOver::AllTrials => (0..scan.tiers().len()).collect(),
+    };
     let count = trials.len() as f64;
     let responses = scan.responses();
     let deviation = |neuron: usize| {
@@ -73,8 +102,7 @@ pub fn standardizing_weights(scan: &Scan) -> Result<Vec<f32>> {
     };
     let deviations: Vec<f64> = (0..responses.ncols()).map(deviation).collect();
     let least = LEAST_DEVIATION_SHARE * deviations.iter().sum::<f64>() / deviations.len() as f64;
-    let weight = |deviation: f64| if deviation > 0.0 { (1.0 / deviation.max(least)) as f32 } else { 0.0 };
-    Ok(deviations.into_iter().map(weight).collect())
+    deviations.into_iter().map(|deviation| if deviation > 0.0 { (1.0 / deviation.max(least)) as f32 } else { 0.0 }).collect()
 }
 
 /// Two weightings at once, as of standardised responses times w_a.
@@ -120,7 +148,7 @@ mod tests {
     fn a_neuron_that_hardly_ever_responds_is_divided_by_a_hundredth_of_the_mean_deviation() {
         // Standard deviations 2, 4, 0.0005 and 0 over four trials: the mean is 1.500125.
         let rows = [[4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0], [4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0]];
-        let weights = standardizing_weights(&scan(&rows)).unwrap();
+        let weights = standardizing_weights(&scan(&rows));
         assert_eq!(weights, [0.5, 0.25, (1.0 / 0.015_001_25f64) as f32, 0.0]);
     }
 

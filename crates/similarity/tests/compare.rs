@@ -1,10 +1,9 @@
 //! Comparisons of matrices: against rsatoolbox's values, and what must hold for any.
 
 use brainprior_images::ImageId;
-use brainprior_recording::{Measurement, ResponseKind, Responses};
 use brainprior_similarity::{
-    Bootstrap, Error, Measure, SimilarityMatrix, average, bootstrap_images, bootstrap_neurons, bootstrap_scans, compare,
-    noise_ceiling, repeat_noise_ceiling, similarity, vectors,
+    Error, HalfSamples, Measure, SimilarityMatrix, agreement, average, compare, interval_over_images, interval_over_neurons,
+    interval_over_scans, mean_agreement, noise_ceiling, vectors,
 };
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -91,53 +90,122 @@ fn measures_do_not_depend_on_the_order_of_the_images() {
     }
 }
 
-#[test]
-fn intervals_over_images_cover_the_truth_about_as_often_as_they_say() {
-    // The agreement of two noisy populations over very many images, and intervals from 40 of them at a time.
-    let (a, b) = (population(2000, 30, 1.0, 1), population(2000, 30, 1.0, 2));
-    let truth = compare(Measure::Pearson, &matrix(&a), &matrix(&b)).unwrap();
-    let mut covered = 0;
-    for sample in 0..50 {
-        let rows = sample * 40..(sample + 1) * 40;
-        let cut = |values: &Array2<f32>| matrix(&values.slice(ndarray::s![rows.clone(), ..]).to_owned());
-        let how = Bootstrap { resamples: 200, level: 0.9, seed: sample as u64 };
-        let found = bootstrap_images(Measure::Pearson, &cut(&a), &cut(&b), how).unwrap();
-        assert!(found.low < found.value && found.value < found.high && found.standard_error > 0.0, "{found:?}");
-        covered += usize::from(found.low <= truth && truth <= found.high);
-    }
-    assert!((36..=50).contains(&covered), "{covered} of 50");
+/// Two noisy measurements of one population whose signal has a few strong dimensions.
+fn measured_twice(images: usize, neurons: usize, seed: u64) -> [SimilarityMatrix; 2] {
+    let mut generator = ChaCha8Rng::seed_from_u64(seed);
+    let mut mixing = ChaCha8Rng::seed_from_u64(5);
+    let normal = |generator: &mut ChaCha8Rng| (0..12).map(|_| generator.random_range(-0.5f32..0.5)).sum::<f32>();
+    let mixing =
+        Array2::from_shape_fn((neurons, neurons), |(_, dimension)| normal(&mut mixing) / (1.0 + dimension as f32).sqrt());
+    let signal = Array2::from_shape_fn((images, neurons), |_| normal(&mut generator)).dot(&mixing.t());
+    [(); 2].map(|()| matrix(&signal.mapv(|value| value + 1.5 * normal(&mut generator))))
 }
 
 #[test]
-fn resamples_are_the_same_for_any_number_of_threads_and_leave_out_pairs_of_an_image_with_itself() {
+fn intervals_over_images_cover_the_truth_about_as_often_as_they_say() {
+    const IMAGES: usize = 40;
+    const SAMPLES: u64 = 200;
+    for measure in Measure::ALL {
+        // The whitened cosine has a bias that depends on how many images there are, so that the truth is the mean over other
+        // samples of as many.
+        let of = |[first, second]: [SimilarityMatrix; 2]| compare(measure, &first, &second).unwrap();
+        let truth = (0..600).map(|sample| of(measured_twice(IMAGES, 30, 10_000 + sample))).sum::<f64>() / 600.0;
+        let mut covered = 0;
+        for sample in 0..SAMPLES {
+            let [first, second] = measured_twice(IMAGES, 30, sample);
+            let how = HalfSamples { count: 200, level: 0.95, seed: sample };
+            let found = interval_over_images(measure, &first, &second, how).unwrap().interval.unwrap();
+            covered += u64::from(found.low <= truth && truth <= found.high);
+        }
+        let share = covered as f64 / SAMPLES as f64;
+        assert!((0.9..=0.99).contains(&share), "{}: {share} of {SAMPLES} hold {truth}", measure.name());
+    }
+}
+
+#[test]
+fn an_interval_holds_its_own_value() {
+    let how = HalfSamples { count: 100, ..HalfSamples::default() };
+    for measure in Measure::ALL {
+        for seed in 0..12 {
+            let images = 8 + 5 * seed as usize;
+            let shared = seed as f32 / 8.0;
+            let (a, b) =
+                (matrix(&population(images, 12, shared, 2 * seed)), matrix(&population(images, 12, shared, 2 * seed + 1)));
+            for (first, second) in [(&a, &b), (&b, &a), (&a, &a)] {
+                let found = interval_over_images(measure, first, second, how).unwrap();
+                let interval = found.interval.unwrap();
+                let held = interval.low <= found.value && found.value <= interval.high;
+                assert!(held && interval.low >= -1.0 && interval.high <= 1.0, "{measure:?}, {images} images: {found:?}");
+            }
+            let itself = interval_over_images(measure, &a, &a, how).unwrap();
+            let interval = itself.interval.unwrap();
+            assert!(itself.value > 1.0 - 1e-9 && interval.low > 1.0 - 1e-9, "{measure:?} of a matrix with itself: {itself:?}");
+        }
+    }
+}
+
+#[test]
+fn halves_are_the_same_for_any_number_of_threads() {
     let (a, b) = (matrix(&population(25, 20, 1.0, 1)), matrix(&population(25, 20, 0.0, 2)));
-    let how = Bootstrap { resamples: 100, ..Bootstrap::default() };
+    let how = HalfSamples { count: 100, ..HalfSamples::default() };
     for measure in Measure::ALL {
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| bootstrap_images(measure, &a, &b, how).unwrap())
+            pool.install(|| interval_over_images(measure, &a, &b, how).unwrap())
         };
         assert_eq!(on(1), on(3), "{measure:?}");
     }
-    // Pairs of an image with itself agree in any two matrices; were they counted, unrelated matrices would seem to agree.
-    let found = bootstrap_images(Measure::Pearson, &a, &b, Bootstrap { resamples: 400, ..how }).unwrap();
-    assert!((found.low + found.high) / 2.0 - found.value < found.standard_error, "{found:?}");
-    assert!(bootstrap_images(Measure::Pearson, &a, &b, Bootstrap { resamples: 1, ..how }).is_err());
+    assert!(interval_over_images(Measure::Pearson, &a, &b, HalfSamples { count: 1, ..how }).is_err());
 }
 
 #[test]
-fn resamples_without_an_agreement_are_left_out() {
-    let (a, b) = (matrix(&population(5, 20, 1.0, 1)), matrix(&population(5, 20, 1.0, 2)));
-    for measure in [Measure::Pearson, Measure::Spearman, Measure::Cosine] {
-        let found = bootstrap_images(measure, &a, &b, Bootstrap::default()).unwrap();
-        assert!(found.low <= found.high && found.standard_error.is_finite(), "{measure:?}: {found:?}");
+fn few_images_have_a_value_and_no_interval() {
+    for images in 3..8 {
+        let (a, b) = (matrix(&population(images, 20, 1.0, 1)), matrix(&population(images, 20, 1.0, 2)));
+        for measure in Measure::ALL.into_iter().filter(|measure| images > 3 || *measure != Measure::DebiasedCka) {
+            let found = interval_over_images(measure, &a, &b, HalfSamples::default()).unwrap();
+            assert_eq!((found.value, found.interval), (compare(measure, &a, &b).unwrap(), None), "{measure:?}");
+        }
     }
+    let pair = matrix(&population(2, 20, 1.0, 1));
+    for measure in [Measure::Pearson, Measure::Spearman, Measure::KendallTauA] {
+        assert!(matches!(compare(measure, &pair, &pair), Err(Error::Constant { .. })), "{measure:?} of one pair");
+    }
+}
+
+#[test]
+fn agreement_tells_size_from_order() {
+    let a = matrix(&population(20, 30, 1.0, 1));
+    let half = SimilarityMatrix::new(ids(20), a.packed().iter().map(|value| value / 2.0 + 0.1).collect(), vec![]).unwrap();
+    let found = agreement(&half, &a).unwrap();
+    assert!((found.correlation - 1.0).abs() < 1e-9 && found.interval.is_none(), "{found:?}");
+    assert!((found.slope - 0.5).abs() < 1e-6 && (found.spread_ratio - 0.5).abs() < 1e-6, "{found:?}");
+
+    // Twice as large as it should be, and half of it noise.
+    let b = matrix(&population(20, 30, 1.0, 2));
+    let found = agreement(&b, &a).unwrap();
+    let (mean_a, mean_b) = (mean(a.packed()), mean(b.packed()));
+    let sum = |of: &dyn Fn(f64, f64) -> f64| -> f64 {
+        a.packed().iter().zip(b.packed()).map(|(x, y)| of(f64::from(*x) - mean_a, f64::from(*y) - mean_b)).sum()
+    };
+    assert!((found.slope - sum(&|x, y| x * y) / sum(&|x, _| x * x)).abs() < 1e-9, "{found:?}");
+    assert!((found.spread_ratio - (sum(&|_, y| y * y) / sum(&|x, _| x * x)).sqrt()).abs() < 1e-9, "{found:?}");
+    let both = mean_agreement(&[(&half, &a), (&b, &a)], HalfSamples::default()).unwrap();
+    assert!((both.slope - (0.5 + found.slope) / 2.0).abs() < 1e-6, "{both:?}");
+    assert!(
+        both.interval.is_some_and(|interval| interval.low < both.correlation && both.correlation < interval.high),
+        "{both:?}"
+    );
+}
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64
 }
 
 #[test]
 fn errors_over_neurons_are_those_of_other_neurons_and_scans_have_intervals() {
-    let how = Bootstrap { resamples: 100, ..Bootstrap::default() };
-    // Twenty groups of a hundred neurons each; what resampling one says of the others.
+    let how = HalfSamples { count: 100, ..HalfSamples::default() };
+    // Twenty groups of a hundred neurons each; what the halves of one say of the others.
     let truth = matrix(&population(30, 2000, 100.0, 9));
     let values = population(30, 2000, 1.0, 3);
     let group = |group: usize| values.slice(ndarray::s![.., group * 100..(group + 1) * 100]);
@@ -145,36 +213,17 @@ fn errors_over_neurons_are_those_of_other_neurons_and_scans_have_intervals() {
     let agreements: Vec<f64> = (0..20).map(agreement).collect();
     let mean = agreements.iter().sum::<f64>() / 20.0;
     let deviation = (agreements.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 19.0).sqrt();
-    let found = bootstrap_neurons(Measure::Pearson, &ids(30), group(0), &[1.0; 100], &truth, how).unwrap();
-    assert!(found.value == agreements[0] && found.low < found.high, "{found:?}");
-    assert!((0.5..2.0).contains(&(found.standard_error / deviation)), "{found:?}, over groups {deviation}");
+    let found = interval_over_neurons(Measure::Pearson, &ids(30), group(0), &[1.0; 100], &truth, how).unwrap();
+    let interval = found.interval.unwrap();
+    assert!(found.value == agreements[0] && interval.low < found.value && found.value < interval.high, "{found:?}");
+    assert!((0.5..2.0).contains(&(interval.standard_error / deviation)), "{found:?}, over groups {deviation}");
 
     let truth = matrix(&population(30, 40, 100.0, 9));
     let scans: Vec<SimilarityMatrix> = (0..8).map(|scan| matrix(&population(30, 40, 1.0, 100 + scan))).collect();
     let scans: Vec<&SimilarityMatrix> = scans.iter().collect();
-    let found = bootstrap_scans(Measure::Spearman, &scans, &truth, how).unwrap();
+    let found = interval_over_scans(Measure::Spearman, &scans, &truth, how).unwrap();
     assert!((found.value - compare(Measure::Spearman, &average(&scans).unwrap(), &truth).unwrap()).abs() < 1e-12);
-    assert!(found.low < found.value && found.standard_error > 0.0, "{found:?}");
-    assert!(matches!(bootstrap_scans(Measure::Spearman, &scans[..1], &truth, how), Err(Error::Size { .. })));
-}
-
-#[test]
-fn the_truth_reaches_the_ceiling_over_repeats() {
-    let truth = population(40, 60, 100.0, 0);
-    let repeats: Vec<Responses> = (0..10)
-        .map(|repeat| {
-            let mut noise = ChaCha8Rng::seed_from_u64(repeat);
-            let values = truth.mapv(|value| value / 100.0 + noise.random_range(-1.5f32..1.5));
-            Responses::new("made", ResponseKind::Measured(Measurement::SingleTrial), ids(40), values).unwrap()
-        })
-        .collect();
-    let truth = matrix(&truth);
-    for measure in Measure::ALL {
-        let ceiling = repeat_noise_ceiling(measure, &repeats, &[1.0; 60]).unwrap();
-        let single = |repeat: &Responses| compare(measure, &truth, &similarity(repeat, &[1.0; 60]).unwrap()).unwrap();
-        let reached = repeats.iter().map(single).sum::<f64>() / 10.0;
-        assert!(ceiling.lower - 0.02 < reached && reached < ceiling.upper, "{measure:?}: {reached} in {ceiling:?}");
-    }
-    let cut = vec![repeats[0].clone(), repeats[1].select(&ids(39)).unwrap()];
-    assert!(matches!(repeat_noise_ceiling(Measure::Pearson, &cut, &[1.0; 60]), Err(Error::Size { .. })));
+    let interval = found.interval.unwrap();
+    assert!(interval.low < found.value && found.value < interval.high && interval.standard_error > 0.0, "{found:?}");
+    assert!(matches!(interval_over_scans(Measure::Spearman, &scans[..1], &truth, how), Err(Error::Size { .. })));
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct CompareArguments {
-    /// A similarity matrix (.h5)
+    /// A similarity matrix (.h5), or a scan, whose repeated images are compared
     pub(crate) first: PathBuf,
     /// Another; images are matched by content
     pub(crate) second: PathBuf,

@@ -20,7 +20,8 @@ pub(crate) use robustness::{Check, Masking, MaskingSign, MinimalPerturbation, Ne
 pub(crate) use scans::{ScanIndex, ScanSource};
 pub(crate) use seeds::{ConditionSummary, LevelSummary, Spread, summarize};
 pub(crate) use similarity::{
-    ConventionResult, OverImages, ScanSimilarity, SimilaritySummary, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
+    ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
+    TargetResult, WeightingResult,
 };
 pub(crate) use trade_off::{Followed, Snapshot};
 pub(crate) use training::TrainingEpoch;

@@ -2,7 +2,7 @@
 //! equal runs give equal bytes.
 
 use super::{
-    ConditionSummary, ConventionResult, Estimate, NetworkResult, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
+    ConditionSummary, Estimate, NetworkResult, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult, WeightingResult,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,10 +36,13 @@ pub(crate) struct ScanResult {
     pub(crate) correlation_to_average: Option<Estimate>,
     pub(crate) fraction_oracle: Option<Estimate>,
     pub(crate) feve: Option<Estimate>,
-    /// Correlation over pairs of oracle images with the similarity of the known truth, where there is one.
+    /// By what responses were divided before similarities were computed.
+    pub(crate) standardized_over: String,
+    /// Agreement over pairs of oracle images with the similarity of the known truth, where there is one.
     pub(crate) similarity_to_truth: Option<SimilarityToTruth>,
-    /// Correlation over pairs of oracle images with the similarity of the repeat average (paper, section 3).
-    pub(crate) similarity_to_repeat_average: SimilarityToRepeatAverage,
-    /// Agreement with the known truth, where there is one, in each convention.
-    pub(crate) similarity_conventions: Vec<ConventionResult>,
+    /// Agreement over pairs of oracle images with the similarity of the repeats that the compared trial is not among (paper,
+    /// section 3): measured responses times w, denoised ones times w v.
+    pub(crate) similarity_to_other_repeats: SimilarityToOtherRepeats,
+    /// The same, reliability and agreement with the known truth in each weighting.
+    pub(crate) similarity_weightings: Vec<WeightingResult>,
 }

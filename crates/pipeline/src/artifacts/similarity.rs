@@ -1,5 +1,6 @@
 //! What stage `similarity` writes beside the matrices.
 
+use brainprior_similarity::Agreement;
 use serde::{Deserialize, Serialize};
 
 /// What the stage found.
@@ -9,12 +10,14 @@ pub(crate) struct SimilaritySummary {
     pub(crate) scans: Vec<ScanSimilarity>,
 }
 
-/// One scan's similarities of its oracle images, compared.
+/// One scan's similarities of its oracle images, compared. A figure is absent where there is none, as with two oracle images.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSimilarity {
-    pub(crate) to_repeat_average: SimilarityToRepeatAverage,
+    /// By what responses were divided.
+    pub(crate) standardized_over: String,
+    pub(crate) to_other_repeats: SimilarityToOtherRepeats,
     pub(crate) to_truth: Option<SimilarityToTruth>,
-    pub(crate) conventions: Vec<ConventionResult>,
+    pub(crate) weightings: Vec<WeightingResult>,
 }
 
 /// A target of the regularizer.
@@ -25,45 +28,73 @@ pub(crate) struct TargetResult {
     pub(crate) pairs: usize,
     pub(crate) mean: f64,
     pub(crate) standard_deviation: f64,
-    /// Correlation with the denoised target over all pairs.
-    pub(crate) correlation_with_denoised: f64,
-    /// The same method on the oracle images, which it never saw, against the similarity of their repeat average.
-    pub(crate) correlation_with_oracle: f64,
+    /// Agreement with the denoised target over all pairs.
+    pub(crate) with_denoised: Option<SimilarityAgreement>,
+    /// The same method on the oracle images, which it never saw, against the similarity of the mean over their repeats but the
+    /// first, which is the one that `raw` is made of. The target `oracle` is made of these repeats and has no such figure.
+    pub(crate) with_oracle: Option<SimilarityAgreement>,
 }
 
-/// Correlations with the similarity of the known truth over pairs of oracle images, weighted alike on both sides.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct ConventionResult {
-    pub(crate) weights: String,
-    pub(crate) single_trials: OverImages,
-    pub(crate) repeat_average: OverImages,
-    pub(crate) denoised: OverImages,
-    /// What the truth could reach with single trials, between bounds estimated without it.
-    pub(crate) ceiling_lower: f64,
-    pub(crate) ceiling_upper: f64,
-}
-
-/// A correlation with its bootstrap interval of 95% over images.
+/// How far similarities agree with a reference over pairs of images, in order and in size.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct OverImages {
-    pub(crate) value: f64,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+pub(crate) struct SimilarityAgreement {
+    /// Pearson's correlation.
+    pub(crate) correlation: f64,
+    /// Its interval of 95% over images, where there is one.
+    pub(crate) low: Option<f64>,
+    pub(crate) high: Option<f64>,
+    /// Of the least-squares line of the similarities on the reference.
+    pub(crate) slope: f64,
+    /// Standard deviation of the similarities over that of the reference.
+    pub(crate) spread_ratio: f64,
 }
 
-/// Pearson correlations over the pairs of oracle images; responses and truth divided by each neuron's standard deviation
-/// over the training tier.
+impl From<Agreement> for SimilarityAgreement {
+    fn from(found: Agreement) -> Self {
+        Self {
+            correlation: found.correlation,
+            low: found.interval.map(|interval| interval.low),
+            high: found.interval.map(|interval| interval.high),
+            slope: found.slope,
+            spread_ratio: found.spread_ratio,
+        }
+    }
+}
+
+/// Agreements over pairs of oracle images, every neuron weighted alike on both sides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WeightingResult {
+    pub(crate) weights: String,
+    pub(crate) to_other_repeats: SimilarityToOtherRepeats,
+    pub(crate) reliability: Option<ReliabilityResult>,
+    pub(crate) single_trials_to_truth: Option<SimilarityAgreement>,
+    pub(crate) repeat_average_to_truth: Option<SimilarityAgreement>,
+    pub(crate) denoised_to_truth: Option<SimilarityAgreement>,
+}
+
+/// How far the repeats agree, and the roots: what the truth could reach.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct ReliabilityResult {
+    pub(crate) single_trials: f64,
+    /// Of split halves, corrected for the half number of trials.
+    pub(crate) average: f64,
+    pub(crate) ceiling_of_single_trials: f64,
+    pub(crate) ceiling_of_average: f64,
+}
+
+/// Over the pairs of oracle images; responses and truth at equal weights but in the last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SimilarityToTruth {
-    pub(crate) single_trials: f64,
-    pub(crate) repeat_average: f64,
-    pub(crate) denoised_equal_weights: f64,
-    pub(crate) denoised_weighted: f64,
+    pub(crate) single_trials: Option<SimilarityAgreement>,
+    pub(crate) repeat_average: Option<SimilarityAgreement>,
+    pub(crate) denoised_equal_weights: Option<SimilarityAgreement>,
+    /// Denoised responses times w v, as targets are made.
+    pub(crate) denoised_weighted: Option<SimilarityAgreement>,
 }
 
-/// Pearson correlations with the similarity of the repeat average over the pairs of oracle images.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct SimilarityToRepeatAverage {
-    pub(crate) single_trials: f64,
-    pub(crate) denoised: f64,
+/// For each repeat, against the similarity of the mean over the other repeats; means over the repeats.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct SimilarityToOtherRepeats {
+    pub(crate) single_trials: Option<SimilarityAgreement>,
+    pub(crate) denoised: Option<SimilarityAgreement>,
 }

@@ -13,15 +13,15 @@ pub(crate) use clustering::order_by_clustering;
 pub(crate) use heatmap::{Thumbnail, data_uri};
 
 use crate::artifacts::{
-    ConditionSummary, Estimate, ExampleNeuron, Followed, LevelSummary, NeuronCorrelations, OverImages, Pictures, ReceptiveFields,
-    ResponseEpoch, Results, ScanResult, Spread, TrainingEpoch,
+    ConditionSummary, Estimate, ExampleNeuron, Followed, LevelSummary, NeuronCorrelations, Pictures, ReceptiveFields,
+    ReliabilityResult, ResponseEpoch, Results, ScanResult, SimilarityAgreement, SimilarityToTruth, Spread, TrainingEpoch,
 };
 use anyhow::Result;
 use brainprior_response_model::Recovery;
 use page::Page;
 use plots::{Axes, Curve, color, curves};
 use plotters::style::RGBColor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A similarity matrix as a picture.
 pub(crate) struct MatrixPicture {
@@ -201,46 +201,73 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
         .scans
         .iter()
         .map(|scan| {
-            let average = &scan.similarity_to_repeat_average;
-            let mut cells = vec![scan.name.clone(), format!("{:.3}", average.single_trials), format!("{:.3}", average.denoised)];
-            match &scan.similarity_to_truth {
-                Some(truth) => cells.extend(
-                    [truth.single_trials, truth.repeat_average, truth.denoised_equal_weights, truth.denoised_weighted]
-                        .map(|value| format!("{value:.3}")),
-                ),
-                None => cells.extend(["–"; 4].map(str::to_owned)),
-            }
+            let others = &scan.similarity_to_other_repeats;
+            let truth = scan.similarity_to_truth.as_ref();
+            let to_truth = |of: fn(&SimilarityToTruth) -> Option<SimilarityAgreement>| agreement(truth.and_then(of).as_ref());
+            let cells = vec![
+                scan.name.clone(),
+                agreement(others.single_trials.as_ref()),
+                agreement(others.denoised.as_ref()),
+                to_truth(|truth| truth.single_trials),
+                to_truth(|truth| truth.repeat_average),
+                to_truth(|truth| truth.denoised_equal_weights),
+                to_truth(|truth| truth.denoised_weighted),
+            ];
             (None, cells)
         })
         .collect();
-    page.paragraph("Correlation over the pairs of oracle images between similarity matrices, with the repeat average and, for simulated scans, with the known truth:");
+    page.paragraph("Agreement over the pairs of oracle images between similarity matrices: for each repeat, with the average of the others, which it is not among; and, for simulated scans, with the known truth. Each cell is Pearson's correlation with its 95% interval over images, then the slope on the reference and the ratio of the standard deviations, which are 1 where sizes agree as well as order. Denoised responses are weighted as in training (times w v) but where the header says equal weights:");
     let header = [
         "scan",
-        "single trials ~ average",
-        "denoised ~ average",
+        "single trials ~ other repeats",
+        "denoised ~ other repeats",
         "single trials ~ truth",
         "average ~ truth",
+        "denoised, equal weights ~ truth",
         "denoised ~ truth",
-        "denoised, weighted ~ truth",
     ];
     page.table(&header.map(str::to_owned), &against);
+    let rules: BTreeSet<&str> = content.results.scans.iter().map(|scan| scan.standardized_over.as_str()).collect();
+    page.paragraph(&format!("Responses: {}.", rules.into_iter().collect::<Vec<_>>().join("; ")));
 
-    conventions(page, content);
+    weightings(page, content);
     page.figures(&response::figures(content)?);
     Ok(())
 }
 
-fn conventions(page: &mut Page, content: &Content) {
-    let over = |found: &OverImages| format!("{:.3} [{:.3}, {:.3}]", found.value, found.low, found.high);
+/// Correlation with its interval, slope, ratio of standard deviations.
+fn agreement(found: Option<&SimilarityAgreement>) -> String {
+    let Some(found) = found else { return "–".into() };
+    let interval = match (found.low, found.high) {
+        (Some(low), Some(high)) => format!(" [{low:.3}, {high:.3}]"),
+        _ => String::new(),
+    };
+    format!("{:.3}{interval}, {:.2}, {:.2}", found.correlation, found.slope, found.spread_ratio)
+}
+
+fn weightings(page: &mut Page, content: &Content) {
     let rows: Vec<_> = content
         .results
         .scans
         .iter()
         .flat_map(|scan| {
-            scan.similarity_conventions.iter().map(|found| {
-                let ceiling = format!("{:.3} to {:.3}", found.ceiling_lower, found.ceiling_upper);
-                let values = [&found.single_trials, &found.repeat_average, &found.denoised].map(over);
-                (None, [scan.name.clone(), found.weights.clone()].into_iter().chain(values).chain([ceiling]).collect())
+            scan.similarity_weightings.iter().map(|found| {
+                let ceiling = |of: fn(&ReliabilityResult) -> f64| {
+                    found.reliability.as_ref().map_or("–".into(), |reliability| format!("{:.3}", of(reliability)))
+                };
+                let cells = vec![
+                    scan.name.clone(),
+                    found.weights.clone(),
+                    agreement(found.to_other_repeats.single_trials.as_ref()),
+                    agreement(found.to_other_repeats.denoised.as_ref()),
+                    ceiling(|reliability| reliability.average),
+                    ceiling(|reliability| reliability.ceiling_of_single_trials),
+                    ceiling(|reliability| reliability.ceiling_of_average),
+                    agreement(found.single_trials_to_truth.as_ref()),
+                    agreement(found.repeat_average_to_truth.as_ref()),
+                    agreement(found.denoised_to_truth.as_ref()),
+                ];
+                (None, cells)
             })
         })
         .collect();
@@ -248,9 +275,20 @@ fn conventions(page: &mut Page, content: &Content) {
         return;
     }
     page.paragraph(
-        "The same against the known truth, whose neurons are weighted alike, with 95% intervals over images (pairs of an image with itself left out). The ceiling is what the truth can reach with single trials, estimated from the repeats alone:",
+        "The same with every neuron weighted alike on both sides. A ceiling is what the truth would reach, estimated from the repeats alone: the root of their reliability (of single trials: the mean correlation of two; of the average: split halves, corrected):",
     );
-    let header = ["scan", "weights", "single trials", "repeat average", "denoised", "ceiling of single trials"];
+    let header = [
+        "scan",
+        "weights",
+        "single trials ~ other repeats",
+        "denoised ~ other repeats",
+        "reliability of the average",
+        "ceiling of single trials",
+        "ceiling of the average",
+        "single trials ~ truth",
+        "average ~ truth",
+        "denoised ~ truth",
+    ];
     page.table(&header.map(str::to_owned), &rows);
 }
 
@@ -267,8 +305,8 @@ fn matrices(page: &mut Page, content: &Content) {
         })
         .collect();
     page.figures(&figures);
-    let header = ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "oracle images ~ repeat average"]
-        .map(str::to_owned);
+    let header =
+        ["target", "images", "pairs", "mean", "standard deviation", "~ denoised", "oracle images ~ repeats"].map(str::to_owned);
     let rows: Vec<_> = content
         .results
         .targets
@@ -281,13 +319,13 @@ fn matrices(page: &mut Page, content: &Content) {
                 target.pairs.to_string(),
                 format!("{:.4}", target.mean),
                 format!("{:.4}", target.standard_deviation),
-                format!("{:.3}", target.correlation_with_denoised),
-                format!("{:.3}", target.correlation_with_oracle),
+                agreement(target.with_denoised.as_ref()),
+                agreement(target.with_oracle.as_ref()),
             ];
             (Some(css(color(&target.name, index))), cells)
         })
         .collect();
-    page.paragraph("The targets of the regulariser, over all pairs of their images:");
+    page.paragraph("The targets of the regulariser, over all pairs of their images. Agreement is correlation, slope and ratio of standard deviations; on the oracle images it is that of the same method with the mean over all repeats but the first, of which raw is made:");
     page.table(&header, &rows);
 }
 

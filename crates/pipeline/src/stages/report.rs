@@ -63,9 +63,10 @@ impl Stage for Report {
                 correlation_to_average: fitted.correlation_to_average.clone(),
                 fraction_oracle: fitted.fraction_oracle.clone(),
                 feve: fitted.feve.clone(),
+                standardized_over: compared.standardized_over,
                 similarity_to_truth: compared.to_truth,
-                similarity_to_repeat_average: compared.to_repeat_average,
-                similarity_conventions: compared.conventions,
+                similarity_to_other_repeats: compared.to_other_repeats,
+                similarity_weightings: compared.weightings,
             })
             .collect();
         let mut networks = Vec::new();

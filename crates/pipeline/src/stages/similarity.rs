@@ -4,54 +4,61 @@ use super::response::{self, Predicted};
 use super::scans::Loaded;
 use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{
-    ConventionResult, OverImages, ScanSimilarity, SimilaritySummary, SimilarityToRepeatAverage, SimilarityToTruth, TargetResult,
+    ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
+    TargetResult, WeightingResult,
 };
 use crate::config::{Extent, Layer, MatrixTarget};
 use crate::run::{Context, Key};
 use anyhow::{Context as _, Result, ensure};
 use brainprior_artifact::{hash, json};
 use brainprior_classifier::{ResNet, Target};
-use brainprior_images::{LabeledImages, StimulusSet};
+use brainprior_images::{ImageId, LabeledImages, StimulusSet};
 use brainprior_recording::{Responses, Scan};
 use brainprior_similarity::{
-    Images, Interval, Network, OracleComparison, ScanWeights, SimilarityMatrix, Weighting, average, compare_oracle_images,
-    label_similarity, pearson, pixels, similarity_over_scans, single_trial_similarity, spread, vectors,
+    Agreement, Error, Images, Network, OracleComparison, ScanWeights, SimilarityMatrix, ToOtherRepeats, Weighting, agreement,
+    average, compare_oracle_images, groups_of_scans, label_similarity, pixels, similarity_over_scans, single_trial_similarity,
+    spread, vectors,
 };
 use candle_core::{Device, Tensor};
 use ndarray::ArrayView2;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 const SUMMARY: &str = "summary.json";
 
-/// The matrices of oracle images that the report draws, averaged over scans.
-#[derive(Default)]
-struct OracleMatrices {
-    measured: Vec<SimilarityMatrix>,
-    denoised: Vec<SimilarityMatrix>,
-    single: Vec<SimilarityMatrix>,
-    truth: Vec<SimilarityMatrix>,
+/// The matrices of oracle images, averaged over scans that know every pair of them together. Scans that show other oracle images
+/// are a group of their own, and are compared by themselves.
+struct OracleGroup {
+    measured: SimilarityMatrix,
+    denoised: SimilarityMatrix,
+    single: SimilarityMatrix,
+    /// The repeats that `single` is not among.
+    others: SimilarityMatrix,
+    truth: Option<SimilarityMatrix>,
 }
 
-impl OracleMatrices {
-    fn add(&mut self, compared: OracleComparison) {
-        self.single.extend(compared.single_trials.into_iter().next());
-        self.measured.push(compared.repeat_average);
-        self.denoised.push(compared.denoised);
-        self.truth.extend(compared.truth);
+impl OracleGroup {
+    /// Of one scan or more, those with more images first.
+    fn all(compared: &[OracleComparison]) -> Result<Vec<Self>> {
+        let images: Vec<&[ImageId]> = compared.iter().map(|found| found.repeat_average.ids()).collect();
+        groups_of_scans(&images).into_iter().map(|group| Self::of(group.iter().map(|scan| &compared[*scan]).collect())).collect()
     }
 
-    /// Over scans, by name; without truth where no scan has one.
-    fn averages(self) -> Result<BTreeMap<&'static str, SimilarityMatrix>> {
-        let mut averages = BTreeMap::new();
-        for (name, matrices) in
-            [("measured", self.measured), ("denoised", self.denoised), ("single", self.single), ("truth", self.truth)]
-        {
-            if !matrices.is_empty() {
-                averages.insert(name, average(&matrices.iter().collect::<Vec<_>>())?);
-            }
-        }
-        Ok(averages)
+    fn of(compared: Vec<&OracleComparison>) -> Result<Self> {
+        let mean = |of: &dyn Fn(&OracleComparison) -> Option<&SimilarityMatrix>| -> Result<Option<SimilarityMatrix>> {
+            let matrices: Vec<&SimilarityMatrix> = compared.iter().filter_map(|found| of(found)).collect();
+            // The truth may be known of scans that do not hold every pair.
+            let images: Vec<&[ImageId]> = matrices.iter().map(|matrix| matrix.ids()).collect();
+            Ok(if matrices.is_empty() || groups_of_scans(&images).len() > 1 { None } else { Some(average(&matrices)?) })
+        };
+        let known = |matrix: Option<SimilarityMatrix>| matrix.context("every scan has oracle images, each shown twice or more");
+        Ok(Self {
+            measured: known(mean(&|found| Some(&found.repeat_average))?)?,
+            denoised: known(mean(&|found| found.denoised.as_ref())?)?,
+            single: known(mean(&|found| found.single_trials.first())?)?,
+            others: known(mean(&|found| found.other_repeats.first())?)?,
+            truth: mean(&|found| found.truth.as_ref())?,
+        })
     }
 }
 
@@ -96,26 +103,29 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
     let loaded = super::scans::load(context)?;
     let predicted = response::predictions(context, loaded.len())?;
     let summary = response::summary(context)?;
-    let weights_of = |(loaded, v): (&Loaded, &[f32])| Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, v)?);
+    let weights_of = |(loaded, v): (&Loaded, &[f32])| Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(v))?);
     let weights: Vec<ScanWeights> =
         loaded.iter().zip(summary.scans.iter().map(|scan| &scan.v[..])).map(weights_of).collect::<Result<_>>()?;
 
     let mut outputs = vec![SUMMARY.to_owned()];
-    let mut oracle = OracleMatrices::default();
     let mut compared = Vec::new();
     for ((loaded, predicted), weights) in loaded.iter().zip(&predicted).zip(&weights) {
         let truth = loaded.truth.as_ref().map(|truth| &truth.responses);
-        let found = compare_oracle_images(&loaded.scan, &predicted.oracle, truth, weights)?;
-        compared.push(summarized(&found));
-        oracle.add(found);
+        compared.push(compare_oracle_images(&loaded.scan, Some(&predicted.oracle), truth, weights)?);
     }
-    let oracle = oracle.averages()?;
-    for (name, matrix) in &oracle {
-        let file = oracle_file(name);
-        matrix.write(&folder.join(&file))?;
-        outputs.push(file);
+    let oracle = OracleGroup::all(&compared)?;
+    let largest = oracle.first().context("a run has at least one scan")?;
+    for (name, matrix) in [
+        ("measured", Some(&largest.measured)),
+        ("denoised", Some(&largest.denoised)),
+        ("single", Some(&largest.single)),
+        ("truth", largest.truth.as_ref()),
+    ] {
+        if let Some(matrix) = matrix {
+            matrix.write(&folder.join(oracle_file(name)))?;
+            outputs.push(oracle_file(name));
+        }
     }
-    let oracle_images = oracle["measured"].ids();
     let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
     let shown = StimulusSet::union(&shown.iter().collect::<Vec<_>>())?;
 
@@ -123,7 +133,7 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
     let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
     let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
     let weighted: Vec<(&Responses, &[f32])> =
-        responses.iter().zip(weights.iter().map(|weights| &weights.predicted[..])).collect();
+        responses.iter().zip(weights.iter().filter_map(|weights| weights.predicted.as_deref())).collect();
     let denoised = similarity_over_scans(&weighted, Images::Identical)?;
     let mut targets = Vec::new();
     for target in wanted {
@@ -131,21 +141,30 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
             MatrixTarget::Denoised => denoised.clone(),
             MatrixTarget::Shuffled => denoised.shuffled(seed),
             MatrixTarget::Raw => raw(&loaded, &weights, &stimuli)?,
-            MatrixTarget::Oracle => oracle["measured"].clone(),
+            MatrixTarget::Oracle => largest.measured.clone(),
             MatrixTarget::Pixels => pixels(&stimuli)?,
             MatrixTarget::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
             MatrixTarget::Features => features(context, &stimuli)?,
         };
         let values = spread(&matrix);
-        let on_oracle_images = match target {
-            MatrixTarget::Denoised => oracle["denoised"].clone(),
-            MatrixTarget::Shuffled => oracle["denoised"].shuffled(seed),
-            MatrixTarget::Raw => oracle["single"].clone(),
-            MatrixTarget::Oracle => oracle["measured"].clone(),
-            MatrixTarget::Pixels => pixels(&shown)?.select(oracle_images)?,
-            MatrixTarget::Thresholded => oracle["denoised"].thresholded(config.similarity.threshold as f32)?,
-            MatrixTarget::Features => features(context, &shown)?.select(oracle_images)?,
+        let on_oracle_images = |group: &OracleGroup| -> Result<Option<SimilarityMatrix>> {
+            let ids = group.measured.ids();
+            Ok(match target {
+                MatrixTarget::Denoised => Some(group.denoised.clone()),
+                MatrixTarget::Shuffled => Some(group.denoised.shuffled(seed)),
+                MatrixTarget::Raw => Some(group.single.clone()),
+                MatrixTarget::Oracle => None,
+                MatrixTarget::Pixels => Some(pixels(&shown)?.select(ids)?),
+                MatrixTarget::Thresholded => Some(group.denoised.thresholded(config.similarity.threshold as f32)?),
+                MatrixTarget::Features => Some(features(context, &shown)?.select(ids)?),
+            })
         };
+        let mut with_oracle = Vec::new();
+        for group in &oracle {
+            if let Some(matrix) = on_oracle_images(group)? {
+                with_oracle.extend(where_defined(agreement(&matrix, &group.others))?);
+            }
+        }
         targets.push(TargetResult {
             name: target.name().to_owned(),
             images: matrix.len(),
@@ -153,57 +172,87 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
             mean: values.mean,
             standard_deviation: values.standard_deviation,
             // The oracle images are not among those of the target.
-            correlation_with_denoised: match target {
-                MatrixTarget::Oracle => pearson(&matrix, &oracle["denoised"])?,
+            with_denoised: where_defined(match target {
+                MatrixTarget::Oracle => agreement(&matrix, &largest.denoised),
                 MatrixTarget::Denoised
                 | MatrixTarget::Shuffled
                 | MatrixTarget::Raw
                 | MatrixTarget::Pixels
                 | MatrixTarget::Thresholded
-                | MatrixTarget::Features => pearson(&matrix, &denoised.select(matrix.ids())?)?,
-            },
-            correlation_with_oracle: pearson(&on_oracle_images, &oracle["measured"])?,
+                | MatrixTarget::Features => agreement(&matrix, &denoised.select(matrix.ids())?),
+            })?
+            .map(SimilarityAgreement::from),
+            with_oracle: mean(&with_oracle),
         });
         matrix.write(&folder.join(file_of(target)))?;
         outputs.push(file_of(target));
     }
-    json::write(&folder.join(SUMMARY), &SimilaritySummary { targets, scans: compared })?;
+    let scans = compared.iter().zip(&weights).map(|(found, weights)| summarized(found, weights)).collect();
+    json::write(&folder.join(SUMMARY), &SimilaritySummary { targets, scans })?;
     Ok(outputs)
 }
 
+/// `None` where similarities do not vary, as those of two images do not.
+fn where_defined(found: brainprior_similarity::Result<Agreement>) -> Result<Option<Agreement>> {
+    match found {
+        Err(Error::Constant { .. }) => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+/// Over groups of scans whose oracle images differ.
+fn mean(found: &[Agreement]) -> Option<SimilarityAgreement> {
+    let mean = |of: fn(&Agreement) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
+    (!found.is_empty()).then(|| SimilarityAgreement {
+        correlation: mean(|found| found.correlation),
+        low: None,
+        high: None,
+        slope: mean(|found| found.slope),
+        spread_ratio: mean(|found| found.spread_ratio),
+    })
+}
+
 /// As it stands in results.
-fn summarized(found: &OracleComparison) -> ScanSimilarity {
-    let over = |interval: Interval| OverImages { value: interval.value, low: interval.low, high: interval.high };
-    let to_average = found.to_repeat_average;
+fn summarized(found: &OracleComparison, weights: &ScanWeights) -> ScanSimilarity {
+    let of = |found: Option<Agreement>| found.map(SimilarityAgreement::from);
+    let to_others =
+        |found: ToOtherRepeats| SimilarityToOtherRepeats { single_trials: of(found.single_trials), denoised: of(found.denoised) };
     ScanSimilarity {
-        to_repeat_average: SimilarityToRepeatAverage { single_trials: to_average.single_trials, denoised: to_average.denoised },
+        standardized_over: weights.standardized_over.description().to_owned(),
+        to_other_repeats: to_others(found.to_other_repeats),
         to_truth: found.to_truth.map(|found| SimilarityToTruth {
-            single_trials: found.single_trials,
-            repeat_average: found.repeat_average,
-            denoised_equal_weights: found.denoised_equal_weights,
-            denoised_weighted: found.denoised_weighted,
+            single_trials: of(found.single_trials),
+            repeat_average: of(found.repeat_average),
+            denoised_equal_weights: of(found.denoised_equal_weights),
+            denoised_weighted: of(found.denoised_weighted),
         }),
-        conventions: found
+        weightings: found
             .weightings
             .iter()
-            .map(|found| ConventionResult {
-                weights: convention(found.weighting).to_owned(),
-                single_trials: over(found.single_trials),
-                repeat_average: over(found.repeat_average),
-                denoised: over(found.denoised),
-                ceiling_lower: found.ceiling_lower,
-                ceiling_upper: found.ceiling_upper,
+            .map(|found| WeightingResult {
+                weights: in_words(found.weighting).to_owned(),
+                to_other_repeats: to_others(found.to_other_repeats),
+                reliability: found.reliability.map(|reliability| ReliabilityResult {
+                    single_trials: reliability.single_trials,
+                    average: reliability.average,
+                    ceiling_of_single_trials: reliability.ceiling_of_single_trials(),
+                    ceiling_of_average: reliability.ceiling_of_average(),
+                }),
+                single_trials_to_truth: found.to_truth.and_then(|truth| of(truth.single_trials)),
+                repeat_average_to_truth: found.to_truth.and_then(|truth| of(truth.repeat_average)),
+                denoised_to_truth: found.to_truth.and_then(|truth| of(truth.denoised)),
             })
             .collect(),
     }
 }
 
 /// A weighting in words.
-fn convention(weighting: Weighting) -> &'static str {
+fn in_words(weighting: Weighting) -> &'static str {
     match weighting {
         Weighting::FileUnits => "file units",
-        Weighting::Equal => "standardised",
-        Weighting::SignalToNoise => "standardised, times w (denoised: w v)",
+        Weighting::Equal => "equal",
+        Weighting::SignalToNoise => "times w",
+        Weighting::SignalToNoiseAndPrediction => "times w v",
     }
 }
 
@@ -273,20 +322,23 @@ pub(crate) fn load(context: &Context, target: MatrixTarget) -> Result<Similarity
     Ok(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?)
 }
 
-/// The images of a target's matrix.
-pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Loaded]) -> Result<StimulusSet> {
-    match target {
+/// The images of a target's matrix, in the order of its `ids`.
+pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Loaded], ids: &[ImageId]) -> Result<StimulusSet> {
+    let shown = match target {
         MatrixTarget::Oracle => {
             let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();
-            Ok(StimulusSet::union(&shown.iter().collect::<Vec<_>>())?)
+            StimulusSet::union(&shown.iter().collect::<Vec<_>>())?
         }
         MatrixTarget::Denoised
         | MatrixTarget::Shuffled
         | MatrixTarget::Raw
         | MatrixTarget::Pixels
         | MatrixTarget::Thresholded
-        | MatrixTarget::Features => target_images(context, loaded),
-    }
+        | MatrixTarget::Features => target_images(context, loaded)?,
+    };
+    // Where scans have no images in common a matrix may hold those of some scans alone.
+    let place = |id: &ImageId| shown.position(*id).with_context(|| format!("no scan shows image {id} of {}", file_of(target)));
+    Ok(shown.subset(&ids.iter().map(place).collect::<Result<Vec<_>>>()?))
 }
 
 /// A matrix of oracle images, if the stage wrote it.

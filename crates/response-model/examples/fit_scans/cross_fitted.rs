@@ -36,7 +36,7 @@ pub(crate) fn compare(
         let images = scan.stimuli().subset(&rows);
         let truth = read_truth(&path.with_extension("truth.h5"))?;
         let expected = truth_for(scan, &truth)?.select(images.ids())?;
-        let equal = standardizing_weights(scan)?;
+        let equal = standardizing_weights(scan);
         let responsive = neurons::responsive(&truth);
         let true_matrix = similarity(&expected, &equal)?;
         for (name, predicted) in

@@ -90,7 +90,7 @@ fn report(model: &Ensemble, s: usize, scan: &Scan, path: &Path) -> Result<()> {
     let images = scan.stimuli().subset(&oracle);
     let truth = read_truth(&truth_path)?;
     let expected = truth_for(scan, &truth)?.select(images.ids())?;
-    let equal = standardizing_weights(scan)?;
+    let equal = standardizing_weights(scan);
     let truth_matrix = similarity(&expected, &equal)?;
     let against = |responses: &Responses, weights: &[f32]| -> Result<f64> {
         Ok(pearson(&similarity(&responses.select(images.ids())?, weights)?, &truth_matrix)?)

@@ -3,8 +3,8 @@
 use super::numbers::moments;
 use super::ranks::ranks;
 use super::{Measure, matched};
-use crate::{Error, Result, SimilarityMatrix, similarity};
-use brainprior_recording::Responses;
+use crate::{Error, Result, SimilarityMatrix, halves, similarity};
+use brainprior_recording::Scan;
 use rayon::prelude::*;
 
 /// Bounds of the agreement that the true matrix would reach (Nili et al., PLoS Comput. Biol. 2014).
@@ -38,27 +38,59 @@ pub fn noise_ceiling(measure: Measure, matrices: &[&SimilarityMatrix]) -> Result
     Ok(ceiling)
 }
 
-/// Noise ceiling over repeats of one scan, `repeats[t]` being the t-th trial of each image: the matrix of each repeat against
-/// that of the mean response over the other repeats (lower), and over all (upper). Means are taken over responses, because a
-/// matrix is not linear in them.
+/// How far the similarities of one scan's repeated images repeat: Pearson correlations over pairs, between measurements whose
+/// noise is independent. A model that knew the truth would correlate with a measurement by the root of its reliability, since
+/// two measurements have nothing but the truth in common: that root is the noise ceiling.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RepeatReliability {
+    /// Of single trials: mean correlation of the matrices of two repeats.
+    pub single_trials: f64,
+    /// Of the mean over all repeats: the correlation r of the matrices of two random halves of each image's trials, mean over
+    /// twenty splits, corrected for the half number of trials, 2 r / (1 + r) (Spearman 1910; Brown 1910).
+    pub average: f64,
+}
+
+impl RepeatReliability {
+    /// What the truth reaches with single trials; 0 where they do not repeat at all.
+    pub fn ceiling_of_single_trials(&self) -> f64 {
+        self.single_trials.max(0.0).sqrt()
+    }
+
+    /// What the truth reaches with the mean over repeats; 0 where they do not repeat at all.
+    pub fn ceiling_of_average(&self) -> f64 {
+        self.average.max(0.0).sqrt()
+    }
+}
+
+/// Splits of the repeats into halves over which a reliability is averaged.
+const SPLITS: u64 = 20;
+
+/// Reliability of the similarities of a scan's repeated images, neurons being weighted.
 ///
 /// # Errors
-/// Fewer than two repeats, or repeats of other images; whatever [`similarity`] refuses.
-pub fn repeat_noise_ceiling(measure: Measure, repeats: &[Responses], weights: &[f32]) -> Result<NoiseCeiling> {
-    enough(repeats.len(), "repeats of a noise ceiling")?;
-    let mean = |of: &dyn Fn(usize) -> bool| -> Result<SimilarityMatrix> {
-        let chosen: Vec<&Responses> = repeats.iter().enumerate().filter(|(repeat, _)| of(*repeat)).map(|(_, r)| r).collect();
-        similarity(&mean_responses(&chosen)?, weights)
-    };
-    let all = mean(&|_| true)?;
-    let mut ceiling = NoiseCeiling { lower: 0.0, upper: 0.0 };
-    for (own, responses) in repeats.iter().enumerate() {
-        let matrix = similarity(responses, weights)?;
-        let share = 1.0 / repeats.len() as f64;
-        ceiling.lower += share * super::compare(measure, &mean(&|repeat| repeat != own)?, &matrix)?;
-        ceiling.upper += share * super::compare(measure, &all, &matrix)?;
+/// A scan without repeats; matrices without variation, as those of two images; whatever [`similarity`] refuses.
+pub fn repeat_reliability(scan: &Scan, weights: &[f32]) -> Result<RepeatReliability> {
+    let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
+    enough(repeats, "repeats of a noise ceiling")?;
+    // As many repeats as every image has.
+    let trials: Vec<SimilarityMatrix> =
+        (0..repeats).map(|repeat| similarity(&scan.repeat(repeat), weights)).collect::<Result<_>>()?;
+    let mut single_trials = Vec::new();
+    for (index, first) in trials.iter().enumerate() {
+        for second in &trials[index + 1..] {
+            single_trials.push(super::pearson(first, second)?);
+        }
     }
-    Ok(ceiling)
+    let mut split = Vec::new();
+    for seed in 0..SPLITS {
+        let (first, second) = halves(scan, seed)?;
+        split.push(super::pearson(&similarity(&first, weights)?, &similarity(&second, weights)?)?);
+    }
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let half = mean(&split);
+    // What does not repeat at all is not made more reliable by more repeats.
+    let average = if half > 0.0 { 2.0 * half / (1.0 + half) } else { half };
+    Ok(RepeatReliability { single_trials: mean(&single_trials), average })
 }
 
 fn enough(count: usize, what: &'static str) -> Result<()> {
@@ -66,28 +98,6 @@ fn enough(count: usize, what: &'static str) -> Result<()> {
         0 | 1 => Err(Error::Size { what, expected: "at least 2".into(), found: count.to_string() }),
         _ => Ok(()),
     }
-}
-
-fn mean_responses(repeats: &[&Responses]) -> Result<Responses> {
-    let first = repeats[0];
-    let mut sums = first.values().mapv(f64::from);
-    for other in &repeats[1..] {
-        if other.ids() != first.ids() || other.values().dim() != first.values().dim() {
-            return Err(Error::Size {
-                what: "repeats of a noise ceiling",
-                expected: format!(
-                    "the {} images and {} neurons of the first repeat, in its order",
-                    first.ids().len(),
-                    first.values().ncols()
-                ),
-                found: format!("{} images and {} neurons", other.ids().len(), other.values().ncols()),
-            });
-        }
-        sums.zip_mut_with(other.values(), |sum, value| *sum += f64::from(*value));
-    }
-    let means = sums.mapv(|sum| (sum / repeats.len() as f64) as f32);
-    Ok(Responses::new(first.scan(), first.kind(), first.ids().to_vec(), means)
-        .expect("means of finite responses to the same images"))
 }
 
 fn values_count(all: &[usize]) -> f64 {

@@ -1,13 +1,19 @@
 //! Agreement of two matrices and the spread of one, over the strict upper triangle.
 
-mod bootstrap;
+mod agreement;
 mod ceiling;
+mod intervals;
 mod kernels;
 mod numbers;
 mod ranks;
 
-pub use bootstrap::{Bootstrap, Interval, bootstrap_images, bootstrap_images_of_mean, bootstrap_neurons, bootstrap_scans};
-pub use ceiling::{NoiseCeiling, noise_ceiling, repeat_noise_ceiling};
+pub(crate) use agreement::where_defined;
+pub use agreement::{Agreement, agreement, mean_agreement};
+pub use ceiling::{NoiseCeiling, RepeatReliability, noise_ceiling, repeat_reliability};
+pub use intervals::{
+    Estimate, HalfSamples, Interval, interval_over_images, interval_over_images_of_mean, interval_over_neurons,
+    interval_over_scans,
+};
 
 use crate::{Error, Result, SimilarityMatrix};
 use numbers::{correlation, cosine, moments, sum};
@@ -55,18 +61,19 @@ impl Measure {
         packed.par_iter().map(|value| if dissimilarity { 1.0 - f64::from(*value) } else { f64::from(*value) }).collect()
     }
 
-    fn needs_whole_matrices(self) -> bool {
-        matches!(self, Self::WhitenedCosine | Self::DebiasedCka)
-    }
-
     /// Of values as [`Measure::values`] gives them.
     fn of(self, first: &[f64], second: &[f64], images: usize) -> Result<f64> {
+        self.of_part(first, second, images, images)
+    }
+
+    /// What the values of `images` of `all` images say that the measure is for all.
+    fn of_part(self, first: &[f64], second: &[f64], images: usize, all: usize) -> Result<f64> {
         match self {
             Self::Pearson => correlation(first, second),
             Self::Spearman => ranks::spearman(first, second),
-            Self::KendallTauA => Ok(ranks::kendall_tau_a(first, second)),
+            Self::KendallTauA => ranks::kendall_tau_a(first, second),
             Self::Cosine => cosine(first, second),
-            Self::WhitenedCosine => kernels::whitened(first, second, images),
+            Self::WhitenedCosine => kernels::whitened(first, second, images, all),
             Self::DebiasedCka => kernels::debiased_cka(first, second, images),
         }
     }

@@ -1,7 +1,7 @@
 //! Ranks and rank correlations of the values of matrices.
 
 use super::numbers::{Number, correlation};
-use crate::Result;
+use crate::{Error, Result};
 use rayon::prelude::*;
 
 /// Pearson's correlation of ranks, ties sharing theirs.
@@ -26,7 +26,13 @@ pub(super) fn ranks<T: Number>(values: &[T]) -> Vec<f64> {
 
 /// Kendall's tau-a: concordant less discordant over all pairs of pairs, ties counting as neither; by merging, in
 /// O(m log m) for m values (Knight, JASA 1966).
-pub(super) fn kendall_tau_a<T: Number>(first: &[T], second: &[T]) -> f64 {
+///
+/// # Errors
+/// A single value.
+pub(super) fn kendall_tau_a<T: Number>(first: &[T], second: &[T]) -> Result<f64> {
+    if first.len() < 2 {
+        return Err(Error::Constant { which: "first", pairs: first.len() });
+    }
     let count = first.len() as u64;
     let place = dense(second);
     // The second matrix's places in the order of the first; within ties of the first in that of the second.
@@ -41,7 +47,7 @@ pub(super) fn kendall_tau_a<T: Number>(first: &[T], second: &[T]) -> f64 {
     let discordant = inversions(&mut places);
     let tied_second: u64 = places.chunk_by(|a, b| a == b).map(|tied| choose(tied.len() as u64)).sum();
     let untied = choose(count) - tied_first - tied_second + tied_both;
-    (untied as f64 - 2.0 * discordant as f64) / choose(count) as f64
+    Ok((untied as f64 - 2.0 * discordant as f64) / choose(count) as f64)
 }
 
 /// Number of distinct smaller values below each value.
@@ -129,7 +135,7 @@ mod tests {
                 }
             }
             let expected = sum as f64 / (count * (count - 1) / 2) as f64;
-            assert!((kendall_tau_a(&a, &b) - expected).abs() < 1e-12, "{count} values of {distinct}");
+            assert!((kendall_tau_a(&a, &b).unwrap() - expected).abs() < 1e-12, "{count} values of {distinct}");
         }
     }
 }

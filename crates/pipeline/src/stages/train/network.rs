@@ -23,7 +23,8 @@ fn target(context: &Context, target: Target, train: &LabeledImages) -> Result<cl
         Target::Matrix(target) => {
             let matrix = similarity::load(context, target)?;
             let loaded = scans::load(context)?;
-            Ok(classifier::Target::Similarity { stimuli: similarity::stimuli_of(context, target, &loaded)?, matrix })
+            let stimuli = similarity::stimuli_of(context, target, &loaded, matrix.ids())?;
+            Ok(classifier::Target::Similarity { stimuli, matrix })
         }
     }
 }
