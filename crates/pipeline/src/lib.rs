@@ -12,7 +12,7 @@
 //! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and by themselves |
 //! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
 //! | [`files`] | any file of the chain against its spec, and for people |
-//! | [`bench`] | how fast the hot paths run |
+//! | [`mod@bench`] | how fast the hot paths run |
 //!
 //! Which module may use which is listed, and tested, in `tests/modules.rs`.
 

@@ -1,6 +1,6 @@
 //! The stages, and the one function that walks through them.
 //!
-//! A new stage is a file here whose type is a [`Stage`], with a place in [`CHAIN`]; the structs that it writes stand in
+//! A new stage is a file here whose type is a `Stage`, with a place in `CHAIN`; the structs that it writes stand in
 //! `artifacts/`.
 
 mod images;
