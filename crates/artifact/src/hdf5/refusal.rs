@@ -74,7 +74,7 @@ pub(super) fn missing_filter(path: &Path, name: &str, number: i32) -> FileError 
     FileError::mismatch(
         path,
         name,
-        "no filter, or one of gzip, shuffle, Fletcher32, scale-offset, n-bit, LZF and Blosc",
+        "no filter, or one of gzip, shuffle, Fletcher32, scale-offset and n-bit",
         format!("{filter}, which is not installed"),
         "set HDF5_PLUGIN_PATH to a folder with its plugin (for most, that of Python's hdf5plugin: hdf5plugin.PLUGIN_PATH), or \
          write the file without it: h5repack -f GZIP=4 FILE NEW, with an HDF5 that has the filter",
