@@ -14,7 +14,8 @@ pub(super) fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key>
     // Networks of one seed begin with the same weights whatever their condition, so that conditions are compared in pairs.
     let seed = context.config.seed_of(&format!("train/seed{}", part.seed));
     let settings = Settings::of(part.condition);
-    let mut key = Key::new(&part.task("train"), settings, seed).on(&context.device).after(inputs.of("images")?);
+    let key = Key::new(&part.task("train"), settings, seed).on(&context.device).in_precision(part.condition.training().precision);
+    let mut key = key.after(inputs.of("images")?);
     if let Some(target) = part.condition.target().matrix() {
         let file = similarity::file_of(target);
         let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
