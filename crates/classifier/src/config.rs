@@ -47,6 +47,12 @@ impl NetConfig {
         std::iter::once(1).chain(stages).collect()
     }
 
+    /// Pixels of the shortest side of labeled images that leaves the 4 x 4 pixels which the network averages before it
+    /// classifies: each stage but the first halves the image, rounding up. 25 for the four stages of a ResNet18.
+    pub fn smallest_side(&self) -> usize {
+        3 * (1 << self.blocks.len().saturating_sub(1)) + 1
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let stages = (1..=8).contains(&self.blocks.len()) && self.blocks.iter().all(|blocks| *blocks > 0);
         ensure("blocks", "1 to 8 stages of at least one block", stages, || format!("{:?}", self.blocks))?;

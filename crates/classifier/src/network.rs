@@ -261,7 +261,16 @@ impl ResNet {
             if found == expected.to_string() { Ok(()) } else { Err(Error::Size { what, expected: expected.to_string(), found }) }
         };
         agree("channels of the labeled images", self.config.input_channels, data.channels())?;
-        agree("classes of the labeled images", self.config.classes, data.classes())
+        agree("classes of the labeled images", self.config.classes, data.classes())?;
+        let side = self.config.smallest_side();
+        if data.height().min(data.width()) < side {
+            return Err(Error::Size {
+                what: "pixels of the labeled images",
+                expected: format!("at least {side} x {side} for {} stages", self.config.blocks.len()),
+                found: format!("{} x {}; enlarge the images, or train a network of fewer stages", data.height(), data.width()),
+            });
+        }
+        Ok(())
     }
 
     pub(crate) fn gamma_logits(&self) -> &Tensor {

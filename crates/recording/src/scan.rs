@@ -119,6 +119,13 @@ impl Scan {
         &self.parts.name
     }
 
+    /// The scan under another name.
+    #[must_use]
+    pub fn with_name(mut self, name: String) -> Self {
+        self.parts.name = name;
+        self
+    }
+
     /// The distinct images.
     pub fn stimuli(&self) -> &StimulusSet {
         &self.parts.stimuli

@@ -56,6 +56,14 @@ fn additional_datasets_of_any_type_are_ignored() {
 }
 
 #[test]
+fn lzf_and_blosc_are_undone_without_a_plugin() {
+    for name in ["lzf.h5", "blosc.h5", "blosc-zstd.h5"] {
+        holds(&file(name));
+    }
+    refused(&file("blosc-snappy.h5"), &["images", "Blosc (around BloscLZ, LZ4, zlib or Zstd)", "settings", "h5repack"]);
+}
+
+#[test]
 fn filters_that_are_missing_are_named() {
     for (name, filter) in [
         ("szip.h5", "szip (number 4)"),
@@ -256,7 +264,7 @@ fn several_identifiers_for_one_image_are_a_remark() {
 
 #[test]
 fn packed_numbers_of_netcdf_are_unpacked() {
-    for name in ["netcdf-packed.nc", "netcdf-h5netcdf.nc", "netcdf-characters.nc"] {
+    for name in ["netcdf-packed.nc", "netcdf-h5netcdf.nc", "netcdf-unsigned.nc", "netcdf-characters.nc"] {
         let (scan, _) = holds(&file(name));
         assert_eq!(scan.behavior().unwrap()[[11, 2]], 35.0);
     }

@@ -20,5 +20,13 @@ pub(crate) fn under(archive: &Archive, prefix: &str) -> Result<State> {
 }
 
 fn tensor(archive: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
-    Ok(Tensor::from_vec(archive.values::<f32>(name, shape)?, shape, &Device::Cpu)?)
+    let values = archive.values::<f32>(name, shape)?;
+    let (expected, holds): (_, fn(&f32) -> bool) = match name.ends_with("running_variance") {
+        true => ("variances of at least 0", |value| value.is_finite() && *value >= 0.0),
+        false => ("finite numbers", |value| value.is_finite()),
+    };
+    match values.iter().position(|value| !holds(value)) {
+        Some(index) => Err(archive.mismatch(name, expected, format!("element {index}, {}", values[index])).into()),
+        None => Ok(Tensor::from_vec(values, shape, &Device::Cpu)?),
+    }
 }

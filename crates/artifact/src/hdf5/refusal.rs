@@ -26,6 +26,9 @@ const FILTERS: [(i32, &str); 14] = [
     (32026, "Blosc2"),
 ];
 
+const READ_FILTERS: &str = "no filter, or one of gzip, shuffle, Fletcher32, scale-offset, n-bit, LZF and Blosc (around BloscLZ, LZ4, \
+                            zlib or Zstd)";
+
 /// The file is of another kind.
 pub(super) fn not_hdf5(path: &Path) -> FileError {
     let mut start = vec![];
@@ -74,10 +77,21 @@ pub(super) fn missing_filter(path: &Path, name: &str, number: i32) -> FileError 
     FileError::mismatch(
         path,
         name,
-        "no filter, or one of gzip, shuffle, Fletcher32, scale-offset and n-bit",
+        READ_FILTERS,
         format!("{filter}, which is not installed"),
         "set HDF5_PLUGIN_PATH to a folder with its plugin (for most, that of Python's hdf5plugin: hdf5plugin.PLUGIN_PATH), or \
          write the file without it: h5repack -f GZIP=4 FILE NEW, with an HDF5 that has the filter",
+    )
+}
+
+/// A filter that is there, and cannot undo what was done: Blosc around a compressor that is not built in.
+pub(super) fn filter_settings(path: &Path, name: &str, cause: &hdf5::Error) -> FileError {
+    FileError::mismatch(
+        path,
+        name,
+        READ_FILTERS,
+        format!("a filter with settings that cannot be undone here ({})", words(cause)),
+        "write the file without it: h5repack -f GZIP=4 FILE NEW, with an HDF5 that has the filter",
     )
 }
 

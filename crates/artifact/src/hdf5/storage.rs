@@ -20,12 +20,11 @@ impl Input {
     }
 
     fn check(&self, name: &str, dataset: &Dataset, depth: usize) -> Result<()> {
-        for filter in dataset.filters() {
-            if !filter.is_available() {
-                return Err(refusal::missing_filter(&self.path, name, filter.id()));
-            }
-        }
         let properties = dataset.dcpl().map_err(|cause| self.refused(name, &cause))?;
+        let filters = properties.get_filters().map_err(|cause| refusal::filter_settings(&self.path, name, &cause))?;
+        if let Some(missing) = filters.iter().find(|filter| !filter.is_available()) {
+            return Err(refusal::missing_filter(&self.path, name, missing.id()));
+        }
         let external = properties.get_external().map_err(|cause| self.refused(name, &cause))?;
         if !external.is_empty() {
             return external

@@ -25,7 +25,7 @@ pub(crate) struct Attackable(pub(crate) ResNet);
 impl Attackable {
     /// Checked against the images that it is to classify.
     pub(crate) fn new(network: ResNet, images: &LabeledImages) -> Result<Self> {
-        let (config, side) = (network.config(), 1usize << (network.config().blocks.len() + 1));
+        let (config, side) = (network.config(), network.config().smallest_side());
         ensure!(
             config.input_channels == images.channels(),
             "the checkpoint was trained on images of {} channels, the set has {}: give the set that it was trained on",
@@ -96,7 +96,7 @@ mod tests {
         };
         assert_eq!(refused(&images(1, 32, 10)), "");
         assert!(refused(&images(3, 32, 10)).contains("trained on images of 1 channels, the set has 3"));
-        assert!(refused(&images(1, 16, 10)).contains("the set's are 16 x 16"));
+        assert!(refused(&images(1, 24, 10)).contains("the set's are 24 x 24"));
         assert!(refused(&images(1, 32, 100)).contains("tells 10 classes apart, the set has 100"));
     }
 }

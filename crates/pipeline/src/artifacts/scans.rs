@@ -12,6 +12,8 @@ pub(crate) struct ScanIndex {
 /// One scan's file and, where it is known, its truth.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSource {
+    /// What the run calls it; no two scans of a run have one name.
+    pub(crate) name: String,
     pub(crate) scan: PathBuf,
     pub(crate) truth: Option<PathBuf>,
     /// What was unusual when the scan was read, a sentence each.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Version of the record's own layout; a newer layout makes older artifacts stale.
-const RECORD_VERSION: u32 = 2;
+const RECORD_VERSION: u32 = 3;
 
 /// What a task depends on. Two tasks with equal keys make equal artifacts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ use super::{Inputs, Outcome, Stage};
 use crate::run::{Context, Key};
 use anyhow::{Result, ensure};
 use brainprior_artifact::hash;
+use brainprior_classifier::NetConfig;
 use brainprior_images::{LabeledImages, LabeledSplit, procedural, read_labeled, write_labeled};
 
 const FILE: &str = "images.safetensors";
@@ -43,6 +44,16 @@ impl Stage for Images {
                         settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string())
                     );
                 }
+                // Said here, since the networks come after hours of fits.
+                let network = NetConfig { blocks: context.config.training.common.blocks.clone(), ..NetConfig::default() };
+                let (side, height, width) = (network.smallest_side(), split.train.height(), split.train.width());
+                ensure!(
+                    height.min(width) >= side,
+                    "{}: its images are {height} x {width} pixels, expected at least {side} x {side} for a network of {} stages: \
+                     enlarge the images, or take stages out of training.blocks",
+                    settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string()),
+                    network.blocks.len()
+                );
                 let cut = |images: LabeledImages, count| {
                     let images = images.take(count);
                     if settings.grayscale { images.to_grayscale() } else { images }

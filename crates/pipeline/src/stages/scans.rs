@@ -4,12 +4,13 @@
 use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{ScanIndex, ScanSource};
 use crate::run::{Context, Key};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use brainprior_artifact::{hash, hdf5, is_hdf5, json};
 use brainprior_images::procedural;
 use brainprior_recording::simulation::{self, SimulationConfig, Truth};
 use brainprior_recording::{Reliability, Responses, Scan, read_scan, read_scan_with_notes, reliability, write_static_hdf5};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
 
 const HEIGHT: usize = 36;
 const WIDTH: usize = 64;
@@ -60,15 +61,24 @@ impl Stage for Scans {
         }
         Ok(context
             .task(key, |folder| {
-                let mut scans = Vec::new();
-                for (index, path) in files.iter().enumerate() {
-                    let (_, notes) = read_scan_with_notes(path)?;
+                let paths = files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>>>()?;
+                let (mut scans, mut seen) = (Vec::new(), HashMap::new());
+                for ((index, path), name) in files.iter().enumerate().zip(distinct_names(&paths)) {
+                    let (scan, notes) = read_scan_with_notes(path)?;
+                    if let Some(first) = seen.insert(content(&scan), path) {
+                        bail!(
+                            "scans.files: {} and {} hold the same responses to the same images, which would count twice; \
+                             remove one of them",
+                            first.display(),
+                            path.display()
+                        );
+                    }
                     let remarks = notes.remarks();
                     for remark in &remarks {
                         context.progress.line(&format!("  {}: {remark}", path.display()));
                     }
                     let truth = truth_of(index).map(|path| absolute(path)).transpose()?;
-                    scans.push(ScanSource { scan: absolute(path)?, truth, remarks });
+                    scans.push(ScanSource { name, scan: paths[index].clone(), truth, remarks });
                 }
                 json::write(&folder.join(INDEX), &ScanIndex { scans })?;
                 Ok(vec![INDEX.into()])
@@ -92,6 +102,40 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).with_context(|| format!("could not resolve {}", path.display()))
 }
 
+/// What a scan holds, whatever file it lies in.
+fn content(scan: &Scan) -> String {
+    let mut bytes = Vec::new();
+    for image in scan.trial_image() {
+        bytes.extend(scan.stimuli().ids()[*image].to_string().bytes());
+    }
+    bytes.extend(scan.responses().iter().flat_map(|value| value.to_le_bytes()));
+    hash::of_bytes(&bytes)
+}
+
+/// The name of each file without its extension; where two share it, with the extension and as many of the folders above as
+/// tell them apart.
+fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
+    let name = |path: &Path, parts: usize| {
+        if parts == 0 {
+            return path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+        let all: Vec<_> = path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+        let kept = &all[all.len().saturating_sub(parts)..];
+        kept.iter().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+    };
+    let most = paths.iter().map(|path| path.components().count()).max().unwrap_or_default();
+    let mut parts = vec![0; paths.len()];
+    loop {
+        let names: Vec<String> = paths.iter().zip(&parts).map(|(path, parts)| name(path, *parts)).collect();
+        let shared = |name: &String| names.iter().filter(|other| *other == name).count() > 1;
+        let again: Vec<usize> = (0..names.len()).filter(|index| parts[*index] < most && shared(&names[*index])).collect();
+        if again.is_empty() {
+            return names;
+        }
+        again.iter().for_each(|index| parts[*index] += 1);
+    }
+}
+
 fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> {
     let settings = &context.config.simulation;
     let all = procedural::natural_stimuli(settings.images + settings.oracle_images, HEIGHT, WIDTH, seed);
@@ -112,7 +156,8 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
         let (scan, truth) = (format!("{name}.h5"), format!("{name}.truth.h5"));
         write_static_hdf5(&folder.join(&scan), &simulated.scan)?;
         simulation::write_truth(&folder.join(&truth), &simulated.truth)?;
-        scans.push(ScanSource { scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)), remarks: vec![] });
+        let source = ScanSource { name, scan: PathBuf::from(&scan), truth: Some(PathBuf::from(&truth)), remarks: vec![] };
+        scans.push(source);
         outputs.extend([scan, truth]);
         bar.set(index as u64 + 1, settings.scans as u64, "");
     }
@@ -132,7 +177,7 @@ pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
     let mut loaded = Vec::new();
     for source in index.scans {
         // Joining an absolute path gives that path, so that given files and simulated ones are found alike.
-        let scan = read_scan(&folder.join(&source.scan))?;
+        let scan = read_scan(&folder.join(&source.scan))?.with_name(source.name);
         let reliability = reliability(&scan)?;
         let truth = match source.truth {
             Some(path) => {
@@ -150,6 +195,17 @@ pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
 mod tests {
     use super::*;
     use std::fs;
+
+    #[test]
+    fn scans_of_one_file_name_are_told_apart_by_their_folders() {
+        let names = |paths: &[&str]| distinct_names(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(names(&["/lab/a.h5", "/lab/b.h5"]), ["a", "b"]);
+        assert_eq!(
+            names(&["/lab/m1/day/scan.h5", "/lab/m2/day/scan.h5", "/lab/c.h5"]),
+            ["m1/day/scan.h5", "m2/day/scan.h5", "c"]
+        );
+        assert_eq!(names(&["/lab/scan.h5", "/lab/scan.zip"]), ["scan.h5", "scan.zip"]);
+    }
 
     #[test]
     fn a_key_knows_the_files_from_which_the_data_of_a_scan_come() {

@@ -106,6 +106,17 @@ fn saved_model_predicts_the_same(model: &ResponseModel, images: &StimulusSet) {
     let again = folder.path().join("again.safetensors");
     loaded.save(&again).unwrap();
     assert!(std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap());
+    let mut bytes = std::fs::read(&again).unwrap();
+    let start = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..start]).unwrap();
+    let (name, tensor) = header.as_object().unwrap().iter().find(|(name, _)| name.ends_with("running_variance")).unwrap();
+    let second = start + tensor["data_offsets"][0].as_u64().unwrap() as usize + 4;
+    bytes[second..second + 4].copy_from_slice(&(-0.25f32).to_le_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let message = ResponseModel::load(&path).unwrap_err().to_string();
+    for part in ["model.safetensors", name, "variances of at least 0", "element 1, -0.25"] {
+        assert!(message.contains(part), "{part:?} is not in {message:?}");
+    }
     std::fs::write(&path, &std::fs::read(&again).unwrap()[..2000]).unwrap();
     let message = ResponseModel::load(&path).unwrap_err().to_string();
     assert!(message.contains("model.safetensors"), "{message}");

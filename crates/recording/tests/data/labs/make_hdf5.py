@@ -41,6 +41,7 @@ filtered("lzf.h5", dict(compression="lzf", shuffle=True))
 filtered("szip.h5", dict(compression="szip"))
 filtered("blosc.h5", hdf5plugin.Blosc(cname="lz4"), hdf5plugin.Blosc(cname="blosclz"))
 filtered("blosc-zstd.h5", hdf5plugin.Blosc(cname="zstd", shuffle=hdf5plugin.Blosc.BITSHUFFLE), hdf5plugin.Blosc(cname="zlib"))
+filtered("blosc-snappy.h5", hdf5plugin.Blosc(cname="snappy"))
 filtered("blosc2.h5", hdf5plugin.Blosc2())
 filtered("zstd.h5", hdf5plugin.Zstd())
 filtered("lz4.h5", hdf5plugin.LZ4())
@@ -175,6 +176,9 @@ dataset = xarray.Dataset(
 packed = {"dtype": "i2", "scale_factor": 0.0625, "add_offset": 0.5, "_FillValue": -32768}
 dataset.to_netcdf(here / "netcdf-packed.nc", engine="netcdf4", encoding={"responses": packed})
 dataset.to_netcdf(here / "netcdf-h5netcdf.nc", engine="h5netcdf", encoding={"responses": packed})
+# Bytes without a sign, as netCDF writes them where it has only signed ones: up to 252, of which those above 127 are stored as negative.
+unsigned = {"dtype": "i1", "_Unsigned": "true", "scale_factor": 0.015625, "_FillValue": -1}
+dataset.to_netcdf(here / "netcdf-unsigned.nc", engine="netcdf4", encoding={"responses": unsigned})
 missing = dataset.copy(deep=True)
 missing["responses"][7, 3] = np.nan
 missing.to_netcdf(here / "netcdf-missing.nc", engine="netcdf4", encoding={"responses": packed})

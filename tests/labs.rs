@@ -1,0 +1,131 @@
+//! Runs over what labs have: animals that saw other images, one recording given twice, files of one name, labeled images of other
+//! sizes.
+
+use brainprior_images::{LabeledImages, LabeledSplit, write_labeled};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const SMALL: &[&str] = &[
+    "simulation.scans=1",
+    "simulation.neurons=12",
+    "simulation.images=60",
+    "simulation.oracle_images=10",
+    "simulation.repeats=4",
+    "images.train=128",
+    "images.test=40",
+    "response.core.channels=[4, 4]",
+    "response.core.kernels=[7, 3]",
+    "response.optimization.max_epochs=2",
+    "training.conditions=[{target=\"denoised\"}]",
+    "training.seeds=1",
+    "training.epochs=1",
+    "training.base_channels=4",
+    "training.pairs=4",
+    "robustness.noise_images=40",
+    "robustness.attack_images=10",
+    "robustness.gaussian=[0.0, 0.1]",
+    "robustness.linf=[0.01, 0.1]",
+    "robustness.l2=[0.1, 1.0]",
+    "robustness.decision_boundary_steps=5",
+    "robustness.corruption_images=10",
+    "robustness.masking_images=10",
+    "robustness.masking_queries=20",
+];
+
+fn pipeline(run: &Path, more: &[String]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["pipeline", "--run"]).arg(run);
+    for setting in SMALL.iter().copied().chain(more.iter().map(String::as_str)) {
+        command.args(["--set", setting]);
+    }
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn succeeds(run: &Path, more: &[String]) -> serde_json::Value {
+    let output = pipeline(run, more);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(&std::fs::read_to_string(run.join("results.json")).unwrap()).unwrap()
+}
+
+#[track_caller]
+fn refused(run: &Path, more: &[String], parts: &[&str]) {
+    let output = pipeline(run, more);
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "it was accepted");
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
+
+/// A simulated recording of images that no other seed sees.
+fn scan(folder: &Path, name: &str, seed: u64) -> PathBuf {
+    let run = folder.join(format!("simulated-{seed}"));
+    let output = pipeline(&run, &[format!("seed={seed}"), "training.conditions=[{target=\"none\"}]".into()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::copy(run.join("scans/sim-1.h5"), &path).unwrap();
+    path
+}
+
+fn files(paths: &[&Path]) -> String {
+    format!("scans.files={:?}", paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+}
+
+fn agreement_of_scans(results: &serde_json::Value) -> Vec<&str> {
+    results["scans"].as_array().unwrap().iter().map(|scan| scan["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn animals_that_share_no_image_or_have_their_own_oracle_images_run_to_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (scan(folder.path(), "one/scan.h5", 1), scan(folder.path(), "two/scan.h5", 2));
+    let results = succeeds(&folder.path().join("apart"), &[files(&[&one, &two])]);
+    assert_eq!(agreement_of_scans(&results), ["one/scan.h5", "two/scan.h5"], "scans of one file name are told apart");
+
+    // The second animal sees the first one's training images, and oracle images of its own.
+    let shared = folder.path().join("shared.h5");
+    std::fs::copy(&two, &shared).unwrap();
+    {
+        let (from, to) = (hdf5::File::open(&one).unwrap(), hdf5::File::open_rw(&shared).unwrap());
+        let single = |file: &hdf5::File| {
+            let tiers: Vec<hdf5::types::FixedAscii<16>> = file.dataset("tiers").unwrap().read_raw().unwrap();
+            (0..tiers.len()).filter(|row| tiers[*row].as_str() != "test").collect::<Vec<_>>()
+        };
+        let read = |file: &hdf5::File| file.dataset("images").unwrap().read_dyn::<u8>().unwrap();
+        let (theirs, mut images) = (read(&from), read(&to));
+        for (row, other) in single(&to).into_iter().zip(single(&from)) {
+            images.index_axis_mut(ndarray::Axis(0), row).assign(&theirs.index_axis(ndarray::Axis(0), other));
+        }
+        to.dataset("images").unwrap().write(&images).unwrap();
+    }
+    let results = succeeds(&folder.path().join("own-oracle"), &[files(&[&one, &shared])]);
+    assert_eq!(agreement_of_scans(&results), ["scan", "shared"]);
+
+    // One recording in two files counts once.
+    let copy = folder.path().join("copy.h5");
+    std::fs::copy(&one, &copy).unwrap();
+    let parts = ["scan.h5 and", "copy.h5 hold the same responses", "remove one of them"];
+    refused(&folder.path().join("twice"), &[files(&[&one, &copy])], &parts);
+}
+
+#[test]
+fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = |side: usize| {
+        let images = |count: usize| {
+            let pixels = (0..count * side * side).map(|index| (index * index % 251) as u8).collect();
+            let names = (0..10).map(|class| format!("class {class}")).collect();
+            LabeledImages::new(1, side, side, pixels, (0..count).map(|index| (index % 10) as u8).collect(), names).unwrap()
+        };
+        let path = folder.path().join(format!("{side}.safetensors"));
+        write_labeled(&path, &LabeledSplit { train: images(128), test: images(40) }).unwrap();
+        format!("images.file={}", path.display())
+    };
+    let results = succeeds(&folder.path().join("28"), &[set(28)]);
+    assert_eq!(results["networks"].as_array().unwrap().len(), 1);
+    let run = folder.path().join("24");
+    refused(&run, &[set(24)], &["24.safetensors", "24 x 24 pixels", "at least 25 x 25", "training.blocks"]);
+    assert!(!run.join("response").exists(), "refused before the fits");
+}
