@@ -61,6 +61,7 @@ mod model;
 mod modulator;
 mod network;
 mod normalization;
+mod output;
 mod predict;
 mod presentations;
 mod readout;
@@ -74,7 +75,8 @@ mod variables;
 
 pub use config::{
     Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
-    OptimizationConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
+    NormalizationConfig, OptimizationConfig, OutputConfig, OutputKind, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
+    ShifterKind,
 };
 pub use core::Core;
 pub use cross_fit::CrossFitted;
