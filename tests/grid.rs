@@ -1,5 +1,6 @@
 //! The grid of conditions and seeds: every condition, parts alone, several processes over one run directory, a batch system.
 
+use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -80,10 +81,10 @@ fn every_condition_is_one_table() {
         ("raw", r#"target = "raw""#),
         ("oracle", r#"target = "oracle""#),
         ("pixels", r#"target = "pixels""#),
-        ("thresholded target_limit=0.76", r#"target = "thresholded", target_limit = 0.76"#),
+        ("one force", r#"name = "one force", target = "thresholded", target_limit = 0.76, force = 2"#),
         ("features", r#"target = "features""#),
         ("labels", r#"target = "labels", target_limit = 0.76, name = "labels""#),
-        ("stopped-early", r#"target = "none", stop_at_accuracy_of = "denoised""#),
+        ("none epochs=1 keep=last", r#"target = "none", epochs = 1, keep = "last""#),
         ("noise-augmented", r#"target = "none", robust_training = { noise = { std = 0.2 } }"#),
         ("adversarial", r#"target = "none", robust_training = { adversarial = { epsilon = 0.016, steps = 1 } }"#),
         ("denoised alpha_warm_up=0.5 layers=[1] pairs=2", r#"target = "denoised", layers = [1], pairs = 2, alpha_warm_up = 0.5"#),
@@ -99,9 +100,10 @@ fn every_condition_is_one_table() {
     let network = format!("similarity.network={}", first.join("train/none-seed0/best.safetensors").display());
     let run = folder.path().join("run");
     let settings = [list.as_str(), &network, "training.seeds=1", "training.snapshots=true", "images.grayscale=false"];
-    succeed(pipeline(&run, &settings, &[]));
+    let output = succeed(pipeline(&run, &settings, &[]));
+    assert!(!text(&output.stdout).contains('±'), "one seed has no spread: {}", text(&output.stdout));
 
-    let results: serde_json::Value = serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
+    let results: Value = serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
     let networks = results["networks"].as_array().unwrap().iter();
     assert_eq!(networks.map(|one| one["condition"].as_str().unwrap()).collect::<Vec<_>>(), names);
     let gamma = |condition: &str| -> Vec<f64> {
@@ -110,13 +112,36 @@ fn every_condition_is_one_table() {
     };
     assert_eq!(gamma(names[12]), [0.0, 1.0, 0.0, 0.0, 0.0]);
     assert_eq!(gamma(names[13]), [0.5, 0.0, 0.0, 0.0, 0.5]);
+    assert!(!results["conditions"].to_string().contains("standard_deviation"));
+    let pull = |condition: &str| {
+        results["networks"].as_array().unwrap().iter().find(|one| one["condition"] == condition).unwrap()["pull"].clone()
+    };
+    assert_eq!(
+        (&pull("none"), &pull("denoised")["set"], &pull("denoised")["alpha"]),
+        (&Value::Null, &"alpha".into(), &20.0.into())
+    );
+    assert_eq!(pull("one force")["set"], "force");
+    assert!((pull("one force")["force"].as_f64().unwrap() - 2.0).abs() < 1e-9);
+    let compared = |condition: &str| {
+        results["comparisons"].as_array().unwrap().iter().find(|one| one["condition"] == condition).unwrap().clone()
+    };
+    assert_eq!(compared("denoised")["at_equal_accuracy"]["controls"].to_string(), r#"["none epochs=1 keep=last","none"]"#);
+    assert_eq!(compared("none epochs=1 keep=last")["at_equal_accuracy"], Value::Null);
+    assert!(compared("pixels")["minimal_perturbation"]["l2"]["seeds"][0]["images"].is_u64());
     let targets: Vec<&str> = results["targets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
-    for part in ["Clean against noisy accuracy", "Gamma, denoised alpha_warm_up=0.5 layers=[1]", "layer 9", "images/s"] {
+    for part in [
+        "Clean against noisy accuracy",
+        "At equal clean accuracy",
+        "To choose by",
+        "Gamma, denoised alpha_warm_up=0.5 layers=[1]",
+        "layer 9",
+        "images/s",
+    ] {
         assert!(report.contains(part), "{part}");
     }
-    for file in ["train/stopped-early-seed0/last.safetensors", "train/equal_shares-seed0/epoch-002.safetensors"] {
+    for file in ["train/none_epochs=1_keep=last-seed0/last.safetensors", "train/equal_shares-seed0/epoch-002.safetensors"] {
         assert!(run.join(file).exists(), "{file}");
     }
 }

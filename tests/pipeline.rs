@@ -70,8 +70,19 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
         let attacks = network["attacks"].as_object().unwrap();
         assert_eq!(attacks.keys().collect::<Vec<_>>(), ["ensemble_l2", "ensemble_linf", "fgsm"]);
     }
+    let compared: Vec<&str> =
+        results["comparisons"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    assert_eq!(compared, ["denoised", "shuffled", "raw"]);
     let terminal = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(terminal.contains("denoised") && terminal.contains("report.html"), "{terminal}");
+    for part in ["denoised", "report.html", "mean corruption error", "min. l2, times baseline", "alpha was matched"] {
+        assert!(terminal.contains(part), "{part}: {terminal}");
+    }
+    assert!(!terminal.contains("kept"), "what any network of low accuracy keeps is no result: {terminal}");
+    assert!(!terminal.contains('±'), "two seeds are two values: {terminal}");
+
+    // Every record names the commit of the build, where git knew one.
+    let record = std::fs::read_to_string(two.join("train/denoised-seed0/record.json")).unwrap();
+    assert_eq!(record.contains("\"commit\""), option_env!("BRAINPRIOR_COMMIT").is_some(), "{record}");
 
     let report = std::fs::read_to_string(two.join("report.html")).unwrap();
     assert!(report.contains("<svg") && report.contains("data:image/png;base64,"));

@@ -17,6 +17,10 @@ mod terminal;
 
 use clap::Parser;
 
+/// The commit that was checked out when this was built, where git knew.
+#[cfg(feature = "pipeline")]
+const COMMIT: Option<&str> = option_env!("BRAINPRIOR_COMMIT");
+
 fn main() -> anyhow::Result<()> {
     let arguments = command_line::Arguments::parse();
     #[cfg(not(feature = "pipeline"))]

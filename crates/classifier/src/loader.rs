@@ -1,7 +1,7 @@
 //! Batches of labeled images in a random order, varied at random: known from the seed and their place in the training alone.
 
 use crate::rng::Stream;
-use crate::{Error, Result, RobustTraining, TrainConfig};
+use crate::{Result, RobustTraining, Split, TrainConfig};
 use brainprior_images::LabeledImages;
 use brainprior_images::augmentation::random_crop_flip;
 use candle_core::{Device, Tensor};
@@ -15,8 +15,7 @@ const PADDING: usize = 4;
 /// Which images train and which validate.
 pub(crate) struct Loader<'a> {
     data: &'a LabeledImages,
-    train: Vec<usize>,
-    validation: Vec<usize>,
+    split: Split,
     batch: usize,
     augmentation: bool,
     /// Largest standard deviation of the noise on a copy of each image; without it there are no copies.
@@ -34,42 +33,29 @@ pub(crate) struct LabeledBatch {
 }
 
 impl<'a> Loader<'a> {
-    /// Holds back a random part of the images, at least one, for validation.
+    /// Holds back images for validation, as [`Split`] says.
     pub(crate) fn new(data: &'a LabeledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
-        let mut order: Vec<usize> = (0..data.len()).collect();
-        order.shuffle(&mut Stream::Validation.generator(seed, 0, 0));
-        let held_back = ((data.len() as f64 * config.validation_fraction).round() as usize).max(1);
-        if held_back >= data.len() {
-            return Err(Error::Size {
-                what: "labeled images",
-                expected: format!("more than the {held_back} that are held back for validation"),
-                found: data.len().to_string(),
-            });
-        }
-        let mut train = order.split_off(held_back);
-        train.sort_unstable();
-        order.sort_unstable();
         let noise = match config.robust_training {
             RobustTraining::Noise { std } => Some(std),
             RobustTraining::None | RobustTraining::Adversarial { .. } => None,
         };
         let (batch, augmentation) = (config.batch, config.augmentation);
-        Ok(Self { data, train, validation: order, batch, augmentation, noise, seed })
+        Ok(Self { data, split: Split::new(data.len(), config, seed)?, batch, augmentation, noise, seed })
     }
 
     /// Batches of an epoch; the last may be smaller.
     pub(crate) fn steps(&self) -> usize {
-        self.train.len().div_ceil(self.batch)
+        self.split.training().len().div_ceil(self.batch)
     }
 
     /// Indices of the images that validate.
     pub(crate) fn validation(&self) -> &[usize] {
-        &self.validation
+        self.split.held_back()
     }
 
     /// The images of an epoch in the order in which they come.
     pub(crate) fn order(&self, epoch: usize) -> Vec<usize> {
-        let mut order = self.train.clone();
+        let mut order = self.split.training().to_vec();
         order.shuffle(&mut Stream::Order.generator(self.seed, epoch, 0));
         order
     }

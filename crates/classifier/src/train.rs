@@ -92,7 +92,7 @@ pub fn train_on(
         steps.push(format!("after epoch {} of {}: {}", epoch + 1, config.epochs, description));
         steps
     };
-    while trainer.epochs.len() < config.epochs_run() {
+    while trainer.epochs.len() < config.epochs {
         let epoch = trainer.epochs.len();
         let report = trainer.epoch(data, &source, observe).map_err(|error| match error {
             Error::Diverged(mut divergence) => {
@@ -118,7 +118,7 @@ pub fn train_on(
     Ok(Trained {
         network: best.with_provenance(provenance(best_epoch)),
         best_epoch,
-        last: last.with_provenance(provenance(config.epochs_run() - 1)),
+        last: last.with_provenance(provenance(config.epochs - 1)),
         epochs,
     })
 }

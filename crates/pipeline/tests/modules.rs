@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("config", &[]),
     ("run", &["config"]),
     ("grid", &["config", "run"]),
-    ("report", &["artifacts"]),
+    ("report", &["artifacts", "table"]),
     ("adversarial", &["artifacts", "run", "table"]),
     ("stages", &["adversarial", "artifacts", "config", "grid", "report", "run", "table"]),
     ("files", &["artifacts"]),

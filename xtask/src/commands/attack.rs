@@ -69,6 +69,7 @@ pub(crate) fn run(arguments: AttackArguments, device: brainprior_pipeline::run::
         decision_boundary_steps: arguments.decision_boundary_steps.into(),
         masking_images: (!arguments.no_masking).then_some(arguments.masking_images.into()),
         seed: arguments.seed,
+        commit: crate::COMMIT,
     };
     let attacked = adversarial::run(&options, &device.open()?, &crate::terminal::Terminal::new())?;
     print!("{}", attacked.text);

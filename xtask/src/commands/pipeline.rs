@@ -57,7 +57,8 @@ pub(crate) fn run(
     let opened = format!("run {} in {}", config.name(), root.display());
     let selection = Selection { condition: arguments.condition, seed: arguments.seed };
     let writes = mode != Mode::Dry;
-    let context = Context::open(config, &root, mode, selection, device.open()?, Box::new(terminal.clone()))?;
+    let progress = Box::new(terminal.clone());
+    let context = Context::open(config, &root, mode, selection, device.open()?, progress, crate::COMMIT)?;
     crate::terminal::listen(writes.then(|| root.join("log.jsonl")).as_deref())?;
     terminal.line(&opened);
     let started = std::time::Instant::now();

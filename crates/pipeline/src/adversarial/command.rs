@@ -49,6 +49,8 @@ pub struct Options {
     pub masking_images: Option<usize>,
     /// Seed of all random streams.
     pub seed: u64,
+    /// The commit that the program was built from, which records name.
+    pub commit: Option<&'static str>,
 }
 
 /// What was found.
@@ -73,7 +75,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
     let settings = Settings { seed: options.seed, batch: BATCH };
 
     let root = options.out.clone().unwrap_or_else(|| PathBuf::from("attacks").join(name_of(&options.checkpoint)));
-    let run = RunDirectory::open(&root, Mode::Run)?;
+    let run = RunDirectory::open(&root, Mode::Run)?.built_from(options.commit);
     let key = Key::new("attack", (), options.seed)
         .on(device)
         .input("checkpoint", &hash::of_path(&options.checkpoint)?)

@@ -2,10 +2,12 @@
 
 mod blocks;
 mod command;
+mod compared;
 mod summary;
 
 pub(crate) use blocks::{Protocol, measure_blocks, read_blocks};
 pub use command::{Attacked, NormName, Options, run};
+pub(crate) use compared::{BySeed, compare, over_seeds};
 pub(crate) use summary::{curve, masking, summarize};
 
 use anyhow::{Result, ensure};

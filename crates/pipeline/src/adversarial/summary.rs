@@ -10,8 +10,8 @@ use brainprior_robustness::{
     Settings, masking_report, median,
 };
 
-/// Resamples behind the interval of a median.
-const RESAMPLES: usize = 1000;
+/// Resamples behind an interval over images.
+pub(super) const RESAMPLES: usize = 1000;
 
 /// Median over the images that the network is right about to begin with.
 pub(crate) fn summarize(minimal: &MinimalPerturbations, labeled: &LabeledBatch, seed: u64) -> Result<MinimalPerturbation> {

@@ -2,6 +2,7 @@
 //! that is added or renamed changes a file on disk, whose spec lies in `data-specs/`.
 
 mod attack;
+mod compared;
 mod response;
 mod results;
 mod robustness;
@@ -12,16 +13,19 @@ mod trade_off;
 mod training;
 
 pub(crate) use attack::AttackReport;
+pub(crate) use compared::{AtEqualAccuracy, Comparison, Difference, LevelDifference, Ratio, SeedRatio};
 pub(crate) use response::{
     Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary,
 };
 pub(crate) use results::{Results, ScanResult};
-pub(crate) use robustness::{Check, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point};
+pub(crate) use robustness::{Check, Kept, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point, Validation};
 pub(crate) use scans::{ScanIndex, ScanSource};
-pub(crate) use seeds::{ConditionSummary, LevelSummary, Spread, summarize};
+#[cfg(test)]
+pub(crate) use seeds::ValidationSummary;
+pub(crate) use seeds::{ConditionSummary, LevelSummary, PullSummary, Spread, summarize};
 pub(crate) use similarity::{
     ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
     TargetResult, WeightingResult,
 };
 pub(crate) use trade_off::{Followed, Snapshot};
-pub(crate) use training::TrainingEpoch;
+pub(crate) use training::{Pull, SetBy, TrainingEpoch};

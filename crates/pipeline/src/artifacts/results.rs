@@ -2,7 +2,8 @@
 //! equal runs give equal bytes.
 
 use super::{
-    ConditionSummary, Estimate, NetworkResult, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult, WeightingResult,
+    Comparison, ConditionSummary, Estimate, NetworkResult, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult,
+    WeightingResult,
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub(crate) struct Results {
     pub(crate) targets: Vec<TargetResult>,
     pub(crate) networks: Vec<NetworkResult>,
     pub(crate) conditions: Vec<ConditionSummary>,
+    /// Of every condition but the baseline with the baseline; none where there is no baseline.
+    pub(crate) comparisons: Vec<Comparison>,
 }
 
 /// A scan, its reliability, and how well the model predicts it.

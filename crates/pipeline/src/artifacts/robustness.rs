@@ -1,5 +1,6 @@
 //! What stage `robustness` writes for each network.
 
+use super::Pull;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -10,6 +11,8 @@ pub(crate) struct NetworkResult {
     pub(crate) seed: u64,
     pub(crate) clean_accuracy: f64,
     pub(crate) gaussian_noise: Vec<Point>,
+    /// The same on the training images that were held back: what choices are made by.
+    pub(crate) validation: Validation,
     /// Error under each family of corruptions, severity 1 to 5.
     pub(crate) corruptions: BTreeMap<String, [f64; 5]>,
     /// Mean over families of the mean over severities.
@@ -21,6 +24,26 @@ pub(crate) struct NetworkResult {
     pub(crate) gamma: Vec<f64>,
     /// Correlation of the network's similarities with the target's over the last epoch.
     pub(crate) pair_correlation: Option<f64>,
+    /// Absent without a target.
+    pub(crate) pull: Option<Pull>,
+    pub(crate) kept: Kept,
+}
+
+/// Where in its training the network was taken.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// From 1.
+    pub(crate) epoch: usize,
+    /// At the end of that epoch.
+    pub(crate) learning_rate: f64,
+}
+
+/// A network on the training images that were held back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Validation {
+    pub(crate) images: usize,
+    pub(crate) clean_accuracy: f64,
+    pub(crate) gaussian_noise: Vec<Point>,
 }
 
 /// Accuracy at one level of noise or attack.

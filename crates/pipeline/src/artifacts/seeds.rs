@@ -1,23 +1,37 @@
 //! Networks of one condition summed up over their seeds.
 
-use super::{NetworkResult, Point};
+use super::{NetworkResult, Point, Pull, SetBy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Mean and standard deviation over seeds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A figure over seeds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) mean: f64,
-    pub(crate) standard_deviation: f64,
+    /// With ddof 1; absent of a single seed, which has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standard_deviation: Option<f64>,
+    /// Of each seed, in their order.
+    pub(crate) values: Vec<f64>,
 }
 
 impl Spread {
-    /// Over the values of the seeds; the standard deviation has ddof 1, and is 0 for a single seed.
+    /// Over the values of the seeds, at least one.
     pub(crate) fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
-        Self { mean, standard_deviation: if values.len() > 1 { (squares / (count - 1.0)).sqrt() } else { 0.0 } }
+        let standard_deviation = (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt());
+        Self { mean, standard_deviation, values: values.to_vec() }
+    }
+
+    /// How far a band about the mean reaches on either side: to both values of two seeds, one standard deviation of more, nowhere
+    /// of one.
+    pub(crate) fn band(&self) -> f64 {
+        match (self.values.as_slice(), self.standard_deviation) {
+            ([one, other], _) => 0.5 * (one - other).abs(),
+            (_, deviation) => deviation.unwrap_or(0.0),
+        }
     }
 }
 
@@ -30,6 +44,29 @@ pub(crate) struct LevelSummary {
     pub(crate) retention: Spread,
 }
 
+/// Accuracy over seeds at one level.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LevelAccuracy {
+    pub(crate) level: f64,
+    pub(crate) accuracy: Spread,
+}
+
+/// A condition on the training images that were held back, over its seeds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ValidationSummary {
+    pub(crate) clean_accuracy: Spread,
+    pub(crate) gaussian_noise: Vec<LevelAccuracy>,
+}
+
+/// How strongly a condition's target pulls, over its seeds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PullSummary {
+    /// Which of the two was set.
+    pub(crate) set: SetBy,
+    pub(crate) alpha: Spread,
+    pub(crate) force: Spread,
+}
+
 /// A condition over its seeds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ConditionSummary {
@@ -37,6 +74,10 @@ pub(crate) struct ConditionSummary {
     pub(crate) seeds: usize,
     pub(crate) clean_accuracy: Spread,
     pub(crate) gaussian_noise: Vec<LevelSummary>,
+    /// What choices are made by.
+    pub(crate) validation: ValidationSummary,
+    /// Absent without a target.
+    pub(crate) pull: Option<PullSummary>,
     /// Absent where corruptions were not measured.
     pub(crate) mean_corruption_error: Option<Spread>,
     pub(crate) attacks: BTreeMap<String, Vec<LevelSummary>>,
@@ -71,6 +112,18 @@ fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
             })
             .collect()
     };
+    let over =
+        |figure: &dyn Fn(&NetworkResult) -> f64| Spread::of(&own.iter().map(|network| figure(network)).collect::<Vec<_>>());
+    let held_back = |index: usize| LevelAccuracy {
+        level: first.validation.gaussian_noise[index].level,
+        accuracy: over(&|network| network.validation.gaussian_noise[index].accuracy),
+    };
+    let pulls: Option<Vec<Pull>> = own.iter().map(|network| network.pull).collect();
+    let pull = |pulls: Vec<Pull>| PullSummary {
+        set: pulls[0].set,
+        alpha: Spread::of(&pulls.iter().map(|pull| pull.alpha).collect::<Vec<_>>()),
+        force: Spread::of(&pulls.iter().map(|pull| pull.force).collect::<Vec<_>>()),
+    };
     let medians = |name: &String| -> Option<Spread> {
         let values: Option<Vec<f64>> = own.iter().map(|network| network.minimal_perturbation[name].median).collect();
         values.map(|values| Spread::of(&values))
@@ -78,8 +131,13 @@ fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
     ConditionSummary {
         condition: condition.to_owned(),
         seeds: own.len(),
-        clean_accuracy: Spread::of(&own.iter().map(|network| network.clean_accuracy).collect::<Vec<_>>()),
+        clean_accuracy: over(&|network| network.clean_accuracy),
         gaussian_noise: curve(&|network| network.gaussian_noise.clone()),
+        validation: ValidationSummary {
+            clean_accuracy: over(&|network| network.validation.clean_accuracy),
+            gaussian_noise: (0..first.validation.gaussian_noise.len()).map(held_back).collect(),
+        },
+        pull: pulls.map(pull),
         mean_corruption_error: own
             .iter()
             .map(|network| network.mean_corruption_error)
@@ -91,5 +149,26 @@ fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummar
             .map(|name| (name.clone(), curve(&|network: &NetworkResult| network.attacks[name].clone())))
             .collect(),
         minimal_perturbation: first.minimal_perturbation.keys().map(|name| (name.clone(), medians(name))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_seed_has_no_standard_deviation() {
+        let one = Spread::of(&[0.3]);
+        assert_eq!((one.mean, one.standard_deviation, one.band()), (0.3, None, 0.0));
+        assert_eq!(serde_json::to_string(&one).unwrap(), r#"{"mean":0.3,"values":[0.3]}"#);
+        assert_eq!(serde_json::from_str::<Spread>(r#"{"mean":0.3,"values":[0.3]}"#).unwrap(), one);
+    }
+
+    #[test]
+    fn a_band_spans_both_of_two_seeds_and_one_standard_deviation_of_more() {
+        let two = Spread::of(&[0.25, 0.75]);
+        assert_eq!((two.mean - two.band(), two.mean + two.band()), (0.25, 0.75));
+        let three = Spread::of(&[1.0, 2.0, 3.0]);
+        assert_eq!((three.standard_deviation, three.band()), (Some(1.0), 1.0));
     }
 }

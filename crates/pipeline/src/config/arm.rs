@@ -14,9 +14,21 @@ pub(crate) struct Arm {
     kind: String,
     own: Table,
     target: Target,
-    stop_at_accuracy_of: Option<String>,
+    force: Option<f64>,
+    keep: Keep,
     training: TrainConfig,
     written: Table,
+}
+
+/// Which network of a training is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Keep {
+    /// That of the lowest loss on the images held back.
+    #[default]
+    Best,
+    /// That after the last epoch, at the end of the schedule.
+    Last,
 }
 
 /// The keys of an arm's own.
@@ -24,7 +36,8 @@ pub(crate) struct Arm {
 struct Written {
     target: Target,
     name: Option<String>,
-    stop_at_accuracy_of: Option<String>,
+    force: Option<f64>,
+    keep: Option<Keep>,
     #[serde(flatten)]
     training: Table,
 }
@@ -37,14 +50,20 @@ impl Arm {
     pub(crate) fn new(written: Table, common: &Table, known: &Known) -> Result<Self> {
         let inline = Value::Table(written.clone());
         let wrong = || format!("training.conditions, {inline}");
-        let Written { target, name, stop_at_accuracy_of, training: mut own } = written.clone().try_into().with_context(wrong)?;
+        let Written { target, name, force, keep, training: mut own } = written.clone().try_into().with_context(wrong)?;
+        if let Some(force) = force {
+            ensure!(!own.contains_key("alpha"), "{}: `force` stands in the place of `alpha`; leave one of them out", wrong());
+            ensure!(target.has_pairs(), "{}: target `{}` has no force; leave it out", wrong(), target.name());
+            ensure!(force >= 0.0 && force.is_finite(), "{}: force: expected a number not below 0, found {force}", wrong());
+        }
         let mut settings = common.clone();
         overrides::merge(&mut settings, own.clone(), known, &wrong(), "training.conditions")?;
         let training: TrainConfig = settings.try_into().with_context(wrong)?;
         super::training::check(&training).with_context(wrong)?;
         let robust = own.contains_key("robust_training").then_some(training.robust_training);
-        let kind = kind(target, robust, stop_at_accuracy_of.is_some());
+        let kind = kind(target, robust);
         own.remove("robust_training");
+        own.extend(["force", "keep"].into_iter().filter_map(|key| Some((key.to_owned(), written.get(key)?.clone()))));
         let name = name.unwrap_or_else(|| described(&kind, &own));
         let usable = |c: char| c.is_alphanumeric() || " ._=,+-[]{}".contains(c);
         ensure!(
@@ -53,7 +72,9 @@ impl Arm {
             wrong()
         );
         let training = if target.has_pairs() { training } else { without_target(training) };
-        Ok(Self { name, kind, own, target, stop_at_accuracy_of, training, written })
+        // A force decides alpha once the target is known.
+        let training = if force.is_some() { TrainConfig { alpha: TrainConfig::default().alpha, ..training } } else { training };
+        Ok(Self { name, kind, own, target, force, keep: keep.unwrap_or_default(), training, written })
     }
 
     /// As in results and on the command line.
@@ -66,7 +87,7 @@ impl Arm {
         self.name.replace(' ', "_")
     }
 
-    /// What is done, whatever its settings: the target, or `noise-augmented`, `adversarial`, `stopped-early`, or both.
+    /// What is done, whatever its settings: the target, or `noise-augmented`, `adversarial`, or both.
     pub(crate) fn kind(&self) -> &str {
         &self.kind
     }
@@ -81,9 +102,14 @@ impl Arm {
         self.target
     }
 
-    /// The condition at whose accuracy on held-out images the training is stopped.
-    pub(crate) fn stop_at_accuracy_of(&self) -> Option<&str> {
-        self.stop_at_accuracy_of.as_deref()
+    /// How strongly the target pulls, where that is said in the place of alpha.
+    pub(crate) fn force(&self) -> Option<f64> {
+        self.force
+    }
+
+    /// Which network of its training is measured.
+    pub(crate) fn keep(&self) -> Keep {
+        self.keep
     }
 
     /// `[training]` with this arm's own settings. Without a target, those that concern pairs have their defaults: they decide
@@ -92,16 +118,12 @@ impl Arm {
         &self.training
     }
 
-    /// Whether it is the same training as `other`, but for where it stops.
-    pub(crate) fn trains_as(&self, other: &Self) -> bool {
-        self.target == other.target && self.training == other.training
-    }
-
-    /// As in the configuration, without a name and an early stop.
-    pub(crate) fn written_whole(&self) -> Value {
-        let mut written = self.written.clone();
-        written.retain(|key, _| !["name", "stop_at_accuracy_of"].contains(&key));
-        Value::Table(written)
+    /// Whether it is the training of `baseline` over fewer epochs, or as many, gone through to the end of its own schedule.
+    pub(crate) fn is_shorter(&self, baseline: &Self) -> bool {
+        self.target == baseline.target
+            && self.keep == Keep::Last
+            && self.training.epochs <= baseline.training.epochs
+            && baseline.training == TrainConfig { epochs: baseline.training.epochs, ..self.training.clone() }
     }
 }
 
@@ -111,13 +133,13 @@ impl Serialize for Arm {
     }
 }
 
-fn kind(target: Target, robust: Option<RobustTraining>, stops_early: bool) -> String {
+fn kind(target: Target, robust: Option<RobustTraining>) -> String {
     let robust = robust.map(|robust| match robust {
         RobustTraining::None => "not-robust",
         RobustTraining::Noise { .. } => "noise-augmented",
         RobustTraining::Adversarial { .. } => "adversarial",
     });
-    let mut words: Vec<&str> = robust.into_iter().chain(stops_early.then_some("stopped-early")).collect();
+    let mut words: Vec<&str> = robust.into_iter().collect();
     if target.has_pairs() || words.is_empty() {
         words.insert(0, target.name());
     }
@@ -187,8 +209,8 @@ mod tests {
             ("{ target = \"none\" }", "none"),
             ("{ target = \"none\", robust_training = { noise = { std = 0.2 } } }", "noise-augmented"),
             ("{ target = \"none\", robust_training = { adversarial = { epsilon = 0.01, steps = 2 } } }", "adversarial"),
-            ("{ target = \"none\", stop_at_accuracy_of = \"denoised\" }", "stopped-early"),
-            ("{ target = \"raw\", stop_at_accuracy_of = \"denoised\", alpha = 3 }", "raw stopped-early alpha=3"),
+            ("{ target = \"none\", epochs = 4, keep = \"last\" }", "none epochs=4 keep=last"),
+            ("{ target = \"raw\", force = 0.5 }", "raw force=0.5"),
             ("{ target = \"labels\", robust_training = { noise = { std = 0.2 } } }", "labels noise-augmented"),
             ("{ target = \"raw\", mixture = { fixed = [1, 0, 0, 0, 1] } }", "raw mixture={fixed=[1,0,0,0,1]}"),
             ("{ target = \"raw\", alpha = 3, name = \"weak raw\" }", "weak raw"),
@@ -208,6 +230,11 @@ mod tests {
             ("{ target = \"raw\", layers = [] }", ["layers = []", "leave it out"]),
             ("{ target = \"raw\", snapshots = true }", ["unknown key", "snapshots"]),
             ("{ target = \"raw\", noise_std = 0.1 }", ["unknown key", "noise_std"]),
+            ("{ target = \"raw\", alpha = 3, force = 1 }", ["`force` stands in the place of `alpha`", "alpha = 3"]),
+            ("{ target = \"none\", force = 1 }", ["target `none` has no force", "leave it out"]),
+            ("{ target = \"raw\", force = -1 }", ["not below 0", "found -1"]),
+            ("{ target = \"raw\", keep = \"first\" }", ["first", "`best`"]),
+            ("{ target = \"none\", stop_at_accuracy_of = \"raw\" }", ["unknown key", "keep = \"last\""]),
         ] {
             let error = format!("{:#}", arm(table).unwrap_err());
             assert!(parts.iter().all(|part| error.contains(part)), "{error}");
@@ -219,9 +246,35 @@ mod tests {
         let plain = |own: &str| arm(&format!("{{ target = \"none\"{own} }}")).unwrap();
         let pulled = |own: &str| arm(&format!("{{ target = \"denoised\"{own} }}")).unwrap();
         for own in [", alpha = 3", ", pairs = 5", ", layers = [1]", ", alpha_warm_up = 0.5", ", centering = \"batch\""] {
-            assert!(plain(own).trains_as(&plain("")), "{own}");
-            assert!(!pulled(own).trains_as(&pulled("")), "{own}");
+            assert_eq!(plain(own).training(), plain("").training(), "{own}");
+            assert_ne!(pulled(own).training(), pulled("").training(), "{own}");
         }
-        assert!(!plain(", epochs = 3").trains_as(&plain("")));
+        assert_ne!(plain(", epochs = 3").training(), plain("").training());
+    }
+
+    #[test]
+    fn a_shorter_training_is_complete_and_differs_in_its_length_alone() {
+        let baseline = arm("{ target = \"none\" }").unwrap();
+        for (table, shorter) in [
+            ("{ target = \"none\", epochs = 4, keep = \"last\" }", true),
+            ("{ target = \"none\", keep = \"last\", name = \"whole\" }", true),
+            ("{ target = \"none\", epochs = 4 }", false),
+            ("{ target = \"none\", epochs = 400, keep = \"last\" }", false),
+            ("{ target = \"none\", epochs = 4, keep = \"last\", momentum = 0.5 }", false),
+            ("{ target = \"raw\", epochs = 4, keep = \"last\" }", false),
+        ] {
+            assert_eq!(arm(table).unwrap().is_shorter(&baseline), shorter, "{table}");
+        }
+    }
+
+    #[test]
+    fn a_force_takes_the_place_of_whatever_alpha_all_have() {
+        let common = |alpha: f64| {
+            let config = Config::load(None, &[format!("training.alpha={alpha}")]).unwrap();
+            Table::try_from(&config.training.common).unwrap()
+        };
+        let written: Table = "target = \"raw\"\nforce = 2".parse().unwrap();
+        let of = |alpha| Arm::new(written.clone(), &common(alpha), &Known::of_conditions().unwrap()).unwrap();
+        assert_eq!((of(3.0).force(), of(3.0).training()), (Some(2.0), of(5.0).training()));
     }
 }

@@ -97,7 +97,7 @@ mod tests {
     fn a_condition_has_keys_of_its_own_and_those_of_a_training() {
         let known = Known::of_conditions().unwrap();
         let names: Vec<&str> = known.names().collect();
-        for key in ["target", "name", "stop_at_accuracy_of", "alpha", "layers", "robust_training"] {
+        for key in ["target", "name", "keep", "force", "alpha", "layers", "robust_training"] {
             assert!(names.contains(&key), "{key}: {names:?}");
         }
         assert!(!names.contains(&"conditions") && !names.contains(&"seeds"), "{names:?}");

@@ -8,7 +8,7 @@ mod targets;
 mod training;
 mod values;
 
-pub(crate) use arm::Arm;
+pub(crate) use arm::{Arm, Keep};
 pub(crate) use targets::{MatrixTarget, Target};
 pub(crate) use training::Training;
 pub(crate) use values::{Extent, Layer};
@@ -60,6 +60,7 @@ pub(crate) struct Images {
     pub(crate) grayscale: bool,
     pub(crate) train: usize,
     pub(crate) test: usize,
+    pub(crate) skip_test: usize,
 }
 
 /// How the fitted models predict the target's responses.
@@ -204,9 +205,31 @@ mod tests {
         assert_eq!(default.name, "default");
         let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/paper.toml");
         let paper = Config::load(Some(Path::new(paper)), &[]).unwrap();
-        assert_eq!(paper.training.common.base_channels, 64);
+        assert_eq!((paper.training.common.base_channels, paper.training.common.weight_decay), (64, 0.0));
+        assert_eq!(paper.robustness.gaussian.last(), Some(&0.1));
+        assert_eq!(paper.training.shorter().len(), 3);
         let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
         assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.common.snapshots);
+    }
+
+    #[test]
+    fn what_is_commented_out_in_the_papers_configuration_holds() {
+        let paper = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/paper.toml");
+        let text = std::fs::read_to_string(paper).unwrap();
+        let uncommented = text.lines().map(|line| match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') => rest,
+            _ => line,
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let network = folder.path().join("vgg19.safetensors");
+        std::fs::write(&network, "a state dict").unwrap();
+        let file = folder.path().join("paper.toml");
+        let text = uncommented.collect::<Vec<_>>().join("\n");
+        assert!(text.contains("vgg19.safetensors"));
+        std::fs::write(&file, text.replace("vgg19.safetensors", &network.display().to_string())).unwrap();
+        let config = Config::load(Some(&file), &[]).unwrap();
+        assert_eq!(config.similarity.layer, Layer::Name("conv3_1".into()));
+        assert!(config.training.conditions.iter().any(|arm| arm.target() == Target::Matrix(MatrixTarget::Features)));
     }
 
     fn missing(value: &serde_json::Value, known: &Known, path: &str) -> Vec<String> {
@@ -249,7 +272,7 @@ mod tests {
     #[test]
     fn what_is_written_for_a_run_is_read_as_the_same() {
         let config = load(&[
-            "training.conditions=[{target=\"none\"},{target=\"raw\",alpha=3,name=\"weak\"},{target=\"none\",stop_at_accuracy_of=\"weak\"}]",
+            "training.conditions=[{target=\"none\"},{target=\"raw\",force=3,name=\"weak\"},{target=\"none\",epochs=2,keep=\"last\"}]",
             "training.robust_training={noise={std=0.1}}",
             "response.core.contrast_window=none",
             "similarity.images=20",
@@ -268,11 +291,6 @@ mod tests {
             ("training.epochs=0", "training.epochs: expected at least 1, found 0"),
             ("training.conditions=[]", "training.conditions is empty"),
             ("training.conditions=[{target=\"raw\"},{target=\"raw\"}]", "`raw` stands there twice"),
-            ("training.conditions=[{target=\"none\",stop_at_accuracy_of=\"raw\"}]", "the accuracy of `raw`, which is not"),
-            (
-                "training.conditions=[{target=\"raw\"},{target=\"none\",stop_at_accuracy_of=\"raw\"}]",
-                "to its end is not among them; add { target = \"none\" }",
-            ),
             ("training.conditions=[{target=\"features\"}]", "set similarity.network to a checkpoint"),
             ("training.centering=both", "both"),
             ("prediction.folds=1", "prediction.folds is 1"),
@@ -297,7 +315,8 @@ mod tests {
             ("training.layers=[]", "leave it out for all layers"),
             ("training.alpha_warm_up=0", "leave it out for an alpha that is constant"),
             ("training.gamma=[]", "mixture = { fixed"),
-            ("training.early_matches=raw", "stop_at_accuracy_of"),
+            ("training.early_matches=raw", "keep = \"last\""),
+            ("training.stop_after=3", "keep = \"last\""),
             ("training.noise_std=0.1", "robust_training = { noise"),
             ("training.conditions=[\"none\", \"raw alpha=3\"]", "{ target = \"none\" },\n    { target = \"raw\", alpha = 3 },\n"),
             ("training.conditions=denoise", "found [\"denoise\"]"),

@@ -12,8 +12,9 @@ pub(crate) fn key(path: &str) -> Option<String> {
         "training.gamma" => "fixed shares are written mixture = { fixed = [3, 1] }; leave it out for learned ones",
         "training.taps" => "it is training.layers",
         "training.centring" => "it is training.centering",
-        "training.early_matches" => {
-            "beside the target of the condition that is stopped early write stop_at_accuracy_of = \"denoised\""
+        "training.early_matches" | "training.stop_at_accuracy_of" | "training.stop_after" => {
+            "a training that stops within its schedule is no control; shorter ones with a schedule of their own are: add conditions \
+             { target = \"none\", epochs = 5, keep = \"last\" }, and the report interpolates between them"
         }
         "training.noise_std" => "beside the target of a condition write robust_training = { noise = { std = 0.2 } }",
         "training.attack_epsilon" | "training.attack_steps" => {
@@ -43,7 +44,10 @@ pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
         examples.filter_map(|example| example.get(kind)?.as_table()).next().cloned()
     };
     let mut taken = |key: &str, or: &Value| own.remove(key).unwrap_or_else(|| or.clone());
-    let early = taken("early_matches", &Value::String("denoised".to_owned()));
+    // Which accuracy a control reached is read off between several, by the report.
+    taken("early_matches", &Value::Boolean(true));
+    let epochs = known.examples("epochs").and_then(|examples| examples.first()?.as_integer())?;
+    let half = Value::Integer(epochs / 2);
     let noise: Table = training("noise")?.iter().map(|(key, value)| (key.clone(), taken("noise_std", value))).collect();
     let attack = training("adversarial")?;
     let attack: Table = attack.iter().map(|(key, value)| (key.clone(), taken(&format!("attack_{key}"), value))).collect();
@@ -54,7 +58,8 @@ pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
     match word {
         "stopped-early" => {
             add("target", name("none"));
-            add("stop_at_accuracy_of", early);
+            add("epochs", half);
+            add("keep", name("last"));
         }
         "noise-augmented" => {
             add("target", name("none"));
@@ -95,8 +100,8 @@ mod tests {
                 "raw gamma=[1,0] layers=[] centering=batch",
                 "{ target = \"raw\", centering = \"batch\", mixture = { fixed = [1, 0] } }",
             ),
-            ("stopped-early", "{ target = \"none\", stop_at_accuracy_of = \"denoised\" }"),
-            ("stopped-early early_matches=raw", "{ target = \"none\", stop_at_accuracy_of = \"raw\" }"),
+            ("stopped-early", "{ target = \"none\", epochs = 5, keep = \"last\" }"),
+            ("stopped-early early_matches=raw", "{ target = \"none\", epochs = 5, keep = \"last\" }"),
             ("noise-augmented", "{ target = \"none\", robust_training = { noise = { std = 0.2 } } }"),
             (
                 "adversarial attack_steps=1",

@@ -1,7 +1,7 @@
 //! `[training]`: the settings of the library's trainings, and what is trained by them.
 
 use super::known::Known;
-use super::{Arm, replaced};
+use super::{Arm, Target, replaced};
 use anyhow::{Result, bail, ensure};
 use brainprior_classifier::TrainConfig;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,13 @@ impl Training {
         Ok(Self { seeds, common: settings, conditions })
     }
 
+    /// The condition that all others are compared with: the first without a target and with nothing that makes it robust, one
+    /// without settings of its own before one that has some.
+    pub(crate) fn baseline(&self) -> Option<&Arm> {
+        let mut plain = self.conditions.iter().filter(|arm| arm.kind() == Target::None.name());
+        plain.clone().find(|arm| arm.own().next().is_none()).or_else(|| plain.next())
+    }
+
     /// Whether trainings can be asked for this, as far as that is known without their data.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(!self.conditions.is_empty(), "training.conditions is empty; give at least {{ target = \"none\" }}");
@@ -55,34 +62,14 @@ impl Training {
                 "training.conditions: `{}` stands there twice; tell them apart by name = \"..\"",
                 arm.name()
             );
-            self.compared(arm)?;
         }
         Ok(())
     }
 
-    /// What decides where an arm is stopped early: the same training, whole, and the one whose accuracy it is to reach. Nothing for
-    /// an arm that is not.
-    ///
-    /// # Errors
-    /// Either is not among the conditions.
-    pub(crate) fn compared(&self, arm: &Arm) -> Result<Option<[&Arm; 2]>> {
-        let Some(reached) = arm.stop_at_accuracy_of() else { return Ok(None) };
-        let mut whole = self.conditions.iter().filter(|other| other.stop_at_accuracy_of().is_none());
-        let Some(other) = whole.clone().find(|other| other.name() == reached) else {
-            bail!(
-                "training.conditions: `{}` stops at the accuracy of `{reached}`, which is not among those that are trained to their \
-                 end; add it",
-                arm.name()
-            );
-        };
-        let Some(same) = whole.find(|other| other.trains_as(arm)) else {
-            bail!(
-                "training.conditions: `{}` stops early, but the same training to its end is not among them; add {}",
-                arm.name(),
-                arm.written_whole()
-            );
-        };
-        Ok(Some([same, other]))
+    /// Shorter trainings of the baseline, each complete: between them lies what it reaches at another clean accuracy.
+    pub(crate) fn shorter(&self) -> Vec<&Arm> {
+        let Some(baseline) = self.baseline() else { return Vec::new() };
+        self.conditions.iter().filter(|arm| *arm != baseline && arm.is_shorter(baseline)).collect()
     }
 }
 

@@ -42,6 +42,12 @@ impl<'a> Part<'a> {
         (context.config.training.conditions.iter().position(|arm| arm == self.condition), self.seed)
     }
 
+    /// Seed of its training. Networks of one seed begin with the same weights and see the same batches whatever their condition, so
+    /// that conditions are compared in pairs.
+    pub(crate) fn seed_of_training(self, context: &Context) -> u64 {
+        context.config.seed_of(&format!("train/seed{}", self.seed))
+    }
+
     /// Name of the part's task within a stage.
     pub(crate) fn task(self, stage: &str) -> String {
         format!("{stage}/{}-seed{}", self.condition.folder(), self.seed)

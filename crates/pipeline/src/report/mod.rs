@@ -2,6 +2,7 @@
 
 mod clustering;
 mod heatmap;
+mod matched;
 mod page;
 mod plots;
 mod response;
@@ -14,8 +15,9 @@ pub(crate) use heatmap::{Thumbnail, data_uri};
 
 use crate::artifacts::{
     ConditionSummary, Estimate, ExampleNeuron, Followed, LevelSummary, NeuronCorrelations, Pictures, ReceptiveFields,
-    ReliabilityResult, ResponseEpoch, Results, ScanResult, SimilarityAgreement, SimilarityToTruth, Spread, TrainingEpoch,
+    ReliabilityResult, ResponseEpoch, Results, ScanResult, SimilarityAgreement, SimilarityToTruth, TrainingEpoch,
 };
+use crate::table;
 use anyhow::Result;
 use brainprior_response_model::Recovery;
 use page::Page;
@@ -67,6 +69,7 @@ pub(crate) fn render(content: &Content) -> Result<String> {
         "Image classifiers whose similarities follow those of mouse visual cortex, against their controls.",
     );
     headline(&mut page, results)?;
+    matched::section(&mut page, results);
     noise(&mut page, results)?;
     robustness::section(&mut page, content)?;
     scans(&mut page, content)?;
@@ -76,53 +79,21 @@ pub(crate) fn render(content: &Content) -> Result<String> {
     Ok(page.finish(&format!("brainprior: {}", results.name)))
 }
 
-fn percent(spread: &Spread, seeds: usize) -> String {
-    match seeds {
-        1 => format!("{:.1}%", 100.0 * spread.mean),
-        _ => format!("{:.1} ± {:.1}%", 100.0 * spread.mean, 100.0 * spread.standard_deviation),
-    }
-}
-
 fn css(color: RGBColor) -> String {
     format!("rgb({},{},{})", color.0, color.1, color.2)
 }
 
 fn headline(page: &mut Page, results: &Results) -> Result<()> {
-    let Some(first) = results.conditions.first() else { return Ok(()) };
-    let middle = first.gaussian_noise.len() / 2;
-    let last = first.gaussian_noise.len() - 1;
-    let shown: Vec<usize> = if middle == last { vec![last] } else { vec![middle, last] };
-    let mut header = vec!["condition".to_owned(), "clean".to_owned()];
-    for index in &shown {
-        let level = first.gaussian_noise[*index].level;
-        header.push(format!("noise {level:.2}"));
-        header.push(format!("kept at {level:.2}"));
+    let table = table::headline(results);
+    let [header, rows @ ..] = table.as_slice() else { return Ok(()) };
+    page.section("Result", table::COLUMNS);
+    let rows: Vec<_> = rows.iter().enumerate().map(|(row, cells)| (Some(css(color(&cells[0], row))), cells.clone())).collect();
+    page.table(header, &rows);
+    page.paragraph(table::OVER_SEEDS);
+    if let Some(line) = table::matched(results) {
+        page.paragraph(&line);
     }
-    header.extend(first.minimal_perturbation.keys().map(|name| format!("median min. {name}")));
-    let rows: Vec<_> = results
-        .conditions
-        .iter()
-        .enumerate()
-        .map(|(row, condition)| {
-            let mut cells = vec![condition.condition.clone(), percent(&condition.clean_accuracy, condition.seeds)];
-            for index in &shown {
-                let level = &condition.gaussian_noise[*index];
-                cells.push(percent(&level.accuracy, condition.seeds));
-                cells.push(format!("{:.2} ± {:.2}", level.retention.mean, level.retention.standard_deviation));
-            }
-            cells.extend(condition.minimal_perturbation.values().map(|value| match value {
-                Some(value) => format!("{:.4} ± {:.4}", value.mean, value.standard_deviation),
-                None => "beyond the largest".to_owned(),
-            }));
-            (Some(css(color(&condition.condition, row))), cells)
-        })
-        .collect();
-    page.section(
-        "Result",
-        "Accuracy on clean and noisy test images, the share of clean accuracy that is kept, and the smallest perturbation that changes a decision; mean and standard deviation over seeds.",
-    );
-    page.table(&header, &rows);
-    Ok(())
+    robustness::against_epsilon(page, results)
 }
 
 fn level_curves(
@@ -140,7 +111,7 @@ fn level_curves(
                 .iter()
                 .map(|level| {
                     let value = if retention { &level.retention } else { &level.accuracy };
-                    (level.level, value.mean, value.standard_deviation)
+                    (level.level, value.mean, value.band())
                 })
                 .collect(),
         })
@@ -150,14 +121,17 @@ fn level_curves(
 fn noise(page: &mut Page, results: &Results) -> Result<()> {
     page.section(
         "Noise",
-        "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds, bands one standard deviation.",
+        "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds; bands span both of two seeds, or one standard deviation of more.",
     );
     let noise = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), false);
     let kept = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), true);
     let axes = |title, y| Axes { title, x: "standard deviation of the noise", y, y_range: None };
     page.figures(&[
         (curves(&axes("Accuracy under noise", "accuracy"), &noise)?, "Accuracy at each noise level.".into()),
-        (curves(&axes("Accuracy kept", "noisy over clean"), &kept)?, "The same over each network's own clean accuracy.".into()),
+        (
+            curves(&axes("Accuracy kept", "noisy over clean"), &kept)?,
+            "The same over each network's own clean accuracy: any network of low accuracy keeps much of it.".into(),
+        ),
     ]);
     Ok(())
 }

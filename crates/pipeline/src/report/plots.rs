@@ -18,7 +18,6 @@ pub(crate) fn color(name: &str, index: usize) -> RGBColor {
         "pixels" => RGBColor(204, 121, 167),
         "noise-augmented" => RGBColor(0, 114, 178),
         "adversarial" => RGBColor(230, 159, 0),
-        "stopped-early" => RGBColor(150, 150, 150),
         _ => OTHERS[index % OTHERS.len()],
     };
     let white = if changes.is_empty() { 0.0 } else { SHADES[index % SHADES.len()] };

@@ -4,8 +4,9 @@
 use super::heatmap::picture_uri;
 use super::page::Page;
 use super::plots::{Axes, color, curves};
-use super::{Content, css, level_curves, page, percent};
-use crate::artifacts::{MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Results};
+use super::{Content, css, level_curves, page};
+use crate::artifacts::{Comparison, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Results, SeedRatio};
+use crate::table;
 use anyhow::Result;
 
 /// Pixels of the page for one of an image.
@@ -13,25 +14,82 @@ const ENLARGEMENT: usize = 3;
 /// Pixels between images.
 const GAP: usize = 4;
 
+/// What the attacks of the ensemble of a norm leave.
+const ENSEMBLE: &str = "ensemble_";
+
+/// Accuracy against the size of the smallest perturbations, over all images.
+pub(crate) fn against_epsilon(page: &mut Page, results: &Results) -> Result<()> {
+    let captions = "right at a size: classified rightly, and withstanding whatever an ensemble of attacks finds up to there";
+    figures(
+        page,
+        results,
+        |name| name.starts_with(ENSEMBLE),
+        &format!("share of all test images that were attacked, {captions}."),
+    )
+}
+
 /// Attacks, their pictures, corruptions.
 pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
     let results = content.results;
     page.section(
         "Attacks",
-        "Accuracy when each image is perturbed within epsilon: by one step along the gradient (fgsm), and by the smallest perturbation that an ensemble of attacks finds for it.",
+        "Images perturbed within epsilon: by one step along the gradient (fgsm), and by as little as an ensemble of attacks needs.",
     );
-    let Some(first) = results.conditions.first() else { return Ok(()) };
-    let mut figures = Vec::new();
-    for name in first.attacks.keys() {
-        let data = level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
-        let axes = Axes { title: name, x: "epsilon", y: "accuracy", y_range: None };
-        figures.push((curves(&axes, &data)?, format!("{name}: accuracy against the size of the perturbation.")));
-    }
-    page.figures(&figures);
+    figures(
+        page,
+        results,
+        |name| !name.starts_with(ENSEMBLE),
+        "accuracy over all images, against the size of the perturbation.",
+    )?;
+    compared(page, results);
     smallest(page, results);
     pictures(page, content)?;
     corruptions(page, results);
     Ok(())
+}
+
+/// Curves of those attacks whose name is `wanted`.
+fn figures(page: &mut Page, results: &Results, wanted: impl Fn(&str) -> bool, caption: &str) -> Result<()> {
+    let Some(first) = results.conditions.first() else { return Ok(()) };
+    let mut figures = Vec::new();
+    for name in first.attacks.keys().filter(|name| wanted(name)) {
+        let data = level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
+        let axes = Axes { title: name, x: "epsilon", y: "accuracy", y_range: None };
+        figures.push((curves(&axes, &data)?, format!("{name}: {caption}")));
+    }
+    page.figures(&figures);
+    Ok(())
+}
+
+/// Each condition's smallest perturbations over those of the baseline, by seed and over seeds.
+fn compared(page: &mut Page, results: &Results) {
+    let Some(first) = results.comparisons.first() else { return };
+    let mut header = vec!["condition".to_owned()];
+    for norm in first.minimal_perturbation.keys() {
+        header.push(format!("{norm}, times {}", first.baseline));
+        header.push("by seed [95% over images]".to_owned());
+        header.push("images".to_owned());
+    }
+    let known = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
+    let row = |found: &Comparison| {
+        let mut cells = vec![found.condition.clone()];
+        for ratio in found.minimal_perturbation.values() {
+            let interval = |low, high| format!("[{}, {}]", known(low), known(high));
+            cells.push(match ratio.seeds.len() {
+                1 => known(ratio.ratio),
+                _ => format!("{} {}", known(ratio.ratio), interval(ratio.low, ratio.high)),
+            });
+            let seed = |seed: &SeedRatio| format!("{} {}", known(seed.ratio), interval(seed.low, seed.high));
+            cells.push(ratio.seeds.iter().map(seed).collect::<Vec<_>>().join("; "));
+            cells.push(ratio.seeds.iter().map(|seed| seed.images.to_string()).collect::<Vec<_>>().join(", "));
+        }
+        let index = results.conditions.iter().position(|condition| condition.condition == found.condition).unwrap_or(0);
+        (Some(css(color(&found.condition, index))), cells)
+    };
+    page.paragraph(
+        "How many times larger the smallest perturbations are than the baseline's of the same seed: the median over the images that both get right, and the geometric mean over seeds with its 95% interval by Student's t. Above 1 the condition is more robust. A median over each network's own images, as in the next table, favors networks of low accuracy: what they still get right are the easy images.",
+    );
+    page.table(&header, &results.comparisons.iter().map(row).collect::<Vec<_>>());
 }
 
 fn interval(found: &MinimalPerturbation) -> String {
@@ -90,7 +148,7 @@ fn corruptions(page: &mut Page, results: &Results) {
             let own: Vec<&NetworkResult> =
                 results.networks.iter().filter(|network| network.condition == condition.condition).collect();
             let mut cells = vec![condition.condition.clone()];
-            cells.push(condition.mean_corruption_error.as_ref().map_or("–".into(), |error| percent(error, condition.seeds)));
+            cells.push(condition.mean_corruption_error.as_ref().map_or("–".into(), table::percent));
             for name in first.corruptions.keys() {
                 let errors: Vec<f64> = own.iter().flat_map(|network| network.corruptions.get(name)).flatten().copied().collect();
                 cells.push(format!("{:.0}%", 100.0 * errors.iter().sum::<f64>() / errors.len().max(1) as f64));
@@ -100,7 +158,7 @@ fn corruptions(page: &mut Page, results: &Results) {
         .collect();
     page.section(
         "Corruptions",
-        "Error under the families of CIFAR-10-C that make sense in grayscale, mean over five severities and seeds.",
+        "Error under the families of CIFAR-10-C that make sense in grayscale, mean over five severities and seeds. The mean error is the plain mean over families; it is not divided by that of another network.",
     );
     page.table(&header, &rows);
 }

@@ -4,8 +4,8 @@ use super::Content;
 use super::page::Page;
 use super::plots::{Axes, Curve, color, tracks};
 use crate::artifacts::{Followed, Snapshot, Spread};
+use crate::table::over_seeds;
 use anyhow::Result;
-use brainprior_robustness::half_width_of_mean;
 
 /// Adds the section, where networks were followed.
 pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
@@ -99,7 +99,7 @@ fn kept(arm: &Followed, value: impl Fn(&Snapshot) -> f64) -> Spread {
     Spread::of(&arm.seeds.iter().map(|(snapshots, kept)| value(&snapshots[*kept])).collect::<Vec<_>>())
 }
 
-/// Accuracy in percent of the networks that the trainings kept, mean over seeds and 95% interval, as Markdown.
+/// Accuracy in percent of the networks that the trainings kept, over seeds, as Markdown.
 pub(crate) fn table(arms: &[Followed]) -> String {
     let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
         return String::new();
@@ -108,22 +108,13 @@ pub(crate) fn table(arms: &[Followed]) -> String {
     let noisy: Vec<usize> = (0..levels.len()).filter(|level| levels[*level] > 0.0).collect();
     let mut text = String::from("| condition | seeds | epoch | clean |");
     noisy.iter().for_each(|level| text += &format!(" noise {:.2} |", levels[*level]));
-    text += &format!(" kept at {:.2} |\n|---|---:|---:|---:|", levels.last().unwrap_or(&0.0));
-    text += &"---:|".repeat(noisy.len() + 1);
-    text += "\n";
+    text += &format!("\n|---|---:|---:|---:|{}\n", "---:|".repeat(noisy.len()));
     for arm in arms {
-        let seeds = arm.seeds.len();
-        let cell = |spread: Spread, scale: f64, digits: usize| match half_width_of_mean(spread.standard_deviation, seeds) {
-            Some(half) => format!(" {:.digits$} ± {:.digits$} |", scale * spread.mean, scale * half),
-            None => format!(" {:.digits$} |", scale * spread.mean),
-        };
-        let last = levels.len() - 1;
-        text += &format!("| {} | {seeds} |", arm.name);
+        text += &format!("| {} | {} |", arm.name, arm.seeds.len());
         text += &format!(" {:.1} |", kept(arm, |snapshot| snapshot.epoch as f64).mean);
-        text += &cell(kept(arm, |snapshot| snapshot.clean_accuracy), 100.0, 1);
-        noisy.iter().for_each(|level| text += &cell(kept(arm, |snapshot| snapshot.gaussian_noise[*level].accuracy), 100.0, 1));
-        let share = |snapshot: &Snapshot| snapshot.gaussian_noise[last].accuracy / snapshot.clean_accuracy.max(1e-9);
-        text += &cell(kept(arm, share), 1.0, 2);
+        let cell = |accuracy: Spread| format!(" {} |", over_seeds(&accuracy, 100.0, 1, ""));
+        text += &cell(kept(arm, |snapshot| snapshot.clean_accuracy));
+        noisy.iter().for_each(|level| text += &cell(kept(arm, |snapshot| snapshot.gaussian_noise[*level].accuracy)));
         text += "\n";
     }
     text
@@ -157,8 +148,7 @@ mod tests {
     fn the_table_has_the_networks_that_were_kept() {
         let arms = [arm("none", 0.0, &[[0.4, 0.3], [0.6, 0.2]])];
         let text = table(&arms);
-        // Means of 0.6 and 0.4, and 12.706 standard errors.
-        assert!(text.contains("| none | 2 | 1.5 | 50.0 ± 127.1 | 25.0 ± 63.5 |"), "{text}");
+        assert!(text.contains("| none | 2 | 1.5 | 60.0, 40.0 | 20.0, 30.0 |"), "{text}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::Result;
 
 /// Adds the section.
 pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
-    page.section("Training", "Means over seeds; bands are one standard deviation.");
+    page.section("Training", "Means over seeds; bands span both of two seeds, or one standard deviation of more.");
     let by_condition = by_condition(content);
     let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
     let averaged = |value: &dyn Fn(&TrainingEpoch) -> Option<f64>| averaged(&by_condition, value);
@@ -64,7 +64,7 @@ fn averaged(by_condition: &ByCondition, value: &dyn Fn(&TrainingEpoch) -> Option
             .filter_map(|epoch| {
                 let values: Option<Vec<f64>> = seeds.iter().map(|epochs| value(&epochs[epoch])).collect();
                 let spread = Spread::of(&values?);
-                Some((epoch as f64 + 1.0, spread.mean, spread.standard_deviation))
+                Some((epoch as f64 + 1.0, spread.mean, spread.band()))
             })
             .collect();
         (!points.is_empty()).then(|| Curve { name: name.clone(), color: color(name, index), points })
@@ -80,7 +80,7 @@ fn gamma(seeds: &[&Vec<TrainingEpoch>], layers: &[usize]) -> Vec<Curve> {
     let point = |level: usize, epoch: usize| {
         let values: Vec<f64> = seeds.iter().filter_map(|epochs| epochs.get(epoch).map(|epoch| epoch.gamma[level])).collect();
         let spread = Spread::of(&values);
-        (epoch as f64 + 1.0, spread.mean, spread.standard_deviation)
+        (epoch as f64 + 1.0, spread.mean, spread.band())
     };
     layers
         .iter()

@@ -19,7 +19,7 @@ pub struct Context {
 
 impl Context {
     /// Opens the run directory at `root`, makes it where it is not there yet, and writes the resolved configuration into it;
-    /// a dry run writes nothing.
+    /// a dry run writes nothing. Records name `commit`, which the program was built from.
     ///
     /// # Errors
     /// A folder that cannot be made or written to.
@@ -30,8 +30,9 @@ impl Context {
         selection: Selection,
         device: Device,
         progress: Box<dyn Progress>,
+        commit: Option<&str>,
     ) -> Result<Self> {
-        let run = RunDirectory::open(root, mode)?;
+        let run = RunDirectory::open(root, mode)?.built_from(commit);
         if !run.is_dry() {
             replace::bytes(&root.join("config.toml"), config.to_toml()?.as_bytes())?;
         }

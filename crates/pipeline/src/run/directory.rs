@@ -46,6 +46,7 @@ impl fmt::Display for Stale {
 pub(crate) struct RunDirectory {
     root: PathBuf,
     mode: Mode,
+    commit: Option<String>,
 }
 
 const RECORD: &str = "record.json";
@@ -58,7 +59,12 @@ impl RunDirectory {
         if mode != Mode::Dry {
             std::fs::create_dir_all(root).with_context(|| format!("could not create the run directory {}", root.display()))?;
         }
-        Ok(Self { root: root.to_path_buf(), mode })
+        Ok(Self { root: root.to_path_buf(), mode, commit: None })
+    }
+
+    /// The same, whose records name the commit that the program was built from, where that is known.
+    pub(crate) fn built_from(self, commit: Option<&str>) -> Self {
+        Self { commit: commit.map(str::to_owned), ..self }
     }
 
     /// The folder itself.
@@ -175,7 +181,7 @@ impl RunDirectory {
             let hash = hash::of_path(&folder.join(&file))?;
             outputs.insert(file, hash);
         }
-        let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64() };
+        let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64(), commit: self.commit.clone() };
         json::write(&record_path, &record)?;
         progress.finished(record.key.task(), record.seconds);
         Ok(Some(record))
@@ -224,6 +230,22 @@ mod tests {
         })
         .unwrap();
         assert!(called);
+    }
+
+    #[test]
+    fn a_record_names_the_commit_of_the_build_and_another_build_does_nothing_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |commit| RunDirectory::open(folder.path(), Mode::Run).unwrap().built_from(commit);
+        let key = || Key::new("stage", 1, 7);
+        open(Some("0a1b")).task(key(), &Silent, |folder| write(folder, "one")).unwrap();
+        let record = std::fs::read_to_string(folder.path().join("stage/record.json")).unwrap();
+        assert!(record.contains("\"commit\": \"0a1b\""), "{record}");
+        for commit in [Some("2c3d"), None] {
+            let record = open(commit).task(key(), &Silent, |_| panic!("done already")).unwrap().unwrap();
+            assert_eq!(record.commit.as_deref(), Some("0a1b"));
+        }
+        open(None).task(Key::new("other", 1, 7), &Silent, |folder| write(folder, "one")).unwrap();
+        assert!(!std::fs::read_to_string(folder.path().join("other/record.json")).unwrap().contains("commit"));
     }
 
     #[test]

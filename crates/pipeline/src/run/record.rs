@@ -97,4 +97,8 @@ pub(crate) struct Record {
     pub(crate) outputs: BTreeMap<String, Hash>,
     /// How long the task took, in seconds.
     pub(crate) seconds: f64,
+    /// The commit that was checked out when the program was built; absent where it was built without git. It is no part of the
+    /// key: another build of one version is taken as equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) commit: Option<String>,
 }

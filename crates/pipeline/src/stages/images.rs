@@ -23,7 +23,7 @@ impl Stage for Images {
 
     fn run(&self, context: &Context, _inputs: &Inputs) -> Result<Outcome> {
         let settings = &context.config.images;
-        let sizes = (settings.train, settings.test, settings.grayscale);
+        let sizes = (settings.train, settings.skip_test, settings.test, settings.grayscale);
         let key = match &settings.file {
             Some(file) => Key::new("images", sizes, 0).input("labelled images", &hash::of_path(file)?),
             None => Key::new("images", sizes, context.config.seed_of("images")),
@@ -31,10 +31,12 @@ impl Stage for Images {
         let seed = key.seed();
         Ok(context
             .task(key, |folder| {
-                let split = match &settings.file {
+                let LabeledSplit { train, test } = match &settings.file {
                     Some(file) => read_labeled(file)?,
-                    None => procedural::ten_classes(settings.train, settings.test, seed),
+                    None => procedural::ten_classes(settings.train, settings.skip_test + settings.test, seed),
                 };
+                let rest: Vec<usize> = (settings.skip_test.min(test.len())..test.len()).collect();
+                let split = LabeledSplit { train, test: test.subset(&rest) };
                 for (tier, found, wanted) in
                     [("train", split.train.len(), settings.train), ("test", split.test.len(), settings.test)]
                 {

@@ -3,6 +3,7 @@
 //! A new stage is a file here whose type is a `Stage`, with a place in `CHAIN`; the structs that it writes stand in
 //! `artifacts/`.
 
+mod comparisons;
 mod images;
 mod report;
 mod response;
@@ -137,7 +138,7 @@ fn finished(context: &Context) -> Result<Finished> {
     let root = context.run.root();
     let figures = root.join(report::RESULTS);
     let results: Results = json::read(&figures)?;
-    Ok(Finished { table: table::conditions(&results.conditions), report: root.join(report::REPORT), figures })
+    Ok(Finished { table: table::result(&results), report: root.join(report::REPORT), figures })
 }
 
 #[cfg(test)]

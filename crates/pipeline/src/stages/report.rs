@@ -1,6 +1,6 @@
 //! Stage `report`: gathers every figure into `results.json` and draws `report.html`.
 
-use super::{Inputs, Outcome, Stage, response, robustness, scans, similarity, trade_off, train};
+use super::{Inputs, Outcome, Stage, comparisons, response, robustness, scans, similarity, trade_off, train};
 use crate::artifacts::{Results, ScanResult, ScanSource, summarize};
 use crate::grid::Part;
 use crate::report::{self, Content, MatrixPicture};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Version of `results.json`, as in `data-specs/results.toml`.
-const RESULTS_VERSION: u32 = 2;
+const RESULTS_VERSION: u32 = 3;
 
 /// Every figure of the run.
 pub(super) const RESULTS: &str = "results.json";
@@ -87,6 +87,7 @@ impl Stage for Report {
             scans,
             targets: compared.targets,
             conditions: summarize(&networks),
+            comparisons: comparisons::all(context, &networks)?,
             networks,
         };
         json::write(&root.join(RESULTS), &results)?;

@@ -4,14 +4,16 @@ use super::{Inputs, Outcome, Stage, train};
 use crate::adversarial::{
     Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
-use crate::artifacts::{NetworkResult, Pictures, Point};
+use crate::artifacts::{Kept, NetworkResult, Pictures, Point, Validation};
 use crate::grid::Part;
 use crate::run::{Context, Key, Record, jobs};
 use anyhow::Result;
 use brainprior_artifact::json;
+use brainprior_classifier::Split;
+use brainprior_images::LabeledSplit;
 use brainprior_robustness::{
-    AttackPoint, Clamp, Corruption, Fgsm, LabeledBatch, MaskingSettings, MinimalPerturbations, Noise, Norm, Progress, Settings,
-    accuracy, attack_curve, corruption_errors, mean_corruption_error, noise_curve,
+    AttackPoint, Clamp, Corruption, Fgsm, LabeledBatch, MaskingSettings, MinimalPerturbations, Noise, NoisePoint, Norm, Progress,
+    Settings, accuracy, attack_curve, corruption_errors, mean_corruption_error, noise_curve,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,15 +53,21 @@ impl Stage for Robustness {
             // One seed for all parts: every network sees the same noise and the same random starts.
             let seed = context.config.seed_of("robustness");
             let settings = &context.config.robustness;
-            let blocks_key = Key::new(&part.task(BLOCKS), (), seed).on(&context.device).after(images).after(record);
-            let mut key = Key::new(&part.task("robustness"), settings, seed).on(&context.device).after(images).after(record);
+            let kept = |part: Part, record: &Record, key: Key| {
+                let file = train::kept_file(part);
+                key.input(&format!("{}/{file}", record.key.task()), &record.outputs[file])
+            };
+            let blocks_key = Key::new(&part.task(BLOCKS), (), seed).on(&context.device).after(images);
+            let blocks_key = kept(part, record, blocks_key);
+            let own = (settings, train::kept_file(part));
+            let mut key = Key::new(&part.task("robustness"), own, seed).on(&context.device).after(images).after(record);
             let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
             let subject = Subject { context, part, seed };
             if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
                 key = blocks.iter().fold(key, |key, block| key.after(block));
             }
             let sources: Vec<&(Part, Record)> = grid.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
-            key = sources.iter().fold(key, |key, (_, record)| key.after(record));
+            key = sources.iter().fold(key, |key, (source, record)| kept(*source, record, key));
             let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
             context.task(key, |folder| subject.measure(&sources, folder))
         })?;
@@ -111,7 +119,9 @@ impl Subject<'_> {
     fn measure(&self, sources: &[Part], folder: &Path) -> Result<Vec<String>> {
         let Self { context, part, seed } = *self;
         let settings = &context.config.robustness;
-        let test = super::images::load(context)?.test;
+        let LabeledSplit { train: labeled, test } = super::images::load(context)?;
+        let split = Split::new(labeled.len(), part.condition.training(), part.seed_of_training(context))?;
+        let held_back = labeled_batch(&labeled.subset(split.held_back()), labeled.len())?;
         let network = train::network(context, part)?;
         let gamma = network.gamma()?;
         let model = Attackable::new(network, &test)?;
@@ -123,13 +133,18 @@ impl Subject<'_> {
         let mut bar = context.progress.bar(&part.task("robustness"), 1);
         let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
         let clean_accuracy = accuracy(&model, &noisy, run)?.share().unwrap_or_default();
-        let gaussian_noise =
-            noise_curve(&model, &noisy, Noise::Gaussian, Clamp::Unit, &settings.gaussian, run, &mut |progress| {
-                show("Gaussian noise", progress)
-            })?
-            .into_iter()
-            .map(|point| Point { level: point.level, accuracy: point.accuracy.share().unwrap_or_default() })
-            .collect();
+        let mut gaussian = |images: &LabeledBatch| -> Result<Vec<Point>> {
+            let observe = &mut |progress| show("Gaussian noise", progress);
+            let curve = noise_curve(&model, images, Noise::Gaussian, Clamp::Unit, &settings.gaussian, run, observe)?;
+            let point = |point: NoisePoint| Point { level: point.level, accuracy: point.accuracy.share().unwrap_or_default() };
+            Ok(curve.into_iter().map(point).collect())
+        };
+        let gaussian_noise = gaussian(&noisy)?;
+        let validation = Validation {
+            images: held_back.len(),
+            clean_accuracy: accuracy(&model, &held_back, run)?.share().unwrap_or_default(),
+            gaussian_noise: gaussian(&held_back)?,
+        };
         let corrupted = labeled_batch(&test, settings.corruption_images)?;
         let errors = corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
 
@@ -142,7 +157,7 @@ impl Subject<'_> {
         let mut minimal_perturbation = BTreeMap::new();
         let mut pictures = Pictures::default();
         for (norm, epsilons) in [(Norm::Linf, &settings.linf), (Norm::L2, &settings.l2)] {
-            let minimal = read_blocks(&context.run, &part.task(BLOCKS), &attacked, norm, BLOCK)?;
+            let minimal = nearest(context, part, &attacked, norm)?;
             let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
             attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels)?);
             minimal_perturbation.insert(norm_name(norm).to_owned(), summarize(&minimal, &attacked, seed)?);
@@ -157,11 +172,13 @@ impl Subject<'_> {
         let checked = labeled_batch(&test, settings.masking_images)?;
         let masking = masking(&*context.progress, &model, &sources, &checked, &checks, run)?;
         let epochs = train::history(context, part)?;
+        let kept = train::kept_place(part, &epochs);
         let result = NetworkResult {
             condition: part.condition.name().to_owned(),
             seed: part.seed,
             clean_accuracy,
             gaussian_noise,
+            validation,
             corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors())).collect(),
             mean_corruption_error: mean_corruption_error(&errors),
             attacks,
@@ -169,6 +186,8 @@ impl Subject<'_> {
             masking: Some(masking),
             gamma,
             pair_correlation: epochs.last().and_then(|epoch| epoch.pair_correlation),
+            pull: train::pull(context, part)?,
+            kept: Kept { epoch: kept + 1, learning_rate: part.condition.training().learning_rate_after(kept) },
         };
         json::write(&folder.join(CURVES), &result)?;
         json::write(&folder.join(PICTURES), &pictures)?;
@@ -188,6 +207,11 @@ fn shown(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Pictures {
         originals: (0..count).map(|index| plane(labeled.image(index))).collect(),
         adversarial: adversarial.collect(),
     }
+}
+
+/// The smallest perturbations of a part, of the images that it was attacked on.
+pub(crate) fn nearest(context: &Context, part: Part, attacked: &LabeledBatch, norm: Norm) -> Result<MinimalPerturbations> {
+    read_blocks(&context.run, &part.task(BLOCKS), attacked, norm, BLOCK)
 }
 
 /// The figures of a part.

@@ -93,13 +93,14 @@ impl Stage for Similarity {
         if with(MatrixTarget::Features) {
             key = key.input("network", &hash::of_path(network(context)?)?);
         }
-        let seed = key.seed();
-        Ok(context.task(key, |folder| measure(context, wanted, seed, folder))?.into())
+        Ok(context.task(key, |folder| measure(context, wanted, folder))?.into())
     }
 }
 
-fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder: &Path) -> Result<Vec<String>> {
+fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> Result<Vec<String>> {
     let config = &context.config;
+    // What is said of the shuffled target is said of that of the first seed.
+    let seed = shuffle(context, 0);
     let loaded = super::scans::load(context)?;
     let predicted = response::predictions(context, loaded.len())?;
     let summary = response::summary(context)?;
@@ -184,8 +185,11 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, seed: u64, folder:
             .map(SimilarityAgreement::from),
             with_oracle: mean(&with_oracle),
         });
-        matrix.write(&folder.join(file_of(target)))?;
-        outputs.push(file_of(target));
+        let file = file_of(target);
+        if !outputs.contains(&file) {
+            matrix.write(&folder.join(&file))?;
+            outputs.push(file);
+        }
     }
     let scans = compared.iter().zip(&weights).map(|(found, weights)| summarized(found, weights)).collect();
     json::write(&folder.join(SUMMARY), &SimilaritySummary { targets, scans })?;
@@ -312,14 +316,24 @@ pub(crate) fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> 
     Ok(Target::Similarity { stimuli, matrix })
 }
 
-/// The file of a target's matrix.
+/// The file of a target's matrix; a shuffled one is the denoised one until a network takes it.
 pub(crate) fn file_of(target: MatrixTarget) -> String {
-    format!("{}.h5", target.name())
+    let of = match target {
+        MatrixTarget::Shuffled => MatrixTarget::Denoised,
+        other => other,
+    };
+    format!("{}.h5", of.name())
 }
 
-/// The matrix of a target.
-pub(crate) fn load(context: &Context, target: MatrixTarget) -> Result<SimilarityMatrix> {
-    Ok(SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?)
+/// The matrix of a target for the networks of a seed: each seed has a shuffle of its own.
+pub(crate) fn load_for(context: &Context, target: MatrixTarget, seed: u64) -> Result<SimilarityMatrix> {
+    let matrix = SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?;
+    Ok(if target == MatrixTarget::Shuffled { matrix.shuffled(shuffle(context, seed)) } else { matrix })
+}
+
+/// Seed of the shuffle for the networks of a seed.
+fn shuffle(context: &Context, seed: u64) -> u64 {
+    context.config.seed_of(&format!("shuffle/seed{seed}"))
 }
 
 /// The images of a target's matrix, in the order of its `ids`.
@@ -350,4 +364,31 @@ pub(crate) fn oracle_matrix(context: &Context, name: &str) -> Result<Option<Simi
 /// The stage's summary.
 pub(crate) fn summary(context: &Context) -> Result<SimilaritySummary> {
     Ok(json::read(&context.run.folder("similarity").join(SUMMARY))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::run::{Mode, Selection, Silent};
+
+    #[test]
+    fn each_seed_has_a_shuffle_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, progress) = (Config::load(None, &[]).unwrap(), Box::new(Silent));
+        let context = Context::open(config, folder.path(), Mode::Run, Selection::default(), Device::Cpu, progress, None).unwrap();
+        let values: Vec<f32> = (0..190).map(|pair| pair as f32 / 200.0).collect();
+        let denoised = SimilarityMatrix::new((0..20).map(ImageId::from_u64).collect(), values.clone(), vec![]).unwrap();
+        std::fs::create_dir(folder.path().join("similarity")).unwrap();
+        denoised.write(&folder.path().join("similarity").join(file_of(MatrixTarget::Shuffled))).unwrap();
+        let of = |target, seed| load_for(&context, target, seed).unwrap().packed().to_vec();
+        assert_eq!(of(MatrixTarget::Denoised, 0), values);
+        let shuffled = [0, 1].map(|seed| of(MatrixTarget::Shuffled, seed));
+        assert!(shuffled[0] != shuffled[1] && shuffled.iter().all(|found| *found != values));
+        assert_eq!(of(MatrixTarget::Shuffled, 1), shuffled[1], "the same each time");
+        for mut found in shuffled {
+            found.sort_by(f32::total_cmp);
+            assert_eq!(found, values, "nothing but the order is another");
+        }
+    }
 }

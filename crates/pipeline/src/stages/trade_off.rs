@@ -84,11 +84,8 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
     }
     let read = |part: Part| -> Result<(Vec<Snapshot>, usize)> {
         let snapshots: Vec<Snapshot> = json::read(&context.run.folder(&part.task("trade-off")).join(CURVE))?;
-        let history = train::history(context, part)?;
-        let best = (0..history.len()).min_by(|a, b| history[*a].validation_loss.total_cmp(&history[*b].validation_loss));
-        let kept = if part.condition.stop_at_accuracy_of().is_some() { None } else { best };
-        let last = snapshots.len() - 1;
-        Ok((snapshots, kept.unwrap_or(last)))
+        let kept = train::kept_place(part, &train::history(context, part)?);
+        Ok((snapshots, kept))
     };
     let follow = |condition| {
         let arm: &Arm = condition;

@@ -4,17 +4,19 @@ mod key;
 mod network;
 
 use super::{Inputs, Outcome, Stage};
-use crate::artifacts::TrainingEpoch;
+use crate::artifacts::{Pull, TrainingEpoch};
+use crate::config::Keep;
 use crate::grid::Part;
 use crate::run::{Context, Record, jobs};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use brainprior_artifact::json;
-use brainprior_classifier::{Evaluation, ResNet, epochs_to_match};
-use key::{compared, early_key, key};
+use brainprior_classifier::ResNet;
+use key::key;
 use network::train_one;
 use std::collections::BTreeMap;
 
 const HISTORY: &str = "history.json";
+const PULL: &str = "pull.json";
 const BEST: &str = "best.safetensors";
 const LAST: &str = "last.safetensors";
 /// Beside the artifact rather than of it: times differ from run to run.
@@ -33,17 +35,14 @@ impl Stage for Train {
     }
 
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
-        let (early, ordinary): (Vec<Part>, Vec<Part>) =
-            Part::selected(context).into_iter().partition(|part| part.condition.stop_at_accuracy_of().is_some());
         // What another process works on comes last: by then it may be done.
-        let first = jobs::run(ordinary, |part| match context.run.is_busy(&part.task("train"))? {
+        let first = jobs::run(Part::selected(context), |part| match context.run.is_busy(&part.task("train"))? {
             true => Ok((part, None)),
             false => Ok((part, Some(task(context, inputs, part)?))),
         })?;
         let (done, busy): (Vec<_>, Vec<_>) = first.into_iter().partition(|(_, record)| record.is_some());
         let mut records: Vec<Option<Record>> = done.into_iter().map(|(_, record)| record.flatten()).collect();
         records.extend(jobs::run(busy, |(part, _)| task(context, inputs, part))?);
-        records.extend(jobs::run(early, |part| stop_early(context, inputs, part))?);
         Ok(Outcome::Done(records.into_iter().flatten().collect()))
     }
 }
@@ -59,45 +58,17 @@ pub(crate) fn trained<'a>(context: &'a Context, inputs: &Inputs<'a>) -> Vec<(Par
 fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let key = key(context, inputs, part)?;
     let seed = key.seed();
-    context.task(key, |folder| train_one(context, part, seed, None, folder))
+    context.task(key, |folder| train_one(context, part, seed, folder))
 }
 
 /// Every part of the grid, selected or not, that is trained already.
 pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<(Part<'a>, Record)>> {
     let mut finished = Vec::new();
     for part in Part::all(context) {
-        let key = early_key(context, inputs, part, |other| Ok(context.run.finished(&key(context, inputs, other)?).ok()))?;
-        finished.extend(key.and_then(|key| Some((part, context.run.finished(&key).ok()?))));
+        finished.extend(context.run.finished(&key(context, inputs, part)?).ok().map(|record| (part, record)));
     }
     finished.sort_by_key(|(part, _)| part.place(context));
     Ok(finished)
-}
-
-/// The same training again, up to the first epoch with the accuracy on held-out images that the other network was kept for.
-fn stop_early(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
-    let sources = compared(context, part)?.context("a part that is not stopped early")?;
-    let key = early_key(context, inputs, part, |other| {
-        let done = context.run.finished(&key(context, inputs, other)?).ok();
-        // Already named by a dry run, as parts of their own.
-        if done.is_some() || context.run.is_dry() { Ok(done) } else { task(context, inputs, other) }
-    })?;
-    let Some(key) = key else {
-        context.progress.would_run(&part.task("train"), "the networks that it is compared with would be trained");
-        return Ok(None);
-    };
-    let seed = key.seed();
-    context.task(key, |folder| {
-        let [baseline, other] = sources.map(|part| history(context, part));
-        let (baseline, other) = (baseline?, other?);
-        let held_out = |epochs: &[TrainingEpoch]| -> Vec<Evaluation> {
-            let evaluation =
-                |epoch: &TrainingEpoch| Evaluation { loss: epoch.validation_loss, accuracy: epoch.validation_accuracy };
-            epochs.iter().map(evaluation).collect()
-        };
-        let epochs = epochs_to_match(&held_out(&baseline), &held_out(&other))?;
-        context.progress.line(&format!("    {} stops after epoch {epochs}", part.task("train")));
-        train_one(context, part, seed, Some(epochs), folder)
-    })
 }
 
 /// The network after `epoch`, from 1.
@@ -105,10 +76,33 @@ fn snapshot_file(epoch: usize) -> String {
     format!("epoch-{epoch:03}.safetensors")
 }
 
-/// The trained network of a part: that of the lowest validation loss, or where it was stopped.
+/// The file of the network of a part that is measured.
+pub(crate) fn kept_file(part: Part) -> &'static str {
+    match part.condition.keep() {
+        Keep::Best => BEST,
+        Keep::Last => LAST,
+    }
+}
+
+/// The network of a part that is measured.
 pub(crate) fn network(context: &Context, part: Part) -> Result<ResNet> {
-    let file = if part.condition.stop_at_accuracy_of().is_some() { LAST } else { BEST };
-    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(file))?.to_device(&context.device)?)
+    Ok(ResNet::load(&context.run.folder(&part.task("train")).join(kept_file(part)))?.to_device(&context.device)?)
+}
+
+/// Where in the history of a part the network lies that is measured.
+pub(crate) fn kept_place(part: Part, history: &[TrainingEpoch]) -> usize {
+    let loss = |place: &usize| history[*place].validation_loss;
+    let best = || (0..history.len()).min_by(|a, b| loss(a).total_cmp(&loss(b)));
+    let last = history.len().saturating_sub(1);
+    match part.condition.keep() {
+        Keep::Best => best().unwrap_or(last),
+        Keep::Last => last,
+    }
+}
+
+/// How strongly the target of a part pulled; nothing without a target.
+pub(crate) fn pull(context: &Context, part: Part) -> Result<Option<Pull>> {
+    Ok(json::read(&context.run.folder(&part.task("train")).join(PULL))?)
 }
 
 /// The network of a part after `epoch`, from 1.

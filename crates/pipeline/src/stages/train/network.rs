@@ -1,14 +1,14 @@
 //! One network: what it is trained on and how.
 
-use super::{BEST, HISTORY, LAST, SPEED, snapshot_file};
-use crate::artifacts::TrainingEpoch;
+use super::{BEST, HISTORY, LAST, PULL, SPEED, snapshot_file};
+use crate::artifacts::{Pull, SetBy, TrainingEpoch};
 use crate::config::Target;
 use crate::grid::Part;
 use crate::run::Context;
 use crate::stages::{images, scans, similarity};
 use anyhow::Result;
 use brainprior_artifact::json;
-use brainprior_classifier::{self as classifier, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{self as classifier, Split, TrainConfig, TrainEvent, train_on};
 use brainprior_images::LabeledImages;
 use brainprior_recording::median;
 use std::path::Path;
@@ -16,31 +16,41 @@ use std::path::Path;
 /// Images of a target of labels, like those of a scan.
 const LABELED_STIMULI: usize = 5000;
 
-fn target(context: &Context, target: Target, train: &LabeledImages) -> Result<classifier::Target> {
-    match target {
-        Target::None => Ok(classifier::Target::None),
-        Target::Labels => similarity::of_labels(train, LABELED_STIMULI),
-        Target::Matrix(target) => {
-            let matrix = similarity::load(context, target)?;
-            let loaded = scans::load(context)?;
-            let stimuli = similarity::stimuli_of(context, target, &loaded, matrix.ids())?;
-            Ok(classifier::Target::Similarity { stimuli, matrix })
-        }
-    }
+/// A target of labels, of those images alone that train: the labels of the images held back choose the epoch.
+fn labels(images: &LabeledImages, training: &TrainConfig, seed: u64) -> Result<classifier::Target> {
+    let split = Split::new(images.len(), training, seed)?;
+    similarity::of_labels(&images.subset(split.training()), LABELED_STIMULI)
+}
+
+/// What the network of a part is pulled towards.
+fn target(context: &Context, part: Part, train: &LabeledImages, seed: u64) -> Result<classifier::Target> {
+    let target = match part.condition.target() {
+        Target::None => return Ok(classifier::Target::None),
+        Target::Labels => return labels(train, part.condition.training(), seed),
+        Target::Matrix(target) => target,
+    };
+    let matrix = similarity::load_for(context, target, part.seed)?;
+    let loaded = scans::load(context)?;
+    let stimuli = similarity::stimuli_of(context, target, &loaded, matrix.ids())?;
+    Ok(classifier::Target::Similarity { stimuli, matrix })
+}
+
+/// The settings of a part's training, with the alpha that its force asks for, and how strongly its target pulls.
+fn pulled(part: Part, target: &classifier::Target) -> Result<(TrainConfig, Option<Pull>)> {
+    let settings = part.condition.training().clone();
+    let (config, set) = match part.condition.force() {
+        Some(force) => (settings.with_force(force, target)?, SetBy::Force),
+        None => (settings, SetBy::Alpha),
+    };
+    let pull = config.force(target).map(|force| Pull { set, alpha: config.alpha, force });
+    Ok((config, pull))
 }
 
 /// Trains into `folder`, which may hold the state of an interrupted training; the files that were written.
-pub(super) fn train_one(
-    context: &Context,
-    part: Part,
-    seed: u64,
-    stop_after: Option<usize>,
-    folder: &Path,
-) -> Result<Vec<String>> {
+pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<Vec<String>> {
     let data = images::load(context)?;
-    let target = target(context, part.condition.target(), &data.train)?;
-    let training = part.condition.training().clone();
-    let config = TrainConfig { stop_after: stop_after.or(training.stop_after), ..training };
+    let target = target(context, part, &data.train, seed)?;
+    let (config, pull) = pulled(part, &target)?;
     let mut bar = context.progress.bar(&part.task("train"), 1);
     let mut message = String::new();
     let mut speeds = Vec::new();
@@ -77,12 +87,34 @@ pub(super) fn train_one(
         })
         .collect();
     json::write(&folder.join(HISTORY), &history)?;
+    json::write(&folder.join(PULL), &pull)?;
     if let Some(speed) = median(&speeds) {
         json::write(&folder.join(SPEED), &speed)?;
     }
-    let mut outputs = vec![BEST.to_owned(), LAST.to_owned(), HISTORY.to_owned()];
+    let mut outputs = [BEST, LAST, HISTORY, PULL].map(str::to_owned).to_vec();
     if config.snapshots {
         outputs.extend((1..=history.len()).map(snapshot_file));
     }
     Ok(outputs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_of_labels_knows_no_image_that_is_held_back() {
+        // Told apart by their brightness, which is their place in the set.
+        let pixels = (0..40u8).flat_map(|image| [image; 64]).collect();
+        let names = vec!["even".into(), "odd".into()];
+        let images = LabeledImages::new(1, 8, 8, pixels, (0..40).map(|image| image % 2).collect(), names).unwrap();
+        let training = TrainConfig { validation_fraction: 0.25, ..TrainConfig::default() };
+        let split = Split::new(images.len(), &training, 7).unwrap();
+        let classifier::Target::Similarity { stimuli, .. } = labels(&images, &training, 7).unwrap() else {
+            panic!("labels have similarities")
+        };
+        let known: Vec<usize> = (0..stimuli.len()).map(|image| (255.0 * stimuli.image(image)[0]).round() as usize).collect();
+        assert_eq!((known.len(), split.held_back().len()), (30, 10));
+        assert!(split.held_back().iter().all(|image| !known.contains(image)), "{known:?}");
+    }
 }

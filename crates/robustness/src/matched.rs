@@ -1,0 +1,52 @@
+//! What a control would reach at a given clean accuracy, from networks of it that lie on either side.
+
+/// A figure of a control at `accuracy` on clean images, interpolated in a line between the two of its networks that are nearest
+/// below and above. `path` holds accuracy on clean images and the figure, network by network, in any order; the figures of
+/// networks of equal accuracy are averaged. `None` where all of them lie on one side: nothing is extrapolated.
+///
+/// A regularized network is less accurate than its baseline, and less accurate networks hold up better, or worse, by that alone.
+/// Networks of shorter trainings are the control, each complete, with the whole of its learning-rate schedule: one that is
+/// taken from the middle of a longer training differs from them in more than its accuracy.
+///
+/// ```
+/// let baseline = [(0.6, 0.2), (0.4, 0.3)];
+/// assert_eq!(brainprior_robustness::at_accuracy(&baseline, 0.5), Some(0.25));
+/// assert_eq!(brainprior_robustness::at_accuracy(&baseline, 0.3), None);
+/// ```
+pub fn at_accuracy(path: &[(f64, f64)], accuracy: f64) -> Option<f64> {
+    let below = path.iter().map(|point| point.0).filter(|reached| *reached <= accuracy).max_by(f64::total_cmp)?;
+    let above = path.iter().map(|point| point.0).filter(|reached| *reached >= accuracy).min_by(f64::total_cmp)?;
+    let at = |reached: f64| {
+        let figures: Vec<f64> = path.iter().filter(|point| point.0 == reached).map(|point| point.1).collect();
+        figures.iter().sum::<f64>() / figures.len() as f64
+    };
+    let share = if above > below { (accuracy - below) / (above - below) } else { 0.0 };
+    Some((1.0 - share) * at(below) + share * at(above))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_straight_path_is_met_everywhere_on_it_and_nowhere_beyond() {
+        let path: Vec<(f64, f64)> = [0.7, 0.3, 0.45, 0.6].map(|accuracy| (accuracy, 1.0 - 0.5 * accuracy)).to_vec();
+        for accuracy in [0.3, 0.31, 0.45, 0.52, 0.65, 0.7] {
+            assert!((at_accuracy(&path, accuracy).unwrap() - (1.0 - 0.5 * accuracy)).abs() < 1e-12, "{accuracy}");
+        }
+        assert_eq!((at_accuracy(&path, 0.29), at_accuracy(&path, 0.71), at_accuracy(&[], 0.5)), (None, None, None));
+    }
+
+    #[test]
+    fn only_the_neighbors_count() {
+        let path = [(0.2, 9.0), (0.4, 0.1), (0.5, 0.3), (0.9, 9.0)];
+        assert!((at_accuracy(&path, 0.45).unwrap() - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn networks_of_equal_accuracy_are_averaged() {
+        let path = [(0.4, 0.1), (0.4, 0.3), (0.6, 0.4)];
+        assert!((at_accuracy(&path, 0.4).unwrap() - 0.2).abs() < 1e-12);
+        assert!((at_accuracy(&path, 0.5).unwrap() - 0.3).abs() < 1e-12);
+    }
+}
