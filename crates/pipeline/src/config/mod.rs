@@ -245,6 +245,9 @@ mod tests {
         assert_eq!((paper.training.common.base_channels, paper.training.common.weight_decay), (64, 0.0));
         assert_eq!(paper.robustness.gaussian.last(), Some(&0.1));
         assert_eq!(paper.training.shorter().len(), 3);
+        let walker = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/walker2019.toml");
+        let walker = Config::load(Some(Path::new(walker)), &[]).unwrap();
+        assert_eq!(walker.response, brainprior_response_model::Config::walker2019());
         let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
         assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.common.snapshots);
     }

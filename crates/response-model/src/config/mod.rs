@@ -65,7 +65,12 @@ impl Config {
                 ..CoreConfig::default()
             },
             shifter: ShifterConfig { kind: ShifterKind::Affine, ..ShifterConfig::default() },
-            modulator: ModulatorConfig { hidden: 10, placement: GainPlacement::BeforeOutput, l2: 0.0, ..ModulatorConfig::default() },
+            modulator: ModulatorConfig {
+                hidden: 10,
+                placement: GainPlacement::BeforeOutput,
+                l2: 0.0,
+                ..ModulatorConfig::default()
+            },
             normalization: NormalizationConfig { images: false, responses: false },
             optimization: OptimizationConfig {
                 batch_images: 125,

@@ -106,8 +106,8 @@ impl<'a> Objective<'a> {
 mod tests {
     use super::*;
     use crate::config::{
-        Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossKind, OutputConfig, OutputKind,
-        PositionSource, ReadoutConfig, ReadoutKind, ShifterKind,
+        Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossKind, OutputConfig, OutputKind, PositionSource,
+        ReadoutConfig, ReadoutKind, ShifterKind,
     };
     use crate::head::ScanDescription;
     use crate::normalization::{ImageNormalization, ScanNormalization};
