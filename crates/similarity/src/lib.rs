@@ -35,11 +35,13 @@ mod error_variances;
 mod features;
 #[cfg(feature = "hdf5")]
 mod files;
+mod filtered;
 mod matrix;
 mod oracle;
 mod panels;
 mod population;
 mod product;
+mod random;
 mod rows;
 mod stream;
 mod sweep;
@@ -61,6 +63,7 @@ pub use error_variances::ErrorVariances;
 pub use features::{Layer, Network, features, network_features, network_maps};
 #[cfg(feature = "hdf5")]
 pub use files::{FileRows, Precision, write_neighbors, write_pairs};
+pub use filtered::{low_pass_pixels, orientation_energy};
 pub use matrix::SimilarityMatrix;
 pub use oracle::{
     Denoised, OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting, WeightingComparison,
