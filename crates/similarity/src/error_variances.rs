@@ -267,7 +267,7 @@ mod tests {
         let tiers = trial_image.iter().map(|image| if *image < images / 2 { Tier::Train } else { Tier::Test }).collect();
         let scan = Scan::new(ScanParts {
             name: "small".into(),
-            stimuli: StimulusSet::new(1, 1, (0..images).map(|i| i as f32).collect()).unwrap(),
+            stimuli: StimulusSet::new(1, 1, (0..images).map(|i| i as f32 / images as f32).collect()).unwrap(),
             image_labels: None,
             trial_image,
             tiers,
