@@ -12,6 +12,7 @@
 //! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and by themselves |
 //! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
 //! | [`files`] | any file of the chain against its spec, and for people |
+//! | [`import`] | recordings in other formats, to scan files |
 //! | [`mod@bench`] | how fast the hot paths run |
 //!
 //! Which module may use which is listed, and tested, in `tests/modules.rs`.
@@ -23,6 +24,7 @@ pub mod compare;
 pub mod config;
 pub mod files;
 pub mod grid;
+pub mod import;
 mod report;
 pub mod run;
 pub mod similarities;

@@ -5,7 +5,7 @@ mod assemble;
 #[cfg(feature = "hdf5")]
 mod hdf5_output;
 mod notes;
-mod npy;
+pub(crate) mod npy;
 #[cfg(feature = "hdf5")]
 mod responses_file;
 mod sensorium;
