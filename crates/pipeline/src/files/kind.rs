@@ -30,7 +30,7 @@ pub(crate) struct Unknown {
 }
 
 const ANY: &str = "a scan, truth, responses, similarities, pairs or neighbors (.h5), a Sensorium tree (a folder or .zip), a layout of arrays (.toml), \
-                   labelled images (.safetensors, or CIFAR as a folder or .tar.gz), a trained classifier (.safetensors), or results.json, \
+                   labelled images (.safetensors, a folder of pictures, or CIFAR as a folder or .tar.gz), a trained classifier (.safetensors), or results.json, \
                    attack.json, histogram.json or times.json";
 const ANY_HDF5: &str = "a scan (images, responses, tiers), truth, responses, similarities, pairs or neighbors as data-specs says";
 const ANY_TENSORS: &str = "labelled images (train_images ...) or a classifier (stem.0.weight ... head.bias) as data-specs says";
@@ -108,12 +108,24 @@ fn of_folder(path: &Path) -> Result<Recognized> {
         listed.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<_>>()?;
     names.sort();
     let has = |name: &str| names.iter().any(|known| known == name);
+    let cifar = [
+        "test_batch.bin",
+        "data_batch_1.bin",
+        "train.bin",
+        "test.bin",
+        "cifar-10-batches-bin",
+        "cifar-100-binary",
+        "test_batch",
+        "data_batch_1",
+        "cifar-10-batches-py",
+        "cifar-100-python",
+    ];
+    // Of CIFAR-100 for Python a file is called `meta`, as a folder of a Sensorium tree is.
+    if cifar.into_iter().any(has) || has("train") || has("test") {
+        return Ok(Recognized::Known(Kind::ImageSet));
+    }
     if has("meta") || has("data") {
         return Ok(Recognized::Known(Kind::Sensorium));
-    }
-    let cifar = ["test_batch.bin", "data_batch_1.bin", "train.bin", "test.bin", "cifar-10-batches-bin", "cifar-100-binary"];
-    if cifar.into_iter().any(has) {
-        return Ok(Recognized::Known(Kind::ImageSet));
     }
     Ok(unknown(format!("a folder with {}", some(names)), ANY, "name a folder of such a kind, or a file in it"))
 }
