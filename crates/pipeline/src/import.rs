@@ -1,7 +1,7 @@
 //! Recordings in the formats of other labs, to scan files in the static HDF5 layout.
 
 use anyhow::Result;
-use brainprior_recording::import::{Imported, arrays};
+use brainprior_recording::import::{Imported, arrays, experanto};
 use brainprior_recording::write_static_hdf5;
 use std::fmt::Write;
 use std::path::Path;
@@ -11,6 +11,8 @@ use std::path::Path;
 pub enum Kind {
     /// Arrays and pictures that a layout in TOML describes.
     Arrays,
+    /// The folder of a session of experanto.
+    Experanto,
 }
 
 /// Reads `source` and writes the scan; returns what was taken, dropped and assumed, for people.
@@ -20,6 +22,7 @@ pub enum Kind {
 pub fn import(kind: Kind, source: &Path, out: &Path) -> Result<String> {
     let Imported { scan, account } = match kind {
         Kind::Arrays => arrays(source)?,
+        Kind::Experanto => experanto(source)?,
     };
     write_static_hdf5(out, &scan)?;
     let mut text = account.to_string();

@@ -1,7 +1,7 @@
 //! Scans and responses on disk.
 
-mod annotations;
-mod assemble;
+pub(crate) mod annotations;
+pub(crate) mod assemble;
 #[cfg(feature = "hdf5")]
 mod hdf5_output;
 mod notes;

@@ -1,13 +1,16 @@
 //! Recordings as other labs keep them, brought to a [`Scan`]: what was taken, dropped and assumed is told, and what is in doubt is
 //! refused.
 //!
-//! [`arrays`] follows a [`Layout`], a small TOML file that says what the axes of some arrays are.
+//! [`arrays`] follows a [`Layout`], a small TOML file that says what the axes of some arrays are; [`experanto`] reads sessions in the
+//! folders of that library.
 
 mod account;
 mod arrays;
+mod experanto;
 
 pub use account::Account;
 pub use arrays::{Layout, arrays};
+pub use experanto::experanto;
 
 use crate::Scan;
 
