@@ -25,10 +25,6 @@ impl Meta {
         Ok(Self { path: path.to_owned(), keys })
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// A text; `None` without the key.
     pub(super) fn text(&self, key: &str) -> Result<Option<String>> {
         match self.keys.get(key) {

@@ -71,7 +71,7 @@ impl Series {
                 let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
                 file.take(HEADER).read_to_end(&mut start).map_err(FileError::refused(&path, "read"))?;
                 let header = Header::parse(&start).map_err(|problem| problem.of(&path, "the array"))?;
-                let (kind, samples) = match (header.shape[..].try_into(), header.stored_as().and_then(|name| Kind::of(&name))) {
+                let (kind, samples) = match (<[usize; 2]>::try_from(&header.shape[..]), header.stored_as().and_then(|name| Kind::of(&name))) {
                     (Ok([samples, found]), Some(kind)) if found == signals => (kind, samples),
                     _ => {
                         let expected = format!("samples x {signals} signals, rows first, little-endian");

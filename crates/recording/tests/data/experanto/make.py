@@ -58,7 +58,7 @@ tiers = {0: "train", 1: "train", 2: "train", 3: "validation", 4: "test", 5: "tes
 screen = root / "screen"
 (screen / "meta").mkdir(parents=True)
 (screen / "data").mkdir()
-times, clock = [], start + 0.4
+times, clock = [], start + 0.4137
 expected = []
 for trial, what in enumerate(order):
     frames = 3 if what == "video" else 1
