@@ -11,6 +11,7 @@
 //! | `report` | `report.html`, of artifacts alone |
 //! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and by themselves |
 //! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
+//! | [`denoise`] | denoisers of given scans, fitted and compared |
 //! | [`files`] | any file of the chain against its spec, and for people |
 //! | [`import`] | recordings in other formats, to scan files |
 //! | [`mod@bench`] | how fast the hot paths run |
@@ -22,6 +23,7 @@ mod artifacts;
 pub mod bench;
 pub mod compare;
 pub mod config;
+pub mod denoise;
 pub mod files;
 pub mod grid;
 pub mod import;

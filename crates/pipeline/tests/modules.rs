@@ -15,6 +15,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
     ("report", &["artifacts", "table"]),
     ("adversarial", &["artifacts", "run", "table"]),
     ("stages", &["adversarial", "artifacts", "config", "grid", "report", "run", "table"]),
+    ("denoise", &["config", "run", "stages", "table"]),
     ("files", &["artifacts"]),
     ("import", &[]),
     ("compare", &["table"]),

@@ -71,15 +71,16 @@ impl Series {
                 let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
                 file.take(HEADER).read_to_end(&mut start).map_err(FileError::refused(&path, "read"))?;
                 let header = Header::parse(&start).map_err(|problem| problem.of(&path, "the array"))?;
-                let (kind, samples) = match (<[usize; 2]>::try_from(&header.shape[..]), header.stored_as().and_then(|name| Kind::of(&name))) {
-                    (Ok([samples, found]), Some(kind)) if found == signals => (kind, samples),
-                    _ => {
-                        let expected = format!("samples x {signals} signals, rows first, little-endian");
-                        let found = format!("shape {:?} of {}", header.shape, header.dtype());
-                        let advice = "save it so, as numpy.ascontiguousarray does";
-                        return Err(FileError::mismatch(&path, "the array", expected, found, advice).into());
-                    }
-                };
+                let (kind, samples) =
+                    match (<[usize; 2]>::try_from(&header.shape[..]), header.stored_as().and_then(|name| Kind::of(&name))) {
+                        (Ok([samples, found]), Some(kind)) if found == signals => (kind, samples),
+                        _ => {
+                            let expected = format!("samples x {signals} signals, rows first, little-endian");
+                            let found = format!("shape {:?} of {}", header.shape, header.dtype());
+                            let advice = "save it so, as numpy.ascontiguousarray does";
+                            return Err(FileError::mismatch(&path, "the array", expected, found, advice).into());
+                        }
+                    };
                 (path, header.start as u64, kind, samples)
             }
         };
