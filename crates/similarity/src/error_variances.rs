@@ -3,7 +3,7 @@
 use crate::{Error, Result, standardizing_weights};
 use brainprior_images::ImageId;
 use brainprior_recording::{ResponseKind, Responses, Scan, Tier};
-use ndarray::{Array2, Axis};
+use ndarray::Array2;
 use std::collections::{BTreeMap, HashMap};
 
 /// Repeated images outside the test tier from which on the noise of a trial is taken from them; else it is from the test tier, as the weights w.
@@ -11,14 +11,7 @@ const ENOUGH_REPEATED: usize = 50;
 /// Least error of a model, as a share of the mean over neurons: no estimate of a difference is so sure.
 const LEAST_ERROR: f64 = 0.05;
 
-/// Images and trials from which it is taken how far errors and noise are shared between neurons.
-const MOST_ROWS: usize = 500;
-
-/// For each neuron the variance of a model's error about the expected response, and of one trial about it, as similarities see them.
-///
-/// A similarity is a sum over neurons, in which what errs in each by itself averages out and what they have in common does not. So both
-/// variances are multiplied by how much larger the variance of the error's product with another image's vector is than it would be if
-/// neurons erred independently; of noise that is near 1, of a model, which misses the same of many neurons, it is not.
+/// For each neuron the variance of a model's error about the expected response, and of one trial about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorVariances {
     error: Vec<f64>,
@@ -59,10 +52,7 @@ impl ErrorVariances {
             level.push(mean);
             error.push(differences.iter().map(|(of, count)| (of - mean).powi(2) - noise[n] / count).collect());
         }
-        let error = shrunk(&error, &units, LEAST_ERROR);
-        let [of_error, of_noise] = common(scan, &rows_of, trials, predicted, &units, [&error, &noise])?;
-        let times = |variances: Vec<f64>, factor: f64| variances.into_iter().map(|variance| factor * variance).collect();
-        Ok(Self { error: times(error, of_error), noise: times(noise, of_noise), level })
+        Ok(Self { error: shrunk(&error, &units, LEAST_ERROR), noise, level })
     }
 
     /// From what [`ErrorVariances::error`], [`ErrorVariances::noise`] and [`ErrorVariances::level`] have given before.
@@ -85,12 +75,12 @@ impl ErrorVariances {
         &self.level
     }
 
-    /// Of the model's error about the expected response, of each neuron, in squared units of the scan.
+    /// Variance of the model's error about the expected response, of each neuron, in squared units of the scan.
     pub fn error(&self) -> &[f64] {
         &self.error
     }
 
-    /// Of a trial about the expected response.
+    /// Variance of a trial about the expected response.
     pub fn noise(&self) -> &[f64] {
         &self.noise
     }
@@ -126,8 +116,8 @@ impl ErrorVariances {
     }
 }
 
-/// Trials of each image that was shown more than once: outside the test tier, or within it where there are few.
-fn repeated(scan: &Scan) -> Result<Vec<Vec<usize>>> {
+/// For each neuron, the unbiased variance over the trials of each repeated image.
+fn trial_noise(scan: &Scan) -> Result<Vec<Vec<f64>>> {
     let mut of_image: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (trial, image) in scan.trial_image().iter().enumerate() {
         if scan.tiers()[trial] != Tier::Test {
@@ -141,80 +131,13 @@ fn repeated(scan: &Scan) -> Result<Vec<Vec<usize>>> {
     if of_image.is_empty() {
         return Err(Error::Size { what: "images shown more than once", expected: "at least 1".into(), found: "none".into() });
     }
-    Ok(of_image.into_values().collect())
-}
-
-/// For each neuron, the unbiased variance over the trials of each repeated image.
-fn trial_noise(scan: &Scan) -> Result<Vec<Vec<f64>>> {
-    let repeated = repeated(scan)?;
     let variance = |n: usize, trials: &Vec<usize>| {
         let values = || trials.iter().map(|trial| f64::from(scan.responses()[(*trial, n)]));
         let mean = values().sum::<f64>() / trials.len() as f64;
         values().map(|value| (value - mean).powi(2)).sum::<f64>() / (trials.len() as f64 - 1.0)
     };
     let neurons = scan.responses().ncols();
-    Ok((0..neurons).map(|n| repeated.iter().map(|trials| variance(n, trials)).collect()).collect())
-}
-
-/// How much more than independent neurons the model's error and the noise of a trial move the product with a predicted vector.
-fn common(
-    scan: &Scan,
-    rows_of: &BTreeMap<usize, Vec<usize>>,
-    trials: &[usize],
-    predicted: &Array2<f32>,
-    units: &[f64],
-    [error, noise]: [&[f64]; 2],
-) -> Result<[f64; 2]> {
-    let neurons = units.len();
-    let (mut vectors, mut errors, mut parts) = (Vec::new(), Vec::new(), 0.0);
-    for rows in evenly(&rows_of.values().collect::<Vec<_>>()) {
-        let count = rows.len() as f64;
-        let mean = |of: &dyn Fn(usize) -> f64| rows.iter().map(|row| of(*row)).sum::<f64>() / count;
-        for n in 0..neurons {
-            let expected = mean(&|row| f64::from(predicted[(row, n)]));
-            let found = mean(&|row| f64::from(scan.responses()[(trials[row], n)]));
-            vectors.push(units[n] * expected);
-            errors.push(units[n] * (found - expected));
-        }
-        parts += 1.0 / count;
-    }
-    let mut deviations = Vec::new();
-    let repeated = repeated(scan)?;
-    let shown: Vec<(usize, usize)> =
-        repeated.iter().enumerate().flat_map(|(image, of)| of.iter().map(move |trial| (image, *trial))).collect();
-    for (image, trial) in evenly(&shown.iter().collect::<Vec<_>>()) {
-        let count = repeated[*image].len() as f64;
-        for n in 0..neurons {
-            let sum: f64 = repeated[*image].iter().map(|trial| f64::from(scan.responses()[(*trial, n)])).sum();
-            let deviation = f64::from(scan.responses()[(*trial, n)]) - sum / count;
-            deviations.push(units[n] * deviation * (count / (count - 1.0)).sqrt());
-        }
-    }
-    let rows = |values: Vec<f64>| Array2::from_shape_vec((values.len() / neurons.max(1), neurons), values).expect("whole rows");
-    let centered = |values: Array2<f64>| match values.mean_axis(Axis(0)) {
-        Some(mean) => values - &mean,
-        None => values,
-    };
-    let (vectors, errors, deviations) = (centered(rows(vectors)), centered(rows(errors)), rows(deviations));
-    let mean_square = |of: &Array2<f64>| {
-        let products = of.dot(&vectors.t());
-        products.iter().map(|product| product * product).sum::<f64>() / products.len().max(1) as f64
-    };
-    let independent = |variances: &[f64]| {
-        let of_neuron = vectors.columns().into_iter().zip(variances).zip(units);
-        let sum: f64 = of_neuron.map(|((v, variance), unit)| v.dot(&v) * variance * unit * unit).sum();
-        sum / vectors.nrows().max(1) as f64
-    };
-    let of_noise = mean_square(&deviations);
-    let of_error = mean_square(&errors) - of_noise * parts / errors.nrows().max(1) as f64;
-    let factor = |found: f64, expected: f64| if expected > 0.0 { (found / expected).max(1.0) } else { 1.0 };
-    Ok([factor(of_error, independent(error)), factor(of_noise, independent(noise))])
-}
-
-/// Some of `all`, evenly spread, at most [`MOST_ROWS`].
-fn evenly<'a, T: ?Sized>(all: &[&'a T]) -> Vec<&'a T> {
-    let count = all.len().min(MOST_ROWS);
-    (0..count).map(|i| all[i * all.len() / count]).collect()
+    Ok((0..neurons).map(|n| of_image.values().map(|trials| variance(n, trials)).collect()).collect())
 }
 
 /// Means of each neuron's `terms`, shrunk towards the mean over neurons by the share of their variance over neurons that is
@@ -244,53 +167,6 @@ fn shrunk(terms: &[Vec<f64>], units: &[f64], least: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brainprior_images::StimulusSet;
-    use brainprior_recording::{Neurons, Origin, ScanParts};
-    use rand::{Rng, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    /// 120 images of 20 neurons, half of them shown twice in the test tier, and predictions that miss one number of an image, either in
-    /// all neurons or in each by itself.
-    fn missed(in_common: bool) -> ErrorVariances {
-        let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let mut draw = |scale: f32| -> f32 { scale * (0..12).map(|_| rng.random::<f32>() - 0.5).sum::<f32>() };
-        let (images, neurons) = (120, 20);
-        let trial_image: Vec<usize> = (0..images).chain(images / 2..images).collect();
-        let expected = Array2::from_shape_fn((images, neurons), |_| draw(1.0));
-        let shared: Vec<f32> = (0..images).map(|_| draw(1.0)).collect();
-        let predicted = Array2::from_shape_fn((images, neurons), |(i, n)| {
-            expected[(i, n)] + if in_common { shared[i] } else { draw(1.0) } + shared[(7 * i) % images]
-        });
-        let responses = Array2::from_shape_fn((trial_image.len(), neurons), |(t, n)| {
-            expected[(trial_image[t], n)] + shared[(7 * trial_image[t]) % images] + draw(1.0)
-        });
-        let tiers = trial_image.iter().map(|image| if *image < images / 2 { Tier::Train } else { Tier::Test }).collect();
-        let scan = Scan::new(ScanParts {
-            name: "small".into(),
-            stimuli: StimulusSet::new(1, 1, (0..images).map(|i| i as f32 / images as f32).collect()).unwrap(),
-            image_labels: None,
-            trial_image,
-            tiers,
-            responses,
-            behavior: None,
-            pupil_center: None,
-            neurons: Neurons::unnamed(neurons),
-            trial_idx: None,
-            origin: Origin::default(),
-        })
-        .unwrap();
-        let trials: Vec<usize> = (0..images).collect();
-        ErrorVariances::of(&scan, &trials, &predicted).unwrap()
-    }
-
-    #[test]
-    fn errors_that_neurons_have_in_common_count_as_many_times_as_they_move_similarities() {
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let [own, common] = [missed(false), missed(true)];
-        assert!((0.7..1.6).contains(&mean(own.error())), "each by itself, of variance 1: {:?}", mean(own.error()));
-        assert!((0.7..1.4).contains(&mean(own.noise())), "noise of variance 1: {:?}", mean(own.noise()));
-        assert!(mean(common.error()) > 4.0 * mean(own.error()), "{:?}", mean(common.error()));
-    }
 
     #[test]
     fn a_combination_lies_between_prediction_and_measurement_by_their_precision() {
