@@ -36,6 +36,25 @@ pub(crate) enum DeviceName {
     CudaTf32,
 }
 
+/// What steps of training are computed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Precision {
+    /// Everything in f32
+    F32,
+    /// Features, their gradients and the factors of convolutions in bfloat16, sums and all else in f32
+    Mixed,
+}
+
+#[cfg(feature = "pipeline")]
+impl From<Precision> for brainprior_pipeline::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Mixed => Self::Mixed,
+        }
+    }
+}
+
 #[cfg(feature = "pipeline")]
 impl From<DeviceName> for brainprior_pipeline::run::DeviceName {
     fn from(name: DeviceName) -> Self {

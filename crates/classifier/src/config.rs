@@ -1,6 +1,7 @@
 //! Settings of a network and of its training.
 
 use crate::{Error, Result};
+use brainprior_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
 /// Beyond this, arctanh is of no use in f32.
@@ -200,6 +201,9 @@ pub struct TrainConfig {
     pub robust_training: RobustTraining,
     /// Whether the network after each epoch stays on disk.
     pub snapshots: bool,
+    /// What steps of gradient descent are computed in. Validation, and attacks of robust training, are always f32.
+    #[serde(skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 impl Default for TrainConfig {
@@ -229,6 +233,7 @@ impl Default for TrainConfig {
             augmentation: true,
             robust_training: RobustTraining::None,
             snapshots: false,
+            precision: Precision::F32,
         }
     }
 }
@@ -455,6 +460,7 @@ mod tests {
             centering: Centering::Batch,
             running_statistics: RunningStatistics::Shared,
             robust_training: RobustTraining::Noise { std: 0.2 },
+            precision: Precision::Mixed,
             ..TrainConfig::default()
         };
         for config in [TrainConfig::default(), changed] {

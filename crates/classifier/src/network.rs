@@ -4,7 +4,7 @@ use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::rng::Stream;
 use crate::{Error, NetConfig, Result};
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, cross_entropy};
+use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, Precision, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ pub struct ResNet {
     tensors: Vec<Tensor>,
     batches: u64,
     provenance: Vec<String>,
+    precision: Precision,
 }
 
 /// How well labeled images are classified.
@@ -90,7 +91,14 @@ impl ResNet {
     pub(crate) fn assemble(config: &NetConfig, batches: u64, mut source: impl FnMut(&Slot) -> Result<Tensor>) -> Result<Self> {
         let architecture = Architecture::new(config);
         let tensors = architecture.slots.iter().map(&mut source).collect::<Result<_>>()?;
-        Ok(Self { config: config.clone(), architecture: Arc::new(architecture), tensors, batches, provenance: vec![] })
+        Ok(Self {
+            config: config.clone(),
+            architecture: Arc::new(architecture),
+            tensors,
+            batches,
+            provenance: vec![],
+            precision: Precision::F32,
+        })
     }
 
     /// The same network on a device; what it is there already is shared.
@@ -105,6 +113,11 @@ impl ResNet {
     /// Where its tensors are, and images must be.
     pub fn device(&self) -> &Device {
         self.gamma_logits().device()
+    }
+
+    /// The same network, computed in a precision; it shares the tensors. Mixed precision is a matter of the CPU.
+    pub fn in_precision(&self, precision: Precision) -> Self {
+        Self { precision, ..self.clone() }
     }
 
     /// Shape of the network.
@@ -287,7 +300,7 @@ impl ResNet {
                 found: format!("{:?} of {:?}", images.dims(), images.dtype()),
             });
         }
-        let input = FeatureMap::new(&images.affine(5.0, -2.5)?)?;
+        let input = FeatureMap::new(&images.affine(5.0, -2.5)?)?.in_precision(self.precision)?;
         let mut layers = Vec::with_capacity(self.config.layer_count());
         let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
         for stage in &self.architecture.stages[..last] {

@@ -266,11 +266,13 @@ impl<'a> Trainer<'a> {
             }
             RobustTraining::None | RobustTraining::Noise { .. } => clean,
         };
-        let images = classification(&self.network, &images, &labels)?;
+        // What is validated, saved and attacked is the network itself, in f32.
+        let network = self.network.in_precision(self.config.precision);
+        let images = classification(&network, &images, &labels)?;
         let cross_entropy = f64::from(images.loss.to_scalar::<f32>()?);
         let (mut joint, mut similarity_loss, mut pair_statistics) = (images.loss, None, None);
         if let Some(drawn) = pairs {
-            let found = pair_similarity(&self.network, drawn, self.config, &mut self.centers)?;
+            let found = pair_similarity(&network, drawn, self.config, &mut self.centers)?;
             let loss = f64::from(found.loss.to_scalar::<f32>()?);
             tally.pairs(loss, &found.similarity.to_vec1()?, &drawn.target.to_vec1()?);
             joint = (joint + found.loss.affine(place.alpha, 0.0)?)?;

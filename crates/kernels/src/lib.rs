@@ -27,10 +27,12 @@ mod error;
 pub mod gram;
 mod grid_sample;
 mod losses;
+mod mixed;
 mod optimizer;
 mod pair_cosine;
 mod point_readout;
 mod pooling;
+mod precision;
 #[cfg(test)]
 mod refusals;
 mod simd;
@@ -49,3 +51,4 @@ pub use optimizer::{Adam, Sgd, SgdConfig};
 pub use pair_cosine::pair_cosine;
 pub use point_readout::point_readout;
 pub use pooling::{area_pool, average_pool};
+pub use precision::{Precision, instruction_set};

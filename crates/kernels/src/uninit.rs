@@ -5,17 +5,37 @@ use std::mem::MaybeUninit;
 /// Room for a float that is still to be written.
 pub(crate) type Uninit = MaybeUninit<f32>;
 
+/// Room for the bits of a bfloat16 number.
+pub(crate) type Uninit16 = MaybeUninit<u16>;
+
+/// What results are made of.
+pub(crate) trait Element: Copy {
+    /// What the room holds in this crate's tests before it is written: not a number.
+    #[cfg(test)]
+    const FORGOTTEN: Self;
+}
+
+impl Element for f32 {
+    #[cfg(test)]
+    const FORGOTTEN: Self = f32::NAN;
+}
+
+impl Element for u16 {
+    #[cfg(test)]
+    const FORGOTTEN: Self = 0x7fc0;
+}
+
 /// The `len` values that `write` writes, and what it returns. In this crate's tests the room holds what is not a number
 /// beforehand, so that a value that was forgotten shows.
 ///
 /// # Safety
 ///
 /// `write` writes every value, or does not return.
-pub(crate) unsafe fn written<R>(len: usize, write: impl FnOnce(&mut [Uninit]) -> R) -> (Vec<f32>, R) {
+pub(crate) unsafe fn written<T: Element, R>(len: usize, write: impl FnOnce(&mut [MaybeUninit<T>]) -> R) -> (Vec<T>, R) {
     let mut values = Vec::with_capacity(len);
     let room = &mut values.spare_capacity_mut()[..len];
     #[cfg(test)]
-    room.fill(Uninit::new(f32::NAN));
+    room.fill(MaybeUninit::new(T::FORGOTTEN));
     let returned = write(room);
     // SAFETY: there is room for so many, and the caller vouches that all are written.
     unsafe { values.set_len(len) };
@@ -75,7 +95,7 @@ mod tests {
     fn what_is_written_is_returned_and_what_is_forgotten_shows() {
         // SAFETY: all are written; in tests, the room holds values beforehand.
         let (values, returned) = unsafe {
-            written(3, |room| {
+            written(3, |room: &mut [Uninit]| {
                 room[0].write(1.0);
                 room[2] = Place::of(3.0);
                 assume_written_mut(&mut room[..1])[0] += 1.0;

@@ -29,3 +29,5 @@ pub mod similarities;
 pub mod stages;
 mod synthetic;
 mod table;
+
+pub use brainprior_kernels::Precision;

@@ -161,7 +161,7 @@ impl ResponseModel {
 
     /// Features at all scales of normalised images, with the running statistics.
     pub(crate) fn pyramid(&self, images: &Tensor) -> Result<Pyramid> {
-        Ok(self.scales(FeatureMap::new(&self.core.eval(images)?.values())?)?)
+        Ok(self.scales(FeatureMap::new(&self.core.eval(images)?.values()?)?)?)
     }
 
     /// All scales of the core's output.

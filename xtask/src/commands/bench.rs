@@ -1,5 +1,6 @@
 //! `cargo xtask bench`.
 
+use crate::command_line::Precision;
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
@@ -12,6 +13,9 @@ pub(crate) struct BenchArguments {
     /// Only cases whose name or shape contains this text
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+    /// What steps of training, and the operations of such a step, are computed in
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    pub(crate) precision: Precision,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -42,6 +46,7 @@ pub(crate) fn run(arguments: BenchArguments, device: brainprior_pipeline::run::D
         },
         repeats: arguments.repeats.into(),
         filter: arguments.filter.unwrap_or_default(),
+        precision: arguments.precision.into(),
     };
     bench::run(&options, device.open()?, &|measured| {
         println!("{}", measured.json);

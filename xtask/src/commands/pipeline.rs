@@ -1,5 +1,6 @@
 //! `cargo xtask pipeline`.
 
+use crate::command_line::Precision;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -11,6 +12,9 @@ pub(crate) struct PipelineArguments {
     /// Override one setting; the value is TOML, a bare word is taken as a string. May be repeated
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+    /// What response models and networks are trained in: the settings training.precision and response.optimization.precision
+    #[arg(long, value_enum)]
+    pub(crate) precision: Option<Precision>,
     /// Run directory [default: runs/ and the name of the configuration]
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
@@ -46,7 +50,12 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     use brainprior_pipeline::run::{Context, Mode, Progress, Selection};
     use brainprior_pipeline::{config::Config, grid, stages};
-    let config = Config::load(arguments.config.as_deref(), &arguments.overrides)?;
+    let mut overrides = arguments.overrides;
+    if let Some(precision) = arguments.precision.map(brainprior_pipeline::Precision::from) {
+        let of = |section: &str| format!("{section}.precision={}", precision.name());
+        overrides.extend(["training", "response.optimization"].map(of));
+    }
+    let config = Config::load(arguments.config.as_deref(), &overrides)?;
     let mode = stages::mode(arguments.only.as_deref(), arguments.dry_run)?;
     let root = arguments.run.unwrap_or_else(|| PathBuf::from("runs").join(config.name()));
     if let Some(BatchSystem::Slurm) = arguments.emit {

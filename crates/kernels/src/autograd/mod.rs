@@ -18,14 +18,18 @@ use candle_core::{Device, Result, Tensor, TensorId};
 use rayon::prelude::*;
 
 use crate::arguments::{image_sizes, with_all_elements, with_elements};
-use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, add_values};
+use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, MixedBatchNorm, add_values};
 use crate::channels::{Groups, Sums};
-use crate::conv2d::{Conv2dGeometry, Convolution};
-use crate::pair_cosine::PairCosine;
+use crate::conv2d::{Conv2dGeometry, Convolution, MixedConvolution};
+use crate::mixed::{self, Sizes, with_numbers};
+use crate::pair_cosine::{MixedPairCosine, PairCosine};
 use crate::point_readout::PointReadout;
 use crate::pooling::Pooling;
+use crate::precision::Precision;
 use crate::simd::vectorized;
-use operations::{Concatenated, Convolved, Copied, Entered, Left, Normalized, Pooled, Read};
+use operations::{
+    Concatenated, Convolved, Copied, Entered, Left, Narrowed, Normalized, OfConvolution, OfNorm, Pooled, Read, Widened,
+};
 
 /// A value of a network, `[batch, channels, height, width]`, with the way back to what it was computed from.
 ///
@@ -42,9 +46,11 @@ use operations::{Concatenated, Convolved, Copied, Entered, Left, Normalized, Poo
 /// ```
 #[derive(Clone, Debug)]
 pub struct FeatureMap {
-    /// Outside of candle's graph, except where there is no node.
+    /// Outside of candle's graph, except where there is no node; in chunks, where there are sizes.
     values: Tensor,
     node: Option<Node>,
+    /// In mixed precision, what a tensor of chunks does not say.
+    packed: Option<Sizes>,
 }
 
 /// Where a value stands in candle's graph.
@@ -140,19 +146,59 @@ impl FeatureMap {
     /// None, as long as there is memory.
     pub fn new(tensor: &Tensor) -> Result<Self> {
         if !tensor.device().is_cpu() {
-            return Ok(Self { values: tensor.clone(), node: None });
+            return Ok(Self { values: tensor.clone(), node: None, packed: None });
         }
         let gradients = Arc::<Gradients>::default();
         let token = match tensor.track_op() {
             true => tensor.apply_op1(Entered(Arc::clone(&gradients)))?,
             false => Tensor::new(0f32, &Device::Cpu)?,
         };
-        Ok(Self { values: tensor.detach().contiguous()?, node: Some(Node { token, gradients }) })
+        Ok(Self { values: tensor.detach().contiguous()?, node: Some(Node { token, gradients }), packed: None })
     }
 
-    /// The values, through which no gradient flows.
-    pub fn values(&self) -> Tensor {
-        self.values.detach()
+    fn mixed(&self) -> Result<Self> {
+        let (Some(node), None) = (&self.node, self.packed) else {
+            return match self.packed {
+                Some(_) => Ok(self.clone()),
+                None => Err(mixed::refused(&self.values).into()),
+            };
+        };
+        let (sizes, values) = mixed::pack(&self.values)?;
+        let gradients = Arc::default();
+        let op = Narrowed { sizes, of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
+        let node = Some(Node { token: node.token.apply_op1(op)?, gradients });
+        Ok(Self { values, node, packed: Some(sizes) })
+    }
+
+    /// The same in a precision. From a value in [`Precision::Mixed`] on, convolutions and batch norms store bfloat16 and sum in f32, and
+    /// so do their gradients; what else reads it is given f32.
+    ///
+    /// # Errors
+    /// For mixed precision a rank other than 4, no pixels, another type than `f32`; another device than the CPU.
+    pub fn in_precision(&self, precision: Precision) -> Result<Self> {
+        match precision {
+            Precision::F32 => self.plain(),
+            Precision::Mixed => self.mixed(),
+        }
+    }
+
+    /// The same in f32, where it is not.
+    fn plain(&self) -> Result<Self> {
+        match self.packed {
+            Some(_) => Self::new(&self.tensor()?),
+            None => Ok(self.clone()),
+        }
+    }
+
+    /// The values in f32, through which no gradient flows.
+    ///
+    /// # Errors
+    /// None, as long as there is memory.
+    pub fn values(&self) -> Result<Tensor> {
+        match &self.packed {
+            Some(sizes) => mixed::unpack(sizes, &self.values),
+            None => Ok(self.values.detach()),
+        }
     }
 
     /// Mean of each channel over images and pixels, `[channels]`; no gradient flows through it.
@@ -160,6 +206,10 @@ impl FeatureMap {
     /// # Errors
     /// A rank other than 4, no pixels.
     pub fn channel_means(&self) -> Result<Tensor> {
+        if let Some(sizes) = &self.packed {
+            let means = with_numbers(&self.values, |numbers| Ok(mixed::channel_means(sizes, numbers)))?;
+            return Tensor::from_vec(means, sizes.channels, &Device::Cpu);
+        }
         if self.node.is_none() {
             return self.values.detach().flatten_from(2)?.mean(2)?.mean(0);
         }
@@ -184,8 +234,9 @@ impl FeatureMap {
     /// # Errors
     /// None, as long as there is memory.
     pub fn tensor(&self) -> Result<Tensor> {
-        match &self.node {
-            Some(node) if node.token.track_op() => self.leave(node, Copied),
+        match (&self.node, self.packed) {
+            (Some(node), Some(sizes)) => self.leave(node, Widened(sizes)),
+            (Some(node), None) if node.token.track_op() => self.leave(node, Copied),
             _ => Ok(self.values.clone()),
         }
     }
@@ -196,14 +247,26 @@ impl FeatureMap {
     /// As there.
     pub fn conv2d(&self, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Self> {
         let Some(node) = &self.node else {
-            return Ok(Self { values: crate::conv2d(&self.values, weight, geometry)?, node: None });
+            return Ok(Self { values: crate::conv2d(&self.values, weight, geometry)?, node: None, packed: None });
         };
-        let op = Convolution::new(&self.values, weight, geometry)?;
         let weight = weight.contiguous()?;
-        let values = self.values.apply_op2_no_bwd(&weight, &op)?;
+        let (values, op, packed) = match &self.packed {
+            // Channels that do not see each other would be multiplied in vain.
+            Some(_) if geometry.groups > 1 => return self.plain()?.conv2d(&weight, geometry)?.mixed(),
+            Some(sizes) => {
+                let op = MixedConvolution::new(sizes, &weight, geometry)?;
+                let packed = Some(op.output());
+                (op.forward(&self.values, &weight)?, OfConvolution::Mixed(op), packed)
+            }
+            None => {
+                let op = Convolution::new(&self.values, &weight, geometry)?;
+                (self.values.apply_op2_no_bwd(&weight, &op)?, OfConvolution::Plain(op), None)
+            }
+        };
         let gradients = Arc::default();
-        let op = Convolved { op, x: self.values.clone(), of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
-        Ok(Self { values, node: Some(Node { token: node.token.apply_op2(&weight, op)?, gradients }) })
+        let op =
+            Convolved { op, x: self.values.clone(), of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients), packed };
+        Ok(Self { values, node: Some(Node { token: node.token.apply_op2(&weight, op)?, gradients }), packed })
     }
 
     /// See [`crate::batch_norm_train`].
@@ -221,10 +284,21 @@ impl FeatureMap {
         let values = residual.map(|residual| &residual.values);
         let Some(node) = &self.node else {
             let (values, statistics) = crate::batch_norm_train(&self.values, scale, shift, values, activation, eps)?;
-            return Ok((Self { values, node: None }, statistics));
+            return Ok((Self { values, node: None, packed: None }, statistics));
         };
-        let op = BatchNorm::training(&self.values, scale, shift, values, activation, eps)?;
-        let moments = op.found();
+        let (op, moments) = match self.packed {
+            Some(sizes) => {
+                let residual = self.packed_residual(residual)?;
+                let op = MixedBatchNorm::training(sizes, scale, shift, residual.as_ref(), activation, eps)?;
+                let moments = op.found();
+                (OfNorm::Mixed(op), moments)
+            }
+            None => {
+                let op = BatchNorm::training(&self.values, scale, shift, values, activation, eps)?;
+                let moments = op.found();
+                (OfNorm::Plain(op), moments)
+            }
+        };
         let y = self.normalize(node, op, scale, shift, residual)?;
         Ok((y, moments.statistics()?))
     }
@@ -246,20 +320,32 @@ impl FeatureMap {
         let values = residual.map(|residual| &residual.values);
         let Some(node) = &self.node else {
             let values = crate::batch_norm_eval(&self.values, scale, shift, mean, variance, values, activation, eps)?;
-            return Ok(Self { values, node: None });
+            return Ok(Self { values, node: None, packed: None });
         };
-        let op = BatchNorm::evaluation(&self.values, scale, shift, mean, variance, values, activation, eps)?;
+        let op = match self.packed {
+            Some(sizes) => {
+                let residual = self.packed_residual(residual)?;
+                let op = MixedBatchNorm::evaluation(sizes, scale, shift, mean, variance, residual.as_ref(), activation, eps)?;
+                OfNorm::Mixed(op)
+            }
+            None => OfNorm::Plain(BatchNorm::evaluation(&self.values, scale, shift, mean, variance, values, activation, eps)?),
+        };
         self.normalize(node, op, scale, shift, residual)
     }
 
-    fn normalize(&self, node: &Node, op: BatchNorm, scale: &Tensor, shift: &Tensor, residual: Option<&Self>) -> Result<Self> {
+    /// The sizes of a residual, which must be of the same precision.
+    fn packed_residual(&self, residual: Option<&Self>) -> Result<Option<Sizes>> {
+        match residual.map(|residual| residual.packed) {
+            Some(None) => candle_core::bail!("batch_norm: residual is in f32, expected mixed precision as x; call `mixed` on it"),
+            sizes => Ok(sizes.flatten()),
+        }
+    }
+
+    fn normalize(&self, node: &Node, op: OfNorm, scale: &Tensor, shift: &Tensor, residual: Option<&Self>) -> Result<Self> {
         let affine = Tensor::stack(&[scale, shift], 0)?;
         let of = |residual: &Self| residual.node.clone().expect("values on one device");
         let residual = residual.map(|residual| (&residual.values, of(residual)));
-        let values = match &residual {
-            Some((residual, _)) => self.values.apply_op3_no_bwd(&affine, residual, &op)?,
-            None => self.values.apply_op2_no_bwd(&affine, &op)?,
-        };
+        let values = op.forward(&self.values, &affine, residual.as_ref().map(|(values, _)| *values))?;
         let gradients = Arc::default();
         let op = Normalized {
             op,
@@ -273,7 +359,7 @@ impl FeatureMap {
             Some((_, residual)) => node.token.apply_op3(&affine, &residual.token, op)?,
             None => node.token.apply_op2(&affine, op)?,
         };
-        Ok(Self { values, node: Some(Node { token, gradients }) })
+        Ok(Self { values, node: Some(Node { token, gradients }), packed: self.packed })
     }
 
     /// See [`crate::average_pool`]; a tensor of candle's graph.
@@ -281,6 +367,9 @@ impl FeatureMap {
     /// # Errors
     /// As there.
     pub fn average_pool(&self, kernel: usize, stride: usize) -> Result<Tensor> {
+        if self.packed.is_some() {
+            return self.plain()?.average_pool(kernel, stride);
+        }
         match &self.node {
             Some(node) => self.leave(node, Pooling::average(&self.values, kernel, stride)?),
             None => crate::average_pool(&self.values, kernel, stride),
@@ -293,13 +382,16 @@ impl FeatureMap {
     /// As there.
     pub fn area_pool(&self, factor: usize) -> Result<Self> {
         let Some(node) = &self.node else {
-            return Ok(Self { values: crate::area_pool(&self.values, factor)?, node: None });
+            return Ok(Self { values: crate::area_pool(&self.values, factor)?, node: None, packed: None });
         };
+        if self.packed.is_some() {
+            return self.plain()?.area_pool(factor)?.mixed();
+        }
         let op = Pooling::area(&self.values, factor)?;
         let values = self.values.apply_op1_no_bwd(&op)?;
         let gradients = Arc::default();
         let op = Pooled { op, of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
-        Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }) })
+        Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }), packed: None })
     }
 
     /// The channels of several values, one after another.
@@ -307,17 +399,21 @@ impl FeatureMap {
     /// # Errors
     /// No values; values of different sizes but for the channels.
     pub fn concatenate(parts: &[&Self]) -> Result<Self> {
+        if parts.iter().any(|part| part.packed.is_some()) {
+            let parts = parts.iter().map(|part| part.plain()).collect::<Result<Vec<_>>>()?;
+            return Self::concatenate(&parts.iter().collect::<Vec<_>>())?.mixed();
+        }
         let values = Tensor::cat(&parts.iter().map(|part| &part.values).collect::<Vec<_>>(), 1)?;
         let nodes = parts.iter().map(|part| part.node.as_ref()).collect::<Option<Vec<_>>>();
         let Some([first, others @ ..]) = nodes.as_deref() else {
-            return Ok(Self { values, node: None });
+            return Ok(Self { values, node: None, packed: None });
         };
         let token = others.iter().try_fold(first.token.clone(), |sum, node| &sum + &node.token)?;
         let gradients = Arc::default();
         let own = |part: &&Self| part.node.as_ref().and_then(Node::gradients_if_tracked);
         let parts = parts.iter().map(|part| Ok((part.values.dim(1)?, own(part)))).collect::<Result<_>>()?;
         let token = token.apply_op1(Concatenated { parts, of_y: Arc::clone(&gradients) })?;
-        Ok(Self { values, node: Some(Node { token, gradients }) })
+        Ok(Self { values, node: Some(Node { token, gradients }), packed: None })
     }
 
     /// See [`crate::point_readout`]; a tensor of candle's graph.
@@ -325,6 +421,9 @@ impl FeatureMap {
     /// # Errors
     /// As there.
     pub fn point_readout(&self, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
+        if self.packed.is_some() {
+            return self.plain()?.point_readout(positions, weights);
+        }
         let Some(node) = &self.node else {
             return crate::point_readout(&self.values, positions, weights);
         };
@@ -338,9 +437,10 @@ impl FeatureMap {
     /// # Errors
     /// As there.
     pub fn pair_cosine(&self, center: &Tensor) -> Result<Tensor> {
-        match &self.node {
-            Some(node) => self.leave(node, PairCosine::new(&self.values, center)?),
-            None => crate::pair_cosine(&self.values, center),
+        match (&self.node, self.packed) {
+            (Some(node), Some(sizes)) => self.leave(node, MixedPairCosine::new(sizes, center)?),
+            (Some(node), None) => self.leave(node, PairCosine::new(&self.values, center)?),
+            (None, _) => crate::pair_cosine(&self.values, center),
         }
     }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Storage, Tensor};
 
 use super::{Gradients, collected};
-use crate::batch_norm::BatchNorm;
-use crate::conv2d::Convolution;
+use crate::batch_norm::{BatchNorm, MixedBatchNorm};
+use crate::conv2d::{Convolution, MixedConvolution};
+use crate::mixed::{self, Sizes};
 use crate::point_readout::{PointReadout, Wanted};
 use crate::pooling::Pooling;
 
@@ -45,12 +46,36 @@ impl CustomOp1 for Entered {
     }
 }
 
+/// A convolution in one of the precisions.
+pub(super) enum OfConvolution {
+    Plain(Convolution),
+    Mixed(MixedConvolution),
+}
+
+impl OfConvolution {
+    fn input_gradient(&self, dy: &Tensor, weight: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Plain(op) => op.input_gradient(dy, weight),
+            Self::Mixed(op) => op.input_gradient(dy, weight),
+        }
+    }
+
+    fn weight_gradient(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Plain(op) => op.weight_gradient(x, dy),
+            Self::Mixed(op) => op.weight_gradient(x, dy),
+        }
+    }
+}
+
 /// `(scalar, weight) -> scalar`
 pub(super) struct Convolved {
-    pub op: Convolution,
+    pub op: OfConvolution,
     pub x: Tensor,
     pub of_x: Option<Arc<Gradients>>,
     pub of_y: Arc<Gradients>,
+    /// Sizes of the result in mixed precision.
+    pub packed: Option<Sizes>,
 }
 
 impl CustomOp2 for Convolved {
@@ -63,7 +88,10 @@ impl CustomOp2 for Convolved {
     }
 
     fn bwd(&self, _: &Tensor, weight: &Tensor, _: &Tensor, _: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let dy = self.of_y.take_sum()?;
+        let dy = match &self.packed {
+            Some(sizes) => mixed::sum(sizes, &self.of_y.take()?)?,
+            None => self.of_y.take_sum()?,
+        };
         if let Some(of_x) = &self.of_x {
             of_x.push(self.op.input_gradient(&dy, weight)?);
         }
@@ -72,9 +100,25 @@ impl CustomOp2 for Convolved {
     }
 }
 
+/// A batch norm in one of the precisions.
+pub(super) enum OfNorm {
+    Plain(BatchNorm),
+    Mixed(MixedBatchNorm),
+}
+
+impl OfNorm {
+    pub(super) fn forward(&self, x: &Tensor, affine: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+        match (self, residual) {
+            (Self::Plain(op), Some(residual)) => x.apply_op3_no_bwd(affine, residual, op),
+            (Self::Plain(op), None) => x.apply_op2_no_bwd(affine, op),
+            (Self::Mixed(op), residual) => op.forward(x, affine, residual),
+        }
+    }
+}
+
 /// `(scalar, scale and shift, scalar of the residual) -> scalar`
 pub(super) struct Normalized {
-    pub op: BatchNorm,
+    pub op: OfNorm,
     pub x: Tensor,
     pub y: Tensor,
     pub of_x: Option<Arc<Gradients>>,
@@ -87,7 +131,10 @@ impl Normalized {
     fn backward(&self, affine: &Tensor) -> Result<Option<Tensor>> {
         let gradients = self.of_y.take()?;
         let wanted = [self.of_x.is_some(), affine.track_op(), self.of_residual.is_some()];
-        let [x, affine, residual] = self.op.gradients(&self.x, affine, &self.y, &gradients, wanted)?;
+        let [x, affine, residual] = match &self.op {
+            OfNorm::Plain(op) => op.gradients(&self.x, affine, &self.y, &gradients, wanted)?,
+            OfNorm::Mixed(op) => op.gradients(&self.x, affine, &self.y, &gradients, wanted)?,
+        };
         for (to, gradient) in [(&self.of_x, x), (&self.of_residual, residual)] {
             if let (Some(to), Some(gradient)) = (to, gradient) {
                 to.push(gradient);
@@ -278,5 +325,48 @@ impl CustomOp1 for Copied {
 
     fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         gradient.contiguous().map(Some)
+    }
+}
+
+/// `scalar -> scalar`: f32 to mixed precision.
+pub(super) struct Narrowed {
+    pub sizes: Sizes,
+    pub of_x: Option<Arc<Gradients>>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl CustomOp1 for Narrowed {
+    fn name(&self) -> &'static str {
+        "narrowed"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let dy = mixed::sum(&self.sizes, &self.of_y.take()?)?;
+        if let Some(of_x) = &self.of_x {
+            of_x.push(mixed::unpack(&self.sizes, &dy)?);
+        }
+        passed_on(&self.of_x)
+    }
+}
+
+/// `chunks of bfloat16 -> f32`
+pub(super) struct Widened(pub Sizes);
+
+impl CustomOp1 for Widened {
+    fn name(&self) -> &'static str {
+        "widened"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        let values = mixed::unpacked(&self.0, bytemuck::cast_slice(x.as_slice::<half::bf16>()?));
+        Ok((CpuStorage::F32(values), Shape::from(&self.0.dims())))
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        mixed::pack(&gradient.contiguous()?).map(|(_, packed)| Some(packed))
     }
 }

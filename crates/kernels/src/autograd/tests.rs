@@ -197,3 +197,49 @@ fn refuses_what_the_operations_refuse() {
     let integers = FeatureMap::new(&Tensor::zeros((2, 3, 4, 4), candle_core::DType::U32, &Device::Cpu).unwrap()).unwrap();
     assert!(integers.average_pool(2, 2).is_err());
 }
+
+/// The network of [`Network::traced`] in mixed precision: gradients by candle's name.
+fn mixed_loss(network: &Network) -> Result<Tensor> {
+    let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| network.variables[i].as_tensor());
+    let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| -> Result<FeatureMap> {
+        Ok(x.batch_norm_train(a, b, residual, activation, 1e-5)?.0)
+    };
+    let images = FeatureMap::new(&network.images)?.mixed()?;
+    let stem = norm(images.conv2d(w1, Network::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
+    let first = norm(stem.conv2d(w2, Network::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
+    let second = norm(first.conv2d(w3, Network::geometry(2, 1))?, a3, b3, None, Activation::Identity)?;
+    let cosines = (first.pair_cosine(&b1.detach())?.sum_all()? + stem.pair_cosine(&b2.detach())?.sqr()?.sum_all()?)?;
+    let pooled = second.average_pool(2, 2)?.sqr()?.sum_all()?;
+    let mean = (second.tensor()?.powf(3.0)?.mean_all()? + stem.tensor()?.mean_all()?)?;
+    (cosines + pooled)? + mean
+}
+
+#[test]
+fn mixed_precision_has_the_same_gradients_up_to_its_rounding() {
+    let images = var(&[4, 3, 9, 10], 1);
+    let network = Network::new(images.as_tensor().clone());
+    let (found, expected) = (mixed_loss(&network).unwrap(), network.traced(true).unwrap());
+    let (loss, exact) = (found.to_scalar::<f32>().unwrap(), expected.to_scalar::<f32>().unwrap());
+    assert!((loss - exact).abs() < 0.02 * exact.abs(), "{loss} against {exact}");
+    let (found, expected) = (found.backward().unwrap(), expected.backward().unwrap());
+    for variable in network.variables.iter().chain([&images]) {
+        let (found, expected) = (flat(found.get(variable).unwrap()), flat(expected.get(variable).unwrap()));
+        let norm = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>().sqrt();
+        let difference: Vec<f32> = found.iter().zip(&expected).map(|(found, expected)| found - expected).collect();
+        let (off, size) = (norm(&difference), norm(&expected));
+        assert!(off < 0.1 * size, "a gradient of {:?} is off by {} of it", variable.dims(), off / size);
+        assert!(off > 0.0, "nothing was rounded");
+    }
+}
+
+#[test]
+fn mixed_precision_gives_the_same_bits_for_any_number_of_threads() {
+    crate::testing::same_for_any_threads(|| {
+        let images = var(&[20, 3, 9, 10], 1);
+        let network = Network::new(images.as_tensor().clone());
+        let loss = mixed_loss(&network).unwrap();
+        let gradients = loss.backward().unwrap();
+        let of_variables = network.variables.iter().map(|variable| gradients.get(variable).unwrap().clone());
+        std::iter::once(loss).chain(of_variables).collect()
+    });
+}

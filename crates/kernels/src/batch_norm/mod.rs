@@ -7,6 +7,7 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod mixed;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use crate::arguments::{has_shape, image_sizes, stored_kind};
 use candle_core::{Result, Tensor};
 use cpu::apply;
 pub(crate) use cpu::{BatchNorm, add_values};
+pub(crate) use mixed::MixedBatchNorm;
 
 const OP: &str = "batch_norm";
 
@@ -95,10 +97,7 @@ fn check(
     by_channel: &[(&'static str, &Tensor)],
     residual: Option<&Tensor>,
 ) -> std::result::Result<[usize; 4], Error> {
-    if !(eps > 0.0 && eps.is_finite()) {
-        let expected = "positive and finite, so that a channel without variance can be divided by".into();
-        return Err(Error::Parameter { op: OP, parameter: "eps", expected, found: eps.to_string() });
-    }
+    check_eps(eps)?;
     let mut images = vec![("x", x)];
     images.extend(residual.map(|residual| ("residual", residual)));
     stored_kind(OP, &images, by_channel)?;
@@ -110,4 +109,12 @@ fn check(
         has_shape(OP, "residual", residual, &dims)?;
     }
     Ok(dims)
+}
+
+fn check_eps(eps: f64) -> std::result::Result<(), Error> {
+    if eps > 0.0 && eps.is_finite() {
+        return Ok(());
+    }
+    let expected = "positive and finite, so that a channel without variance can be divided by".into();
+    Err(Error::Parameter { op: OP, parameter: "eps", expected, found: eps.to_string() })
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
-pub(crate) use cpu::Convolution;
+pub(crate) use cpu::{Convolution, MixedConvolution};
 
 mod cpu;
 #[cfg(feature = "cuda")]

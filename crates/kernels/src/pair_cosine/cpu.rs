@@ -18,10 +18,31 @@ pub(crate) struct PairCosine {
 }
 
 /// Lengths of both vectors and their cosine; none where a vector is zero.
-struct Pair {
+pub(super) struct Pair {
     first: f64,
     second: f64,
     cosine: f64,
+}
+
+impl Pair {
+    /// Of the sums of both vectors' squares and of their products.
+    pub(super) fn new([a, b, ab]: [f64; 3]) -> Option<Self> {
+        let (first, second) = (a.sqrt(), b.sqrt());
+        // False, too, for what is not a number, which then shows in the cosine.
+        let zero = first < SHORTEST || second < SHORTEST;
+        (!zero).then(|| Self { first, second, cosine: ab / (first * second) })
+    }
+
+    pub(super) fn cosine(&self) -> f32 {
+        self.cosine as f32
+    }
+
+    /// What the other vector, and each vector itself, counts in a vector's gradient, where `gradient` is that of the cosine.
+    pub(super) fn shares(&self, gradient: f32) -> (f32, [f32; 2]) {
+        let across = (f64::from(gradient) / (self.first * self.second)) as f32;
+        let along = [self.first, self.second].map(|norm| (f64::from(gradient) * self.cosine / (norm * norm)) as f32);
+        (across, along)
+    }
 }
 
 impl PairCosine {
@@ -42,11 +63,7 @@ impl PairCosine {
         {
             add_products(&mut sums, first, second, *center);
         }
-        let [a, b, ab] = sums.totals();
-        let (first, second) = (a.sqrt(), b.sqrt());
-        // False, too, for what is not a number, which then shows in the cosine.
-        let zero = first < SHORTEST || second < SHORTEST;
-        (!zero).then(|| Pair { first, second, cosine: ab / (first * second) })
+        Pair::new(sums.totals())
     }
 
     /// Writes the gradient of every feature; `gradient` is that of the cosines.
@@ -64,8 +81,7 @@ impl PairCosine {
                     into_second.fill(Place::of(0.0));
                     return;
                 };
-                let across = (f64::from(*g) / (pair.first * pair.second)) as f32;
-                let along = [pair.first, pair.second].map(|norm| (f64::from(*g) * pair.cosine / (norm * norm)) as f32);
+                let (across, along) = pair.shares(*g);
                 for (channel, center) in self.center.iter().enumerate() {
                     let plane = channel * self.area..(channel + 1) * self.area;
                     let into = [&mut into_first[plane.clone()], &mut into_second[plane.clone()]];
@@ -104,7 +120,7 @@ impl CustomOp1 for PairCosine {
     fn cpu_fwd(&self, features: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (first, second) = contiguous(features, layout)?.split_at(self.pairs * self.length());
         let pairs = first.par_chunks_exact(self.length()).zip(second.par_chunks_exact(self.length()));
-        let cosine = |(first, second)| self.pair(first, second).map_or(0.0, |pair| pair.cosine as f32);
+        let cosine = |(first, second)| self.pair(first, second).map_or(0.0, |pair| pair.cosine());
         let cosines: Vec<f32> = pairs.map(cosine).collect();
         Ok((CpuStorage::F32(cosines), Shape::from(self.pairs)))
     }

@@ -3,6 +3,7 @@
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod mixed;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use crate::Error;
 use crate::arguments::{has_shape, image_sizes, stored_kind};
 use candle_core::{Result, Tensor};
 pub(crate) use cpu::PairCosine;
+pub(crate) use mixed::MixedPairCosine;
 
 const OP: &str = "pair_cosine";
 
@@ -35,10 +37,15 @@ fn check(features: &Tensor, center: &Tensor) -> std::result::Result<[usize; 4], 
     stored_kind(OP, &[("features", features)], &[("center", center)])?;
     let sizes = image_sizes(OP, "features", features)?;
     has_shape(OP, "center", center, &[sizes[1]])?;
-    if !sizes[0].is_multiple_of(2) {
-        let (expected, found) = ("an even number of images, first ones and then second ones".into(), features.dims().to_vec());
-        let remedy = "give both images of every pair";
-        return Err(Error::Shape { op: OP, argument: "features", expected, found, remedy });
-    }
+    check_pairs(&sizes)?;
     Ok(sizes)
+}
+
+fn check_pairs(sizes: &[usize; 4]) -> std::result::Result<(), Error> {
+    if sizes[0].is_multiple_of(2) {
+        return Ok(());
+    }
+    let (expected, found) = ("an even number of images, first ones and then second ones".into(), sizes.to_vec());
+    let remedy = "give both images of every pair";
+    Err(Error::Shape { op: OP, argument: "features", expected, found, remedy })
 }

@@ -2,6 +2,10 @@
 
 /// An item compiled for a level: the features are named here and asked for where an [`super::Isa`] is detected.
 macro_rules! at_level {
+    (avx512bf16 $($item:tt)*) => {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+        $($item)*
+    };
     (avx512 $($item:tt)*) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
         $($item)*
@@ -60,6 +64,69 @@ macro_rules! instance {
     ($isa:expr, $name:ident $(, $constant:expr)*) => {
         match $isa {
             #[cfg(target_arch = "x86_64")]
+            $crate::simd::Isa::Avx512Bf16 | $crate::simd::Isa::Avx512 => $name::avx512::<$({ $constant }),*>,
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Isa::Avx2 => $name::avx2::<$({ $constant }),*>,
+            #[cfg(target_arch = "aarch64")]
+            $crate::simd::Isa::Neon => $name::neon::<$({ $constant }),*>,
+            $crate::simd::Isa::Portable => $name::portable::<$({ $constant }),*>,
+        }
+    };
+}
+
+/// As [`compiled_for_each!`], for a kernel `fn name<V: Vector, B: Bf16<V>, const ..>(&Arguments)`, that [`bf16_instance!`] picks from.
+macro_rules! compiled_for_bf16 {
+    ($name:ident, $arguments:ty $(, $constant:ident)*) => {
+        mod $name {
+            use super::*;
+
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::at_level! { avx512bf16
+                pub(super) unsafe fn avx512bf16<$(const $constant: usize),*>(arguments: &$arguments) {
+                    // SAFETY: this has the demands of the kernel itself, and the instructions are those of the vector.
+                    unsafe { super::$name::<$crate::simd::Avx512, $crate::simd::Native, $($constant),*>(arguments) }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::at_level! { avx512
+                pub(super) unsafe fn avx512<$(const $constant: usize),*>(arguments: &$arguments) {
+                    // SAFETY: as above.
+                    unsafe { super::$name::<$crate::simd::Avx512, $crate::simd::Emulated, $($constant),*>(arguments) }
+                }
+            }
+
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::at_level! { avx2
+                pub(super) unsafe fn avx2<$(const $constant: usize),*>(arguments: &$arguments) {
+                    // SAFETY: as above.
+                    unsafe { super::$name::<$crate::simd::Avx2, $crate::simd::Emulated, $($constant),*>(arguments) }
+                }
+            }
+
+            #[cfg(target_arch = "aarch64")]
+            $crate::simd::at_level! { neon
+                pub(super) unsafe fn neon<$(const $constant: usize),*>(arguments: &$arguments) {
+                    // SAFETY: as above.
+                    unsafe { super::$name::<$crate::simd::Neon, $crate::simd::Emulated, $($constant),*>(arguments) }
+                }
+            }
+
+            pub(super) unsafe fn portable<$(const $constant: usize),*>(arguments: &$arguments) {
+                // SAFETY: this has the demands of the kernel itself.
+                unsafe { super::$name::<$crate::simd::Portable, $crate::simd::Emulated, $($constant),*>(arguments) }
+            }
+        }
+    };
+}
+
+/// As [`instance!`], of a kernel that [`compiled_for_bf16!`] has compiled.
+macro_rules! bf16_instance {
+    ($isa:expr, $name:ident $(, $constant:expr)*) => {
+        match $isa {
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Isa::Avx512Bf16 => $name::avx512bf16::<$({ $constant }),*>,
+            #[cfg(target_arch = "x86_64")]
             $crate::simd::Isa::Avx512 => $name::avx512::<$({ $constant }),*>,
             #[cfg(target_arch = "x86_64")]
             $crate::simd::Isa::Avx2 => $name::avx2::<$({ $constant }),*>,
@@ -84,7 +151,7 @@ macro_rules! vectorized {
 
             match $crate::simd::Isa::active() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Isa::Avx512 => {
+                $crate::simd::Isa::Avx512Bf16 | $crate::simd::Isa::Avx512 => {
                     $crate::simd::at_level! { avx512 fn avx512($($argument: $type),*) $(-> $output)? $body }
                     // SAFETY: a level is active only where the processor has every feature that it is compiled for.
                     unsafe { avx512($($argument),*) }
@@ -104,4 +171,4 @@ macro_rules! vectorized {
     };
 }
 
-pub(crate) use {at_level, compiled_for_each, instance, vectorized};
+pub(crate) use {at_level, bf16_instance, compiled_for_bf16, compiled_for_each, instance, vectorized};

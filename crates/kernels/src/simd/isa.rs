@@ -9,6 +9,9 @@ const SETTING: &str = "BRAINPRIOR_SIMD";
 /// The instruction sets that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
+    /// AVX-512 and its BF16, as Cooper Lake, Sapphire Rapids and Zen 4 have it: what is f32 is that of [`Isa::Avx512`].
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
     /// AVX-512 with its parts F, BW, DQ and VL, as every processor since Skylake-X and Zen 4 has them: 16 floats.
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -26,6 +29,8 @@ impl Isa {
     /// All of the architecture, best first.
     const ALL: &[Isa] = &[
         #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Bf16,
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2,
@@ -42,6 +47,8 @@ impl Isa {
     /// Whether the processor has every feature that [`super::at_level!`] names for the level.
     fn is_detected(self) -> bool {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => is_x86_feature_detected!("avx512bf16") && Isa::Avx512.is_detected(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => {
                 is_x86_feature_detected!("avx512f")
@@ -80,6 +87,8 @@ impl Isa {
     pub(crate) fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16 => "avx512bf16",
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",
@@ -93,7 +102,7 @@ impl Isa {
     pub(crate) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => 16,
+            Isa::Avx512Bf16 | Isa::Avx512 => 16,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => 8,
             #[cfg(target_arch = "aarch64")]
@@ -129,7 +138,7 @@ mod tests {
         for isa in Isa::ALL {
             assert_eq!(choose(Some(isa.name()), Isa::ALL).unwrap(), *isa);
         }
-        for refused in ["avx512", "neon", "", "Portable", "sse9"] {
+        for refused in ["avx512bf16", "avx512", "neon", "", "Portable", "sse9"] {
             let error = choose(Some(refused), &[Isa::Portable]).unwrap_err().to_string();
             assert!(error.contains(&format!("BRAINPRIOR_SIMD is {refused:?}")), "{error}");
             assert!(error.contains("this processor has portable"), "{error}");

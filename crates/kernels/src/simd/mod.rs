@@ -8,9 +8,12 @@
 //! - [`vectorized!`]: plain Rust over slices, which the compiler vectorizes. Nothing is contracted, so that all levels give the
 //!   same bits.
 //!
-//! A further level (bfloat16 products, tiles, SVE) is a variant of [`Isa`], its features in [`at_level!`], a line in each of the two
+//! Kernels of bfloat16 numbers are generic over a [`Vector`] and its [`Bf16`] ([`compiled_for_bf16!`]).
+//!
+//! A further level (tiles, SVE) is a variant of [`Isa`], its features in [`at_level!`], a line in each of the two
 //! macros and a type that is a [`Vector`]; kernels do not change.
 
+mod bf16;
 mod dispatch;
 mod isa;
 #[cfg(target_arch = "aarch64")]
@@ -21,7 +24,10 @@ mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use dispatch::{at_level, compiled_for_each, instance, vectorized};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use bf16::Native;
+pub(crate) use bf16::{Bf16, Emulated, narrow, widen};
+pub(crate) use dispatch::{at_level, bf16_instance, compiled_for_bf16, compiled_for_each, instance, vectorized};
 pub(crate) use isa::Isa;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;

@@ -4,7 +4,7 @@ use super::vector::Vector;
 use std::arch::x86_64::*;
 
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(__m512);
+pub(crate) struct Avx512(pub(super) __m512);
 
 impl Vector for Avx512 {
     const LANES: usize = 16;

@@ -8,6 +8,7 @@ mod training;
 
 use crate::run::DeviceName;
 use anyhow::Result;
+use brainprior_kernels::{Precision, instruction_set};
 use brainprior_recording::median;
 use candle_core::Device;
 use serde_json::{Map, Value, json};
@@ -37,6 +38,8 @@ pub struct Options {
     pub repeats: usize,
     /// Only cases whose name or shape contains this text; all where it is empty.
     pub filter: String,
+    /// What steps, and the operations of a step, are computed in.
+    pub precision: Precision,
 }
 
 /// One case, timed.
@@ -53,7 +56,7 @@ pub struct Measurement {
 /// # Errors
 /// Whatever the work that is timed says.
 pub fn run(options: &Options, device: Device, observer: &(dyn Fn(Measurement) + Sync)) -> Result<()> {
-    let bencher = Bencher { repeats: options.repeats, filter: &options.filter, device, observer };
+    let bencher = Bencher { repeats: options.repeats, filter: &options.filter, precision: options.precision, device, observer };
     // On a worker thread, as the stages of the pipeline do their work.
     rayon::scope(|_| match options.name {
         BenchName::Ops => ops::run(&bencher),
@@ -70,6 +73,7 @@ struct Bencher<'a> {
     repeats: usize,
     /// Only cases whose name or shape contains this text run.
     filter: &'a str,
+    precision: Precision,
     /// Where tensors live.
     device: Device,
     observer: &'a (dyn Fn(Measurement) + Sync),
@@ -122,7 +126,8 @@ impl Bencher<'_> {
             ("bench", json!(case.bench)),
             ("peer", json!("brainprior")),
             ("device", json!(device)),
-            ("precision", json!("fp32")),
+            ("precision", json!(self.precision.name())),
+            ("instructions", json!(instruction_set())),
             ("threads", json!(rayon::current_num_threads())),
             ("shape", json!(case.shape)),
             ("seconds", json!(median)),

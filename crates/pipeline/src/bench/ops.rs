@@ -4,7 +4,7 @@
 use super::{Bencher, Case};
 use crate::synthetic::numbers;
 use anyhow::Result;
-use brainprior_kernels::{Activation, Conv2dGeometry, batch_norm_train, conv2d, grid_sample};
+use brainprior_kernels::{Activation, Conv2dGeometry, FeatureMap, Precision, batch_norm_train, conv2d, grid_sample};
 use candle_core::{Tensor, Var};
 
 /// Images, channels in and out, height, width, kernel, stride.
@@ -36,12 +36,22 @@ fn convolution(bencher: &Bencher, [images, inputs, outputs, height, width, kerne
     let plain = weight.as_tensor().detach();
     let flops = 2.0 * (conv2d(&x, &plain, geometry)?.elem_count() * inputs * kernel * kernel) as f64;
     let case = |bench, passes: f64| Case { bench, shape: shape.clone(), work: vec![("flops", passes * flops)], labels: vec![] };
-    bencher.measure(case("conv2d_forward", 1.0), || Ok(conv2d(&x, &plain, geometry).map(drop)?))?;
+    // Features of mixed precision stay as they are from one operation to the next.
+    let features = |x: &Tensor| FeatureMap::new(x)?.in_precision(bencher.precision);
+    let images = features(&x)?;
+    bencher.measure(case("conv2d_forward", 1.0), || match bencher.precision {
+        Precision::F32 => Ok(conv2d(&x, &plain, geometry).map(drop)?),
+        Precision::Mixed => Ok(images.conv2d(&plain, geometry).map(drop)?),
+    })?;
     // The first layer of a network needs no gradient of its input.
     let first = inputs == 1;
     let x = if first { x } else { Var::from_tensor(&x)?.as_tensor().clone() };
     bencher.measure(case("conv2d_train", if first { 2.0 } else { 3.0 }), || {
-        Ok(conv2d(&x, weight.as_tensor(), geometry)?.backward().map(drop)?)
+        let y = match bencher.precision {
+            Precision::F32 => conv2d(&x, weight.as_tensor(), geometry)?,
+            Precision::Mixed => features(&x)?.conv2d(weight.as_tensor(), geometry)?.tensor()?,
+        };
+        Ok(y.backward().map(drop)?)
     })
 }
 
@@ -53,7 +63,13 @@ fn batch_norm(bencher: &Bencher, dims: [usize; 4]) -> Result<()> {
     let shape = dims.map(|size| size.to_string()).join("x");
     let case = Case { bench: "batchnorm_relu_train", shape, work: vec![("elements", elements as f64)], labels: vec![] };
     bencher.measure(case, || {
-        let (y, _) = batch_norm_train(x.as_tensor(), &scale, &shift, None, Activation::Relu, 1e-5)?;
+        let y = match bencher.precision {
+            Precision::F32 => batch_norm_train(x.as_tensor(), &scale, &shift, None, Activation::Relu, 1e-5)?.0,
+            Precision::Mixed => {
+                let x = FeatureMap::new(x.as_tensor())?.in_precision(bencher.precision)?;
+                x.batch_norm_train(&scale, &shift, None, Activation::Relu, 1e-5)?.0.tensor()?
+            }
+        };
         Ok(y.backward().map(drop)?)
     })
 }

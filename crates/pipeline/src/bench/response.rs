@@ -73,6 +73,7 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
     }
     super::forget_peak_memory();
     let scan = noise(PEER_NEURONS, STEPS * BATCH, BATCH)?;
+    config.optimization.precision = bencher.precision;
     config.optimization.max_epochs = bencher.repeats + 1;
     config.optimization.patience = usize::MAX;
     let (mut seconds, mut started) = (Vec::new(), Instant::now());
@@ -135,6 +136,7 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
     let scan = noise(neurons, images - images / 10, images / 10)?;
     let mut config = Config { loss: LossConfig::default(), ..Config::default() };
     config.optimization.max_epochs = 1;
+    config.optimization.precision = bencher.precision;
     let mut seconds = Vec::new();
     fit(&[&scan], &config, 1, None, &mut |event| {
         if let FitEvent::Epoch { seconds: of_epoch, .. } = event {

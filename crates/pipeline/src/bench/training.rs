@@ -41,6 +41,7 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
         batch: BATCH,
         pairs: pairs.max(1),
         learning_rate: 0.01,
+        precision: bencher.precision,
         validation_fraction: 0.5 / images.len() as f64,
         ..TrainConfig::default()
     };

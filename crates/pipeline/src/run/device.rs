@@ -1,6 +1,7 @@
 //! The device that was asked for.
 
 use anyhow::Result;
+use brainprior_kernels::{Precision, instruction_set};
 use candle_core::Device;
 
 /// Where models are fitted, networks trained and attacked.
@@ -65,4 +66,12 @@ fn cuda(tf32: bool) -> Result<Device> {
 #[cfg(not(feature = "cuda"))]
 fn cuda(_tf32: bool) -> Result<Device> {
     anyhow::bail!("this program was built without CUDA; `cargo xtask` builds it with, where the command line has --device cuda")
+}
+
+/// A device, and what is computed there in other than f32.
+pub(crate) fn described(device: &str, precision: Precision) -> String {
+    match precision {
+        Precision::F32 => device.to_owned(),
+        Precision::Mixed => format!("{device}, training in mixed precision by {}", instruction_set()),
+    }
 }

@@ -12,6 +12,7 @@ mod record;
 
 pub use context::{Context, Selection};
 pub use device::DeviceName;
+pub(crate) use device::described;
 pub use directory::Mode;
 pub(crate) use directory::RunDirectory;
 pub use progress::{Bar, Progress, Silent};

@@ -1,8 +1,10 @@
 //! What a task depends on, and the record that lies beside its artifact.
 
 use super::DeviceName;
+use super::described;
 use brainprior_artifact::hash::Hash;
 use brainprior_artifact::identity::{Difference, Identity, first_difference};
+use brainprior_kernels::Precision;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -63,6 +65,11 @@ impl Key {
     /// The same task, computed on this device.
     pub(crate) fn on(self, device: &candle_core::Device) -> Self {
         Self { device: DeviceName::of(device).name().to_owned(), ..self }
+    }
+
+    /// The same task, computed in this precision: results of mixed precision are the same bits on the same instructions alone.
+    pub(crate) fn in_precision(self, precision: Precision) -> Self {
+        Self { device: described(&self.device, precision), ..self }
     }
 
     /// Adds one input by name and hash.

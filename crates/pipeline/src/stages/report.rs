@@ -4,11 +4,12 @@ use super::{Inputs, Outcome, Stage, comparisons, response, robustness, scans, si
 use crate::artifacts::{Results, ScanResult, ScanSource, summarize};
 use crate::grid::Part;
 use crate::report::{self, Content, MatrixPicture};
-use crate::run::{Context, DeviceName};
+use crate::run::{Context, DeviceName, described};
 use anyhow::{Result, ensure};
 use brainprior_artifact::{hash, json, replace};
 use brainprior_classifier::NetConfig;
 use brainprior_images::StimulusSet;
+use brainprior_kernels::Precision;
 use brainprior_recording::median;
 use brainprior_response_model::Recovery;
 use std::collections::BTreeMap;
@@ -76,6 +77,9 @@ impl Stage for Report {
             }
         }
         let settings = config.to_toml()?;
+        let mixed =
+            config.training.conditions.iter().map(|arm| arm.training().precision).chain([config.response.optimization.precision]);
+        let precision = if mixed.into_iter().all(|precision| precision.is_f32()) { Precision::F32 } else { Precision::Mixed };
         let results = Results {
             format: "brainprior-results".into(),
             version: RESULTS_VERSION,
@@ -83,7 +87,7 @@ impl Stage for Report {
             crate_version: env!("CARGO_PKG_VERSION").into(),
             config_hash: hash::of_bytes(serde_json::to_string(config)?.as_bytes()),
             seed: config.seed,
-            device: DeviceName::of(&context.device).name().into(),
+            device: described(DeviceName::of(&context.device).name(), precision),
             scans,
             targets: compared.targets,
             conditions: summarize(&networks),

@@ -1,5 +1,6 @@
 //! Options of the loss and of the optimization.
 
+use brainprior_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
 /// The loss between rate and response, both in units of the neuron's training standard deviation.
@@ -53,6 +54,9 @@ pub struct OptimizationConfig {
     /// Decay a step of the running average of the parameters that is validated and kept (Polyak averaging); 0 keeps
     /// the parameters themselves.
     pub averaging: f64,
+    /// What the core's features and gradients are computed in while the model is fitted. Validation and predictions are always f32.
+    #[serde(skip_serializing_if = "Precision::is_f32")]
+    pub precision: Precision,
 }
 
 impl Default for LossConfig {
@@ -72,6 +76,7 @@ impl Default for OptimizationConfig {
             decay_factor: 0.3,
             gradient_clip: 10.0,
             averaging: 0.99,
+            precision: Precision::F32,
         }
     }
 }

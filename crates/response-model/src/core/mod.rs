@@ -14,7 +14,7 @@ mod start;
 
 pub(crate) use pyramid::Pyramid;
 
-use brainprior_kernels::FeatureMap;
+use brainprior_kernels::{FeatureMap, Precision};
 use candle_core::{Result, Tensor};
 use candle_nn::{ModuleT, VarBuilder};
 use rand_chacha::ChaCha8Rng;
@@ -72,18 +72,19 @@ impl Core {
         if padded < self.config.kernels[0] { 0 } else { (padded - self.config.kernels[0]) / self.config.stride + 1 }
     }
 
-    /// Features of `images` `[batch, 1, height, width]` with the batch's own statistics, which enter the running ones.
-    pub(crate) fn train(&self, images: &Tensor) -> Result<FeatureMap> {
-        self.forward(images, Mode::Training)
+    /// Features of `images` `[batch, 1, height, width]` with the batch's own statistics, which enter the running ones; in f32,
+    /// whatever they are computed in.
+    pub(crate) fn train(&self, images: &Tensor, precision: Precision) -> Result<FeatureMap> {
+        self.forward(images, Mode::Training, precision)?.in_precision(Precision::F32)
     }
 
     /// Features of `images` with the running statistics.
     pub(crate) fn eval(&self, images: &Tensor) -> Result<FeatureMap> {
-        self.forward(images, Mode::Evaluation)
+        self.forward(images, Mode::Evaluation, Precision::F32)
     }
 
-    fn forward(&self, images: &Tensor, mode: Mode) -> Result<FeatureMap> {
-        let images = FeatureMap::new(&self.planes(images)?)?;
+    fn forward(&self, images: &Tensor, mode: Mode, precision: Precision) -> Result<FeatureMap> {
+        let images = FeatureMap::new(&self.planes(images)?)?.in_precision(precision)?;
         let mut outputs: Vec<FeatureMap> = Vec::with_capacity(self.layers.len());
         for layer in &self.layers {
             let output = match (self.config.kind, &outputs[..]) {
@@ -121,7 +122,7 @@ impl Core {
 
 impl ModuleT for Core {
     fn forward_t(&self, images: &Tensor, train: bool) -> Result<Tensor> {
-        self.forward(images, if train { Mode::Training } else { Mode::Evaluation })?.tensor()
+        self.forward(images, if train { Mode::Training } else { Mode::Evaluation }, Precision::F32)?.tensor()
     }
 }
 

@@ -28,7 +28,7 @@ impl Pyramid {
             if l > 0 {
                 features = features.area_pool(2)?;
             }
-            let (_, _, height, width) = features.values().dims4()?;
+            let (_, _, height, width) = features.values()?.dims4()?;
             let axis = |pixels: usize, cells: usize| from_image(core, pixels, cells << l);
             pyramid.push(Level { from_image: [axis(image[1], width), axis(image[0], height)], features: features.clone() });
         }
@@ -40,7 +40,7 @@ impl Pyramid {
         if rows.iter().enumerate().all(|(b, &row)| b == row as usize) {
             return Ok(self);
         }
-        let index = Tensor::new(rows, self.levels[0].features.values().device())?;
+        let index = Tensor::new(rows, self.levels[0].features.values()?.device())?;
         let select = |level: Level| {
             let features = FeatureMap::new(&level.features.tensor()?.index_select(&index, 0)?)?;
             Ok(Level { features, ..level })

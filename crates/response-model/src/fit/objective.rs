@@ -57,7 +57,7 @@ impl<'a> Objective<'a> {
     pub(super) fn loss(&self, model: &ResponseModel, batch: &[&Presentation], batches: usize, step: usize) -> Result<Tensor> {
         let config = &model.config;
         let images = self.presentations.image_batch(batch, &model.image, model.device())?;
-        let pyramid = model.scales(model.core.train(&images)?)?;
+        let pyramid = model.scales(model.core.train(&images, model.config.optimization.precision)?)?;
         let neurons: usize = model.scans.iter().map(|part| part.normalization.varies.len()).sum();
         let mut total = model.core.penalty()?;
         let (mut readings, mut own) = (Vec::new(), Vec::new());

@@ -69,7 +69,7 @@ impl PointReadout {
 }
 
 pub(super) fn read(readings: &[(&PointReadout, &Moves)], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
-    let batch = pyramid.levels[0].features.values().dim(0)?;
+    let batch = pyramid.levels[0].features.values()?.dim(0)?;
     let positions = readings.iter().map(|(readout, moves)| readout.placed(batch, moves));
     let positions = Tensor::cat(&positions.collect::<Result<Vec<_>>>()?, 1)?;
     let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();

@@ -13,9 +13,8 @@ pub(super) fn run(op: &BatchNorm, x: &[f32], affine: &[f32], residual: Option<&[
     let (y, found) = unsafe { written(x.len(), |y| fill_groups(op, x, scale, shift, residual, y)) };
     if op.given.is_none() {
         let (mean, variance): (Vec<f32>, Vec<f32>) = found.into_iter().flatten().unzip();
-        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), op.eps)).collect();
         // A second forward pass of one operation would find the same values.
-        let _ = op.found.set(Moments { mean, variance, inverse_deviation });
+        let _ = op.found.set(Moments::new(mean, variance, op.eps));
     }
     y
 }

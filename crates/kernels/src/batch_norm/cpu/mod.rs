@@ -12,10 +12,17 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shap
 use std::sync::{Arc, OnceLock};
 
 /// Mean and 1 / sqrt(variance + eps) of each channel, as the normalisation uses them, and the variance itself.
-struct Moments {
-    mean: Vec<f32>,
-    inverse_deviation: Vec<f32>,
+pub(super) struct Moments {
+    pub(super) mean: Vec<f32>,
+    pub(super) inverse_deviation: Vec<f32>,
     variance: Vec<f32>,
+}
+
+impl Moments {
+    pub(super) fn new(mean: Vec<f32>, variance: Vec<f32>, eps: f64) -> Self {
+        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
+        Self { mean, inverse_deviation, variance }
+    }
 }
 
 /// Sizes of the input.
@@ -48,6 +55,10 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    pub(super) fn new(moments: Arc<OnceLock<Moments>>, count: usize) -> Self {
+        Self { moments, count }
+    }
+
     /// Once the forward pass has run.
     pub(crate) fn statistics(&self) -> Result<BatchStatistics> {
         let Moments { mean, variance, .. } = self.moments.get().expect("the forward pass has found them");
@@ -86,15 +97,13 @@ impl BatchNorm {
     ) -> Result<Self> {
         let dims = check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
         let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
-        let (mean, variance) = (copy(mean)?, copy(variance)?);
-        let inverse_deviation = variance.iter().map(|variance| inverse_deviation(f64::from(*variance), eps)).collect();
-        let given = Some(Box::new(Moments { mean, inverse_deviation, variance }));
+        let given = Some(Box::new(Moments::new(copy(mean)?, copy(variance)?, eps)));
         Ok(Self { sizes: Sizes { dims }, activation, eps, given, found: Arc::default() })
     }
 
     pub(crate) fn found(&self) -> Found {
         let Groups { batch, area, .. } = self.sizes.groups();
-        Found { moments: Arc::clone(&self.found), count: batch * area }
+        Found::new(Arc::clone(&self.found), batch * area)
     }
 
     /// Gradients with respect to x, scale and shift (stacked), and the residual, those that are wanted; the gradient of y is

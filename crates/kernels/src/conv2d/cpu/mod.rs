@@ -8,6 +8,7 @@
 
 mod batch;
 mod correlation;
+mod mixed;
 mod pack;
 mod padded_image;
 mod pixels;
@@ -25,6 +26,7 @@ use super::problem::{OP, Problem};
 use crate::arguments::{contiguous, stored_kind};
 use crate::simd::Isa;
 use correlation::Correlation;
+pub(crate) use mixed::MixedConvolution;
 use pack::WeightOrder;
 use winograd::Plan;
 

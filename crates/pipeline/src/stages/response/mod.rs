@@ -45,8 +45,11 @@ impl Stage for Response {
         let scans = inputs.of("scans")?;
         let config = &context.config;
         let settings = (&config.response, &config.prediction);
-        let key =
-            Key::new("response", settings, config.seed_of("response")).on(&context.device).after(scans).given(scans, "scan");
+        let key = Key::new("response", settings, config.seed_of("response"))
+            .on(&context.device)
+            .in_precision(config.response.optimization.precision)
+            .after(scans)
+            .given(scans, "scan");
         let seed = key.seed();
         Ok(context.task(key, |folder| fit_and_predict(context, seed, folder))?.into())
     }

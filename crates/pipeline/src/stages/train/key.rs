@@ -12,7 +12,8 @@ use serde::Serialize;
 pub(super) fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key> {
     let settings = Settings::of(part.condition);
     let seed = part.seed_of_training(context);
-    let mut key = Key::new(&part.task("train"), settings, seed).on(&context.device).after(inputs.of("images")?);
+    let key = Key::new(&part.task("train"), settings, seed).on(&context.device).in_precision(part.condition.training().precision);
+    let mut key = key.after(inputs.of("images")?);
     if let Some(target) = part.condition.target().matrix() {
         let file = similarity::file_of(target);
         let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;

@@ -21,6 +21,7 @@ use std::ops::Range;
 use super::Problem;
 
 mod correlate;
+pub(super) mod mixed;
 mod points;
 mod product;
 mod transforms;

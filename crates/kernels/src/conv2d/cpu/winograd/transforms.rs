@@ -19,7 +19,7 @@ struct Transform {
 }
 
 /// A transform along one axis.
-trait Along<const IN: usize, const OUT: usize> {
+pub(super) trait Along<const IN: usize, const OUT: usize> {
     /// # Safety
     ///
     /// The processor has the instructions of the vector.
@@ -29,7 +29,7 @@ trait Along<const IN: usize, const OUT: usize> {
 /// Names a transform of [`points`] as a type: unlike a closure, it is compiled along with the kernel that it is inlined into.
 macro_rules! along {
     ($name:ident, $function:ident, $in:expr, $out:expr) => {
-        struct $name;
+        pub(super) struct $name;
 
         impl Along<$in, $out> for $name {
             #[inline(always)]

@@ -18,25 +18,25 @@ use crate::uninit::{Uninit, written};
 const FLOATS: usize = 3 << 20;
 
 /// Chunks of input channels that a task sums.
-const IN_CHUNKS: usize = 4;
+pub(super) const IN_CHUNKS: usize = 4;
 
 /// Points that a task sums where there are few channels, so that there are a few tasks.
-const FEW_POINTS: usize = 6;
+pub(super) const FEW_POINTS: usize = 6;
 
 /// Sums of some channels, `[point][input channel][output channel]`.
-struct Part {
-    inputs: Range<usize>,
-    outputs: Range<usize>,
+pub(super) struct Part {
+    pub(super) inputs: Range<usize>,
+    pub(super) outputs: Range<usize>,
 }
 
 impl Part {
     /// Floats of a point.
-    fn point(&self) -> usize {
+    pub(super) fn point(&self) -> usize {
         self.inputs.len() * self.outputs.len() * CHUNK * CHUNK
     }
 }
 
-fn cut(channels: usize, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+pub(super) fn cut(channels: usize, most: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     let chunks = channels.div_ceil(CHUNK);
     (0..chunks).step_by(most).map(move |first| first..(first + most).min(chunks))
 }
@@ -105,13 +105,13 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
 }
 
 /// All blocks of the batch.
-fn blocks(plan: &Plan) -> Vec<Block> {
+pub(super) fn blocks(plan: &Plan) -> Vec<Block> {
     let images = plan.block_images();
     (0..plan.batch).step_by(images).flat_map(|first| plan.blocks(first..(first + images).min(plan.batch))).collect()
 }
 
 /// Interpolates the sums and puts them to their places.
-fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32], weight: &mut [Uninit]) {
+pub(super) fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32], weight: &mut [Uninit]) {
     let row = plan.in_channels * TAPS;
     let of_outputs: Vec<&[Part]> = parts.chunk_by(|a, b| a.outputs == b.outputs).collect();
     let mut rest = sums;

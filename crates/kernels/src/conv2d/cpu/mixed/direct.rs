@@ -1,0 +1,133 @@
+//! The forward pass and the input gradient, summed over channels and taps in place.
+
+use rayon::prelude::*;
+
+use super::super::correlation::{Correlation, Phase};
+use super::super::pack::WeightOrder;
+use super::super::scratch::{Scratch, aligned, with_scratch};
+use super::dots::{CHUNK, Dots, MOST_CHUNKS, PIXELS};
+use super::padded;
+use crate::simd::{Isa, narrow, vectorized};
+use crate::uninit::{Uninit16, written};
+
+/// Chunks of output channels that are made together, and the weights of each phase for them.
+struct Block {
+    first: usize,
+    chunks: usize,
+    weights: Vec<Vec<u16>>,
+}
+
+/// What all tasks share.
+struct Job<'a> {
+    isa: Isa,
+    c: &'a Correlation,
+    in_chunks: usize,
+    /// Channels of the last of these.
+    last: usize,
+    /// Where the taps of each phase read, in numbers.
+    taps: Vec<Vec<usize>>,
+    blocks: Vec<Block>,
+}
+
+/// The result in chunks, of a source in chunks.
+pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32], order: WeightOrder) -> Vec<u16> {
+    let in_chunks = c.in_channels.div_ceil(CHUNK);
+    let out_chunks = c.out_channels.div_ceil(CHUNK);
+    let last = c.in_channels - (in_chunks - 1) * CHUNK;
+    let blocks = (0..out_chunks).into_par_iter().step_by(MOST_CHUNKS).map(|first| {
+        let chunks = MOST_CHUNKS.min(out_chunks - first);
+        let weights = c.phases.iter().map(|phase| packed(c, phase, first, chunks, weight, order)).collect();
+        Block { first, chunks, weights }
+    });
+    let blocks = blocks.collect();
+    let taps = c.phases.iter().map(|phase| phase.taps.iter().map(|tap| tap.offset * CHUNK).collect()).collect();
+    let job = Job { isa, c, in_chunks, last, taps, blocks };
+    let image = in_chunks * c.padded.height * c.padded.width * CHUNK;
+    let target_image = out_chunks * c.plane() * CHUNK;
+    // SAFETY: the tasks share out the images, and every phase of every chunk of each is written.
+    let (target, ()) = unsafe {
+        written(source.len() / image * target_image, |target| {
+            source.par_chunks_exact(image).zip(target.par_chunks_exact_mut(target_image)).for_each(|(source, target)| {
+                with_scratch(|scratch| job.one_image(source, target, scratch));
+            });
+        })
+    };
+    target
+}
+
+/// The weights of a phase in the order in which they are read, `[in chunk][tap][pair][output channel][2]`.
+fn packed(c: &Correlation, phase: &Phase, first: usize, chunks: usize, weight: &[f32], order: WeightOrder) -> Vec<u16> {
+    let in_chunks = c.in_channels.div_ceil(CHUNK);
+    let last = c.in_channels - (in_chunks - 1) * CHUNK;
+    let mut packed = vec![0; Dots::weights(in_chunks, last, phase.taps.len(), chunks)];
+    let width = chunks * CHUNK;
+    let channels = width.min(c.out_channels - first * CHUNK);
+    let pairs = |chunk: usize| CHUNK.min(c.in_channels - chunk * CHUNK).div_ceil(2);
+    for output in 0..channels {
+        for input in 0..c.in_channels {
+            let (chunk, pair) = (input / CHUNK, input % CHUNK / 2);
+            let from = &weight[(first * CHUNK + output) * order.out_step + input * order.in_step..];
+            let before = chunk * CHUNK / 2 * phase.taps.len();
+            for (index, tap) in phase.taps.iter().enumerate() {
+                packed[((before + index * pairs(chunk) + pair) * width + output) * 2 + input % 2] = narrow(from[tap.index]);
+            }
+        }
+    }
+    packed
+}
+
+impl Job<'_> {
+    fn one_image(&self, source: &[u16], target: &mut [Uninit16], scratch: &mut Scratch) {
+        let c = self.c;
+        let Scratch { source: buffer, .. } = scratch;
+        let buffer = aligned(buffer, padded::buffer(&c.padded, self.in_chunks).div_ceil(2));
+        let buffer: &mut [u16] = bytemuck::cast_slice_mut(buffer);
+        padded::fill(&c.padded, source, buffer);
+        let mut sums = [0.0; PIXELS * MOST_CHUNKS * CHUNK];
+        let mut rounded = [Uninit16::new(0); PIXELS * MOST_CHUNKS * CHUNK];
+        for block in &self.blocks {
+            let target = &mut target[block.first * c.plane() * CHUNK..][..block.chunks * c.plane() * CHUNK];
+            for ((phase, taps), weights) in c.phases.iter().zip(&self.taps).zip(&block.weights) {
+                // Short rows are taken two at a time.
+                let columns = if phase.columns.div_ceil(PIXELS / 2) % 2 == 1 && phase.rows > 1 { PIXELS / 2 } else { PIXELS };
+                let rows = PIXELS / columns;
+                for row in (0..phase.rows).step_by(rows) {
+                    for column in (0..phase.columns).step_by(columns) {
+                        let dots = Dots {
+                            source: &buffer[(row * c.row_step + column) * CHUNK..],
+                            columns,
+                            row_step: c.row_step * CHUNK,
+                            chunks: self.in_chunks,
+                            plane: c.padded.plane() * CHUNK,
+                            last: self.last,
+                            taps,
+                            weights,
+                            outputs: block.chunks,
+                        };
+                        dots.sum(self.isa, &mut sums);
+                        round(&sums, &mut rounded);
+                        for pixel in 0..PIXELS {
+                            let (row, column) = (row + pixel / columns, column + pixel % columns);
+                            if row >= phase.rows || column >= phase.columns {
+                                continue;
+                            }
+                            let (y, x) = (phase.first_row + row * c.step, phase.first_column + column * c.step);
+                            for (chunk, target) in target.chunks_exact_mut(c.plane() * CHUNK).enumerate() {
+                                let from = &rounded[(pixel * block.chunks + chunk) * CHUNK..][..CHUNK];
+                                target[(y * c.width + x) * CHUNK..][..CHUNK].copy_from_slice(from);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+vectorized! {
+    fn round(from: &[f32], to: &mut [Uninit16]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            to.write(narrow(*from));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Chunks of images with their padding, so that neighbouring outputs read neighbouring pixels whatever the stride.
+
+use super::super::padded_image::PaddedImage;
+use super::dots::CHUNK;
+
+/// Pixels after the last chunk that a kernel may read (it does not use them), beyond two rows of outputs.
+const SLACK: usize = 16;
+
+/// Numbers of a buffer for `chunks` chunks.
+pub(super) fn buffer(padded: &PaddedImage, chunks: usize) -> usize {
+    (chunks * padded.plane() + 2 * padded.stride * padded.row() + SLACK) * CHUNK
+}
+
+/// Lays out the chunks of an image one after the other, and zeros behind them.
+pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
+    let f = padded;
+    let chunks = image.len() / (f.height * f.width * CHUNK);
+    let (to, slack) = to.split_at_mut(chunks * f.plane() * CHUNK);
+    slack.fill(0);
+    for (from, to) in image.chunks_exact(f.height * f.width * CHUNK).zip(to.chunks_exact_mut(f.plane() * CHUNK)) {
+        for (y, to) in to.chunks_exact_mut(f.row() * CHUNK).enumerate() {
+            let Some(y) = y.checked_sub(f.top).map(|y| y * f.every).filter(|y| *y < f.height) else {
+                to.fill(0);
+                continue;
+            };
+            let from = &from[y * f.width * CHUNK..][..f.width * CHUNK];
+            for (phase, run) in to.chunks_exact_mut(f.run * CHUNK).enumerate() {
+                // As of f32: column `left + i` of the padded image is column `i * every` of the image.
+                let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(f.run);
+                let first = (left * f.stride + phase).saturating_sub(f.left);
+                let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(f.run - left);
+                let (before, rest) = run.split_at_mut(left * CHUNK);
+                let (inner, after) = rest.split_at_mut(columns * CHUNK);
+                before.fill(0);
+                after.fill(0);
+                let step = f.stride * f.every;
+                if columns == 0 {
+                    continue;
+                }
+                let from = &from[first * f.every * CHUNK..];
+                if step == 1 {
+                    inner.copy_from_slice(&from[..columns * CHUNK]);
+                    continue;
+                }
+                for (to, from) in
+                    inner.as_chunks_mut::<CHUNK>().0.iter_mut().zip(from.as_chunks::<CHUNK>().0.iter().step_by(step))
+                {
+                    *to = *from;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use candle_core::{DType, Device, Tensor};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+use super::super::winograd::mixed::bounds;
+use super::*;
+use crate::conv2d::reference;
+use crate::mixed::{pack, unpack};
+use crate::testing::elements;
+
+/// Half the spacing of bfloat16 numbers, relative to them.
+const U: f64 = 1.0 / 256.0;
+/// The same of f32.
+const U32: f64 = 1.0 / 16_777_216.0;
+
+/// Normal numbers that bfloat16 has.
+fn normal(seed: u64, dims: &[usize; 4]) -> Tensor {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let values: Vec<f32> = (0..dims.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
+    let values = Tensor::from_vec(values, dims, &Device::Cpu).unwrap();
+    values.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap()
+}
+
+fn numbers(tensor: &Tensor) -> Vec<u16> {
+    with_numbers(&pack(tensor).unwrap().1, |numbers| Ok(numbers.to_vec())).unwrap()
+}
+
+fn values(dims: [usize; 4], numbers: Vec<u16>) -> Vec<f32> {
+    let sizes = Sizes::new(dims);
+    elements(&unpack(&sizes, &sizes.tensor(numbers).unwrap()).unwrap())
+}
+
+/// Every result lies within its bound, and all together within `share` of what the results are, root mean square.
+#[track_caller]
+fn check(what: &str, found: &[f32], expected: &[f64], bound: impl Fn(usize) -> f64, share: f64) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let (mut errors, mut squares) = (0.0, 0.0);
+    for (i, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let error = (f64::from(*found) - expected).abs();
+        assert!(error <= bound(i), "{what}[{i}]: {found} instead of {expected}, off by {error}, allowed {}", bound(i));
+        errors += error * error;
+        squares += expected * expected;
+    }
+    assert!(errors.sqrt() <= share * squares.sqrt(), "{what}: off by {} of the results", (errors / squares).sqrt());
+}
+
+/// Both gradients and the forward pass, at every level.
+#[track_caller]
+fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry: Conv2dGeometry) {
+    let w_dims = [out_channels, x_dims[1], kernel, kernel];
+    let p = Problem::new(&x_dims, &w_dims, geometry).unwrap();
+    let (x, w, dy) = (normal(1, &x_dims), normal(2, &w_dims), normal(3, &p.output_dims()));
+    // Weights are f32.
+    let w: Vec<f32> = elements(&w).iter().map(|w| w * 1.001).collect();
+    let what = format!("{x_dims:?} {w_dims:?} {geometry:?}");
+    let [y, dx, dw] = [
+        reference::forward(&p, &elements(&x), &w),
+        reference::input_gradient(&p, &elements(&dy), &w),
+        reference::weight_gradient(&p, &elements(&x), &elements(&dy)),
+    ];
+    let depths = [x_dims[1] * p.taps(), out_channels * p.taps(), p.batch * p.out_plane()].map(|n| n as f64);
+    // Sums of magnitudes of a transform are what its own matrices make of them, and its f32 is coarser, too.
+    let transformed = bounds(&p, &elements(&x), &w, &elements(&dy));
+    let bound = |result: usize, [expected, magnitude]: &[Vec<f64>; 2], i: usize| {
+        let rounded = if result < 2 { U * expected[i].abs() } else { 0.0 };
+        let within = match &transformed {
+            Some(transformed) => (2.0 * U + U * U + (depths[result] + 40.0) * U32) * transformed[result][i],
+            None if result < 2 => (U + depths[result] * U32) * magnitude[i],
+            None => depths[result] * U32 * magnitude[i],
+        };
+        (within + rounded) * (1.0 + U) + 1e-30
+    };
+    let share = if transformed.is_some() { 0.016 } else { 0.003 };
+    let (xs, dys) = (numbers(&x), numbers(&dy));
+    let mut of_levels: Vec<(Isa, [Vec<f32>; 3])> = Vec::new();
+    for isa in Isa::available() {
+        let what = format!("{what} {isa:?}");
+        let found = [
+            values(p.output_dims(), forward(isa, &p, &xs, &w)),
+            values(p.input_dims(), input_gradient(isa, &p, &dys, &w)),
+            weight_gradient(isa, &p, &xs, &dys),
+        ];
+        check(&format!("y of {what}"), &found[0], &y[0], |i| bound(0, &y, i), share);
+        check(&format!("dx of {what}"), &found[1], &dx[0], |i| bound(1, &dx, i), share);
+        check(&format!("dw of {what}"), &found[2], &dw[0], |i| bound(2, &dw, i), share);
+        of_levels.push((isa, found));
+    }
+    // The instruction and its definition give the same bits, where the transforms around them do, too.
+    for (isa, found) in &of_levels {
+        if isa.name().starts_with("avx") {
+            assert!(*found == of_levels[0].1, "{what}: {isa:?} and {:?} differ", of_levels[0].0);
+        }
+    }
+}
+
+fn geometry(stride: usize, padding: usize, dilation: usize) -> Conv2dGeometry {
+    Conv2dGeometry { stride, padding, dilation, groups: 1 }
+}
+
+#[test]
+fn layers_in_use_agree_with_the_definition_within_the_bound() {
+    for (x, co, k, g) in [
+        ([3, 1, 32, 32], 16, 7, geometry(1, 3, 1)),
+        ([2, 1, 36, 64], 8, 13, geometry(1, 0, 1)),
+        ([2, 3, 18, 32], 32, 9, geometry(1, 4, 1)),
+        ([2, 16, 16, 16], 16, 3, geometry(1, 1, 1)),
+        ([2, 33, 8, 8], 40, 3, geometry(1, 1, 1)),
+        ([5, 64, 5, 8], 48, 3, geometry(1, 1, 1)),
+        ([3, 16, 17, 16], 32, 3, geometry(2, 1, 1)),
+        ([3, 16, 16, 16], 32, 1, geometry(2, 0, 1)),
+        ([2, 40, 9, 7], 24, 1, geometry(1, 0, 1)),
+        ([2, 5, 9, 11], 6, 3, geometry(3, 2, 1)),
+        ([2, 7, 12, 9], 18, 3, geometry(1, 2, 2)),
+        ([1, 2, 5, 5], 3, 2, geometry(1, 0, 1)),
+    ] {
+        check_shape(x, co, k, g);
+    }
+}
+
+#[test]
+fn many_channels_are_shared_out_by_channel_and_agree_with_the_definition() {
+    check_shape([3, 304, 4, 4], 304, 3, geometry(1, 1, 1));
+}

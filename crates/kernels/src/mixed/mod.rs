@@ -1,0 +1,217 @@
+//! Images in mixed precision: stored as bfloat16, sixteen channels side by side, summed in f32.
+//!
+//! A value is a tensor of bf16, `[batch, chunks of channels, height, width, 16]`; channels that fill up the last chunk are 0. A
+//! pixel's channels are then pairs to be multiplied as they lie, and a vector of results is written as it leaves the registers:
+//! nothing is transposed between operations.
+
+use crate::arguments::{image_sizes, same_kind, with_elements};
+use crate::simd::{narrow, vectorized, widen};
+use crate::uninit::{Uninit, Uninit16, written};
+use candle_core::{CpuStorage, Device, Result, Storage, Tensor};
+use half::vec::HalfBitsVecExt;
+use rayon::prelude::*;
+
+/// Channels that lie side by side.
+pub(crate) const CHUNK: usize = 16;
+
+/// Sizes of images, whose channels may not fill the last chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    pub batch: usize,
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Sizes {
+    pub(crate) fn new([batch, channels, height, width]: [usize; 4]) -> Self {
+        Self { batch, channels, height, width }
+    }
+
+    pub(crate) fn chunks(&self) -> usize {
+        self.channels.div_ceil(CHUNK)
+    }
+
+    pub(crate) fn area(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Numbers of a chunk of one image.
+    pub(crate) fn plane(&self) -> usize {
+        self.area() * CHUNK
+    }
+
+    /// Numbers of an image.
+    pub(crate) fn image(&self) -> usize {
+        self.chunks() * self.plane()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.batch * self.image()
+    }
+
+    pub(crate) fn dims(&self) -> [usize; 4] {
+        [self.batch, self.channels, self.height, self.width]
+    }
+
+    /// A tensor of these numbers.
+    pub(crate) fn tensor(&self, numbers: Vec<u16>) -> Result<Tensor> {
+        let shape = (self.batch, self.chunks(), self.height, self.width, CHUNK);
+        Tensor::from_vec(numbers.reinterpret_into::<half::bf16>(), shape, &Device::Cpu)
+    }
+
+    /// Channels of a chunk that exist.
+    pub(crate) fn channels_of(&self, chunk: usize) -> usize {
+        CHUNK.min(self.channels - chunk * CHUNK)
+    }
+}
+
+/// Reads the numbers of a tensor of [`Sizes::tensor`].
+pub(crate) fn with_numbers<R>(tensor: &Tensor, work: impl FnOnce(&[u16]) -> Result<R>) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match (&*storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::BF16(numbers)), Some((start, end))) => work(bytemuck::cast_slice(&numbers[start..end])),
+        _ => candle_core::bail!("a feature map of mixed precision has left the CPU"),
+    }
+}
+
+/// Likewise of several.
+pub(crate) fn with_all_numbers<R>(tensors: &[Tensor], work: impl FnOnce(&[&[u16]]) -> Result<R>) -> Result<R> {
+    let held: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let numbers = held.iter().map(|(storage, layout)| match (&**storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::BF16(numbers)), Some((start, end))) => Ok(bytemuck::cast_slice(&numbers[start..end])),
+        _ => candle_core::bail!("a feature map of mixed precision has left the CPU"),
+    });
+    work(&numbers.collect::<Result<Vec<_>>>()?)
+}
+
+/// The sum of at least one tensor.
+pub(crate) fn sum(sizes: &Sizes, tensors: &[Tensor]) -> Result<Tensor> {
+    if let [only] = tensors {
+        return Ok(only.clone());
+    }
+    with_all_numbers(tensors, |parts| {
+        let mut total = parts[0].to_vec();
+        for part in &parts[1..] {
+            total.par_chunks_mut(RUN).zip(part.par_chunks(RUN)).for_each(|(total, part)| add(total, part));
+        }
+        sizes.tensor(total)
+    })
+}
+
+vectorized! {
+    fn add(sum: &mut [u16], numbers: &[u16]) {
+        sum.iter_mut().zip(numbers).for_each(|(sum, number)| *sum = narrow(widen(*sum) + widen(*number)));
+    }
+}
+
+/// Numbers that a thread takes at a time, about.
+pub(crate) const RUN: usize = 1 << 15;
+
+const OP: &str = "mixed";
+
+/// Why there is no mixed precision where a tensor is.
+pub(crate) fn refused(x: &Tensor) -> crate::Error {
+    let (expected, found) = ("the CPU, the only device with mixed precision".into(), format!("{:?}", x.device().location()));
+    crate::Error::Device { op: OP, argument: "x", expected, found }
+}
+
+/// Images `[batch, channels, height, width]` of f32 on the CPU, rounded to nearest even.
+///
+/// # Errors
+/// Other kinds or ranks.
+pub(crate) fn pack(x: &Tensor) -> Result<(Sizes, Tensor)> {
+    same_kind(OP, &[("x", x)])?;
+    let sizes = Sizes::new(image_sizes(OP, "x", x)?);
+    let numbers = with_elements(x, |x| {
+        // SAFETY: the planes share out every number, and each is written.
+        let (numbers, ()) = unsafe {
+            written(sizes.len(), |to: &mut [Uninit16]| {
+                to.par_chunks_exact_mut(sizes.plane()).enumerate().for_each(|(index, to)| {
+                    let (image, chunk) = (index / sizes.chunks(), index % sizes.chunks());
+                    let first = (image * sizes.channels + chunk * CHUNK) * sizes.area();
+                    let from = &x[first..first + sizes.channels_of(chunk) * sizes.area()];
+                    interleave(from, sizes.area(), to);
+                });
+            })
+        };
+        Ok(numbers)
+    })?;
+    Ok((sizes, sizes.tensor(numbers)?))
+}
+
+/// The images of packed ones, `[batch, channels, height, width]` of f32.
+pub(crate) fn unpack(sizes: &Sizes, packed: &Tensor) -> Result<Tensor> {
+    let values = with_numbers(packed, |numbers| Ok(unpacked(sizes, numbers)))?;
+    Tensor::from_vec(values, &sizes.dims(), &Device::Cpu)
+}
+
+/// Their values.
+pub(crate) fn unpacked(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
+    let image = sizes.channels * sizes.area();
+    // SAFETY: the images share out every value, and each channel of each is written.
+    let (values, ()) = unsafe {
+        written(sizes.batch * image, |to: &mut [Uninit]| {
+            to.par_chunks_exact_mut(image).zip(numbers.par_chunks_exact(sizes.image())).for_each(|(to, from)| {
+                for (to, from) in to.chunks_mut(CHUNK * sizes.area()).zip(from.chunks_exact(sizes.plane())) {
+                    separate(from, sizes.area(), to);
+                }
+            });
+        })
+    };
+    values
+}
+
+/// Mean of each channel over images and pixels.
+pub(crate) fn channel_means(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
+    let planes: Vec<[f64; CHUNK]> = numbers.par_chunks_exact(sizes.plane()).map(plane_sums).collect();
+    let count = (sizes.batch * sizes.area()) as f64;
+    let mean = |channel: usize| {
+        let of_chunk = planes.iter().skip(channel / CHUNK).step_by(sizes.chunks());
+        (of_chunk.map(|sums| sums[channel % CHUNK]).sum::<f64>() / count) as f32
+    };
+    (0..sizes.channels).map(mean).collect()
+}
+
+vectorized! {
+    /// Sums of sixteen channels, in f32 over short stretches and in f64 over those.
+    fn plane_sums(plane: &[u16]) -> [f64; CHUNK] {
+        const STRETCH: usize = 32;
+        let mut totals = [0.0; CHUNK];
+        for stretch in plane.as_chunks::<CHUNK>().0.chunks(STRETCH) {
+            let mut sums = [0.0f32; CHUNK];
+            for pixel in stretch {
+                for lane in 0..CHUNK {
+                    sums[lane] += widen(pixel[lane]);
+                }
+            }
+            for lane in 0..CHUNK {
+                totals[lane] += f64::from(sums[lane]);
+            }
+        }
+        totals
+    }
+}
+
+vectorized! {
+    /// At most sixteen channels, one after the other, to pixels of sixteen; those that are missing are 0.
+    fn interleave(from: &[f32], area: usize, to: &mut [Uninit16]) {
+        let channels = from.len() / area;
+        for (pixel, to) in to.chunks_exact_mut(CHUNK).enumerate() {
+            for (channel, to) in to.iter_mut().enumerate() {
+                to.write(if channel < channels { narrow(from[channel * area + pixel]) } else { 0 });
+            }
+        }
+    }
+}
+
+vectorized! {
+    /// The other way around.
+    fn separate(from: &[u16], area: usize, to: &mut [Uninit]) {
+        for (channel, to) in to.chunks_exact_mut(area).enumerate() {
+            for (to, from) in to.iter_mut().zip(from.chunks_exact(CHUNK)) {
+                to.write(widen(from[channel]));
+            }
+        }
+    }
+}
