@@ -9,7 +9,7 @@ use std::time::Duration;
 const SMALL: &[&str] = &[
     "name=small",
     "simulation.scans=2",
-    "simulation.neurons=12",
+    "simulation.neurons=24",
     "simulation.images=60",
     "simulation.oracle_images=10",
     "simulation.repeats=4",
@@ -17,7 +17,7 @@ const SMALL: &[&str] = &[
     "images.test=40",
     "response.core.channels=[4, 4]",
     "response.core.kernels=[7, 3]",
-    "response.optimization.max_epochs=2",
+    "response.optimization.max_epochs=6",
     "training.seeds=2",
     "training.epochs=2",
     "training.base_channels=4",

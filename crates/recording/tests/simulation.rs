@@ -4,16 +4,9 @@
 use brainprior_images::StimulusSet;
 use brainprior_images::procedural::natural_stimuli;
 use brainprior_recording::simulation::{Simulated, SimulationConfig, Truth, read_truth, simulate, truth_for, write_truth};
-use brainprior_recording::{Tier, read_scan, reliability, write_static_hdf5};
-use ndarray::{Array2, Axis};
+use brainprior_recording::{Tier, read_scan, write_static_hdf5};
+use ndarray::Axis;
 use std::path::PathBuf;
-
-/// The first `count` real stimuli, where the folder of shared data is there.
-fn real_stimuli(count: usize) -> Option<StimulusSet> {
-    let path = shared("stimuli-imagenet-64x36.h5")?;
-    let images = hdf5::File::open(path).unwrap().dataset("images").unwrap().read_raw::<u8>().unwrap();
-    Some(StimulusSet::new(36, 64, images[..count * 36 * 64].iter().map(|byte| f32::from(*byte) / 255.0).collect()).unwrap())
-}
 
 /// A file of the shared data, or `None` and the reason in the test's output.
 #[allow(clippy::print_stderr)]
@@ -26,116 +19,10 @@ fn shared(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Eigenvalues of a symmetric matrix, descending, by cyclic Jacobi rotations.
-fn eigenvalues(mut a: Array2<f64>) -> Vec<f64> {
-    let n = a.nrows();
-    for _ in 0..8 {
-        for p in 0..n {
-            for q in p + 1..n {
-                if a[[p, q]].abs() < 1e-9 {
-                    continue;
-                }
-                let theta = (a[[q, q]] - a[[p, p]]) / (2.0 * a[[p, q]]);
-                let tangent = theta.signum() / (theta.abs() + theta.hypot(1.0));
-                let cosine = 1.0 / tangent.hypot(1.0);
-                let sine = tangent * cosine;
-                let (diagonal_p, diagonal_q) = (a[[p, p]] - tangent * a[[p, q]], a[[q, q]] + tangent * a[[p, q]]);
-                for k in 0..n {
-                    // Row p and q; the columns follow by symmetry.
-                    let (x, y) = (a[[p, k]], a[[q, k]]);
-                    (a[[p, k]], a[[q, k]]) = (cosine * x - sine * y, sine * x + cosine * y);
-                }
-                for k in 0..n {
-                    (a[[k, p]], a[[k, q]]) = (a[[p, k]], a[[q, k]]);
-                }
-                (a[[p, p]], a[[q, q]], a[[p, q]], a[[q, p]]) = (diagonal_p, diagonal_q, 0.0, 0.0);
-            }
-        }
-    }
-    let mut values: Vec<f64> = a.diag().to_vec();
-    values.sort_by(|x, y| y.total_cmp(x));
-    values
-}
-
-/// Expected responses of the responsive neurons, each without its mean and divided by its standard deviation.
-fn standardized_signal(simulated: &Simulated) -> Array2<f64> {
-    let cells = simulated.truth.neurons();
-    let responsive: Vec<usize> = (0..cells.len()).filter(|neuron| cells[*neuron].responsive).collect();
-    let mut signal = simulated.truth.expected_responses().select(Axis(1), &responsive).mapv(f64::from);
-    for mut neuron in signal.columns_mut() {
-        let (mean, std) = (neuron.mean().unwrap(), neuron.std(0.0));
-        neuron.mapv_inplace(|value| (value - mean) / std);
-    }
-    signal
-}
-
-/// Exponent a of the fit n^-a to the eigenvalues of rank 5 to 100, by least squares on logarithms.
-fn spectral_exponent(signal: &Array2<f64>) -> f64 {
-    let values = eigenvalues(signal.t().dot(signal) / signal.nrows() as f64);
-    let points: Vec<(f64, f64)> = (5..=100).map(|rank| ((rank as f64).ln(), values[rank - 1].ln())).collect();
-    let mean = |f: fn(&(f64, f64)) -> f64| points.iter().map(f).sum::<f64>() / points.len() as f64;
-    let (mx, my) = (mean(|p| p.0), mean(|p| p.1));
-    let slope =
-        points.iter().map(|p| (p.0 - mx) * (p.1 - my)).sum::<f64>() / points.iter().map(|p| (p.0 - mx).powi(2)).sum::<f64>();
-    -slope
-}
-
-/// Standard deviation of the cosine similarities of all pairs of images.
-fn similarity_spread(signal: &Array2<f64>) -> f64 {
-    let mut rows = signal.clone();
-    for mut row in rows.rows_mut() {
-        let norm = row.dot(&row).sqrt();
-        row /= norm;
-    }
-    let cosines = rows.dot(&rows.t());
-    let pairs: Vec<f64> = cosines.indexed_iter().filter(|((i, j), _)| i < j).map(|(_, cosine)| *cosine).collect();
-    let mean = pairs.iter().sum::<f64>() / pairs.len() as f64;
-    (pairs.iter().map(|cosine| (cosine - mean).powi(2)).sum::<f64>() / pairs.len() as f64).sqrt()
-}
-
 fn median(values: impl Iterator<Item = f32>) -> f32 {
     let mut values: Vec<f32> = values.collect();
     values.sort_by(f32::total_cmp);
     values[values.len() / 2]
-}
-
-/// The embedded default's statistics, as bands around those of mouse V1.
-fn check_like_visual_cortex(images: &StimulusSet, seed: u64) {
-    let (single, oracle): (Vec<usize>, Vec<usize>) = (0..images.len()).partition(|image| *image < 900);
-    let config = SimulationConfig { neurons: 300, seed, ..Default::default() };
-    let simulated = simulate("sim", &images.subset(&single), &images.subset(&oracle), &config).unwrap();
-    let signal = standardized_signal(&simulated);
-    assert_eq!(signal.dim(), (1000, 270));
-    let (exponent, spread) = (spectral_exponent(&signal), similarity_spread(&signal));
-    let cells = simulated.truth.neurons();
-    let reliability = reliability(&simulated.scan).unwrap();
-    let oracle = |responsive| {
-        let neurons = (0..300).filter(|neuron| cells[*neuron].responsive == responsive);
-        median(neurons.filter_map(|neuron| reliability.oracle_jackknife[neuron]))
-    };
-    let silent = simulated.scan.responses().iter().filter(|response| **response == 0.0).count() as f64;
-    let silent = silent / simulated.scan.responses().len() as f64;
-    let found = format!("seed {seed}: 1/n^{exponent:.3}, spread {spread:.3}, oracle {:.3}, zeros {silent:.2}", oracle(true));
-    assert!((0.8..1.3).contains(&exponent), "{found}");
-    assert!((0.15..0.3).contains(&spread), "{found}");
-    assert!((0.3..0.5).contains(&oracle(true)) && oracle(false).abs() < 0.1, "{found}");
-    assert!((0.2..0.8).contains(&silent), "{found}");
-}
-
-#[test]
-fn populations_are_like_visual_cortex() {
-    for seed in [1, 2] {
-        check_like_visual_cortex(&natural_stimuli(1000, 36, 64, seed), seed);
-    }
-}
-
-#[test]
-fn populations_are_like_visual_cortex_on_real_stimuli() {
-    if let Some(images) = real_stimuli(1000) {
-        for seed in 1..4 {
-            check_like_visual_cortex(&images, seed);
-        }
-    }
 }
 
 /// Without behaviour gain and gaze shift, the mean over many repeats comes as close to the truth as chance allows.
@@ -240,7 +127,8 @@ fn truths_come_back_from_disk() {
             assert!(spec.contains(&entry), "no {entry} in the spec");
         }
     }
-    let described = spec.matches("[[dataset]]").count();
+    // The numbers of a neuron of one subunit stand among those of its subunits.
+    let described = spec.matches("[[dataset]]").count() - spec.matches("of a neuron of one subunit: ").count();
     assert_eq!(file.groups().unwrap().iter().map(|group| group.len() as usize).sum::<usize>(), described);
     file.close().unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -289,8 +177,8 @@ fn damaged_truths_say_where() {
         assert!(error.contains("sim.truth.h5"), "{error}");
         error
     };
-    let missing = broken(&|file| file.unlink("parameters/sigma").unwrap());
-    assert!(missing.contains("parameters/sigma"), "{missing}");
+    let missing = broken(&|file| file.unlink("subunits/sigma").unwrap());
+    assert!(missing.contains("subunits/sigma"), "{missing}");
     let short = broken(&|file| {
         file.unlink("parameters/x").unwrap();
         file.new_dataset_builder().with_data(&[1.0_f32, 2.0]).create("parameters/x").unwrap();
@@ -314,7 +202,13 @@ fn truths_of_other_simulators_are_read() {
         let truth = read_truth(&path).unwrap();
         assert_eq!(truth.expected_responses().dim(), (5100, neurons));
         assert_eq!(truth.neurons().iter().filter(|cell| !cell.responsive).count(), unresponsive);
-        assert_eq!(truth.neurons().iter().any(|cell| cell.luminance != 0.0), luminance);
+        assert!(
+            truth
+                .neurons()
+                .iter()
+                .all(|cell| cell.subunits.len() == 1 && cell.subunits[0].weight == 1.0 && cell.suppression == 0.0)
+        );
+        assert_eq!(truth.neurons().iter().any(|cell| cell.subunits[0].luminance != 0.0), luminance);
         assert_eq!(truth.ids(), None);
         assert!(truth.constants().gaze_matrix[0][0] > 0.3 && truth.constants().drive_knee == 8.0);
     }

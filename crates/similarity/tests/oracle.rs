@@ -26,8 +26,12 @@ struct Known {
 }
 
 fn known(seed: u64) -> Known {
-    let config = SimulationConfig { neurons: NEURONS, repeats: REPEATS, seed, ..SimulationConfig::default() };
-    let simulated = simulate("s", &stimuli(60, 1), &stimuli(20, 2), &config).unwrap();
+    known_of(NEURONS, 20, seed)
+}
+
+fn known_of(neurons: usize, oracle: usize, seed: u64) -> Known {
+    let config = SimulationConfig { neurons, repeats: REPEATS, seed, ..SimulationConfig::default() };
+    let simulated = simulate("s", &stimuli(60, 1), &stimuli(oracle, 2), &config).unwrap();
     let truth = truth_for(&simulated.scan, &simulated.truth).unwrap();
     Known { reliability: reliability(&simulated.scan).unwrap(), truth, scan: simulated.scan }
 }
@@ -96,7 +100,7 @@ fn a_trial_is_compared_with_the_repeats_that_it_is_not_among() {
 fn the_root_of_the_reliability_is_what_the_truth_reaches() {
     // Each ceiling is estimated from the repeats alone.
     for seed in [3, 4] {
-        let known = known(seed);
+        let known = known_of(80, 40, seed);
         let weights = ScanWeights::new(&known.scan, &known.reliability, None).unwrap();
         let found = compare_oracle_images(&known.scan, None, Some(&known.truth), &weights).unwrap();
         assert_eq!(found.weightings.len(), Weighting::ALL.len() - 1, "no response model gives weights v");

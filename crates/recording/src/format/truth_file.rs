@@ -3,7 +3,7 @@
 use super::hdf5_output;
 use super::static_hdf5::matrix;
 use crate::Result;
-use crate::simulation::{SimulatedNeuron, SimulationConstants, Truth};
+use crate::simulation::{SimulatedNeuron, SimulationConstants, Subunit, Truth};
 use brainprior_artifact::hdf5::Input;
 use brainprior_images::ImageId;
 use ndarray::{Array2, ArrayView1, arr0, arr2};
@@ -16,24 +16,47 @@ const NOTE: &str = "expected_responses: noise-free, gaze shift zero (pupil_cente
                     +-1.5; (dx, dy) = gaze_matrix @ (pupil_center - pupil_center_mean), length bounded; a neuron sees \
                     I(y + dy, x + dx)";
 
-/// A parameter with one number for each neuron.
-struct Column {
+/// A number of each neuron, or of each of its subunits.
+struct Column<T> {
     name: &'static str,
-    get: fn(&SimulatedNeuron) -> f32,
-    set: fn(&mut SimulatedNeuron, f32),
+    get: fn(&T) -> f32,
+    set: fn(&mut T, f32),
+    /// What it is in files that do not have it; `None` where every file must.
+    absent: Option<f32>,
 }
 
 macro_rules! columns {
-    ($($field:ident),*) => {
+    ($folder:literal, $($field:ident $(or $absent:literal)?),*) => {
         [$(Column {
-            name: concat!("parameters/", stringify!($field)),
-            get: |cell| cell.$field,
-            set: |cell, value| cell.$field = value,
+            name: concat!($folder, "/", stringify!($field)),
+            get: |of| of.$field,
+            set: |of, value| of.$field = value,
+            absent: [$($absent,)?].first().copied(),
         }),*]
     };
 }
 
-const COLUMNS: [Column; 20] = columns!(
+// Other simulators write neurons of one subunit, whose numbers stand among those of the neuron, and without a surround.
+const NEURONS: [Column<SimulatedNeuron>; 15] = columns!(
+    "parameters",
+    x,
+    y,
+    threshold or 0.0,
+    surround_sigma or 1.0,
+    surround_scale or 1.0,
+    suppression or 0.0,
+    exponent,
+    drive_scale,
+    saturated_drive_mean,
+    baseline_fraction,
+    mean_rate,
+    signal_variance,
+    target_snr,
+    event_gamma_shape,
+    events_per_unit_rate
+);
+const SUBUNITS: [Column<Subunit>; 13] = columns!(
+    "subunits",
     x,
     y,
     orientation,
@@ -45,15 +68,24 @@ const COLUMNS: [Column; 20] = columns!(
     luminance,
     contrast_scale,
     semisaturation,
-    exponent,
-    drive_scale,
-    saturated_drive_mean,
-    baseline_fraction,
-    mean_rate,
-    signal_variance,
-    target_snr,
-    event_gamma_shape,
-    events_per_unit_rate
+    scale,
+    weight
+);
+const ONLY_SUBUNIT: [Column<Subunit>; 13] = columns!(
+    "parameters",
+    x,
+    y,
+    orientation,
+    phase,
+    spatial_frequency,
+    sigma,
+    aspect,
+    complex_weight,
+    luminance or 0.0,
+    contrast_scale,
+    semisaturation,
+    scale or 1.0,
+    weight or 1.0
 );
 
 /// Writes what generated a simulated scan as an HDF5 file, under a temporary name first: a failed write leaves what was at
@@ -70,9 +102,14 @@ pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
             output.array(IMAGE_IDS, &ArrayView1::from(&ids))?;
         }
         let neurons = truth.neurons();
-        for column in &COLUMNS {
+        for column in &NEURONS {
             let values: Vec<f32> = neurons.iter().map(column.get).collect();
             output.array(column.name, &ArrayView1::from(&values))?;
+        }
+        let subunits = neurons.first().map_or(0, |cell| cell.subunits.len());
+        for column in &SUBUNITS {
+            let of = |(neuron, index): (usize, usize)| (column.get)(&neurons[neuron].subunits[index]);
+            output.matrix(column.name, &Array2::from_shape_fn((neurons.len(), subunits), of))?;
         }
         let responsive: Vec<u8> = neurons.iter().map(|cell| u8::from(cell.responsive)).collect();
         output.array("parameters/responsive", &ArrayView1::from(&responsive))?;
@@ -89,7 +126,8 @@ pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
     })
 }
 
-/// Reads what generated a simulated scan. Files without image identities, and without a luminance part, are read too.
+/// Reads what generated a simulated scan. Files without image identities, without a luminance part and of neurons of one subunit are
+/// read too.
 ///
 /// # Errors
 /// A file of another kind, cut off or damaged; a dataset that is missing or of another shape; a number that is not finite.
@@ -98,13 +136,21 @@ pub fn read_truth(path: &Path) -> Result<Truth> {
     let expected = matrix(&reader.0, EXPECTED, None)?;
     let (stimuli, columns) = expected.dim();
     let mut neurons = vec![SimulatedNeuron::default(); columns];
-    for column in &COLUMNS {
-        // Without a luminance part its weight is 0.
-        if column.name == "parameters/luminance" && !reader.0.has(column.name)? {
-            continue;
+    for column in &NEURONS {
+        let values = reader.column(column, &[Some(columns)])?;
+        neurons.iter_mut().zip(values).for_each(|(cell, value)| (column.set)(cell, value));
+    }
+    let (units, shape): (_, &[_]) = match reader.0.has(SUBUNITS[0].name)? {
+        true => (&SUBUNITS, &[Some(columns), None]),
+        false => (&ONLY_SUBUNIT, &[Some(columns)]),
+    };
+    for column in units {
+        let values = reader.column(column, shape)?;
+        let each = (values.len() / columns.max(1)).max(1);
+        for (cell, values) in neurons.iter_mut().zip(values.chunks_exact(each)) {
+            cell.subunits.resize(each, Subunit::default());
+            cell.subunits.iter_mut().zip(values).for_each(|(unit, value)| (column.set)(unit, *value));
         }
-        let values = reader.finite(column.name, &[Some(columns)])?;
-        neurons.iter_mut().zip(values).for_each(|(cell, value)| (column.set)(cell, value as f32));
     }
     let responsive = reader.finite("parameters/responsive", &[Some(columns)])?;
     let gain = reader.finite("parameters/behavior_gain", &[Some(columns), Some(3)])?;
@@ -143,6 +189,14 @@ impl Reader {
                 let found = format!("{} at position {index}", values[index]);
                 Err(self.0.mismatch(name, "finite numbers", found, "simulate the scan again").into())
             }
+        }
+    }
+
+    /// The numbers of a column, or as many of what they are where the file does not have it.
+    fn column<T>(&self, column: &Column<T>, shape: &[Option<usize>]) -> Result<Vec<f32>> {
+        match column.absent {
+            Some(value) if !self.0.has(column.name)? => Ok(vec![value; shape[0].expect("a number for each neuron")]),
+            _ => Ok(self.finite(column.name, shape)?.into_iter().map(|value| value as f32).collect()),
         }
     }
 

@@ -1,118 +1,89 @@
-//! From images to rates: receptive fields, normalisation, calibration on the stimuli.
+//! From images to rates: receptive fields, normalization, calibration on the stimuli.
 
 use super::neuron::SimulatedNeuron;
+use super::subunit::{View, total};
 use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
 use rayon::prelude::*;
 
-/// Images filtered at a time: fixed, so that the work is divided alike for any number of threads.
-pub(super) const BATCH: usize = 64;
+/// Neurons whose receptive fields are laid out at a time: fixed, so that the work is divided alike for any number of threads.
+const BLOCK: usize = 16;
 /// Soft ceiling of the drive, in units of its mean.
 pub(super) const DRIVE_KNEE: f32 = 8.0;
-/// The window of local contrast and luminance is wider than the Gabor's envelope by this factor.
-const WINDOW: f32 = 1.5;
-
-/// Receptive fields, each `[neurons, pixels]`.
-struct Filters {
-    even: Array2<f32>,
-    odd: Array2<f32>,
-    window: Array2<f32>,
-}
-
-/// What the receptive fields see in some images, each `[images, neurons]`.
-struct Views {
-    even: Array2<f32>,
-    odd: Array2<f32>,
-    luminance: Array2<f32>,
-    contrast: Array2<f32>,
-}
-
-/// What one receptive field sees in one image.
-#[derive(Clone, Copy)]
-struct View {
-    even: f32,
-    odd: f32,
-    luminance: f32,
-    contrast: f32,
-}
 
 /// Neurons with all that their rates depend on.
 pub(super) struct Encoder {
     neurons: Vec<SimulatedNeuron>,
-    filters: Filters,
+    width: usize,
 }
 
 impl SimulatedNeuron {
-    /// Even and odd Gabor, and the window, at a pixel; neither zero-mean nor normalized.
-    fn profile(&self, column: f32, row: f32) -> (f32, f32, f32, f32) {
-        let (dx, dy) = (column - self.x, row - self.y);
-        let (sine, cosine) = self.orientation.sin_cos();
-        let (across, along) = (dx * cosine + dy * sine, dy * cosine - dx * sine);
-        let distance = (across * across + (self.aspect * along).powi(2)) / (2.0 * self.sigma * self.sigma);
-        let envelope = (-distance).exp();
-        let (odd, even) = (std::f32::consts::TAU * self.spatial_frequency * across + self.phase).sin_cos();
-        (envelope, envelope * even, envelope * odd, (-distance / (WINDOW * WINDOW)).exp())
-    }
-
-    /// Writes the filters of this neuron. A grating that fits has an even and odd response of about its amplitude;
-    /// uniform light has none; the window sums to 1.
-    fn fill(&self, width: usize, even: &mut [f32], odd: &mut [f32], window: &mut [f32]) {
-        let mut envelope = vec![0.0; even.len()];
-        for pixel in 0..even.len() {
-            let (column, row) = ((pixel % width) as f32, (pixel / width) as f32);
-            (envelope[pixel], even[pixel], odd[pixel], window[pixel]) = self.profile(column, row);
-        }
-        let total = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>() as f32;
-        let area = total(&envelope);
-        for filter in [even, odd] {
-            let offset = total(filter) / area;
-            for (value, envelope) in filter.iter_mut().zip(&envelope) {
-                *value = 2.0 * (*value - offset * envelope) / area;
-            }
+    /// Writes the window over which the surround's contrast is taken; it sums to 1.
+    fn fill_surround(&self, width: usize, window: &mut [f32]) {
+        for (pixel, value) in window.iter_mut().enumerate() {
+            let (dx, dy) = ((pixel % width) as f32 - self.x, (pixel / width) as f32 - self.y);
+            *value = (-(dx * dx + dy * dy) / (2.0 * self.surround_sigma * self.surround_sigma)).exp();
         }
         let area = total(window);
         window.iter_mut().for_each(|value| *value /= area);
     }
 
+    /// The weighted sum of the subunits.
+    fn mixture(&self, subunits: impl Iterator<Item = View>) -> f32 {
+        self.subunits.iter().zip(subunits).map(|(unit, view)| unit.weight * unit.normalized(view) / unit.scale).sum()
+    }
+
     /// Drive before the ceiling and without its scale.
-    fn normalized_drive(&self, view: View) -> f32 {
-        let simple = (view.even + self.luminance * view.luminance).max(0.0);
-        let energy = view.even.hypot(view.odd);
-        let drive = (1.0 - self.complex_weight) * simple + self.complex_weight * energy;
-        (drive / (self.semisaturation * self.contrast_scale + view.contrast)).powf(self.exponent)
+    fn suppressed_drive(&self, mixture: f32, surround: f32) -> f32 {
+        let suppression = 1.0 + self.suppression * surround / self.surround_scale;
+        ((mixture - self.threshold).max(0.0) / suppression).powf(self.exponent)
     }
 
     /// Drive in units of its mean, after the soft ceiling.
-    fn saturated_drive(&self, view: View) -> f32 {
-        let drive = self.normalized_drive(view) / self.drive_scale;
+    fn saturated_drive(&self, mixture: f32, surround: f32) -> f32 {
+        let drive = self.suppressed_drive(mixture, surround) / self.drive_scale;
         drive / (1.0 + drive / DRIVE_KNEE)
     }
 
-    /// Expected response at mean behaviour.
-    fn rate(&self, view: View) -> f32 {
+    /// Expected response at mean behavior.
+    fn rate(&self, mixture: f32, surround: f32) -> f32 {
         if !self.responsive {
             return self.mean_rate;
         }
-        let modulated = self.saturated_drive(view) / self.saturated_drive_mean;
+        let modulated = self.saturated_drive(mixture, surround) / self.saturated_drive_mean;
         self.mean_rate * (self.baseline_fraction + (1.0 - self.baseline_fraction) * modulated)
     }
 
     /// Sets the scales that depend on the stimuli; `None` where nothing drives the neuron.
-    fn calibrate(&mut self, views: &[View]) -> Option<()> {
+    fn calibrate(&mut self, views: &Views, neuron: usize) -> Option<()> {
         let positive = |value: f32| (value.is_finite() && value > 0.0).then_some(value);
-        let mut contrast: Vec<f32> = views.iter().map(|view| view.contrast).collect();
-        contrast.sort_by(f32::total_cmp);
-        self.contrast_scale = positive(contrast[contrast.len() / 2])?;
-        let (_, even) = moments(views.iter().map(|view| view.even));
-        let (_, luminance) = moments(views.iter().map(|view| view.luminance));
-        if self.luminance != 0.0 {
-            self.luminance *= positive((even / luminance).sqrt() as f32)?;
+        let images = 0..views.images();
+        for (index, unit) in self.subunits.iter_mut().enumerate() {
+            let seen: Vec<View> = images.clone().map(|image| views.subunit(image, neuron, index)).collect();
+            unit.contrast_scale = positive(median(seen.iter().map(|view| view.contrast)))?;
+            let (_, even) = moments(seen.iter().map(|view| view.even));
+            let (_, luminance) = moments(seen.iter().map(|view| view.luminance));
+            if unit.luminance != 0.0 {
+                unit.luminance *= positive((even / luminance).sqrt() as f32)?;
+            }
+            unit.scale = positive(moments(seen.iter().map(|view| unit.normalized(*view))).1.sqrt() as f32)?;
         }
-        self.drive_scale = positive(moments(views.iter().map(|view| self.normalized_drive(*view))).0 as f32)?;
-        self.saturated_drive_mean = positive(moments(views.iter().map(|view| self.saturated_drive(*view))).0 as f32)?;
-        self.signal_variance = moments(views.iter().map(|view| self.rate(*view))).1 as f32;
+        self.surround_scale = positive(median(images.clone().map(|image| views.surround[[image, neuron]])))?;
+        let seen: Vec<(f32, f32)> =
+            images.map(|image| (self.mixture(views.subunits(image, neuron)), views.surround[[image, neuron]])).collect();
+        self.threshold *= moments(seen.iter().map(|(mixture, _)| *mixture)).0 as f32;
+        let of = |value: &dyn Fn(f32, f32) -> f32| moments(seen.iter().map(|(mixture, surround)| value(*mixture, *surround)));
+        self.drive_scale = positive(of(&|mixture, surround| self.suppressed_drive(mixture, surround)).0 as f32)?;
+        self.saturated_drive_mean = positive(of(&|mixture, surround| self.saturated_drive(mixture, surround)).0 as f32)?;
+        self.signal_variance = of(&|mixture, surround| self.rate(mixture, surround)).1 as f32;
         if self.responsive { positive(self.signal_variance).map(|_| ()) } else { Some(()) }
     }
+}
+
+fn median(values: impl Iterator<Item = f32>) -> f32 {
+    let mut sorted: Vec<f32> = values.collect();
+    sorted.sort_by(f32::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
 /// Mean and variance (ddof 0).
@@ -122,60 +93,76 @@ pub(super) fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
     (mean, values.map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count)
 }
 
-impl Filters {
-    fn new(neurons: &[SimulatedNeuron], height: usize, width: usize) -> Self {
-        let area = height * width;
-        let empty = || Array2::<f32>::zeros((neurons.len(), area));
-        let (mut even, mut odd, mut window) = (empty(), empty(), empty());
-        even.as_slice_mut()
-            .expect("row-major")
-            .par_chunks_mut(area)
-            .zip(odd.as_slice_mut().expect("row-major").par_chunks_mut(area))
-            .zip(window.as_slice_mut().expect("row-major").par_chunks_mut(area))
-            .zip(neurons)
-            .for_each(|(((even, odd), window), cell)| cell.fill(width, even, odd, window));
-        Self { even, odd, window }
-    }
+/// What the receptive fields of some neurons see in all images, each `[images, subunits of all neurons]` but for the surround,
+/// `[images, neurons]`.
+struct Views {
+    even: Array2<f32>,
+    odd: Array2<f32>,
+    luminance: Array2<f32>,
+    contrast: Array2<f32>,
+    surround: Array2<f32>,
+    /// How many subunits a neuron has.
+    subunits: usize,
+}
 
-    /// What the neurons see in images `[images, pixels]`.
-    fn view(&self, images: ArrayView2<f32>) -> Views {
+impl Views {
+    /// Of images `[images, pixels]` and their squares.
+    fn new(neurons: &[SimulatedNeuron], width: usize, images: ArrayView2<f32>, squares: ArrayView2<f32>) -> Self {
+        let subunits = neurons[0].subunits.len();
+        let empty = |count: usize| Array2::<f32>::zeros((count, images.ncols()));
+        let (mut even, mut odd, mut window) =
+            (empty(neurons.len() * subunits), empty(neurons.len() * subunits), empty(neurons.len() * subunits));
+        let mut surround = empty(neurons.len());
+        for (neuron, cell) in neurons.iter().enumerate() {
+            for (index, unit) in cell.subunits.iter().enumerate() {
+                let row = neuron * subunits + index;
+                let [even, odd, window] =
+                    [&mut even, &mut odd, &mut window].map(|filters| filters.row_mut(row).into_slice().expect("row-major"));
+                unit.fill(width, even, odd, window);
+            }
+            cell.fill_surround(width, surround.row_mut(neuron).into_slice().expect("row-major"));
+        }
         let apply = |images: ArrayView2<f32>, filters: &Array2<f32>| {
             let mut out = Array2::zeros((images.nrows(), filters.nrows()));
             general_mat_mul(1.0, &images, &filters.t(), 0.0, &mut out);
             out
         };
-        let luminance = apply(images, &self.window);
-        let mut contrast = apply(images.map(|pixel| pixel * pixel).view(), &self.window);
-        contrast.zip_mut_with(&luminance, |square, mean| *square = (*square - mean * mean).max(0.0).sqrt());
-        Views { even: apply(images, &self.even), odd: apply(images, &self.odd), luminance, contrast }
+        let spread = |filters: &Array2<f32>| {
+            let (mean, mut spread) = (apply(images, filters), apply(squares, filters));
+            spread.zip_mut_with(&mean, |square, mean| *square = (*square - mean * mean).max(0.0).sqrt());
+            (mean, spread)
+        };
+        let (luminance, contrast) = spread(&window);
+        let (_, surround) = spread(&surround);
+        Self { even: apply(images, &even), odd: apply(images, &odd), luminance, contrast, surround, subunits }
     }
-}
 
-impl Views {
-    fn at(&self, image: usize, neuron: usize) -> View {
-        let at = [image, neuron];
+    fn images(&self) -> usize {
+        self.even.nrows()
+    }
+
+    fn subunit(&self, image: usize, neuron: usize, index: usize) -> View {
+        let at = [image, neuron * self.subunits + index];
         View { even: self.even[at], odd: self.odd[at], luminance: self.luminance[at], contrast: self.contrast[at] }
+    }
+
+    fn subunits(&self, image: usize, neuron: usize) -> impl Iterator<Item = View> {
+        (0..self.subunits).map(move |index| self.subunit(image, neuron, index))
     }
 }
 
 impl Encoder {
-    /// Calibrates `neurons` on standardized `stimuli` `[images, height * width]`.
+    /// Calibrates `neurons`, all of as many subunits, on standardized `stimuli` `[images, height * width]`.
     ///
     /// # Errors
     /// A neuron that no stimulus drives, as when the stimuli are uniform.
-    pub(super) fn calibrated(
-        mut neurons: Vec<SimulatedNeuron>,
-        height: usize,
-        width: usize,
-        stimuli: ArrayView2<f32>,
-    ) -> Result<Self> {
-        let filters = Filters::new(&neurons, height, width);
-        let batches: Vec<ArrayView2<f32>> = stimuli.axis_chunks_iter(Axis(0), BATCH).collect();
-        let views: Vec<Views> = batches.into_par_iter().map(|batch| filters.view(batch)).collect();
-        let undriven = neurons.par_iter_mut().enumerate().find_map_first(|(neuron, cell)| {
-            let views: Vec<View> =
-                views.iter().flat_map(|batch| (0..batch.even.nrows()).map(move |image| batch.at(image, neuron))).collect();
-            cell.calibrate(&views).is_none().then_some(neuron)
+    pub(super) fn calibrated(mut neurons: Vec<SimulatedNeuron>, width: usize, stimuli: ArrayView2<f32>) -> Result<Self> {
+        let squares = stimuli.mapv(|pixel| pixel * pixel);
+        let undriven = neurons.par_chunks_mut(BLOCK).enumerate().find_map_first(|(block, neurons)| {
+            let views = Views::new(neurons, width, stimuli, squares.view());
+            let undriven =
+                neurons.iter_mut().enumerate().find_map(|(index, cell)| cell.calibrate(&views, index).is_none().then_some(index));
+            undriven.map(|index| block * BLOCK + index)
         });
         match undriven {
             Some(neuron) => Err(Error::Simulation {
@@ -183,7 +170,7 @@ impl Encoder {
                 expected: "contrast in every receptive field, different from image to image".into(),
                 found: format!("none at neuron {neuron} of {}", neurons.len()),
             }),
-            None => Ok(Self { neurons, filters }),
+            None => Ok(Self { neurons, width }),
         }
     }
 
@@ -195,42 +182,29 @@ impl Encoder {
         &mut self.neurons
     }
 
-    /// Expected responses at mean behaviour to standardized images `[images, pixels]`, written to `[images, neurons]`.
-    pub(super) fn rates_into(&self, images: ArrayView2<f32>, mut rates: ArrayViewMut2<f32>) {
-        let views = self.filters.view(images);
-        for ((image, neuron), rate) in rates.indexed_iter_mut() {
-            *rate = self.neurons[neuron].rate(views.at(image, neuron));
-        }
-    }
-
-    /// Expected responses at mean behaviour to any number of standardized images, in parallel.
+    /// Expected responses `[images, neurons]` at mean behavior to standardized images `[images, pixels]`.
     pub(super) fn rates(&self, images: ArrayView2<f32>) -> Array2<f32> {
+        let squares = images.mapv(|pixel| pixel * pixel);
         let mut rates = Array2::zeros((images.nrows(), self.neurons.len()));
         rates
-            .axis_chunks_iter_mut(Axis(0), BATCH)
+            .axis_chunks_iter_mut(Axis(1), BLOCK)
             .into_par_iter()
-            .zip(images.axis_chunks_iter(Axis(0), BATCH))
-            .for_each(|(rates, images)| self.rates_into(images, rates));
+            .zip(self.neurons.par_chunks(BLOCK))
+            .for_each(|(rates, neurons)| self.fill_rates(neurons, images, squares.view(), rates));
         rates
     }
-}
 
-/// Writes the image as it lies under the receptive fields when the gaze has moved by (dx, dy) pixels: the value at
-/// (x + dx, y + dy), bilinear, edge pixels repeated.
-pub(super) fn shift_image(image: &[f32], width: usize, shift: [f32; 2], out: &mut [f32]) {
-    let height = image.len() / width;
-    let weights = |size: usize, shift: f32| -> Vec<(usize, usize, f32)> {
-        let clamp = |index: f32| index.clamp(0.0, (size - 1) as f32) as usize;
-        let floor = shift.floor();
-        (0..size).map(|index| index as f32 + floor).map(|low| (clamp(low), clamp(low + 1.0), shift - floor)).collect()
-    };
-    let (columns, rows) = (weights(width, shift[0]), weights(height, shift[1]));
-    for (out, (top, bottom, lower)) in out.chunks_exact_mut(width).zip(rows) {
-        let (top, bottom) = (&image[top * width..][..width], &image[bottom * width..][..width]);
-        for (out, (left, right, further)) in out.iter_mut().zip(&columns) {
-            let along = |row: &[f32]| row[*left] + further * (row[*right] - row[*left]);
-            let upper = along(top);
-            *out = upper + lower * (along(bottom) - upper);
+    fn fill_rates(
+        &self,
+        neurons: &[SimulatedNeuron],
+        images: ArrayView2<f32>,
+        squares: ArrayView2<f32>,
+        mut rates: ArrayViewMut2<f32>,
+    ) {
+        let views = Views::new(neurons, self.width, images, squares);
+        for ((image, neuron), rate) in rates.indexed_iter_mut() {
+            let cell = &neurons[neuron];
+            *rate = cell.rate(cell.mixture(views.subunits(image, neuron)), views.surround[[image, neuron]]);
         }
     }
 }
@@ -238,6 +212,8 @@ pub(super) fn shift_image(image: &[f32], width: usize, shift: [f32; 2], out: &mu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulation::Subunit;
+    use crate::simulation::gaze::shift_image;
     use crate::simulation::{SimulationConfig, neuron::draw_neurons};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -266,23 +242,20 @@ mod tests {
     fn encoder(stimuli: &Array2<f32>) -> Encoder {
         let config = SimulationConfig { neurons: 40, fraction_unresponsive: 0.05, ..Default::default() };
         let neurons = draw_neurons(&config, HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
-        Encoder::calibrated(neurons, HEIGHT, WIDTH, stimuli.view()).unwrap()
+        Encoder::calibrated(neurons, WIDTH, stimuli.view()).unwrap()
     }
 
-    /// The formulas of the module's documentation, a pixel at a time, in f64.
-    fn naive_rate(cell: &SimulatedNeuron, image: &[f32]) -> f64 {
-        if !cell.responsive {
-            return f64::from(cell.mean_rate);
-        }
+    /// What a subunit gives, in units of its scale, by the formulas of the module's documentation, a pixel at a time, in f64.
+    fn naive_subunit(unit: &Subunit, image: &[f32]) -> f64 {
         let number = f64::from;
         let pixels = || {
             image.iter().enumerate().map(|(pixel, value)| {
-                let (dx, dy) = ((pixel % WIDTH) as f64 - number(cell.x), (pixel / WIDTH) as f64 - number(cell.y));
-                let angle = number(cell.orientation);
+                let (dx, dy) = ((pixel % WIDTH) as f64 - number(unit.x), (pixel / WIDTH) as f64 - number(unit.y));
+                let angle = number(unit.orientation);
                 let (u, v) = (dx * angle.cos() + dy * angle.sin(), -dx * angle.sin() + dy * angle.cos());
-                let gauss = |sigma: f64| (-(u * u + (number(cell.aspect) * v).powi(2)) / (2.0 * sigma * sigma)).exp();
-                let phase = std::f64::consts::TAU * number(cell.spatial_frequency) * u + number(cell.phase);
-                let sigma = number(cell.sigma);
+                let gauss = |sigma: f64| (-(u * u + (number(unit.aspect) * v).powi(2)) / (2.0 * sigma * sigma)).exp();
+                let phase = std::f64::consts::TAU * number(unit.spatial_frequency) * u + number(unit.phase);
+                let sigma = number(unit.sigma);
                 (number(*value), gauss(sigma), gauss(1.5 * sigma), phase)
             })
         };
@@ -292,14 +265,33 @@ mod tests {
             pixels().map(|(value, envelope, _, phase)| 2.0 / area * envelope * (carrier(phase) - offset) * value).sum::<f64>()
         };
         let (even, odd) = (gabor(f64::cos), gabor(f64::sin));
-        let window: f64 = pixels().map(|(_, _, window, _)| window).sum();
-        let mean = pixels().map(|(value, _, window, _)| window * value).sum::<f64>() / window;
-        let contrast = (pixels().map(|(value, _, window, _)| window * (value - mean).powi(2)).sum::<f64>() / window).sqrt();
-        let simple = (even + number(cell.luminance) * mean).max(0.0);
-        let weight = number(cell.complex_weight);
+        let (mean, contrast) = naive_window(pixels().map(|(value, _, window, _)| (value, window)));
+        let simple = (even + number(unit.luminance) * mean).max(0.0);
+        let weight = number(unit.complex_weight);
         let drive = (1.0 - weight) * simple + weight * (even * even + odd * odd).sqrt();
-        let normalized = drive / (number(cell.semisaturation) * number(cell.contrast_scale) + contrast);
-        let drive = normalized.powf(number(cell.exponent)) / number(cell.drive_scale);
+        drive / (number(unit.semisaturation) * number(unit.contrast_scale) + contrast) / number(unit.scale)
+    }
+
+    /// Mean and standard deviation of values under a window.
+    fn naive_window(values: impl Iterator<Item = (f64, f64)> + Clone) -> (f64, f64) {
+        let area: f64 = values.clone().map(|(_, window)| window).sum();
+        let mean = values.clone().map(|(value, window)| window * value).sum::<f64>() / area;
+        (mean, (values.map(|(value, window)| window * (value - mean).powi(2)).sum::<f64>() / area).sqrt())
+    }
+
+    fn naive_rate(cell: &SimulatedNeuron, image: &[f32]) -> f64 {
+        if !cell.responsive {
+            return f64::from(cell.mean_rate);
+        }
+        let number = f64::from;
+        let mixture: f64 = cell.subunits.iter().map(|unit| number(unit.weight) * naive_subunit(unit, image)).sum();
+        let (_, surround) = naive_window(image.iter().enumerate().map(|(pixel, value)| {
+            let (dx, dy) = ((pixel % WIDTH) as f64 - number(cell.x), (pixel / WIDTH) as f64 - number(cell.y));
+            (number(*value), (-(dx * dx + dy * dy) / (2.0 * number(cell.surround_sigma).powi(2))).exp())
+        }));
+        let suppression = 1.0 + number(cell.suppression) * surround / number(cell.surround_scale);
+        let drive = ((mixture - number(cell.threshold)).max(0.0) / suppression).powf(number(cell.exponent));
+        let drive = drive / number(cell.drive_scale);
         let modulated = drive / (1.0 + drive / 8.0) / number(cell.saturated_drive_mean);
         let baseline = number(cell.baseline_fraction);
         number(cell.mean_rate) * (baseline + (1.0 - baseline) * modulated)
@@ -333,8 +325,11 @@ mod tests {
     fn a_shifted_gaze_sees_the_shifted_image() {
         let stimuli = images(80, 2);
         let mut neurons = encoder(&stimuli).neurons;
-        neurons.iter_mut().for_each(|cell| (cell.sigma, cell.aspect) = (1.5, 1.0));
-        let encoder = Encoder { filters: Filters::new(&neurons, HEIGHT, WIDTH), neurons };
+        for cell in &mut neurons {
+            cell.surround_sigma = 2.0;
+            cell.subunits.iter_mut().for_each(|unit| (unit.sigma, unit.aspect) = (1.5, 1.0));
+        }
+        let encoder = Encoder { neurons, width: WIDTH };
         let (dx, dy) = (2_usize, 1_usize);
         let moved = Array2::from_shape_fn(stimuli.dim(), |(image, pixel)| {
             let (column, row) = ((pixel % WIDTH + dx).min(WIDTH - 1), (pixel / WIDTH + dy).min(HEIGHT - 1));
@@ -348,13 +343,18 @@ mod tests {
 
         // The same as receptive fields moved right and down, as far as no edge is near.
         let mut neurons = encoder.neurons().to_vec();
-        neurons.iter_mut().for_each(|cell| (cell.x, cell.y) = (cell.x + dx as f32, cell.y + dy as f32));
-        let elsewhere = Encoder { filters: Filters::new(&neurons, HEIGHT, WIDTH), neurons };
+        for cell in &mut neurons {
+            (cell.x, cell.y) = (cell.x + dx as f32, cell.y + dy as f32);
+            cell.subunits.iter_mut().for_each(|unit| (unit.x, unit.y) = (unit.x + dx as f32, unit.y + dy as f32));
+        }
+        let elsewhere = Encoder { neurons, width: WIDTH };
         let (by_gaze, by_field) = (encoder.rates(seen.view()), elsewhere.rates(stimuli.view()));
         let still = encoder.rates(stimuli.view());
         let inside = |cell: &SimulatedNeuron| {
-            let reach = 3.0 * cell.sigma;
-            (reach..WIDTH as f32 - reach - 3.0).contains(&cell.x) && (reach..HEIGHT as f32 - reach - 2.0).contains(&cell.y)
+            let reach = 4.5;
+            cell.subunits.iter().all(|unit| {
+                (reach..WIDTH as f32 - reach - 3.0).contains(&unit.x) && (reach..HEIGHT as f32 - reach - 2.0).contains(&unit.y)
+            })
         };
         let neurons: Vec<usize> =
             (0..40).filter(|neuron| inside(&encoder.neurons()[*neuron]) && encoder.neurons()[*neuron].responsive).collect();
@@ -369,22 +369,9 @@ mod tests {
     }
 
     #[test]
-    fn shifts_interpolate() {
-        let image = [0.0, 1.0, 2.0, 10.0, 11.0, 12.0];
-        let shifted = |shift| {
-            let mut out = [0.0; 6];
-            shift_image(&image, 3, shift, &mut out);
-            out
-        };
-        assert_eq!(shifted([0.0, 0.0]), image);
-        assert_eq!(shifted([0.25, 0.0]), [0.25, 1.25, 2.0, 10.25, 11.25, 12.0]);
-        assert_eq!(shifted([-0.5, 0.5]), [5.0, 5.5, 6.5, 10.0, 10.5, 11.5]);
-    }
-
-    #[test]
     fn uniform_stimuli_are_an_error() {
         let neurons = draw_neurons(&SimulationConfig::default(), HEIGHT, WIDTH, &mut ChaCha8Rng::seed_from_u64(4));
-        let error = Encoder::calibrated(neurons, HEIGHT, WIDTH, Array2::zeros((5, HEIGHT * WIDTH)).view()).err().unwrap();
+        let error = Encoder::calibrated(neurons, WIDTH, Array2::zeros((5, HEIGHT * WIDTH)).view()).err().unwrap();
         assert!(error.to_string().contains("neuron 0"), "{error}");
     }
 }

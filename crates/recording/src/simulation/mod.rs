@@ -1,23 +1,26 @@
 //! Simulated scans with known truth, to test what is computed from scans.
 //!
 //! The model is made of other parts than the response model that is fitted to scans, so that finding the truth again
-//! proves something. For a neuron with Gabor filters in quadrature (even, odd) and a Gaussian window, and an image moved
-//! by the gaze and standardized over all stimuli:
+//! proves something. A neuron mixes a few subunits k, some of which inhibit it, each with its own place, orientation and frequency. For
+//! Gabor filters in quadrature (even, odd) and a Gaussian window, and an image moved by the gaze and standardized over all stimuli:
 //!
 //! ```text
 //! simple   = max(0, even . image + luminance * window . image)          luminance > 0: ON, < 0: OFF, often 0
 //! energy   = sqrt((even . image)^2 + (odd . image)^2)
 //! contrast = standard deviation of the image under the window
-//! drive    = (((1 - complex_weight) simple + complex_weight energy) / (semisaturation * contrast_scale + contrast))^exponent
+//! unit_k   = ((1 - complex_weight) simple + complex_weight energy) / (semisaturation * contrast_scale + contrast) / scale
+//! mixture  = max(0, sum over k of weight_k unit_k - threshold)
+//! drive    = (mixture / (1 + suppression * contrast of the surround / surround_scale))^exponent
 //! ceiling  = d / (1 + d / knee),  d = drive / drive_scale
 //! expected = mean_rate * (baseline_fraction + (1 - baseline_fraction) * ceiling / mean of ceiling)
-//! rate     = expected * exp(behavior_gain . standardized behaviour), exponent within +-1.5
+//! rate     = expected * exp(behavior_gain . standardized behavior), exponent within +-1.5
 //! response = sum of a Poisson number of gamma-distributed events, per event and unit of rate
 //! ```
 //!
-//! The image moves with the eye: a neuron sees `image(x + dx, y + dy)`, (dx, dy) linear in the pupil centre up to a bound.
-//! Tuning follows mouse V1 at the resolution of 36 x 64 stimuli, so that the eigenspectrum of the population's signal
-//! falls like 1/n (Stringer et al., Nature 2019) and cosine similarities of images spread by 0.15 and more.
+//! The image moves with the eye: a neuron sees `image(x + dx, y + dy)`, (dx, dy) linear in the pupil center up to a bound.
+//! The neurons of a scan lie around one place, as those of one field of view do. What they are drawn from was chosen so that their
+//! similarities of images are like those of measured mouse V1 (`tests/simulation.rs`): little of them is explained by pixels or by
+//! orientation energy, they spread by about 0.2, and the eigenspectrum of the signal falls like 1/n (Stringer et al., Nature 2019).
 //!
 //! ```
 //! use brainprior_images::StimulusSet;
@@ -40,26 +43,28 @@ mod behavior;
 mod config;
 mod design;
 mod encoder;
+mod gaze;
 mod neuron;
 mod noise;
+mod subunit;
 mod truth;
 
 #[cfg(feature = "hdf5")]
 pub use crate::format::{read_truth, write_truth};
 pub use config::SimulationConfig;
 pub use neuron::SimulatedNeuron;
+pub use subunit::Subunit;
 pub use truth::{SimulationConstants, Truth, truth_for};
 
 use crate::{Error, Neurons, Origin, Result, Scan, ScanParts};
 use behavior::Behavior;
 use brainprior_images::StimulusSet;
 use design::Design;
-use encoder::{BATCH, DRIVE_KNEE, Encoder};
+use encoder::{DRIVE_KNEE, Encoder};
 use ndarray::{Array2, Axis, s};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::ops::Range;
 
 /// A simulated scan and what generated it.
 #[derive(Clone, Debug)]
@@ -97,7 +102,7 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
     let (images, mean, std) = standardized(&all);
     let simulated = neuron::draw_neurons(config, height, width, &mut stream(NEURONS));
     let shown_once = images.slice(s![..stimuli.len(), ..]);
-    let mut encoder = Encoder::calibrated(simulated, height, width, shown_once)?;
+    let mut encoder = Encoder::calibrated(simulated, width, shown_once)?;
     let expected = encoder.rates(images.view());
 
     let design = Design::draw(stimuli.len(), oracle.len(), config, &mut stream(DESIGN));
@@ -105,18 +110,12 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
     let behavior = Behavior::draw(trials, config.max_gaze_shift, &mut stream(BEHAVIOR));
     noise::set_event_rates(encoder.neurons_mut(), expected.slice(s![..stimuli.len(), ..]), &behavior);
 
-    let mut responses = Array2::zeros((trials, config.neurons));
-    responses.axis_chunks_iter_mut(Axis(0), BATCH).into_par_iter().enumerate().for_each(|(batch, mut responses)| {
-        let first = batch * BATCH;
-        let trials = first..first + responses.nrows();
-        let seen = seen(&images, width, &design, &behavior, trials);
-        encoder.rates_into(seen.view(), responses.view_mut());
-        for (trial, mut responses) in (first..).zip(responses.rows_mut()) {
-            let mut rng = stream(TRIALS + trial as u64);
-            for (response, cell) in responses.iter_mut().zip(encoder.neurons()) {
-                let factor = if cell.responsive { behavior.factor(trial, &cell.behavior_gain) } else { 1.0 };
-                *response = cell.respond(*response * factor, &mut rng);
-            }
+    let mut responses = encoder.rates(seen(&images, width, &design, &behavior).view());
+    responses.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(trial, mut responses)| {
+        let mut rng = stream(TRIALS + trial as u64);
+        for (response, cell) in responses.iter_mut().zip(encoder.neurons()) {
+            let factor = if cell.responsive { behavior.factor(trial, &cell.behavior_gain) } else { 1.0 };
+            *response = cell.respond(*response * factor, &mut rng);
         }
     });
 
@@ -147,13 +146,13 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
 }
 
 /// The image of each trial as the eye sees it, moved by the gaze: `[trials, pixels]`.
-fn seen(images: &Array2<f32>, width: usize, design: &Design, behavior: &Behavior, trials: Range<usize>) -> Array2<f32> {
-    let mut all = Array2::zeros((trials.len(), images.ncols()));
-    for (trial, mut seen) in trials.zip(all.rows_mut()) {
+fn seen(images: &Array2<f32>, width: usize, design: &Design, behavior: &Behavior) -> Array2<f32> {
+    let mut all = Array2::zeros((design.trial_image.len(), images.ncols()));
+    all.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(trial, mut seen)| {
         let image = images.row(design.trial_image[trial]);
         let (image, seen) = (image.to_slice().expect("row-major"), seen.as_slice_mut().expect("row-major"));
-        encoder::shift_image(image, width, behavior.shift(trial), seen);
-    }
+        gaze::shift_image(image, width, behavior.shift(trial), seen);
+    });
     all
 }
 

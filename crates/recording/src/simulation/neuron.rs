@@ -1,6 +1,6 @@
 //! The neurons of a simulated scan and the distributions that they are drawn from.
 
-use super::SimulationConfig;
+use super::{SimulationConfig, Subunit};
 use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, Normal};
@@ -9,9 +9,18 @@ use std::f32::consts::{PI, TAU};
 /// Lowest and highest spatial frequency, cycles per pixel.
 const FREQUENCIES: (f32, f32) = (0.012, 0.16);
 /// Smallest and largest envelope, pixels.
-const SIGMAS: (f32, f32) = (2.0, 10.0);
-/// Share of the neurons with an ON or OFF luminance part.
-const LUMINANCE_SHARE: f64 = 0.65;
+const SIGMAS: (f32, f32) = (1.5, 10.0);
+/// Cycles of the carrier in one standard deviation of the envelope.
+const CYCLES: f32 = 0.35;
+/// Subunits of a neuron.
+pub(super) const SUBUNITS: usize = 3;
+/// Share of the subunits with an ON or OFF luminance part.
+const LUMINANCE_SHARE: f64 = 0.5;
+/// Standard deviation of the neurons' receptive fields around that of the scan, as a share of the image's height. A field of view of
+/// 0.6 mm sees some 30 degrees, and 64 x 36 pixels span about 120 x 70.
+const FIELD_OF_VIEW: f32 = 1.0 / 6.0;
+/// Standard deviation of the subunits around the neuron, in units of its envelope.
+const SCATTER: f32 = 0.8;
 
 /// One simulated neuron. Lengths are pixels, angles radians; the formulas are in the documentation of the
 /// [module](super).
@@ -19,37 +28,29 @@ const LUMINANCE_SHARE: f64 = 0.65;
 pub struct SimulatedNeuron {
     /// `false`: noise around a constant rate.
     pub responsive: bool,
-    /// Receptive field centre, columns from the left.
+    /// Center of the receptive field, columns from the left.
     pub x: f32,
-    /// Receptive field centre, rows from the top.
+    /// Center of the receptive field, rows from the top.
     pub y: f32,
-    /// Direction along which the carrier varies, from the x axis towards rows further down.
-    pub orientation: f32,
-    /// Phase of the even carrier at the centre.
-    pub phase: f32,
-    /// Frequency of the carrier, cycles per pixel.
-    pub spatial_frequency: f32,
-    /// Standard deviation of the envelope across the bars.
-    pub sigma: f32,
-    /// `sigma` over the envelope's standard deviation along the bars.
-    pub aspect: f32,
-    /// Share of the energy in the drive: 0 for a simple cell, 1 for a complex cell.
-    pub complex_weight: f32,
-    /// Weight of the local mean luminance in the simple part; ON above 0, OFF below.
-    pub luminance: f32,
-    /// Median local contrast over the stimuli.
-    pub contrast_scale: f32,
-    /// Semisaturation of the divisive normalisation, in units of `contrast_scale`.
-    pub semisaturation: f32,
-    /// Power of the normalized drive.
+    /// What drives and inhibits the neuron.
+    pub subunits: Vec<Subunit>,
+    /// What the weighted sum of the subunits must exceed.
+    pub threshold: f32,
+    /// Standard deviation of the window of the surround.
+    pub surround_sigma: f32,
+    /// Median contrast of the surround over the stimuli.
+    pub surround_scale: f32,
+    /// How much a surround of median contrast adds to the divisor.
+    pub suppression: f32,
+    /// Power of the suppressed drive.
     pub exponent: f32,
-    /// Mean of the normalized drive after the power.
+    /// Mean of the suppressed drive after the power.
     pub drive_scale: f32,
     /// Mean of the drive after the soft ceiling.
     pub saturated_drive_mean: f32,
     /// Share of the mean rate that ignores the image.
     pub baseline_fraction: f32,
-    /// Mean response at mean behaviour.
+    /// Mean response at mean behavior.
     pub mean_rate: f32,
     /// Variance of the expected responses over the stimuli shown once.
     pub signal_variance: f32,
@@ -63,39 +64,66 @@ pub struct SimulatedNeuron {
     pub behavior_gain: [f32; 3],
 }
 
-/// Draws the neurons; what depends on the stimuli is still 0, and `luminance` is relative to the Gabor part.
-///
-/// Spatial frequencies are log-normal around 0.045 cycles per pixel (0.026 to 0.077 between the quartiles), where mouse
-/// V1 lies when 64 pixels span the stimulus of the paper; envelopes shrink with frequency, a third of a cycle wide.
+/// Draws the neurons of one scan, around one place of the image; what depends on the stimuli is still 0, `luminance` is relative to
+/// the Gabor part, and `threshold` to the mean of the weighted sum.
 pub(super) fn draw_neurons(config: &SimulationConfig, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Vec<SimulatedNeuron> {
     let unresponsive = (config.fraction_unresponsive * config.neurons as f64).round() as usize;
     let mut responsive: Vec<bool> = (0..config.neurons).map(|neuron| neuron >= unresponsive).collect();
     responsive.shuffle(rng);
-    responsive.into_iter().map(|responsive| draw_neuron(responsive, config, height as f32, width as f32, rng)).collect()
+    let size = [width as f32 - 1.0, height as f32 - 1.0];
+    let center = size.map(|length| rng.random_range(0.4..0.6) * length);
+    responsive.into_iter().map(|responsive| draw_neuron(responsive, config, size, center, rng)).collect()
 }
 
-fn draw_neuron(responsive: bool, config: &SimulationConfig, height: f32, width: f32, rng: &mut ChaCha8Rng) -> SimulatedNeuron {
-    let spatial_frequency = log_normal(rng, 0.045, 0.8).clamp(FREQUENCIES.0, FREQUENCIES.1);
-    let largest = SIGMAS.1.min(height.min(width) / 3.6).max(SIGMAS.0);
-    let sigma = (0.35 / spatial_frequency * log_normal(rng, 1.0, 0.2)).clamp(SIGMAS.0, largest);
-    let luminance = if rng.random_bool(LUMINANCE_SHARE) {
-        rng.random_range(0.5..3.0) * if rng.random_bool(0.5) { 1.0 } else { -1.0 }
-    } else {
-        0.0
-    };
+fn draw_neuron(
+    responsive: bool,
+    config: &SimulationConfig,
+    size: [f32; 2],
+    center: [f32; 2],
+    rng: &mut ChaCha8Rng,
+) -> SimulatedNeuron {
+    let spread = FIELD_OF_VIEW * (size[1] + 1.0);
+    let [x, y] = [0, 1].map(|axis| normal(rng, center[axis], spread).clamp(0.05 * size[axis], 0.95 * size[axis]));
+    let frequency = log_normal(rng, 0.028, 0.8).clamp(FREQUENCIES.0, FREQUENCIES.1);
+    let largest = SIGMAS.1.min(size[0].min(size[1]) / 3.6).max(SIGMAS.0);
+    let envelope = (CYCLES / frequency).clamp(SIGMAS.0, largest);
+    let subunits = (0..SUBUNITS)
+        .map(|index| {
+            let spatial_frequency = (frequency * log_normal(rng, 1.0, 0.3)).clamp(FREQUENCIES.0, FREQUENCIES.1);
+            let [x, y] = [(x, size[0]), (y, size[1])].map(|(at, last)| normal(rng, at, SCATTER * envelope).clamp(0.0, last));
+            let luminance = if rng.random_bool(LUMINANCE_SHARE) {
+                rng.random_range(0.4..1.1) * if rng.random_bool(0.5) { 1.0 } else { -1.0 }
+            } else {
+                0.0
+            };
+            // The first one drives; a third of the others inhibit.
+            let weight = normal(rng, 0.0, 1.0).abs();
+            let weight = if index == 0 { weight.max(1.0) } else { weight * if rng.random_bool(0.67) { 1.0 } else { -1.0 } };
+            Subunit {
+                x,
+                y,
+                orientation: rng.random_range(0.0..PI),
+                phase: rng.random_range(0.0..TAU),
+                spatial_frequency,
+                sigma: (CYCLES / spatial_frequency * log_normal(rng, 1.0, 0.2)).clamp(SIGMAS.0, largest),
+                aspect: rng.random_range(0.6..1.0),
+                complex_weight: rng.random_range(0.4..1.0),
+                luminance,
+                semisaturation: rng.random_range(0.15..0.6),
+                weight,
+                ..Subunit::default()
+            }
+        })
+        .collect();
     let gain = |rng: &mut ChaCha8Rng, mean: f32, std: f32| config.behavior_gain as f32 * normal(rng, mean, std);
     SimulatedNeuron {
         responsive,
-        x: rng.random_range(0.1..0.9) * (width - 1.0),
-        y: rng.random_range(0.12..0.88) * (height - 1.0),
-        orientation: rng.random_range(0.0..PI),
-        phase: rng.random_range(0.0..TAU),
-        spatial_frequency,
-        sigma,
-        aspect: rng.random_range(0.6..1.0),
-        complex_weight: rng.random_range(0.0..1.0),
-        luminance,
-        semisaturation: rng.random_range(1.5..4.0),
+        x,
+        y,
+        subunits,
+        threshold: 0.5,
+        surround_sigma: 2.5 * envelope,
+        suppression: rng.random_range(0.2..0.8),
         exponent: rng.random_range(1.0..1.6),
         baseline_fraction: rng.random_range(0.0..0.3),
         mean_rate: log_normal(rng, 1.0, 0.4),
@@ -131,16 +159,19 @@ mod tests {
             values[(q * (values.len() - 1) as f64) as usize]
         };
         let within = |value: f32, low: f32, high: f32| assert!((low..high).contains(&value), "{value} outside [{low}, {high})");
-        within(quantile(|cell| cell.spatial_frequency, 0.5), 0.042, 0.048);
-        within(quantile(|cell| cell.spatial_frequency, 0.25), 0.024, 0.029);
-        within(quantile(|cell| cell.spatial_frequency, 0.75), 0.072, 0.083);
+        within(quantile(|cell| cell.subunits[0].spatial_frequency, 0.5), 0.027, 0.033);
+        within(quantile(|cell| cell.subunits[0].spatial_frequency, 0.25), 0.015, 0.019);
+        within(quantile(|cell| cell.subunits[0].spatial_frequency, 0.75), 0.047, 0.058);
         within(quantile(|cell| cell.target_snr, 0.05), 0.11, 0.15);
         within(quantile(|cell| cell.target_snr, 0.5), 0.24, 0.26);
         within(quantile(|cell| cell.target_snr, 0.95), 0.44, 0.52);
         within(quantile(|cell| cell.mean_rate, 0.5), 0.95, 1.05);
         within(quantile(|cell| cell.behavior_gain[2], 0.5), 0.105, 0.135);
-        let luminance = neurons.iter().filter(|cell| cell.luminance != 0.0).count() as f64 / 4000.0;
-        assert!((0.61..0.69).contains(&luminance), "{luminance}");
+        let units = || neurons.iter().flat_map(|cell| &cell.subunits);
+        let share = |holds: fn(&Subunit) -> bool| units().filter(|unit| holds(unit)).count() as f64 / units().count() as f64;
+        let (luminance, inhibiting) = (share(|unit| unit.luminance != 0.0), share(|unit| unit.weight < 0.0));
+        assert!((0.48..0.52).contains(&luminance) && (0.2..0.24).contains(&inhibiting), "{luminance}, {inhibiting}");
+        assert!(neurons.iter().all(|cell| cell.subunits[0].weight >= 1.0));
         assert!(neurons.iter().all(|cell| (0.0..64.0).contains(&cell.x) && (0.0..36.0).contains(&cell.y)));
     }
 }

@@ -1,7 +1,7 @@
 //! A fit finds back what generated a simulated scan.
 
 use brainprior_images::StimulusSet;
-use brainprior_recording::simulation::{SimulationConfig, truth_for};
+use brainprior_recording::simulation::{SimulationConfig, Subunit, truth_for};
 use brainprior_response_model::{Config, CoreConfig, OptimizationConfig, ResponseModel, fit};
 
 fn pearson(pairs: &[(f64, f64)]) -> f64 {
@@ -55,7 +55,11 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
         positions
             .map(|([x, y], cell)| {
                 let (x, y) = ((x + 1.0) / 2.0 * 32.0 - 0.5, (y + 1.0) / 2.0 * 20.0 - 0.5);
-                f64::from((x - cell.x).hypot(y - cell.y))
+                // Where what drives and inhibits the neuron lies.
+                let weight: f32 = cell.subunits.iter().map(|unit| unit.weight.abs()).sum();
+                let center =
+                    |of: fn(&Subunit) -> f32| cell.subunits.iter().map(|unit| unit.weight.abs() * of(unit)).sum::<f32>() / weight;
+                f64::from((x - center(|unit| unit.x)).hypot(y - center(|unit| unit.y)))
             })
             .collect(),
     );
