@@ -1,6 +1,6 @@
 //! Which tensors a network has, under which names, and how its layers refer to them.
 
-use crate::NetConfig;
+use crate::{NetConfig, blur};
 
 /// Side of the stem's kernel.
 const STEM_KERNEL: usize = 7;
@@ -22,12 +22,14 @@ pub(crate) enum Role {
     Variance,
     /// Logits of the mixture of similarities.
     Gamma,
+    /// The fixed Gaussian in front of the network.
+    Blur,
 }
 
 impl Role {
     /// Whether gradient descent changes it.
     pub(crate) fn learned(self) -> bool {
-        !matches!(self, Self::Mean | Self::Variance)
+        !matches!(self, Self::Mean | Self::Variance | Self::Blur)
     }
 
     /// Whether it is pulled towards zero.
@@ -73,6 +75,7 @@ pub(crate) struct Architecture {
     /// Weight, then bias.
     pub(crate) head: usize,
     pub(crate) gamma: usize,
+    pub(crate) blur: Option<usize>,
 }
 
 impl Architecture {
@@ -100,7 +103,8 @@ impl Architecture {
         let head = slots.push("head.weight", vec![config.classes, channels], Role::Weight { fan_in: channels });
         slots.push("head.bias", vec![config.classes], Role::Bias { fan_in: channels });
         let gamma = slots.push("gamma", vec![config.layer_count()], Role::Gamma);
-        Self { slots: slots.0, stem, stages, head, gamma }
+        let blur = config.blur.map(|_| slots.push(blur::NAME, blur::shape(config.input_channels).to_vec(), Role::Blur));
+        Self { slots: slots.0, stem, stages, head, gamma, blur }
     }
 
     /// Channels of each layer whose similarities are compared.

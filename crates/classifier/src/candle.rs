@@ -2,7 +2,7 @@
 
 use crate::architecture::{Role, Slot};
 use crate::network::Pass;
-use crate::{Error, NetConfig, ResNet, Result};
+use crate::{Error, NetConfig, ResNet, Result, blur};
 use candle_core::{DType, Tensor, Var};
 use candle_nn::{Init, ModuleT, VarBuilder};
 use std::collections::HashMap;
@@ -44,6 +44,9 @@ impl ResNet {
                 Role::Gamma if !vars.contains_tensor(&slot.name) => {
                     Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, vars.device())?)
                 }
+                Role::Blur if !vars.contains_tensor(&slot.name) => {
+                    Ok(Tensor::from_vec(blur::kernels(config), slot.shape.as_slice(), vars.device())?)
+                }
                 _ => Ok(found?),
             }
         })
@@ -62,7 +65,7 @@ fn start(slot: &Slot) -> Init {
             Init::Uniform { lo: -bound, up: bound }
         }
         Role::Scale | Role::Variance => Init::Const(1.0),
-        Role::Shift | Role::Mean | Role::Gamma => Init::Const(0.0),
+        Role::Shift | Role::Mean | Role::Gamma | Role::Blur => Init::Const(0.0),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Networks on disk, after `data-specs/checkpoint.toml`.
 
 use crate::architecture::Role;
-use crate::{NetConfig, ResNet, Result};
+use crate::{NetConfig, ResNet, Result, blur};
 use brainprior_artifact::archive::{self, Archive};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -94,7 +94,11 @@ fn infer(file: &Archive) -> Result<NetConfig> {
     let names: BTreeSet<String> = file.names().into_iter().collect();
     let has = |stage: usize, block: usize| names.contains(&format!("stages.{stage}.{block}.conv1.weight"));
     let blocks = (0..).take_while(|stage| has(*stage, 0)).map(|stage| (0..).take_while(|block| has(stage, *block)).count());
-    let config = NetConfig { blocks: blocks.collect(), base_channels: stem[0], input_channels: stem[1], classes: head[0] };
+    let blur = match names.contains(blur::NAME) {
+        true => Some(blur::sigma(&file.values::<f32>(blur::NAME, &blur::shape(stem[1]))?)),
+        false => None,
+    };
+    let config = NetConfig { blocks: blocks.collect(), base_channels: stem[0], input_channels: stem[1], classes: head[0], blur };
     config.check().map_err(|error| file.mismatch("tensors", "a residual network", error.to_string()))?;
     Ok(config)
 }
@@ -125,7 +129,7 @@ mod tests {
     use candle_core::Var;
 
     fn tiny() -> NetConfig {
-        NetConfig { blocks: vec![1, 2], base_channels: 2, input_channels: 3, classes: 5 }
+        NetConfig { blocks: vec![1, 2], base_channels: 2, input_channels: 3, classes: 5, blur: None }
     }
 
     #[test]
@@ -168,7 +172,7 @@ mod tests {
             let path =
                 |suffix: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}{suffix}.safetensors"));
             let network = ResNet::load(&path("")).unwrap();
-            assert_eq!(network.config(), &NetConfig { blocks, base_channels: 2, input_channels, classes });
+            assert_eq!(network.config(), &NetConfig { blocks, base_channels: 2, input_channels, classes, blur: None });
             assert_eq!(network.batches(), 3);
             let file = Archive::read(&path(".expected"), ADVICE).unwrap();
             let values = |name: &str| tensor(&file, name, file.tensor(name).unwrap().shape()).unwrap();

@@ -32,6 +32,7 @@
 
 mod adversarial;
 mod architecture;
+mod blur;
 mod candle;
 mod checkpoint;
 mod config;

@@ -2,7 +2,7 @@
 
 use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::rng::Stream;
-use crate::{Error, NetConfig, Result};
+use crate::{Error, NetConfig, Result, blur};
 use brainprior_images::LabeledImages;
 use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, Precision, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
@@ -82,6 +82,7 @@ impl ResNet {
                 }
                 Role::Scale | Role::Variance => vec![1.0; size],
                 Role::Shift | Role::Mean | Role::Gamma => vec![0.0; size],
+                Role::Blur => blur::kernels(config),
             };
             Ok(Tensor::from_vec(values, slot.shape.as_slice(), &Device::Cpu)?)
         })
@@ -300,7 +301,11 @@ impl ResNet {
                 found: format!("{:?} of {:?}", images.dims(), images.dtype()),
             });
         }
-        let input = FeatureMap::new(&images.affine(5.0, -2.5)?)?.in_precision(self.precision)?;
+        let images = match self.architecture.blur {
+            Some(kernels) => blur::apply(&images.affine(5.0, -2.5)?, &self.tensors[kernels])?,
+            None => images.affine(5.0, -2.5)?,
+        };
+        let input = FeatureMap::new(&images)?.in_precision(self.precision)?;
         let mut layers = Vec::with_capacity(self.config.layer_count());
         let mut x = self.conv_norm(&self.architecture.stem, &input, None, Activation::Relu, pass)?;
         for stage in &self.architecture.stages[..last] {

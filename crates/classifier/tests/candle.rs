@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 fn config() -> NetConfig {
-    NetConfig { blocks: vec![1, 2], base_channels: 4, input_channels: 1, classes: 3 }
+    NetConfig { blocks: vec![1, 2], base_channels: 4, input_channels: 1, classes: 3, blur: None }
 }
 
 fn images(count: usize, side: usize) -> Tensor {

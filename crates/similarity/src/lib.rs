@@ -33,11 +33,13 @@ mod error;
 mod features;
 #[cfg(feature = "hdf5")]
 mod files;
+mod filtered;
 mod matrix;
 mod oracle;
 mod panels;
 mod population;
 mod product;
+mod random;
 mod rows;
 mod stream;
 mod sweep;
@@ -57,6 +59,7 @@ pub use error::{Error, Result};
 pub use features::{Layer, Network, features, network_features};
 #[cfg(feature = "hdf5")]
 pub use files::{FileRows, Precision, write_neighbors, write_pairs};
+pub use filtered::{low_pass_pixels, orientation_energy};
 pub use matrix::SimilarityMatrix;
 pub use oracle::{
     OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting, WeightingComparison, compare_oracle_images,

@@ -13,7 +13,7 @@ const ALPHA: f64 = 20.0;
 
 /// A tiny network whose every tensor is random, so that none drops out of a test.
 fn network() -> ResNet {
-    let config = NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 1, classes: 3 };
+    let config = NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 1, classes: 3, blur: None };
     let mut generator = ChaCha8Rng::seed_from_u64(4);
     ResNet::assemble(&config, 0, |slot| {
         let base = if slot.name.ends_with(".weight") && slot.shape.len() == 1 { 1.0 } else { 0.0 };
@@ -114,7 +114,7 @@ fn logits_loss_and_gradients_are_those_of_pytorch() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/joint_step.safetensors"));
     let file = Archive::read(path, "make it again").unwrap();
     let tensor = |name: &str| read(&file, name, file.tensor(name).unwrap().shape()).unwrap();
-    let config = NetConfig { blocks: vec![1, 2, 1, 1], base_channels: 2, input_channels: 1, classes: 10 };
+    let config = NetConfig { blocks: vec![1, 2, 1, 1], base_channels: 2, input_channels: 1, classes: 10, blur: None };
     let fresh = ResNet::assemble(&config, 0, |slot| Ok(tensor(&format!("before.{}", slot.name)))).unwrap();
     close("logits", &fresh.logits(&tensor("images")).unwrap(), &tensor("logits"), 1e-5);
 

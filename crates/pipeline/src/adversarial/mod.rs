@@ -92,7 +92,7 @@ mod tests {
             let names = (0..classes).map(|class| class.to_string()).collect();
             LabeledImages::new(channels, side, side, vec![0; channels * side * side], vec![0], names).unwrap()
         };
-        let config = NetConfig { blocks: vec![1; 4], base_channels: 2, input_channels: 1, classes: 10 };
+        let config = NetConfig { blocks: vec![1; 4], base_channels: 2, input_channels: 1, classes: 10, blur: None };
         let refused = |images: &LabeledImages| {
             Attackable::new(ResNet::new(&config, 1).unwrap(), images).err().map(|error| error.to_string()).unwrap_or_default()
         };
