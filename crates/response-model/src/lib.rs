@@ -73,6 +73,7 @@ mod statistics;
 mod training_trials;
 mod variables;
 
+pub use brainprior_kernels::Precision;
 pub use config::{
     Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
     NormalizationConfig, OptimizationConfig, OutputConfig, OutputKind, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
