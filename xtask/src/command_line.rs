@@ -3,6 +3,7 @@
 use crate::commands::attack::AttackArguments;
 use crate::commands::bench::BenchArguments;
 use crate::commands::compare::CompareArguments;
+use crate::commands::denoise::DenoiseArguments;
 use crate::commands::inspect::InspectArguments;
 use crate::commands::pipeline::PipelineArguments;
 use crate::commands::similarity::SimilarityArguments;
@@ -82,6 +83,8 @@ Examples:
       the whole run on a cluster
   cargo xtask inspect scan1.h5
       shapes, tiers, repeats, reliability
+  cargo xtask denoise scan1.h5 --seeds 3
+      which denoiser is nearest to the repeats, and whether any is nearer than one trial
   cargo xtask attack --checkpoint runs/default/train/none-seed0/best.safetensors --images runs/default/images/images.safetensors
       smallest perturbations of a network, checks for gradient masking
   cargo xtask bench training --filter 'base 16'
@@ -102,6 +105,8 @@ pub(crate) enum Command {
     Bench(BenchArguments),
     /// How far two similarity matrices, or those of two scans' repeated images, agree: correlations, alignment, intervals over images, ceilings
     Compare(CompareArguments),
+    /// Fit denoisers to scans and compare what they make of the repeated images with one trial and with the other repeats
+    Denoise(DenoiseArguments),
     /// Similarities of any responses, however many images: neighbours, a sample of pairs, a histogram, the matrix itself.
     /// What was interrupted is gone on from
     Similarity(SimilarityArguments),

@@ -10,6 +10,8 @@ mod command_line;
 mod commands;
 #[cfg(not(feature = "pipeline"))]
 mod cuda_build;
+#[cfg(feature = "pipeline")]
+mod memory;
 #[cfg(not(feature = "pipeline"))]
 mod native_tools;
 #[cfg(feature = "pipeline")]
@@ -26,5 +28,8 @@ fn main() -> anyhow::Result<()> {
     #[cfg(not(feature = "pipeline"))]
     return bootstrap::prepare_and_hand_over(&arguments);
     #[cfg(feature = "pipeline")]
-    return commands::run(arguments);
+    {
+        memory::keep_freed();
+        commands::run(arguments)
+    }
 }

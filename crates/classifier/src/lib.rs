@@ -50,6 +50,7 @@ mod state;
 mod target;
 mod train;
 
+pub use brainprior_kernels::Precision;
 pub use config::{Centering, Mixture, NetConfig, RobustTraining, RunningStatistics, TrainConfig};
 pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};

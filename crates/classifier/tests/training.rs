@@ -1,8 +1,8 @@
 //! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
 
 use brainprior_classifier::{
-    Error, Mixture, PairSource, ResNet, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig, TrainEvent,
-    Trained, train,
+    Error, Mixture, PairSource, Precision, ResNet, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig,
+    TrainEvent, Trained, train,
 };
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
@@ -107,9 +107,15 @@ fn similarities_move_to_the_target_and_gamma_moves() {
 
 #[test]
 fn an_interrupted_training_ends_with_the_same_bytes() {
+    for precision in [Precision::F32, Precision::Mixed] {
+        ends_with_the_same_bytes(&TrainConfig { precision, ..config() });
+    }
+}
+
+fn ends_with_the_same_bytes(config: &TrainConfig) {
     let whole = tempfile::tempdir().unwrap();
     let target = target();
-    let expected = run(&target, &config(), whole.path());
+    let expected = run(&target, config, whole.path());
 
     let folder = tempfile::tempdir().unwrap();
     let mut events = 0;
@@ -117,7 +123,7 @@ fn an_interrupted_training_ends_with_the_same_bytes() {
     for limit in [1, 14, 11, 8] {
         let interrupted = catch_unwind(AssertUnwindSafe(|| {
             let mut left = limit;
-            train(&gratings(300), &target, &config(), 7, folder.path(), &mut |_| {
+            train(&gratings(300), &target, config, 7, folder.path(), &mut |_| {
                 events += 1;
                 left -= 1;
                 if left == 0 {
@@ -128,27 +134,31 @@ fn an_interrupted_training_ends_with_the_same_bytes() {
         }));
         assert!(interrupted.is_err());
     }
-    let found = run(&target, &config(), folder.path());
+    let found = run(&target, config, folder.path());
     assert_eq!(found.epochs, expected.epochs);
     assert!(bytes(&found) == bytes(&expected), "weights differ after a resume");
     assert_eq!(events, 34);
 
-    let again = train(&gratings(300), &target, &config(), 7, folder.path(), &mut |_| panic!("all epochs are done")).unwrap();
+    let again = train(&gratings(300), &target, config, 7, folder.path(), &mut |_| panic!("all epochs are done")).unwrap();
     assert!(bytes(&again) == bytes(&expected));
 }
 
 #[test]
 fn threads_change_nothing() {
     let target = target();
-    let with = |threads: usize| {
+    let with = |threads: usize, precision| {
         let folder = tempfile::tempdir().unwrap();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let config = TrainConfig { epochs: 2, ..config() };
+        let config = TrainConfig { epochs: 2, precision, ..config() };
         let trained = pool.install(|| run(&target, &config, folder.path()));
         (bytes(&trained), trained.epochs)
     };
-    let (one, two) = (with(1), with(2));
-    assert!(one == two, "{:?} and {:?}", one.1, two.1);
+    let [plain, mixed] = [Precision::F32, Precision::Mixed].map(|precision| {
+        let (one, two) = (with(1, precision), with(2, precision));
+        assert!(one == two, "{precision:?}: {:?} and {:?}", one.1, two.1);
+        one
+    });
+    assert!(plain.0 != mixed.0, "mixed precision has changed nothing");
 }
 
 #[test]

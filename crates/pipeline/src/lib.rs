@@ -11,6 +11,7 @@
 //! | `report` | `report.html`, of artifacts alone |
 //! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and by themselves |
 //! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
+//! | [`denoise`] | denoisers of given scans, fitted and compared |
 //! | [`files`] | any file of the chain against its spec, and for people |
 //! | [`mod@bench`] | how fast the hot paths run |
 //!
@@ -21,6 +22,7 @@ mod artifacts;
 pub mod bench;
 pub mod compare;
 pub mod config;
+pub mod denoise;
 pub mod files;
 pub mod grid;
 mod report;

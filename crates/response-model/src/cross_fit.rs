@@ -141,12 +141,22 @@ impl CrossFitted {
         Ok(shifts(&means))
     }
 
-    fn held_out_correlation(&self, s: usize, scan: &Scan) -> Result<Vec<Option<f32>>> {
-        let fold = |trial: usize| self.fold_of.get(&scan.stimuli().ids()[scan.trial_image()[trial]]).copied();
+    /// Trials of `recorded`, scan number `scan` of the fit, whose images have a fold, ascending, and what the model that never saw them
+    /// predicts for each, `[trials, neurons]`, centered by fold.
+    ///
+    /// # Errors
+    /// As [`ResponseModel::predict_trials`].
+    pub fn held_out(&self, scan: usize, recorded: &Scan) -> Result<(Vec<usize>, Array2<f32>)> {
+        let fold = |trial: usize| self.fold_of.get(&recorded.stimuli().ids()[recorded.trial_image()[trial]]).copied();
         let (trials, folds): (Vec<usize>, Vec<usize>) =
-            (0..scan.trial_image().len()).filter_map(|trial| Some((trial, fold(trial)?))).unzip();
-        let of_models = self.models.iter().map(|model| model.predict_trials(s, scan, &trials));
-        let predicted = each_by_its_own(of_models, &folds, scan.responses().ncols())?;
+            (0..recorded.trial_image().len()).filter_map(|trial| Some((trial, fold(trial)?))).unzip();
+        let of_models = self.models.iter().map(|model| model.predict_trials(scan, recorded, &trials));
+        let predicted = each_by_its_own(of_models, &folds, recorded.responses().ncols())?;
+        Ok((trials, predicted))
+    }
+
+    fn held_out_correlation(&self, s: usize, scan: &Scan) -> Result<Vec<Option<f32>>> {
+        let (trials, predicted) = self.held_out(s, scan)?;
         let mut varies = vec![true; predicted.ncols()];
         for model in &self.models {
             varies.iter_mut().zip(&model.part(s)?.normalization.varies).for_each(|(all, varies)| *all &= varies);

@@ -95,7 +95,11 @@ impl Ensemble {
         Metrics::of(recorded, self.varies(scan)?, seed, &|trials| self.predict_trials(scan, recorded, trials))
     }
 
-    fn varies(&self, scan: usize) -> Result<&[bool]> {
+    /// Which neurons of a scan vary over the trials that train.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchScan`].
+    pub fn varies(&self, scan: usize) -> Result<&[bool]> {
         Ok(&self.models[0].part(scan)?.normalization.varies)
     }
 

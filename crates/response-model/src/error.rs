@@ -211,6 +211,15 @@ pub enum Error {
         difference: Difference,
     },
 
+    /// An image that the features of a linear model were not made of.
+    #[error("scan `{scan}`: image {id} is none of those that features were made of; make them of all images that are predicted")]
+    NoFeatures {
+        /// Name of the scan.
+        scan: String,
+        /// The image.
+        id: brainprior_images::ImageId,
+    },
+
     /// The images of several scans do not go together.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),

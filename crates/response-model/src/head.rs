@@ -5,9 +5,10 @@ use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Config, GainPlacement};
-use crate::loss::{self, Loss};
+use crate::loss::Loss;
 use crate::modulator::Modulator;
 use crate::normalization::ScanNormalization;
+use crate::output::Output;
 use crate::presentations::Covariates;
 use crate::readout::{Moves, Reading, Readout, Start};
 use crate::shifter::Shifter;
@@ -19,6 +20,7 @@ pub(crate) struct Head {
     pub(crate) shifter: Option<Shifter>,
     pub(crate) modulator: Option<Modulator>,
     pub(crate) loss: Loss,
+    output: Output,
     placement: GainPlacement,
 }
 
@@ -49,12 +51,13 @@ impl Head {
             positions: &description.positions,
             coordinates: description.coordinates.as_deref(),
             mean_rates: means,
+            output: &config.output,
             features,
         };
         let readout = Readout::new(&config.readout, &start, &vars.pp("readout"), rng)?;
         let loss = Loss::new(&config.loss, &description.zero_shares, means, &vars.pp("loss"))?;
         let shifter = match &normalization.pupil {
-            Some(_) if config.shifter.enabled => Some(Shifter::new(config.shifter.hidden, &vars.pp("shifter"), rng)?),
+            Some(_) if config.shifter.enabled => Some(Shifter::new(&config.shifter, &vars.pp("shifter"), rng)?),
             _ => None,
         };
         let modulator = match &normalization.behavior {
@@ -64,7 +67,8 @@ impl Head {
             }
             _ => None,
         };
-        Ok(Self { readout, shifter, modulator, loss, placement: config.modulator.placement })
+        let output = Output::new(&config.output, &vars.pp("output"))?;
+        Ok(Self { readout, shifter, modulator, loss, output, placement: config.modulator.placement })
     }
 
     /// Rates `[batch, neurons]`, in units of the training standard deviation, from the readout's values `[batch, neurons]`.
@@ -76,9 +80,9 @@ impl Head {
             _ => None,
         };
         match (gain, self.placement) {
-            (None, _) => loss::output(values),
-            (Some(gain), GainPlacement::BeforeOutput) => loss::output(&(values * gain)?),
-            (Some(gain), GainPlacement::OnRate) => loss::output(values)? * gain,
+            (None, _) => self.output.forward(values),
+            (Some(gain), GainPlacement::BeforeOutput) => self.output.forward(&(values * gain)?),
+            (Some(gain), GainPlacement::OnRate) => self.output.forward(values)? * gain,
         }
     }
 

@@ -53,12 +53,15 @@ mod error;
 mod file;
 mod fit;
 mod head;
+mod linear;
 mod loss;
 mod metrics;
+mod mixture;
 mod model;
 mod modulator;
 mod network;
 mod normalization;
+mod output;
 mod predict;
 mod presentations;
 mod readout;
@@ -70,19 +73,23 @@ mod statistics;
 mod training_trials;
 mod variables;
 
+pub use brainprior_kernels::Precision;
 pub use config::{
     Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossConfig, LossKind, ModulatorConfig,
-    OptimizationConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
+    NormalizationConfig, OptimizationConfig, OutputConfig, OutputKind, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig,
+    ShifterKind,
 };
 pub use core::Core;
 pub use cross_fit::CrossFitted;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};
 pub use fit::{FitEvent, fit, fit_on};
+pub use linear::{Features, LinearModel};
 pub use metrics::{LEAST_FEV, Metrics};
+pub use mixture::Mixture;
 pub use model::ResponseModel;
 pub use network::ScanNetwork;
-pub use predict::BehavioralState;
+pub use predict::{BehavioralState, correlations};
 pub use recovery::Recovery;
 pub use statistics::Interval;
 pub use training_trials::TrainingTrials;

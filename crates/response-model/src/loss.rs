@@ -1,4 +1,4 @@
-//! The output nonlinearity, and what a response is taken to be around its rate.
+//! What a response is taken to be around its rate.
 
 use candle_core::{Result, Tensor, Var};
 use candle_nn::VarBuilder;
@@ -8,12 +8,6 @@ use crate::variables::variable;
 
 /// Least rate and least probability of a response, against divisions by zero.
 const LEAST: f64 = 1e-6;
-
-/// ELU(x) + 1: positive, x + 1 above zero, exp(x) below.
-pub(crate) fn output(x: &Tensor) -> Result<Tensor> {
-    // Written with relu on both sides, since candle's own ELU has a NaN gradient where exp(x) overflows.
-    x.relu()? + x.neg()?.relu()?.neg()?.exp()?
-}
 
 /// Negative logarithm of the likelihood of responses, but for terms that no parameter moves.
 #[derive(Debug)]
@@ -228,18 +222,6 @@ mod tests {
         for (x, found) in x.iter().zip(found) {
             let expected = lanczos(f64::from(*x));
             assert!((f64::from(found) - expected).abs() < 2e-5 * (1.0 + expected.abs()), "{x}: {found}, expected {expected}");
-        }
-    }
-
-    #[test]
-    fn output_is_elu_plus_one_with_its_gradient() {
-        let x = Var::new(&[-50f32, -1.0, -1e-3, 1e-3, 2.0, 200.0], &Device::Cpu).unwrap();
-        let y = output(&x).unwrap();
-        let gradient = y.sum_all().unwrap().backward().unwrap().get(&x).unwrap().to_vec1::<f32>().unwrap();
-        let y: Vec<f32> = y.to_vec1().unwrap();
-        for ((x, y), g) in x.to_vec1::<f32>().unwrap().iter().zip(y).zip(gradient) {
-            let (value, slope) = if *x > 0.0 { (x + 1.0, 1.0) } else { (x.exp(), x.exp()) };
-            assert!((y - value).abs() < 1e-5 && (g - slope).abs() < 1e-5, "x {x}: {y} {g}");
         }
     }
 }

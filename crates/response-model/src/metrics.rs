@@ -49,13 +49,13 @@ impl ResponseModel {
 }
 
 impl Metrics {
-    /// Of the predictions that `predict` makes for trials of the test tier.
-    pub(crate) fn of(
-        recorded: &Scan,
-        varies: &[bool],
-        seed: u64,
-        predict: &dyn Fn(&[usize]) -> Result<Array2<f32>>,
-    ) -> Result<Metrics> {
+    /// Of the predictions `[trials, neurons]` that `predict` makes for trials of the test tier; `varies` says which neurons vary in
+    /// training, `seed` is that of the bootstrap over neurons.
+    ///
+    /// # Errors
+    /// Those of `predict`; [`Error::Recording`] where the test tier repeats too few images; [`Error::TooFewTrials`].
+    #[expect(clippy::missing_panics_doc, reason = "a repeated image's trials are in the test tier")]
+    pub fn of(recorded: &Scan, varies: &[bool], seed: u64, predict: &dyn Fn(&[usize]) -> Result<Array2<f32>>) -> Result<Metrics> {
         let oracle = reliability(recorded)?.oracle_jackknife;
         let trials = recorded.trials_in(Tier::Test);
         if trials.is_empty() {

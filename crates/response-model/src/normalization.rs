@@ -39,6 +39,11 @@ pub(crate) struct ColumnNormalization {
 }
 
 impl ImageNormalization {
+    /// Images as they are.
+    pub(crate) fn none(height: usize, width: usize) -> Self {
+        Self { height, width, mean: 0.0, std: 1.0 }
+    }
+
     /// Of `images`, each counted once.
     pub(crate) fn of<'a>(height: usize, width: usize, images: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
         let (mean, std) = mean_std(images.flatten().copied());
@@ -84,6 +89,15 @@ impl ScanNormalization {
         let response_mean = means.iter().zip(&response_std).map(|(mean, std)| (mean / f64::from(*std)) as f32).collect();
         let columns = |values: Option<&Array2<f32>>| values.map(|values| ColumnNormalization::of(values, trials));
         Ok(Self { response_std, response_mean, varies, behavior: columns(scan.behavior()), pupil: columns(scan.pupil_center()) })
+    }
+
+    /// The same with responses in the units of the scan.
+    pub(crate) fn in_scan_units(mut self) -> Self {
+        for (mean, std) in self.response_mean.iter_mut().zip(&mut self.response_std) {
+            *mean *= *std;
+            *std = 1.0;
+        }
+        self
     }
 
     /// The responses of a trial, rectified where `loss` says so, in units of the standard deviation.

@@ -149,7 +149,7 @@ impl ResponseModel {
 
 /// Correlation over `trials` of each neuron's predictions `[trials, neurons]` with what was recorded; `None` where a neuron
 /// does not vary in training (`varies`) or over these trials.
-pub(crate) fn correlations(recorded: &Scan, trials: &[usize], predicted: &Array2<f32>, varies: &[bool]) -> Vec<Option<f32>> {
+pub fn correlations(recorded: &Scan, trials: &[usize], predicted: &Array2<f32>, varies: &[bool]) -> Vec<Option<f32>> {
     let neuron = |n: usize| {
         let observed = recorded.responses().column(n);
         let pairs = trials.iter().zip(predicted.column(n)).map(|(&t, &p)| (f64::from(p), f64::from(observed[t])));

@@ -4,37 +4,55 @@ use candle_core::{Module, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
+use crate::config::{ShifterConfig, ShifterKind};
 use crate::variables::{normal, variable};
 
 /// Largest shift, in half image widths and heights: well beyond what a gaze within the recorded range causes, and small
 /// enough that a step of the optimiser moves the fields by a fraction of a pixel.
 const REACH: f64 = 0.3;
 
-/// Perceptron with one hidden layer from the z-scored pupil centre to (x, y) shifts, tanh at both layers, zero on
-/// average over the training trials (Walker et al. 2019; Sinz et al. 2018).
+/// From the z-scored pupil centre to (x, y) shifts under a tanh, zero on average over the training trials: a perceptron with one hidden
+/// layer (Sinz et al. 2018), or an affine map (Walker et al. 2019).
 #[derive(Debug)]
 pub(crate) struct Shifter {
-    hidden: Var,
-    hidden_bias: Var,
+    hidden: Option<Hidden>,
+    /// `[hidden or 2, 2]`
     output: Var,
     /// Mean of the uncentered shift over the training trials.
     center: Var,
 }
 
+/// The hidden layer of a perceptron.
+#[derive(Debug)]
+struct Hidden {
+    weights: Var,
+    bias: Var,
+}
+
 impl Shifter {
     /// The shifter of one scan.
-    pub(crate) fn new(hidden: usize, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
+    pub(crate) fn new(config: &ShifterConfig, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
+        let (hidden, inputs) = match config.kind {
+            ShifterKind::Affine => (None, 2),
+            ShifterKind::Perceptron => {
+                let weights = normal(vars, "hidden", &[2, config.hidden], 0.5, rng)?;
+                let bias = normal(vars, "hidden_bias", &[config.hidden], 0.1, rng)?;
+                (Some(Hidden { weights, bias }), config.hidden)
+            }
+        };
         Ok(Self {
-            hidden: normal(vars, "hidden", &[2, hidden], 0.5, rng)?,
-            hidden_bias: normal(vars, "hidden_bias", &[hidden], 0.1, rng)?,
-            output: normal(vars, "output", &[hidden, 2], 0.01, rng)?,
+            hidden,
+            output: normal(vars, "output", &[inputs, 2], 0.01, rng)?,
             center: variable(vars, "center", &[2], || vec![0.0; 2])?,
         })
     }
 
     fn uncentered(&self, pupil: &Tensor) -> Result<Tensor> {
-        let hidden = pupil.matmul(&self.hidden)?.broadcast_add(&self.hidden_bias)?.tanh()?;
-        hidden.matmul(&self.output)?.tanh()? * REACH
+        let shifts = match &self.hidden {
+            None => pupil.matmul(&self.output)?,
+            Some(Hidden { weights, bias }) => pupil.matmul(weights)?.broadcast_add(bias)?.tanh()?.matmul(&self.output)?,
+        };
+        shifts.tanh()? * REACH
     }
 
     /// Shifts `[batch, 2]` for pupil centres `[batch, 2]`, centred over `all`, the pupil centres of the training trials:
@@ -65,8 +83,14 @@ mod tests {
 
     #[test]
     fn shifts_average_to_zero_over_the_training_trials() {
+        for kind in [ShifterKind::Perceptron, ShifterKind::Affine] {
+            averages_to_zero(&ShifterConfig { kind, ..ShifterConfig::default() });
+        }
+    }
+
+    fn averages_to_zero(config: &ShifterConfig) {
         let vars = VarBuilder::from_varmap(&VarMap::new(), DType::F32, &Device::Cpu);
-        let shifter = Shifter::new(5, &vars, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
+        let shifter = Shifter::new(config, &vars, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
         shifter.output.set(&(shifter.output.as_tensor().detach() * 40.0).unwrap()).unwrap();
         let pupil: Vec<f32> = (0..60).map(|i| ((i * 7919) % 31) as f32 / 8.0 - 1.2).collect();
         let pupil = Tensor::from_vec(pupil, (30, 2), &Device::Cpu).unwrap();

@@ -26,10 +26,12 @@
 //! ```
 
 mod average;
+mod calibration;
 mod compare;
 mod control;
 mod device;
 mod error;
+mod error_variances;
 mod features;
 #[cfg(feature = "hdf5")]
 mod files;
@@ -47,6 +49,7 @@ mod targets;
 mod weights;
 
 pub use average::{average, groups_of_scans};
+pub use calibration::{calibrated_over_scans, calibrated_similarity, noise_free_spread, unexplained};
 use compare::where_defined;
 pub use compare::{
     Agreement, Estimate, HalfSamples, Interval, Measure, NoiseCeiling, RepeatReliability, Spread, agreement, compare,
@@ -56,13 +59,15 @@ pub use compare::{
 pub use control::{halves, pixels};
 pub use device::DeviceOptions;
 pub use error::{Error, Result};
-pub use features::{Layer, Network, features, network_features};
+pub use error_variances::ErrorVariances;
+pub use features::{Layer, Network, features, network_features, network_maps};
 #[cfg(feature = "hdf5")]
 pub use files::{FileRows, Precision, write_neighbors, write_pairs};
 pub use filtered::{low_pass_pixels, orientation_energy};
 pub use matrix::SimilarityMatrix;
 pub use oracle::{
-    OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting, WeightingComparison, compare_oracle_images,
+    Denoised, OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting, WeightingComparison,
+    compare_oracle_images, unexplained_by_combined,
 };
 pub use population::{Images, Population, ScanVectors};
 pub use rows::{Computed, Rows};
@@ -73,7 +78,7 @@ pub use stream::{
 pub use sweep::{Block, Checkpoint, Progress, Reduction, Resumable, StateReader, StateWriter, Sweep};
 pub use targets::{label_similarity, similarity_over_scans, single_trial_similarity};
 pub use weights::{
-    ScanWeights, StandardizedOver, measured_weights, predicted_weights, product_of_weights, standardizing_weights,
+    ScanWeights, StandardizedOver, TargetWeights, measured_weights, predicted_weights, product_of_weights, standardizing_weights,
 };
 
 use brainprior_images::ImageId;

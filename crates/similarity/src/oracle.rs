@@ -1,27 +1,49 @@
 //! What the oracle images, each shown several times, say about a target: how far denoised responses, and single trials,
 //! find them as alike as other trials do, and as the truth does where it is known; and how far the trials agree at all.
 
-use crate::{Agreement, Error, HalfSamples, RepeatReliability, Result, ScanWeights, SimilarityMatrix};
-use crate::{mean_agreement, repeat_reliability, similarity, where_defined};
+use crate::{Agreement, Error, ErrorVariances, HalfSamples, RepeatReliability, Result, ScanWeights, SimilarityMatrix};
+use crate::{
+    calibrated_similarity, mean_agreement, noise_free_spread, repeat_reliability, similarity, unexplained, where_defined,
+};
 use brainprior_recording::{Measurement, ResponseKind, Responses, Scan};
 use ndarray::Array2;
+
+/// Predicted responses, and how far they and single trials can be trusted.
+#[derive(Clone, Copy, Debug)]
+pub struct Denoised<'a> {
+    /// To the oracle images at least.
+    pub responses: &'a Responses,
+    /// With it, similarities of predictions get the size of noise-free ones ([`unexplained`]), and predictions are combined with
+    /// measurements.
+    pub variances: Option<&'a ErrorVariances>,
+}
+
+impl<'a> From<&'a Responses> for Denoised<'a> {
+    fn from(responses: &'a Responses) -> Self {
+        Self { responses, variances: None }
+    }
+}
 
 /// The similarities of one scan's oracle images from each source, and how far they agree.
 ///
 /// An agreement is `None` where there is none: with two oracle images, whose one pair does not vary, or without a response model.
 #[derive(Clone, Debug)]
 pub struct OracleComparison {
-    /// Of the means over repeats, times w.
+    /// Of the means over repeats. This and what follows is weighted as targets are.
     pub repeat_average: SimilarityMatrix,
-    /// Of the denoised responses, times w v.
+    /// Of the denoised responses.
     pub denoised: Option<SimilarityMatrix>,
-    /// Of each repeat by itself, times w; as many as the least often shown image has.
+    /// Squared length that [`unexplained`] has found for them; 0 without variances.
+    pub unexplained: f64,
+    /// Of each repeat by itself; as many as the least often shown image has.
     pub single_trials: Vec<SimilarityMatrix>,
-    /// For each of `single_trials`, of the means over the other trials of each image, times w.
+    /// For each of `single_trials`, of the means over the other trials of each image.
     pub other_repeats: Vec<SimilarityMatrix>,
+    /// For each of `single_trials`, of that trial combined with the denoised responses; empty without variances.
+    pub combined: Vec<SimilarityMatrix>,
     /// Of the expected responses, at equal weights.
     pub truth: Option<SimilarityMatrix>,
-    /// With the weights of the targets: measured responses times w, denoised ones times w v. Intervals here are of 95% over images.
+    /// With the weights of the targets. Intervals here are of 95% over images.
     pub to_other_repeats: ToOtherRepeats,
     /// Agreement with `truth`.
     pub to_truth: Option<ToTruth>,
@@ -37,6 +59,8 @@ pub struct ToOtherRepeats {
     pub single_trials: Option<Agreement>,
     /// Of denoised responses, against the same references.
     pub denoised: Option<Agreement>,
+    /// Of trial t combined with them.
+    pub combined: Option<Agreement>,
 }
 
 /// Agreement with the similarity of the true expected responses.
@@ -48,7 +72,7 @@ pub struct ToTruth {
     pub repeat_average: Option<Agreement>,
     /// Of denoised responses at equal weights.
     pub denoised_equal_weights: Option<Agreement>,
-    /// Of denoised responses times w v, as targets are made; the truth at equal weights.
+    /// Of denoised responses as targets are made; the truth at equal weights.
     pub denoised_weighted: Option<Agreement>,
 }
 
@@ -102,6 +126,10 @@ pub struct ToTruthInOneWeighting {
     pub repeat_average: Option<Agreement>,
     /// Of denoised responses.
     pub denoised: Option<Agreement>,
+    /// Of denoised responses combined with one trial of each image, the mean over trials.
+    pub combined_with_one: Option<Agreement>,
+    /// Of denoised responses combined with the mean over all trials of each image.
+    pub combined_with_all: Option<Agreement>,
 }
 
 /// Compares the similarities of a scan's oracle images. `denoised` and `truth`, where they are given, hold at least those images.
@@ -111,7 +139,7 @@ pub struct ToTruthInOneWeighting {
 /// [`similarity`] refuses.
 pub fn compare_oracle_images(
     scan: &Scan,
-    denoised: Option<&Responses>,
+    denoised: Option<Denoised<'_>>,
     truth: Option<&Responses>,
     weights: &ScanWeights,
 ) -> Result<OracleComparison> {
@@ -121,36 +149,38 @@ pub fn compare_oracle_images(
     let parts = Parts {
         trials: (0..repeats).map(|repeat| scan.repeat(repeat)).collect(),
         others: (0..repeats).map(|repeat| means_of_others(scan, repeat)).collect::<Result<_>>()?,
-        denoised: denoised.map(of_oracle_images).transpose()?,
+        denoised: denoised.map(|denoised| of_oracle_images(denoised.responses)).transpose()?,
+        variances: denoised.and_then(|denoised| denoised.variances),
         truth: truth.map(of_oracle_images).transpose()?,
-        means: scan.repeat_means(),
+        means,
         scan,
     };
-    let predicted = match (&parts.denoised, &weights.predicted) {
-        (Some(denoised), Some(predicted)) => Some((denoised, predicted)),
-        (Some(_), None) => {
-            let expected = "one for each neuron, from the correlation of predicted and measured responses".into();
-            return Err(Error::Size { what: "weights of denoised responses", expected, found: "none".into() });
-        }
-        (None, _) => None,
-    };
+    if parts.denoised.is_some() && weights.predicted.is_none() {
+        let expected = "one for each neuron, from the correlation of predicted and measured responses".into();
+        return Err(Error::Size { what: "weights of denoised responses", expected, found: "none".into() });
+    }
     let rule = |matrix: SimilarityMatrix| matrix.with_provenance(weights.standardized_over.description());
-    let repeat_average = similarity(&parts.means, &weights.measured)?;
-    let denoised = predicted.map(|(denoised, weights)| similarity(denoised, weights)).transpose()?;
-    let single_trials = matrices(&parts.trials, &weights.measured)?;
-    let others = matrices(&parts.others, &weights.measured)?;
-    let to_other_repeats = to_other_repeats(&single_trials, denoised.as_ref(), &others)?;
+    let measured = weights.target_of_measured();
+    let repeat_average = similarity(&parts.means, measured)?;
+    let predicted = weights.target_of_predicted().map(|weights| parts.predicted(weights)).transpose()?.unwrap_or_default();
+    let combined = parts.combined_matrices(measured, parts.wanted(measured)?)?;
+    let single_trials = matrices(&parts.trials, measured)?;
+    let others = matrices(&parts.others, measured)?;
+    let to_other_repeats = to_other_repeats(&single_trials, predicted.matrix.as_ref(), &combined, &others)?;
     let known = parts.truth.as_ref().map(|truth| similarity(truth, &weights.equal)).transpose()?;
-    let to_truth = known.as_ref().map(|known| parts.to_truth(known, denoised.as_ref(), &weights.equal)).transpose()?;
-    let asked =
-        Weighting::ALL.into_iter().filter(|weighting| predicted.is_some() || *weighting != Weighting::SignalToNoiseAndPrediction);
+    let to_truth = known.as_ref().map(|known| parts.to_truth(known, predicted.matrix.as_ref(), &weights.equal)).transpose()?;
+    let asked = Weighting::ALL
+        .into_iter()
+        .filter(|weighting| parts.denoised.is_some() || *weighting != Weighting::SignalToNoiseAndPrediction);
     let weightings =
         asked.filter_map(|weighting| Some(parts.compare(weighting, &weighting.of(weights)?))).collect::<Result<_>>()?;
     Ok(OracleComparison {
         repeat_average: rule(repeat_average),
-        denoised: denoised.map(rule),
+        denoised: predicted.matrix.map(rule),
+        unexplained: predicted.unexplained,
         single_trials: single_trials.into_iter().map(rule).collect(),
         other_repeats: others.into_iter().map(rule).collect(),
+        combined: combined.into_iter().map(rule).collect(),
         truth: known.map(rule),
         to_other_repeats,
         to_truth,
@@ -158,18 +188,45 @@ pub fn compare_oracle_images(
     })
 }
 
+/// What [`unexplained`] finds for predictions that are combined with the mean of the first `trials` trials of each oracle image, or of as
+/// many as there are.
+///
+/// # Errors
+/// An oracle image that `denoised` lacks; whatever [`similarity`] refuses.
+pub fn unexplained_by_combined(
+    scan: &Scan,
+    denoised: &Responses,
+    variances: &ErrorVariances,
+    weights: &[f32],
+    trials: usize,
+) -> Result<f64> {
+    let Some(wanted) = noise_free_spread(scan, weights)? else { return Ok(0.0) };
+    let repeats: Vec<Vec<usize>> =
+        scan.repeats().into_values().map(|of_image| of_image.into_iter().take(trials.max(1)).collect()).collect();
+    let measured = means(scan, &repeats)?;
+    let count = repeats.iter().map(Vec::len).min().unwrap_or(1);
+    let combined = variances.combined(&denoised.select(measured.ids())?, &measured, &|_| count)?;
+    unexplained(&combined, weights, wanted)
+}
+
 /// Mean over the trials of each oracle image but its trial `left_out`, in the order of [`Scan::repeat_means`].
 fn means_of_others(scan: &Scan, left_out: usize) -> Result<Responses> {
-    let repeats = scan.repeats();
-    let mut values = Array2::zeros((repeats.len(), scan.responses().ncols()));
-    for (mut row, trials) in values.rows_mut().into_iter().zip(repeats.values()) {
-        let others = || trials.iter().enumerate().filter(|(repeat, _)| *repeat != left_out).map(|(_, trial)| *trial);
-        let count = others().count() as f64;
+    let others = |trials: Vec<usize>| {
+        trials.into_iter().enumerate().filter(|(repeat, _)| *repeat != left_out).map(|(_, trial)| trial).collect()
+    };
+    means(scan, &scan.repeats().into_values().map(others).collect::<Vec<_>>())
+}
+
+/// Mean over the given trials of each oracle image, in the order of [`Scan::repeat_means`].
+fn means(scan: &Scan, trials: &[Vec<usize>]) -> Result<Responses> {
+    let mut values = Array2::zeros((trials.len(), scan.responses().ncols()));
+    for (mut row, trials) in values.rows_mut().into_iter().zip(trials) {
+        let count = trials.len() as f64;
         for (neuron, mean) in row.iter_mut().enumerate() {
-            *mean = (others().map(|trial| f64::from(scan.responses()[[trial, neuron]])).sum::<f64>() / count) as f32;
+            *mean = (trials.iter().map(|trial| f64::from(scan.responses()[[*trial, neuron]])).sum::<f64>() / count) as f32;
         }
     }
-    let ids = repeats.keys().map(|image| scan.stimuli().ids()[*image]).collect();
+    let ids = scan.repeats().keys().map(|image| scan.stimuli().ids()[*image]).collect();
     Ok(Responses::new(scan.name(), ResponseKind::Measured(Measurement::RepeatMean), ids, values)?)
 }
 
@@ -177,13 +234,24 @@ fn matrices(responses: &[Responses], weights: &[f32]) -> Result<Vec<SimilarityMa
     responses.iter().map(|responses| similarity(responses, weights)).collect()
 }
 
-/// Each trial, and the denoised responses, against the repeats that the trial is not among.
+/// Similarities of combined responses, all with what the first needs to spread as `wanted`.
+fn sized(combined: &[Responses], weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
+    let added = match (combined.first(), wanted) {
+        (Some(first), Some(wanted)) => unexplained(first, weights, wanted)?,
+        _ => 0.0,
+    };
+    combined.iter().map(|responses| calibrated_similarity(responses, weights, added)).collect()
+}
+
+/// Each trial, the denoised responses, and both combined, against the repeats that the trial is not among.
 fn to_other_repeats(
     trials: &[SimilarityMatrix],
     denoised: Option<&SimilarityMatrix>,
+    combined: &[SimilarityMatrix],
     others: &[SimilarityMatrix],
 ) -> Result<ToOtherRepeats> {
     let trials: Vec<_> = trials.iter().zip(others).collect();
+    let combined: Vec<_> = combined.iter().zip(others).collect();
     let denoised = denoised.map(|denoised| others.iter().map(|others| (denoised, others)).collect::<Vec<_>>());
     Ok(ToOtherRepeats {
         single_trials: where_defined(mean_agreement(&trials, HalfSamples::default()))?,
@@ -191,6 +259,10 @@ fn to_other_repeats(
             .map(|denoised| where_defined(mean_agreement(&denoised, HalfSamples::default())))
             .transpose()?
             .flatten(),
+        combined: match &combined[..] {
+            [] => None,
+            combined => where_defined(mean_agreement(combined, HalfSamples::default()))?,
+        },
     })
 }
 
@@ -208,10 +280,42 @@ struct Parts<'a> {
     others: Vec<Responses>,
     means: Responses,
     denoised: Option<Responses>,
+    variances: Option<&'a ErrorVariances>,
     truth: Option<Responses>,
 }
 
+/// The similarities of predictions, and what was added to their squared lengths.
+#[derive(Default)]
+struct PredictedMatrix {
+    matrix: Option<SimilarityMatrix>,
+    unexplained: f64,
+}
+
 impl Parts<'_> {
+    /// How far similarities of predictions should spread; `None` where they are left as they are.
+    fn wanted(&self, weights: &[f32]) -> Result<Option<f64>> {
+        self.variances.map_or(Ok(None), |_| noise_free_spread(self.scan, weights))
+    }
+
+    fn predicted(&self, weights: &[f32]) -> Result<PredictedMatrix> {
+        let Some(denoised) = &self.denoised else { return Ok(PredictedMatrix::default()) };
+        let unexplained = self.wanted(weights)?.map_or(Ok(0.0), |wanted| unexplained(denoised, weights, wanted))?;
+        Ok(PredictedMatrix { matrix: Some(calibrated_similarity(denoised, weights, unexplained)?), unexplained })
+    }
+
+    /// Of predictions combined with each trial, all of one size; none without variances.
+    fn combined_matrices(&self, weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
+        let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else { return Ok(Vec::new()) };
+        let combined = self.trials.iter().map(|trial| variances.combined(denoised, trial, &|_| 1));
+        sized(&combined.collect::<Result<Vec<_>>>()?, weights, wanted)
+    }
+
+    /// Of predictions combined with the means over all trials.
+    fn combined_with_all(&self, weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
+        let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else { return Ok(Vec::new()) };
+        sized(&[variances.combined(denoised, &self.means, &|_| self.trials.len())?], weights, wanted)
+    }
+
     fn to_truth(&self, known: &SimilarityMatrix, denoised: Option<&SimilarityMatrix>, equal: &[f32]) -> Result<ToTruth> {
         let found = self.to_truth_alike(known, equal)?;
         Ok(ToTruth {
@@ -224,20 +328,28 @@ impl Parts<'_> {
 
     fn to_truth_alike(&self, known: &SimilarityMatrix, weights: &[f32]) -> Result<ToTruthInOneWeighting> {
         let of = |responses: &[Responses]| with_one(&matrices(responses, weights)?, known);
+        let wanted = self.wanted(weights)?;
+        let of_combined = |matrices: Vec<SimilarityMatrix>| match &matrices[..] {
+            [] => Ok(None),
+            matrices => with_one(matrices, known),
+        };
         Ok(ToTruthInOneWeighting {
             single_trials: of(&self.trials)?,
             repeat_average: of(std::slice::from_ref(&self.means))?,
-            denoised: self.denoised.as_ref().map(|denoised| of(std::slice::from_ref(denoised))).transpose()?.flatten(),
+            denoised: self.predicted(weights)?.matrix.map(|matrix| with_one(&[matrix], known)).transpose()?.flatten(),
+            combined_with_one: of_combined(self.combined_matrices(weights, wanted)?)?,
+            combined_with_all: of_combined(self.combined_with_all(weights, wanted)?)?,
         })
     }
 
     fn compare(&self, weighting: Weighting, weights: &[f32]) -> Result<WeightingComparison> {
-        let denoised = self.denoised.as_ref().map(|denoised| similarity(denoised, weights)).transpose()?;
+        let denoised = self.predicted(weights)?.matrix;
+        let combined = self.combined_matrices(weights, self.wanted(weights)?)?;
         let (trials, others) = (matrices(&self.trials, weights)?, matrices(&self.others, weights)?);
         let known = self.truth.as_ref().map(|truth| similarity(truth, weights)).transpose()?;
         Ok(WeightingComparison {
             weighting,
-            to_other_repeats: to_other_repeats(&trials, denoised.as_ref(), &others)?,
+            to_other_repeats: to_other_repeats(&trials, denoised.as_ref(), &combined, &others)?,
             reliability: where_defined(repeat_reliability(self.scan, weights))?,
             to_truth: known.as_ref().map(|known| self.to_truth_alike(known, weights)).transpose()?,
         })

@@ -23,7 +23,7 @@ pub fn similarity_over_scans(scans: &[(&Responses, &[f32])], images: Images) -> 
     Population::new(&scans, images)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })
 }
 
-/// The control *raw*: similarities of `stimuli` from one measured trial of each, times w, averaged over the scans that
+/// The control *raw*: similarities of `stimuli` from one measured trial of each, weighted as targets are, averaged over the scans that
 /// showed them outside their test tier.
 ///
 /// Where some images were never shown together in a scan, the matrix is of the largest group of scans within which every pair
@@ -36,7 +36,7 @@ pub fn single_trial_similarity(scans: &[(&Scan, &ScanWeights)], stimuli: &Stimul
     for (scan, weights) in scans {
         let responses = scan.single_trials();
         let shown: Vec<_> = responses.ids().iter().copied().filter(|id| stimuli.position(*id).is_some()).collect();
-        trials.push((responses.select(&shown)?, &weights.measured[..]));
+        trials.push((responses.select(&shown)?, weights.target_of_measured()));
     }
     let shown: HashSet<ImageId> = trials.iter().flat_map(|(responses, _)| responses.ids()).copied().collect();
     if let Some(id) = stimuli.ids().iter().find(|id| !shown.contains(id)) {

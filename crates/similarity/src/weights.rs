@@ -44,6 +44,18 @@ pub struct ScanWeights {
     pub measured: Vec<f32>,
     /// w v over the standard deviation, for predicted responses; `None` where nothing predicts them.
     pub predicted: Option<Vec<f32>>,
+    /// Which of them targets are made with.
+    pub of_targets: TargetWeights,
+}
+
+/// What each neuron counts in targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetWeights {
+    /// One over its standard deviation.
+    Equal,
+    /// The same times w where responses are measured, and times w v where they are predicted (section 3.1 of the paper).
+    #[default]
+    SignalToNoise,
 }
 
 impl ScanWeights {
@@ -60,6 +72,30 @@ impl ScanWeights {
             measured: product_of_weights(&measured_weights(reliability), &equal)?,
             predicted,
             equal,
+            of_targets: TargetWeights::default(),
+        })
+    }
+
+    /// The same with other weights in targets.
+    pub fn with_targets(mut self, of_targets: TargetWeights) -> Self {
+        self.of_targets = of_targets;
+        self
+    }
+
+    /// Of measured responses in targets.
+    pub fn target_of_measured(&self) -> &[f32] {
+        match self.of_targets {
+            TargetWeights::Equal => &self.equal,
+            TargetWeights::SignalToNoise => &self.measured,
+        }
+    }
+
+    /// Of predicted responses in targets; `None` where nothing predicts them.
+    pub fn target_of_predicted(&self) -> Option<&[f32]> {
+        let predicted = self.predicted.as_deref()?;
+        Some(match self.of_targets {
+            TargetWeights::Equal => &self.equal,
+            TargetWeights::SignalToNoise => predicted,
         })
     }
 }

@@ -40,7 +40,7 @@ fn known_of(neurons: usize, oracle: usize, seed: u64) -> Known {
 fn a_perfect_denoiser_agrees_with_the_truth_and_beats_the_repeat_average() {
     let known = known(3);
     let weights = ScanWeights::new(&known.scan, &known.reliability, Some(&[1.0; NEURONS])).unwrap();
-    let found = compare_oracle_images(&known.scan, Some(&known.truth), Some(&known.truth), &weights).unwrap();
+    let found = compare_oracle_images(&known.scan, Some((&known.truth).into()), Some(&known.truth), &weights).unwrap();
     assert_eq!((found.single_trials.len(), found.other_repeats.len()), (REPEATS, REPEATS));
     let to_truth = found.to_truth.unwrap();
     let correlation = |found: Option<Agreement>| found.unwrap().correlation;
@@ -141,7 +141,7 @@ fn a_scan_of_repeats_alone_needs_neither_training_images_nor_a_response_model() 
     assert!(found.weightings.iter().all(|one| one.reliability.is_some() && one.to_truth.is_none()));
     assert!(found.repeat_average.provenance().iter().any(|step| step.contains("no training tier")), "{:?}", found.repeat_average);
 
-    let error = compare_oracle_images(&scan, Some(&known.truth), None, &weights).unwrap_err();
+    let error = compare_oracle_images(&scan, Some((&known.truth).into()), None, &weights).unwrap_err();
     assert!(error.to_string().contains("weights of denoised responses"), "{error}");
 }
 
@@ -161,7 +161,7 @@ fn two_oracle_images_have_matrices_and_no_correlation() {
         parts.trial_idx = None;
     });
     let weights = ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(&[1.0; NEURONS])).unwrap();
-    let found = compare_oracle_images(&scan, Some(&known.truth), Some(&known.truth), &weights).unwrap();
+    let found = compare_oracle_images(&scan, Some((&known.truth).into()), Some(&known.truth), &weights).unwrap();
     assert_eq!((found.repeat_average.len(), found.single_trials.len()), (2, REPEATS));
     assert!(found.to_other_repeats.single_trials.is_none() && found.to_truth.unwrap().repeat_average.is_none());
     assert!(found.weightings.iter().all(|one| one.reliability.is_none()));
@@ -206,7 +206,7 @@ fn an_oracle_image_that_was_not_denoised_is_named() {
     let missing = known.scan.repeat_means().ids()[0];
     let others: Vec<_> = known.truth.ids().iter().copied().filter(|id| *id != missing).collect();
     let others = known.truth.select(&others).unwrap();
-    let error = compare_oracle_images(&known.scan, Some(&others), None, &weights).unwrap_err();
+    let error = compare_oracle_images(&known.scan, Some((&others).into()), None, &weights).unwrap_err();
     assert!(error.to_string().contains(&missing.to_string()), "{error}");
 }
 

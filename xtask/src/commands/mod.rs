@@ -7,6 +7,7 @@ pub(crate) mod bench;
 #[cfg(not(feature = "pipeline"))]
 pub(crate) mod check_cuda;
 pub(crate) mod compare;
+pub(crate) mod denoise;
 pub(crate) mod inspect;
 pub(crate) mod pipeline;
 pub(crate) mod similarity;
@@ -31,6 +32,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Bench(options) => bench::run(options, device),
         Command::Attack(options) => attack::run(options, device),
         Command::Similarity(options) => similarity::run(options, device),
+        Command::Denoise(options) => denoise::run(options, device),
         Command::Compare(options) => compare::run(&options),
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),

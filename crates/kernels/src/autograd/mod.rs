@@ -28,7 +28,8 @@ use crate::pooling::Pooling;
 use crate::precision::Precision;
 use crate::simd::vectorized;
 use operations::{
-    Concatenated, Convolved, Copied, Entered, Left, Narrowed, Normalized, OfConvolution, OfNorm, Pooled, Read, Widened,
+    Concatenated, ConcatenatedChunks, Convolved, Copied, Entered, Left, Narrowed, Normalized, OfConvolution, OfNorm, Pooled,
+    Read, Widened,
 };
 
 /// A value of a network, `[batch, channels, height, width]`, with the way back to what it was computed from.
@@ -184,10 +185,11 @@ impl FeatureMap {
 
     /// The same in f32, where it is not.
     fn plain(&self) -> Result<Self> {
-        match self.packed {
-            Some(_) => Self::new(&self.tensor()?),
-            None => Ok(self.clone()),
-        }
+        let (Some(node), Some(sizes)) = (&self.node, self.packed) else { return Ok(self.clone()) };
+        let values = mixed::unpack(&sizes, &self.values)?;
+        let gradients = Arc::default();
+        let op = Widened { of_x: node.gradients_if_tracked(), of_y: Arc::clone(&gradients) };
+        Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }), packed: None })
     }
 
     /// The values in f32, through which no gradient flows.
@@ -234,9 +236,11 @@ impl FeatureMap {
     /// # Errors
     /// None, as long as there is memory.
     pub fn tensor(&self) -> Result<Tensor> {
-        match (&self.node, self.packed) {
-            (Some(node), Some(sizes)) => self.leave(node, Widened(sizes)),
-            (Some(node), None) if node.token.track_op() => self.leave(node, Copied),
+        if self.packed.is_some() {
+            return self.plain()?.tensor();
+        }
+        match &self.node {
+            Some(node) if node.token.track_op() => self.leave(node, Copied),
             _ => Ok(self.values.clone()),
         }
     }
@@ -400,8 +404,7 @@ impl FeatureMap {
     /// No values; values of different sizes but for the channels.
     pub fn concatenate(parts: &[&Self]) -> Result<Self> {
         if parts.iter().any(|part| part.packed.is_some()) {
-            let parts = parts.iter().map(|part| part.plain()).collect::<Result<Vec<_>>>()?;
-            return Self::concatenate(&parts.iter().collect::<Vec<_>>())?.mixed();
+            return Self::concatenate_packed(parts);
         }
         let values = Tensor::cat(&parts.iter().map(|part| &part.values).collect::<Vec<_>>(), 1)?;
         let nodes = parts.iter().map(|part| part.node.as_ref()).collect::<Option<Vec<_>>>();
@@ -414,6 +417,31 @@ impl FeatureMap {
         let parts = parts.iter().map(|part| Ok((part.values.dim(1)?, own(part)))).collect::<Result<_>>()?;
         let token = token.apply_op1(Concatenated { parts, of_y: Arc::clone(&gradients) })?;
         Ok(Self { values, node: Some(Node { token, gradients }), packed: None })
+    }
+
+    /// In mixed precision; where chunks of channels follow one another, they are copied as they are.
+    fn concatenate_packed(parts: &[&Self]) -> Result<Self> {
+        let sizes: Option<Vec<Sizes>> = parts.iter().map(|part| part.packed).collect();
+        let follow = |sizes: &Vec<Sizes>| {
+            let alike = sizes.iter().all(|part| Sizes { channels: 1, ..*part } == Sizes { channels: 1, ..sizes[0] });
+            alike && sizes[..sizes.len() - 1].iter().all(|part| part.channels.is_multiple_of(mixed::CHUNK))
+        };
+        let Some(sizes) = sizes.filter(follow) else {
+            let parts = parts.iter().map(|part| part.plain()).collect::<Result<Vec<_>>>()?;
+            return Self::concatenate(&parts.iter().collect::<Vec<_>>())?.mixed();
+        };
+        let whole = Sizes { channels: sizes.iter().map(|part| part.channels).sum(), ..sizes[0] };
+        let tensors: Vec<Tensor> = parts.iter().map(|part| part.values.clone()).collect();
+        let numbers = mixed::with_all_numbers(&tensors, |numbers| {
+            Ok(mixed::concatenate(&whole, &sizes.iter().copied().zip(numbers.iter().copied()).collect::<Vec<_>>()))
+        })?;
+        let nodes = parts.iter().map(|part| part.node.as_ref().expect("values in chunks are on the CPU"));
+        let tokens: Vec<&Tensor> = nodes.clone().map(|node| &node.token).collect();
+        let token = tokens[1..].iter().try_fold(tokens[0].clone(), |sum, token| &sum + *token)?;
+        let gradients = Arc::default();
+        let parts = sizes.into_iter().zip(nodes.map(Node::gradients_if_tracked)).collect();
+        let token = token.apply_op1(ConcatenatedChunks { whole, parts, of_y: Arc::clone(&gradients) })?;
+        Ok(Self { values: whole.tensor(numbers)?, node: Some(Node { token, gradients }), packed: Some(whole) })
     }
 
     /// See [`crate::point_readout`]; a tensor of candle's graph.

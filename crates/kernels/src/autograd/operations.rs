@@ -353,20 +353,59 @@ impl CustomOp1 for Narrowed {
     }
 }
 
-/// `chunks of bfloat16 -> f32`
-pub(super) struct Widened(pub Sizes);
+/// `scalar -> scalar`: mixed precision to f32.
+pub(super) struct Widened {
+    pub of_x: Option<Arc<Gradients>>,
+    pub of_y: Arc<Gradients>,
+}
 
 impl CustomOp1 for Widened {
     fn name(&self) -> &'static str {
         "widened"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        let values = mixed::unpacked(&self.0, bytemuck::cast_slice(x.as_slice::<half::bf16>()?));
-        Ok((CpuStorage::F32(values), Shape::from(&self.0.dims())))
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
     }
 
-    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        mixed::pack(&gradient.contiguous()?).map(|(_, packed)| Some(packed))
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let dy = self.of_y.take_sum()?;
+        if let Some(of_x) = &self.of_x {
+            of_x.push(mixed::pack(&dy)?.1);
+        }
+        passed_on(&self.of_x)
+    }
+}
+
+/// `scalar, the sum of those of the parts -> scalar`, in mixed precision.
+pub(super) struct ConcatenatedChunks {
+    pub whole: Sizes,
+    /// Each part, and where its gradients go.
+    pub parts: Vec<(Sizes, Option<Arc<Gradients>>)>,
+    pub of_y: Arc<Gradients>,
+}
+
+impl CustomOp1 for ConcatenatedChunks {
+    fn name(&self) -> &'static str {
+        "concatenated"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
+        scalar()
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, _: &Tensor) -> Result<Option<Tensor>> {
+        let dy = mixed::sum(&self.whole, &self.of_y.take()?)?;
+        mixed::with_numbers(&dy, |dy| {
+            let mut first = 0;
+            for (sizes, of_part) in &self.parts {
+                if let Some(of_part) = of_part {
+                    of_part.push(sizes.tensor(mixed::narrowed(&self.whole, dy, first, sizes))?);
+                }
+                first += sizes.image();
+            }
+            Ok(())
+        })?;
+        Tensor::new(0f32, &Device::Cpu).map(Some)
     }
 }

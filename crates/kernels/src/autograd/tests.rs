@@ -1,4 +1,4 @@
-use super::FeatureMap;
+use super::{FeatureMap, Precision};
 use crate::testing::values;
 use crate::{
     Activation, Conv2dGeometry, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d, pair_cosine, point_readout,
@@ -242,4 +242,24 @@ fn mixed_precision_gives_the_same_bits_for_any_number_of_threads() {
         let of_variables = network.variables.iter().map(|variable| gradients.get(variable).unwrap().clone());
         std::iter::once(loss).chain(of_variables).collect()
     });
+}
+
+#[test]
+fn mixed_precision_concatenates_and_pools_as_f32_does() {
+    for channels in [[32, 16, 5], [5, 16, 3]] {
+        let parts: Vec<Var> = channels.iter().enumerate().map(|(seed, n)| var(&[3, *n, 6, 5], seed as u64)).collect();
+        let loss = |precision| {
+            let maps: Vec<FeatureMap> =
+                parts.iter().map(|part| FeatureMap::new(part.as_tensor()).unwrap().in_precision(precision).unwrap()).collect();
+            let whole = FeatureMap::concatenate(&maps.iter().collect::<Vec<_>>()).unwrap();
+            let pooled = whole.area_pool(2).unwrap().in_precision(Precision::F32).unwrap().tensor().unwrap();
+            (pooled.sqr().unwrap().sum_all().unwrap() + whole.tensor().unwrap().powf(3.0).unwrap().sum_all().unwrap()).unwrap()
+        };
+        let (found, expected) = (loss(Precision::Mixed).backward().unwrap(), loss(Precision::F32).backward().unwrap());
+        for part in &parts {
+            let (found, expected) = (flat(found.get(part).unwrap()), flat(expected.get(part).unwrap()));
+            // Values, pooled ones and three gradients are rounded, each by a part of 2^-8; no gradient here is larger than 4.
+            assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 5.0 * 4.0 / 256.0));
+        }
+    }
 }

@@ -5,7 +5,8 @@
 //! nothing is transposed between operations.
 
 use crate::arguments::{image_sizes, same_kind, with_elements};
-use crate::simd::{narrow, vectorized, widen};
+use crate::simd::{Isa, narrow, vectorized, widen};
+use crate::transpose::transpose;
 use crate::uninit::{Uninit, Uninit16, written};
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor};
 use half::vec::HalfBitsVecExt;
@@ -146,8 +147,7 @@ pub(crate) fn unpack(sizes: &Sizes, packed: &Tensor) -> Result<Tensor> {
     Tensor::from_vec(values, &sizes.dims(), &Device::Cpu)
 }
 
-/// Their values.
-pub(crate) fn unpacked(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
+fn unpacked(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
     let image = sizes.channels * sizes.area();
     // SAFETY: the images share out every value, and each channel of each is written.
     let (values, ()) = unsafe {
@@ -193,25 +193,82 @@ vectorized! {
     }
 }
 
+/// Pixels that are turned at a time, few enough to stay in the nearest cache.
+const TURNED: usize = 128;
+
+/// At most sixteen channels, one after the other, to pixels of sixteen; those that are missing are 0.
+fn interleave(from: &[f32], area: usize, to: &mut [Uninit16]) {
+    let (isa, channels) = (Isa::active(), from.len() / area);
+    let mut turned = [0.0; TURNED * CHUNK];
+    for (index, to) in to.chunks_mut(TURNED * CHUNK).enumerate() {
+        let turned = &mut turned[..to.len()];
+        transpose(isa, [channels, to.len() / CHUNK], &from[index * TURNED..], area, turned, CHUNK);
+        round(turned, to);
+    }
+}
+
+/// The other way around.
+fn separate(from: &[u16], area: usize, to: &mut [Uninit]) {
+    let (isa, channels) = (Isa::active(), to.len() / area);
+    let mut turned = [0.0; TURNED * CHUNK];
+    for (index, from) in from.chunks(TURNED * CHUNK).enumerate() {
+        let turned = &mut turned[..from.len()];
+        widened(from, turned);
+        transpose(isa, [from.len() / CHUNK, channels], turned, CHUNK, &mut to[index * TURNED..], area);
+    }
+}
+
 vectorized! {
-    /// At most sixteen channels, one after the other, to pixels of sixteen; those that are missing are 0.
-    fn interleave(from: &[f32], area: usize, to: &mut [Uninit16]) {
-        let channels = from.len() / area;
-        for (pixel, to) in to.chunks_exact_mut(CHUNK).enumerate() {
-            for (channel, to) in to.iter_mut().enumerate() {
-                to.write(if channel < channels { narrow(from[channel * area + pixel]) } else { 0 });
-            }
+    /// Rounds to nearest even.
+    pub(crate) fn round(from: &[f32], to: &mut [Uninit16]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            to.write(narrow(*from));
         }
     }
 }
 
 vectorized! {
-    /// The other way around.
-    fn separate(from: &[u16], area: usize, to: &mut [Uninit]) {
-        for (channel, to) in to.chunks_exact_mut(area).enumerate() {
-            for (to, from) in to.iter_mut().zip(from.chunks_exact(CHUNK)) {
-                to.write(widen(from[channel]));
-            }
+    fn widened(from: &[u16], to: &mut [f32]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = widen(*from);
         }
     }
+}
+
+/// The channels of several images of one size, one after another; only the last may have a chunk that is not full.
+pub(crate) fn concatenate(sizes: &Sizes, parts: &[(Sizes, &[u16])]) -> Vec<u16> {
+    // SAFETY: the images share out every number, and the parts have all chunks of each.
+    let (numbers, ()) = unsafe {
+        written(sizes.len(), |to: &mut [Uninit16]| {
+            to.par_chunks_exact_mut(sizes.image()).enumerate().for_each(|(image, to)| {
+                let mut rest = to;
+                for (sizes, numbers) in parts {
+                    let (to, others) = rest.split_at_mut(sizes.image());
+                    copied(&numbers[image * sizes.image()..][..sizes.image()], to);
+                    rest = others;
+                }
+            });
+        })
+    };
+    numbers
+}
+
+fn copied(from: &[u16], to: &mut [Uninit16]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        to.write(*from);
+    }
+}
+
+/// One of them again: `sizes.image()` numbers of each image from number `first` on.
+pub(crate) fn narrowed(whole: &Sizes, numbers: &[u16], first: usize, sizes: &Sizes) -> Vec<u16> {
+    // SAFETY: the images share out every number, and each is written.
+    let (part, ()) = unsafe {
+        written(sizes.len(), |to: &mut [Uninit16]| {
+            let images = numbers.par_chunks_exact(whole.image());
+            to.par_chunks_exact_mut(sizes.image()).zip(images).for_each(|(to, image)| {
+                copied(&image[first..first + sizes.image()], to);
+            });
+        })
+    };
+    part
 }

@@ -15,7 +15,7 @@ mod training;
 pub(crate) use attack::AttackReport;
 pub(crate) use compared::{AtEqualAccuracy, Comparison, Difference, LevelDifference, Ratio, SeedRatio};
 pub(crate) use response::{
-    Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary,
+    Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary, Shares, Variances,
 };
 pub(crate) use results::{Results, ScanResult};
 pub(crate) use robustness::{Check, Kept, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point, Validation};
@@ -25,7 +25,7 @@ pub(crate) use seeds::ValidationSummary;
 pub(crate) use seeds::{ConditionSummary, LevelSummary, PullSummary, Spread, summarize};
 pub(crate) use similarity::{
     ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
-    TargetResult, WeightingResult,
+    TargetResult, Verdict, WeightingResult,
 };
 pub(crate) use trade_off::{Followed, Snapshot};
 pub(crate) use training::{Pull, SetBy, TrainingEpoch};

@@ -16,8 +16,12 @@ pub(crate) struct ScanSummary {
     pub(crate) name: String,
     /// Trials of the training tier that did not train, since their images validate in another scan.
     pub(crate) left_out: usize,
-    /// Correlation of prediction and response over validation trials, per neuron.
+    /// Correlation of prediction and response over held-out trials, per neuron.
     pub(crate) v: Vec<f32>,
+    /// How far predictions and single trials can be trusted.
+    pub(crate) variances: Variances,
+    /// What the shares of the two models are, where two are mixed.
+    pub(crate) shares: Option<Shares>,
     pub(crate) test_correlation: Option<Estimate>,
     pub(crate) correlation_to_average: Option<Estimate>,
     pub(crate) fraction_oracle: Option<Estimate>,
@@ -25,6 +29,24 @@ pub(crate) struct ScanSummary {
     pub(crate) correlations: NeuronCorrelations,
     pub(crate) examples: Vec<ExampleNeuron>,
     pub(crate) fields: ReceptiveFields,
+}
+
+/// Of each neuron, in the units of the scan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Variances {
+    /// Of the predictions' error about the expected response.
+    pub(crate) error: Vec<f64>,
+    /// Of one trial about it.
+    pub(crate) noise: Vec<f64>,
+    /// Mean response less mean prediction.
+    pub(crate) level: Vec<f64>,
+}
+
+/// Of two models in one prediction.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Shares {
+    pub(crate) convolutional: f64,
+    pub(crate) linear: f64,
 }
 
 /// A figure over neurons (a median, or a slope) with its bootstrap interval of 95%.

@@ -2,8 +2,8 @@
 //! equal runs give equal bytes.
 
 use super::{
-    Comparison, ConditionSummary, Estimate, NetworkResult, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult,
-    WeightingResult,
+    Comparison, ConditionSummary, Estimate, NetworkResult, Shares, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult,
+    Verdict, WeightingResult,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,12 +39,16 @@ pub(crate) struct ScanResult {
     pub(crate) correlation_to_average: Option<Estimate>,
     pub(crate) fraction_oracle: Option<Estimate>,
     pub(crate) feve: Option<Estimate>,
+    /// Shares of the convolutional model and of the linear readouts in the predictions, where both are mixed.
+    pub(crate) shares: Option<Shares>,
+    /// Whether the denoised target is nearer to the repeats than one trial is.
+    pub(crate) verdict: Option<Verdict>,
     /// By what responses were divided before similarities were computed.
     pub(crate) standardized_over: String,
     /// Agreement over pairs of oracle images with the similarity of the known truth, where there is one.
     pub(crate) similarity_to_truth: Option<SimilarityToTruth>,
     /// Agreement over pairs of oracle images with the similarity of the repeats that the compared trial is not among (paper,
-    /// section 3): measured responses times w, denoised ones times w v.
+    /// section 3), weighted as targets are.
     pub(crate) similarity_to_other_repeats: SimilarityToOtherRepeats,
     /// The same, reliability and agreement with the known truth in each weighting.
     pub(crate) similarity_weightings: Vec<WeightingResult>,

@@ -15,9 +15,20 @@ pub(crate) struct SimilaritySummary {
 pub(crate) struct ScanSimilarity {
     /// By what responses were divided.
     pub(crate) standardized_over: String,
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) to_other_repeats: SimilarityToOtherRepeats,
     pub(crate) to_truth: Option<SimilarityToTruth>,
     pub(crate) weightings: Vec<WeightingResult>,
+}
+
+/// Whether denoising is worth it: denoised responses and one trial of each image against the mean over the other trials, with the same
+/// weights on both sides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    /// Whether the denoised target is nearer.
+    pub(crate) denoised_is_nearer: bool,
+    /// In words, with what to do where it is not.
+    pub(crate) text: String,
 }
 
 /// A target of the regularizer.
@@ -70,6 +81,9 @@ pub(crate) struct WeightingResult {
     pub(crate) single_trials_to_truth: Option<SimilarityAgreement>,
     pub(crate) repeat_average_to_truth: Option<SimilarityAgreement>,
     pub(crate) denoised_to_truth: Option<SimilarityAgreement>,
+    /// Denoised responses combined with one trial of each image, and with all.
+    pub(crate) combined_with_one_to_truth: Option<SimilarityAgreement>,
+    pub(crate) combined_with_all_to_truth: Option<SimilarityAgreement>,
 }
 
 /// How far the repeats agree, and the roots: what the truth could reach.
@@ -88,7 +102,7 @@ pub(crate) struct SimilarityToTruth {
     pub(crate) single_trials: Option<SimilarityAgreement>,
     pub(crate) repeat_average: Option<SimilarityAgreement>,
     pub(crate) denoised_equal_weights: Option<SimilarityAgreement>,
-    /// Denoised responses times w v, as targets are made.
+    /// Denoised responses as targets are made.
     pub(crate) denoised_weighted: Option<SimilarityAgreement>,
 }
 
@@ -97,4 +111,5 @@ pub(crate) struct SimilarityToTruth {
 pub(crate) struct SimilarityToOtherRepeats {
     pub(crate) single_trials: Option<SimilarityAgreement>,
     pub(crate) denoised: Option<SimilarityAgreement>,
+    pub(crate) combined: Option<SimilarityAgreement>,
 }

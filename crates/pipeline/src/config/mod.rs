@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 
 const DEFAULT: &str = include_str!("../../../../xtask/configs/default.toml");
 
+/// A prediction that has seen a trial holds its noise, which would then count twice.
+const FOLDS_OF_COMBINED: usize = 5;
+
 /// Everything that decides what a run computes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,17 +70,42 @@ pub(crate) struct Images {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prediction {
+    pub(crate) denoiser: Denoiser,
     pub(crate) seeds: u64,
     pub(crate) folds: Option<usize>,
+    pub(crate) network: Option<PathBuf>,
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// What predicts responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Denoiser {
+    /// The convolutional model of `[response]`.
+    Convolutional,
+    /// That model and linear readouts of fixed features, in shares that held-out trials decide.
+    Mixed,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Similarity {
     pub(crate) images: Extent,
+    pub(crate) weights: Weights,
     pub(crate) threshold: f64,
     pub(crate) network: Option<PathBuf>,
     pub(crate) layer: Layer,
+}
+
+/// What each neuron counts in targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Weights {
+    /// One over its standard deviation.
+    #[serde(rename = "equal")]
+    Equal,
+    /// The same times w of measured responses, times w v of predicted ones.
+    #[serde(rename = "w v")]
+    SignalToNoise,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -155,7 +183,8 @@ impl Config {
         let scans = files.iter().chain(truth).flatten().map(|path| ("scans", "simulated scans", path));
         let images = self.images.file.iter().map(|path| ("images.file", "procedural images", path));
         let network = self.similarity.network.iter().map(|path| ("similarity.network", "a run without features", path));
-        for (key, without, path) in scans.chain(images).chain(network) {
+        let transferred = self.prediction.network.iter().map(|path| ("prediction.network", "features that nobody trained", path));
+        for (key, without, path) in scans.chain(images).chain(network).chain(transferred) {
             ensure!(!path.as_os_str().is_empty(), "{key} is an empty path; leave it out for {without}");
             ensure!(path.exists(), "{key}: {} does not exist", path.display());
         }
@@ -169,6 +198,14 @@ impl Config {
         Ok(())
     }
 
+    /// Folds that predict each image by models that never saw it: those that are asked for, or, where a target combines predictions with
+    /// the trials themselves, [`FOLDS_OF_COMBINED`].
+    pub(crate) fn folds(&self) -> Option<usize> {
+        let combined = Target::Matrix(MatrixTarget::Combined);
+        let wanted = self.training.conditions.iter().any(|arm| arm.target() == combined);
+        self.prediction.folds.or(wanted.then_some(FOLDS_OF_COMBINED))
+    }
+
     /// A seed of its own for each stage and part, so that adding a part changes no other.
     pub(crate) fn seed_of(&self, part: &str) -> u64 {
         let hash = hash::of_bytes(format!("{}/{part}", self.seed).as_bytes());
@@ -178,7 +215,7 @@ impl Config {
     /// The same with files named from the root, so that it holds wherever the command runs.
     pub(crate) fn with_absolute_paths(mut self) -> Result<Self> {
         let files = self.scans.files.iter_mut().chain(&mut self.scans.truth).flatten();
-        for path in files.chain(&mut self.images.file).chain(&mut self.similarity.network) {
+        for path in files.chain(&mut self.images.file).chain(&mut self.similarity.network).chain(&mut self.prediction.network) {
             *path = std::fs::canonicalize(&path).with_context(|| format!("could not resolve {}", path.display()))?;
         }
         Ok(self)
@@ -208,6 +245,9 @@ mod tests {
         assert_eq!((paper.training.common.base_channels, paper.training.common.weight_decay), (64, 0.0));
         assert_eq!(paper.robustness.gaussian.last(), Some(&0.1));
         assert_eq!(paper.training.shorter().len(), 3);
+        let walker = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/walker2019.toml");
+        let walker = Config::load(Some(Path::new(walker)), &[]).unwrap();
+        assert_eq!(walker.response, brainprior_response_model::Config::walker2019());
         let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
         assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.common.snapshots);
     }

@@ -29,6 +29,8 @@ named! {
     enum MatrixTarget {
         /// Similarity of predicted responses.
         Denoised = "denoised",
+        /// Similarity of predicted responses combined with the measured ones, each as precise as it is.
+        Combined = "combined",
         /// The denoised similarity under one permutation of the images.
         Shuffled = "shuffled",
         /// Similarity of single trials.

@@ -182,6 +182,7 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
                 scan.name.clone(),
                 agreement(others.single_trials.as_ref()),
                 agreement(others.denoised.as_ref()),
+                agreement(others.combined.as_ref()),
                 to_truth(|truth| truth.single_trials),
                 to_truth(|truth| truth.repeat_average),
                 to_truth(|truth| truth.denoised_equal_weights),
@@ -190,11 +191,12 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
             (None, cells)
         })
         .collect();
-    page.paragraph("Agreement over the pairs of oracle images between similarity matrices: for each repeat, with the average of the others, which it is not among; and, for simulated scans, with the known truth. Each cell is Pearson's correlation with its 95% interval over images, then the slope on the reference and the ratio of the standard deviations, which are 1 where sizes agree as well as order. Denoised responses are weighted as in training (times w v) but where the header says equal weights:");
+    page.paragraph("Agreement over the pairs of oracle images between similarity matrices: for each repeat, with the average of the others, which it is not among; and, for simulated scans, with the known truth. Each cell is Pearson's correlation with its 95% interval over images, then the slope on the reference and the ratio of the standard deviations, which are 1 where sizes agree as well as order. Everything is weighted as targets are (similarity.weights) but where the header says equal weights:");
     let header = [
         "scan",
         "single trials ~ other repeats",
         "denoised ~ other repeats",
+        "combined with one trial ~ other repeats",
         "single trials ~ truth",
         "average ~ truth",
         "denoised, equal weights ~ truth",
@@ -204,6 +206,17 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
     let rules: BTreeSet<&str> = content.results.scans.iter().map(|scan| scan.standardized_over.as_str()).collect();
     page.paragraph(&format!("Responses: {}.", rules.into_iter().collect::<Vec<_>>().join("; ")));
 
+    for scan in &content.results.scans {
+        if let Some(verdict) = &scan.verdict {
+            page.paragraph(&format!("{}: {}.", scan.name, verdict.text));
+        }
+        if let Some(shares) = &scan.shares {
+            page.paragraph(&format!(
+                "{}: predictions are {:.2} of the convolutional model and {:.2} of readouts of fixed features, as held-out trials decided.",
+                scan.name, shares.convolutional, shares.linear
+            ));
+        }
+    }
     weightings(page, content);
     page.figures(&response::figures(content)?);
     Ok(())
@@ -234,12 +247,15 @@ fn weightings(page: &mut Page, content: &Content) {
                     found.weights.clone(),
                     agreement(found.to_other_repeats.single_trials.as_ref()),
                     agreement(found.to_other_repeats.denoised.as_ref()),
+                    agreement(found.to_other_repeats.combined.as_ref()),
                     ceiling(|reliability| reliability.average),
                     ceiling(|reliability| reliability.ceiling_of_single_trials),
                     ceiling(|reliability| reliability.ceiling_of_average),
                     agreement(found.single_trials_to_truth.as_ref()),
                     agreement(found.repeat_average_to_truth.as_ref()),
                     agreement(found.denoised_to_truth.as_ref()),
+                    agreement(found.combined_with_one_to_truth.as_ref()),
+                    agreement(found.combined_with_all_to_truth.as_ref()),
                 ];
                 (None, cells)
             })
@@ -256,12 +272,15 @@ fn weightings(page: &mut Page, content: &Content) {
         "weights",
         "single trials ~ other repeats",
         "denoised ~ other repeats",
+        "combined with one trial ~ other repeats",
         "reliability of the average",
         "ceiling of single trials",
         "ceiling of the average",
         "single trials ~ truth",
         "average ~ truth",
         "denoised ~ truth",
+        "combined with one trial ~ truth",
+        "combined with all ~ truth",
     ];
     page.table(&header.map(str::to_owned), &rows);
 }

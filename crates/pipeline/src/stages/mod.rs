@@ -3,15 +3,18 @@
 //! A new stage is a file here whose type is a `Stage`, with a place in `CHAIN`; the structs that it writes stand in
 //! `artifacts/`.
 
+mod combined;
 mod comparisons;
+pub(crate) mod features;
 mod images;
 mod report;
-mod response;
+pub(crate) mod response;
 mod robustness;
 mod scans;
 mod similarity;
 mod trade_off;
 mod train;
+mod verdict;
 
 use crate::artifacts::Results;
 use crate::grid;

@@ -64,6 +64,8 @@ impl Stage for Report {
                 correlation_to_average: fitted.correlation_to_average.clone(),
                 fraction_oracle: fitted.fraction_oracle.clone(),
                 feve: fitted.feve.clone(),
+                shares: fitted.shares,
+                verdict: compared.verdict,
                 standardized_over: compared.standardized_over,
                 similarity_to_truth: compared.to_truth,
                 similarity_to_other_repeats: compared.to_other_repeats,

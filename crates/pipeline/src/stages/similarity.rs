@@ -1,25 +1,25 @@
 //! Stage `similarity`: one matrix for each target, averaged over scans, and what they say about the oracle images.
 
+use super::features::maps;
 use super::response::{self, Predicted};
 use super::scans::Loaded;
-use super::{Inputs, Outcome, Stage};
+use super::{Inputs, Outcome, Stage, combined, verdict};
 use crate::artifacts::{
     ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
-    TargetResult, WeightingResult,
+    TargetResult, Variances, Verdict, WeightingResult,
 };
-use crate::config::{Extent, Layer, MatrixTarget};
+use crate::config::{Extent, Layer, MatrixTarget, Weights};
 use crate::run::{Context, Key};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use brainprior_artifact::{hash, json};
-use brainprior_classifier::{ResNet, Target};
+use brainprior_classifier::Target;
 use brainprior_images::{ImageId, LabeledImages, StimulusSet};
 use brainprior_recording::{Responses, Scan};
 use brainprior_similarity::{
-    Agreement, Error, Images, Network, OracleComparison, ScanWeights, SimilarityMatrix, ToOtherRepeats, Weighting, agreement,
-    average, compare_oracle_images, groups_of_scans, label_similarity, pixels, similarity_over_scans, single_trial_similarity,
-    spread, vectors,
+    Agreement, Denoised, Error, ErrorVariances, Network, OracleComparison, ScanWeights, SimilarityMatrix, TargetWeights,
+    ToOtherRepeats, Weighting, agreement, average, calibrated_over_scans, compare_oracle_images, groups_of_scans,
+    label_similarity, pixels, single_trial_similarity, spread, vectors,
 };
-use candle_core::{Device, Tensor};
 use ndarray::ArrayView2;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -31,6 +31,8 @@ const SUMMARY: &str = "summary.json";
 struct OracleGroup {
     measured: SimilarityMatrix,
     denoised: SimilarityMatrix,
+    /// Of the first trials, combined with the denoised responses.
+    combined: SimilarityMatrix,
     single: SimilarityMatrix,
     /// The repeats that `single` is not among.
     others: SimilarityMatrix,
@@ -55,6 +57,7 @@ impl OracleGroup {
         Ok(Self {
             measured: known(mean(&|found| Some(&found.repeat_average))?)?,
             denoised: known(mean(&|found| found.denoised.as_ref())?)?,
+            combined: known(mean(&|found| found.combined.first())?)?,
             single: known(mean(&|found| found.single_trials.first())?)?,
             others: known(mean(&|found| found.other_repeats.first())?)?,
             truth: mean(&|found| found.truth.as_ref())?,
@@ -87,7 +90,7 @@ impl Stage for Similarity {
         let with = |target| wanted.contains(&target);
         let threshold = with(MatrixTarget::Thresholded).then_some(config.similarity.threshold);
         let layer = with(MatrixTarget::Features).then_some(&config.similarity.layer);
-        let settings = (config.similarity.images, names, threshold, layer);
+        let settings = (config.similarity.images, config.similarity.weights, names, threshold, layer);
         let mut key =
             Key::new("similarity", settings, config.seed_of("similarity")).after(scans).given(scans, "").after(response);
         if with(MatrixTarget::Features) {
@@ -104,15 +107,33 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
     let loaded = super::scans::load(context)?;
     let predicted = response::predictions(context, loaded.len())?;
     let summary = response::summary(context)?;
-    let weights_of = |(loaded, v): (&Loaded, &[f32])| Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(v))?);
+    let of_targets = match config.similarity.weights {
+        Weights::Equal => TargetWeights::Equal,
+        Weights::SignalToNoise => TargetWeights::SignalToNoise,
+    };
+    let weights_of = |(loaded, v): (&Loaded, &[f32])| {
+        Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(v))?.with_targets(of_targets))
+    };
     let weights: Vec<ScanWeights> =
         loaded.iter().zip(summary.scans.iter().map(|scan| &scan.v[..])).map(weights_of).collect::<Result<_>>()?;
 
+    let variances_of = |Variances { error, noise, level }: &Variances| {
+        Ok(ErrorVariances::from_parts(error.clone(), noise.clone(), level.clone())?)
+    };
+    let variances: Vec<ErrorVariances> = summary.scans.iter().map(|scan| variances_of(&scan.variances)).collect::<Result<_>>()?;
+
     let mut outputs = vec![SUMMARY.to_owned()];
     let mut compared = Vec::new();
-    for ((loaded, predicted), weights) in loaded.iter().zip(&predicted).zip(&weights) {
+    for (((loaded, predicted), weights), variances) in loaded.iter().zip(&predicted).zip(&weights).zip(&variances) {
         let truth = loaded.truth.as_ref().map(|truth| &truth.responses);
-        compared.push(compare_oracle_images(&loaded.scan, Some(&predicted.oracle), truth, weights)?);
+        let denoised = Denoised { responses: &predicted.oracle, variances: Some(variances) };
+        compared.push(compare_oracle_images(&loaded.scan, Some(denoised), truth, weights)?);
+    }
+    let verdicts: Vec<Option<Verdict>> = compared.iter().map(|found| verdict::of(&found.to_other_repeats)).collect();
+    for (loaded, verdict) in loaded.iter().zip(&verdicts) {
+        if let Some(verdict) = verdict {
+            context.progress.line(&format!("    {}: {}", loaded.scan.name(), verdict.text));
+        }
     }
     let oracle = OracleGroup::all(&compared)?;
     let largest = oracle.first().context("a run has at least one scan")?;
@@ -133,13 +154,27 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
     let stimuli = target_images(context, &loaded)?;
     let targets_of = |predicted: &Predicted| Ok(predicted.target.select(stimuli.ids())?);
     let responses: Vec<Responses> = predicted.iter().map(targets_of).collect::<Result<_>>()?;
-    let weighted: Vec<(&Responses, &[f32])> =
-        responses.iter().zip(weights.iter().filter_map(|weights| weights.predicted.as_deref())).collect();
-    let denoised = similarity_over_scans(&weighted, Images::Identical)?;
+    let weighted: Vec<(&Responses, &[f32], f64)> = responses
+        .iter()
+        .zip(weights.iter().filter_map(ScanWeights::target_of_predicted))
+        .zip(&compared)
+        .map(|((responses, weights), compared)| (responses, weights, compared.unexplained))
+        .collect();
+    let denoised = calibrated_over_scans(&weighted)?;
     let mut targets = Vec::new();
     for target in wanted {
         let matrix = match target {
             MatrixTarget::Denoised => denoised.clone(),
+            MatrixTarget::Combined => {
+                let scans = loaded.iter().zip(&predicted).zip(&responses).zip(&variances).zip(&weights);
+                let scans = scans.map(|((((loaded, predicted), responses), variances), weights)| {
+                    combined::scan(&loaded.scan, &predicted.oracle, responses, variances, weights)
+                });
+                let scans = scans.collect::<Result<Vec<_>>>()?;
+                let scans: Vec<(&Responses, &[f32], f64)> =
+                    scans.iter().zip(&weights).map(|(of, weights)| (&of.0, weights.target_of_measured(), of.1)).collect();
+                calibrated_over_scans(&scans)?
+            }
             MatrixTarget::Shuffled => denoised.shuffled(seed),
             MatrixTarget::Raw => raw(&loaded, &weights, &stimuli)?,
             MatrixTarget::Oracle => largest.measured.clone(),
@@ -152,6 +187,7 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
             let ids = group.measured.ids();
             Ok(match target {
                 MatrixTarget::Denoised => Some(group.denoised.clone()),
+                MatrixTarget::Combined => Some(group.combined.clone()),
                 MatrixTarget::Shuffled => Some(group.denoised.shuffled(seed)),
                 MatrixTarget::Raw => Some(group.single.clone()),
                 MatrixTarget::Oracle => None,
@@ -176,6 +212,7 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
             with_denoised: where_defined(match target {
                 MatrixTarget::Oracle => agreement(&matrix, &largest.denoised),
                 MatrixTarget::Denoised
+                | MatrixTarget::Combined
                 | MatrixTarget::Shuffled
                 | MatrixTarget::Raw
                 | MatrixTarget::Pixels
@@ -191,7 +228,12 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
             outputs.push(file);
         }
     }
-    let scans = compared.iter().zip(&weights).map(|(found, weights)| summarized(found, weights)).collect();
+    let scans = compared
+        .iter()
+        .zip(&weights)
+        .zip(verdicts)
+        .map(|((found, weights), verdict)| summarized(found, weights, verdict))
+        .collect();
     json::write(&folder.join(SUMMARY), &SimilaritySummary { targets, scans })?;
     Ok(outputs)
 }
@@ -217,12 +259,16 @@ fn mean(found: &[Agreement]) -> Option<SimilarityAgreement> {
 }
 
 /// As it stands in results.
-fn summarized(found: &OracleComparison, weights: &ScanWeights) -> ScanSimilarity {
+fn summarized(found: &OracleComparison, weights: &ScanWeights, verdict: Option<Verdict>) -> ScanSimilarity {
     let of = |found: Option<Agreement>| found.map(SimilarityAgreement::from);
-    let to_others =
-        |found: ToOtherRepeats| SimilarityToOtherRepeats { single_trials: of(found.single_trials), denoised: of(found.denoised) };
+    let to_others = |found: ToOtherRepeats| SimilarityToOtherRepeats {
+        single_trials: of(found.single_trials),
+        denoised: of(found.denoised),
+        combined: of(found.combined),
+    };
     ScanSimilarity {
         standardized_over: weights.standardized_over.description().to_owned(),
+        verdict,
         to_other_repeats: to_others(found.to_other_repeats),
         to_truth: found.to_truth.map(|found| SimilarityToTruth {
             single_trials: of(found.single_trials),
@@ -245,6 +291,8 @@ fn summarized(found: &OracleComparison, weights: &ScanWeights) -> ScanSimilarity
                 single_trials_to_truth: found.to_truth.and_then(|truth| of(truth.single_trials)),
                 repeat_average_to_truth: found.to_truth.and_then(|truth| of(truth.repeat_average)),
                 denoised_to_truth: found.to_truth.and_then(|truth| of(truth.denoised)),
+                combined_with_one_to_truth: found.to_truth.and_then(|truth| of(truth.combined_with_one)),
+                combined_with_all_to_truth: found.to_truth.and_then(|truth| of(truth.combined_with_all)),
             })
             .collect(),
     }
@@ -274,9 +322,6 @@ fn raw(loaded: &[Loaded], weights: &[ScanWeights], stimuli: &StimulusSet) -> Res
     single_trial_similarity(&scans, stimuli).context("raw: one measured trial of each image of the target")
 }
 
-/// Images that a network takes at once.
-const BATCH: usize = 100;
-
 /// The network that `similarity.network` names.
 fn network(context: &Context) -> Result<&Path> {
     context
@@ -294,16 +339,8 @@ fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix
         Layer::Name(layer) => return Ok(brainprior_similarity::features(&Network::vgg(file, layer)?, stimuli)?),
         Layer::Number(layer) => *layer,
     };
-    let network = ResNet::load(file)?;
-    let layers = network.config().layer_count();
-    ensure!(layer < layers, "similarity.layer = {layer}, but {} has layers 0 to {}", file.display(), layers - 1);
-    let (height, width) = (stimuli.height(), stimuli.width());
-    let mut values = Vec::new();
-    for part in stimuli.pixels().chunks(BATCH * height * width) {
-        let images = Tensor::from_slice(part, (part.len() / (height * width), 1, height, width), &Device::Cpu)?;
-        let images = images.repeat((1, network.config().input_channels, 1, 1))?;
-        values.extend(network.layer_outputs(&images)?[layer].flatten_all()?.to_vec1::<f32>()?);
-    }
+    let maps = maps(file, &Layer::Number(layer), "similarity.layer", stimuli)?;
+    let values = maps.flatten_all()?.to_vec1::<f32>()?;
     let dimensions = values.len() / stimuli.len();
     let values = ArrayView2::from_shape((stimuli.len(), dimensions), &values).context("features of all stimuli")?;
     let source = format!("features of {} at layer {layer}", file.display());
@@ -344,6 +381,7 @@ pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Load
             StimulusSet::union(&shown.iter().collect::<Vec<_>>())?
         }
         MatrixTarget::Denoised
+        | MatrixTarget::Combined
         | MatrixTarget::Shuffled
         | MatrixTarget::Raw
         | MatrixTarget::Pixels
@@ -376,7 +414,9 @@ mod tests {
     fn each_seed_has_a_shuffle_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let (config, progress) = (Config::load(None, &[]).unwrap(), Box::new(Silent));
-        let context = Context::open(config, folder.path(), Mode::Run, Selection::default(), Device::Cpu, progress, None).unwrap();
+        let context =
+            Context::open(config, folder.path(), Mode::Run, Selection::default(), candle_core::Device::Cpu, progress, None)
+                .unwrap();
         let values: Vec<f32> = (0..190).map(|pair| pair as f32 / 200.0).collect();
         let denoised = SimilarityMatrix::new((0..20).map(ImageId::from_u64).collect(), values.clone(), vec![]).unwrap();
         std::fs::create_dir(folder.path().join("similarity")).unwrap();

@@ -49,8 +49,52 @@ pub enum PositionSource {
 pub struct ShifterConfig {
     /// False: receptive fields do not move, whatever the pupil does.
     pub enabled: bool,
-    /// Units of the hidden layer.
+    /// What is between pupil and shift.
+    pub kind: ShifterKind,
+    /// Units of the hidden layer of a perceptron.
     pub hidden: usize,
+}
+
+/// What makes a shift of a pupil centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShifterKind {
+    /// One hidden layer, tanh (Sinz et al. 2018).
+    Perceptron,
+    /// None (Walker et al. 2019).
+    Affine,
+}
+
+/// The output nonlinearity, from what a readout finds to a rate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputConfig {
+    /// Its kind.
+    pub kind: OutputKind,
+    /// Of Softplus, log(1 + exp(beta x)) / beta: how sharply it bends; where it starts, if it is learned.
+    pub beta: f64,
+    /// True: beta is learned, one for each scan.
+    pub learn_beta: bool,
+}
+
+/// An output nonlinearity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputKind {
+    /// ELU(x) + 1 (Sinz et al. 2018).
+    Elu,
+    /// log(1 + exp(beta x)) / beta.
+    Softplus,
+}
+
+/// Which inputs are brought to one scale by their statistics over training; behaviour and pupil always are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NormalizationConfig {
+    /// Pixels less their mean, over their standard deviation.
+    pub images: bool,
+    /// Responses over each neuron's standard deviation.
+    pub responses: bool,
 }
 
 /// The modulator: a perceptron from z-scored behaviour to the logarithm of a gain per neuron (Sinz et al. 2018).
@@ -93,7 +137,19 @@ impl ReadoutConfig {
 
 impl Default for ShifterConfig {
     fn default() -> Self {
-        Self { enabled: true, hidden: 5 }
+        Self { enabled: true, kind: ShifterKind::Perceptron, hidden: 5 }
+    }
+}
+
+impl Default for OutputConfig {
+    fn default() -> Self {
+        Self { kind: OutputKind::Elu, beta: 1.0, learn_beta: false }
+    }
+}
+
+impl Default for NormalizationConfig {
+    fn default() -> Self {
+        Self { images: true, responses: true }
     }
 }
 

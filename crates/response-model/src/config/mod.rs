@@ -7,7 +7,10 @@ mod training;
 use serde::{Deserialize, Serialize};
 
 pub use self::core::{CoreConfig, CoreKind, CoreOutput, KernelStart};
-pub use head::{GainPlacement, ModulatorConfig, PositionSource, ReadoutConfig, ReadoutKind, ShifterConfig};
+pub use head::{
+    GainPlacement, ModulatorConfig, NormalizationConfig, OutputConfig, OutputKind, PositionSource, ReadoutConfig, ReadoutKind,
+    ShifterConfig, ShifterKind,
+};
 pub use training::{LossConfig, LossKind, OptimizationConfig};
 
 use crate::error::{Error, Result};
@@ -27,6 +30,10 @@ pub struct Config {
     pub shifter: ShifterConfig,
     /// The modulator of each scan with behaviour.
     pub modulator: ModulatorConfig,
+    /// The output nonlinearity.
+    pub output: OutputConfig,
+    /// What is brought to one scale.
+    pub normalization: NormalizationConfig,
     /// The loss.
     pub loss: LossConfig,
     /// The optimiser and its schedule.
@@ -44,6 +51,40 @@ impl Config {
         }
     }
 
+    /// The static model of Walker et al. 2019 (inception loops), to which Li et al. 2019 delegate: an unpadded first layer of the image alone, neither
+    /// images nor responses normalized, an affine shifter, the gain before ELU + 1, Adam at 0.005 and then 0.001.
+    pub fn walker2019() -> Self {
+        Self {
+            core: CoreConfig {
+                channels: vec![32, 32, 32],
+                kernels: vec![15, 3, 3],
+                stride: 1,
+                pad_input: false,
+                contrast_window: None,
+                start: KernelStart::Normal,
+                ..CoreConfig::default()
+            },
+            shifter: ShifterConfig { kind: ShifterKind::Affine, ..ShifterConfig::default() },
+            modulator: ModulatorConfig {
+                hidden: 10,
+                placement: GainPlacement::BeforeOutput,
+                l2: 0.0,
+                ..ModulatorConfig::default()
+            },
+            normalization: NormalizationConfig { images: false, responses: false },
+            optimization: OptimizationConfig {
+                batch_images: 125,
+                max_epochs: 500,
+                patience: 10,
+                decays: 1,
+                decay_factor: 0.2,
+                averaging: 0.0,
+                ..OptimizationConfig::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Checks every value's range.
     ///
     /// # Errors
@@ -56,7 +97,7 @@ impl Config {
         }
         let positive = "a finite number > 0";
         let not_negative = "a finite number >= 0";
-        let Config { core, readout, shifter, modulator, loss, optimization: o } = self;
+        let Config { core, readout, shifter, modulator, output, normalization: _, loss, optimization: o } = self;
         if core.channels.is_empty() || core.channels.contains(&0) {
             return Err(out_of_range("core.channels", &core.channels, "at least one layer, each of at least one channel"));
         }
@@ -92,6 +133,7 @@ impl Config {
             ("loss.poisson_eps", loss.poisson_eps),
             ("loss.zero_threshold", loss.zero_threshold),
             ("readout.spread", readout.spread),
+            ("output.beta", output.beta),
             ("optimization.learning_rate", o.learning_rate),
             ("optimization.gradient_clip", o.gradient_clip),
         ] {
@@ -131,6 +173,7 @@ mod tests {
     fn presets_are_in_range() {
         Config::default().check().unwrap();
         Config::small().check().unwrap();
+        Config::walker2019().check().unwrap();
     }
 
     #[test]

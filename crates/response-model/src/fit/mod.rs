@@ -67,10 +67,16 @@ pub fn fit_on(
     let normalizations: Vec<ScanNormalization> = scans
         .iter()
         .zip(training.trials())
-        .map(|(scan, trials)| ScanNormalization::of(scan, trials, &config.loss))
+        .map(|(scan, trials)| {
+            let by = ScanNormalization::of(scan, trials, &config.loss)?;
+            Ok(if config.normalization.responses { by } else { by.in_scan_units() })
+        })
         .collect::<Result<_>>()?;
     let (height, width) = (scans[0].stimuli().height(), scans[0].stimuli().width());
-    let image = ImageNormalization::of(height, width, presentations.training_images());
+    let image = match config.normalization.images {
+        true => ImageNormalization::of(height, width, presentations.training_images()),
+        false => ImageNormalization::none(height, width),
+    };
     announce(scans, config, training, &normalizations, observe);
 
     let positions = locate(scans, &presentations, &image, &normalizations, &config.loss, observe)?;

@@ -106,8 +106,8 @@ impl<'a> Objective<'a> {
 mod tests {
     use super::*;
     use crate::config::{
-        Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossKind, PositionSource, ReadoutConfig,
-        ReadoutKind,
+        Config, CoreConfig, CoreKind, CoreOutput, GainPlacement, KernelStart, LossKind, OutputConfig, OutputKind, PositionSource,
+        ReadoutConfig, ReadoutKind, ShifterKind,
     };
     use crate::head::ScanDescription;
     use crate::normalization::{ImageNormalization, ScanNormalization};
@@ -217,6 +217,8 @@ mod tests {
         check_gradient(small());
         let mut config = small();
         config.modulator.placement = GainPlacement::BeforeOutput;
+        config.output = OutputConfig { kind: OutputKind::Softplus, beta: 1.5, learn_beta: true };
+        config.shifter.kind = ShifterKind::Affine;
         check_gradient(config);
     }
 

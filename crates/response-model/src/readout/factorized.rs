@@ -4,7 +4,7 @@ use candle_core::{Module, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
-use super::start::{Start, before_output};
+use super::start::Start;
 use crate::variables::{normal, variable};
 
 /// Standard deviation of the bump that a map starts as, cells of the core's output.
@@ -27,7 +27,7 @@ impl FactorizedReadout {
         let [channels, rows, columns] = start.features;
         let neurons = start.mean_rates.len();
         let std = 0.3 / channels as f32;
-        let bias = || start.mean_rates.iter().map(|&rate| before_output(rate)).collect();
+        let bias = || start.mean_rates.iter().map(|&rate| start.output.inverse(rate)).collect();
         Ok(Self {
             maps: variable(vars, "maps", &[neurons, rows * columns], || bumps(start.positions, rows, columns))?,
             weights: normal(vars, "weights", &[neurons, channels], std, rng)?,

@@ -5,7 +5,7 @@ use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
 
 use super::positions::Positions;
-use super::start::{Start, before_output};
+use super::start::Start;
 use crate::config::{ReadoutConfig, ReadoutKind};
 use crate::core::Pyramid;
 use crate::variables::{normal, variable};
@@ -44,7 +44,7 @@ impl PointReadout {
             }
             _ => None,
         };
-        let bias = || start.mean_rates.iter().map(|&rate| before_output(rate)).collect();
+        let bias = || start.mean_rates.iter().map(|&rate| start.output.inverse(rate)).collect();
         let bias = variable(vars, "bias", &[neurons], bias)?;
         Ok(Self { positions, spread, weights, bias })
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""neuralpredictors fitted to one scan by its own recipe, and measured like `examples/fit_scans/main.rs`: one JSON object a line.
+"""neuralpredictors fitted to one scan by its own recipe, and measured like the convolutional model of `cargo xtask denoise`: one JSON object a line.
 
     pip install torch numpy scipy h5py neuralpredictors==0.3.0
     python neuralpredictors_fit.py sim-scan-a.h5 --epochs 60 --threads 2

@@ -56,6 +56,18 @@ fn every_readout_and_loss() {
 }
 
 #[test]
+fn the_static_model_of_walker_2019() {
+    let (scan, small) = fixture::tiny();
+    let mut config = Config::walker2019();
+    config.core.channels = vec![4, 4, 4];
+    config.core.kernels = vec![5, 3, 3];
+    config.readout.levels = small.readout.levels;
+    config.optimization.max_epochs = 2;
+    let model = fits_and_keeps("walker2019", &scan, &config);
+    assert_eq!(model.response_std(0).unwrap()[0], 1.0, "responses stay in the units of the scan");
+}
+
+#[test]
 fn the_gaussian_loss_takes_negative_responses() {
     let (scan, mut config) = fixture::tiny();
     let mut parts = fixture::parts(&scan);

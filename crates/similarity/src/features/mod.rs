@@ -21,18 +21,27 @@ const BATCH: usize = 32;
 /// # Errors
 /// Images too small for the network; what candle refuses.
 pub fn network_features(network: &Network, stimuli: &StimulusSet) -> Result<Array2<f32>> {
+    Ok(in_rows(stimuli.len(), network_maps(network, stimuli)?.0))
+}
+
+/// Feature maps of the network's last layer, image by image, and channels, height and width of one image's.
+///
+/// # Errors
+/// As [`network_features`].
+pub fn network_maps(network: &Network, stimuli: &StimulusSet) -> Result<(Vec<f32>, [usize; 3])> {
     let (height, width) = (stimuli.height(), stimuli.width());
-    let mut values = Vec::new();
+    let (mut values, mut shape) = (Vec::new(), [0; 3]);
     for first in (0..stimuli.len()).step_by(BATCH) {
         let count = BATCH.min(stimuli.len() - first);
         let pixels = &stimuli.pixels()[first * height * width..(first + count) * height * width];
-        let features = network.run(pixels, count, height, width)?;
+        let (features, of_image) = network.run(pixels, count, height, width)?;
         if first == 0 {
             values.reserve_exact(features.len() / count * stimuli.len());
         }
         values.extend(features);
+        shape = of_image;
     }
-    Ok(in_rows(stimuli.len(), values))
+    Ok((values, shape))
 }
 
 fn in_rows(images: usize, values: Vec<f32>) -> Array2<f32> {

@@ -91,8 +91,8 @@ impl Network {
         &self.name
     }
 
-    /// Features of `count` images of `height * width` pixels.
-    pub(super) fn run(&self, pixels: &[f32], count: usize, height: usize, width: usize) -> Result<Vec<f32>> {
+    /// Features of `count` images of `height * width` pixels, and channels, height and width of one's.
+    pub(super) fn run(&self, pixels: &[f32], count: usize, height: usize, width: usize) -> Result<(Vec<f32>, [usize; 3])> {
         let area = height * width;
         let mut input = Vec::with_capacity(count * self.channels * area);
         for image in pixels.chunks_exact(area) {
@@ -106,7 +106,8 @@ impl Network {
         for layer in &self.layers {
             x = layer.forward(&x).map_err(network)?;
         }
-        x.flatten_all().and_then(|x| x.to_vec1()).map_err(network)
+        let (_, channels, rows, columns) = x.dims4().map_err(network)?;
+        Ok((x.flatten_all().and_then(|x| x.to_vec1()).map_err(network)?, [channels, rows, columns]))
     }
 }
 

@@ -1,17 +1,20 @@
 //! Stage `response`: fits one model to all scans, measures it on the trials that it never saw, and predicts every stimulus.
 
+pub(crate) mod denoiser;
 mod observer;
 mod summary;
 
 use super::scans::Loaded;
-use super::{Inputs, Outcome, Stage};
+use super::{Inputs, Outcome, Stage, features};
 use crate::artifacts::{ResponseEpoch, ResponseSummary};
+use crate::config;
 use crate::run::{Context, Key};
 use anyhow::{Context as _, Result};
-use brainprior_artifact::{json, replace};
+use brainprior_artifact::{hash, json, replace};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, ResponseModel, TrainingTrials, fit_on};
+use brainprior_response_model::{CrossFitted, Ensemble, Features, ResponseModel, TrainingTrials, fit_on};
+use denoiser::{Denoiser, Fitted};
 use ndarray::Axis;
 use observer::{Curves, FitProgress};
 use std::collections::BTreeMap;
@@ -44,12 +47,15 @@ impl Stage for Response {
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
         let scans = inputs.of("scans")?;
         let config = &context.config;
-        let settings = (&config.response, &config.prediction);
-        let key = Key::new("response", settings, config.seed_of("response"))
+        let settings = (&config.response, &config.prediction, config.folds());
+        let mut key = Key::new("response", settings, config.seed_of("response"))
             .on(&context.device)
             .in_precision(config.response.optimization.precision)
             .after(scans)
             .given(scans, "scan");
+        if let Some(network) = &config.prediction.network {
+            key = key.input("network", &hash::of_path(network)?);
+        }
         let seed = key.seed();
         Ok(context.task(key, |folder| fit_and_predict(context, seed, folder))?.into())
     }
@@ -76,7 +82,7 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
         models.push(model);
     }
     let ensemble = Ensemble::new(models, &scans)?;
-    let crossed = match config.prediction.folds {
+    let crossed = match config.folds() {
         None => None,
         Some(folds) => {
             let crossed =
@@ -91,28 +97,27 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     drop(progress);
     let target = target_stimuli(&loaded)?;
     let training = TrainingTrials::of(&scans);
+    let features = fixed_features(context, &scans)?;
+    let fitted = Fitted {
+        convolutional: true,
+        ensemble: &ensemble,
+        crossed: crossed.as_ref(),
+        features: features.as_ref(),
+        training: &training,
+    };
     let mut summaries = Vec::new();
     for (index, loaded) in loaded.iter().enumerate() {
-        let predict = |images: &StimulusSet| -> Result<Responses> {
-            Ok(match &crossed {
-                Some(crossed) => crossed.predict(index, images)?,
-                None => ensemble.predict(index, images)?,
-            })
-        };
-        predict(&target)?.write(&folder.join(target_file(index)))?;
-        let oracle = predict(&oracle_stimuli(loaded))?;
+        let denoiser = Denoiser::new(fitted, index, &loaded.scan, seed)?;
+        denoiser.predict(&target)?.write(&folder.join(target_file(index)))?;
+        let oracle = denoiser.predict(&oracle_stimuli(loaded))?;
         oracle.write(&folder.join(oracle_file(index)))?;
         outputs.extend([target_file(index), oracle_file(index)]);
-        let metrics = ensemble.metrics(index, &loaded.scan, seed)?;
-        let v = match &crossed {
-            Some(crossed) => crossed.v_a(index)?,
-            None => ensemble.v_a(index)?,
-        };
+        let metrics = denoiser.metrics(seed)?;
         let table = format!("neurons-{index}.csv");
-        replace::bytes(&folder.join(&table), summary::neuron_table(loaded, v, &metrics)?.as_bytes())?;
+        replace::bytes(&folder.join(&table), summary::neuron_table(loaded, denoiser.v(), &metrics)?.as_bytes())?;
         outputs.push(table);
         let positions = ensemble.models()[0].positions(index)?;
-        summaries.push(summary::of_scan(loaded, training.left_out()[index], v, &metrics, &oracle, &positions));
+        summaries.push(summary::of_scan(loaded, training.left_out()[index], &denoiser, &metrics, &oracle, &positions));
     }
     let filters = ensemble.models()[0].filters()?;
     let mut pictures: Vec<Vec<Vec<f32>>> = Vec::new();
@@ -124,6 +129,21 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
         std::fs::remove_file(checkpoint).context("could not remove a fit's checkpoint")?;
     }
     Ok(outputs)
+}
+
+/// Features of every image of the scans, where linear readouts of them are mixed in.
+fn fixed_features(context: &Context, scans: &[&Scan]) -> Result<Option<Features>> {
+    let config = &context.config.prediction;
+    if config.denoiser == config::Denoiser::Convolutional {
+        return Ok(None);
+    }
+    let stimuli = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
+    let of_layer = |layer| match &config.network {
+        Some(file) => Ok(Some(features::maps(file, layer, "prediction.layers", &stimuli)?)),
+        None => Ok(None),
+    };
+    let maps = config.layers.iter().filter_map(|layer| of_layer(layer).transpose()).collect::<Result<Vec<_>>>()?;
+    Ok(Some(Features::of(&stimuli, &maps)?))
 }
 
 /// The first model has the name that a run of one model has.

@@ -1,6 +1,7 @@
 //! What later stages and the report ask of a scan's model.
 
-use crate::artifacts::{Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ScanSummary};
+use super::denoiser::Denoiser;
+use crate::artifacts::{Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ScanSummary, Variances};
 use crate::stages::scans::Loaded;
 use anyhow::Result;
 use brainprior_recording::Responses;
@@ -11,7 +12,7 @@ use std::fmt::Write;
 pub(super) fn of_scan(
     loaded: &Loaded,
     left_out: usize,
-    v: &[Option<f32>],
+    denoiser: &Denoiser<'_>,
     metrics: &Metrics,
     predicted: &Responses,
     positions: &[[f32; 2]],
@@ -52,7 +53,13 @@ pub(super) fn of_scan(
     };
     ScanSummary {
         left_out,
-        v: v.iter().map(|v| v.unwrap_or_default()).collect(),
+        v: denoiser.v().iter().map(|v| v.unwrap_or_default()).collect(),
+        variances: Variances {
+            error: denoiser.variances().error().to_vec(),
+            noise: denoiser.variances().noise().to_vec(),
+            level: denoiser.variances().level().to_vec(),
+        },
+        shares: denoiser.shares(),
         test_correlation: estimate(metrics.median_single_trial, test),
         correlation_to_average: estimate(metrics.median_to_average, &metrics.to_average),
         fraction_oracle: estimate(metrics.fraction_oracle, test),

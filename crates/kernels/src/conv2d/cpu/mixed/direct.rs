@@ -7,7 +7,8 @@ use super::super::pack::WeightOrder;
 use super::super::scratch::{Scratch, aligned, with_scratch};
 use super::dots::{CHUNK, Dots, MOST_CHUNKS, PIXELS};
 use super::padded;
-use crate::simd::{Isa, narrow, vectorized};
+use crate::mixed::round;
+use crate::simd::{Isa, narrow};
 use crate::uninit::{Uninit16, written};
 
 /// Chunks of output channels that are made together, and the weights of each phase for them.
@@ -24,7 +25,7 @@ struct Job<'a> {
     in_chunks: usize,
     /// Channels of the last of these.
     last: usize,
-    /// Where the taps of each phase read, in numbers.
+    /// Where the taps of each phase read, in numbers; of one channel, the first of each two.
     taps: Vec<Vec<usize>>,
     blocks: Vec<Block>,
 }
@@ -34,13 +35,20 @@ pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32
     let in_chunks = c.in_channels.div_ceil(CHUNK);
     let out_chunks = c.out_channels.div_ceil(CHUNK);
     let last = c.in_channels - (in_chunks - 1) * CHUNK;
+    let paired: Option<Vec<Vec<TapPair>>> = (c.in_channels == 1).then(|| c.phases.iter().map(tap_pairs).collect());
     let blocks = (0..out_chunks).into_par_iter().step_by(MOST_CHUNKS).map(|first| {
         let chunks = MOST_CHUNKS.min(out_chunks - first);
-        let weights = c.phases.iter().map(|phase| packed(c, phase, first, chunks, weight, order)).collect();
+        let weights = match &paired {
+            Some(phases) => phases.iter().map(|pairs| packed_pairs(c, pairs, first, chunks, weight, order)).collect(),
+            None => c.phases.iter().map(|phase| packed(c, phase, first, chunks, weight, order)).collect(),
+        };
         Block { first, chunks, weights }
     });
     let blocks = blocks.collect();
-    let taps = c.phases.iter().map(|phase| phase.taps.iter().map(|tap| tap.offset * CHUNK).collect()).collect();
+    let taps = match &paired {
+        Some(phases) => phases.iter().map(|pairs| pairs.iter().map(|pair| pair.offset * CHUNK).collect()).collect(),
+        None => c.phases.iter().map(|phase| phase.taps.iter().map(|tap| tap.offset * CHUNK).collect()).collect(),
+    };
     let job = Job { isa, c, in_chunks, last, taps, blocks };
     let image = in_chunks * c.padded.height * c.padded.width * CHUNK;
     let target_image = out_chunks * c.plane() * CHUNK;
@@ -53,6 +61,42 @@ pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32
         })
     };
     target
+}
+
+/// Two taps that read neighbouring pixels of a channel, or one that has no such neighbour.
+struct TapPair {
+    offset: usize,
+    first: usize,
+    second: Option<usize>,
+}
+
+/// Of one channel alone half of each pair would be empty: instead, the pixel to the right takes the second place.
+fn tap_pairs(phase: &Phase) -> Vec<TapPair> {
+    let mut taps: Vec<_> = phase.taps.iter().map(|tap| (tap.offset, tap.index)).collect();
+    taps.sort_unstable();
+    let mut pairs: Vec<TapPair> = Vec::new();
+    for (offset, index) in taps {
+        match pairs.last_mut() {
+            Some(pair) if pair.second.is_none() && pair.offset + 1 == offset => pair.second = Some(index),
+            _ => pairs.push(TapPair { offset, first: index, second: None }),
+        }
+    }
+    pairs
+}
+
+/// The weights of a phase of one channel, `[pair of taps][output channel][2]`.
+fn packed_pairs(c: &Correlation, pairs: &[TapPair], first: usize, chunks: usize, weight: &[f32], order: WeightOrder) -> Vec<u16> {
+    let width = chunks * CHUNK;
+    let mut packed = vec![0; pairs.len() * width * 2];
+    for output in 0..width.min(c.out_channels - first * CHUNK) {
+        let from = &weight[(first * CHUNK + output) * order.out_step..];
+        for (index, pair) in pairs.iter().enumerate() {
+            let to = &mut packed[(index * width + output) * 2..][..2];
+            to[0] = narrow(from[pair.first]);
+            to[1] = pair.second.map_or(0, |second| narrow(from[second]));
+        }
+    }
+    packed
 }
 
 /// The weights of a phase in the order in which they are read, `[in chunk][tap][pair][output channel][2]`.
@@ -83,6 +127,12 @@ impl Job<'_> {
         let buffer = aligned(buffer, padded::buffer(&c.padded, self.in_chunks).div_ceil(2));
         let buffer: &mut [u16] = bytemuck::cast_slice_mut(buffer);
         padded::fill(&c.padded, source, buffer);
+        if c.in_channels == 1 {
+            let pixels = buffer.as_chunks_mut::<CHUNK>().0;
+            for pixel in 1..pixels.len() {
+                pixels[pixel - 1][1] = pixels[pixel][0];
+            }
+        }
         let mut sums = [0.0; PIXELS * MOST_CHUNKS * CHUNK];
         let mut rounded = [Uninit16::new(0); PIXELS * MOST_CHUNKS * CHUNK];
         for block in &self.blocks {
@@ -99,7 +149,7 @@ impl Job<'_> {
                             row_step: c.row_step * CHUNK,
                             chunks: self.in_chunks,
                             plane: c.padded.plane() * CHUNK,
-                            last: self.last,
+                            last: if c.in_channels == 1 { 2 } else { self.last },
                             taps,
                             weights,
                             outputs: block.chunks,
@@ -120,14 +170,6 @@ impl Job<'_> {
                     }
                 }
             }
-        }
-    }
-}
-
-vectorized! {
-    fn round(from: &[f32], to: &mut [Uninit16]) {
-        for (to, from) in to.iter_mut().zip(from) {
-            to.write(narrow(*from));
         }
     }
 }

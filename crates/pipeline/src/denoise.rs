@@ -1,0 +1,301 @@
+//! `denoise`: denoisers fitted to given scans, and what similarities of the repeated images say about each.
+
+use crate::config::Config;
+use crate::run::Progress as Observer;
+use crate::stages::features;
+use crate::stages::response::denoiser::{Denoiser, Fitted};
+use crate::table;
+use anyhow::{Result, ensure};
+use brainprior_images::StimulusSet;
+use brainprior_recording::simulation::{read_truth, truth_for};
+use brainprior_recording::{Reliability, Responses, Scan, median, read_scan, reliability};
+use brainprior_response_model::{CrossFitted, Ensemble, Features, FitEvent, TrainingTrials, fit_on};
+use brainprior_similarity::{
+    Agreement, Denoised, OracleComparison, ScanWeights, Weighting, WeightingComparison, compare_oracle_images,
+};
+use candle_core::Device;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Which scans, and how denoisers are fitted.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Files of scans.
+    pub scans: Vec<PathBuf>,
+    /// Their truth, in the same order, or none.
+    pub truth: Vec<PathBuf>,
+    /// Whether one fit is made of all scans, instead of one of each.
+    pub together: bool,
+    /// Fits of each denoiser.
+    pub seeds: u64,
+    /// Its sections `response` and `prediction` count.
+    pub config: Config,
+}
+
+/// One denoiser of the table.
+struct Kind {
+    name: &'static str,
+    convolutional: bool,
+    linear: Linear,
+}
+
+/// Which linear readouts are part of a denoiser.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linear {
+    None,
+    Bank,
+    WithNetwork,
+}
+
+const KINDS: [Kind; 5] = [
+    Kind { name: "convolutional", convolutional: true, linear: Linear::None },
+    Kind { name: "linear, filter bank", convolutional: false, linear: Linear::Bank },
+    Kind { name: "mixed, filter bank", convolutional: true, linear: Linear::Bank },
+    Kind { name: "linear, bank and network", convolutional: false, linear: Linear::WithNetwork },
+    Kind { name: "mixed, bank and network", convolutional: true, linear: Linear::WithNetwork },
+];
+
+/// Images of one size, known responses, reliability.
+struct Loaded {
+    scan: Scan,
+    reliability: Reliability,
+    truth: Option<Responses>,
+}
+
+/// Features of both kinds.
+struct FixedFeatures {
+    bank: Features,
+    with_network: Option<Features>,
+}
+
+impl FixedFeatures {
+    fn of(&self, linear: Linear) -> Option<Option<&Features>> {
+        match linear {
+            Linear::None => Some(None),
+            Linear::Bank => Some(Some(&self.bank)),
+            Linear::WithNetwork => Some(Some(self.with_network.as_ref()?)),
+        }
+    }
+}
+
+/// What one fit of one denoiser found on one scan.
+struct Found {
+    kind: usize,
+    v: f64,
+    test: f64,
+    plain: OracleComparison,
+    sized: OracleComparison,
+}
+
+/// Fits and prints a table for each scan: everything is decided on validation, and shown on the test tier.
+///
+/// # Errors
+/// Files that cannot be read; scans that cannot be fitted.
+pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Result<()> {
+    ensure!(
+        options.truth.is_empty() || options.truth.len() == options.scans.len(),
+        "--truth has {} files for {} scans: give one for each, in the same order",
+        options.truth.len(),
+        options.scans.len()
+    );
+    let mut loaded = Vec::new();
+    for (index, path) in options.scans.iter().enumerate() {
+        let scan = read_scan(path)?;
+        let truth = match options.truth.get(index) {
+            Some(path) => Some(truth_for(&scan, &read_truth(path)?)?),
+            None => None,
+        };
+        loaded.push(Loaded { reliability: reliability(&scan)?, scan, truth });
+    }
+    let groups: Vec<&[Loaded]> = if options.together { vec![&loaded] } else { loaded.chunks(1).collect() };
+    for group in groups {
+        let mut found: Vec<Vec<Found>> = group.iter().map(|_| Vec::new()).collect();
+        let scans: Vec<&Scan> = group.iter().map(|loaded| &loaded.scan).collect();
+        let fixed = fixed_features(options, &scans)?;
+        for seed in 0..options.seeds {
+            of_seed(options, device, observer, group, &fixed, seed, &mut found)?;
+        }
+        for (loaded, found) in group.iter().zip(&found) {
+            observer.line(&report(loaded, found));
+        }
+    }
+    Ok(())
+}
+
+fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {
+    let config = &options.config.prediction;
+    let stimuli = StimulusSet::union(&scans.iter().map(|scan| scan.stimuli()).collect::<Vec<_>>())?;
+    let with_network = match &config.network {
+        None => None,
+        Some(file) => {
+            let maps = config.layers.iter().map(|layer| features::maps(file, layer, "prediction.layers", &stimuli));
+            Some(Features::of(&stimuli, &maps.collect::<Result<Vec<_>>>()?)?)
+        }
+    };
+    Ok(FixedFeatures { bank: Features::of(&stimuli, &[])?, with_network })
+}
+
+fn of_seed(
+    options: &Options,
+    device: &Device,
+    observer: &dyn Observer,
+    group: &[Loaded],
+    fixed: &FixedFeatures,
+    seed: u64,
+    found: &mut [Vec<Found>],
+) -> Result<()> {
+    let config = &options.config;
+    let scans: Vec<&Scan> = group.iter().map(|loaded| &loaded.scan).collect();
+    let started = Instant::now();
+    let mut bar = observer.bar("convolutional model", 1);
+    let most = config.response.optimization.max_epochs as u64;
+    let mut told = |event: &FitEvent| {
+        if let FitEvent::Epoch { epoch, validation_correlation, .. } = event {
+            bar.set(*epoch as u64 + 1, most, &format!("validation correlation {validation_correlation:.3}"));
+        }
+    };
+    let model = fit_on(device, &scans, &config.response, config.seed.wrapping_add(seed), None, &mut |event| told(&event))?;
+    let ensemble = Ensemble::new(vec![model], &scans)?;
+    let crossed = match config.prediction.folds {
+        None => None,
+        Some(folds) => Some(CrossFitted::fit_on(
+            device,
+            &scans,
+            &config.response,
+            folds,
+            config.seed.wrapping_add(seed),
+            None,
+            &mut |_, event| told(&event),
+        )?),
+    };
+    drop(bar);
+    let fit_seconds = started.elapsed().as_secs_f64();
+    let training = TrainingTrials::of(&scans);
+    let started = Instant::now();
+    for (kind, of) in KINDS.iter().enumerate() {
+        let Some(features) = fixed.of(of.linear) else { continue };
+        let fitted = Fitted {
+            convolutional: of.convolutional,
+            ensemble: &ensemble,
+            crossed: crossed.as_ref(),
+            features,
+            training: &training,
+        };
+        for (index, (loaded, found)) in group.iter().zip(&mut *found).enumerate() {
+            let denoiser = Denoiser::new(fitted, index, &loaded.scan, config.seed.wrapping_add(seed))?;
+            found.push(measure(kind, loaded, &denoiser)?);
+        }
+    }
+    let rest = started.elapsed().as_secs_f64();
+    observer.line(&format!("seed {seed}: convolutional fit {fit_seconds:.1} s, linear fits and comparisons {rest:.1} s"));
+    Ok(())
+}
+
+fn measure(kind: usize, loaded: &Loaded, denoiser: &Denoiser<'_>) -> Result<Found> {
+    let scan = &loaded.scan;
+    let oracle = scan.stimuli().subset(&scan.repeats().into_keys().collect::<Vec<_>>());
+    let predicted = denoiser.predict(&oracle)?;
+    let v: Vec<f32> = denoiser.v().iter().map(|v| v.unwrap_or_default()).collect();
+    let weights = ScanWeights::new(scan, &loaded.reliability, Some(&v))?;
+    let truth = loaded.truth.as_ref();
+    let sized = Denoised { responses: &predicted, variances: Some(denoiser.variances()) };
+    Ok(Found {
+        kind,
+        v: median(&v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).unwrap_or_default(),
+        test: denoiser.metrics(0)?.median_single_trial.map_or(0.0, |figure| figure.value),
+        plain: compare_oracle_images(scan, Some((&predicted).into()), truth, &weights)?,
+        sized: compare_oracle_images(scan, Some(sized), truth, &weights)?,
+    })
+}
+
+/// The table of one scan.
+fn report(loaded: &Loaded, found: &[Found]) -> String {
+    let mut text = format!(
+        "\n{}: {} neurons, {} repeated images\n",
+        loaded.scan.name(),
+        loaded.scan.responses().ncols(),
+        loaded.reliability.images
+    );
+    let best = (0..KINDS.len()).filter_map(|kind| Some((kind, mean(found, kind, |of| of.v)?)));
+    let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(kind, _)| kind);
+    for (weighting, name) in [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")] {
+        let others = "against the mean over the other trials";
+        text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread over theirs\n");
+        let mut rows = vec![
+            ["denoiser", "validation r", "test r", "as predicted", "spread", "sized", "spread", "with one trial", "spread"]
+                .map(str::to_owned)
+                .to_vec(),
+        ];
+        if loaded.truth.is_some() {
+            rows[0].extend(["sized ~ truth", "spread", "one trial ~", "all trials ~"].map(str::to_owned));
+        }
+        if let Some(first) = found.first() {
+            rows.push(measured(loaded, of_weighting(&first.sized, weighting)));
+        }
+        for (kind, of) in KINDS.iter().enumerate() {
+            let of_kind: Vec<&Found> = found.iter().filter(|found| found.kind == kind).collect();
+            if of_kind.is_empty() {
+                continue;
+            }
+            let mark = if best == Some(kind) { " *" } else { "" };
+            let figure = |of: fn(&Found) -> f64| format!("{:.3}", mean(found, kind, of).unwrap_or_default());
+            let mut row = vec![format!("{}{mark}", of.name), figure(|of| of.v), figure(|of| of.test)];
+            let plain: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.plain, weighting)).collect();
+            let sized: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.sized, weighting)).collect();
+            row.extend(agreement(&plain, |of| of.to_other_repeats.denoised));
+            row.extend(agreement(&sized, |of| of.to_other_repeats.denoised));
+            row.extend(agreement(&sized, |of| of.to_other_repeats.combined));
+            if loaded.truth.is_some() {
+                row.extend(agreement(&sized, |of| of.to_truth?.denoised));
+                row.push(agreement(&sized, |of| of.to_truth?.combined_with_one)[0].clone());
+                row.push(agreement(&sized, |of| of.to_truth?.combined_with_all)[0].clone());
+            }
+            rows.push(row);
+        }
+        text += &table::aligned(&rows);
+    }
+    text + "* best on validation; the test tier decides nothing\n"
+}
+
+/// What trials by themselves reach, in the columns of the table.
+fn measured(loaded: &Loaded, of: Option<&WeightingComparison>) -> Vec<String> {
+    let mut row = vec!["one trial of each image".to_owned()];
+    row.extend(["–"; 8].map(str::to_owned));
+    let [correlation, spread] = agreement(&[of], |of| of.to_other_repeats.single_trials);
+    (row[3], row[4]) = (correlation, spread);
+    if loaded.truth.is_some() {
+        row.extend(["–", "–"].map(str::to_owned));
+        row.push(agreement(&[of], |of| of.to_truth?.single_trials)[0].clone());
+        row.push(agreement(&[of], |of| of.to_truth?.repeat_average)[0].clone());
+    }
+    row
+}
+
+fn of_weighting(found: &OracleComparison, weighting: Weighting) -> Option<&WeightingComparison> {
+    found.weightings.iter().find(|of| of.weighting == weighting)
+}
+
+fn mean(found: &[Found], kind: usize, of: fn(&Found) -> f64) -> Option<f64> {
+    let values: Vec<f64> = found.iter().filter(|found| found.kind == kind).map(of).collect();
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// Correlation with its interval, and spread ratio, means over fits; a deviation over fits where there are several.
+fn agreement(found: &[Option<&WeightingComparison>], of: impl Fn(&WeightingComparison) -> Option<Agreement>) -> [String; 2] {
+    let found: Vec<Agreement> = found.iter().filter_map(|found| of((*found)?)).collect();
+    if found.is_empty() {
+        return ["–".into(), "–".into()];
+    }
+    let count = found.len() as f64;
+    let mean = |of: &dyn Fn(&Agreement) -> f64| found.iter().map(of).sum::<f64>() / count;
+    let value = mean(&|of| of.correlation);
+    let interval = found.iter().all(|of| of.interval.is_some()).then(|| {
+        let [low, high] = [mean(&|of| of.interval.map_or(0.0, |i| i.low)), mean(&|of| of.interval.map_or(0.0, |i| i.high))];
+        format!(" [{low:.2}, {high:.2}]")
+    });
+    let deviation = match found.len() {
+        1 => String::new(),
+        _ => format!(" ± {:.3}", (mean(&|of| (of.correlation - value).powi(2)) * count / (count - 1.0)).sqrt()),
+    };
+    [format!("{value:.3}{deviation}{}", interval.unwrap_or_default()), format!("{:.2}", mean(&|of| of.spread_ratio))]
+}
