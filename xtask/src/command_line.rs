@@ -4,6 +4,7 @@ use crate::commands::attack::AttackArguments;
 use crate::commands::bench::BenchArguments;
 use crate::commands::compare::CompareArguments;
 use crate::commands::denoise::DenoiseArguments;
+use crate::commands::import::ImportArguments;
 use crate::commands::inspect::InspectArguments;
 use crate::commands::pipeline::PipelineArguments;
 use crate::commands::similarity::SimilarityArguments;
@@ -81,6 +82,8 @@ Examples:
       one network of the grid; many such jobs may share a run directory
   cargo xtask pipeline --run runs/lab --emit slurm > lab.sh && bash lab.sh
       the whole run on a cluster
+  cargo xtask import arrays layout.toml scan1.h5
+      arrays and pictures to a scan, as data-specs/layout.toml describes
   cargo xtask inspect scan1.h5
       shapes, tiers, repeats, reliability
   cargo xtask denoise scan1.h5 --seeds 3
@@ -112,6 +115,8 @@ pub(crate) enum Command {
     Similarity(SimilarityArguments),
     /// Look for the smallest perturbations that mislead a checkpoint, and check whether the attacks can be believed
     Attack(AttackArguments),
+    /// Bring a recording in another format to a scan file; says what was taken, dropped and assumed, and refuses what is in doubt
+    Import(ImportArguments),
     /// Check a file against the data-spec of its kind and say what is wrong, and where
     Validate(ValidateArguments),
     /// Show what is in a file: shapes, tiers, repeats, reliability, units

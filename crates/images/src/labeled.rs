@@ -199,7 +199,7 @@ impl LabeledImages {
     }
 }
 
-fn luma(red: u8, green: u8, blue: u8) -> u8 {
+pub(crate) fn luma(red: u8, green: u8, blue: u8) -> u8 {
     let weighted = 19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 32_768;
     // The weights sum to 2^16, so that white stays 255.
     (weighted >> 16) as u8

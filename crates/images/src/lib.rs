@@ -3,7 +3,7 @@
 //! A stimulus is known by its content ([`ImageId`]), so that scans that showed the same images can be matched whatever
 //! their files call them. Pixels are f32 in [0, 1] at every boundary; labelled sets keep their bytes.
 //!
-//! Sets come from files ([`read_labeled`]: CIFAR-10, CIFAR-100, safetensors) or are made ([`procedural`]), so that the
+//! Sets come from files ([`read_labeled`]: CIFAR-10, CIFAR-100, folders of pictures, safetensors) or are made ([`procedural`]), so that the
 //! whole chain runs without a download.
 //!
 //! ```
@@ -25,6 +25,7 @@ mod error;
 mod files;
 mod identity;
 mod labeled;
+mod picture;
 pub mod procedural;
 mod stimuli;
 
@@ -32,4 +33,5 @@ pub use error::{Error, Result};
 pub use files::{read_labeled, write_labeled};
 pub use identity::ImageId;
 pub use labeled::{LabeledImages, LabeledSplit};
+pub use picture::{Picture, by_number, is_picture};
 pub use stimuli::StimulusSet;

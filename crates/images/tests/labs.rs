@@ -37,3 +37,65 @@ fn an_archive_holds_one_set_and_each_file_once() {
     refused("cifar-backup.tar.gz", &["expected one set", "backup/cifar-10-batches-bin/test_batch.bin", "pack the folder"]);
     refused("cifar-twice.tar.gz", &["cifar-10-batches-bin/data_batch_1.bin", "expected one such file, found two"]);
 }
+
+#[test]
+fn cifar_for_python_comes_as_python_2_and_3_pickle_it() {
+    let split = read_labeled(&file("python-10.tar.gz")).unwrap();
+    assert_eq!(split, read_labeled(&file("python3-10.tar.gz")).unwrap());
+    assert_eq!(split.train.labels(), [1, 5, 2, 6, 3, 7, 4, 8, 5, 9]);
+    assert_eq!((split.test.labels(), split.test.class_names()[9].as_str()), (&[0u8, 9][..], "truck"));
+    // The script's rows: (7 k + part) of the k-th value, over both images of a file.
+    let value = |image: usize, at: usize, part: usize| ((image * 3072 + at) * 7 + part) as u8;
+    let expected: Vec<u8> = (0..3072).map(|at| value(1, at, 3)).collect();
+    assert_eq!(split.train.image(5), expected, "red, green, blue, each row after row");
+
+    let split = read_labeled(&file("python-100.tar.gz")).unwrap();
+    assert_eq!((split.train.labels(), split.test.labels()), (&[99u8, 1][..], &[99u8, 2][..]));
+    assert_eq!((split.train.classes(), split.train.class_names()[42].as_str()), (100, "fine 42"));
+
+    let folder = tempfile::tempdir().unwrap();
+    let packed = std::fs::File::open(file("python-100.tar.gz")).unwrap();
+    tar::Archive::new(flate2::read::GzDecoder::new(packed)).unpack(folder.path()).unwrap();
+    assert_eq!(read_labeled(folder.path()).unwrap(), split, "the folder that holds it");
+    let inside = folder.path().join("cifar-100-python");
+    assert_eq!(read_labeled(&inside).unwrap(), split);
+    let whole = std::fs::read(inside.join("test")).unwrap();
+    std::fs::write(inside.join("test"), &whole[..whole.len() - 400]).unwrap();
+    let error = read_labeled(&inside).unwrap_err().to_string();
+    assert!(error.contains("cifar-100-python/test: test: expected ") && error.contains("cut short"), "{error}");
+}
+
+#[test]
+fn a_pickle_that_names_a_function_is_refused_and_calls_nothing() {
+    refused("program.tar.gz", &["data_batch_3", "a call of posix.getcwd", "a pickle is a program"]);
+}
+
+#[test]
+fn folders_of_pictures_have_a_class_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    tar::Archive::new(std::fs::File::open(file("pictures.tar")).unwrap()).unpack(folder.path()).unwrap();
+    let split = read_labeled(folder.path()).unwrap();
+    assert_eq!((split.train.class_names(), split.train.labels()), (&["cat".to_owned(), "dog".to_owned()][..], &[0u8, 0, 1][..]));
+    assert_eq!((split.test.labels(), split.test.channels(), split.test.height()), (&[0u8, 1][..], 3, 8));
+    // The script's second picture is in color, the first in gray, the third has a palette of grays.
+    assert_eq!(split.train.image(1)[..2], [10, 13]);
+    assert_eq!((split.train.image(1)[64], split.train.image(1)[128]), (11, 245));
+    assert_eq!((split.train.image(0)[0], split.train.image(0)[128], split.train.image(2)[65]), (0, 0, 23));
+
+    let refused = |parts: &[&str]| {
+        let error = read_labeled(folder.path()).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is not in {error:?}");
+        }
+    };
+    let picture = folder.path().join("train/dog/1.png");
+    let whole = std::fs::read(&picture).unwrap();
+    std::fs::write(&picture, &whole[..whole.len() - 30]).unwrap();
+    refused(&["train/dog/1.png", "a whole PNG file", "cut short"]);
+    std::fs::remove_file(&picture).unwrap();
+    refused(&["train/dog", "PNG or JPEG files", "found none"]);
+    std::fs::remove_dir(folder.path().join("train/dog")).unwrap();
+    refused(&["test/dog", "classes of training: cat"]);
+    std::fs::remove_dir_all(folder.path().join("test")).unwrap();
+    refused(&["test: could not list"]);
+}

@@ -13,6 +13,7 @@
 //! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
 //! | [`denoise`] | denoisers of given scans, fitted and compared |
 //! | [`files`] | any file of the chain against its spec, and for people |
+//! | [`import`] | recordings in other formats, to scan files |
 //! | [`mod@bench`] | how fast the hot paths run |
 //!
 //! Which module may use which is listed, and tested, in `tests/modules.rs`.
@@ -25,6 +26,7 @@ pub mod config;
 pub mod denoise;
 pub mod files;
 pub mod grid;
+pub mod import;
 mod report;
 pub mod run;
 pub mod similarities;

@@ -4,7 +4,7 @@
 //! holds together by construction: every trial names an existing image, all arrays have one row a trial, all numbers are
 //! finite, and no image is both trained and tested on. Labs keep scans as static HDF5 files or as Sensorium file trees
 //! ([`read_scan`], [`write_static_hdf5`], [`write_sensorium`]); which images are the same is decided by their content, so
-//! that scans can be matched. [`reliability`] says how well each neuron repeats itself, [`Responses`] are what later steps
+//! that scans can be matched. What other labs have comes in through `import`. [`reliability`] says how well each neuron repeats itself, [`Responses`] are what later steps
 //! compare images by, and [`simulation`] makes scans whose truth is known.
 //!
 //! ```
@@ -28,6 +28,8 @@
 
 mod error;
 mod format;
+#[cfg(feature = "hdf5")]
+pub mod import;
 mod neurons;
 mod reliability;
 mod responses;

@@ -13,6 +13,22 @@ impl Input {
         self.find(name).map(|found| found.is_some())
     }
 
+    /// Sizes of the dimensions of a dataset as they are stored; `None` where there is no such dataset.
+    ///
+    /// # Errors
+    /// As [`Input::has`].
+    pub fn shape(&self, name: &str) -> Result<Option<Vec<usize>>> {
+        Ok(self.find(name)?.map(|dataset| dataset.shape()))
+    }
+
+    /// Whether MATLAB wrote a dataset, which stores axes in the reverse of the order in which it shows them.
+    ///
+    /// # Errors
+    /// As [`Input::has`].
+    pub fn is_of_matlab(&self, name: &str) -> Result<bool> {
+        Ok(self.find(name)?.is_some_and(|dataset| dataset.attr("MATLAB_class").is_ok()))
+    }
+
     pub(super) fn find(&self, name: &str) -> Result<Option<Dataset>> {
         for (end, last) in name.match_indices('/').map(|(end, _)| (end, false)).chain([(name.len(), true)]) {
             let part = &name[..end];

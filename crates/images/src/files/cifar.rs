@@ -1,8 +1,11 @@
-//! The binary version of CIFAR-10 and CIFAR-100 (Krizhevsky 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>).
+//! CIFAR-10 and CIFAR-100 (Krizhevsky 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>), in their binary version and in that for
+//! Python, which torchvision downloads.
 //!
-//! A record is one label byte (CIFAR-100: a coarse, then a fine one), then 1024 bytes each of red, green and blue,
-//! row-major 32 x 32. The number of records is that of the file.
+//! A binary record is one label byte (CIFAR-100: a coarse, then a fine one), then 1024 bytes each of red, green and blue,
+//! row-major 32 x 32. The number of records is that of the file. A file for Python is a pickled dictionary with the same bytes as rows of
+//! `data`, and `labels` (CIFAR-100: `fine_labels`).
 
+use super::pickle::{Pickle, Problem};
 use super::read;
 use crate::{Error, LabeledImages, LabeledSplit, Result};
 use brainprior_artifact::FileError;
@@ -15,15 +18,26 @@ const CHANNELS: usize = 3;
 const SIDE: usize = 32;
 const PIXELS: usize = CHANNELS * SIDE * SIDE;
 
-/// What tells the two sets apart.
+/// What tells the sets and their versions apart.
 struct Layout {
     folder: &'static str,
     train: &'static [&'static str],
     test: &'static str,
     names: &'static str,
     classes: usize,
-    /// Bytes before the pixels; the last of them is the label.
-    label_bytes: usize,
+    records: Records,
+}
+
+/// How images and labels lie in a file.
+#[derive(Clone, Copy)]
+enum Records {
+    /// One after the other.
+    Binary {
+        /// Bytes before the pixels; the last of them is the label.
+        label_bytes: usize,
+    },
+    /// In a pickled dictionary, with the labels under this key, and the names of the classes under that.
+    Pickled { labels: &'static str, names: &'static str },
 }
 
 const CIFAR_10: Layout = Layout {
@@ -32,7 +46,7 @@ const CIFAR_10: Layout = Layout {
     test: "test_batch.bin",
     names: "batches.meta.txt",
     classes: 10,
-    label_bytes: 1,
+    records: Records::Binary { label_bytes: 1 },
 };
 
 const CIFAR_100: Layout = Layout {
@@ -41,8 +55,28 @@ const CIFAR_100: Layout = Layout {
     test: "test.bin",
     names: "fine_label_names.txt",
     classes: 100,
-    label_bytes: 2,
+    records: Records::Binary { label_bytes: 2 },
 };
+
+const CIFAR_10_PYTHON: Layout = Layout {
+    folder: "cifar-10-batches-py",
+    train: &["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"],
+    test: "test_batch",
+    names: "batches.meta",
+    classes: 10,
+    records: Records::Pickled { labels: "labels", names: "label_names" },
+};
+
+const CIFAR_100_PYTHON: Layout = Layout {
+    folder: "cifar-100-python",
+    train: &["train"],
+    test: "test",
+    names: "meta",
+    classes: 100,
+    records: Records::Pickled { labels: "fine_labels", names: "fine_label_names" },
+};
+
+const LAYOUTS: [&Layout; 4] = [&CIFAR_10, &CIFAR_100, &CIFAR_10_PYTHON, &CIFAR_100_PYTHON];
 
 /// Files by name, in a folder or unpacked from an archive.
 enum Source {
@@ -51,7 +85,7 @@ enum Source {
 }
 
 pub(super) fn read_folder(path: &Path) -> Result<LabeledSplit> {
-    for layout in [&CIFAR_10, &CIFAR_100] {
+    for layout in LAYOUTS {
         for folder in [path.to_owned(), path.join(layout.folder)] {
             if folder.join(layout.train[0]).is_file() || folder.join(layout.test).is_file() {
                 return read_set(&folder, &Source::Folder, layout);
@@ -71,7 +105,7 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
         let mut entry = entry.map_err(unpacking)?;
         let place = entry.path().map_err(unpacking)?.into_owned();
         let name = place.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if [&CIFAR_10, &CIFAR_100].iter().any(|layout| layout.has(&name)) {
+        if entry.header().entry_type().is_file() && LAYOUTS.iter().any(|layout| layout.has(&name)) {
             let mut content = Vec::new();
             entry.read_to_end(&mut content).map_err(unpacking)?;
             let folder = place.parent().unwrap_or(Path::new("")).to_owned();
@@ -84,7 +118,7 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
     let sets: Vec<(PathBuf, &Layout)> = folders
         .iter()
         .flat_map(|(folder, members)| {
-            let layouts = [&CIFAR_10, &CIFAR_100].into_iter().filter(|layout| members.contains_key(layout.test));
+            let layouts = LAYOUTS.into_iter().filter(|layout| members.contains_key(layout.test));
             layouts.map(|layout| (folder.clone(), layout))
         })
         .collect();
@@ -101,11 +135,9 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
 }
 
 fn no_set(path: &Path) -> Error {
-    let expected = format!(
-        "those of CIFAR-10 ({} ... {}) or CIFAR-100 ({}, {})",
-        CIFAR_10.train[0], CIFAR_10.test, CIFAR_100.train[0], CIFAR_100.test
-    );
-    let advice = "take the binary version of the set, not the one for Python or Matlab";
+    let expected = "those of CIFAR-10 or CIFAR-100, binary (data_batch_1.bin ... test_batch.bin; train.bin, test.bin) or for Python \
+                    (data_batch_1 ... test_batch; train, test), or the folders train and test with a folder of pictures for each class";
+    let advice = "take the set as it is published, not the version for Matlab";
     FileError::mismatch(path, "files", expected, "none of them", advice).into()
 }
 
@@ -143,10 +175,18 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
     let Some((file, bytes)) = source.get(path, layout.names)? else {
         return Ok((0..layout.classes).map(|label| label.to_string()).collect());
     };
-    let text = String::from_utf8_lossy(&bytes);
-    let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let names: Vec<String> = match layout.records {
+        Records::Binary { .. } => {
+            let text = String::from_utf8_lossy(&bytes);
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        }
+        Records::Pickled { names, .. } => {
+            let read = Pickle::parse(&bytes).and_then(|pickle| pickle.texts(pickle.entry(names)?));
+            read.map_err(|problem| of_pickle(&file, layout.names, problem))?
+        }
+    };
     if names.len() != layout.classes {
-        let expected = format!("{} class names, one a line", layout.classes);
+        let expected = format!("{} class names", layout.classes);
         let advice = "take the file of the original archive, or remove it to number the classes";
         return Err(FileError::mismatch(&file, layout.names, expected, names.len().to_string(), advice).into());
     }
@@ -154,38 +194,67 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
 }
 
 fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], names: &[String]) -> Result<LabeledImages> {
-    let record_bytes = layout.label_bytes + PIXELS;
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for name in files {
         let Some((file, bytes)) = source.get(path, name)? else {
             let advice = "take it from the original archive";
             return Err(FileError::mismatch(path, *name, "a file of this name", "none", advice).into());
         };
-        if bytes.is_empty() || bytes.len() % record_bytes != 0 {
-            let expected = format!("a multiple of {record_bytes} bytes, those of a record");
-            let found = format!(
-                "{} bytes ({} records and {} bytes)",
-                bytes.len(),
-                bytes.len() / record_bytes,
-                bytes.len() % record_bytes
-            );
-            let advice = "the file is cut short or of another kind: fetch it again";
-            return Err(FileError::mismatch(&file, *name, expected, found, advice).into());
-        }
-        for (record, bytes) in bytes.chunks_exact(record_bytes).enumerate() {
-            let (head, image) = bytes.split_at(layout.label_bytes);
-            let label = head[layout.label_bytes - 1];
-            if usize::from(label) >= layout.classes {
-                let expected = format!("a label from 0 to {}", layout.classes - 1);
-                let advice = "the file is damaged or of another kind: fetch it again";
-                let record = format!("{name}, record {record}");
-                return Err(FileError::mismatch(&file, record, expected, label.to_string(), advice).into());
+        let found = match layout.records {
+            Records::Binary { label_bytes } => binary(&file, name, &bytes, label_bytes, &mut pixels)?,
+            Records::Pickled { labels, .. } => {
+                pickled(&bytes, labels, &mut pixels).map_err(|problem| of_pickle(&file, name, problem))?
             }
-            labels.push(label);
-            pixels.extend_from_slice(image);
+        };
+        for (record, label) in found.into_iter().enumerate() {
+            match u8::try_from(label) {
+                Ok(label) if usize::from(label) < layout.classes => labels.push(label),
+                _ => {
+                    let expected = format!("a label from 0 to {}", layout.classes - 1);
+                    let advice = "the file is damaged or of another kind: fetch it again";
+                    let record = format!("{name}, record {record}");
+                    return Err(FileError::mismatch(&file, record, expected, label.to_string(), advice).into());
+                }
+            }
         }
     }
     LabeledImages::new(CHANNELS, SIDE, SIDE, pixels, labels, names.to_vec())
+}
+
+/// Appends the pixels of a file, and returns its labels.
+fn binary(file: &Path, name: &str, bytes: &[u8], label_bytes: usize, pixels: &mut Vec<u8>) -> Result<Vec<i64>> {
+    let record_bytes = label_bytes + PIXELS;
+    if bytes.is_empty() || !bytes.len().is_multiple_of(record_bytes) {
+        let expected = format!("a multiple of {record_bytes} bytes, those of a record");
+        let (records, rest) = (bytes.len() / record_bytes, bytes.len() % record_bytes);
+        let found = format!("{} bytes ({records} records and {rest} bytes)", bytes.len());
+        let advice = "the file is cut short or of another kind: fetch it again";
+        return Err(FileError::mismatch(file, name, expected, found, advice).into());
+    }
+    let mut labels = Vec::with_capacity(bytes.len() / record_bytes);
+    for record in bytes.chunks_exact(record_bytes) {
+        let (head, image) = record.split_at(label_bytes);
+        labels.push(head[label_bytes - 1].into());
+        pixels.extend_from_slice(image);
+    }
+    Ok(labels)
+}
+
+/// The same of a pickled file.
+fn pickled(bytes: &[u8], key: &str, pixels: &mut Vec<u8>) -> std::result::Result<Vec<i64>, Problem> {
+    let pickle = Pickle::parse(bytes)?;
+    let (shape, data) = pickle.bytes_array(pickle.entry("data")?)?;
+    let labels = pickle.integers(pickle.entry(key)?)?;
+    if labels.is_empty() || shape != [labels.len(), PIXELS] {
+        let (expected, found) = (format!("{} x {PIXELS} pixels, for as many {key}", labels.len()), format!("{shape:?}"));
+        return Err(Problem { expected, found, advice: "the file is damaged or of another kind: fetch it again" });
+    }
+    pixels.extend(data);
+    Ok(labels)
+}
+
+fn of_pickle(file: &Path, name: &str, problem: Problem) -> Error {
+    FileError::mismatch(file, name, problem.expected, problem.found, problem.advice).into()
 }
 
 #[cfg(test)]
@@ -284,8 +353,11 @@ mod tests {
     #[test]
     fn what_is_no_cifar_says_so() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("data_batch_1"), "pickle").unwrap();
-        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("binary version"));
+        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("not the version for Matlab"));
+        fs::write(root.path().join("data_batch_1"), "text").unwrap();
+        let error = read_labeled(root.path()).unwrap_err().to_string();
+        assert!(error.contains("data_batch_1") && error.contains("a Python pickle"), "{error}");
+        fs::remove_file(root.path().join("data_batch_1")).unwrap();
         let folder = root.path().join("cifar-10-batches-bin");
         write_cifar_10(&folder);
         let archive = root.path().join("set.tar.gz");

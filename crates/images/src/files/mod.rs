@@ -1,6 +1,8 @@
-//! Labelled sets on disk: CIFAR's own formats, and safetensors.
+//! Labelled sets on disk: CIFAR's own formats, folders of pictures, and safetensors.
 
 mod cifar;
+mod folder;
+mod pickle;
 mod tensors;
 
 use crate::{LabeledSplit, Result};
@@ -13,7 +15,10 @@ use std::path::Path;
 /// - a folder with the binary version of CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`) or of
 ///   CIFAR-100 (`train.bin`, `test.bin`; the fine labels are used), or one that holds it as
 ///   `cifar-10-batches-bin` or `cifar-100-binary`;
-/// - the official archive of either, `.tar.gz`;
+/// - the same in their version for Python (`cifar-10-batches-py`, `cifar-100-python`), as torchvision downloads it: the pickles are read
+///   as data, and nothing that they name is called;
+/// - the official archive of any of these, `.tar.gz`;
+/// - a folder with `train/CLASS/` and `test/CLASS/`, which hold PNG or JPEG pictures of one size;
 /// - `.safetensors` with U8 tensors `train_images`, `test_images`, `[images, channels, height, width]`, and
 ///   `train_labels`, `test_labels`, `[images]`. Without `class_names` in the metadata (a name a line, a JSON array, or
 ///   names with commas between them) the classes are numbered up to the largest label in training.
@@ -23,7 +28,9 @@ use std::path::Path;
 /// label out of range, a header that disagrees with the file, a missing tensor, another data type or shape.
 pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    if path.is_dir() {
+    if path.is_dir() && folder::is_one(path) {
+        folder::read(path)
+    } else if path.is_dir() {
         cifar::read_folder(path)
     } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
         cifar::read_archive(path)
@@ -37,7 +44,7 @@ pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
         } else {
             (format!("{name:?}"), "give one of these")
         };
-        let expected = "a folder or .tar.gz with CIFAR's .bin files, or .safetensors";
+        let expected = "a folder or .tar.gz of CIFAR, a folder of pictures, or .safetensors";
         Err(FileError::mismatch(path, "kind of file", expected, found, advice).into())
     }
 }

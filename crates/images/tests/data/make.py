@@ -2,18 +2,23 @@
 
 `names-*.safetensors`: class names as other programs write them. `cifar-*.tar.gz`: two records a file, a gray image each.
 `network.pt` has the parts of what torch.save writes (a stored zip with a pickle of protocol 2), as far as a reader needs to see
-that it is none of ours.
+that it is none of ours. `python-10.tar.gz`, `python-100.tar.gz`: two records a file, the version of CIFAR for Python, as Python 2
+pickled it; `python3-10.tar.gz`: as Python 3 does. `program.tar.gz`: one of their files is a pickle that names a function, a harmless one.
+`pictures.tar`: the folders train and test, two classes of pictures by Pillow 13.
 """
 
 import gzip
 import io
 import json
+import os
 import pathlib
 import pickle
+import struct
 import tarfile
 import zipfile
 
 import numpy as np
+from PIL import Image
 from safetensors.numpy import save_file
 
 here = pathlib.Path(__file__).parent
@@ -78,3 +83,71 @@ with zipfile.ZipFile(here / "network.pt", "w") as z:
     add("byteorder", "little")
     add("data/0", bytes(8))
     add("version", "3\n")
+
+
+class Python2(pickle._Pickler):
+    """Writes text and bytes as Python 2 did, which knew one kind of both."""
+
+    dispatch = dict(pickle._Pickler.dispatch)
+
+    def save_string(self, obj):
+        data = obj if isinstance(obj, bytes) else obj.encode("latin1")
+        short = len(data) < 256
+        self.write((b"U" + bytes([len(data)]) if short else b"T" + struct.pack("<i", len(data))) + data)
+        self.memoize(obj)
+
+    dispatch[bytes] = dispatch[str] = save_string
+
+
+def pickled(value, version):
+    buffer = io.BytesIO()
+    (Python2 if version == 2 else pickle._Pickler)(buffer, 2).dump(value)
+    # Where the function lay before NumPy 2.
+    return buffer.getvalue().replace(b"numpy._core.", b"numpy.core.") if version == 2 else buffer.getvalue()
+
+
+class Program:
+    def __reduce__(self):
+        return os.getcwd, ()
+
+
+def batch(part, labels):
+    pixels = (np.arange(2 * 3072).reshape(2, 3072) * 7 + part).astype("u1")
+    return {"batch_label": f"batch {part}", "labels": labels, "data": pixels, "filenames": ["a.png", "b.png"]}
+
+
+def archive(path, folder, members):
+    with gzip.GzipFile(path, "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in members.items():
+            entry = tarfile.TarInfo(f"{folder}/{name}")
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+
+
+for version, file in [(2, "python-10.tar.gz"), (3, "python3-10.tar.gz")]:
+    members = {f"data_batch_{part}": pickled(batch(part, [part, part + 4]), version) for part in range(1, 6)}
+    members["test_batch"] = pickled(batch(6, [0, 9]), version)
+    members["batches.meta"] = pickled({"num_cases_per_batch": 2, "label_names": names, "num_vis": 3072}, version)
+    archive(here / file, "cifar-10-batches-py", members)
+    if version == 2:
+        members["data_batch_3"] = pickled({"data": Program(), "labels": [1, 2]}, version)
+        archive(here / "program.tar.gz", "cifar-10-batches-py", members)
+fine = {part: batch(part, None) | {"fine_labels": [99, part], "coarse_labels": [3, 4]} for part in (1, 2)}
+for one in fine.values():
+    del one["labels"]
+members = {"train": pickled(fine[1], 2), "test": pickled(fine[2], 2)}
+members["meta"] = pickled({"fine_label_names": [f"fine {label}" for label in range(100)], "coarse_label_names": ["coarse"] * 20}, 2)
+archive(here / "python-100.tar.gz", "cifar-100-python", members)
+
+with tarfile.open(here / "pictures.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
+    for number, (name, mode) in enumerate(
+        [("train/cat/1.png", "L"), ("train/cat/2.png", "RGB"), ("train/dog/1.png", "P"), ("test/cat/1.png", "RGB"), ("test/dog/9.jpg", "L")]
+    ):
+        gray = (np.arange(8 * 8).reshape(8, 8) * 3 + 10 * number).astype("u1")
+        picture = Image.fromarray(gray if mode != "RGB" else np.stack([gray, gray + 1, 255 - gray], -1)).convert(mode)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG" if name.endswith("jpg") else "PNG", **({"quality": 100} if name.endswith("jpg") else {}))
+        entry = tarfile.TarInfo(name)
+        entry.size = buffer.tell()
+        buffer.seek(0)
+        tar.addfile(entry, buffer)

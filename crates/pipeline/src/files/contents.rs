@@ -16,6 +16,7 @@ pub(crate) fn list(path: &Path, container: Container) -> Result<Contents> {
         Container::Folder => Ok(brainprior_recording::list_sensorium(path)?),
         Container::Safetensors => of_safetensors(path),
         Container::Json => of_json(path),
+        Container::Toml => of_toml(path),
     }
 }
 
@@ -33,6 +34,14 @@ pub(crate) fn of_safetensors(path: &Path) -> Result<Contents> {
 
 fn of_json(path: &Path) -> Result<Contents> {
     let value: serde_json::Value = brainprior_artifact::json::read(path)?;
+    let mut contents = Contents::new();
+    walk_json(&value, "", &mut contents);
+    Ok(contents)
+}
+
+fn of_toml(path: &Path) -> Result<Contents> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    let value: serde_json::Value = toml::from_str(&text).with_context(|| format!("{} is no TOML", path.display()))?;
     let mut contents = Contents::new();
     walk_json(&value, "", &mut contents);
     Ok(contents)

@@ -7,6 +7,7 @@ use crate::artifacts::Results;
 use anyhow::{Result, bail};
 use brainprior_classifier::ResNet;
 use brainprior_images::{LabeledSplit, read_labeled};
+use brainprior_recording::import::Layout;
 use brainprior_recording::{Notes, Responses, Scan, read_scan_with_notes, simulation};
 use brainprior_similarity::SimilarityMatrix;
 use std::path::Path;
@@ -78,6 +79,7 @@ fn read(path: &Path, kind: Kind) -> Result<Content> {
     Ok(match kind {
         Kind::Scan | Kind::Sensorium => Content::Scan(Box::new(read_scan_with_notes(path)?)),
         Kind::ImageSet => Content::Images(Box::new(read_labeled(path)?)),
+        Kind::Layout => other(Layout::read(path)?),
         Kind::Truth => other(simulation::read_truth(path)?),
         Kind::Responses => other(Responses::read(path)?),
         Kind::Similarity => other(SimilarityMatrix::read(path)?),

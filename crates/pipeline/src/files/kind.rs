@@ -29,8 +29,8 @@ pub(crate) struct Unknown {
     advice: &'static str,
 }
 
-const ANY: &str = "a scan, truth, responses, similarities, pairs or neighbors (.h5), a Sensorium tree (a folder or .zip), labelled \
-                   images (.safetensors, or CIFAR as a folder or .tar.gz), a trained classifier (.safetensors), or results.json, \
+const ANY: &str = "a scan, truth, responses, similarities, pairs or neighbors (.h5), a Sensorium tree (a folder or .zip), a layout of arrays (.toml), \
+                   labelled images (.safetensors, a folder of pictures, or CIFAR as a folder or .tar.gz), a trained classifier (.safetensors), or results.json, \
                    attack.json, histogram.json or times.json";
 const ANY_HDF5: &str = "a scan (images, responses, tiers), truth, responses, similarities, pairs or neighbors as data-specs says";
 const ANY_TENSORS: &str = "labelled images (train_images ...) or a classifier (stem.0.weight ... head.bias) as data-specs says";
@@ -80,6 +80,9 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     if ends(&[".safetensors"]) {
         return of_safetensors(path);
     }
+    if ends(&[".toml"]) {
+        return Ok(Recognized::Known(Kind::Layout));
+    }
     if ends(&[".json"]) {
         return of_json(path);
     }
@@ -89,7 +92,7 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     } else if start.starts_with(b"CDF") {
         unknown("a netCDF-3 file", ANY, "make it netCDF-4: nccopy -k nc4 FILE NEW")
     } else if start.starts_with(b"\x93NUMPY") {
-        unknown("a single NumPy array", ANY, "put it into a scan file, or into a Sensorium tree")
+        unknown("a single NumPy array", ANY, "describe it in a layout, and bring it in with `cargo xtask import arrays`")
     } else if start.first() == Some(&0x80) {
         unknown("a Python pickle", ANY, "save tensors with safetensors.torch.save_file, and arrays as HDF5")
     } else if ends(&[".h5", ".hdf5", ".nwb", ".nc", ".mat"]) {
@@ -105,12 +108,24 @@ fn of_folder(path: &Path) -> Result<Recognized> {
         listed.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect::<std::io::Result<_>>()?;
     names.sort();
     let has = |name: &str| names.iter().any(|known| known == name);
+    let cifar = [
+        "test_batch.bin",
+        "data_batch_1.bin",
+        "train.bin",
+        "test.bin",
+        "cifar-10-batches-bin",
+        "cifar-100-binary",
+        "test_batch",
+        "data_batch_1",
+        "cifar-10-batches-py",
+        "cifar-100-python",
+    ];
+    // Of CIFAR-100 for Python a file is called `meta`, as a folder of a Sensorium tree is.
+    if cifar.into_iter().any(has) || has("train") || has("test") {
+        return Ok(Recognized::Known(Kind::ImageSet));
+    }
     if has("meta") || has("data") {
         return Ok(Recognized::Known(Kind::Sensorium));
-    }
-    let cifar = ["test_batch.bin", "data_batch_1.bin", "train.bin", "test.bin", "cifar-10-batches-bin", "cifar-100-binary"];
-    if cifar.into_iter().any(has) {
-        return Ok(Recognized::Known(Kind::ImageSet));
     }
     Ok(unknown(format!("a folder with {}", some(names)), ANY, "name a folder of such a kind, or a file in it"))
 }
@@ -124,7 +139,11 @@ fn of_zip(start: &[u8]) -> Recognized {
         return unknown("what torch.save writes", ANY, advice);
     }
     if first.ends_with(".npy") && !first.contains('/') {
-        return unknown("what numpy.savez writes", ANY, "write the arrays as a scan file, or as a Sensorium tree");
+        return unknown(
+            "what numpy.savez writes",
+            ANY,
+            "describe them in a layout, and bring them in with `cargo xtask import arrays`",
+        );
     }
     Recognized::Known(Kind::Sensorium)
 }

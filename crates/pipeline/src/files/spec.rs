@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) enum Kind {
     Scan,
     Sensorium,
+    Layout,
     Truth,
     ImageSet,
     Responses,
@@ -28,6 +29,7 @@ impl Kind {
         match self {
             Self::Scan => include_str!("../../../../data-specs/scan.toml"),
             Self::Sensorium => include_str!("../../../../data-specs/sensorium.toml"),
+            Self::Layout => include_str!("../../../../data-specs/layout.toml"),
             Self::Truth => include_str!("../../../../data-specs/truth.toml"),
             Self::ImageSet => include_str!("../../../../data-specs/image-set.toml"),
             Self::Responses => include_str!("../../../../data-specs/responses.toml"),
@@ -67,6 +69,7 @@ pub(crate) enum Container {
     Folder,
     Safetensors,
     Json,
+    Toml,
 }
 
 /// One dataset, tensor or field.
@@ -167,6 +170,7 @@ mod tests {
         let all = [
             Kind::Scan,
             Kind::Sensorium,
+            Kind::Layout,
             Kind::Truth,
             Kind::ImageSet,
             Kind::Responses,

@@ -1,11 +1,11 @@
 //! Scans and responses on disk.
 
-mod annotations;
-mod assemble;
+pub(crate) mod annotations;
+pub(crate) mod assemble;
 #[cfg(feature = "hdf5")]
 mod hdf5_output;
 mod notes;
-mod npy;
+pub(crate) mod npy;
 #[cfg(feature = "hdf5")]
 mod responses_file;
 mod sensorium;

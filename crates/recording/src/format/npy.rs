@@ -61,7 +61,7 @@ pub(crate) struct Header {
     /// Bytes of an item.
     item: usize,
     /// Where the data begin.
-    start: usize,
+    pub start: usize,
 }
 
 impl Header {
@@ -89,6 +89,11 @@ impl Header {
             problem("an integer, f2, f4, f8, S or U", descr.to_owned(), advice)
         })?;
         Ok(Self { shape, big_endian, column_major, kind, item, start: start + length })
+    }
+
+    /// What NumPy calls the type, where rows follow each other and the bytes of a number begin with the smallest.
+    pub(crate) fn stored_as(&self) -> Option<String> {
+        (!self.column_major && (!self.big_endian || self.item == 1)).then(|| format!("{}{}", self.kind, self.item))
     }
 
     /// The type in the words of the data specs: `u8` is a byte, `string` any text.

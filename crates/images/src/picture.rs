@@ -1,0 +1,214 @@
+//! Pictures: one image in a PNG or JPEG file.
+
+use crate::Result;
+use brainprior_artifact::FileError;
+use image::{DynamicImage, ImageFormat};
+use std::cmp::Ordering;
+use std::io::Cursor;
+use std::path::Path;
+
+/// Endings of the names of pictures, in small letters.
+const ENDINGS: [&str; 3] = [".png", ".jpg", ".jpeg"];
+
+const CUT: &str = "the file is cut short: copy it again";
+
+/// A decoded picture of 8 bits a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// 1 for gray, 3 for red, green, blue.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// `[channels, height, width]`, row-major.
+    pub pixels: Vec<u8>,
+}
+
+/// Whether a name is that of a picture, by its ending. What begins with a point is hidden and is none.
+pub fn is_picture(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let small = file.to_lowercase();
+    !file.starts_with('.') && ENDINGS.iter().any(|ending| small.ends_with(ending))
+}
+
+/// The order of names in which people number files: digits compare as numbers, so that `image10` follows `image9`.
+pub fn by_number(left: &str, right: &str) -> Ordering {
+    let (mut one, mut other) = (left.as_bytes(), right.as_bytes());
+    loop {
+        let digits = |name: &[u8]| name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let order = match (digits(one), digits(other)) {
+            (0, _) | (_, 0) => match (one.split_first(), other.split_first()) {
+                (Some((first, rest)), Some((second, others))) => {
+                    (one, other) = (rest, others);
+                    first.cmp(second)
+                }
+                // Names that differ in zeros before a number alone keep an order, too.
+                (first, second) => return first.is_some().cmp(&second.is_some()).then_with(|| left.cmp(right)),
+            },
+            (long, wide) => {
+                let number = |digits: &[u8]| digits.iter().position(|digit| *digit != b'0').map_or(digits.len(), |zeros| zeros);
+                let (first, second) = (&one[number(&one[..long])..long], &other[number(&other[..wide])..wide]);
+                let order = first.len().cmp(&second.len()).then_with(|| first.cmp(second));
+                (one, other) = (&one[long..], &other[wide..]);
+                order
+            }
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+impl Picture {
+    /// From the bytes of a file, which lies at `path` or is the member `name` of it.
+    ///
+    /// # Errors
+    /// Neither PNG nor JPEG; cut short or damaged; more than 8 bits a value; a pixel that is not opaque.
+    pub fn decode(path: &Path, name: &str, bytes: &[u8]) -> Result<Self> {
+        let damaged = |error: String| FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again");
+        if bytes.starts_with(b"\x89PNG") {
+            return of_png(path, name, bytes);
+        }
+        if !bytes.starts_with(&[0xff, 0xd8]) {
+            let found =
+                format!("{} bytes that begin with {:?}", bytes.len(), String::from_utf8_lossy(&bytes[..bytes.len().min(6)]));
+            let advice = "save it as PNG, or leave it out of the folder";
+            return Err(FileError::mismatch(path, name, "a PNG or JPEG file", found, advice).into());
+        }
+        if !is_whole_jpeg(bytes) {
+            let found = format!("{} bytes without one", bytes.len());
+            return Err(FileError::mismatch(path, name, "a JPEG file with its end mark", found, CUT).into());
+        }
+        let read = image::load(Cursor::new(bytes), ImageFormat::Jpeg).map_err(|error| damaged(error.to_string()))?;
+        let (height, width) = (read.height() as usize, read.width() as usize);
+        Ok(match read {
+            DynamicImage::ImageLuma8(gray) => Self { channels: 1, height, width, pixels: gray.into_raw() },
+            DynamicImage::ImageRgb8(color) => Self::interleaved(3, height, width, color.as_raw()),
+            other => return Err(depth(path, name, format!("{:?}", other.color()))),
+        })
+    }
+
+    /// Of pixels whose channels lie side by side.
+    fn interleaved(channels: usize, height: usize, width: usize, pixels: &[u8]) -> Self {
+        let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels).copied());
+        Self { channels, height, width, pixels: planes.collect() }
+    }
+
+    /// In one channel: luma, as that of labelled sets.
+    #[must_use]
+    pub fn to_gray(&self) -> Self {
+        if self.channels == 1 {
+            return self.clone();
+        }
+        let (red, rest) = self.pixels.split_at(self.height * self.width);
+        let (green, blue) = rest.split_at(self.height * self.width);
+        let pixels =
+            red.iter().zip(green).zip(blue).map(|((red, green), blue)| crate::labeled::luma(*red, *green, *blue)).collect();
+        Self { channels: 1, height: self.height, width: self.width, pixels }
+    }
+
+    /// Whether some pixel has a color: red, green and blue that differ.
+    pub fn has_color(&self) -> bool {
+        let planes: Vec<&[u8]> = self.pixels.chunks(self.height * self.width).collect();
+        planes.iter().any(|plane| plane != &planes[0])
+    }
+}
+
+fn depth(path: &Path, name: &str, found: String) -> crate::Error {
+    let advice = "save it with 8 bits a value, in gray or in red, green and blue";
+    FileError::mismatch(path, name, "8 bits a value", found, advice).into()
+}
+
+/// Whether the end mark follows the last scan. In the data of a scan it cannot occur; in the preview before it it can.
+fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
+    last(0xda).is_some_and(|scan| last(0xd9).is_some_and(|end| end > scan))
+}
+
+fn of_png(path: &Path, name: &str, bytes: &[u8]) -> Result<Picture> {
+    let failed = |error: png::DecodingError| match error {
+        png::DecodingError::IoError(_) => {
+            let found = format!("{} bytes that end before", bytes.len());
+            FileError::mismatch(path, name, "a whole PNG file", found, CUT)
+        }
+        error => FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again"),
+    };
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(png::Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(failed)?;
+    let size = reader.output_buffer_size().ok_or_else(|| depth(path, name, "more pixels than fit into memory".into()))?;
+    let mut pixels = vec![0; size];
+    let info = reader.next_frame(&mut pixels).map_err(failed)?;
+    pixels.truncate(info.buffer_size());
+    let (height, width) = (info.height as usize, info.width as usize);
+    if info.bit_depth != png::BitDepth::Eight {
+        return Err(depth(path, name, format!("{:?}", info.bit_depth).to_lowercase()));
+    }
+    let channels = info.color_type.samples();
+    let picture = Picture::interleaved(channels, height, width, &pixels);
+    let opaque = channels - channels.is_multiple_of(2) as usize;
+    let area = height * width;
+    if let Some(pixel) = picture.pixels[opaque * area..].iter().position(|alpha| *alpha != 255) {
+        let found = format!("pixel {pixel} with an opacity of {} of 255", picture.pixels[opaque * area + pixel]);
+        let advice = "lay it onto the background that was shown, and save it without a channel for opacity";
+        return Err(FileError::mismatch(path, name, "opaque pixels", found, advice).into());
+    }
+    Ok(Picture { channels: opaque, height, width, pixels: picture.pixels[..opaque * area].to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A PNG of 2 x 2 pixels.
+    fn png_of(color: png::ColorType, depth: png::BitDepth, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![];
+        let mut encoder = png::Encoder::new(&mut bytes, 2, 2);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        encoder.write_header().unwrap().write_image_data(data).unwrap();
+        bytes
+    }
+
+    fn refused(bytes: &[u8], parts: &[&str]) {
+        let error = Picture::decode(Path::new("set.zip"), "a/b.png", bytes).unwrap_err().to_string();
+        for part in parts.iter().chain(&["set.zip", "a/b.png"]) {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+    }
+
+    #[test]
+    fn names_are_ordered_as_people_number_them() {
+        let mut names = ["b1", "a10", "a9", "a", "a09x", "a010"];
+        names.sort_by(|left, right| by_number(left, right));
+        assert_eq!(names, ["a", "a9", "a09x", "a010", "a10", "b1"]);
+        assert!(is_picture("x/A.JPG") && !is_picture("x/._A.JPG") && !is_picture("A.txt"));
+    }
+
+    #[test]
+    fn pictures_come_channels_first_in_gray_and_color() {
+        let bytes = png_of(png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        let color = Picture::decode(Path::new("x"), "x", &bytes).unwrap();
+        assert_eq!((color.channels, &color.pixels[..]), (3, &[1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12][..]));
+        assert!(color.has_color());
+        let gray = png_of(png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[9, 255, 8, 255, 7, 255, 6, 255]);
+        let gray = Picture::decode(Path::new("x"), "x", &gray).unwrap();
+        assert_eq!((gray.channels, &gray.pixels[..], gray.has_color()), (1, &[9, 8, 7, 6][..], false));
+        let equal = png_of(png::ColorType::Rgb, png::BitDepth::Eight, &[5; 12]);
+        let equal = Picture::decode(Path::new("x"), "x", &equal).unwrap();
+        assert!(!equal.has_color());
+        assert_eq!(equal.to_gray().pixels, [5; 4]);
+    }
+
+    #[test]
+    fn what_is_cut_deep_or_transparent_is_refused() {
+        let whole = png_of(png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        refused(&whole[..whole.len() - 20], &["a whole PNG file", "cut short"]);
+        refused(&png_of(png::ColorType::Grayscale, png::BitDepth::Sixteen, &[0; 8]), &["8 bits a value", "sixteen"]);
+        let glass = png_of(png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[9, 255, 8, 254, 7, 255, 6, 255]);
+        refused(&glass, &["opaque pixels", "pixel 1 with an opacity of 254"]);
+        refused(&[0xff, 0xd8, 0xff, 0xda, 1, 2], &["end mark", "6 bytes", "cut short"]);
+        refused(b"GIF89a", &["a PNG or JPEG file", "GIF89a"]);
+    }
+}

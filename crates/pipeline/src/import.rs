@@ -1,0 +1,33 @@
+//! Recordings in the formats of other labs, to scan files in the static HDF5 layout.
+
+use anyhow::Result;
+use brainprior_recording::import::{Imported, arrays, experanto};
+use brainprior_recording::write_static_hdf5;
+use std::fmt::Write;
+use std::path::Path;
+
+/// What a recording lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Arrays and pictures that a layout in TOML describes.
+    Arrays,
+    /// The folder of a session of experanto.
+    Experanto,
+}
+
+/// Reads `source` and writes the scan; returns what was taken, dropped and assumed, for people.
+///
+/// # Errors
+/// What the importer refuses; a scan file that cannot be written.
+pub fn import(kind: Kind, source: &Path, out: &Path) -> Result<String> {
+    let Imported { scan, account } = match kind {
+        Kind::Arrays => arrays(source)?,
+        Kind::Experanto => experanto(source)?,
+    };
+    write_static_hdf5(out, &scan)?;
+    let mut text = account.to_string();
+    let (trials, neurons) = scan.responses().dim();
+    let (images, height, width) = (scan.stimuli().len(), scan.stimuli().height(), scan.stimuli().width());
+    writeln!(text, "wrote    {}: {trials} trials of {neurons} neurons, {images} images of {height} x {width}", out.display())?;
+    Ok(text)
+}

@@ -1,0 +1,239 @@
+//! The small TOML file that says what arrays hold (`data-specs/layout.toml`).
+
+use crate::{Result, Tier};
+use brainprior_artifact::FileError;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// What the axes of some arrays are, which image each trial showed, and what each is for.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub(super) path: PathBuf,
+    pub(super) responses: Responses,
+    pub(super) images: Images,
+    pub(super) trials: Option<Trials>,
+    pub(super) tiers: Tiers,
+    pub(super) area: Option<String>,
+    pub(super) first_image: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    responses: Responses,
+    images: Images,
+    trials: Option<Trials>,
+    tiers: Tiers,
+    area: Option<String>,
+    #[serde(default)]
+    first_image: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Responses {
+    pub file: PathBuf,
+    pub array: Option<String>,
+    pub axes: Vec<ResponseAxis>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ResponseAxis {
+    Neuron,
+    Image,
+    Repeat,
+    Trial,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Images {
+    pub file: PathBuf,
+    pub array: Option<String>,
+    pub axes: Option<Vec<ImageAxis>>,
+    /// Height and width of what lies along an axis of pixels.
+    pub stored: Option<[usize; 2]>,
+    /// Height and width to average down to.
+    pub size: Option<[usize; 2]>,
+    pub color: Option<Color>,
+    /// Black and white.
+    pub range: Option<[f64; 2]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ImageAxis {
+    Image,
+    Height,
+    Width,
+    Channel,
+    /// Row after row.
+    Pixel,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Color {
+    Luma,
+}
+
+/// The number of the image of each trial.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trials {
+    pub file: PathBuf,
+    pub array: Option<String>,
+}
+
+/// One way among several to say what each image is for.
+#[derive(Clone, Debug)]
+pub(super) enum Tiers {
+    All(Tier),
+    /// A name for each image, or for each trial.
+    Column {
+        file: PathBuf,
+        array: Option<String>,
+    },
+    /// How many images of each tier are drawn.
+    Counts(Counts),
+    /// Numbers of images; those that none names.
+    Lists {
+        of: Vec<(Tier, Vec<usize>)>,
+        others: Option<Tier>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Counts {
+    pub train: usize,
+    pub validation: usize,
+    pub test: usize,
+    pub seed: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TierKeys {
+    all: Option<String>,
+    file: Option<PathBuf>,
+    array: Option<String>,
+    counts: Option<Counts>,
+    train: Option<List>,
+    validation: Option<List>,
+    test: Option<List>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected numbers of images, or \"others\"")]
+enum List {
+    Numbers(Vec<usize>),
+    Word(String),
+}
+
+impl<'de> Deserialize<'de> for Tiers {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        use serde::de::Error;
+        let keys = TierKeys::deserialize(deserializer)?;
+        let listed = [(Tier::Train, keys.train), (Tier::Validation, keys.validation), (Tier::Test, keys.test)];
+        if keys.array.is_some() && keys.file.is_none() {
+            return Err(D::Error::custom("an array, and no file that it lies in"));
+        }
+        let has_lists = listed.iter().any(|(_, list)| list.is_some());
+        match (keys.all, keys.file, keys.counts, has_lists) {
+            (Some(name), None, None, false) => {
+                let unknown = || D::Error::custom(format!("all = {name:?}: expected \"train\", \"validation\" or \"test\""));
+                Tier::from_name(&name).map(Self::All).ok_or_else(unknown)
+            }
+            (None, Some(file), None, false) => Ok(Self::Column { file, array: keys.array }),
+            (None, None, Some(counts), false) => Ok(Self::Counts(counts)),
+            (None, None, None, true) => {
+                let (mut of, mut others) = (vec![], vec![]);
+                for (tier, list) in listed {
+                    match list {
+                        None => {}
+                        Some(List::Numbers(numbers)) => of.push((tier, numbers)),
+                        Some(List::Word(word)) if word == "others" => others.push(tier),
+                        Some(List::Word(word)) => {
+                            return Err(D::Error::custom(format!(
+                                "{tier} = {word:?}: expected numbers of images, or \"others\""
+                            )));
+                        }
+                    }
+                }
+                match others[..] {
+                    [] => Ok(Self::Lists { of, others: None }),
+                    [tier] => Ok(Self::Lists { of, others: Some(tier) }),
+                    _ => Err(D::Error::custom("only one tier can have the others")),
+                }
+            }
+            _ => Err(D::Error::custom(
+                "expected one way to divide the images: all, a file, counts, or lists of train, validation and test",
+            )),
+        }
+    }
+}
+
+impl Layout {
+    /// Reads a layout.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no TOML; a key that is missing, unknown or of another kind; axes that are given twice or that do
+    /// not make up trials of neurons.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(FileError::refused(path, "read"))?;
+        let content: Content = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let advice = "data-specs/layout.toml lists the keys of a layout";
+            FileError::mismatch(path, format!("line {line}"), "the keys of a layout", error.message().replace('\n', " "), advice)
+        })?;
+        let Content { responses, images, trials, tiers, area, first_image } = content;
+        let layout = Self { path: path.to_owned(), responses, images, trials, tiers, area, first_image };
+        layout.check_axes()?;
+        Ok(layout)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where a file that the layout names lies: beside it.
+    pub(super) fn beside(&self, file: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(file)
+    }
+
+    pub(super) fn mismatch(
+        &self,
+        key: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        advice: &'static str,
+    ) -> FileError {
+        FileError::mismatch(&self.path, key, expected, found, advice)
+    }
+
+    fn check_axes(&self) -> Result<()> {
+        use ResponseAxis::{Image, Neuron, Repeat, Trial};
+        let axes = &self.responses.axes;
+        let has = |axis| axes.contains(&axis);
+        let ways = "neuron and image, with or without repeat; or neuron and trial";
+        let fits = has(Neuron) && (has(Image) && !has(Trial) || has(Trial) && !has(Image) && !has(Repeat));
+        let twice = axes.iter().enumerate().any(|(place, axis)| axes[..place].contains(axis));
+        if !fits || twice {
+            return Err(self.mismatch("responses.axes", ways, format!("{axes:?}").to_lowercase(), "name each axis once").into());
+        }
+        match (&self.trials, has(Trial)) {
+            (None, true) => {
+                let advice = "add [trials] with the file that has a number for each trial";
+                Err(self.mismatch("trials", "the number of the image of each trial", "none", advice).into())
+            }
+            (Some(_), false) => {
+                let advice = "take [trials] out, or name the axis trial";
+                Err(self.mismatch("trials", "none, since responses have an axis of images", "a file", advice).into())
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Arrays and pictures that a [`Layout`] describes.
+
+mod images;
+mod layout;
+mod resize;
+mod source;
+mod tiers;
+mod trials;
+
+pub use layout::Layout;
+
+use super::{Account, Imported};
+use crate::{Neurons, Origin, Result, Scan, ScanParts};
+use std::path::Path;
+
+/// Reads the arrays that a layout names, each beside the layout unless its path is whole.
+///
+/// Responses are `.npy`, `.npz` or HDF5 (MATLAB 7.3: axes as MATLAB shows them); images such an array, or PNG and JPEG pictures in a
+/// folder or `.zip`, in the order of their names with digits compared as numbers. A trial whose neurons are all not a number is one
+/// that was not recorded, and is dropped; one of which some are is refused.
+///
+/// # Errors
+/// A layout that [`Layout::read`] refuses; a file that is missing, cut short, damaged or of another kind; axes, counts and
+/// tiers that do not fit together; a value that is not a number or out of range; color, range or tiers about which the layout says nothing;
+/// and all that [`Scan::new`] refuses.
+pub fn arrays(layout: &Path) -> Result<Imported> {
+    let _span = tracing::info_span!("import_arrays", layout = %layout.display()).entered();
+    let path = layout;
+    let layout = Layout::read(path)?;
+    let mut account = Account::default();
+    let trials = trials::read(&layout, &mut account)?;
+    let images = images::read(&layout, trials.images, &mut account)?;
+    let count = images.distinct.len();
+    if let Some(trial) = trials.image.iter().position(|image| *image >= count) {
+        let first = layout.first_image;
+        let (expected, found) =
+            (format!("numbers of the {count} images, {first} to {}", count + first - 1), trials.image[trial] + first);
+        let advice = "correct it, or first_image: the number of the first image";
+        let found = format!("{found} in trial {}", trials.place[trial]);
+        return Err(layout.mismatch("trials", expected, found, advice).into());
+    }
+    let tiers = tiers::of_trials(&layout, &trials, count, &mut account)?;
+    let trial_image = trials.image.iter().map(|image| images.distinct[*image]).collect();
+    let neurons = trials.responses.ncols();
+    let unnamed = Neurons::unnamed(neurons);
+    let neurons = match &layout.area {
+        Some(area) => Neurons::new(unnamed.unit_ids().to_vec(), vec![area.clone(); neurons], unnamed.layer().to_vec(), None)?,
+        None => unnamed,
+    };
+    let scan = Scan::new(ScanParts {
+        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        stimuli: images.stimuli,
+        image_labels: Some(images.labels),
+        trial_image,
+        tiers,
+        responses: trials.responses,
+        behavior: None,
+        pupil_center: None,
+        neurons,
+        trial_idx: None,
+        origin: Origin::default(),
+    });
+    Ok(Imported { scan: scan.map_err(|error| error.inside(path))?, account })
+}

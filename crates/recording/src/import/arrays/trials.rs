@@ -1,0 +1,104 @@
+//! From an array of responses to one row for each trial.
+
+use super::layout::{Layout, ResponseAxis};
+use super::source;
+use crate::Result;
+use crate::import::Account;
+use ndarray::{Array2, ArrayD, Axis, Ix3};
+
+/// One row for each trial that was recorded.
+pub(super) struct Trials {
+    /// The image of each trial, from 0.
+    pub image: Vec<usize>,
+    /// The place of each trial along the axis of images or of trials, and how long that is.
+    pub place: Vec<usize>,
+    pub places: usize,
+    /// How many images the responses are of, where their axis says.
+    pub images: Option<usize>,
+    /// `[trials, neurons]`.
+    pub responses: Array2<f32>,
+}
+
+pub(super) fn read(layout: &Layout, account: &mut Account) -> Result<Trials> {
+    let axes = &layout.responses.axes;
+    let source = source::read(&layout.beside(&layout.responses.file), layout.responses.array.as_deref())?;
+    source.check_rank(axes)?;
+    let sizes: Vec<String> =
+        source.shape().iter().zip(axes).map(|(size, axis)| format!("{size} {}s", format!("{axis:?}").to_lowercase())).collect();
+    account.took(format!("responses from {}: {}, {}", source.shown(), sizes.join(" x "), source.data.dtype()));
+    let values = in_order(source.doubles()?, axes);
+    let of_trials = match &layout.trials {
+        None => None,
+        Some(trials) => Some(numbers_of_images(layout, trials, values.dim().0, account)?),
+    };
+    let images = if of_trials.is_none() { Some(values.dim().0) } else { None };
+
+    let (mut image, mut place, mut rows, mut absent) = (vec![], vec![], vec![], 0);
+    for (row, repeats) in values.outer_iter().enumerate() {
+        for (repeat, trial) in repeats.outer_iter().enumerate() {
+            let missing = trial.iter().filter(|value| value.is_nan()).count();
+            if missing == trial.len() {
+                absent += 1;
+                continue;
+            }
+            if let Some(neuron) = trial.iter().position(|value| !(*value as f32).is_finite()) {
+                let at = match of_trials {
+                    Some(_) => format!("trial {row}"),
+                    None => format!("image {row}, repeat {repeat}"),
+                };
+                let others = trial.len() - missing;
+                let found = format!("{} for neuron {neuron} at {at}, where {others} neurons have numbers", trial[neuron]);
+                let expected = "a number for every neuron of a trial, or for none";
+                let advice = "leave that neuron or that trial out of the arrays";
+                return Err(source.mismatch(expected, found, advice).into());
+            }
+            place.push(row);
+            image.push(of_trials.as_ref().map_or(row, |numbers| numbers[row]));
+            rows.extend(trial.iter().map(|value| *value as f32));
+        }
+    }
+    if absent > 0 {
+        let all = values.dim().0 * values.dim().1;
+        account.dropped_as(format!("{absent} of {all} trials, of which no neuron has a number: no further repeat"));
+    }
+    let neurons = values.dim().2;
+    let responses = Array2::from_shape_vec((image.len(), neurons), rows).expect("one value for each trial and neuron");
+    if image.is_empty() || neurons == 0 {
+        return Err(source.mismatch("at least one trial and neuron", format!("{} x {neurons}", image.len()), "fill it").into());
+    }
+    Ok(Trials { image, place, places: values.dim().0, images, responses })
+}
+
+/// `[images or trials, repeats, neurons]`.
+fn in_order(values: ArrayD<f64>, axes: &[ResponseAxis]) -> ndarray::Array3<f64> {
+    let place = |wanted: &[ResponseAxis]| axes.iter().position(|axis| wanted.contains(axis));
+    let rows = place(&[ResponseAxis::Image, ResponseAxis::Trial]).expect("checked axes");
+    let neurons = place(&[ResponseAxis::Neuron]).expect("checked axes");
+    let ordered = match place(&[ResponseAxis::Repeat]) {
+        Some(repeats) => values.permuted_axes(vec![rows, repeats, neurons]),
+        None => values.permuted_axes(vec![rows, neurons]).insert_axis(Axis(1)),
+    };
+    ordered.into_dimensionality::<Ix3>().expect("three axes")
+}
+
+fn numbers_of_images(layout: &Layout, trials: &super::layout::Trials, count: usize, account: &mut Account) -> Result<Vec<usize>> {
+    let source = source::read(&layout.beside(&trials.file), trials.array.as_deref())?;
+    let numbers = source.whole_numbers()?;
+    if numbers.len() != count {
+        let expected = format!("{count} numbers of images, one for each trial of the responses");
+        return Err(source.mismatch(expected, numbers.len().to_string(), "give both the same trials").into());
+    }
+    let first = layout.first_image as i64;
+    let from_first = |(trial, number): (usize, &i64)| {
+        usize::try_from(number - first).map_err(|_| {
+            let advice = "first_image of the layout is the number of the first image: 0, or 1 as MATLAB counts";
+            source.mismatch(format!("numbers from {first}"), format!("{number} in trial {trial}"), advice)
+        })
+    };
+    let numbers = numbers.iter().enumerate().map(from_first).collect::<std::result::Result<Vec<_>, _>>()?;
+    account.took(format!("the image of each trial from {}", source.shown()));
+    if !numbers.contains(&0) {
+        account.assumes(format!("images are counted from {first}, although no trial shows image {first}"));
+    }
+    Ok(numbers)
+}

@@ -1,0 +1,248 @@
+//! Recordings in the folders of experanto (sensorium-competition/experanto), in which the lab ships its sessions: one folder a modality, each
+//! with a clock of its own, times in seconds in f64.
+//!
+//! Image trials become rows. A response is the mean of a neuron's samples from 0.05 s after the image came on for 0.5 s, the window of
+//! Walker et al. 2019, each neuron's times shifted by its phase.
+
+mod meta;
+mod screen;
+mod series;
+
+use super::{Account, Imported};
+use crate::format::annotations::{Annotations, Identifiers};
+use crate::format::assemble::{Pixels, Rows};
+use crate::{Neurons, Origin, Result};
+use brainprior_artifact::FileError;
+use brainprior_images::Picture;
+use ndarray::Array2;
+use screen::{Frame, Shown};
+use series::Series;
+use std::path::Path;
+
+/// Seconds from the onset of an image to that of its window.
+const LAG: f64 = 0.05;
+/// Seconds that a window lasts.
+const LENGTH: f64 = 0.5;
+
+/// What the signals of an eye tracker are, where there are four.
+const EYE: [&str; 4] = ["size", "its change", "x", "y"];
+
+/// What a trial holds beside its image.
+struct Recorded {
+    responses: Vec<f32>,
+    behavior: Option<[f32; 3]>,
+    pupil_center: Option<[f32; 2]>,
+}
+
+/// Why a trial is none.
+enum Absent {
+    BeyondRecording,
+    NoNumber(&'static str),
+}
+
+/// Reads the folder of one session, with `screen` and `responses`, and `eye_tracker` and `treadmill` where there are such.
+///
+/// Trials of the screen that are no images, are marked as invalid or have no tier, those whose window reaches beyond a
+/// recording, and those with a value that is not a number are dropped and counted. Rows of one `condition_hash` show one image.
+///
+/// # Errors
+/// A file that is missing, cut short or says something else than its `meta.yml`; times that decrease or are not finite; no trial that is
+/// left, or fewer than half of the image trials; images of several sizes; and all that a scan refuses.
+pub fn experanto(folder: &Path) -> Result<Imported> {
+    let _span = tracing::info_span!("import_experanto", folder = %folder.display()).entered();
+    let mut account = Account::default();
+    let screen = screen::read(&folder.join("screen"))?;
+    let responses = Series::open(&folder.join("responses"))?;
+    let optional = |name: &str| if folder.join(name).exists() { Series::open(&folder.join(name)).map(Some) } else { Ok(None) };
+    let eye = known_eye(optional("eye_tracker")?, &mut account);
+    let treadmill = optional("treadmill")?;
+    other_folders(folder, &mut account)?;
+    for (why, count) in &screen.others {
+        account.dropped_as(format!("{count} trials of the screen: {why}"));
+    }
+    account.took(format!(
+        "responses: {} neurons, {} samples at {} Hz from {:.3} s",
+        responses.signals, responses.samples, responses.rate, responses.start_time
+    ));
+    account.assumes(format!("a response is the mean of the samples from {LAG} s after an image came on, for {LENGTH} s"));
+
+    let (mut kept, mut beyond, mut missing) = (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
+    for shown in &screen.shown {
+        match recorded(shown.onset, &responses, eye.as_ref(), treadmill.as_ref())? {
+            Ok(recorded) => kept.push((shown, recorded)),
+            Err(Absent::BeyondRecording) => beyond += 1,
+            Err(Absent::NoNumber(what)) => *missing.entry(what).or_default() += 1,
+        }
+    }
+    if beyond > 0 {
+        account.dropped_as(format!("{beyond} image trials whose window reaches beyond a recording"));
+    }
+    for (what, count) in &missing {
+        account.dropped_as(format!("{count} image trials with a value of {what} that is not a number"));
+    }
+    if 2 * kept.len() <= screen.shown.len() {
+        let expected = format!("most of the {} image trials within all recordings, with numbers throughout", screen.shown.len());
+        let gone: Vec<String> = missing.iter().map(|(what, count)| format!("{count} without a number in {what}")).collect();
+        let gone = [vec![format!("{} such, {beyond} beyond a recording", kept.len())], gone].concat().join(", ");
+        let advice = "see that all modalities run on one clock, and leave signals without numbers out";
+        return Err(FileError::mismatch(folder, "trials", expected, gone, advice).into());
+    }
+    rows(folder, kept, responses.signals, account)
+}
+
+fn recorded(
+    onset: f64,
+    responses: &Series,
+    eye: Option<&Series>,
+    treadmill: Option<&Series>,
+) -> Result<std::result::Result<Recorded, Absent>> {
+    let (from, to) = (onset + LAG, onset + LAG + LENGTH);
+    let Some(found) = responses.means(from, to, |value| value)? else { return Ok(Err(Absent::BeyondRecording)) };
+    let responses: Vec<f32> = found.into_iter().map(|mean| mean as f32).collect();
+    if responses.iter().any(|value| !value.is_finite()) {
+        return Ok(Err(Absent::NoNumber("responses")));
+    }
+    let mut pupil = None;
+    let mut center = None;
+    if let Some(eye) = eye {
+        let (Some(means), Some(middle)) = (eye.means(from, to, |value| value)?, eye.at(onset + LAG + LENGTH / 2.0)?) else {
+            return Ok(Err(Absent::BeyondRecording));
+        };
+        pupil = Some([means[0] as f32, means[1] as f32]);
+        center = Some([middle[2] as f32, middle[3] as f32]);
+    }
+    let mut running = None;
+    if let Some(treadmill) = treadmill {
+        let Some(means) = treadmill.means(from, to, f64::abs)? else { return Ok(Err(Absent::BeyondRecording)) };
+        running = Some(means[0] as f32);
+    }
+    let behavior = pupil.zip(running).map(|([size, change], running)| [size, change, running]);
+    let numbers = |values: &[f32]| values.iter().all(|value| value.is_finite());
+    if !behavior.as_ref().is_none_or(|values| numbers(values)) || !center.as_ref().is_none_or(|values| numbers(values)) {
+        return Ok(Err(Absent::NoNumber("eye_tracker or treadmill")));
+    }
+    Ok(Ok(Recorded { responses, behavior, pupil_center: center }))
+}
+
+fn known_eye(eye: Option<Series>, account: &mut Account) -> Option<Series> {
+    let eye = eye?;
+    if eye.signals != EYE.len() {
+        account.dropped_as(format!("eye_tracker: {} signals, where {} ({}) are known", eye.signals, EYE.len(), EYE.join(", ")));
+        return None;
+    }
+    account.assumes(format!(
+        "the signals of eye_tracker are {} of the pupil; its center is taken in the middle of the window",
+        EYE.join(", ")
+    ));
+    Some(eye)
+}
+
+/// Folders of modalities that are not read.
+fn other_folders(folder: &Path, account: &mut Account) -> Result<()> {
+    let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let mut names: Vec<String> = entries
+        .map_err(FileError::refused(folder, "list"))?
+        .iter()
+        .filter(|entry| entry.path().join("meta.yml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !["screen", "responses", "eye_tracker", "treadmill"].contains(&name.as_str()))
+        .collect();
+    names.sort();
+    if !names.is_empty() {
+        account.dropped_as(format!("other modalities: {}", names.join(", ")));
+    }
+    Ok(())
+}
+
+fn rows(folder: &Path, kept: Vec<(&Shown, Recorded)>, neurons: usize, mut account: Account) -> Result<Imported> {
+    let first = kept[0].0.frame()?;
+    let (height, width) = (first.height, first.width);
+    let (mut bytes, mut floats, mut colored) = (vec![], vec![], 0);
+    for (shown, _) in &kept {
+        let frame = shown.frame()?;
+        if (frame.height, frame.width) != (height, width) {
+            let expected = format!("{height} x {width} pixels, as in {}", kept[0].0.file.display());
+            let found = format!("{} x {}", frame.height, frame.width);
+            let advice = "export the images in one size";
+            return Err(FileError::mismatch(&shown.file, "the image", expected, found, advice).into());
+        }
+        colored += usize::from(frame.channels == 3);
+        match gray(frame) {
+            screen::Pixels::Bytes(image) if floats.is_empty() => bytes.extend(image),
+            screen::Pixels::Floats(image) if bytes.is_empty() => floats.extend(image),
+            _ => {
+                let advice = "export the images in one type";
+                return Err(FileError::mismatch(&shown.file, "the image", "the type of the others", "another", advice).into());
+            }
+        }
+    }
+    if colored > 0 {
+        account.assumes(format!("{colored} images in color become luma: 0.299 red + 0.587 green + 0.114 blue"));
+    }
+    let matrix =
+        |columns: usize, values: Vec<f32>| Array2::from_shape_vec((kept.len(), columns), values).expect("one row a trial");
+    let behavior: Option<Vec<[f32; 3]>> = kept.iter().map(|(_, recorded)| recorded.behavior).collect();
+    let pupil_center: Option<Vec<[f32; 2]>> = kept.iter().map(|(_, recorded)| recorded.pupil_center).collect();
+    let hashes: Option<Vec<String>> = kept.iter().map(|(shown, _)| shown.hash.clone()).collect();
+    match &hashes {
+        Some(_) => account.took("which images are the same: by condition_hash, whose images have equal pixels"),
+        None => account.assumes("images of equal pixels are the same: not every trial has a condition_hash"),
+    }
+    account.took(format!("{} image trials of {height} x {width}", kept.len()));
+    account.took(match (&behavior, &pupil_center) {
+        (Some(_), _) => "behavior: size of the pupil, its change, absolute running speed; center of the pupil",
+        (None, Some(_)) => "center of the pupil; no behavior, for want of a treadmill",
+        (None, None) => "no behavior and no center of the pupil",
+    });
+    let rows = Rows {
+        height,
+        width,
+        pixels: if floats.is_empty() { Pixels::Bytes(bytes) } else { Pixels::Floats(floats) },
+        range: None,
+        tiers: kept.iter().map(|(shown, _)| shown.tier.clone()).collect(),
+        responses: matrix(neurons, kept.iter().flat_map(|(_, recorded)| recorded.responses.iter().copied()).collect()),
+        behavior: behavior.map(|rows| matrix(3, rows.concat())),
+        pupil_center: pupil_center.map(|rows| matrix(2, rows.concat())),
+        annotations: Annotations {
+            identifiers: hashes.map(|hashes| Identifiers {
+                dataset: "condition_hash".to_owned(),
+                of_row: hashes.into_iter().map(|hash| (hash, String::new())).collect(),
+            }),
+            neurons: Neurons::unnamed(neurons),
+            trial_idx: Some(kept.iter().map(|(shown, _)| shown.trial as i64).collect()),
+            origin: origin(folder),
+        },
+    };
+    let (scan, notes) = rows.assemble(folder)?;
+    account.assumes(format!("pixels from 0 to {}", notes.white));
+    for remark in notes.remarks() {
+        account.dropped_as(remark);
+    }
+    Ok(Imported { scan, account })
+}
+
+fn gray(frame: Frame) -> screen::Pixels {
+    let Frame { height, width, channels, pixels } = frame;
+    match pixels {
+        pixels if channels == 1 => pixels,
+        screen::Pixels::Bytes(bytes) => {
+            let planes = (0..3).flat_map(|channel| bytes.iter().skip(channel).step_by(3).copied()).collect();
+            screen::Pixels::Bytes(Picture { channels, height, width, pixels: planes }.to_gray().pixels)
+        }
+        screen::Pixels::Floats(values) => {
+            let luma = |pixel: &[f32; 3]| 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2];
+            screen::Pixels::Floats(values.as_chunks().0.iter().map(luma).collect())
+        }
+    }
+}
+
+/// From a name as `dynamic29513-3-5-Video-...`; zeros where it says nothing.
+fn origin(folder: &Path) -> Origin {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let numbers = name.trim_start_matches(|letter: char| !letter.is_ascii_digit());
+    let numbers: Vec<i64> = numbers.split('-').take(3).map_while(|part| part.parse().ok()).collect();
+    match numbers[..] {
+        [animal_id, session, scan_idx] => Origin { animal_id, session, scan_idx },
+        _ => Origin::default(),
+    }
+}

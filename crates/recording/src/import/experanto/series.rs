@@ -1,0 +1,218 @@
+//! Signals that were sampled regularly: rows of samples on disk, read where they are asked for.
+
+use super::meta::Meta;
+use crate::Result;
+use crate::format::npy::{Header, Npy, Values};
+use brainprior_artifact::FileError;
+use half::f16;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Enough of an array file to hold its header.
+const HEADER: u64 = 4096;
+
+/// By how many samples times may be off and still name the sample that lies there: times are stored with the rounding of f64, which for
+/// seconds since 1970 is a quarter of a microsecond.
+const ROUNDING: f64 = 1e-4;
+
+/// Signals, each at its own times.
+pub(super) struct Series {
+    path: PathBuf,
+    file: File,
+    /// Where the samples begin in the file.
+    start_byte: u64,
+    kind: Kind,
+    pub samples: usize,
+    pub signals: usize,
+    pub rate: f64,
+    pub start_time: f64,
+    /// By how much each signal lags the clock, in seconds; none where they do not.
+    shifts: Vec<f64>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    F16,
+    F32,
+    F64,
+    U8,
+    I16,
+    U16,
+    I32,
+    I64,
+}
+
+impl Series {
+    /// The folder of a modality `sequence`.
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        let meta = Meta::read(&folder.join("meta.yml"))?;
+        let modality = meta.required_text("modality")?;
+        if modality != "sequence" {
+            return Err(meta.mismatch("modality", "sequence", modality).into());
+        }
+        let (rate, start_time, signals) = (meta.number("sampling_rate")?, meta.number("start_time")?, meta.count("n_signals")?);
+        if rate <= 0.0 || signals == 0 {
+            let found = format!("{signals} signals at {rate} Hz");
+            return Err(meta.mismatch("sampling_rate", "signals at a rate above 0", found).into());
+        }
+        let (path, start_byte, kind, samples) = match meta.flag("is_mem_mapped", false)? {
+            true => {
+                let name = meta.required_text("dtype")?;
+                let Some(kind) = Kind::of(&name) else {
+                    return Err(meta.mismatch("dtype", "float16 to float64 or an integer type, little-endian", name).into());
+                };
+                (folder.join("data.mem"), 0, kind, meta.count("n_timestamps")?)
+            }
+            false => {
+                let path = folder.join("data.npy");
+                let mut start = vec![];
+                let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
+                file.take(HEADER).read_to_end(&mut start).map_err(FileError::refused(&path, "read"))?;
+                let header = Header::parse(&start).map_err(|problem| problem.of(&path, "the array"))?;
+                let (kind, samples) =
+                    match (<[usize; 2]>::try_from(&header.shape[..]), header.stored_as().and_then(|name| Kind::of(&name))) {
+                        (Ok([samples, found]), Some(kind)) if found == signals => (kind, samples),
+                        _ => {
+                            let expected = format!("samples x {signals} signals, rows first, little-endian");
+                            let found = format!("shape {:?} of {}", header.shape, header.dtype());
+                            let advice = "save it so, as numpy.ascontiguousarray does";
+                            return Err(FileError::mismatch(&path, "the array", expected, found, advice).into());
+                        }
+                    };
+                (path, header.start as u64, kind, samples)
+            }
+        };
+        let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
+        let length = file.metadata().map_err(FileError::refused(&path, "read"))?.len();
+        let wanted = start_byte + (samples * signals * kind.bytes()) as u64;
+        if length != wanted {
+            let expected = format!("{wanted} bytes, for {samples} samples of {signals} signals");
+            let advice = "the file is cut short or meta.yml is of another: copy the recording again";
+            return Err(FileError::mismatch(&path, "the file", expected, length.to_string(), advice).into());
+        }
+        let shifts = match meta.flag("phase_shift_per_signal", false)? {
+            true => doubles(&folder.join("meta/phase_shifts.npy"), Some(signals))?,
+            false => vec![],
+        };
+        Ok(Self { path, file, start_byte, kind, samples, signals, rate, start_time, shifts })
+    }
+
+    /// The mean of each signal over its samples from one time up to another, after its phase shift: not a number where one of them is not,
+    /// and none at all where a window reaches beyond the recording or holds no sample.
+    pub(super) fn means(&self, from: f64, to: f64, value: impl Fn(f64) -> f64) -> Result<Option<Vec<f64>>> {
+        let windows: Vec<(i64, i64)> = (0..self.signals).map(|signal| self.window(signal, from, to)).collect();
+        let first = windows.iter().map(|window| window.0).min().unwrap_or(0);
+        let last = windows.iter().map(|window| window.1).max().unwrap_or(0);
+        if first < 0 || last > self.samples as i64 || windows.iter().any(|(first, last)| first >= last) {
+            return Ok(None);
+        }
+        let rows = self.rows(first as usize, (last - first) as usize)?;
+        let mean = |(signal, window): (usize, &(i64, i64))| {
+            let samples = (window.0 - first) as usize..(window.1 - first) as usize;
+            let count = samples.len() as f64;
+            samples.map(|row| value(rows[row * self.signals + signal])).sum::<f64>() / count
+        };
+        Ok(Some(windows.iter().enumerate().map(mean).collect()))
+    }
+
+    /// The signals in the sample at a time: the last that is not after it.
+    pub(super) fn at(&self, time: f64) -> Result<Option<Vec<f64>>> {
+        let sample = |signal: usize| (self.place(signal, time) + ROUNDING).floor() as i64;
+        (0..self.signals)
+            .map(|signal| match usize::try_from(sample(signal)) {
+                Ok(sample) if sample < self.samples => Ok(Some(self.rows(sample, 1)?[signal])),
+                _ => Ok(None),
+            })
+            .collect()
+    }
+
+    /// The samples of a signal in a window: from the first that is not before it to the first that is not in it.
+    fn window(&self, signal: usize, from: f64, to: f64) -> (i64, i64) {
+        let first = |time| (self.place(signal, time) - ROUNDING).ceil() as i64;
+        (first(from), first(to))
+    }
+
+    /// A time in samples of a signal.
+    fn place(&self, signal: usize, time: f64) -> f64 {
+        (time - self.shifts.get(signal).copied().unwrap_or(0.0) - self.start_time) * self.rate
+    }
+
+    fn rows(&self, first: usize, count: usize) -> Result<Vec<f64>> {
+        let row = self.signals * self.kind.bytes();
+        let mut bytes = vec![0; count * row];
+        let read = self.file.read_exact_at(&mut bytes, self.start_byte + (first * row) as u64);
+        read.map_err(|error| FileError::refused(&self.path, "read")(error).in_dataset(format!("samples from {first}")))?;
+        Ok(self.kind.decode(&bytes))
+    }
+}
+
+impl Kind {
+    /// As NumPy writes it, in words or with the order of bytes.
+    fn of(name: &str) -> Option<Self> {
+        Some(match name.trim_start_matches(['<', '=', '|']) {
+            "float16" | "f2" => Self::F16,
+            "float32" | "f4" => Self::F32,
+            "float64" | "f8" => Self::F64,
+            "uint8" | "u1" => Self::U8,
+            "int16" | "i2" => Self::I16,
+            "uint16" | "u2" => Self::U16,
+            "int32" | "i4" => Self::I32,
+            "int64" | "i8" => Self::I64,
+            _ => return None,
+        })
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            Self::U8 => 1,
+            Self::F16 | Self::I16 | Self::U16 => 2,
+            Self::F32 | Self::I32 => 4,
+            Self::F64 | Self::I64 => 8,
+        }
+    }
+
+    fn decode(self, bytes: &[u8]) -> Vec<f64> {
+        match self {
+            Self::F16 => bytes.as_chunks().0.iter().map(|value| f16::from_le_bytes(*value).to_f64()).collect(),
+            Self::F32 => bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value).into()).collect(),
+            Self::F64 => bytes.as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)).collect(),
+            Self::U8 => bytes.iter().map(|value| f64::from(*value)).collect(),
+            Self::I16 => bytes.as_chunks().0.iter().map(|value| i16::from_le_bytes(*value).into()).collect(),
+            Self::U16 => bytes.as_chunks().0.iter().map(|value| u16::from_le_bytes(*value).into()).collect(),
+            Self::I32 => bytes.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value).into()).collect(),
+            Self::I64 => bytes.as_chunks().0.iter().map(|value| i64::from_le_bytes(*value) as f64).collect(),
+        }
+    }
+}
+
+/// A vector of f64, all finite, of a given length where that is known.
+pub(super) fn doubles(path: &Path, length: Option<usize>) -> Result<Vec<f64>> {
+    let bytes = std::fs::read(path).map_err(|error| {
+        let advice = "without it no time is known: see that the recording was copied whole";
+        FileError::refused(path, "read")(error).advise(advice)
+    })?;
+    let Npy { shape, values } = Npy::parse(&bytes).map_err(|problem| problem.of(path, "the array"))?;
+    let values = match values {
+        Values::Doubles(values) => values,
+        Values::Integers(values) => values.into_iter().map(|value| value as f64).collect(),
+        // In f32 seconds since 1970 are minutes apart.
+        Values::Floats(values) if values.iter().all(|value| value.abs() < 1e5) => values.into_iter().map(f64::from).collect(),
+        _ => {
+            let advice = "in fewer bits, times since 1970 are minutes apart: export them as f64";
+            return Err(FileError::mismatch(path, "the array", "times in f64", "another type", advice).into());
+        }
+    };
+    if shape.len() != 1 || length.is_some_and(|length| length != values.len()) {
+        let expected = length.map_or("one axis".to_owned(), |length| format!("{length} values, one for each signal"));
+        let found = format!("shape {shape:?}");
+        return Err(FileError::mismatch(path, "the array", expected, found, "export the recording again").into());
+    }
+    if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+        let found = format!("{} at {place}", values[place]);
+        let advice = "a frame without a time cannot be placed: export the recording again";
+        return Err(FileError::mismatch(path, "the array", "finite times", found, advice).into());
+    }
+    Ok(values)
+}
