@@ -29,7 +29,7 @@ pub(crate) struct AttackArguments {
     /// Steps along the decision boundary, where most of the time goes
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(crate) decision_boundary_steps: u16,
-    /// Images for the checks for masking
+    /// Images for the checks for masking, the first that the network is right about; fewer than 100 are too few to tell
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) masking_images: u16,
     /// Leave the checks for masking out

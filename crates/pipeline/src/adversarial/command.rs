@@ -15,6 +15,9 @@ use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The terminal shows every so many of the sizes that the file has.
+const SHOWN: usize = 5;
+
 /// Norms of perturbations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormName {
@@ -45,7 +48,7 @@ pub struct Options {
     pub block: usize,
     /// Steps along the decision boundary, where most of the time goes.
     pub decision_boundary_steps: usize,
-    /// Images for the checks for masking; without it these are left out.
+    /// Images for the checks for masking, the first that the network is right about; without it these are left out.
     pub masking_images: Option<usize>,
     /// Seed of all random streams.
     pub seed: u64,
@@ -113,9 +116,8 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
     }
     if let Some(count) = options.masking_images {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
-        let some = labeled.subset(&(0..labeled.len().min(count)).collect::<Vec<_>>());
-        report.masking =
-            Some(masking(progress, &model, &sources, &some, &MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)), settings)?);
+        let checks = MaskingSettings::at((COMPARED_AT * epsilon).min(0.5));
+        report.masking = Some(masking(progress, &model, &sources, &labeled, count, &checks, settings)?);
     }
     let figures = root.join("attack.json");
     json::write(&figures, &report)?;
@@ -150,6 +152,18 @@ fn found_by(minimal: &MinimalPerturbations) -> BTreeMap<String, usize> {
     counts
 }
 
+/// Accuracy over all images at some sizes of each norm: networks of other accuracy are compared by this.
+fn within(report: &AttackReport) -> Vec<Vec<String>> {
+    let mut rows = vec![["norm", "size", "accuracy"].map(str::to_owned).to_vec()];
+    for (name, curve) in &report.accuracy {
+        let some = curve.iter().step_by(SHOWN);
+        rows.extend(
+            some.map(|point| vec![name.clone(), format!("{:.5}", point.level), format!("{:.1}%", 100.0 * point.accuracy)]),
+        );
+    }
+    rows
+}
+
 fn text(report: &AttackReport) -> String {
     let mut rows = vec![["norm", "median", "95% interval", "right", "censored"].map(str::to_owned).to_vec()];
     for (name, found) in &report.minimal_perturbation {
@@ -166,6 +180,7 @@ fn text(report: &AttackReport) -> String {
     if report.minimal_perturbation.values().all(|found| found.images == 0) {
         text += "every image is misclassified as it is: there is nothing to attack\n\n";
     } else {
+        text += &format!("accuracy over all images within a size of the perturbation\n{}\n", table::aligned(&within(report)));
         text += &format!("smallest perturbations of the images that are classified rightly\n{}\n", table::aligned(&rows));
     }
     if let Some(masking) = &report.masking {

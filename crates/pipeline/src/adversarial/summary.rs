@@ -7,7 +7,7 @@ use crate::run::Progress;
 use anyhow::{Result, ensure};
 use brainprior_robustness::{
     Accuracy, Classifier, LabeledBatch, MaskingReport, MaskingSettings, MaskingVerdict, MinimalPerturbations, Perturbation,
-    Settings, masking_report, median,
+    Settings, correct, masking_report, median,
 };
 
 /// Resamples behind an interval over images.
@@ -37,22 +37,32 @@ pub(crate) fn curve(minimal: &MinimalPerturbations, labeled: &LabeledBatch, epsi
     Ok(epsilons.iter().zip(accuracies).map(point).collect())
 }
 
-/// The masking report in the form of the artifacts.
+/// The masking report in the form of the artifacts, on the first `count` images that the network is right about: where it is wrong
+/// there is nothing to mask.
 pub(crate) fn masking(
     progress: &dyn Progress,
     model: &Attackable,
     sources: &[Attackable],
     labeled: &LabeledBatch,
+    count: usize,
     masking: &MaskingSettings,
     settings: Settings,
 ) -> Result<Masking> {
     ensure!(!labeled.is_empty(), "masking: there are no images to check the network on");
+    let labeled = &labeled.subset(&first_right(&correct(model, labeled, settings)?, count));
     let sources: Vec<&dyn Classifier> = sources.iter().map(|source| source as &dyn Classifier).collect();
     let mut bar = progress.bar("masking", 10);
     let report = masking_report(model, &sources, labeled, masking, settings, &mut |checks| {
         bar.set(checks.done as u64, checks.total as u64, "checks")
     })?;
     Ok(artifact(&report, masking.epsilon))
+}
+
+/// The first `count` images that are classified rightly; of a network that is right about none the first one, on which the checks
+/// that need no such image are made.
+fn first_right(correct: &[bool], count: usize) -> Vec<usize> {
+    let right: Vec<usize> = (0..correct.len()).filter(|image| correct[*image]).take(count).collect();
+    if right.is_empty() { vec![0] } else { right }
 }
 
 fn artifact(report: &MaskingReport, epsilon: f64) -> Masking {
@@ -71,5 +81,18 @@ fn artifact(report: &MaskingReport, epsilon: f64) -> Masking {
         },
         verdict: report.in_words(),
         checks: report.checks.iter().map(check).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masking_is_looked_for_where_the_network_is_right() {
+        let correct = [false, true, false, true, true];
+        assert_eq!(first_right(&correct, 2), [1, 3]);
+        assert_eq!(first_right(&correct, 100), [1, 3, 4]);
+        assert_eq!(first_right(&[false, false], 100), [0]);
     }
 }

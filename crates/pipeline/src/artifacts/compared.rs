@@ -25,7 +25,7 @@ pub(crate) struct AtEqualAccuracy {
     /// Seeds whose network is more or less accurate than all controls: they are left out.
     pub(crate) seeds_outside: Vec<u64>,
     pub(crate) gaussian_noise: Vec<LevelDifference>,
-    /// By attack.
+    /// By attack, at equal accuracy on the attacked images.
     pub(crate) attacks: BTreeMap<String, Vec<LevelDifference>>,
     /// Below 0 where the condition errs less.
     pub(crate) mean_corruption_error: Option<Difference>,

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// Learning rates that differ by no more than rounding are equal.
 const ROUNDING: f64 = 1e-9;
 
+/// A figure of a network.
+type Figure<'a> = &'a dyn Fn(&NetworkResult) -> Option<f64>;
+
 /// Every condition but the baseline with the baseline; nothing where there is none.
 pub(super) fn all(context: &Context, networks: &[NetworkResult]) -> Result<Vec<Comparison>> {
     let training = &context.config.training;
@@ -60,20 +63,19 @@ fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&s
         same_seed.filter(annealed).collect()
     };
     let paths: Vec<(&NetworkResult, Vec<&NetworkResult>)> = own.into_iter().map(|network| (network, path(network))).collect();
-    let difference = |figure: &dyn Fn(&NetworkResult) -> Option<f64>| -> Option<Difference> {
+    let difference = |clean: Figure, figure: Figure| -> Option<Difference> {
         let one = |(network, path): &(&NetworkResult, Vec<&NetworkResult>)| {
-            let points: Option<Vec<(f64, f64)>> =
-                path.iter().map(|control| Some((control.clean_accuracy, figure(control)?))).collect();
-            Some(figure(network)? - at_accuracy(&points?, network.clean_accuracy)?)
+            let points: Option<Vec<(f64, f64)>> = path.iter().map(|control| Some((clean(control)?, figure(control)?))).collect();
+            Some(figure(network)? - at_accuracy(&points?, clean(network)?)?)
         };
         let values: Vec<f64> = paths.iter().filter_map(one).collect();
         (!values.is_empty()).then(|| over(&values))
     };
-    let levels = |of: &dyn Fn(&NetworkResult) -> Option<&Vec<Point>>| -> Vec<LevelDifference> {
+    let levels = |clean: Figure, of: &dyn Fn(&NetworkResult) -> Option<&Vec<Point>>| -> Vec<LevelDifference> {
         let levels = paths.first().and_then(|(network, _)| of(network)).into_iter().flatten().enumerate();
         let one = |(index, point): (usize, &Point)| LevelDifference {
             level: point.level,
-            difference: difference(&|network| Some(of(network)?[index].accuracy)),
+            difference: difference(clean, &|network| Some(of(network)?[index].accuracy)),
         };
         levels.map(one).collect()
     };
@@ -81,13 +83,20 @@ fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&s
         let clean: Vec<(f64, f64)> = path.iter().map(|control| (control.clean_accuracy, 0.0)).collect();
         at_accuracy(&clean, network.clean_accuracy).is_none()
     };
+    let clean = |network: &NetworkResult| Some(network.clean_accuracy);
     let attacks = paths.first().map(|(network, _)| network.attacks.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    // Fewer images are attacked than are made noisy: the accuracies are to be equal on these.
+    let attacked = |name: String| {
+        let unharmed = |network: &NetworkResult| Some(network.attacks.get(&name)?.first()?.accuracy);
+        let found = levels(&unharmed, &|network| network.attacks.get(&name));
+        (name.clone(), found)
+    };
     AtEqualAccuracy {
         controls: controls.iter().map(|name| (*name).to_owned()).collect(),
         seeds_outside: paths.iter().filter(outside).map(|(network, _)| network.seed).collect(),
-        gaussian_noise: levels(&|network| Some(&network.gaussian_noise)),
-        attacks: attacks.into_iter().map(|name| (name.clone(), levels(&|network| network.attacks.get(&name)))).collect(),
-        mean_corruption_error: difference(&|network| network.mean_corruption_error),
+        gaussian_noise: levels(&clean, &|network| Some(&network.gaussian_noise)),
+        attacks: attacks.into_iter().map(attacked).collect(),
+        mean_corruption_error: difference(&clean, &|network| network.mean_corruption_error),
     }
 }
 
@@ -105,6 +114,9 @@ mod tests {
     /// Accuracy on clean images and at noise 0.2, and the learning rate where it was kept.
     fn network(condition: &str, seed: u64, [clean, noisy, learning_rate]: [f64; 3]) -> NetworkResult {
         let points = vec![Point { level: 0.0, accuracy: clean }, Point { level: 0.2, accuracy: noisy }];
+        // The images that are attacked happen to be easy for the compared network.
+        let easy = if CONTROLS.contains(&condition) { 0.0 } else { 0.125 };
+        let attacked = vec![Point { level: 0.0, accuracy: clean + easy }, Point { level: 0.2, accuracy: noisy + 0.5 * easy }];
         NetworkResult {
             condition: condition.into(),
             seed,
@@ -113,7 +125,7 @@ mod tests {
             validation: Validation { images: 9, clean_accuracy: clean, gaussian_noise: points.clone() },
             corruptions: BTreeMap::new(),
             mean_corruption_error: Some(1.0 - noisy),
-            attacks: BTreeMap::from([("fgsm".into(), points)]),
+            attacks: BTreeMap::from([("fgsm".into(), attacked)]),
             minimal_perturbation: BTreeMap::new(),
             masking: None,
             gamma: vec![],

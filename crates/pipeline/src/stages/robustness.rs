@@ -169,8 +169,7 @@ impl Subject<'_> {
         let epsilon = minimal_perturbation["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
         let checks =
             MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
-        let checked = labeled_batch(&test, settings.masking_images)?;
-        let masking = masking(&*context.progress, &model, &sources, &checked, &checks, run)?;
+        let masking = masking(&*context.progress, &model, &sources, &noisy, settings.masking_images, &checks, run)?;
         let epochs = train::history(context, part)?;
         let kept = train::kept_place(part, &epochs);
         let result = NetworkResult {
