@@ -111,6 +111,19 @@ fn animals_that_share_no_image_or_have_their_own_oracle_images_run_to_the_report
 }
 
 #[test]
+fn every_control_that_the_field_asks_for_is_a_line_of_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let conditions = "training.conditions=[{target=\"none\"}, {target=\"none\", blur=1.5}, {target=\"random\"}, \
+                      {target=\"low-pass-pixels\"}, {target=\"orientation-energy\"}]";
+    let results = succeeds(&folder.path().join("controls"), &[conditions.into()]);
+    let names: Vec<&str> =
+        results["conditions"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
+    assert_eq!(names, ["none", "none blur=1.5", "random", "low-pass-pixels", "orientation-energy"]);
+    let accuracy = |index: usize| results["networks"][index]["history"].to_string() + &results["networks"][index].to_string();
+    assert_ne!(accuracy(0), accuracy(1), "another network");
+}
+
+#[test]
 fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
     let folder = tempfile::tempdir().unwrap();
     let set = |side: usize| {

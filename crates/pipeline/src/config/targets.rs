@@ -33,12 +33,18 @@ named! {
         Combined = "combined",
         /// The denoised similarity under one permutation of the images.
         Shuffled = "shuffled",
+        /// Similarity of Gaussian responses of the denoised eigenspectrum, which know nothing of the images.
+        Random = "random",
         /// Similarity of single trials.
         Raw = "raw",
         /// Similarity of the repeat averages, over the oracle images alone.
         Oracle = "oracle",
         /// Similarity of the images' pixels.
         Pixels = "pixels",
+        /// Similarity of the images' pixels under a Gaussian.
+        LowPassPixels = "low-pass-pixels",
+        /// Similarity of the energies of oriented filters.
+        OrientationEnergy = "orientation-energy",
         /// The denoised similarity, brought to -1, 0 or 1 (Attias et al. 2024).
         Thresholded = "thresholded",
         /// Similarity of the features of a trained network.

@@ -18,12 +18,15 @@ use brainprior_recording::{Responses, Scan};
 use brainprior_similarity::{
     Agreement, Denoised, Error, ErrorVariances, Network, OracleComparison, ScanWeights, SimilarityMatrix, TargetWeights,
     ToOtherRepeats, Weighting, agreement, average, calibrated_over_scans, compare_oracle_images, groups_of_scans,
-    label_similarity, pixels, single_trial_similarity, spread, vectors,
+    label_similarity, low_pass_pixels, orientation_energy, pixels, single_trial_similarity, spread, vectors,
 };
 use ndarray::ArrayView2;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+/// Standard deviation, pixels, of the Gaussian of low-pass pixels: that of the blur which does nearly what neural data do (Li et al., PLOS
+/// Computational Biology 2023).
+const LOW_PASS: f32 = 1.5;
 const SUMMARY: &str = "summary.json";
 
 /// The matrices of oracle images, averaged over scans that know every pair of them together. Scans that show other oracle images
@@ -178,7 +181,10 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
             MatrixTarget::Shuffled => denoised.shuffled(seed),
             MatrixTarget::Raw => raw(&loaded, &weights, &stimuli)?,
             MatrixTarget::Oracle => largest.measured.clone(),
+            MatrixTarget::Random => denoised.random(seed),
             MatrixTarget::Pixels => pixels(&stimuli)?,
+            MatrixTarget::LowPassPixels => low_pass_pixels(&stimuli, LOW_PASS)?,
+            MatrixTarget::OrientationEnergy => orientation_energy(&stimuli)?,
             MatrixTarget::Thresholded => denoised.thresholded(config.similarity.threshold as f32)?,
             MatrixTarget::Features => features(context, &stimuli)?,
         };
@@ -191,7 +197,10 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
                 MatrixTarget::Shuffled => Some(group.denoised.shuffled(seed)),
                 MatrixTarget::Raw => Some(group.single.clone()),
                 MatrixTarget::Oracle => None,
+                MatrixTarget::Random => Some(group.denoised.random(seed)),
                 MatrixTarget::Pixels => Some(pixels(&shown)?.select(ids)?),
+                MatrixTarget::LowPassPixels => Some(low_pass_pixels(&shown, LOW_PASS)?.select(ids)?),
+                MatrixTarget::OrientationEnergy => Some(orientation_energy(&shown)?.select(ids)?),
                 MatrixTarget::Thresholded => Some(group.denoised.thresholded(config.similarity.threshold as f32)?),
                 MatrixTarget::Features => Some(features(context, &shown)?.select(ids)?),
             })
@@ -215,7 +224,10 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
                 | MatrixTarget::Combined
                 | MatrixTarget::Shuffled
                 | MatrixTarget::Raw
+                | MatrixTarget::Random
                 | MatrixTarget::Pixels
+                | MatrixTarget::LowPassPixels
+                | MatrixTarget::OrientationEnergy
                 | MatrixTarget::Thresholded
                 | MatrixTarget::Features => agreement(&matrix, &denoised.select(matrix.ids())?),
             })?
@@ -353,19 +365,23 @@ pub(crate) fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> 
     Ok(Target::Similarity { stimuli, matrix })
 }
 
-/// The file of a target's matrix; a shuffled one is the denoised one until a network takes it.
+/// The file of a target's matrix; a shuffled or random one is the denoised one until a network takes it.
 pub(crate) fn file_of(target: MatrixTarget) -> String {
     let of = match target {
-        MatrixTarget::Shuffled => MatrixTarget::Denoised,
+        MatrixTarget::Shuffled | MatrixTarget::Random => MatrixTarget::Denoised,
         other => other,
     };
     format!("{}.h5", of.name())
 }
 
-/// The matrix of a target for the networks of a seed: each seed has a shuffle of its own.
+/// The matrix of a target for the networks of a seed: each seed has a shuffle and random responses of its own.
 pub(crate) fn load_for(context: &Context, target: MatrixTarget, seed: u64) -> Result<SimilarityMatrix> {
     let matrix = SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?;
-    Ok(if target == MatrixTarget::Shuffled { matrix.shuffled(shuffle(context, seed)) } else { matrix })
+    Ok(match target {
+        MatrixTarget::Shuffled => matrix.shuffled(shuffle(context, seed)),
+        MatrixTarget::Random => matrix.random(shuffle(context, seed)),
+        _ => matrix,
+    })
 }
 
 /// Seed of the shuffle for the networks of a seed.
@@ -384,7 +400,10 @@ pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Load
         | MatrixTarget::Combined
         | MatrixTarget::Shuffled
         | MatrixTarget::Raw
+        | MatrixTarget::Random
         | MatrixTarget::Pixels
+        | MatrixTarget::LowPassPixels
+        | MatrixTarget::OrientationEnergy
         | MatrixTarget::Thresholded
         | MatrixTarget::Features => target_images(context, loaded)?,
     };
