@@ -4,6 +4,7 @@ use crate::commands::attack::AttackArguments;
 use crate::commands::bench::BenchArguments;
 use crate::commands::compare::CompareArguments;
 use crate::commands::denoise::DenoiseArguments;
+use crate::commands::export::ExportArguments;
 use crate::commands::import::ImportArguments;
 use crate::commands::inspect::InspectArguments;
 use crate::commands::pipeline::PipelineArguments;
@@ -117,6 +118,8 @@ pub(crate) enum Command {
     Attack(AttackArguments),
     /// Bring a recording in another format to a scan file; says what was taken, dropped and assumed, and refuses what is in doubt
     Import(ImportArguments),
+    /// Write a matrix or a network for other programs: .npy, or a state dict under torchvision's names
+    Export(ExportArguments),
     /// Check a file against the data-spec of its kind and say what is wrong, and where
     Validate(ValidateArguments),
     /// Show what is in a file: shapes, tiers, repeats, reliability, units

@@ -6,6 +6,7 @@
 //! - [`identity`] says what an artifact was made from, and the first thing in which two such descriptions differ; [`hash`]
 //!   tells contents apart.
 //! - `hdf5`, with the feature of that name, reads HDF5 files as labs have them, and says what a file [holds](Entry).
+//! - [`npy`] reads and writes arrays of NumPy.
 //! - [`lock`] keeps a second process out, and warns and goes on where the file system has no locks.
 //! - [`FileError`] names the file, what was done, what was expected and found, and what to do; each crate's error embeds it.
 //!
@@ -54,6 +55,7 @@ pub mod hdf5;
 pub mod identity;
 pub mod json;
 pub mod lock;
+pub mod npy;
 pub mod replace;
 mod signature;
 

@@ -2,6 +2,7 @@
 
 use crate::architecture::Role;
 use crate::{NetConfig, ResNet, Result, blur};
+use brainprior_artifact::FileError;
 use brainprior_artifact::archive::{self, Archive};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,28 @@ impl ResNet {
         let crate_version = env!("CARGO_PKG_VERSION").to_owned();
         let (format, net, provenance) = (FORMAT.to_owned(), self.config().clone(), self.provenance().to_vec());
         Ok(archive::write(path, &Header { format, version: VERSION, net, crate_version, provenance }, tensors)?)
+    }
+
+    /// Writes the network as safetensors under the names of torchvision's `ResNet` of basic blocks. Its stem there has stride 1 and no
+    /// max-pool behind it, and images in [0, 1] enter as 5 (x - 0.5); the mixture of layers, `gamma`, is left out.
+    ///
+    /// # Errors
+    /// A network behind a blur, which a state dict does not hold; whatever the file system refuses.
+    pub fn save_for_torchvision(&self, path: &Path) -> Result<()> {
+        if let Some(sigma) = self.config().blur {
+            let (expected, found) = ("a network without a blur in front", format!("one of {sigma} pixels"));
+            let advice = "a state dict does not hold it: export a network that was trained without";
+            return Err(FileError::mismatch(path, "blur", expected, found, advice).into());
+        }
+        let named = self.named().filter(|(slot, _)| slot.role != Role::Gamma);
+        let mut tensors: BTreeMap<String, Tensor> =
+            named.map(|(slot, tensor)| (torchvision(&slot.name), tensor.detach())).collect();
+        for norm in self.norms() {
+            let name = torchvision(&format!("{norm}.{BATCHES}"));
+            tensors.insert(name, Tensor::new(self.batches() as i64, &Device::Cpu)?);
+        }
+        // What safetensors' own writers say of tensors from PyTorch.
+        Ok(archive::write_noted(path, "format", "pt", tensors)?)
     }
 
     /// Reads a network that [`ResNet::save`] wrote, or the state dict of an equal PyTorch module. The shape of the network
@@ -122,6 +145,26 @@ pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches:
     ResNet::assemble(config, batches, |slot| tensor(file, &format!("{prefix}{}", slot.name), &slot.shape))
 }
 
+/// What torchvision calls a tensor of ours.
+fn torchvision(name: &str) -> String {
+    let mut parts: Vec<String> = name.split('.').map(str::to_owned).collect();
+    let renamed = match (parts[0].as_str(), parts.get(1).map(String::as_str)) {
+        ("stem", Some("0")) => Some("conv1".to_owned()),
+        ("stem", _) => Some("bn1".to_owned()),
+        ("stages", Some(stage)) => stage.parse().ok().map(|stage: usize| format!("layer{}", stage + 1)),
+        ("head", _) => {
+            parts[0] = "fc".to_owned();
+            None
+        }
+        _ => None,
+    };
+    if let Some(renamed) = renamed {
+        parts.splice(..2, [renamed]);
+    }
+    parts.iter_mut().filter(|part| *part == "shortcut").for_each(|part| *part = "downsample".to_owned());
+    parts.join(".")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -183,6 +226,37 @@ mod tests {
                 assert!((found - expected).abs() <= 1e-5 * size, "{name}: {found}, expected {expected}");
             }
         }
+    }
+
+    /// `torchvision.models.resnet.ResNet(BasicBlock, [1, 1, 1, 1]).state_dict()` has these names (torchvision 0.29).
+    #[test]
+    fn networks_are_exported_under_the_names_of_torchvision() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.safetensors");
+        let network = ResNet::new(&tiny(), 3).unwrap();
+        network.save_for_torchvision(&path).unwrap();
+        let file = Archive::read(&path, ADVICE).unwrap();
+        let norm = |name: &str| ["weight", "bias", "running_mean", "running_var", BATCHES].map(|part| format!("{name}.{part}"));
+        let mut expected = vec!["conv1.weight".to_owned(), "fc.weight".into(), "fc.bias".into()];
+        expected.extend(norm("bn1"));
+        for (stage, blocks) in tiny().blocks.iter().enumerate() {
+            for block in 0..*blocks {
+                let name = |part: &str| format!("layer{}.{block}.{part}", stage + 1);
+                expected.extend([name("conv1.weight"), name("conv2.weight")]);
+                expected.extend(norm(&name("bn1")));
+                expected.extend(norm(&name("bn2")));
+                if stage > 0 && block == 0 {
+                    expected.push(name("downsample.0.weight"));
+                    expected.extend(norm(&name("downsample.1")));
+                }
+            }
+        }
+        expected.sort();
+        assert_eq!(file.names(), expected);
+        let (slot, tensor) = network.named().find(|(slot, _)| slot.name == "stages.1.0.shortcut.0.weight").unwrap();
+        let written = file.values::<f32>("layer2.0.downsample.0.weight", &slot.shape).unwrap();
+        assert_eq!(written, tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+        assert_eq!(file.note("format"), Some("pt"));
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
 //! | [`denoise`] | denoisers of given scans, fitted and compared |
 //! | [`files`] | any file of the chain against its spec, and for people |
+//! | [`export`] | matrices and networks for other programs |
 //! | [`import`] | recordings in other formats, to scan files |
 //! | [`mod@bench`] | how fast the hot paths run |
 //!
@@ -24,6 +25,7 @@ pub mod bench;
 pub mod compare;
 pub mod config;
 pub mod denoise;
+pub mod export;
 pub mod files;
 pub mod grid;
 pub mod import;

@@ -84,6 +84,19 @@ fn what_is_unknown_is_called_unknown() {
 }
 
 #[test]
+fn what_can_be_brought_in_says_by_what() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["screen", "responses"] {
+        fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    let error = validate(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("a session of experanto") && error.contains("import experanto"), "{error}");
+    let array = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/tests/data/arrays/responses.npy");
+    let error = validate(&array).unwrap_err().to_string();
+    assert!(error.contains("a single NumPy array") && error.contains("import arrays"), "{error}");
+}
+
+#[test]
 fn inspect_says_what_the_pixels_were_taken_for() {
     let labs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/tests/data/labs");
     let text = inspect(&labs.join("pixels-stated.h5")).unwrap();

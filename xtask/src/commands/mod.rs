@@ -8,6 +8,7 @@ pub(crate) mod bench;
 pub(crate) mod check_cuda;
 pub(crate) mod compare;
 pub(crate) mod denoise;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod pipeline;
@@ -35,6 +36,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Similarity(options) => similarity::run(options, device),
         Command::Denoise(options) => denoise::run(options, device),
         Command::Compare(options) => compare::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::Import(options) => import::run(&options),
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),

@@ -116,7 +116,7 @@ impl<'a> Pickle<'a> {
         let Object::Made { function, state: Some(state), .. } = &self.objects[place] else { return other() };
         let Object::Global(name) = &self.objects[*function] else { return other() };
         let state = self.items(*state)?;
-        let ([_, shape, dtype, fortran, data], true) = (&state[..], name.ends_with("multiarray._reconstruct")) else {
+        let ([_, shape, dtype, fortran, data], true) = (state, name.ends_with("multiarray._reconstruct")) else {
             return other();
         };
         let sizes = self.integers(*shape)?;

@@ -92,7 +92,11 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     } else if start.starts_with(b"CDF") {
         unknown("a netCDF-3 file", ANY, "make it netCDF-4: nccopy -k nc4 FILE NEW")
     } else if start.starts_with(b"\x93NUMPY") {
-        unknown("a single NumPy array", ANY, "describe it in a layout, and bring it in with `cargo xtask import arrays`")
+        unknown(
+            "a single NumPy array",
+            ANY,
+            "describe it in a layout, and bring it in: cargo xtask import arrays LAYOUT.toml OUT.h5",
+        )
     } else if start.first() == Some(&0x80) {
         unknown("a Python pickle", ANY, "save tensors with safetensors.torch.save_file, and arrays as HDF5")
     } else if ends(&[".h5", ".hdf5", ".nwb", ".nc", ".mat"]) {
@@ -127,6 +131,9 @@ fn of_folder(path: &Path) -> Result<Recognized> {
     if has("meta") || has("data") {
         return Ok(Recognized::Known(Kind::Sensorium));
     }
+    if has("screen") && has("responses") {
+        return Ok(unknown("a session of experanto", ANY, "bring it in: cargo xtask import experanto FOLDER OUT.h5"));
+    }
     Ok(unknown(format!("a folder with {}", some(names)), ANY, "name a folder of such a kind, or a file in it"))
 }
 
@@ -142,7 +149,7 @@ fn of_zip(start: &[u8]) -> Recognized {
         return unknown(
             "what numpy.savez writes",
             ANY,
-            "describe them in a layout, and bring them in with `cargo xtask import arrays`",
+            "describe them in a layout, and bring them in: cargo xtask import arrays LAYOUT.toml OUT.h5",
         );
     }
     Recognized::Known(Kind::Sensorium)

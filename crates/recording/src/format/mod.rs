@@ -5,7 +5,6 @@ pub(crate) mod assemble;
 #[cfg(feature = "hdf5")]
 mod hdf5_output;
 mod notes;
-pub(crate) mod npy;
 #[cfg(feature = "hdf5")]
 mod responses_file;
 mod sensorium;

@@ -1,8 +1,8 @@
 //! A file tree, as a folder or zipped.
 
 use super::annotations::Source;
-use super::npy::{Header, Npy, Values};
 use crate::Result;
+use brainprior_artifact::npy::{Header, Npy, Values};
 use brainprior_artifact::{Entry, FileError};
 use ndarray::Array2;
 use std::collections::{BTreeMap, HashMap};

@@ -1,8 +1,8 @@
 //! An array in a file of NumPy, of HDF5 or of MATLAB, told apart by what is in it.
 
-use crate::format::npy::{Npy, Values};
 use crate::{Error, Result};
 use brainprior_artifact::hdf5::{Input, Kind};
+use brainprior_artifact::npy::{Npy, Values};
 use brainprior_artifact::{FileError, is_hdf5};
 use ndarray::ArrayD;
 use std::fs::File;

@@ -15,6 +15,7 @@ use crate::{Neurons, Origin, Result};
 use brainprior_artifact::FileError;
 use brainprior_images::Picture;
 use ndarray::Array2;
+use rayon::prelude::*;
 use screen::{Frame, Shown};
 use series::Series;
 use std::path::Path;
@@ -67,8 +68,10 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
     account.assumes(format!("a response is the mean of the samples from {LAG} s after an image came on, for {LENGTH} s"));
 
     let (mut kept, mut beyond, mut missing) = (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
-    for shown in &screen.shown {
-        match recorded(shown.onset, &responses, eye.as_ref(), treadmill.as_ref())? {
+    let read = |shown: &Shown| recorded(shown.onset, &responses, eye.as_ref(), treadmill.as_ref());
+    let found: Vec<_> = screen.shown.par_iter().map(read).collect::<Result<_>>()?;
+    for (shown, found) in screen.shown.iter().zip(found) {
+        match found {
             Ok(recorded) => kept.push((shown, recorded)),
             Err(Absent::BeyondRecording) => beyond += 1,
             Err(Absent::NoNumber(what)) => *missing.entry(what).or_default() += 1,

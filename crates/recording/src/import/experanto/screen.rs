@@ -2,9 +2,9 @@
 
 use super::meta::Meta;
 use super::series::doubles;
-use crate::format::npy::{Npy, Values};
 use crate::{Result, Tier};
 use brainprior_artifact::FileError;
+use brainprior_artifact::npy::{Npy, Values};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 
 use super::meta::Meta;
 use crate::Result;
-use crate::format::npy::{Header, Npy, Values};
 use brainprior_artifact::FileError;
+use brainprior_artifact::npy::{Header, Npy, Values};
 use half::f16;
 use std::fs::File;
 use std::io::Read;

@@ -1,6 +1,6 @@
-//! NumPy's array files (format 1.0 to 3.0), as far as scans use them: numbers and strings, in either order of axes and bytes.
+//! NumPy's array files (format 1.0 to 3.0), as far as labs use them: numbers and strings, in either order of axes and bytes.
 
-use brainprior_artifact::FileError;
+use crate::FileError;
 use half::f16;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The values of an array.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Values {
+pub enum Values {
     /// `u1`.
     Bytes(Vec<u8>),
     /// Other whole numbers, and booleans as 0 and 1.
@@ -25,22 +25,27 @@ pub(crate) enum Values {
 
 /// An array.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Npy {
+pub struct Npy {
+    /// Sizes of the axes.
     pub shape: Vec<usize>,
+    /// In their order, the last axis running fastest.
     pub values: Values,
 }
 
 /// What is wrong with an array file.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub struct Problem {
+    /// What would do.
     pub expected: String,
+    /// What is there.
     pub found: String,
+    /// What to do.
     pub advice: &'static str,
 }
 
 impl Problem {
     /// As an error about a file of a tree.
-    pub(crate) fn of(self, path: &Path, name: &str) -> FileError {
+    pub fn of(self, path: &Path, name: &str) -> FileError {
         FileError::mismatch(path, name, self.expected, self.found, self.advice)
     }
 }
@@ -51,7 +56,8 @@ const AGAIN: &str = "save the array again with numpy.save";
 
 /// What the beginning of a file says of the array.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Header {
+pub struct Header {
+    /// Sizes of the axes.
     pub shape: Vec<usize>,
     /// Whether the bytes of a number begin with the largest.
     big_endian: bool,
@@ -66,7 +72,10 @@ pub(crate) struct Header {
 
 impl Header {
     /// Of a file that begins with `bytes`.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// No array file; a header that is cut short; a type that is not read.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let problem = |expected: &str, found: String, advice| Problem { expected: expected.to_owned(), found, advice };
         if !bytes.starts_with(MAGIC) || bytes.len() < 10 {
             return Err(problem("a NumPy array file", format!("{} bytes of another kind", bytes.len()), AGAIN));
@@ -92,12 +101,12 @@ impl Header {
     }
 
     /// What NumPy calls the type, where rows follow each other and the bytes of a number begin with the smallest.
-    pub(crate) fn stored_as(&self) -> Option<String> {
+    pub fn stored_as(&self) -> Option<String> {
         (!self.column_major && (!self.big_endian || self.item == 1)).then(|| format!("{}{}", self.kind, self.item))
     }
 
     /// The type in the words of the data specs: `u8` is a byte, `string` any text.
-    pub(crate) fn dtype(&self) -> String {
+    pub fn dtype(&self) -> String {
         match self.kind {
             'S' | 'U' => "string".to_owned(),
             'b' => "bool".to_owned(),
@@ -108,7 +117,10 @@ impl Header {
 
 impl Npy {
     /// Of the bytes of a file.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+    ///
+    /// # Errors
+    /// As [`Header::parse`]; data of another length than the header says; text that is none.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let header = Header::parse(bytes)?;
         let data = &bytes[header.start..];
         let size = header.shape.iter().try_fold(header.item, |size, dimension| size.checked_mul(*dimension));
@@ -131,7 +143,7 @@ impl Npy {
     }
 
     /// The bytes of a file.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let (descr, data): (String, Vec<u8>) = match &self.values {
             Values::Bytes(values) => ("|u1".into(), values.clone()),
             Values::Integers(values) => ("<i8".into(), values.iter().flat_map(|value| value.to_le_bytes()).collect()),

@@ -1,0 +1,86 @@
+//! What other programs take up: a similarity matrix as an array of NumPy, a network under torchvision's names.
+
+use anyhow::Result;
+use brainprior_artifact::npy::{Npy, Values};
+use brainprior_artifact::replace;
+use brainprior_classifier::ResNet;
+use brainprior_similarity::SimilarityMatrix;
+use std::path::Path;
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A similarity matrix, f32 `[images, images]`, and beside it the identities of the images.
+    Matrix,
+    /// A trained classifier as a state dict.
+    Network,
+}
+
+/// Writes `source` as `out`; returns what was written, for people.
+///
+/// # Errors
+/// A source that its reader refuses; a file that cannot be written.
+pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
+    match kind {
+        Kind::Matrix => matrix(&SimilarityMatrix::read(source)?, out),
+        Kind::Network => {
+            let network = ResNet::load(source)?;
+            network.save_for_torchvision(out)?;
+            let config = network.config();
+            Ok(format!(
+                "wrote {}: a state dict of torchvision's ResNet(BasicBlock, {:?}) with {} to {} channels and {} classes\n\
+                 Before loading it, in Python:\n  \
+                 model.conv1 = torch.nn.Conv2d({}, {}, 7, 1, 3, bias=False); model.maxpool = torch.nn.Identity()\n\
+                 Images in [0, 1] enter as 5 * (x - 0.5).\n",
+                out.display(),
+                config.blocks,
+                config.base_channels,
+                config.base_channels << (config.blocks.len() - 1),
+                config.classes,
+                config.input_channels,
+                config.base_channels
+            ))
+        }
+    }
+}
+
+fn matrix(matrix: &SimilarityMatrix, out: &Path) -> Result<String> {
+    let images = matrix.len();
+    let values = (0..images).flat_map(|image| matrix.row(image)).collect();
+    replace::bytes(out, &Npy { shape: vec![images, images], values: Values::Floats(values) }.to_bytes())?;
+    let beside = out.with_extension("images.npy");
+    let ids = matrix.ids().iter().map(ToString::to_string).collect();
+    replace::bytes(&beside, &Npy { shape: vec![images], values: Values::Strings(ids) }.to_bytes())?;
+    Ok(format!(
+        "wrote {}: similarities of {images} x {images} images, f32\nwrote {}: the identity of the image of each row\n",
+        out.display(),
+        beside.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brainprior_images::ImageId;
+
+    #[test]
+    fn a_matrix_is_written_whole_with_the_identities_of_its_images() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, out) = (folder.path().join("matrix.h5"), folder.path().join("matrix.npy"));
+        let ids: Vec<ImageId> = [7, 5, 9].map(ImageId::from_u64).to_vec();
+        SimilarityMatrix::new(ids, vec![0.5, -0.25, 0.125], vec!["made up".into()]).unwrap().write(&source).unwrap();
+        let text = export(Kind::Matrix, &source, &out).unwrap();
+        assert!(text.contains("3 x 3 images") && text.contains("matrix.images.npy"), "{text}");
+        let read = |path: &Path| Npy::parse(&std::fs::read(path).unwrap()).unwrap();
+        let expected = vec![1.0, 0.5, -0.25, 0.5, 1.0, 0.125, -0.25, 0.125, 1.0];
+        assert_eq!(read(&out), Npy { shape: vec![3, 3], values: Values::Floats(expected) });
+        let ids = read(&folder.path().join("matrix.images.npy"));
+        assert_eq!(
+            ids.values,
+            Values::Strings(vec!["0000000000000007".into(), "0000000000000005".into(), "0000000000000009".into()])
+        );
+        let cut = std::fs::read(&source).unwrap();
+        std::fs::write(&source, &cut[..cut.len() / 2]).unwrap();
+        assert!(format!("{:#}", export(Kind::Matrix, &source, &out).unwrap_err()).contains("matrix.h5"));
+    }
+}
