@@ -169,6 +169,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_combination_lies_between_prediction_and_measurement_by_their_precision() {
+        let ids = vec![ImageId::from_u64(1), ImageId::from_u64(2)];
+        let of = |values| Responses::new("s", ResponseKind::Expected, ids.clone(), values).unwrap();
+        let variances = ErrorVariances::from_parts(vec![1.0, 2.0], vec![3.0, 0.0], vec![0.0, 0.5]).unwrap();
+        let predicted = of(ndarray::arr2(&[[1.0, 1.0], [2.0, 2.0]]));
+        let measured = Responses::new("s", ResponseKind::Expected, ids[..1].to_vec(), ndarray::arr2(&[[5.0, 5.0]])).unwrap();
+        let once = variances.combined(&predicted, &measured, &|_| 1).unwrap();
+        assert_eq!(once.values(), &ndarray::arr2(&[[2.0, 4.5], [2.0, 2.0]]));
+        let thrice = variances.combined(&predicted, &measured, &|_| 3).unwrap();
+        assert_eq!(thrice.values()[(0, 0)], 3.0);
+    }
+
+    #[test]
     fn estimates_that_are_sure_stay_and_those_that_are_not_meet_in_the_middle() {
         let sure = [vec![1.0; 40], vec![3.0; 40]];
         assert_eq!(shrunk(&sure, &[1.0, 1.0], 0.0), [1.0, 3.0]);
