@@ -32,9 +32,14 @@ pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
 pub(crate) const PROFILE: [&str; 3] = ["--release", "--features", "xtask/pipeline"];
 
 /// Training allocates and frees the same large tensors in every step. By default glibc hands each back to the kernel at once,
-/// which costs as much time as the arithmetic of a small network; other systems ignore these variables.
-const ALLOCATOR: [(&str, &str); 3] =
-    [("MALLOC_MMAP_THRESHOLD_", "1073741824"), ("MALLOC_TRIM_THRESHOLD_", "4294967296"), ("MALLOC_TOP_PAD_", "67108864")];
+/// which costs as much time as the arithmetic of a small network, and each thread keeps memory that the others cannot use; other
+/// systems ignore these variables.
+const ALLOCATOR: [(&str, &str); 4] = [
+    ("MALLOC_ARENA_MAX", "1"),
+    ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
+    ("MALLOC_TRIM_THRESHOLD_", "4294967296"),
+    ("MALLOC_TOP_PAD_", "67108864"),
+];
 
 /// Candle spreads its own elementwise operations over threads that wait for each other by spinning, which halves the speed of
 /// trainings side by side. It goes by this variable; our own operations use the pool that `--threads` sizes.

@@ -10,8 +10,6 @@ mod command_line;
 mod commands;
 #[cfg(not(feature = "pipeline"))]
 mod cuda_build;
-#[cfg(feature = "pipeline")]
-mod memory;
 #[cfg(not(feature = "pipeline"))]
 mod native_tools;
 #[cfg(feature = "pipeline")]
@@ -28,8 +26,5 @@ fn main() -> anyhow::Result<()> {
     #[cfg(not(feature = "pipeline"))]
     return bootstrap::prepare_and_hand_over(&arguments);
     #[cfg(feature = "pipeline")]
-    {
-        memory::keep_freed();
-        commands::run(arguments)
-    }
+    commands::run(arguments)
 }
