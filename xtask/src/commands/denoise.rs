@@ -17,7 +17,7 @@ pub(crate) struct DenoiseArguments {
     /// Fits of each denoiser; figures are means over them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds: u64,
-    /// Configuration (TOML), whose sections [response] and [prediction] count
+    /// Configuration (TOML), whose sections response and prediction count
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Override one setting, as of `pipeline`

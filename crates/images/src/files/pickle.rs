@@ -86,7 +86,8 @@ impl<'a> Pickle<'a> {
         let found = entries.iter().rev().find(|(name, _)| self.text(*name) == Some(key));
         found.map(|(_, value)| *value).ok_or_else(|| {
             let keys: Vec<&str> = entries.iter().filter_map(|(name, _)| self.text(*name)).take(6).collect();
-            Problem { expected: format!("an entry {key:?}"), found: keys.join(", "), advice: AGAIN }
+            let found = if keys.is_empty() { "none of a name".to_owned() } else { keys.join(", ") };
+            Problem { expected: format!("an entry {key:?}"), found, advice: AGAIN }
         })
     }
 
@@ -152,11 +153,17 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// Text, which Python 2 keeps as bytes.
+    /// Text, which Python 2 keeps as bytes, and Python 3 as a call that makes bytes of it where it was read as such.
     fn text(&self, place: usize) -> Option<&str> {
         match &self.objects[place] {
             Object::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
             Object::Text(text) => Some(text),
+            Object::Made { function, arguments, .. } if self.is_global(*function, "_codecs.encode") => {
+                match self.objects[*self.items(*arguments).ok()?.first()?] {
+                    Object::Text(text) => Some(text),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -449,6 +456,14 @@ mod tests {
         let error = pickle.entry("data").unwrap_err();
         assert_eq!((error.expected.as_str(), error.found.as_str()), ("an entry \"data\"", "labels, filenames"));
         assert!(Pickle::parse(&bytes[..40]).unwrap_err().advice.contains("cut short"));
+    }
+
+    #[test]
+    fn keys_that_python_3_read_as_bytes_are_found() {
+        // pickle.dumps({b"labels": [1]}, 2): bytes are a text and the call that makes them of it.
+        let bytes = b"\x80\x02}q\x00c_codecs\nencode\nq\x01X\x06\x00\x00\x00labelsq\x02X\x06\x00\x00\x00latin1q\x03\x86q\x04Rq\x05]q\x06K\x01as.";
+        let pickle = Pickle::parse(bytes).unwrap();
+        assert_eq!(pickle.integers(pickle.entry("labels").unwrap()).unwrap(), [1]);
     }
 
     proptest! {
