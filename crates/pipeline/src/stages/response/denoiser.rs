@@ -6,7 +6,7 @@ use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
 use brainprior_response_model::{CrossFitted, Ensemble, Features, LinearModel, Metrics, Mixture, TrainingTrials, correlations};
 use brainprior_similarity::ErrorVariances;
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 /// The fitted models of all scans.
 #[derive(Clone, Copy)]
@@ -32,7 +32,8 @@ pub(crate) struct Denoiser<'a> {
 
 impl<'a> Denoiser<'a> {
     /// For scan number `index`. Shares of the models, correlations v and variances are taken from trials that no model was
-    /// fitted to: all outside the test tier where models are cross-fitted, else those of the validation tier.
+    /// fitted to: all outside the test tier where models are cross-fitted, else those of the validation tier. Variances are those of
+    /// predictions at the mean behaviour, as targets are made: what behaviour explains of a trial is noise there, as it is between repeats.
     pub(crate) fn new(fitted: Fitted<'a>, index: usize, scan: &'a Scan, seed: u64) -> Result<Self> {
         let (held_out, convolutional) = match fitted.crossed {
             Some(crossed) => crossed.held_out(index, scan)?,
@@ -58,19 +59,15 @@ impl<'a> Denoiser<'a> {
             (Some(crossed), None) => crossed.v_a(index)?.to_vec(),
             (None, None) => fitted.ensemble.v_a(index)?.to_vec(),
         };
-        let variances = ErrorVariances::of(scan, &held_out, &predicted)?;
+        let at_mean_behavior = predict_images(fitted, index, linear.as_ref(), scan.stimuli())?;
+        let shown: Vec<usize> = held_out.iter().map(|trial| scan.trial_image()[*trial]).collect();
+        let variances = ErrorVariances::of(scan, &held_out, &at_mean_behavior.values().select(Axis(0), &shown))?;
         Ok(Self { fitted, index, scan, linear, v, variances })
     }
 
     /// Predicted responses to images, at the mean behaviour and gaze.
     pub(crate) fn predict(&self, images: &StimulusSet) -> Result<Responses> {
-        let convolutional = match self.fitted.crossed {
-            Some(crossed) => crossed.predict(self.index, images)?,
-            None => self.fitted.ensemble.predict(self.index, images)?,
-        };
-        let Some((linear, mixture)) = &self.linear else { return Ok(convolutional) };
-        let values = mixture.mix(convolutional.values(), linear.predict(images.ids())?.values());
-        Ok(Responses::new(convolutional.scan(), convolutional.kind(), convolutional.ids().to_vec(), values)?)
+        predict_images(self.fitted, self.index, self.linear.as_ref(), images)
     }
 
     /// How well single trials of the test tier are predicted.
@@ -100,4 +97,20 @@ impl<'a> Denoiser<'a> {
         let (_, mixture) = self.linear.as_ref()?;
         Some(Shares { convolutional: mixture.convolutional(), linear: mixture.linear() })
     }
+}
+
+/// Predicted responses to images, at the mean behaviour and gaze.
+fn predict_images(
+    fitted: Fitted<'_>,
+    index: usize,
+    linear: Option<&(LinearModel, Mixture)>,
+    images: &StimulusSet,
+) -> Result<Responses> {
+    let convolutional = match fitted.crossed {
+        Some(crossed) => crossed.predict(index, images)?,
+        None => fitted.ensemble.predict(index, images)?,
+    };
+    let Some((linear, mixture)) = linear else { return Ok(convolutional) };
+    let values = mixture.mix(convolutional.values(), linear.predict(images.ids())?.values());
+    Ok(Responses::new(convolutional.scan(), convolutional.kind(), convolutional.ids().to_vec(), values)?)
 }
