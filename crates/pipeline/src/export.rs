@@ -1,6 +1,6 @@
 //! What other programs take up: a similarity matrix as an array of NumPy, a network under torchvision's names.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use brainprior_artifact::npy::{Npy, Values};
 use brainprior_artifact::replace;
 use brainprior_classifier::ResNet;
@@ -19,8 +19,21 @@ pub enum Kind {
 /// Writes `source` as `out`; returns what was written, for people.
 ///
 /// # Errors
-/// A source that its reader refuses; a file that cannot be written.
+/// A source that its reader refuses; a file that cannot be written, of another ending than its kind has, or the source itself.
 pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
+    let ending = match kind {
+        Kind::Matrix => "npy",
+        Kind::Network => "safetensors",
+    };
+    ensure!(
+        out.extension().is_some_and(|found| found == ending),
+        "{}: expected a file that ends in .{ending}, by which other programs know it; name it so",
+        out.display()
+    );
+    // A file that is not there is none that is read.
+    if let (Ok(read), Ok(written)) = (source.canonicalize(), out.canonicalize()) {
+        ensure!(read != written, "{}: it is read, so that it cannot be written; name another file", out.display());
+    }
     match kind {
         Kind::Matrix => matrix(&SimilarityMatrix::read(source)?, out),
         Kind::Network => {
@@ -79,6 +92,18 @@ mod tests {
             ids.values,
             Values::Strings(vec!["0000000000000007".into(), "0000000000000005".into(), "0000000000000009".into()])
         );
+        let whole = std::fs::read(&source).unwrap();
+        let network = folder.path().join("network.safetensors");
+        std::fs::write(&network, "a network").unwrap();
+        for (kind, from, to, part) in [
+            (Kind::Matrix, &source, &source, "ends in .npy"),
+            (Kind::Network, &network, &out, "ends in .safetensors"),
+            (Kind::Network, &network, &network, "it is read"),
+        ] {
+            let error = export(kind, from, to).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(std::fs::read(&source).unwrap() == whole && std::fs::read(&network).unwrap() == b"a network");
         let cut = std::fs::read(&source).unwrap();
         std::fs::write(&source, &cut[..cut.len() / 2]).unwrap();
         assert!(format!("{:#}", export(Kind::Matrix, &source, &out).unwrap_err()).contains("matrix.h5"));

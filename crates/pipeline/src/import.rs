@@ -1,6 +1,6 @@
 //! Recordings in the formats of other labs, to scan files in the static HDF5 layout.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use brainprior_recording::import::{Imported, arrays, experanto};
 use brainprior_recording::write_static_hdf5;
 use std::fmt::Write;
@@ -18,8 +18,13 @@ pub enum Kind {
 /// Reads `source` and writes the scan; returns what was taken, dropped and assumed, for people.
 ///
 /// # Errors
-/// What the importer refuses; a scan file that cannot be written.
+/// What the importer refuses; a scan file that cannot be written, or one that is there already: it may be what is read.
 pub fn import(kind: Kind, source: &Path, out: &Path) -> Result<String> {
+    ensure!(
+        !out.exists(),
+        "{} is there already, and an import writes over nothing: remove it, or name another file",
+        out.display()
+    );
     let Imported { scan, account } = match kind {
         Kind::Arrays => arrays(source)?,
         Kind::Experanto => experanto(source)?,
@@ -30,4 +35,21 @@ pub fn import(kind: Kind, source: &Path, out: &Path) -> Result<String> {
     let (images, height, width) = (scan.stimuli().len(), scan.stimuli().height(), scan.stimuli().width());
     writeln!(text, "wrote    {}: {trials} trials of {neurons} neurons, {images} images of {height} x {width}", out.display())?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = folder.path().join("layout.toml");
+        std::fs::write(&layout, "responses = 1").unwrap();
+        for kind in [Kind::Arrays, Kind::Experanto] {
+            let error = import(kind, &layout, &layout).unwrap_err().to_string();
+            assert!(error.contains("layout.toml is there already"), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&layout).unwrap(), "responses = 1");
+    }
 }

@@ -120,7 +120,7 @@ pub enum Error {
     /// Negative responses, which no loss but the Gaussian can explain.
     #[error(
         "scan `{scan}`: {count} of {total} responses are negative (first: {value} at trial {trial}, neuron {neuron}); all losses \
-         but `gaussian` expect counts or rates >= 0. Set `loss.rectify_negative = true` to take them as 0, or write the scan with \
+         but `gaussian` expect counts or rates >= 0. Set `loss.rectify_negative = true` (in a pipeline `response.loss.rectify_negative`) to take them as 0, or write the scan with \
          deconvolved (non-negative) activity"
     )]
     NegativeResponses {
