@@ -1,6 +1,7 @@
 //! The same on images in chunks of bfloat16: statistics and sums in f32 over short stretches and in f64 over those, one pass each
 //! way for the sums and one for the values. Threads share planes of chunks; their sums are added in the order of the images.
 
+use super::activation::{with_activation, with_slope};
 use super::cpu::{Found, Moments};
 use super::{Activation, OP};
 use crate::Error;
@@ -325,15 +326,7 @@ vectorized! {
 
 vectorized! {
     fn normalize(y: &mut [Uninit16], x: &[u16], residual: Option<&[u16]>, line: &Line, activation: Activation) {
-        match activation {
-            Activation::Identity => fill(y, x, residual, line, |z| z),
-            // Not `max`, which would turn what is not a number into 0.
-            Activation::Relu => fill(y, x, residual, line, |z| if z < 0.0 { 0.0 } else { z }),
-            Activation::Elu => fill(y, x, residual, line, |z| {
-                let below = exp_minus_one(if z > 0.0 { 0.0 } else { z });
-                if z > 0.0 { z } else { below }
-            }),
-        }
+        with_activation!(activation, |active| fill(y, x, residual, line, active))
     }
 }
 
@@ -358,26 +351,6 @@ fn fill(y: &mut [Uninit16], x: &[u16], residual: Option<&[u16]>, line: &Line, ac
             }
         }
     }
-}
-
-/// Calls a function with the activation's own function of (its value, the gradient behind it): the gradient before it.
-macro_rules! with_slope {
-    ($activation:expr, |$before:ident| $call:expr) => {
-        match $activation {
-            Activation::Identity => {
-                let $before = |_: f32, gradient: f32| gradient;
-                $call
-            }
-            Activation::Relu => {
-                let $before = |y: f32, gradient: f32| if y > 0.0 { gradient } else { 0.0 };
-                $call
-            }
-            Activation::Elu => {
-                let $before = |y: f32, gradient: f32| if y > 0.0 { gradient } else { gradient * (y + 1.0) };
-                $call
-            }
-        }
-    };
 }
 
 vectorized! {

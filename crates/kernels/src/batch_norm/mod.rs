@@ -4,6 +4,7 @@
 //! channel. Channels are independent, so that threads share them and never a sum. Sums run in f32 over short stretches and
 //! in f64 over those.
 
+mod activation;
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;

@@ -2,6 +2,7 @@
 
 use super::{Activation, BatchNorm, Moments};
 use crate::arguments::{with_all_elements, with_elements};
+use crate::batch_norm::activation::with_slope;
 use crate::channels::{Groups, Sums};
 use crate::simd::vectorized;
 use crate::uninit::{Uninit, assume_written, assume_written_mut, written};
@@ -197,26 +198,6 @@ enum Staged {
     Nowhere,
     Input,
     Residual,
-}
-
-/// Calls a function with the activation's own function of (its value, the gradient behind it): the gradient before it.
-macro_rules! with_slope {
-    ($activation:expr, |$before:ident| $call:expr) => {
-        match $activation {
-            Activation::Identity => {
-                let $before = |_: f32, gradient: f32| gradient;
-                $call
-            }
-            Activation::Relu => {
-                let $before = |y: f32, gradient: f32| if y > 0.0 { gradient } else { 0.0 };
-                $call
-            }
-            Activation::Elu => {
-                let $before = |y: f32, gradient: f32| if y > 0.0 { gradient } else { gradient * (y + 1.0) };
-                $call
-            }
-        }
-    };
 }
 
 vectorized! {

@@ -1,6 +1,7 @@
 //! Statistics and normalised values, a group of channels at a time: read from memory once, then from the cache.
 
 use super::{Activation, BatchNorm, Moments, inverse_deviation};
+use crate::batch_norm::activation::with_activation;
 use crate::channels::Sums;
 use crate::elementary::exp_minus_one;
 use crate::simd::vectorized;
@@ -66,15 +67,7 @@ struct Line {
 
 vectorized! {
     fn normalize(y: &mut [Uninit], x: &[f32], residual: Option<&[f32]>, line: Line, activation: Activation) {
-        match activation {
-            Activation::Identity => fill(y, x, residual, line, |z| z),
-            // Not `max`, which would turn what is not a number into 0.
-            Activation::Relu => fill(y, x, residual, line, |z| if z < 0.0 { 0.0 } else { z }),
-            Activation::Elu => fill(y, x, residual, line, |z| {
-                let below = exp_minus_one(if z > 0.0 { 0.0 } else { z });
-                if z > 0.0 { z } else { below }
-            }),
-        }
+        with_activation!(activation, |active| fill(y, x, residual, line, active))
     }
 }
 
