@@ -275,6 +275,19 @@ impl<'a> Batch<'a> {
         self.elsewhere(images, self.model, work)
     }
 
+    /// The same, each image within another epsilon.
+    pub(crate) fn within(
+        &mut self,
+        images: &[usize],
+        epsilons: &[f64],
+        work: impl FnOnce(&mut Batch) -> Result<()>,
+    ) -> Result<Vec<Option<Vec<f32>>>> {
+        self.nested(images, |inner| {
+            inner.images.iter_mut().zip(epsilons).for_each(|(image, epsilon)| image.epsilon = *epsilon);
+            work(inner)
+        })
+    }
+
     /// The same on another model.
     pub(crate) fn elsewhere(
         &mut self,

@@ -12,6 +12,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Passes through the model, forward and back.
+    pub fn passes(self) -> usize {
+        self.queries + self.gradient_calls
+    }
+
     /// Of both.
     pub fn plus(self, other: Self) -> Self {
         Self {

@@ -39,6 +39,7 @@ mod driver;
 mod ensemble;
 mod error;
 mod labeled_batch;
+mod local_optimality;
 mod loss;
 mod masking;
 mod matched;
@@ -59,8 +60,8 @@ pub use attack::Attack;
 pub use attack_curve::{AttackPoint, attack_curve};
 pub use attack_kind::AttackKind;
 pub use attacks::{
-    Apgd, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab, FabTargeted,
-    Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, Square, Transfer,
+    Apgd, ApgdMinimal, ApgdTargeted, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab,
+    FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Mim, Pgd, PrimalDual, SigmaZero, Square, Transfer,
 };
 pub use batch::{Batch, Gradients};
 pub use bracket::Search;
@@ -71,6 +72,7 @@ pub use driver::{attack, minimize_perturbation};
 pub use ensemble::ensemble;
 pub use error::{Error, Result};
 pub use labeled_batch::LabeledBatch;
+pub use local_optimality::local_optimality;
 pub use loss::{Loss, Slope};
 pub use masking::{Check, MaskingReport, MaskingSettings, MaskingVerdict, masking_report};
 pub use matched::at_accuracy;

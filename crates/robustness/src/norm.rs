@@ -12,15 +12,29 @@ pub enum Norm {
     Linf,
     /// Euclidean length of all changes.
     L2,
+    /// Sum of all changes.
+    L1,
+    /// Number of values that change, however much.
+    L0,
 }
 
 impl Norm {
     /// Size of the step from `original` to `changed`.
     pub fn distance(self, original: &[f32], changed: &[f32]) -> f64 {
-        let changes = original.iter().zip(changed).map(|(a, b)| f64::from(*b) - f64::from(*a));
+        self.size_of(original.iter().zip(changed).map(|(a, b)| f64::from(*b) - f64::from(*a)))
+    }
+
+    /// Size of a step.
+    pub(crate) fn size(self, step: &[f64]) -> f64 {
+        self.size_of(step.iter().copied())
+    }
+
+    fn size_of(self, changes: impl Iterator<Item = f64>) -> f64 {
         match self {
             Self::Linf => changes.fold(0.0, |max, change| max.max(change.abs())),
             Self::L2 => changes.map(|change| change * change).sum::<f64>().sqrt(),
+            Self::L1 => changes.map(f64::abs).sum(),
+            Self::L0 => changes.filter(|change| *change != 0.0).count() as f64,
         }
     }
 
@@ -58,26 +72,59 @@ impl Norm {
                 }
                 changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
             }
+            Self::L1 => {
+                let mut target = epsilon;
+                loop {
+                    let changes: Vec<f64> =
+                        original.iter().zip(changed.iter()).map(|(a, b)| f64::from(*b) - f64::from(*a)).collect();
+                    let length = self.size(&changes);
+                    if length <= epsilon {
+                        break;
+                    }
+                    let taken_off = excess(&changes, target);
+                    for ((value, original), change) in changed.iter_mut().zip(original).zip(changes) {
+                        *value = (f64::from(*original) + shrunk(change, taken_off)) as f32;
+                    }
+                    // What rounding to f32 has put back on is aimed below the next time.
+                    target = (target - (self.distance(original, changed) - epsilon).max(0.0)).max(0.0);
+                }
+                changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+            }
+            Self::L0 => {
+                let change = |index: usize, changed: &[f32]| (changed[index] - original[index]).abs();
+                let mut order: Vec<usize> = (0..changed.len()).filter(|index| change(*index, changed) != 0.0).collect();
+                order.sort_by(|a, b| change(*b, changed).total_cmp(&change(*a, changed)));
+                // The largest changes stay.
+                order.iter().skip(epsilon as usize).for_each(|index| changed[*index] = original[*index]);
+                changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+            }
         }
     }
 
-    /// Length of a gradient in the dual norm: how fast a function changes along its steepest step of size 1.
+    /// Length of a gradient in the dual norm: how fast a function changes along its steepest step of size 1 (in L0, a single
+    /// value that changes by 1, which is all that [0, 1] leaves it).
     pub(crate) fn dual_length(self, gradient: &[f32]) -> f64 {
         match self {
             Self::Linf => gradient.iter().map(|value| f64::from(value.abs())).sum(),
             Self::L2 => l2(gradient),
+            Self::L1 | Self::L0 => gradient.iter().fold(0.0, |max, value| f64::from(value.abs()).max(max)),
         }
     }
 
-    /// A random direction of length 1: uniform on the sphere, or signs at random.
+    /// A random direction of length 1: uniform on the sphere, signs at random, or up or down one value.
     pub(crate) fn random_direction(self, area: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
         match self {
             Self::Linf => (0..area).map(|_| if generator.random::<bool>() { 1.0 } else { -1.0 }).collect(),
             Self::L2 => unit(&gaussian(area, generator)),
+            Self::L1 | Self::L0 => {
+                let mut axis = vec![0.0; area];
+                axis[generator.random_range(0..area)] = if generator.random::<bool>() { 1.0 } else { -1.0 };
+                axis
+            }
         }
     }
 
-    /// A random step within the ball of radius 1, uniform in it.
+    /// A random step within the ball of radius 1, uniform in it; in L1 and L0 uniform along one value.
     pub(crate) fn random_step(self, area: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
         match self {
             Self::Linf => (0..area).map(|_| generator.random_range(-1.0..1.0)).collect(),
@@ -87,6 +134,10 @@ impl Norm {
                 let radius = generator.random::<f64>().powf(1.0 / area as f64);
                 direction.into_iter().map(|value| value * radius).collect()
             }
+            Self::L1 | Self::L0 => {
+                let (axis, share) = (self.random_direction(area, generator), generator.random::<f64>());
+                axis.into_iter().map(|value| value * share).collect()
+            }
         }
     }
 
@@ -95,6 +146,7 @@ impl Norm {
         match self {
             Self::Linf => 1.0,
             Self::L2 => (area as f64).sqrt(),
+            Self::L1 | Self::L0 => area as f64,
         }
     }
 
@@ -106,6 +158,13 @@ impl Norm {
                 let length = l2(gradient);
                 let inverse = if length > 0.0 { 1.0 / length } else { 0.0 };
                 gradient.iter().map(|value| f64::from(*value) * inverse).collect()
+            }
+            Self::L1 | Self::L0 => {
+                let steepest = (0..gradient.len())
+                    .fold(0, |best, index| if gradient[index].abs() > gradient[best].abs() { index } else { best });
+                let along =
+                    |(index, value): (usize, &f32)| if index == steepest { Self::Linf.steepest(&[*value])[0] } else { 0.0 };
+                gradient.iter().enumerate().map(along).collect()
             }
         }
     }
@@ -123,6 +182,29 @@ impl Norm {
             }),
         }
     }
+}
+
+/// How much to take off each of these changes so that their sizes sum to `total`, which is at most what they sum to now
+/// (Duchi et al. 2008: the Euclidean projection on the ball of L1).
+pub(crate) fn excess(changes: &[f64], total: f64) -> f64 {
+    let mut sizes: Vec<f64> = changes.iter().map(|change| change.abs()).collect();
+    sizes.sort_by(|a, b| b.total_cmp(a));
+    let mut sum = 0.0;
+    let mut taken_off = 0.0;
+    for (index, size) in sizes.iter().enumerate() {
+        sum += size;
+        let candidate = (sum - total) / (index + 1) as f64;
+        if *size < candidate {
+            break;
+        }
+        taken_off = candidate;
+    }
+    taken_off
+}
+
+/// A change whose size is smaller by this much, and 0 where it is smaller than that.
+pub(crate) fn shrunk(change: f64, taken_off: f64) -> f64 {
+    (change.abs() - taken_off).max(0.0).copysign(change)
 }
 
 /// Euclidean length.
@@ -149,10 +231,10 @@ mod tests {
         #[test]
         fn projections_hold_exactly(
             pairs in prop::collection::vec((0.0f32..=1.0, -2.0f32..3.0), 1..50),
-            epsilon in prop_oneof![0.0..1e-6f64, 0.0..0.05f64, 0.0..1.0f64],
+            epsilon in prop_oneof![0.0..1e-6f64, 0.0..0.05f64, 0.0..1.0f64, 0.0..20.0f64],
         ) {
             let (original, changed): (Vec<f32>, Vec<f32>) = pairs.into_iter().unzip();
-            for norm in [Norm::Linf, Norm::L2] {
+            for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
                 let mut once = changed.clone();
                 norm.project(&original, &mut once, epsilon);
                 prop_assert!(norm.distance(&original, &once) <= epsilon);
@@ -162,5 +244,40 @@ mod tests {
                 prop_assert_eq!(once, twice);
             }
         }
+    }
+
+    proptest! {
+        /// No other point of the ball of L1 is nearer, by the condition of optimality: the way there makes an obtuse angle with
+        /// the way on to any corner of the ball.
+        #[test]
+        fn the_projection_on_the_ball_of_l1_is_the_nearest_point(
+            changes in prop::collection::vec(-1.0f64..1.0, 1..30),
+            share in 0.01f64..1.0,
+        ) {
+            let total = share * Norm::L1.size(&changes);
+            let taken_off = excess(&changes, total);
+            let nearest: Vec<f64> = changes.iter().map(|change| shrunk(*change, taken_off)).collect();
+            prop_assert!((Norm::L1.size(&nearest) - total).abs() < 1e-9);
+            for corner in 0..changes.len() {
+                for sign in [-1.0, 1.0] {
+                    let angle: f64 = (0..changes.len())
+                        .map(|index| {
+                            let there = if index == corner { sign * total } else { 0.0 };
+                            (changes[index] - nearest[index]) * (there - nearest[index])
+                        })
+                        .sum();
+                    prop_assert!(angle < 1e-9, "corner {corner} {sign}: {angle}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_more_changes_than_l0_allows_the_largest_stay() {
+        let mut changed = [0.1, 0.9, 0.5, 0.4];
+        Norm::L0.project(&[0.5; 4], &mut changed, 2.9);
+        assert_eq!(changed, [0.1, 0.9, 0.5, 0.5]);
+        assert_eq!(Norm::L0.distance(&[0.5; 4], &changed), 2.0);
+        assert_eq!(Norm::L1.steepest(&[1.0, -3.0, 2.0]), [0.0, -1.0, 0.0]);
     }
 }

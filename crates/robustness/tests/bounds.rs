@@ -3,9 +3,10 @@
 mod models;
 
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier, Counts, Ddn,
-    DeepFool, Error, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LabeledBatch, Loss, Mim, MinimalPerturbations, Noise, Norm,
-    Perturbation, Pgd, Result, Search, Settings, Square, accuracy, attack, attack_curve, median, noise_curve,
+    Apgd, ApgdMinimal, ApgdTargeted, Attack, AttackKind, Batch, Bim, Boundary, BrendelBethge, CarliniWagner, Clamp, Classifier,
+    Counts, Ddn, DeepFool, Error, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LabeledBatch, Loss, MaskingSettings, Mim,
+    MinimalPerturbations, Noise, Norm, Perturbation, Pgd, PrimalDual, Result, Search, Settings, SigmaZero, Square, accuracy,
+    attack, attack_curve, ensemble, masking_report, median, noise_curve,
 };
 use candle_core::Tensor;
 use models::Planes;
@@ -21,23 +22,31 @@ fn attacks() -> Vec<Box<dyn Attack>> {
         Box::new(Ddn::default().with_steps(8)),
         Box::new(CarliniWagner::default().with_steps(8).with_searches(4)),
         Box::new(Boundary::default().with_steps(12)),
+        Box::new(SigmaZero::default().with_steps(8)),
     ];
+    for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
+        attacks.extend([
+            Box::new(DeepFool::new(norm)) as Box<dyn Attack>,
+            Box::new(Fmn::new(norm).with_steps(8)),
+            Box::new(PrimalDual::new(norm).with_steps(8)),
+            Box::new(BrendelBethge::new(norm).with_steps(6)),
+            Box::new(Fab::new(norm).with_steps(5)),
+            Box::new(FabTargeted::new(norm).with_steps(5)),
+            Box::new(HopSkipJump::new(norm).with_steps(1)),
+        ]);
+    }
     for norm in [Norm::Linf, Norm::L2] {
         attacks.extend([
             Box::new(Fgsm::new(norm)) as Box<dyn Attack>,
             Box::new(Bim::new(norm)),
             Box::new(Mim::new(norm)),
             Box::new(Pgd::new(norm).with_steps(6).with_restarts(2)),
-            Box::new(DeepFool::new(norm)),
-            Box::new(Fmn::new(norm).with_steps(8)),
-            Box::new(BrendelBethge::new(norm).with_steps(6)),
-            Box::new(HopSkipJump::new(norm).with_steps(1)),
             Box::new(Square::new(norm).with_queries(12)),
             Box::new(Apgd::new(norm).with_steps(8).with_restarts(2)),
             Box::new(Apgd::new(norm).with_steps(8).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm).with_steps(8)),
-            Box::new(Fab::new(norm).with_steps(5)),
-            Box::new(FabTargeted::new(norm).with_steps(5)),
+            Box::new(ApgdMinimal::new(norm).with_steps(40)),
+            Box::new(ApgdMinimal::new(norm).with_steps(40).targeted()),
         ]);
     }
     attacks
@@ -56,6 +65,8 @@ proptest! {
         let model = Planes::random(3, 24, 0.7, seed);
         let labeled = model.labeled_batch(12, contrast, seed ^ 1);
         for attacker in attacks() {
+            // As far of the largest distance in every norm.
+            let epsilon = epsilon * attacker.norm().range(24) / if attacker.norm() == Norm::L2 { 24f64.sqrt() } else { 1.0 };
             let attacked = attack(&model, attacker.as_ref(), &labeled, epsilon, settings(batch), &mut |_| {}).unwrap();
             for (index, outcome) in attacked.outcomes().iter().enumerate() {
                 let distance = attacker.norm().distance(labeled.image(index), attacked.image(index));
@@ -77,7 +88,8 @@ fn an_image_alone_and_in_any_batch_gives_the_same() {
     let labeled = model.labeled_batch(33, 0.3, 9);
     for attacker in attacks() {
         let run = |labeled: &LabeledBatch, batch| {
-            attack(&model, attacker.as_ref(), labeled, 0.03, settings(batch), &mut |_| {}).unwrap()
+            let epsilon = if matches!(attacker.norm(), Norm::L1 | Norm::L0) { 2.0 } else { 0.03 };
+            attack(&model, attacker.as_ref(), labeled, epsilon, settings(batch), &mut |_| {}).unwrap()
         };
         let all = run(&labeled, 33);
         for batch in [1, 2, 7, 16, 32] {
@@ -94,6 +106,24 @@ fn an_image_alone_and_in_any_batch_gives_the_same() {
     assert_eq!(noise(1), noise(33));
     assert_eq!(noise(33)[0].accuracy.share(), Some(1.0));
     assert!(noise(33)[2].accuracy.correct() < 33);
+}
+
+#[test]
+fn no_ensemble_takes_more_passes_than_it_is_given() {
+    let model = Planes::random(10, 64, 0.7, 3);
+    let labeled = model.labeled_batch(6, 0.3, 4);
+    for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
+        let search = Search { largest: norm.range(64), tolerance: 0.01 };
+        for passes in [100, 249, 250, 400, 1000] {
+            let mut minimal = MinimalPerturbations::new(&model, &labeled, norm, settings(6)).unwrap();
+            for attacker in ensemble(norm, passes) {
+                minimal.approach(&model, attacker.as_ref(), &labeled, search, settings(6), &mut |_| {}).unwrap();
+            }
+            assert!(minimal.distances(&labeled).iter().all(Option::is_some), "{norm:?} in {passes} passes");
+            let most = minimal.records().iter().map(|record| record.counts.passes()).max().unwrap();
+            assert!(most <= passes && 2 * most > passes, "{norm:?}: {most} passes of {passes}");
+        }
+    }
 }
 
 #[test]
@@ -175,6 +205,40 @@ fn an_attack_beyond_its_bounds_is_brought_back() {
     let labeled = model.labeled_batch(4, 0.3, 4);
     let attacked = attack(&model, &Overshoot, &labeled, 0.2, settings(4), &mut |_| {}).unwrap();
     assert!(attacked.outcomes().iter().all(|outcome| outcome.distance <= 0.2 && outcome.distance > 0.15));
+}
+
+/// An attack that must not be run.
+struct Forbidden;
+
+impl Attack for Forbidden {
+    fn name(&self) -> String {
+        "forbidden".into()
+    }
+
+    fn norm(&self) -> Norm {
+        Norm::L2
+    }
+
+    fn kind(&self) -> AttackKind {
+        AttackKind::Minimization
+    }
+
+    fn run(&self, _: &mut Batch) -> Result<()> {
+        panic!("the attack is run on a model whose logits are not finite");
+    }
+}
+
+#[test]
+fn a_model_whose_logits_are_not_finite_is_refused_before_the_attack() {
+    let labeled = Planes::random(2, 16, 0.0, 3).labeled_batch(3, 0.3, 4).subset(&[2, 1]);
+    let refused = |error: Error| {
+        assert!(matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }), "{error}");
+        assert!(error.to_string().contains("image 2: the model's logit 0 is NaN, expected a finite value"), "{error}");
+    };
+    refused(attack(&Broken, &Forbidden, &labeled, 0.1, settings(4), &mut |_| {}).unwrap_err());
+    refused(MinimalPerturbations::new(&Broken, &labeled, Norm::L2, settings(4)).unwrap_err());
+    let masking = MaskingSettings::at(0.1);
+    refused(masking_report(&Broken, &[], &labeled, &masking, settings(4), &mut |_| {}).unwrap_err());
 }
 
 /// A model that has broken down.

@@ -3,9 +3,9 @@
 mod models;
 
 use brainprior_robustness::{
-    Apgd, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn, DeepFool, Fab,
-    FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss, Mim, MinimalPerturbations, Norm, Perturbation, Pgd, Search, Settings,
-    Square, Transfer, attack, attack_curve, ensemble, median,
+    Apgd, ApgdMinimal, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge, CarliniWagner, Ddn,
+    DeepFool, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss, Mim, MinimalPerturbations, Norm, Perturbation, Pgd,
+    PrimalDual, Search, Settings, SigmaZero, Square, Transfer, attack, attack_curve, ensemble, median,
 };
 use models::{Planes, closed_form, to_plane};
 
@@ -58,6 +58,9 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
             Box::new(Apgd::new(norm)),
             Box::new(Apgd::new(norm).with_loss(Loss::Dlr)),
             Box::new(ApgdTargeted::new(norm)),
+            Box::new(ApgdMinimal::new(norm)),
+            Box::new(ApgdMinimal::new(norm).with_loss(Loss::Dlr)),
+            Box::new(ApgdMinimal::new(norm).targeted()),
             Box::new(Fab::new(norm)),
             Box::new(FabTargeted::new(norm)),
             Box::new(AutoAttack::new(norm)),
@@ -68,11 +71,48 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
             assert_within(&name, &ratios(&model, &[attack.as_ref(), &line], 4, 0.004), 0.01);
         }
     }
+    // The weights of margin and distance move to the end.
+    for norm in [Norm::Linf, Norm::L2, Norm::L1] {
+        let line = LineSearch::new(norm);
+        let found = ratios(&model, &[&PrimalDual::new(norm).with_steps(4000), &line], 8, 0.004);
+        assert_within(&format!("primal-dual {norm:?}"), &found, 0.03);
+    }
     let line = LineSearch::new(Norm::L2);
     assert_within("ddn", &ratios(&model, &[&Ddn::default(), &line], 8, 0.004), 0.01);
     // Foolbox's steps are as long as a fifth of the way here, and end up to a sixth beyond the nearest point.
     let fine = CarliniWagner::default().with_step(2e-4).with_steps(4000).with_searches(18);
     assert_within("carlini-wagner", &ratios(&model, &[&fine, &line], 8, 0.004), 0.01);
+}
+
+/// In L1 and L0 the bounds of [0, 1] decide: values go to their end, those first that bring most.
+#[test]
+fn the_smallest_perturbations_in_l1_and_l0_are_found() {
+    for (classes, seed) in [(2, 1), (10, 2)] {
+        let mut model = Planes::random(classes, 64, 0.0, seed);
+        model.scale = 2.0;
+        for norm in [Norm::L1, Norm::L0] {
+            let line = LineSearch::new(norm);
+            let mut attacks: Vec<Box<dyn Attack>> =
+                vec![Box::new(DeepFool::new(norm)), Box::new(Fab::new(norm)), Box::new(FabTargeted::new(norm))];
+            if classes == 2 {
+                // Of several planes these find one, which need not be the nearest.
+                attacks.push(Box::new(BrendelBethge::new(norm).with_steps(200)));
+                attacks.push(Box::new(Fmn::new(norm).with_steps(500)));
+                if norm == Norm::L0 {
+                    attacks.push(Box::new(SigmaZero::default()));
+                }
+            }
+            for attack in &attacks {
+                let name = format!("{} {norm:?}, {classes} classes", attack.name());
+                let ratios = ratios(&model, &[attack.as_ref(), &line], 8, 0.004);
+                // A count is right or wrong.
+                assert_within(&name, &ratios, if norm == Norm::L0 { 1e-9 } else { 0.01 });
+            }
+            let all = ensemble(norm, 400);
+            let all: Vec<&dyn Attack> = all.iter().map(AsRef::as_ref).collect();
+            assert_within(&format!("ensemble {norm:?}"), &ratios(&model, &all, 8, 0.01), 0.005);
+        }
+    }
 }
 
 /// Random search comes near in few dimensions.
@@ -99,7 +139,7 @@ fn of_many_planes_the_nearest_is_found() {
         for attack in several {
             assert_within(&format!("{} {norm:?}", attack.name()), &ratios(&model, &[attack, &line], 10, 0.004), 0.01);
         }
-        let all = ensemble(norm, 200);
+        let all = ensemble(norm, 1000);
         let all: Vec<&dyn Attack> = all.iter().map(AsRef::as_ref).collect();
         assert_within(&format!("ensemble {norm:?}"), &ratios(&model, &all, 30, 0.01), 0.005);
     }

@@ -42,8 +42,8 @@ fn found(report: &MaskingReport, name: &str, words: &str) {
 fn an_honest_model_is_not_accused() {
     let report = report_on(100, &honest());
     assert_eq!(report.verdict(), MaskingVerdict::NoSign, "{}", report.in_words());
-    assert_eq!((report.images, report.checks.len()), (100, 10));
-    assert!(report.in_words().starts_with("no sign of gradient masking in 10 checks on 100 images"));
+    assert_eq!((report.images, report.checks.len()), (100, 11));
+    assert!(report.in_words().starts_with("no sign of gradient masking in 11 checks on 100 images"));
     let steps = report.checks.iter().find(|check| check.name == "steps").unwrap();
     assert!(steps.figures.iter().any(|figure| (0.05..0.95).contains(&figure.1)), "epsilon tells nothing: {steps:?}");
 }
@@ -124,4 +124,58 @@ impl Classifier for Bytes {
 #[test]
 fn wrong_bounds_are_found() {
     found(&report(&Bytes(honest())), "bounds", "in [0, 255]: wrong bounds");
+}
+
+/// Layers of which only the strongest units get through (k-winners-take-all, Xiao et al. 2020): the function jumps wherever another
+/// unit wins, so that its gradient, right at each point, says little about the next.
+struct WinnersTakeAll {
+    layers: Vec<Tensor>,
+    last: Tensor,
+}
+
+const UNITS: usize = 400;
+const WINNERS: usize = 80;
+
+impl WinnersTakeAll {
+    fn random(seed: u64) -> Self {
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        let mut draw = |rows: usize, columns: usize| {
+            let values: Vec<f32> = (0..rows * columns).map(|_| generator.random_range(-0.25f32..0.25)).collect();
+            Tensor::from_vec(values, (rows, columns), &Device::Cpu).unwrap()
+        };
+        let layers = [64, UNITS, UNITS, UNITS].map(|inputs| draw(inputs, UNITS)).to_vec();
+        Self { layers, last: draw(UNITS, 4) }
+    }
+}
+
+impl Classifier for WinnersTakeAll {
+    fn logits(&self, images: &Tensor) -> Result<Tensor> {
+        let mut values = (images.flatten_from(1)? - 0.5)?;
+        for layer in &self.layers {
+            let units = values.matmul(layer)?;
+            let wins = |row: Vec<f32>| {
+                let mut sorted = row.clone();
+                sorted.sort_by(|a, b| b.total_cmp(a));
+                row.into_iter().map(move |value| f32::from(u8::from(value >= sorted[WINNERS - 1])))
+            };
+            let winners: Vec<f32> = units.to_vec2::<f32>()?.into_iter().flat_map(wins).collect();
+            values = (&units * Tensor::from_vec(winners, units.dims(), &Device::Cpu)?)?;
+        }
+        values.matmul(&self.last)
+    }
+}
+
+#[test]
+fn winners_that_take_all_fool_ddn_and_are_found() {
+    let model = WinnersTakeAll::random(3);
+    let pixels: Vec<f32> = (0..60).flat_map(|index| labeled_batch(60).image(index).to_vec()).collect();
+    let images = Tensor::from_slice(&pixels, (60, 1, 16, 4), &Device::Cpu).unwrap();
+    let logits = model.logits(&images).unwrap().to_vec2::<f32>().unwrap();
+    let labels = logits.iter().map(|row| (1..4).fold(0, |best, class| if row[class] > row[best] { class } else { best }));
+    let labeled = LabeledBatch::new(1, 16, 4, pixels, labels.collect()).unwrap();
+    let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
+    let report = masking_report(&model, &[], &labeled, &masking, SETTINGS, &mut |_| {}).unwrap();
+    found(&report, "searches", "gradients lead astray");
+    let ratio = report.checks.iter().find(|check| check.name == "searches").unwrap().figures[0].1;
+    assert!(ratio > 1.0, "DDN's smallest perturbations are {ratio} times as large as those of Auto-PGD");
 }

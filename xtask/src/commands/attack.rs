@@ -26,9 +26,9 @@ pub(crate) struct AttackArguments {
     /// Images of a block; an interrupted call goes on with the next attack of its block
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) block: u16,
-    /// Steps along the decision boundary, where most of the time goes
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    pub(crate) decision_boundary_steps: u16,
+    /// Passes through the network for each image and norm, forward and back, all attacks together
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(100..))]
+    pub(crate) budget: u16,
     /// Images for the checks for masking, the first that the network is right about; fewer than 100 are too few to tell
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) masking_images: u16,
@@ -46,8 +46,14 @@ pub(crate) enum NormName {
     Linf,
     /// Euclidean length of the change
     L2,
-    /// Both
+    /// Sum of the changes
+    L1,
+    /// Number of changed values
+    L0,
+    /// Linf and L2
     Both,
+    /// All four
+    All,
 }
 
 /// Attacks, and prints what was found.
@@ -61,12 +67,15 @@ pub(crate) fn run(arguments: AttackArguments, device: brainprior_pipeline::run::
         norm: match arguments.norm {
             NormName::Linf => adversarial::NormName::Linf,
             NormName::L2 => adversarial::NormName::L2,
+            NormName::L1 => adversarial::NormName::L1,
+            NormName::L0 => adversarial::NormName::L0,
+            NormName::All => adversarial::NormName::All,
             NormName::Both => adversarial::NormName::Both,
         },
         out: arguments.out,
         sources: arguments.sources,
         block: arguments.block.into(),
-        decision_boundary_steps: arguments.decision_boundary_steps.into(),
+        budget: arguments.budget.into(),
         masking_images: (!arguments.no_masking).then_some(arguments.masking_images.into()),
         seed: arguments.seed,
         commit: crate::COMMIT,

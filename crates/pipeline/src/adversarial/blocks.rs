@@ -14,15 +14,15 @@ use std::path::Path;
 
 const NEAREST: &str = "nearest.safetensors";
 const FORMAT: &str = "brainprior-nearest";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Relative precision where an attack's epsilon is bisected.
 const TOLERANCE: f64 = 0.01;
 
 /// What decides the result of one block.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Protocol {
-    /// Steps along the decision boundary.
-    pub(crate) decision_boundary_steps: usize,
+    /// Passes through the network for each image, forward and back.
+    pub(crate) passes: usize,
     /// Images of a block.
     pub(crate) block: usize,
 }
@@ -39,6 +39,15 @@ struct Header {
     attacks_done: usize,
     /// Names that `found_by` counts.
     attacks: Vec<String>,
+}
+
+/// How far a block was after one of its attacks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct After {
+    /// The nearest adversarial image known of each, 0 where it is one itself.
+    pub(crate) distances: Vec<Option<f64>>,
+    /// Passes that each has cost.
+    pub(crate) passes: Vec<usize>,
 }
 
 /// Where nothing is adversarial yet.
@@ -59,7 +68,7 @@ pub(crate) fn measure_blocks(
     protocol: Protocol,
 ) -> Result<Option<Vec<Record>>> {
     // Another ensemble finds other images, and counts its attacks differently.
-    let attacks: Vec<String> = ensemble(norm, protocol.decision_boundary_steps).iter().map(|attack| attack.name()).collect();
+    let attacks: Vec<String> = ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).collect();
     let mut records = Vec::new();
     for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
         let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
@@ -94,17 +103,18 @@ fn approach(
     protocol: Protocol,
     settings: Settings,
 ) -> Result<()> {
-    let attacks = ensemble(norm, protocol.decision_boundary_steps);
-    let (mut done, mut minimal) = match read(path, block, norm) {
-        Ok((header, minimal)) if header.key == key => (header.attacks_done, minimal),
-        _ => (0, MinimalPerturbations::new(model, block, norm, settings)?),
+    let attacks = ensemble(norm, protocol.passes);
+    let (mut trace, mut minimal) = match read(path, block, norm) {
+        Ok((header, minimal, trace)) if header.key == key => (trace, minimal),
+        _ => (vec![], MinimalPerturbations::new(model, block, norm, settings)?),
     };
     let mut bar = progress.bar(task, attacks.len() as u64);
-    while let Some(attack) = attacks.get(done) {
-        bar.set(done as u64, attacks.len() as u64, &attack.name());
+    while let Some(attack) = attacks.get(trace.len()) {
+        bar.set(trace.len() as u64, attacks.len() as u64, &attack.name());
         minimal.approach(model, attack.as_ref(), block, search(norm, block.area()), settings, &mut |_| {})?;
-        done += 1;
-        write(path, key, done, &minimal, block)?;
+        let passes = minimal.records().iter().map(|record| record.counts.passes()).collect();
+        trace.push(After { distances: minimal.distances(block), passes });
+        write(path, key, &trace, &minimal, block)?;
     }
     Ok(())
 }
@@ -117,16 +127,34 @@ pub(crate) fn read_blocks(
     norm: Norm,
     block: usize,
 ) -> Result<MinimalPerturbations> {
+    Ok(read_traced(run, prefix, labeled, norm, block)?.0)
+}
+
+/// The same, and how far they were after each attack.
+pub(crate) fn read_traced(
+    run: &RunDirectory,
+    prefix: &str,
+    labeled: &LabeledBatch,
+    norm: Norm,
+    block: usize,
+) -> Result<(MinimalPerturbations, Vec<After>)> {
     let mut records = Vec::with_capacity(labeled.len());
+    let mut whole: Vec<After> = Vec::new();
     for (number, first) in (0..labeled.len()).step_by(block.max(1)).enumerate() {
         let path = run.folder(&format!("{prefix}/{}/block-{number}", norm_name(norm))).join(NEAREST);
         let images: Vec<usize> = (first..labeled.len().min(first + block)).collect();
-        records.extend(read(&path, &labeled.subset(&images), norm)?.1.records().iter().cloned());
+        let (_, minimal, trace) = read(&path, &labeled.subset(&images), norm)?;
+        records.extend(minimal.records().iter().cloned());
+        whole.resize(trace.len(), After { distances: vec![], passes: vec![] });
+        for (whole, part) in whole.iter_mut().zip(trace) {
+            whole.distances.extend(part.distances);
+            whole.passes.extend(part.passes);
+        }
     }
-    Ok(MinimalPerturbations::restore(norm, records))
+    Ok((MinimalPerturbations::restore(norm, records), whole))
 }
 
-fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, block: &LabeledBatch) -> Result<()> {
+fn write(path: &Path, key: &str, trace: &[After], minimal: &MinimalPerturbations, block: &LabeledBatch) -> Result<()> {
     let mut attacks: Vec<String> = Vec::new();
     let (mut nearest, mut found_by, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for (index, record) in minimal.records().iter().enumerate() {
@@ -150,12 +178,18 @@ fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, bl
         version: VERSION,
         norm: norm_name(minimal.norm()).into(),
         key: key.into(),
-        attacks_done: done,
+        attacks_done: trace.len(),
         attacks,
     };
     let [channels, height, width] = block.shape();
     let images = block.len();
+    let after = |value: &dyn Fn(&After) -> Vec<[u8; 4]>| trace.iter().flat_map(value).flatten().collect::<Vec<u8>>();
+    // Nothing found is a distance of -1.
+    let distances = after(&|after| after.distances.iter().map(|size| (size.unwrap_or(-1.0) as f32).to_le_bytes()).collect());
+    let passes = after(&|after| after.passes.iter().map(|passes| (*passes as i32).to_le_bytes()).collect());
     let tensors = [
+        ("distances_after", TensorView::new(Dtype::F32, vec![trace.len(), images], &distances)?),
+        ("passes_after", TensorView::new(Dtype::I32, vec![trace.len(), images], &passes)?),
         ("nearest", TensorView::new(Dtype::F32, vec![images, channels, height, width], &nearest)?),
         ("found_by", TensorView::new(Dtype::I32, vec![images], &found_by)?),
         ("counts", TensorView::new(Dtype::I64, vec![images, 3], &counts)?),
@@ -163,13 +197,25 @@ fn write(path: &Path, key: &str, done: usize, minimal: &MinimalPerturbations, bl
     Ok(archive::write(path, &header, tensors)?)
 }
 
-fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations)> {
+fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations, Vec<After>)> {
     let file = Archive::read(path, "remove it and run again")?;
     let header: Header = file.header()?;
     let (images, area, [channels, height, width]) = (block.len(), block.area(), block.shape());
     let nearest: Vec<f32> = file.values("nearest", &[images, channels, height, width])?;
     let found_by: Vec<i32> = file.values("found_by", &[images])?;
     let counts: Vec<i64> = file.values("counts", &[images, 3])?;
+    let distances: Vec<f32> = file.values("distances_after", &[header.attacks_done, images])?;
+    let passes: Vec<i32> = file.values("passes_after", &[header.attacks_done, images])?;
+    let trace = (0..header.attacks_done)
+        .map(|attack| {
+            let range = attack * images..(attack + 1) * images;
+            let distance = |size: &f32| (*size >= 0.0).then_some(f64::from(*size));
+            After {
+                distances: distances[range.clone()].iter().map(distance).collect(),
+                passes: passes[range].iter().map(|passes| *passes as usize).collect(),
+            }
+        })
+        .collect();
     let records = (0..block.len())
         .map(|index| {
             let by = usize::try_from(found_by[index]).ok().and_then(|by| header.attacks.get(by));
@@ -181,7 +227,7 @@ fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, Minima
             }
         })
         .collect();
-    Ok((header, MinimalPerturbations::restore(norm, records)))
+    Ok((header, MinimalPerturbations::restore(norm, records), trace))
 }
 
 #[cfg(test)]
@@ -208,7 +254,7 @@ mod tests {
     fn an_interrupted_block_goes_on_with_the_next_attack() {
         let pixels = (0..5 * 64).map(|index: usize| 0.3 + 0.1 * ((index % 7) as f32 / 7.0) + if index < 128 { 0.3 } else { 0.0 });
         let labeled = LabeledBatch::new(1, 8, 8, pixels.collect(), vec![1, 1, 0, 0, 1]).unwrap();
-        let protocol = Protocol { decision_boundary_steps: 20, block: 3 };
+        let protocol = Protocol { passes: 100, block: 3 };
         let measure = |folder: &Path, calls: usize| {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));
@@ -226,6 +272,10 @@ mod tests {
         assert!(error.contains("switched off"), "{error}");
         let (_, found, left) = measure(broken.path(), 1_000_000).unwrap();
         assert_eq!(found, expected);
+        let run = RunDirectory::open(broken.path(), Mode::Run).unwrap();
+        let (_, trace) = read_traced(&run, "attack", &labeled, Norm::L2, protocol.block).unwrap();
+        assert_eq!(trace.len(), ensemble(Norm::L2, protocol.passes).len());
+        assert!(trace.iter().all(|after| after.distances.len() == 5 && after.passes.iter().all(|passes| *passes <= 100)));
         assert!(1_000_000 - left < calls, "what was done is not done again");
         assert_eq!(measure(broken.path(), 0).unwrap().1, expected, "nothing is left to do");
     }

@@ -1,16 +1,19 @@
 //! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
 
 use super::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
+    Attackable, BATCH, COMPARED_AT, Protocol, blocks::After, curve, labeled_batch, masking, measure_blocks, norm_name,
+    read_traced, summarize,
 };
-use crate::artifacts::{AttackReport, Point};
+use crate::artifacts::{Added, AttackReport, Point};
 use crate::run::{Key, Mode, Progress, RunDirectory};
 use crate::table;
 use anyhow::{Context, Result};
 use brainprior_artifact::{hash, json};
 use brainprior_classifier::ResNet;
 use brainprior_images::{LabeledImages, read_labeled};
-use brainprior_robustness::{LabeledBatch, MaskingSettings, MinimalPerturbations, Norm, Settings, accuracy};
+use brainprior_robustness::{
+    LabeledBatch, MaskingSettings, MinimalPerturbations, Norm, Settings, accuracy, ensemble, local_optimality,
+};
 use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,8 +28,14 @@ pub enum NormName {
     Linf,
     /// Euclidean length of the change.
     L2,
-    /// One after the other.
+    /// Sum of the changes.
+    L1,
+    /// Number of changed values.
+    L0,
+    /// Linf and L2, one after the other.
     Both,
+    /// All four.
+    All,
 }
 
 /// What is attacked, and how thoroughly.
@@ -46,8 +55,8 @@ pub struct Options {
     pub sources: Vec<PathBuf>,
     /// Images of a block; an interrupted call goes on with the next attack of its block.
     pub block: usize,
-    /// Steps along the decision boundary, where most of the time goes.
-    pub decision_boundary_steps: usize,
+    /// Passes through the network for each image, forward and back, all attacks together.
+    pub budget: usize,
     /// Images for the checks for masking, the first that the network is right about; without it these are left out.
     pub masking_images: Option<usize>,
     /// Seed of all random streams.
@@ -86,15 +95,18 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
     progress.line(&format!("{} images of {}, in {}", labeled.len(), options.images.display(), root.display()));
     let clean = accuracy(&model, &labeled, settings)?.share().context("the set has no test images")?;
 
-    let protocol = Protocol { decision_boundary_steps: options.decision_boundary_steps, block: options.block };
+    let protocol = Protocol { passes: options.budget, block: options.block };
     let norms: &[Norm] = match options.norm {
         NormName::Linf => &[Norm::Linf],
         NormName::L2 => &[Norm::L2],
+        NormName::L1 => &[Norm::L1],
+        NormName::L0 => &[Norm::L0],
         NormName::Both => &[Norm::Linf, Norm::L2],
+        NormName::All => &[Norm::Linf, Norm::L2, Norm::L1, Norm::L0],
     };
     let mut report = AttackReport {
         format: "brainprior-attack",
-        version: 1,
+        version: 2,
         checkpoint: options.checkpoint.display().to_string(),
         images: options.images.display().to_string(),
         crate_version: env!("CARGO_PKG_VERSION"),
@@ -104,15 +116,17 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         minimal_perturbation: BTreeMap::new(),
         accuracy: BTreeMap::new(),
         found_by: BTreeMap::new(),
+        ensemble: BTreeMap::new(),
         masking: None,
     };
     for norm in norms {
         measure_blocks(&run, progress, "nearest", &key, &model, &labeled, *norm, protocol)?;
-        let minimal = read_blocks(&run, "nearest", &labeled, *norm, protocol.block)?;
+        let (minimal, trace) = read_traced(&run, "nearest", &labeled, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
         report.minimal_perturbation.insert(name.clone(), summarize(&minimal, &labeled, options.seed)?);
         report.accuracy.insert(name.clone(), steps(&minimal, &labeled)?);
-        report.found_by.insert(name, found_by(&minimal));
+        report.found_by.insert(name.clone(), found_by(&minimal));
+        report.ensemble.insert(name, added(*norm, protocol, &trace)?);
     }
     if let Some(count) = options.masking_images {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
@@ -152,6 +166,48 @@ fn found_by(minimal: &MinimalPerturbations) -> BTreeMap<String, usize> {
     counts
 }
 
+/// How far the ensemble was after each of its attacks.
+fn added(norm: Norm, protocol: Protocol, trace: &[After]) -> Result<Vec<Added>> {
+    let Some(last) = trace.last() else { return Ok(vec![]) };
+    let one = |(attack, after): (String, &After)| -> Result<Added> {
+        let mut sizes: Vec<f64> = after.distances.iter().map(|size| size.unwrap_or(f64::INFINITY)).collect();
+        sizes.retain(|size| *size > 0.0);
+        sizes.sort_by(f64::total_cmp);
+        let passes: Vec<usize> = after.passes.iter().copied().filter(|passes| *passes > 0).collect();
+        let known = last.distances.iter().flatten().any(|size| *size > 0.0);
+        Ok(Added {
+            attack,
+            mean_passes: passes.iter().sum::<usize>() as f64 / passes.len().max(1) as f64,
+            most_passes: passes.iter().copied().max().unwrap_or(0),
+            found: sizes.iter().filter(|size| size.is_finite()).count(),
+            median: sizes.get(sizes.len() / 2).copied().filter(|size| size.is_finite()),
+            local_optimality: known.then(|| local_optimality(&after.distances, &last.distances)).transpose()?,
+        })
+    };
+    ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).zip(trace).map(one).collect()
+}
+
+/// The ensemble's way to the smallest perturbations.
+fn way(report: &AttackReport) -> Vec<Vec<String>> {
+    let heads = ["norm", "after", "passes", "most", "found", "median", "local optimality"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for (name, all) in &report.ensemble {
+        let figure = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.5}"));
+        rows.extend(all.iter().map(|added| {
+            vec![
+                name.clone(),
+                added.attack.clone(),
+                format!("{:.0}", added.mean_passes),
+                added.most_passes.to_string(),
+                added.found.to_string(),
+                figure(added.median),
+                figure(added.local_optimality),
+            ]
+        }));
+    }
+    rows
+}
+
 /// Accuracy over all images at some sizes of each norm: networks of other accuracy are compared by this.
 fn within(report: &AttackReport) -> Vec<Vec<String>> {
     let mut rows = vec![["norm", "size", "accuracy"].map(str::to_owned).to_vec()];
@@ -181,6 +237,8 @@ fn text(report: &AttackReport) -> String {
         text += "every image is misclassified as it is: there is nothing to attack\n\n";
     } else {
         text += &format!("accuracy over all images within a size of the perturbation\n{}\n", table::aligned(&within(report)));
+        text +=
+            &format!("after each attack of the ensemble, against what is known at its end\n{}\n", table::aligned(&way(report)));
         text += &format!("smallest perturbations of the images that are classified rightly\n{}\n", table::aligned(&rows));
     }
     if let Some(masking) = &report.masking {

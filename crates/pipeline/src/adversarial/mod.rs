@@ -5,7 +5,7 @@ mod command;
 mod compared;
 mod summary;
 
-pub(crate) use blocks::{Protocol, measure_blocks, read_blocks};
+pub(crate) use blocks::{Protocol, measure_blocks, read_blocks, read_traced};
 pub use command::{Attacked, NormName, Options, run};
 pub(crate) use compared::{BySeed, compare, over_seeds};
 pub(crate) use summary::{curve, masking, summarize};
@@ -78,6 +78,8 @@ pub(crate) fn norm_name(norm: Norm) -> &'static str {
     match norm {
         Norm::Linf => "linf",
         Norm::L2 => "l2",
+        Norm::L1 => "l1",
+        Norm::L0 => "l0",
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn masking(
     ensure!(!labeled.is_empty(), "masking: there are no images to check the network on");
     let labeled = &labeled.subset(&first_right(&correct(model, labeled, settings)?, count));
     let sources: Vec<&dyn Classifier> = sources.iter().map(|source| source as &dyn Classifier).collect();
-    let mut bar = progress.bar("masking", 10);
+    let mut bar = progress.bar("masking", 11);
     let report = masking_report(model, &sources, labeled, masking, settings, &mut |checks| {
         bar.set(checks.done as u64, checks.total as u64, "checks")
     })?;

@@ -12,7 +12,7 @@ mod similarity;
 mod trade_off;
 mod training;
 
-pub(crate) use attack::AttackReport;
+pub(crate) use attack::{Added, AttackReport};
 pub(crate) use compared::{AtEqualAccuracy, Comparison, Difference, LevelDifference, Ratio, SeedRatio};
 pub(crate) use response::{
     Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary, Shares, Variances,

@@ -116,7 +116,7 @@ pub(crate) struct Robustness {
     pub(crate) gaussian: Vec<f64>,
     pub(crate) linf: Vec<f64>,
     pub(crate) l2: Vec<f64>,
-    pub(crate) decision_boundary_steps: usize,
+    pub(crate) passes: usize,
     pub(crate) corruption_images: usize,
     pub(crate) masking_images: usize,
     pub(crate) masking_queries: usize,

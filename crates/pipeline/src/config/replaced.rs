@@ -21,7 +21,9 @@ pub(crate) fn key(path: &str) -> Option<String> {
             "beside the target of a condition write robust_training = { adversarial = { epsilon = 0.016, steps = 5 } }"
         }
         "similarity.network_layer" => "a name is given as similarity.layer, too: layer = \"conv3_1\"",
-        "robustness.border_steps" => "it is robustness.decision_boundary_steps",
+        "robustness.border_steps" | "robustness.decision_boundary_steps" => {
+            "all attacks together have robustness.passes, forward and back, for each image"
+        }
         "response.optimisation" => "it is response.optimization",
         "similarity.tap" => "it is similarity.layer",
         _ => return None,

@@ -90,7 +90,7 @@ struct Subject<'a> {
 }
 
 fn protocol(settings: &crate::config::Robustness) -> Protocol {
-    Protocol { decision_boundary_steps: settings.decision_boundary_steps, block: BLOCK }
+    Protocol { passes: settings.passes, block: BLOCK }
 }
 
 impl Subject<'_> {

@@ -81,7 +81,8 @@ impl Attack for Apgd {
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut standing = batch.all();
         for attempt in 0..self.restarts {
-            standing = ascend(batch, self.norm, &standing, self.steps, attempt as u64, |_| self.loss)?;
+            let starts = random_starts(batch, self.norm, &standing, attempt as u64);
+            standing = ascend(batch, self.norm, &standing, starts, self.steps, |_| self.loss)?;
         }
         Ok(())
     }
@@ -116,7 +117,8 @@ impl Attack for ApgdTargeted {
                 Criterion::Misclassification { .. } => Loss::TargetedDlr { class: classes[image][rank] },
                 Criterion::TargetedMisclassification { .. } => Loss::Dlr,
             };
-            standing = ascend(batch, self.norm, &with, self.steps, rank as u64, loss)?;
+            let starts = random_starts(batch, self.norm, &with, rank as u64);
+            standing = ascend(batch, self.norm, &with, starts, self.steps, loss)?;
             standing.extend(without);
             standing.sort_unstable();
         }
@@ -141,13 +143,14 @@ struct Climber {
     last_loss: f64,
 }
 
-/// One run of all `images` from a random point; those that withstand it are returned.
-fn ascend(
+/// One run of all `images`, each from its point of `starts`; those that withstand it are returned. Candidates are the adversarial
+/// points, and of the images that withstand the points of largest loss.
+pub(super) fn ascend(
     batch: &mut Batch,
     norm: Norm,
     images: &[usize],
+    starts: Vec<Vec<f32>>,
     steps: usize,
-    attempt: u64,
     loss: impl Fn(usize) -> Loss,
 ) -> Result<Vec<usize>> {
     if images.is_empty() {
@@ -155,7 +158,7 @@ fn ascend(
     }
     let of = |share: f64| ((share * steps as f64) as usize).max(1);
     let (mut period, shortest, shorter) = (of(0.22), of(0.06), of(0.03));
-    let mut climbers = begin(batch, norm, images, attempt, &loss)?;
+    let mut climbers = begin(batch, images, starts, &loss)?;
     let mut since = 0;
     for step in 0..steps {
         if climbers.is_empty() {
@@ -188,18 +191,22 @@ fn ascend(
             period = period.saturating_sub(shorter).max(shortest);
         }
     }
+    for climber in &climbers {
+        batch.set_candidate(climber.image, &climber.best);
+    }
     Ok(climbers.into_iter().map(|climber| climber.image).collect())
 }
 
-fn begin(batch: &mut Batch, norm: Norm, images: &[usize], attempt: u64, loss: &impl Fn(usize) -> Loss) -> Result<Vec<Climber>> {
-    let starts: Vec<Vec<f32>> = images
+/// A random point of each image's ball.
+fn random_starts(batch: &Batch, norm: Norm, images: &[usize], attempt: u64) -> Vec<Vec<f32>> {
+    images
         .iter()
         .map(|image| {
             let original = batch.original(*image);
             let mut generator = batch.generator(*image, attempt);
             let mut step = match norm {
                 Norm::Linf => norm.random_step(original.len(), &mut generator),
-                Norm::L2 => norm.random_direction(original.len(), &mut generator),
+                _ => norm.random_direction(original.len(), &mut generator),
             };
             if norm == Norm::Linf {
                 let largest = step.iter().fold(f64::MIN_POSITIVE, |max, value| max.max(value.abs()));
@@ -207,7 +214,10 @@ fn begin(batch: &mut Batch, norm: Norm, images: &[usize], attempt: u64, loss: &i
             }
             batch.moved(*image, original, &step, batch.epsilon(*image))
         })
-        .collect();
+        .collect()
+}
+
+fn begin(batch: &mut Batch, images: &[usize], starts: Vec<Vec<f32>>, loss: &impl Fn(usize) -> Loss) -> Result<Vec<Climber>> {
     let gradients = batch.gradients_by(images, &starts.concat(), loss)?;
     let mut climbers = Vec::with_capacity(images.len());
     for (row, (image, point)) in images.iter().zip(starts).enumerate() {

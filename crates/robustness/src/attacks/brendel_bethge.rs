@@ -1,7 +1,7 @@
 //! The Brendel-Bethge attack.
 
 use super::blended_noise::start;
-use super::line_search::between;
+use super::line_search::{between, whole};
 use super::trust_region::{Problem, step};
 use crate::criterion::clear_lead;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
@@ -13,7 +13,8 @@ use rayon::prelude::*;
 /// The defaults of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps, overshoot 1.1,
 /// momentum 0.8, trust halved 20 times, a bisection of 10 steps at the start. There the first trust is 0.001 times the number of
 /// values in the whole batch, so that an image's result depends on its company; here it is what a batch of 200 gives. At the
-/// 0.001 times one image's values of a batch of one, the last steps are too short to arrive (medians 3% to 6% larger).
+/// 0.001 times one image's values of a batch of one, the last steps are too short to arrive (medians 3% to 6% larger). In L1 and
+/// L0 trust is the largest change of a value, 0.5 at first and halved ten times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BrendelBethge {
     norm: Norm,
@@ -25,10 +26,13 @@ const MOMENTUM: f64 = 0.8;
 /// First radius, over the number of values of an image.
 const TRUST: f64 = 0.2;
 const HALVINGS_OF_TRUST: usize = 20;
+/// The same in L1 and L0.
+const SPARSE_TRUST: f64 = 0.5;
+const SPARSE_HALVINGS: usize = 10;
 const BISECTIONS: usize = 10;
 
 impl BrendelBethge {
-    /// With Foolbox's defaults, in this norm.
+    /// With Foolbox's defaults, in this norm (in L1 and L0 with steps of our own).
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 1000 }
     }
@@ -61,7 +65,8 @@ impl Attack for BrendelBethge {
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
         let mut walkers = self.begin(batch)?;
-        let interval = (self.steps / HALVINGS_OF_TRUST).max(1);
+        let halvings = if self.is_sparse() { SPARSE_HALVINGS } else { HALVINGS_OF_TRUST };
+        let interval = (self.steps / halvings).max(1);
         for iteration in 1..=self.steps {
             walkers.retain(|walker| !batch.satisfied(walker.image));
             if walkers.is_empty() {
@@ -92,6 +97,10 @@ impl Attack for BrendelBethge {
 }
 
 impl BrendelBethge {
+    fn is_sparse(&self) -> bool {
+        matches!(self.norm, Norm::L1 | Norm::L0)
+    }
+
     /// On the decision boundary, between the image and an adversarial point.
     fn begin(&self, batch: &mut Batch) -> Result<Vec<Walker>> {
         let mut walkers = Vec::with_capacity(batch.len());
@@ -100,7 +109,8 @@ impl BrendelBethge {
             if let Some(point) = start(batch, image)? {
                 batch.keep_if_closer(image, &point);
                 walkers.push(Walker { image, point: point.clone(), normal: vec![0.0; point.len()], trust: 0.0 });
-                far.push((point, 0.0, 1.0));
+                let whole = whole(self.norm, batch.original(image), &point);
+                far.push((point, 0.0, whole));
             }
         }
         let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
@@ -118,7 +128,7 @@ impl BrendelBethge {
         for (walker, (point, _, high)) in walkers.iter_mut().zip(far) {
             let original = batch.original(walker.image);
             walker.point = between(self.norm, original, &point, high);
-            walker.trust = TRUST * original.len() as f64;
+            walker.trust = if self.is_sparse() { SPARSE_TRUST } else { TRUST * original.len() as f64 };
         }
         Ok(walkers)
     }

@@ -1,5 +1,6 @@
 //! The attack of Carlini and Wagner.
 
+use super::adam::Adam;
 use crate::criterion::strongest_but;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
@@ -54,8 +55,7 @@ struct Constant {
 struct Walker {
     image: usize,
     w: Vec<f64>,
-    first_moment: Vec<f64>,
-    second_moment: Vec<f64>,
+    adam: Adam,
     /// The image as it comes back from w: what distances are measured from.
     home: Vec<f64>,
     found: bool,
@@ -134,7 +134,7 @@ impl CarliniWagner {
                     batch.keep_if_closer(walker.image, point);
                 }
                 let loss = constant * (-margins[row - 1]).max(0.0) + walker.squared(point);
-                walker.descend(point, gradient, constant, self.step, step);
+                walker.descend(point, gradient, constant, self.step);
                 let stuck = step % check_every == 0 && {
                     let stuck = loss > PROGRESS * walker.checked;
                     walker.checked = loss;
@@ -152,8 +152,7 @@ impl Walker {
     fn new(image: usize, original: &[f32]) -> Self {
         let w: Vec<f64> = original.iter().map(|value| ((2.0 * f64::from(*value) - 1.0) * INSIDE).atanh()).collect();
         let home = w.iter().map(|w| 0.5 * (w.tanh() + 1.0)).collect();
-        let zeros = vec![0.0; w.len()];
-        Self { image, w, first_moment: zeros.clone(), second_moment: zeros, home, found: false, checked: f64::INFINITY }
+        Self { image, adam: Adam::new(w.len()), w, home, found: false, checked: f64::INFINITY }
     }
 
     fn point(&self) -> Vec<f32> {
@@ -165,16 +164,13 @@ impl Walker {
     }
 
     /// One step of Adam.
-    fn descend(&mut self, point: &[f32], gradient: &[f32], constant: f64, length: f64, step: usize) {
-        let (fast, slow) = (0.9f64, 0.999f64);
-        let (first, second) = (1.0 - fast.powi(step as i32 + 1), 1.0 - slow.powi(step as i32 + 1));
-        for index in 0..self.w.len() {
-            let x = f64::from(point[index]);
+    fn descend(&mut self, point: &[f32], gradient: &[f32], constant: f64, length: f64) {
+        let slope = |((x, gradient), home): ((&f32, &f32), &f64)| {
+            let x = f64::from(*x);
             // dx/dw = (1 - tanh^2 w) / 2 = 2 x (1 - x).
-            let slope = (constant * f64::from(gradient[index]) + 2.0 * (x - self.home[index])) * 2.0 * x * (1.0 - x);
-            self.first_moment[index] = fast * self.first_moment[index] + (1.0 - fast) * slope;
-            self.second_moment[index] = slow * self.second_moment[index] + (1.0 - slow) * slope * slope;
-            self.w[index] -= length * (self.first_moment[index] / first) / ((self.second_moment[index] / second).sqrt() + 1e-8);
-        }
+            (constant * f64::from(*gradient) + 2.0 * (x - home)) * 2.0 * x * (1.0 - x)
+        };
+        let steps = self.adam.step(point.iter().zip(gradient).zip(&self.home).map(slope));
+        self.w.iter_mut().zip(steps).for_each(|(w, (step, _))| *w += length * step);
     }
 }

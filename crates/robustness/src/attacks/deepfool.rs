@@ -1,6 +1,7 @@
 //! DeepFool.
 
 use super::decision_boundary::{DecisionBoundary, candidate_classes, nearest, pairs};
+use super::plane::{Room, step_onto};
 use crate::norm::l2;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
@@ -8,14 +9,14 @@ use crate::{Attack, AttackKind, Batch, Norm, Result};
 ///
 /// The defaults of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50 steps, decision boundaries to the 10
 /// most likely classes, an overshoot of 2% over all steps together, differences of logits. Towards a target class the
-/// decision boundary is that between it and the strongest other class.
+/// decision boundary is that between it and the strongest other class. In L1 and L0 each step is the shortest within [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeepFool {
     norm: Norm,
+    steps: usize,
+    candidates: usize,
 }
 
-const STEPS: usize = 50;
-const CANDIDATES: usize = 10;
 const OVERSHOOT: f64 = 0.02;
 /// Foolbox's constants against divisions by zero and steps that end just before the decision boundary.
 const FLOOR: f64 = 1e-8;
@@ -24,7 +25,17 @@ const EXTRA: f64 = 1e-4;
 impl DeepFool {
     /// In this norm.
     pub fn new(norm: Norm) -> Self {
-        Self { norm }
+        Self { norm, steps: 50, candidates: 10 }
+    }
+
+    /// With decision boundaries to the most likely of this many classes, the image's own among them.
+    pub fn with_candidates(self, candidates: usize) -> Self {
+        Self { candidates, ..self }
+    }
+
+    /// With at most this many steps; each costs a pass forward and one back for every other class.
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
     }
 }
 
@@ -56,7 +67,7 @@ impl Attack for DeepFool {
             .into_iter()
             .map(|image| Walker { image, point: batch.original(image).to_vec(), total: vec![0.0; area], classes: vec![] })
             .collect();
-        for _ in 0..STEPS {
+        for _ in 0..self.steps {
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
             let pass = batch.pass(&images, &points)?;
@@ -64,7 +75,7 @@ impl Attack for DeepFool {
             for (row, walker) in walkers.iter_mut().enumerate() {
                 let (criterion, logits) = (batch.criterion(walker.image), pass.logits(row));
                 if walker.classes.is_empty() {
-                    walker.classes = candidate_classes(criterion, logits, CANDIDATES);
+                    walker.classes = candidate_classes(criterion, logits, self.candidates);
                 }
                 let done = criterion.is_clearly_met(logits);
                 boundaries.push(if done { vec![] } else { pairs(criterion, logits, &walker.classes) });
@@ -93,12 +104,16 @@ impl Walker {
     fn advance(&mut self, norm: Norm, original: &[f32], boundary: &DecisionBoundary) {
         let length = boundary.distance + EXTRA;
         let scale = length / (l2(&boundary.gradient) + FLOOR);
-        for (index, (total, slope)) in self.total.iter_mut().zip(&boundary.gradient).enumerate() {
-            *total += match norm {
-                Norm::L2 => scale * f64::from(*slope),
-                Norm::Linf if *slope == 0.0 => 0.0,
-                Norm::Linf => length * f64::from(slope.signum()),
-            };
+        let step: Vec<f64> = match norm {
+            Norm::L2 => boundary.gradient.iter().map(|slope| scale * f64::from(*slope)).collect(),
+            Norm::Linf => norm.steepest(&boundary.gradient).into_iter().map(|sign| length * sign).collect(),
+            Norm::L1 | Norm::L0 => {
+                let change = length * norm.dual_length(&boundary.gradient);
+                step_onto(norm, &boundary.gradient, change, &Room::unit(&self.point)).0
+            }
+        };
+        for (index, (total, step)) in self.total.iter_mut().zip(step).enumerate() {
+            *total += step;
             self.point[index] = ((f64::from(original[index]) + (1.0 + OVERSHOOT) * *total) as f32).clamp(0.0, 1.0);
         }
     }

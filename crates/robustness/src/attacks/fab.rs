@@ -158,11 +158,7 @@ impl Walker {
             .sum();
         let (from_here, _) = step_onto(norm, &boundary.gradient, -boundary.lead, &Room::unit(&self.point));
         let (from_home, _) = step_onto(norm, &boundary.gradient, apart - boundary.lead, &Room::unit(original));
-        let size = |step: &[f64]| match norm {
-            Norm::Linf => step.iter().fold(0.0f64, |max, value| max.max(value.abs())),
-            Norm::L2 => super::plane::length(step),
-        };
-        let (here, home) = (size(&from_here).max(1e-8), size(&from_home).max(1e-8));
+        let (here, home) = (norm.size(&from_here).max(1e-8), norm.size(&from_home).max(1e-8));
         let share = (here / (here + home)).min(MOST_FROM_THE_IMAGE);
         for (index, value) in self.point.iter_mut().enumerate() {
             let near = f64::from(*value) + OVERSHOOT * from_here[index];

@@ -8,7 +8,8 @@ use std::f64::consts::PI;
 ///
 /// The defaults of Foolbox 3.3 (`L2FMNAttack`, `LInfFMNAttack`): 100 steps from the image, whose length falls from 1 to
 /// 0.01 (in L2) along a cosine, the radius's changes from 5% to 0.1%. Foolbox's L2 attack never projects onto its ball (it
-/// divides the norm by itself); ours does, as the paper has it.
+/// divides the norm by itself); ours does, as the paper has it. In L0 the radius is a number of values, 1 at first, and changes
+/// by at least 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fmn {
     norm: Norm,
@@ -22,7 +23,7 @@ const FIRST_GAMMA: f64 = 0.05;
 const LAST_GAMMA: f64 = 0.001;
 
 impl Fmn {
-    /// With Foolbox's defaults, in this norm.
+    /// With Foolbox's defaults, in this norm (in L1 and L0 those of Linf and L2).
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 100, first_step: 1.0 }
     }
@@ -60,7 +61,8 @@ impl Attack for Fmn {
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
-        let start = |image| Walker { image, point: batch.original(image).to_vec(), radius: f64::INFINITY, found: false };
+        let radius = if self.norm == Norm::L0 { 1.0 } else { f64::INFINITY };
+        let start = |image| Walker { image, point: batch.original(image).to_vec(), radius, found: false };
         let mut walkers: Vec<Walker> = batch.all().into_iter().map(start).collect();
         for step in 0..self.steps {
             if walkers.is_empty() {
@@ -82,14 +84,15 @@ impl Attack for Fmn {
                     walker.found = true;
                 }
                 let distance = self.norm.distance(original, &walker.point);
+                let best = batch.candidate(walker.image).map_or(distance, |(_, distance)| distance);
                 let to_boundary = gradients.loss(row - 1).abs() / self.norm.dual_length(gradient).max(f64::MIN_POSITIVE);
-                walker.radius = match (adversarial, walker.found) {
-                    (true, _) => {
-                        let best = batch.candidate(walker.image).map_or(distance, |(_, distance)| distance);
-                        (walker.radius * (1.0 - gamma)).min(best)
-                    }
-                    (false, true) => walker.radius * (1.0 + gamma),
-                    (false, false) => (distance + to_boundary) * BEYOND,
+                let (smaller, larger) = (walker.radius * (1.0 - gamma), walker.radius * (1.0 + gamma));
+                walker.radius = match (self.norm, adversarial, walker.found) {
+                    (Norm::L0, true, _) => smaller.floor().min(walker.radius - 1.0).min(best).max(0.0),
+                    (Norm::L0, false, _) => larger.floor().max(walker.radius + 1.0),
+                    (_, true, _) => smaller.min(best),
+                    (_, false, true) => larger,
+                    (_, false, false) => (distance + to_boundary) * BEYOND,
                 };
                 walker.radius = walker.radius.min(self.norm.range(original.len()));
                 for (value, step) in walker.point.iter_mut().zip(Norm::L2.steepest(gradient)) {

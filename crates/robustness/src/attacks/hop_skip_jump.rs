@@ -1,7 +1,7 @@
 //! HopSkipJump.
 
 use super::blended_noise::start;
-use super::line_search::between;
+use super::line_search::{between, whole};
 use crate::norm::gaussian;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
@@ -101,7 +101,7 @@ impl HopSkipJump {
 
     fn around(&self, point: &[f32], radius: f64, generator: &mut ChaCha8Rng) -> Vec<f32> {
         let direction: Vec<f64> = match self.norm {
-            Norm::L2 => gaussian(point.len(), generator),
+            Norm::L2 | Norm::L1 | Norm::L0 => gaussian(point.len(), generator),
             Norm::Linf => (0..point.len()).map(|_| generator.random_range(-1.0..1.0)).collect(),
         };
         let length = direction.iter().map(|value| value * value).sum::<f64>().sqrt().max(1e-12);
@@ -152,9 +152,9 @@ impl HopSkipJump {
             .iter()
             .map(|(image, point)| match self.norm {
                 Norm::L2 => (0.0, 1.0, 1.0 / (area * area.sqrt())),
-                Norm::Linf => {
-                    let distance = self.norm.distance(batch.original(*image), point);
-                    (0.0, distance, (distance / (area * area)).max(1e-7))
+                Norm::Linf | Norm::L1 | Norm::L0 => {
+                    let whole = whole(self.norm, batch.original(*image), point);
+                    (0.0, whole, (whole / (area * area)).max(1e-7))
                 }
             })
             .collect();

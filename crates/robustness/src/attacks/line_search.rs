@@ -1,9 +1,11 @@
 //! Bisection towards the image.
 
+use crate::norm::shrunk;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// Brings an adversarial point that is known already back towards the image until it would not be adversarial any more:
-/// along the line (L2), or by clipping its changes (Linf). What attacks leave beyond the decision boundary is taken off so.
+/// along the line (L2), by clipping its changes (Linf), by taking the same off each of them (L1), or by keeping the largest
+/// (L0). What attacks leave beyond the decision boundary is taken off so.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LineSearch {
     norm: Norm,
@@ -34,13 +36,8 @@ impl Attack for LineSearch {
         let known: Vec<(usize, Vec<f32>)> =
             batch.all().into_iter().filter_map(|image| Some((image, batch.start(image)?.to_vec()))).collect();
         let images: Vec<usize> = known.iter().map(|(image, _)| *image).collect();
-        let mut ranges: Vec<(f64, f64)> = known
-            .iter()
-            .map(|(image, point)| match self.norm {
-                Norm::L2 => (0.0, 1.0),
-                Norm::Linf => (0.0, self.norm.distance(batch.original(*image), point)),
-            })
-            .collect();
+        let mut ranges: Vec<(f64, f64)> =
+            known.iter().map(|(image, point)| (0.0, whole(self.norm, batch.original(*image), point))).collect();
         for _ in 0..self.steps {
             let points: Vec<Vec<f32>> = known
                 .iter()
@@ -62,13 +59,30 @@ impl Attack for LineSearch {
     }
 }
 
-/// A share of the way from an image to a point: along the line, or, in Linf, to within that share of [0, 1].
+/// The share of the way that leads to the point itself.
+pub(super) fn whole(norm: Norm, original: &[f32], point: &[f32]) -> f64 {
+    match norm {
+        Norm::L2 => 1.0,
+        Norm::Linf | Norm::L1 => Norm::Linf.distance(original, point),
+        Norm::L0 => norm.distance(original, point),
+    }
+}
+
+/// A share of the way from an image to a point, from 0 to [`whole`]: along the line (L2), every change clipped to the share
+/// (Linf), every change smaller by what the share lacks (L1), so many of the largest changes (L0).
 pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
+    if norm == Norm::L0 {
+        let mut kept = point.to_vec();
+        norm.project(original, &mut kept, share.ceil());
+        return kept;
+    }
+    let missing = whole(norm, original, point) - share;
     let mix = |(a, b): (&f32, &f32)| {
         let change = f64::from(*b) - f64::from(*a);
         let moved = match norm {
-            Norm::L2 => share * change,
+            Norm::L2 | Norm::L0 => share * change,
             Norm::Linf => change.clamp(-share, share),
+            Norm::L1 => shrunk(change, missing),
         };
         ((f64::from(*a) + moved) as f32).clamp(0.0, 1.0)
     };

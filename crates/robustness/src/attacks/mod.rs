@@ -1,6 +1,8 @@
 //! The attacks, one file each around a `run`.
 
+mod adam;
 mod apgd;
+mod apgd_minimal;
 mod auto_attack;
 mod bim;
 mod blended_noise;
@@ -19,11 +21,14 @@ mod line_search;
 mod mim;
 mod pgd;
 mod plane;
+mod primal_dual;
+mod sigma_zero;
 mod square;
 mod transfer;
 mod trust_region;
 
 pub use apgd::{Apgd, ApgdTargeted};
+pub use apgd_minimal::ApgdMinimal;
 pub use auto_attack::AutoAttack;
 pub use bim::Bim;
 pub use blended_noise::BlendedNoise;
@@ -39,5 +44,7 @@ pub use hop_skip_jump::HopSkipJump;
 pub use line_search::LineSearch;
 pub use mim::Mim;
 pub use pgd::Pgd;
+pub use primal_dual::PrimalDual;
+pub use sigma_zero::SigmaZero;
 pub use square::Square;
 pub use transfer::Transfer;

@@ -16,7 +16,7 @@ impl Pgd {
     pub fn new(norm: Norm) -> Self {
         let (steps, relative_step) = match norm {
             Norm::Linf => (40, 0.01 / 0.3),
-            Norm::L2 => (50, 0.025),
+            _ => (50, 0.025),
         };
         Self(Descent {
             norm,

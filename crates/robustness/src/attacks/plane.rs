@@ -19,9 +19,13 @@ impl Room {
 /// The shortest step along which the linear function with this `normal` changes by `change`, every value staying in its
 /// room; where there is none, the step that brings it as near as it gets, and false.
 ///
-/// A step is clip(t d), d being the steepest direction; what it changes grows with t, piecewise linearly and ever more
-/// slowly, so that Newton's method comes from below and ends after a few pieces.
+/// In Linf and L2 a step is clip(t d), d being the steepest direction; what it changes grows with t, piecewise linearly and ever
+/// more slowly, so that Newton's method comes from below and ends after a few pieces. In L1 and L0 values go to the end of their
+/// room one after the other: in L1 those first that change most for each unit of their step, in L0 those that change most.
 pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) -> (Vec<f64>, bool) {
+    if matches!(norm, Norm::L1 | Norm::L0) {
+        return one_by_one(norm, normal, change, room);
+    }
     let sign = if change < 0.0 { -1.0 } else { 1.0 };
     let wanted = change.abs();
     let direction: Vec<f64> = normal
@@ -29,7 +33,7 @@ pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) ->
         .map(|value| match norm {
             Norm::Linf if *value == 0.0 => 0.0,
             Norm::Linf => sign * f64::from(value.signum()),
-            Norm::L2 => sign * f64::from(*value),
+            _ => sign * f64::from(*value),
         })
         .collect();
     let mut t = 0.0;
@@ -60,6 +64,26 @@ pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) ->
     }
 }
 
+fn one_by_one(norm: Norm, normal: &[f32], change: f64, room: &Room) -> (Vec<f64>, bool) {
+    let sign = if change < 0.0 { -1.0 } else { 1.0 };
+    let rate = |index: usize| sign * f64::from(normal[index]);
+    let end = |index: usize| if rate(index) > 0.0 { room.up[index] } else { room.down[index] };
+    let gain = |index: usize| rate(index) * end(index);
+    let worth = |index: usize| if norm == Norm::L0 { gain(index) } else { rate(index).abs() };
+    let mut order: Vec<usize> = (0..normal.len()).filter(|index| gain(*index) > 0.0).collect();
+    order.sort_by(|a, b| worth(*b).total_cmp(&worth(*a)));
+    let (mut step, mut missing) = (vec![0.0; normal.len()], change.abs());
+    let close = 1e-12 * missing;
+    for index in order {
+        if missing <= close {
+            break;
+        }
+        step[index] = if gain(index) > missing { missing / rate(index) } else { end(index) };
+        missing -= rate(index) * step[index];
+    }
+    (step, missing <= close)
+}
+
 /// Euclidean length.
 pub(crate) fn length(step: &[f64]) -> f64 {
     step.iter().map(|value| value * value).sum::<f64>().sqrt()
@@ -80,6 +104,23 @@ mod tests {
         assert!((step[0] + 1.0).abs() < 1e-9 && (step[1] - 1.0).abs() < 1e-9);
     }
 
+    /// Every set of values that could be changed, each to the end of its room: none that suffices is smaller.
+    #[test]
+    fn in_l0_no_smaller_set_of_values_reaches_the_plane() {
+        let normal = [0.9f32, -0.8, 0.4, 0.3, -0.7, 0.1];
+        let room = Room::unit(&[0.95, 0.5, 0.1, 0.2, 0.9, 0.5]);
+        let gain = |index: usize| f64::from(normal[index]) * if normal[index] > 0.0 { room.up[index] } else { room.down[index] };
+        for tenth in 1..16 {
+            let change = 0.1 * f64::from(tenth);
+            let fewest = (0u32..64)
+                .filter(|set| (0..6).filter(|index| set >> index & 1 == 1).map(gain).sum::<f64>() >= change)
+                .map(u32::count_ones)
+                .min();
+            let (step, reached) = step_onto(Norm::L0, &normal, change, &room);
+            assert_eq!(reached.then(|| Norm::L0.size(&step) as u32), fewest, "change by {change}");
+        }
+    }
+
     proptest! {
         /// No other step within the room that changes as much is shorter: checked against random ones.
         #[test]
@@ -97,7 +138,7 @@ mod tests {
                 .sum();
             let change = share * most;
             let changes = |step: &[f64]| step.iter().zip(&normal).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
-            for norm in [Norm::Linf, Norm::L2] {
+            for norm in [Norm::Linf, Norm::L2, Norm::L1, Norm::L0] {
                 let (step, reached) = step_onto(norm, &normal, change, &room);
                 prop_assert!(step.iter().zip(&room.down).all(|(a, b)| a >= b));
                 prop_assert!(step.iter().zip(&room.up).all(|(a, b)| a <= b));
@@ -106,15 +147,11 @@ mod tests {
                     continue;
                 }
                 prop_assert!((changes(&step) - change).abs() < 1e-6 * (1.0 + most.abs()));
-                let size = |step: &[f64]| match norm {
-                    Norm::L2 => length(step),
-                    Norm::Linf => step.iter().fold(0.0f64, |max, value| max.max(value.abs())),
-                };
                 // Along the plane and back into the room: if it still changes as much, it is no shorter.
                 let other: Vec<f64> = step.iter().zip(&values).enumerate()
                     .map(|(index, (step, value))| (step + value.2).clamp(room.down[index], room.up[index])).collect();
                 if changes(&other).abs() >= change.abs() && changes(&other) * change > 0.0 {
-                    prop_assert!(size(&other) >= size(&step) - 1e-6);
+                    prop_assert!(norm.size(&other) >= norm.size(&step) - 1e-6);
                 }
             }
         }

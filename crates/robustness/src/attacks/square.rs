@@ -21,7 +21,11 @@ const HALVED_AFTER: [usize; 9] = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000
 
 impl Square {
     /// With AutoAttack's defaults, in this norm.
+    ///
+    /// # Panics
+    /// Panics in L1 and L0, in which this search is not defined.
     pub fn new(norm: Norm) -> Self {
+        assert!(matches!(norm, Norm::Linf | Norm::L2), "the square attack is defined in Linf and L2, not in {norm:?}");
         Self { norm, queries: 5000, stretched: true }
     }
 
@@ -65,7 +69,7 @@ impl Attack for Square {
                 let mut generator = batch.generator(image, 0);
                 let start = match self.norm {
                     Norm::Linf => stripes(shape, &mut generator),
-                    Norm::L2 => tiles(shape, &mut generator),
+                    _ => tiles(shape, &mut generator),
                 };
                 let point = batch.moved(image, batch.original(image), &start, batch.epsilon(image));
                 Searcher { image, generator, point, margin: f64::NEG_INFINITY }
@@ -82,7 +86,7 @@ impl Attack for Square {
                 .map(|searcher| match (query, self.norm) {
                     (0, _) => searcher.point.clone(),
                     (_, Norm::Linf) => searcher.square_linf(batch, shape, share),
-                    (_, Norm::L2) => searcher.square_l2(batch, shape, share),
+                    (_, _) => searcher.square_l2(batch, shape, share),
                 })
                 .collect();
             let images: Vec<usize> = searchers.iter().map(|searcher| searcher.image).collect();

@@ -13,7 +13,7 @@ pub(crate) struct Problem<'a> {
     pub(crate) normal: &'a [f32],
     /// By how much the margin should change.
     pub(crate) change: f64,
-    /// Radius of trust, in L2.
+    /// Radius of trust: in L2, or for L1 and L0 the largest change of a value.
     pub(crate) radius: f64,
 }
 
@@ -24,14 +24,55 @@ const HALVINGS: usize = 24;
 /// norm, is smallest; where the decision boundary is out of reach, the step that comes nearest to it.
 pub(crate) fn step(norm: Norm, problem: &Problem) -> Vec<f64> {
     let room = Room::unit(problem.point);
+    if matches!(norm, Norm::L1 | Norm::L0) {
+        return home_but_for_some(norm, problem, &room);
+    }
     let (straight, reached) = step_onto(Norm::L2, problem.normal, problem.change, &room);
     if !reached || length(&straight) > problem.radius {
         return towards(&straight, problem, &room);
     }
     match norm {
-        Norm::L2 => nearest_l2(problem, &room).unwrap_or(straight),
         Norm::Linf => nearest_linf(problem, &room).unwrap_or(straight),
+        _ => nearest_l2(problem, &room).unwrap_or(straight),
     }
+}
+
+/// In L1 and L0: every value goes home, as far as trust and room allow, and then some leave again until the margin has
+/// changed enough: in L1 those first along which it changes most for each unit of distance, in L0 those by which it changes
+/// most. Where a value cannot get home, it costs L0 nothing to go as far as it may in the direction of the margin. These are the
+/// optima of a linear program and of a choice of the fewest; more change than asked for is no harm.
+fn home_but_for_some(norm: Norm, problem: &Problem, room: &Room) -> Vec<f64> {
+    let rate = |index: usize| f64::from(problem.normal[index]);
+    let down = |index: usize| room.down[index].max(-problem.radius);
+    let up = |index: usize| room.up[index].min(problem.radius);
+    let away = |index: usize| if rate(index) > 0.0 { up(index) } else { down(index) };
+    let home = |index: usize| f64::from(problem.original[index]) - f64::from(problem.point[index]);
+    let gets_home = |index: usize| (down(index)..=up(index)).contains(&home(index));
+    let mut step: Vec<f64> = (0..problem.normal.len())
+        .map(|index| match norm {
+            Norm::L0 if !gets_home(index) => away(index),
+            _ => home(index).clamp(down(index), up(index)),
+        })
+        .collect();
+    let mut missing = problem.change - step.iter().enumerate().map(|(index, step)| rate(index) * step).sum::<f64>();
+    let gain = |index: usize, from: f64| rate(index) * (away(index) - from);
+    let worth = |index: usize, from: f64| if norm == Norm::L0 { gain(index, from) } else { rate(index).abs() };
+    let mut order: Vec<usize> = (0..step.len()).filter(|index| gain(*index, step[*index]) > 0.0).collect();
+    order.sort_by(|a, b| worth(*b, step[*b]).total_cmp(&worth(*a, step[*a])));
+    for index in order {
+        if missing <= 0.0 {
+            break;
+        }
+        let whole = gain(index, step[index]);
+        // A value that has left costs L0 no more for all the way.
+        if norm == Norm::L1 && whole > missing {
+            step[index] += missing / rate(index);
+        } else {
+            step[index] = away(index);
+        }
+        missing -= whole;
+    }
+    step
 }
 
 /// As far towards the decision boundary as the radius allows. Straight steps of different lengths are clip(t normal), so that a
@@ -212,5 +253,56 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Random problems, and what no random step that changes the margin as much beats.
+    #[test]
+    fn in_l1_and_l0_no_feasible_step_comes_nearer() {
+        let mut generator = ChaCha8Rng::seed_from_u64(5);
+        let mut beaten_by_none = 0;
+        for trial in 0..300 {
+            let n = 5;
+            let mut draw = |low: f32, high: f32| (0..n).map(|_| generator.random_range(low..high)).collect::<Vec<f32>>();
+            let (original, normal) = (draw(0.0, 1.0), draw(-1.0, 1.0));
+            // Some values stand where they were.
+            let point: Vec<f32> = draw(0.0, 1.0).iter().zip(&original).map(|(a, b)| if *a < 0.4 { *b } else { *a }).collect();
+            let change = f64::from(generator.random_range(-0.3f32..0.3));
+            let radius = f64::from(generator.random_range(0.05f32..1.0));
+            let problem = Problem { original: &original, point: &point, normal: &normal, change, radius };
+            let room = Room::unit(&point);
+            let changes = |step: &[f64]| step.iter().zip(&normal).map(|(a, b)| a * f64::from(*b)).sum::<f64>();
+            let home: Vec<f64> = original.iter().zip(&point).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+            let far = |norm: Norm, step: &[f64]| norm.size(&step.iter().zip(&home).map(|(a, b)| a - b).collect::<Vec<_>>());
+            for norm in [Norm::L1, Norm::L0] {
+                let best = step(norm, &problem);
+                let bound = |i: usize| (room.down[i].max(-radius), room.up[i].min(radius));
+                assert!((0..n).all(|i| best[i] >= bound(i).0 - 1e-12 && best[i] <= bound(i).1 + 1e-12));
+                if changes(&best) < change - 1e-9 {
+                    let most: f64 =
+                        (0..n).map(|i| f64::from(normal[i]) * if normal[i] > 0.0 { bound(i).1 } else { bound(i).0 }).sum();
+                    assert!((changes(&best) - most).abs() < 1e-9, "trial {trial}: it stops before the end of its reach");
+                    continue;
+                }
+                for _ in 0..500 {
+                    let other: Vec<f64> = (0..n)
+                        .map(|i| {
+                            let (down, up) = bound(i);
+                            let drawn = match generator.random_range(0..4) {
+                                0 => home[i],
+                                1 => down,
+                                2 => up,
+                                _ => generator.random_range(-1.0..1.0),
+                            };
+                            drawn.clamp(down, up)
+                        })
+                        .collect();
+                    if changes(&other) >= change {
+                        beaten_by_none += 1;
+                        assert!(far(norm, &other) >= far(norm, &best) - 1e-9, "trial {trial} {norm:?}");
+                    }
+                }
+            }
+        }
+        assert!(beaten_by_none > 10_000, "{beaten_by_none}");
     }
 }

@@ -32,7 +32,8 @@ fn small_gaussian(sigma: f32) -> Plane {
 
 pub(super) fn glass(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
     let (sigma, rounds) = [(0.05, 1), (0.25, 1), (0.4, 1), (0.25, 2), (0.4, 2)][level];
-    let mut planes: Vec<Plane> = planes.iter().map(|plane| plane.blurred(sigma, TRUNCATE, Edge::Nearest)).collect();
+    let mut planes: Vec<Plane> =
+        planes.iter().map(|plane| plane.blurred(sigma, TRUNCATE, Edge::Nearest).cut_to_bytes()).collect();
     for _ in 0..rounds {
         for y in (2..planes[0].height).rev() {
             for x in (2..planes[0].width).rev() {
@@ -40,7 +41,8 @@ pub(super) fn glass(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng
                 let (dy, dx) = (generator.random_range(0..2usize), generator.random_range(0..2usize));
                 for plane in &mut planes {
                     let width = plane.width;
-                    plane.values.swap(y * width + x, (y - dy) * width + x - dx);
+                    // The set's own code would have them change places, but hands over views: one value is lost.
+                    plane.values[y * width + x] = plane.values[(y - dy) * width + x - dx];
                 }
             }
         }
@@ -51,7 +53,7 @@ pub(super) fn glass(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng
 pub(super) fn motion(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
     let (radius, sigma) = [(6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5)][level];
     let degrees = generator.random_range(-45.0..45.0);
-    planes.iter().map(|plane| plane.trailed(radius, sigma, degrees)).collect()
+    planes.iter().map(|plane| plane.trailed(radius, sigma, degrees).rounded_to_bytes()).collect()
 }
 
 pub(super) fn zoom(planes: Vec<Plane>, level: usize) -> Vec<Plane> {

@@ -20,7 +20,11 @@ pub(super) fn pixelate(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
     let kept = [0.95f32, 0.9, 0.85, 0.75, 0.65][level];
     let coarser = |plane: &Plane| {
         let size = |size: usize| ((size as f32 * kept) as usize).max(1);
-        plane.boxed(size(plane.height), size(plane.width)).boxed(plane.height, plane.width)
+        let (height, width) = (plane.height, plane.width);
+        // As Pillow does it: across, then down, in bytes.
+        [(height, size(width)), (size(height), size(width)), (size(height), width), (height, width)]
+            .into_iter()
+            .fold(plane.clone(), |plane, (height, width)| plane.boxed(height, width).rounded_to_bytes())
     };
     planes.iter().map(coarser).collect()
 }

@@ -6,9 +6,9 @@ use crate::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A family of CIFAR-10-C (Hendrycks and Dietterich 2019), with the settings of its `make_cifar_c.py`, except that pixels are
-/// not rounded to bytes where the corruption itself does not do so. Left out are frost (it needs photographs of frost),
-/// spatter and saturate (they act on color).
+/// A family of CIFAR-10-C (Hendrycks and Dietterich 2019), as its `make_cifar_c.py` makes it: with its settings, and in bytes,
+/// to which its files are cut off. Left out are frost (it needs photographs of frost), spatter and saturate (they act on
+/// color).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Corruption {
     /// Normal noise.
@@ -139,9 +139,7 @@ impl Corruption {
             Self::Jpeg => digital::jpeg(planes, level)?,
         };
         for (target, plane) in pixels.chunks_exact_mut(height * width).zip(corrupted) {
-            for (target, value) in target.iter_mut().zip(plane.values) {
-                *target = value.clamp(0.0, 1.0);
-            }
+            target.copy_from_slice(&plane.cut_to_bytes().values);
         }
         Ok(())
     }

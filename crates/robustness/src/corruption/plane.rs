@@ -67,6 +67,16 @@ impl Plane {
         Self { values: self.values.into_iter().map(value).collect(), ..self }
     }
 
+    /// As a file of bytes has it that is written without rounding. A value that is a byte already stays, whatever f32 makes of it.
+    pub(super) fn cut_to_bytes(self) -> Self {
+        self.map(|value| ((f64::from(value.clamp(0.0, 1.0)) * 255.0 + 1e-4).floor() / 255.0) as f32)
+    }
+
+    /// The nearest bytes, of two the larger, whatever f32 makes of the middle.
+    pub(super) fn rounded_to_bytes(self) -> Self {
+        self.map(|value| value + 0.5 / 255.0).cut_to_bytes()
+    }
+
     pub(super) fn mean(&self) -> f32 {
         (self.values.iter().map(|value| f64::from(*value)).sum::<f64>() / self.values.len() as f64) as f32
     }
@@ -179,6 +189,15 @@ mod tests {
         assert_eq!(indices(Edge::Nearest), [0, 0, 0, 0, 1, 2, 2, 2, 2]);
         assert_eq!(indices(Edge::Mirror), [2, 1, 0, 0, 1, 2, 2, 1, 0]);
         assert_eq!(indices(Edge::MirrorWithout), [1, 2, 1, 0, 1, 2, 1, 0, 1]);
+    }
+
+    #[test]
+    fn bytes_stay_and_what_lies_between_is_cut_off() {
+        let bytes = Plane::from_fn(16, 16, |y, x| (16 * y + x) as f32 / 255.0);
+        assert_eq!(bytes.clone().cut_to_bytes(), bytes);
+        assert_eq!(bytes.clone().rounded_to_bytes(), bytes);
+        assert_eq!(bytes.clone().map(|value| value + 0.7 / 255.0).cut_to_bytes(), bytes);
+        assert_eq!(Plane::new(1, 2, vec![-1.0, 2.0]).cut_to_bytes().values, [0.0, 1.0]);
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub(super) fn snow(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng)
     ][level];
     let (height, width) = (planes[0].height, planes[0].width);
     let flakes = Plane::from_fn(height, width, |_, _| mean + spread * generator.sample::<f32, _>(StandardNormal));
-    let flakes = flakes.enlarged(size).map(|value| if value < least { 0.0 } else { value.clamp(0.0, 1.0) });
-    let flakes = flakes.trailed(radius, sigma, generator.random_range(-135.0..-45.0));
+    let flakes = flakes.enlarged(size).map(|value| if value < least { 0.0 } else { value });
+    let flakes = flakes.cut_to_bytes().trailed(radius, sigma, generator.random_range(-135.0..-45.0)).rounded_to_bytes();
     let gray: Vec<f32> = (0..height * width)
         .map(|index| planes.iter().map(|plane| plane.values[index]).sum::<f32>() / planes.len() as f32)
         .collect();

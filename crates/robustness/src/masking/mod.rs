@@ -7,6 +7,7 @@ mod check;
 mod descent;
 mod gradients;
 mod logits;
+mod minimal;
 mod random_signs;
 mod settings;
 mod trial;
@@ -40,7 +41,7 @@ pub fn masking_report(
         return Err(Error::NoImages);
     }
     Norm::Linf.check(&[masking.epsilon], labeled.area())?;
-    let total = 9 + usize::from(!sources.is_empty());
+    let total = 10 + usize::from(!sources.is_empty());
     let mut checks = Vec::with_capacity(total);
     let mut enter = |check: Check| {
         checks.push(check);
@@ -60,6 +61,7 @@ pub fn masking_report(
     enter(descent::steps(masking, &trial)?);
     enter(descent::restarts(masking, &trial)?);
     enter(descent::everything(&trial)?);
+    enter(minimal::searches(&trial)?);
 
     let (ce, dlr) = (Apgd::new(Norm::Linf).with_steps(50), Apgd::new(Norm::Linf).with_steps(50).with_loss(Loss::Dlr));
     let fallen = |attacker: &dyn Attack| trial.fallen(attacker, masking.epsilon);

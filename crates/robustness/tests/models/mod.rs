@@ -57,15 +57,32 @@ pub(crate) fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Nor
         .fold(f64::INFINITY, f64::min)
 }
 
-/// Distance of an image to the plane where the logit of `other` is that of `label`.
+/// Distance of an image to the plane where the logit of `other` is that of `label`: in Linf and L2 without the bounds of [0, 1],
+/// in L1 and L0, which always meet them, value by value to the end of its range, those first that bring most.
 #[allow(dead_code, reason = "not every test file needs the truth")]
 pub(crate) fn to_plane(model: &Planes, image: &[f32], label: usize, other: usize, norm: Norm) -> f64 {
-    let normal = model.weights[other].iter().zip(&model.weights[label]).map(|(a, b)| f64::from(*a) - f64::from(*b));
-    let dual = match norm {
-        Norm::Linf => normal.map(f64::abs).sum::<f64>(),
-        Norm::L2 => normal.map(|value| value * value).sum::<f64>().sqrt(),
-    };
-    (model.value(image, label) - model.value(image, other)) / dual
+    let normal: Vec<f64> =
+        model.weights[other].iter().zip(&model.weights[label]).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+    let mut lead = model.value(image, label) - model.value(image, other);
+    match norm {
+        Norm::Linf => return lead / normal.iter().map(|value| value.abs()).sum::<f64>(),
+        Norm::L2 => return lead / normal.iter().map(|value| value * value).sum::<f64>().sqrt(),
+        Norm::L1 | Norm::L0 => {}
+    }
+    let room = |index: usize| if normal[index] > 0.0 { 1.0 - f64::from(image[index]) } else { f64::from(image[index]) };
+    let worth = |index: usize| normal[index].abs() * if norm == Norm::L0 { room(index) } else { 1.0 };
+    let mut order: Vec<usize> = (0..normal.len()).collect();
+    order.sort_by(|a, b| worth(*b).total_cmp(&worth(*a)));
+    let mut distance = 0.0;
+    for index in order {
+        let moved = room(index).min(lead / normal[index].abs());
+        distance += if norm == Norm::L0 { 1.0 } else { moved };
+        lead -= moved * normal[index].abs();
+        if lead <= 1e-12 {
+            return distance;
+        }
+    }
+    f64::INFINITY
 }
 
 impl Classifier for Planes {
