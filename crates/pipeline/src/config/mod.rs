@@ -253,6 +253,9 @@ mod tests {
         assert_eq!(walker.response, brainprior_response_model::Config::walker2019());
         let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
         assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.common.snapshots);
+        let claim = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/claim.toml");
+        let claim = Config::load(Some(Path::new(claim)), &[]).unwrap();
+        assert_eq!((claim.images.skip_test, claim.images.test, claim.robustness.noise_images), (1000, 9000, 9000));
     }
 
     #[test]

@@ -235,6 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn simulated_neurons_see_the_images_of_a_given_scan_and_never_an_oracle_image_once() {
+        let all = procedural::natural_stimuli(9, HEIGHT, WIDTH, 1);
+        let (once, oracle) = (all.subset(&[0, 1, 2, 3, 4, 5]), all.subset(&[6, 7, 8]));
+        let settings = SimulationConfig { neurons: 4, repeats: 2, ..SimulationConfig::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.h5");
+        write_static_hdf5(&path, &simulation::simulate("scan", &once, &oracle, &settings).unwrap().scan).unwrap();
+        let wanted = Simulation { stimuli: Some(path), scans: 1, neurons: 4, images: 4, oracle_images: 2, repeats: 2 };
+        let (seen, repeated) = shown(&wanted, 0).unwrap();
+        assert_eq!((seen.len(), repeated.len()), (4, 2));
+        assert!(seen.ids().iter().all(|id| once.position(*id).is_some()));
+        assert!(repeated.ids().iter().all(|id| oracle.position(*id).is_some()));
+        let error = shown(&Simulation { images: 7, ..wanted }, 0).unwrap_err().to_string();
+        assert!(error.contains("has 6 images that it does not repeat in tier test, simulation.images asks for 7"), "{error}");
+    }
+
+    #[test]
     fn a_key_knows_the_files_from_which_the_data_of_a_scan_come() {
         let labs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/tests/data/labs");
         let folder = tempfile::tempdir().unwrap();
