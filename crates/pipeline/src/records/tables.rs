@@ -6,7 +6,6 @@ use crate::artifacts::{Difference, NetworkResult, Ratio, Spread};
 use crate::table;
 use anyhow::{Result, ensure};
 use brainprior_robustness::{Perturbation, half_width_of_mean, paired_ratio_of};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The condition that others are held against.
@@ -194,6 +193,7 @@ mod tests {
     use super::*;
     use crate::artifacts::{Kept, Point, Validation};
     use crate::run::Key;
+    use std::collections::BTreeMap;
 
     /// Accuracy on clean images and at noise 0.2.
     fn record(condition: &str, seed: u64, [clean, noisy]: [f64; 2], distances: &[f64]) -> NetworkRecord {
