@@ -78,7 +78,8 @@ impl Gram {
     ///
     /// Sums over dimensions are f32, in an order that the depth alone decides, so that the same vectors give the same bits
     /// wherever they stand, on the same instructions. Where the processor has tiles of bfloat16 numbers, factors are sums of three of those,
-    /// exactly, and six of their nine products are made: for vectors of length one, what is left out is less than 1.3e-7.
+    /// exactly, and six of their nine products are made: for vectors of length one, what is left out is less than 1.3e-7. There, the
+    /// last bits change where rows and columns change places.
     ///
     /// # Panics
     /// Where the two sides have different depths, or `out` has less room than the products of all panels.

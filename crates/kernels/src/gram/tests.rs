@@ -51,7 +51,8 @@ fn every_level_gives_the_sums_of_the_definition() {
 fn straining(width: usize) -> [(&'static str, Vec<f32>); 4] {
     let uniform = values(PANEL * width, 11);
     let half_zeros = uniform.iter().map(|value| value.max(0.0)).collect();
-    let dominated = uniform.iter().enumerate().map(|(i, value)| if i % width == width / 3 { 300.0 + 200.0 * value } else { *value });
+    let dominated =
+        uniform.iter().enumerate().map(|(i, value)| if i % width == width / 3 { 300.0 + 200.0 * value } else { *value });
     let alike = uniform.iter().enumerate().map(|(i, value)| uniform[i % width] + 1e-4 * value).collect();
     [("uniform", uniform.clone()), ("half zeros", half_zeros), ("one dominates", dominated.collect()), ("alike", alike)]
 }

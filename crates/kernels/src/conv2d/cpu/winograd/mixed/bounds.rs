@@ -6,7 +6,10 @@ use crate::conv2d::problem::Problem;
 use crate::simd::{Portable, Vector};
 
 /// Magnitudes of a transform along one axis, or their squares, `[out][in]`.
-fn magnitudes<const IN: usize, const OUT: usize>(of: unsafe fn([Portable; IN]) -> [Portable; OUT], power: i32) -> [[f64; IN]; OUT] {
+fn magnitudes<const IN: usize, const OUT: usize>(
+    of: unsafe fn([Portable; IN]) -> [Portable; OUT],
+    power: i32,
+) -> [[f64; IN]; OUT] {
     let mut matrix = [[0.0; IN]; OUT];
     for i in 0..IN {
         let unit = |j| f32::from(u8::from(i == j));
@@ -73,7 +76,8 @@ fn correlated(plan: &Plan, x: &[f32], power: i32, tap: impl Fn(usize, usize, usi
     for image in 0..plan.batch {
         for down in 0..plan.tiles_down() {
             for across in 0..plan.tiles_across() {
-                let patches: Vec<_> = (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across, power)).collect();
+                let patches: Vec<_> =
+                    (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across, power)).collect();
                 for (o, kernels) in kernels.iter().enumerate() {
                     let product = |i: usize, j: usize| kernels.iter().zip(&patches).map(|(k, p)| k[i][j] * p[i][j]).sum::<f64>();
                     let outputs = both(&tile, product);
@@ -97,7 +101,8 @@ fn weights(plan: &Plan, x: &[f32], dy: &[f32], power: i32) -> Vec<f64> {
     for image in 0..plan.batch {
         for down in 0..plan.tiles_down() {
             for across in 0..plan.tiles_across() {
-                let patches: Vec<_> = (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across, power)).collect();
+                let patches: Vec<_> =
+                    (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across, power)).collect();
                 for o in 0..plan.out_channels {
                     let plane = image * plan.out_channels + o;
                     let (top, left) = ((down * TILE) as isize, (across * TILE) as isize);
