@@ -1,11 +1,11 @@
 //! The attacks that look for the smallest perturbation together.
 
-use crate::{ApgdMinimal, Attack, BrendelBethge, DeepFool, FabTargeted, LineSearch, Norm, PrimalDual, SigmaZero};
+use crate::{ApgdMinimal, Attack, BrendelBethge, DeepFool, FabTargeted, Fmn, LineSearch, Norm, PrimalDual, SigmaZero};
 
 /// Fewest passes that the attacks of an ensemble can be run in.
 const FEWEST: usize = 100;
-/// What searches for the decision boundary cost: a line search of 12 queries, and 10 where each of two ways along it begins.
-const BISECTIONS: usize = 32;
+/// What searches for the decision boundary cost: a line search of 12 queries, and 10 where the way along it begins.
+const BISECTIONS: usize = 22;
 /// What a step of FAB towards each of nine classes costs, and one of DeepFool with this many candidates.
 const FAB_STEP: usize = 27;
 const CANDIDATES: usize = 5;
@@ -36,11 +36,12 @@ pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
     match norm {
         Norm::L2 | Norm::Linf if passes < FAB_FROM => vec![nearest_class, search(0.3), along(0.36), line],
         Norm::L2 | Norm::Linf => vec![nearest_class, search(0.35), along(0.4), line],
-        Norm::L1 | Norm::L0 if passes < FAB_FROM => vec![nearest_class, along(0.66), line],
+        Norm::L1 | Norm::L0 if passes < FAB_FROM => {
+            vec![nearest_class, Box::new(Fmn::new(norm).with_steps(steps(0.3))), along(0.36), line]
+        }
         Norm::L1 => vec![nearest_class, Box::new(PrimalDual::new(norm).with_steps(steps(0.35))), along(0.4), line],
         Norm::L0 => {
-            let sigma_zero = Box::new(SigmaZero::default().with_steps(steps(0.5)));
-            vec![Box::new(few.with_steps(4)), along(0.18), sigma_zero, along(0.18), line]
+            vec![nearest_class, Box::new(SigmaZero::default().with_steps(steps(0.5))), along(0.25), line]
         }
     }
 }
