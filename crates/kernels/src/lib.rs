@@ -26,6 +26,7 @@ mod elementary;
 mod error;
 pub mod gram;
 mod grid_sample;
+mod in_place;
 mod losses;
 mod mixed;
 mod optimizer;
@@ -41,7 +42,7 @@ mod testing;
 mod transpose;
 mod uninit;
 
-pub use autograd::{FeatureMap, backward};
+pub use autograd::{FeatureMap, backward, backward_onto};
 pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
 pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;
