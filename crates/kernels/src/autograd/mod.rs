@@ -135,7 +135,7 @@ pub fn backward_onto(earlier: GradStore, loss: &Tensor) -> Result<GradStore> {
 }
 
 /// Keeps the gradient of a variable for the [`backward`] that is under way; gives back that of anything else.
-fn collected(of: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
+pub(crate) fn collected(of: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
     COLLECTED.with_borrow_mut(|collected| match collected {
         Some(collected) if of.is_variable() => {
             let sum = match collected.remove(&of.id()) {
