@@ -7,8 +7,8 @@ use candle_core::{Var, backprop::GradStore};
 /// Values of both signs, zeros of both among them.
 fn signed(shape: &[usize], seed: u64) -> Var {
     let mut values = values(shape.iter().product(), seed);
-    for (index, zero) in [0.0, -0.0, 0.0].into_iter().enumerate() {
-        values[5 * index] = zero;
+    for (value, zero) in values.iter_mut().step_by(5).zip([0.0, -0.0, 0.0]) {
+        *value = zero;
     }
     Var::from_vec(values, shape, &Device::Cpu).unwrap()
 }
