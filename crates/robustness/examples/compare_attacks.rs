@@ -7,7 +7,7 @@
 //!
 //! The best known of each image, against which everything is measured, is the smallest perturbation of all attacks of both sides
 //! at all numbers of passes. A second column leaves ours out of it.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use brainprior_classifier::ResNet;
 use brainprior_robustness::{
@@ -60,8 +60,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (name, attacks) in ours(norm, passes) {
             let start = Instant::now();
             let sizes = sizes(&network, &labeled, norm, &attacks)?;
-            rows.push(Row { name, passes, sizes, seconds: start.elapsed().as_secs_f64(), is_ours: true });
-            report(rows.last().into_iter());
+            let row = Row { name, passes, sizes, seconds: start.elapsed().as_secs_f64(), is_ours: true };
+            report(&row);
+            rows.push(row);
         }
     }
     if let Some(path) = peers.first() {
@@ -86,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let all = best(&mut rows.iter()).unwrap_or_default();
     let theirs = best(&mut rows.iter().filter(|row| !row.is_ours)).unwrap_or_else(|| all.clone());
-    rows.sort_by(|a, b| a.passes.cmp(&b.passes));
+    rows.sort_by_key(|row| row.passes);
     println!("| {norm_name}: attack | passes | local optimality | against theirs alone | median | found | s |");
     println!("|---|---:|---:|---:|---:|---:|---:|");
     for row in &rows {
@@ -107,12 +108,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn report<'a>(rows: impl Iterator<Item = &'a Row>) {
-    for row in rows {
-        let found = row.sizes.iter().flatten().filter(|size| **size > 0.0).count();
-        let sum: f64 = row.sizes.iter().flatten().sum();
-        eprintln!("{} {}: {found} found, mean {:.6}, {:.1} s", row.name, row.passes, sum / found as f64, row.seconds);
-    }
+fn report(row: &Row) {
+    let found = row.sizes.iter().flatten().filter(|size| **size > 0.0).count();
+    let sum: f64 = row.sizes.iter().flatten().sum();
+    eprintln!("{} {}: {found} found, mean {:.6}, {:.1} s", row.name, row.passes, sum / found as f64, row.seconds);
 }
 
 /// Our attacks in so many passes, and the ensemble.

@@ -18,7 +18,7 @@ const FAB_FROM: usize = 250;
 /// boundary, and a line search takes off what is left beyond it. Only where none of them finds an adversarial point the way along
 /// the decision boundary begins at a blend with noise, which costs up to 1,054 more.
 ///
-/// Members, order and shares were chosen by local optimality ([`crate::local_optimality`]) on networks that nothing is reported of.
+/// Members, order and shares were chosen by local optimality ([`crate::local_optimality()`]) on networks that nothing is reported of.
 pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
     let left = passes.max(FEWEST) - BISECTIONS;
     let share = |part: f64| (part * left as f64) as usize;
