@@ -7,6 +7,7 @@
 mod attributes;
 mod list;
 mod numbers;
+mod objects;
 mod packing;
 mod place;
 mod refusal;
@@ -17,6 +18,7 @@ mod virtual_map;
 
 pub use list::list;
 pub use numbers::{Kind, Numbers};
+pub use objects::{Object, Objects};
 pub use sources::sources;
 
 use crate::{FileError, Result, is_hdf5};
