@@ -61,7 +61,8 @@ fn of_array(path: &Path, unit: Option<OnsetUnit>, asked: Asked) -> Result<Onsets
 }
 
 fn of_csv(path: &Path, unit: Option<OnsetUnit>, asked: Asked, account: &mut Account) -> Result<Onsets> {
-    let text = std::fs::read_to_string(path).map_err(FileError::refused(path, "read"))?;
+    let advice = "name the table of onsets: text, with a line for each";
+    let text = std::fs::read_to_string(path).map_err(|error| FileError::refused(path, "read")(error).advise(advice))?;
     let mut lines = text.lines().map(|line| line.split(',').map(|cell| cell.trim().trim_matches('"').trim()).collect::<Vec<_>>());
     let head = lines.next().unwrap_or_default();
     let place = |name: &str| head.iter().position(|column| column.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name));
