@@ -41,8 +41,8 @@ impl Recorded {
         let path = asked.path;
         self.drop_silent(&mut account)?;
         let kept = self.kept(asked, &mut account)?;
-        let gray = stored.to_gray(asked, path, settings.images.luma, &mut account)?;
-        let small = gray.to_size(asked, path, settings.images.size, &mut account)?;
+        let gray = stored.into_gray(asked, path, settings.images.luma, &mut account)?;
+        let small = gray.into_size(asked, path, settings.images.size, &mut account)?;
         let [_, _, height, width] = small.shape;
         if kept.len() * height * width > LARGEST {
             let expected = "images small enough for a file with one for each trial";

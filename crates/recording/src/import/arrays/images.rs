@@ -38,8 +38,8 @@ pub(super) fn read(layout: &Layout, wanted: Option<(usize, usize)>, account: &mu
         };
         return Err(FileError::mismatch(&path, "images", expected, count.to_string(), advice).into());
     }
-    let gray = stored.to_gray(asked, &path, settings.luma, account)?;
-    gray.to_size(asked, &path, settings.size, account)?.distinct(layout.first_image, account)
+    let gray = stored.into_gray(asked, &path, settings.luma, account)?;
+    gray.into_size(asked, &path, settings.size, account)?.distinct(layout.first_image, account)
 }
 
 /// That the layout says nothing of pictures that their files say.

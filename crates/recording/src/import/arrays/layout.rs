@@ -198,7 +198,7 @@ impl Layout {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(FileError::refused(path, "read"))?;
         let content: Content = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line = error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
             let (expected, found) = told(error.message());
             FileError::mismatch(
                 path,

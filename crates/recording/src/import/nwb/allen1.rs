@@ -74,7 +74,7 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
         size: optional(format!("{PIPELINE}/PupilTracking/pupil_size"))?,
         center: optional(format!("{PIPELINE}/EyeTracking/pupil_location"))?,
     };
-    Ok(Parts { presentations, responses: vec![(Responses::Traces(series), known)], behavior })
+    Ok(Parts { presentations, responses: vec![(Responses::Traces(Box::new(series)), known)], behavior })
 }
 
 /// Presentations come on at frames of dF/F; where there are timestamps, too, both must agree.
@@ -98,8 +98,8 @@ fn presentations(file: &File, responses: &Series, account: &mut Account) -> Resu
     let timestamps = format!("{PRESENTATION}/timestamps");
     if file.input.has(&timestamps)? {
         let times = file.input.numbers(&timestamps, &[Some(onsets.len())])?.doubles()?;
-        let far = |trial: &usize| !((times[*trial] - onsets[*trial]).abs() <= CLOCKS);
-        if let Some(trial) = (0..onsets.len()).find(far) {
+        let is_near = |trial: usize| (times[trial] - onsets[trial]).abs() <= CLOCKS;
+        if let Some(trial) = (0..onsets.len()).find(|trial| !is_near(*trial)) {
             let expected = format!("times within {CLOCKS} s of those of the frames of dF/F");
             let found = format!("{} at {trial}, where the frame has {}", times[trial], onsets[trial]);
             let advice = "the clocks of the stimulus and of dF/F disagree: fetch the file again";

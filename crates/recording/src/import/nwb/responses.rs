@@ -14,7 +14,7 @@ const ACROSS_SESSIONS: [&str; 2] = ["cell_specimen_id", "global_roi_id"];
 
 /// Some neurons that were recorded together.
 pub(super) enum Responses {
-    Traces(Series),
+    Traces(Box<Series>),
     /// The times of each unit, ascending.
     Spikes(Vec<Vec<f64>>),
 }
@@ -73,7 +73,7 @@ fn traces(file: &File, group: &Object, account: &mut Account) -> Result<(Respons
         }
     }
     told(&series, account);
-    Ok((Responses::Traces(series), known))
+    Ok((Responses::Traces(Box::new(series)), known))
 }
 
 /// What was found.

@@ -39,7 +39,7 @@ pub(super) enum Pixels {
 
 impl Stored {
     /// In gray: luma, where that is asked for.
-    pub(super) fn to_gray(self, asked: Asked, path: &Path, luma: bool, account: &mut Account) -> Result<Self> {
+    pub(super) fn into_gray(self, asked: Asked, path: &Path, luma: bool, account: &mut Account) -> Result<Self> {
         let [count, channels, height, width] = self.shape;
         match (channels, luma) {
             (1, false) => return Ok(self),
@@ -74,7 +74,7 @@ impl Stored {
     }
 
     /// Averaged down to a size, where one is asked for.
-    pub(super) fn to_size(self, asked: Asked, path: &Path, size: Option<[usize; 2]>, account: &mut Account) -> Result<Self> {
+    pub(super) fn into_size(self, asked: Asked, path: &Path, size: Option<[usize; 2]>, account: &mut Account) -> Result<Self> {
         let [count, _, height, width] = self.shape;
         let Some([new_height, new_width]) = size.filter(|size| *size != [height, width]) else { return Ok(self) };
         if new_height == 0 || new_width == 0 || new_height > height || new_width > width {

@@ -69,7 +69,8 @@ for trial, (image, start) in enumerate(zip(table["frame"], table["start"])):
     inside = (times >= onset + 0.05) & (times < onset + 0.55)
     slope = np.polyfit(pupil_times[inside] - pupil_times[inside].mean(), size[inside], 1)[0]
     running = np.abs(speed[(speed_times >= onset + 0.05) & (speed_times < onset + 0.55)]).mean()
-    middle = np.searchsorted(eye_times, onset + 0.3, side="right") - 1
+    # The middle of the window is at a sample, but for the rounding of its time.
+    middle = np.searchsorted(eye_times, onset + 0.3 + 1e-6, side="right") - 1
     row = (trial, image, *dff[:, inside].astype("f8").mean(axis=1), size[inside].mean(), slope, running, *eye[middle])
     if image != -1 and np.isfinite(row).all():
         rows.append(row)
