@@ -2,7 +2,7 @@
 //! sizes.
 
 use brainprior_artifact::npy::{Npy, Values};
-use brainprior_images::{LabeledImages, LabeledSplit, write_labeled};
+use brainprior_images::{LabeledImages, LabeledSplit, procedural, write_labeled};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -149,14 +149,10 @@ fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
 #[test]
 fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     let folder = tempfile::tempdir().unwrap();
-    let names: Vec<String> = (0..10).map(|class| format!("class {class}")).collect();
-    let images = |count: usize| {
-        let pixels = (0..count * 1024).map(|index| (index * index % 251) as u8).collect();
-        LabeledImages::new(1, 32, 32, pixels, (0..count).map(|index| (index % 7) as u8).collect(), names.clone()).unwrap()
-    };
     let (path, published) = (folder.path().join("set.safetensors"), folder.path().join("CIFAR-10-C"));
-    let test = images(44);
-    write_labeled(&path, &LabeledSplit { train: images(128), test: test.clone() }).unwrap();
+    let split = procedural::ten_classes(400, 44, 3);
+    write_labeled(&path, &split).unwrap();
+    let test = split.test;
     std::fs::create_dir(&published).unwrap();
     let write = |name: &str, shape: Vec<usize>, bytes: Vec<u8>| {
         let array = Npy { shape, values: Values::Bytes(bytes) };
@@ -168,14 +164,20 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     for name in ["contrast", "spatter"] {
         write(name, vec![5 * 44, 32, 32, 3], vec![0; clean.len()]);
     }
-    let settings = |more: &[&str]| -> Vec<String> {
+    let settings = || -> Vec<String> {
         let given = [format!("images.file={}", path.display()), format!("images.corrupted={}", published.display())];
-        let same =
-            ["images.skip_test=4", "training.conditions=[{target=\"none\"}]", "robustness.noise_images=10"].map(str::to_owned);
-        given.into_iter().chain(same).chain(more.iter().map(|setting| (*setting).to_owned())).collect()
+        let same = [
+            "images.skip_test=4",
+            "images.train=400",
+            "training.conditions=[{target=\"none\"}]",
+            "training.epochs=8",
+            "training.batch=16",
+            "robustness.noise_images=10",
+        ];
+        given.into_iter().chain(same.map(str::to_owned)).collect()
     };
     let run = folder.path().join("run");
-    let results = succeeds(&run, &settings(&[]));
+    let results = succeeds(&run, &settings());
     let network = &results["networks"][0];
     let clean_error = 1.0 - network["clean_accuracy"].as_f64().unwrap();
     let of = |family: &str| -> Vec<f64> {
@@ -183,9 +185,10 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     };
     assert!(of("fog").iter().all(|error| (error - clean_error).abs() < 1e-12), "{network}");
     // Every black image is taken for one class.
-    let of_class = |class: usize| (4..14).filter(|index| index % 7 == class).count() as f64 / 10.0;
+    let of_class = |class: u8| test.labels()[4..14].iter().filter(|label| **label == class).count() as f64 / 10.0;
     let black = of("contrast");
     assert!((0..10).any(|class| (1.0 - of_class(class) - black[0]).abs() < 1e-12) && of("spatter") == black, "{network}");
+    assert!((clean_error - black[0]).abs() > 0.05, "a network that sees the images: {network}");
     let mean = network["mean_corruption_error"].as_f64().unwrap();
     assert!((mean - (clean_error + black[0]) / 2.0).abs() < 1e-12, "{network}");
     assert_eq!(network["published_corruptions"], true);
@@ -194,16 +197,16 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
 
     // Where the folder belongs to another test set, a dry run says so, too, and writes nothing.
     let mut labels = test.labels().repeat(5);
-    labels[50] = (labels[50] + 1) % 7;
+    labels[50] = (labels[50] + 1) % 10;
     write("labels", vec![5 * 44], labels);
     let other = folder.path().join("other");
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(["pipeline", "--dry-run", "--run"]).arg(&other);
-    for setting in SMALL.iter().map(|setting| (*setting).to_owned()).chain(settings(&[])) {
+    for setting in SMALL.iter().map(|setting| (*setting).to_owned()).chain(settings()) {
         command.args(["--set", &setting]);
     }
     let output = command.output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && message.contains("labels.npy: label 50: expected") && !other.exists(), "{message}");
-    refused(&other, &settings(&[]), &["labels.npy: label 50", "the set's test image 6", "in its order"]);
+    refused(&other, &settings(), &["labels.npy: label 50", "the set's test image 6", "in its order"]);
 }

@@ -214,6 +214,7 @@ mod tests {
                 gaussian_noise: points.clone(),
                 validation: Validation { images: 9, clean_accuracy: clean, gaussian_noise: points },
                 corruptions: MAIN.map(|family| (family.to_owned(), [1.0 - noisy; 5])).into(),
+                published_corruptions: false,
                 mean_corruption_error: None,
                 attacks: BTreeMap::new(),
                 minimal_perturbation: BTreeMap::new(),

@@ -121,7 +121,7 @@ impl Series {
         let mut sums = vec![0.0; self.signals];
         for (sample, row) in (0..).zip(space.chunks_exact(row)) {
             let whole = (latest..earliest).contains(&(first + i64::from(sample)));
-            self.kind.add(row, &mut sums, &value, (!whole).then_some((&from, &to, sample)));
+            self.kind.add(row, &mut sums, &value, (!whole).then_some((&from[..], &to[..], sample)));
         }
         for (sum, (from, to)) in sums.iter_mut().zip(&windows) {
             *sum /= (to - from) as f64;
