@@ -5,7 +5,7 @@ use crate::architecture::Role;
 use crate::folder::Folder;
 use crate::loader::{LabeledBatch, Loader};
 use crate::network::count_correct;
-use crate::objective::{Centers, classification, pair_similarity};
+use crate::objective::{Centers, Classification, classification, pair_similarity};
 use crate::pairs::{PairBatch, Pairs};
 use crate::report::Tally;
 use crate::rng::Stream;
@@ -16,7 +16,7 @@ use crate::{
 };
 use brainprior_artifact::FileError;
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Sgd, SgdConfig, backward};
+use brainprior_kernels::{Sgd, SgdConfig, backward, backward_onto};
 use candle_core::{Device, Tensor, Var};
 use candle_nn::Optimizer;
 use std::path::Path;
@@ -187,8 +187,10 @@ impl<'a> Trainer<'a> {
 
     fn state(&self) -> Result<State> {
         let [decaying, plain] = &self.descents;
+        // Right after the best epoch the best network is the network.
+        let network = if self.best_epoch + 1 == self.epochs.len() { self.best.clone() } else { self.network.snapshot()? };
         Ok(State {
-            network: self.network.snapshot()?,
+            network,
             velocities: [decaying.state()?, plain.state()?].concat(),
             centers: self.centers.clone(),
             best: self.best.clone(),
@@ -268,15 +270,17 @@ impl<'a> Trainer<'a> {
         };
         // What is validated, saved and attacked is the network itself, in f32.
         let network = self.network.in_precision(self.config.precision);
-        let images = classification(&network, &images, &labels)?;
-        let cross_entropy = f64::from(images.loss.to_scalar::<f32>()?);
-        let (mut joint, mut similarity_loss, mut pair_statistics) = (images.loss, None, None);
+        // Each loss goes back before the next one goes forward, so that the features of one of them are held at a time.
+        let Classification { loss, logits, statistics } = classification(&network, &images, &labels)?;
+        let (cross_entropy, correct) = (f64::from(loss.to_scalar::<f32>()?), count_correct(&logits, &labeled.labels)?);
+        let mut gradients = backward(&loss)?;
+        drop((loss, logits));
+        let (mut similarity_loss, mut pair_statistics, mut pulled) = (None, None, None);
         if let Some(drawn) = pairs {
             let found = pair_similarity(&network, drawn, self.config, &mut self.centers)?;
             let loss = f64::from(found.loss.to_scalar::<f32>()?);
             tally.pairs(loss, &found.similarity.to_vec1()?, &drawn.target.to_vec1()?);
-            joint = (joint + found.loss.affine(place.alpha, 0.0)?)?;
-            (similarity_loss, pair_statistics) = (Some(loss), Some(found.statistics));
+            (similarity_loss, pair_statistics, pulled) = (Some(loss), Some(found.statistics), Some(found.loss));
         }
         let loss = cross_entropy + place.alpha * similarity_loss.unwrap_or(0.0);
         if !loss.is_finite() {
@@ -292,14 +296,16 @@ impl<'a> Trainer<'a> {
                 kept: None,
             })));
         }
-        tally.images(count, count_correct(&images.logits, &labeled.labels)?, loss, cross_entropy);
+        tally.images(count, correct, loss, cross_entropy);
+        if let Some(pulled) = pulled {
+            gradients = backward_onto(gradients, &pulled.affine(place.alpha, 0.0)?)?;
+        }
 
-        let gradients = backward(&joint)?;
         for descent in &mut self.descents {
             descent.set_learning_rate(place.learning_rate);
             descent.step(&gradients)?;
         }
-        self.network.update_running(&images.statistics)?;
+        self.network.update_running(&statistics)?;
         if let (RunningStatistics::Shared, Some(statistics)) = (self.config.running_statistics, pair_statistics) {
             self.network.update_running(&statistics)?;
         }

@@ -1,5 +1,6 @@
 //! What a response is taken to be around its rate.
 
+use brainprior_kernels::poisson_loss;
 use candle_core::{Result, Tensor, Var};
 use candle_nn::VarBuilder;
 
@@ -53,7 +54,7 @@ impl Loss {
     /// Sum over trials and neurons of weight times loss; all `[trials, neurons]`.
     pub(crate) fn sum(&self, rates: &Tensor, responses: &Tensor, weights: &Tensor) -> Result<Tensor> {
         let loss = match self {
-            Self::Poisson { eps } => (rates - (responses * (rates + *eps)?.log()?)?)?,
+            Self::Poisson { eps } => return poisson_loss(rates, responses, weights, *eps),
             Self::Gaussian => ((rates - responses)?.sqr()? * 0.5)?,
             Self::Gamma => {
                 let rates = (rates + LEAST)?;

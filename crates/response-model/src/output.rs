@@ -1,5 +1,6 @@
 //! The output nonlinearity: what makes a rate of what a readout finds.
 
+use brainprior_kernels::elu_rate;
 use candle_core::{Result, Tensor, Var};
 use candle_nn::VarBuilder;
 
@@ -36,14 +37,14 @@ impl Output {
 
     /// Rates of values of any shape.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        // Written with relu on both sides, since exp overflows where x is large and its gradient is then no number.
         match self {
-            Self::Elu => x.relu()? + x.neg()?.relu()?.neg()?.exp()?,
+            Self::Elu => elu_rate(x),
             Self::Softplus(beta) => {
                 let scaled = match beta {
                     Beta::Set(beta) => (x * *beta)?,
                     Beta::Learned(log) => x.broadcast_mul(&log.exp()?)?,
                 };
+                // Written with relu, since exp overflows where x is large and its gradient is then no number.
                 let soft = (scaled.relu()? + (scaled.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
                 match beta {
                     Beta::Set(beta) => soft / *beta,

@@ -8,6 +8,7 @@ mod attributes;
 mod chunk;
 mod list;
 mod numbers;
+mod objects;
 mod packing;
 mod place;
 mod refusal;
@@ -19,6 +20,7 @@ mod virtual_map;
 pub use chunk::write_chunk;
 pub use list::list;
 pub use numbers::{Kind, Numbers};
+pub use objects::{Object, Objects};
 pub use sources::sources;
 
 use crate::{FileError, Result, is_hdf5};

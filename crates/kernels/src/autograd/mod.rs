@@ -21,6 +21,7 @@ use crate::arguments::{image_sizes, with_all_elements, with_elements};
 use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, MixedBatchNorm, add_values};
 use crate::channels::{Groups, Sums};
 use crate::conv2d::{Conv2dGeometry, Convolution, MixedConvolution};
+use crate::in_place;
 use crate::mixed::{self, Sizes, with_numbers};
 use crate::pair_cosine::{MixedPairCosine, PairCosine};
 use crate::point_readout::PointReadout;
@@ -99,8 +100,8 @@ fn sum(tensors: &[Tensor]) -> Result<Tensor> {
     })
 }
 
-/// Gradients of variables by identity, from each operation that has read them.
-type OfVariables = HashMap<TensorId, Vec<Tensor>>;
+/// Gradients of variables by identity, those of all operations that have read one added up.
+type OfVariables = HashMap<TensorId, Tensor>;
 
 thread_local!(static COLLECTED: RefCell<Option<OfVariables>> = const { RefCell::new(None) });
 
@@ -109,26 +110,56 @@ thread_local!(static COLLECTED: RefCell<Option<OfVariables>> = const { RefCell::
 /// # Errors
 /// What candle's backward pass refuses.
 pub fn backward(loss: &Tensor) -> Result<GradStore> {
-    let outer = COLLECTED.replace(Some(OfVariables::new()));
+    backward_onto(GradStore::default(), loss)
+}
+
+/// [`backward`] of one of several losses: the gradients of the others, found `earlier`, are added to, where they lie. What one loss
+/// was computed from need not be held any more while the next one is computed.
+///
+/// # Errors
+/// As [`backward`].
+pub fn backward_onto(earlier: GradStore, loss: &Tensor) -> Result<GradStore> {
+    let earlier: OfVariables = earlier.get_ids().filter_map(|id| Some((*id, earlier.get_id(*id)?.clone()))).collect();
+    let outer = COLLECTED.replace(Some(earlier));
     let store = loss.backward();
     let collected = COLLECTED.replace(outer).unwrap_or_default();
     let mut store = store?;
-    for (variable, mut gradients) in collected {
-        gradients.extend(store.get_id(variable).cloned());
-        store.insert_id(variable, sum(&gradients)?);
+    for (variable, gradient) in collected {
+        let gradient = match store.get_id(variable) {
+            Some(other) => with_added(gradient, other)?,
+            None => gradient,
+        };
+        store.insert_id(variable, gradient);
     }
     Ok(store)
 }
 
 /// Keeps the gradient of a variable for the [`backward`] that is under way; gives back that of anything else.
-fn collected(of: &Tensor, gradient: Tensor) -> Option<Tensor> {
+pub(crate) fn collected(of: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
     COLLECTED.with_borrow_mut(|collected| match collected {
         Some(collected) if of.is_variable() => {
-            collected.entry(of.id()).or_default().push(gradient);
-            None
+            let sum = match collected.remove(&of.id()) {
+                Some(sum) => with_added(sum, &gradient)?,
+                None => gradient,
+            };
+            collected.insert(of.id(), sum);
+            Ok(None)
         }
-        _ => Some(gradient),
+        _ => Ok(Some(gradient)),
     })
+}
+
+/// The first gradient, which nobody else reads, with another one added to it.
+fn with_added(sum: Tensor, gradient: &Tensor) -> Result<Tensor> {
+    if !sum.device().is_cpu() {
+        return sum + gradient;
+    }
+    with_elements(gradient, |gradient| {
+        in_place::change(&sum, "sum of gradients", |sum| {
+            sum.par_chunks_mut(PART).zip(gradient.par_chunks(PART)).for_each(|(sum, gradient)| add(sum, gradient));
+        })
+    })?;
+    Ok(sum)
 }
 
 /// Floats that one thread adds at a time.

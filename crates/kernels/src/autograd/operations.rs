@@ -96,7 +96,7 @@ impl CustomOp2 for Convolved {
             of_x.push(self.op.input_gradient(&dy, weight)?);
         }
         let dw = weight.track_op().then(|| self.op.weight_gradient(&self.x, &dy)).transpose()?;
-        Ok((passed_on(&self.of_x)?, dw.and_then(|dw| collected(weight, dw))))
+        Ok((passed_on(&self.of_x)?, dw.map(|dw| collected(weight, dw)).transpose()?.flatten()))
     }
 }
 
@@ -280,7 +280,8 @@ impl CustomOp3 for Read {
         if let (Some(of_x), Some(x)) = (&self.of_x, x) {
             of_x.push(x);
         }
-        Ok((passed_on(&self.of_x)?, of_positions, of_weights.and_then(|gradient| collected(weights, gradient))))
+        let of_weights = of_weights.map(|gradient| collected(weights, gradient)).transpose()?.flatten();
+        Ok((passed_on(&self.of_x)?, of_positions, of_weights))
     }
 }
 

@@ -102,6 +102,20 @@ fn gradients_beside_the_graph_are_those_of_the_graph() {
     network.variables.iter().for_each(|variable| check_close(&beside, &graph, variable));
 }
 
+/// Two losses of one network, both of which all its variables take part in.
+#[test]
+fn gradients_of_losses_one_after_the_other_are_those_of_their_sum() {
+    let mut network = Network::new(var(&[4, 3, 9, 10], 1).as_tensor().detach());
+    let first = network.traced(true).unwrap();
+    network.images = var(&[6, 3, 8, 9], 2).as_tensor().detach();
+    let second = (network.traced(true).unwrap() * 0.3).unwrap();
+    let together = crate::backward(&(&first + &second).unwrap()).unwrap();
+    let one_by_one = crate::backward_onto(crate::backward(&first).unwrap(), &second).unwrap();
+    for variable in &network.variables {
+        assert_eq!(flat(one_by_one.get(variable).unwrap()), flat(together.get(variable).unwrap()));
+    }
+}
+
 /// A dense core and a pyramid, as a response model has them: each layer is read by several others and at every scale.
 #[test]
 fn gradients_of_a_pyramid_are_those_of_the_graph() {

@@ -12,10 +12,10 @@ pub use sgd::{Sgd, SgdConfig};
 
 use crate::Error;
 use crate::arguments::with_elements;
+use crate::in_place;
 use crate::simd::Isa;
-use candle_core::{CpuStorage, DType, Device, InplaceOp1, Layout, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use rayon::prelude::*;
-use std::cell::Cell;
 
 /// A parameter by name, with the optimizer's own buffers of the same length.
 struct Slot<const BUFFERS: usize> {
@@ -58,19 +58,16 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         }
         let buffers = &mut self.buffers;
         with_elements(gradient, |gradient| {
-            self.var.inplace_op1(&InPlace {
-                name: op,
-                work: Cell::new(Some(|values: &mut [f32]| {
-                    if values.len() <= PART {
-                        return update(values, gradient, buffers.each_mut().map(Vec::as_mut_slice));
-                    }
-                    let mut buffers = buffers.each_mut().map(|buffer| buffer.chunks_mut(PART));
-                    let parts = values.chunks_mut(PART).zip(gradient.chunks(PART)).map(|(values, gradient)| {
-                        (values, gradient, buffers.each_mut().map(|parts| parts.next().unwrap_or_default()))
-                    });
-                    let parts: Vec<_> = parts.collect();
-                    parts.into_par_iter().for_each(|(values, gradient, buffers)| update(values, gradient, buffers));
-                })),
+            in_place::change(&self.var, op, |values| {
+                if values.len() <= PART {
+                    return update(values, gradient, buffers.each_mut().map(Vec::as_mut_slice));
+                }
+                let mut buffers = buffers.each_mut().map(|buffer| buffer.chunks_mut(PART));
+                let parts = values.chunks_mut(PART).zip(gradient.chunks(PART)).map(|(values, gradient)| {
+                    (values, gradient, buffers.each_mut().map(|parts| parts.next().unwrap_or_default()))
+                });
+                let parts: Vec<_> = parts.collect();
+                parts.into_par_iter().for_each(|(values, gradient, buffers)| update(values, gradient, buffers));
             })
         })
     }
@@ -161,26 +158,4 @@ fn check_rate(op: &'static str, rate: f64) -> std::result::Result<(), Error> {
     }
     let expected = "finite and not negative".into();
     Err(Error::Parameter { op, parameter: "learning_rate", expected, found: rate.to_string() })
-}
-
-/// Work on the elements of a tensor where they lie, done once.
-struct InPlace<F> {
-    name: &'static str,
-    work: Cell<Option<F>>,
-}
-
-impl<F: FnOnce(&mut [f32])> InplaceOp1 for InPlace<F> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
-        match (storage, layout.contiguous_offsets(), self.work.take()) {
-            (CpuStorage::F32(values), Some((start, end)), Some(work)) => {
-                work(&mut values[start..end]);
-                Ok(())
-            }
-            _ => candle_core::bail!("{}: a parameter is not a contiguous f32 tensor", self.name),
-        }
-    }
 }

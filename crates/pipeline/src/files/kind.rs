@@ -141,6 +141,11 @@ fn of_folder(path: &Path) -> Result<Recognized> {
     if has("screen") && has("responses") {
         return Ok(unknown("a session of experanto", ANY, "bring it in: cargo xtask import experanto FOLDER OUT.h5"));
     }
+    if has("suite2p") || has("plane0") || has("spks.npy") {
+        let advice =
+            "bring it in with a table of onsets: cargo xtask import suite2p FOLDER OUT.h5 --onsets FILE --images FILE --rate HZ";
+        return Ok(unknown("a folder of suite2p", ANY, advice));
+    }
     Ok(unknown(format!("a folder with {}", some(names)), ANY, "name a folder of such a kind, or a file in it"))
 }
 
@@ -172,7 +177,7 @@ fn of_hdf5(path: &Path) -> Result<Recognized> {
     let has = |name: &str| input.has(name).unwrap_or(true);
     if let Ok(version) = input.text_attribute("nwb_version") {
         let found = format!("an NWB file of version {version}");
-        let advice = "write its trials as a scan file: one row of images and responses for each presentation";
+        let advice = "bring it in: cargo xtask import nwb FILE OUT.h5";
         return Ok(listable(Container::Hdf5, found, ANY_HDF5, advice));
     }
     let format = input.text_attribute("format").unwrap_or_default();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use brainprior_artifact::identity::Identity;
-use brainprior_kernels::{Adam, backward};
+use brainprior_kernels::{Adam, backward, moving_average};
 use brainprior_recording::{Scan, Tier};
 use candle_core::backprop::GradStore;
 use candle_nn::Optimizer;
@@ -44,7 +44,7 @@ impl<'a> Trainer<'a> {
         // Running statistics are variables too: they get no gradient, and the optimizer leaves them alone.
         let adam = Adam::named(model.variables.clone().into_iter().collect(), schedule.learning_rate);
         let average = state(&model.variables)?;
-        Ok(Self { best: average.clone(), average, model, objective, adam, schedule, seed })
+        Ok(Self { best: state(&model.variables)?, average, model, objective, adam, schedule, seed })
     }
 
     pub(super) fn run(
@@ -125,7 +125,7 @@ impl<'a> Trainer<'a> {
             return Ok(());
         }
         restore(&self.model.variables, &self.best)?;
-        self.average = self.best.clone();
+        self.average = state(&self.model.variables)?;
         self.schedule.decays += 1;
         self.schedule.since_best = 0;
         self.schedule.learning_rate *= config.decay_factor;
@@ -178,9 +178,9 @@ impl<'a> Trainer<'a> {
         let steps = self.schedule.steps as f64;
         let decay = self.model.config.optimization.averaging.min((1.0 + steps) / (10.0 + steps));
         for (name, var) in &self.model.variables {
-            let kept = (&self.average[name] * decay)?;
-            let average = (kept + (var.as_tensor().detach() * (1.0 - decay))?)?;
-            self.average.insert(name.clone(), average);
+            if let Some(average) = self.average.get_mut(name) {
+                *average = moving_average(average.clone(), var, decay)?;
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Pyramid and Gaussian readouts: one position per neuron, bilinear samples of all channels there, a linear map and a bias.
 
+use brainprior_kernels::{absolute_sum, moved, rescaled};
 use candle_core::{Result, Tensor, Var};
 use candle_nn::VarBuilder;
 use rand_chacha::ChaCha8Rng;
@@ -50,20 +51,21 @@ impl PointReadout {
     }
 
     pub(crate) fn absolute_weights(&self) -> Result<Tensor> {
-        let levels = self.weights.iter().map(|weights| weights.abs()?.sum_all()).collect::<Result<Vec<_>>>()?;
+        let levels = self.weights.iter().map(|weights| absolute_sum(weights)).collect::<Result<Vec<_>>>()?;
         Tensor::stack(&levels, 0)?.sum_all()
     }
 
     /// Positions `[batch, neurons, 2]`, drawn where a draw is given, all moved by the shifts.
     fn placed(&self, batch: usize, moves: &Moves) -> Result<Tensor> {
-        let mut positions = self.positions.value()?.unsqueeze(0)?;
-        if let (Some(spread), Some(draw)) = (&self.spread, &moves.draw) {
-            let moved = draw.unsqueeze(2)?.broadcast_mul(&spread.unsqueeze(0)?)?.sum(3)?;
-            positions = positions.broadcast_add(&moved)?;
-        }
-        match &moves.shift {
-            Some(shift) => positions.broadcast_add(&shift.unsqueeze(1)?),
-            None => positions.broadcast_as((batch, self.bias.elem_count(), 2))?.contiguous(),
+        let positions = self.positions.value()?;
+        match (&self.spread, &moves.draw, &moves.shift) {
+            (Some(spread), Some(draw), shift) => {
+                let drawn = draw.unsqueeze(2)?.broadcast_mul(&spread.unsqueeze(0)?)?.sum(3)?;
+                let positions = positions.unsqueeze(0)?.broadcast_add(&drawn)?;
+                shift.as_ref().map_or(Ok(positions.clone()), |shift| positions.broadcast_add(&shift.unsqueeze(1)?))
+            }
+            (.., Some(shift)) => moved(&positions, shift),
+            (.., None) => positions.unsqueeze(0)?.broadcast_as((batch, self.bias.elem_count(), 2))?.contiguous(),
         }
     }
 }
@@ -75,8 +77,7 @@ pub(super) fn read(readings: &[(&PointReadout, &Moves)], pyramid: &Pyramid) -> R
     let biases: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.bias.as_tensor()).collect();
     let mut values = Tensor::cat(&biases, 0)?.unsqueeze(0)?.broadcast_as((batch, positions.dim(1)?))?;
     for (l, level) in pyramid.levels.iter().enumerate() {
-        let vector = |k: usize| Tensor::new(&level.from_image.map(|axis| axis[k] as f32), positions.device());
-        let here = positions.broadcast_mul(&vector(0)?)?.broadcast_add(&vector(1)?)?;
+        let here = rescaled(&positions, level.from_image)?;
         let weights: Vec<&Tensor> = readings.iter().map(|(readout, _)| readout.weights[l].as_tensor()).collect();
         values = (values + level.features.point_readout(&here, &Tensor::cat(&weights, 0)?)?)?;
     }

@@ -45,10 +45,11 @@ impl SimilarityMatrix {
         replace::file(path, |temporary| {
             let header = Header { ids: self.ids(), scans: self.scans(), provenance: self.provenance(), donors: self.donors() };
             let file = TriangleFile::<T>::create(temporary, path, &header)?;
-            let mut stored = vec![T::default(); CONVERTED.min(self.pairs())];
+            let mut stored = Vec::with_capacity(CONVERTED.min(self.pairs()));
             for (part, values) in self.packed().chunks(CONVERTED).enumerate() {
-                T::store(values, &mut stored[..values.len()]);
-                file.write(part * CONVERTED, &stored[..values.len()])?;
+                stored.clear();
+                T::store(values, &mut stored);
+                file.write(part * CONVERTED, &stored)?;
             }
             Ok(())
         })
@@ -181,8 +182,16 @@ struct Band<T> {
 
 impl<T: Stored> Band<T> {
     fn of(rows: Range<usize>, images: usize) -> Self {
-        let values = vec![T::default(); row_start(images, rows.end) - row_start(images, rows.start)];
-        Self { rows, values, filled: 0 }
+        let mut band = Self { rows: 0..0, values: Vec::new(), filled: 0 };
+        band.go_on(rows, images);
+        band
+    }
+
+    /// Begins other rows in the memory of these, which are overwritten before they are written as whole: fresh pages for each band would cost
+    /// more than what is copied to them.
+    fn go_on(&mut self, rows: Range<usize>, images: usize) {
+        self.values.resize(row_start(images, rows.end) - row_start(images, rows.start), T::default());
+        (self.rows, self.filled) = (rows, 0);
     }
 
     fn write(&self, bands: &Bands<'_, T>) -> Result<()> {
@@ -206,20 +215,16 @@ impl<T: Stored> Reduction for Bands<'_, T> {
     }
 
     fn block(&self, block: &Block<'_>) -> Self::Part {
-        let mut stored = vec![T::default(); block.pairs()];
-        let mut rest = &mut stored[..];
+        let mut stored = Vec::with_capacity(block.pairs());
         for row in block.rows() {
-            let (_, values) = block.row(row);
-            let (own, others) = rest.split_at_mut(values.len());
-            T::store(values, own);
-            rest = others;
+            T::store(block.row(row).1, &mut stored);
         }
         (block.rows(), block.columns(), stored)
     }
 
     fn merge(&self, band: &mut Band<T>, (rows, columns, stored): Self::Part, pairs: usize) -> Result<()> {
         if !band.rows.contains(&rows.start) {
-            *band = Band::of(self.plan.band_of(rows.start), self.images);
+            band.go_on(self.plan.band_of(rows.start), self.images);
         }
         let origin = row_start(self.images, band.rows.start);
         let mut rest = &stored[..];

@@ -56,13 +56,14 @@ impl Precision {
 
 /// A type of float on disk.
 pub(crate) trait Stored: H5Type + Pod + Send + Sync + Default {
-    fn store(from: &[f32], to: &mut [Self]);
+    /// Adds them at the end.
+    fn store(from: &[f32], to: &mut Vec<Self>);
     fn restore(from: &[Self], to: &mut [f32]);
 }
 
 impl Stored for f32 {
-    fn store(from: &[f32], to: &mut [Self]) {
-        to.copy_from_slice(from);
+    fn store(from: &[f32], to: &mut Vec<Self>) {
+        to.extend_from_slice(from);
     }
 
     fn restore(from: &[Self], to: &mut [f32]) {
@@ -71,8 +72,10 @@ impl Stored for f32 {
 }
 
 impl Stored for f16 {
-    fn store(from: &[f32], to: &mut [Self]) {
-        to.convert_from_f32_slice(from);
+    fn store(from: &[f32], to: &mut Vec<Self>) {
+        let start = to.len();
+        to.resize(start + from.len(), Self::ZERO);
+        to[start..].convert_from_f32_slice(from);
     }
 
     fn restore(from: &[Self], to: &mut [f32]) {

@@ -4,15 +4,16 @@ use super::PointReadout;
 use crate::bilinear::slopes;
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 use crate::transpose::transpose;
+use crate::uninit::Place;
 
 /// `[channels, area]` to `[area, channels]`.
-pub(super) fn channels_last(features: &[f32], pixels: &mut [f32], channels: usize) {
+pub(super) fn channels_last<P: Place>(features: &[f32], pixels: &mut [P], channels: usize) {
     let area = features.len() / channels;
     transpose(Isa::active(), [channels, area], features, area, pixels, channels);
 }
 
 /// `[area, channels]` to `[channels, area]`.
-pub(super) fn channels_first(pixels: &[f32], features: &mut [f32], channels: usize) {
+pub(super) fn channels_first<P: Place>(pixels: &[f32], features: &mut [P], channels: usize) {
     let area = features.len() / channels;
     transpose(Isa::active(), [area, channels], pixels, channels, features, area);
 }

@@ -11,6 +11,7 @@ use crate::Error;
 use crate::arguments::{contiguous, has_shape, image_sizes, stored_kind, with_elements};
 use crate::bilinear::Grid;
 use crate::simd::Isa;
+use crate::uninit::{Uninit, written};
 pub(crate) use backward::Wanted;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use image::View;
@@ -62,9 +63,13 @@ impl PointReadout {
 
     /// The images of a stretch, the channels of each pixel together.
     fn channels_last(&self, features: &[f32]) -> Vec<f32> {
-        let mut pixels = vec![0.0; features.len()];
-        let images = pixels.chunks_exact_mut(self.image()).zip(features.chunks_exact(self.image()));
-        images.for_each(|(pixels, features)| image::channels_last(features, pixels, self.channels));
+        // SAFETY: the images are all values, and every value of each is laid out anew.
+        let (pixels, ()) = unsafe {
+            written(features.len(), |pixels: &mut [Uninit]| {
+                let images = pixels.chunks_exact_mut(self.image()).zip(features.chunks_exact(self.image()));
+                images.for_each(|(pixels, features)| image::channels_last(features, pixels, self.channels));
+            })
+        };
         pixels
     }
 

@@ -104,19 +104,22 @@ pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, 
                 sums
             })
             .collect();
-        // To the order of the weight.
-        for (((first, chunks), pairs), sums) in tasks.iter().zip(&sums) {
-            let width = chunks * CHUNK;
-            let outputs = width.min(p.out_channels - first * CHUNK);
-            for (rows, sums) in pairs.iter().zip(sums.chunks_exact(MOST_TILES * ROWS * width)) {
-                for (rows, sums) in rows.iter().zip(sums.chunks_exact(ROWS * width)) {
-                    for ((channel, tap), sums) in rows.weights.iter().zip(sums.chunks_exact(width)) {
-                        let to = &mut weight[first * CHUNK * depth + channel * p.taps() + tap..];
-                        to.iter_mut().step_by(depth).zip(&sums[..outputs]).for_each(|(to, sum)| *to = *sum);
+        // To the order of the weight; the tasks of a block follow one another.
+        let of_blocks = sums.par_chunks(pairs.len().div_ceil(each));
+        weight.par_chunks_mut(MOST_CHUNKS * CHUNK * depth).zip(of_blocks).zip(&blocks).for_each(
+            |((weight, sums), (_, chunks))| {
+                let (width, outputs) = (chunks * CHUNK, weight.len() / depth);
+                let of_rows = sums.iter().flat_map(|sums| sums.chunks_exact(MOST_TILES * ROWS * width));
+                for (rows, sums) in pairs.iter().zip(of_rows) {
+                    for (rows, sums) in rows.iter().zip(sums.chunks_exact(ROWS * width)) {
+                        for ((channel, tap), sums) in rows.weights.iter().zip(sums.chunks_exact(width)) {
+                            let to = weight[channel * p.taps() + tap..].iter_mut().step_by(depth);
+                            to.zip(&sums[..outputs]).for_each(|(to, sum)| *to = *sum);
+                        }
                     }
                 }
-            }
-        }
+            },
+        );
     });
     weight
 }

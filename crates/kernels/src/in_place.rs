@@ -1,0 +1,34 @@
+//! Work on the elements of a tensor where they lie.
+
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor};
+use std::cell::Cell;
+
+/// Lets `work` change the elements; whoever shares the memory of the tensor sees them change.
+///
+/// # Errors
+/// A tensor that is not contiguous, of f32 and on the CPU.
+pub(crate) fn change(tensor: &Tensor, name: &'static str, work: impl FnOnce(&mut [f32])) -> Result<()> {
+    tensor.inplace_op1(&InPlace { name, work: Cell::new(Some(work)) })
+}
+
+/// Done once.
+struct InPlace<F> {
+    name: &'static str,
+    work: Cell<Option<F>>,
+}
+
+impl<F: FnOnce(&mut [f32])> InplaceOp1 for InPlace<F> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> Result<()> {
+        match (storage, layout.contiguous_offsets(), self.work.take()) {
+            (CpuStorage::F32(values), Some((start, end)), Some(work)) => {
+                work(&mut values[start..end]);
+                Ok(())
+            }
+            _ => candle_core::bail!("{}: what is changed in place is not a contiguous f32 tensor", self.name),
+        }
+    }
+}
