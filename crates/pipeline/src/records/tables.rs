@@ -160,7 +160,7 @@ fn figures(levels: &[f64]) -> Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Op
 /// Plain mean over families and severities.
 fn main_error(network: &NetworkResult) -> Option<f64> {
     let of = |family: &&str| Some(network.corruptions.get(*family)?.iter().sum::<f64>() / 5.0);
-    Some(MAIN.iter().map(|family| of(&family)).collect::<Option<Vec<f64>>>()?.iter().sum::<f64>() / MAIN.len() as f64)
+    Some(MAIN.iter().map(of).collect::<Option<Vec<f64>>>()?.iter().sum::<f64>() / MAIN.len() as f64)
 }
 
 fn difference(values: &[f64]) -> Difference {
