@@ -8,13 +8,13 @@ use crate::table;
 use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{read_truth, truth_for};
-use brainprior_recording::{Reliability, Responses, Scan, median, read_scan, reliability};
+use brainprior_recording::{Reliability, Responses, Scan, Tier, median, read_scan, reliability};
 use brainprior_response_model::{CrossFitted, Ensemble, Features, FitEvent, TrainingTrials, fit_on};
 use brainprior_similarity::{
     Agreement, Denoised, OracleComparison, ScanWeights, Weighting, WeightingComparison, compare_oracle_images,
 };
 use candle_core::Device;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Which scans, and how denoisers are fitted.
@@ -98,9 +98,15 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         options.truth.len(),
         options.scans.len()
     );
+    let scans: Vec<Scan> = options.scans.iter().map(|path| Ok(read_scan(path)?)).collect::<Result<_>>()?;
+    let missing: Vec<String> = scans.iter().zip(&options.scans).filter_map(|(scan, path)| missing(scan, path)).collect();
+    ensure!(
+        missing.is_empty(),
+        "{}; denoisers are fitted on tier train, chosen on validation and measured on images repeated in test: mark rows of `tiers` so",
+        missing.join("; ")
+    );
     let mut loaded = Vec::new();
-    for (index, path) in options.scans.iter().enumerate() {
-        let scan = read_scan(path)?;
+    for (index, scan) in scans.into_iter().enumerate() {
         let truth = match options.truth.get(index) {
             Some(path) => Some(truth_for(&scan, &read_truth(path)?)?),
             None => None,
@@ -120,6 +126,20 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         }
     }
     Ok(())
+}
+
+/// What a scan lacks to be fitted and measured, all at once.
+fn missing(scan: &Scan, path: &Path) -> Option<String> {
+    let few = |tier: Tier, needed: usize| scan.trials_in(tier).len() < needed;
+    let lacks: Vec<&str> = [
+        (few(Tier::Train, 2), "no two trials of tier train"),
+        (few(Tier::Validation, 3), "no three trials of tier validation"),
+        (scan.repeats().len() < 2, "no two images that are repeated in tier test"),
+    ]
+    .into_iter()
+    .filter_map(|(lacks, what)| lacks.then_some(what))
+    .collect();
+    (!lacks.is_empty()).then(|| format!("{}: {}", path.display(), lacks.join(", ")))
 }
 
 fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {

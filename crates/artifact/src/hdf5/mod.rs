@@ -5,6 +5,7 @@
 //! be undone, all its data exist, and its numbers come as what they stand for.
 
 mod attributes;
+mod chunk;
 mod list;
 mod numbers;
 mod objects;
@@ -16,6 +17,7 @@ mod storage;
 mod strings;
 mod virtual_map;
 
+pub use chunk::write_chunk;
 pub use list::list;
 pub use numbers::{Kind, Numbers};
 pub use objects::{Object, Objects};
