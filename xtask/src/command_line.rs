@@ -8,6 +8,7 @@ use crate::commands::export::ExportArguments;
 use crate::commands::import::ImportArguments;
 use crate::commands::inspect::InspectArguments;
 use crate::commands::pipeline::PipelineArguments;
+use crate::commands::records::RecordsArguments;
 use crate::commands::similarity::SimilarityArguments;
 use crate::commands::validate::ValidateArguments;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -118,6 +119,8 @@ pub(crate) enum Command {
     Attack(AttackArguments),
     /// Bring a recording in another format to a scan file; says what was taken, dropped and assumed, and refuses what is in doubt
     Import(ImportArguments),
+    /// Keep a small file of each network of an experiment, and make its tables (Markdown) of whatever such files there are
+    Records(RecordsArguments),
     /// Write a matrix or a network for other programs: .npy, or a state dict under torchvision's names
     Export(ExportArguments),
     /// Check a file against the data-spec of its kind and say what is wrong, and where

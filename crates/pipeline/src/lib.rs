@@ -12,6 +12,7 @@
 //! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and by themselves |
 //! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
 //! | [`denoise`] | denoisers of given scans, fitted and compared |
+//! | [`records`] | a small file for each network of an experiment, and tables of them |
 //! | [`files`] | any file of the chain against its spec, and for people |
 //! | [`export`] | matrices and networks for other programs |
 //! | [`import`] | recordings in other formats, to scan files |
@@ -29,6 +30,7 @@ pub mod export;
 pub mod files;
 pub mod grid;
 pub mod import;
+pub mod records;
 mod report;
 pub mod run;
 pub mod similarities;

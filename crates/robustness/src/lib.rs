@@ -79,7 +79,7 @@ pub use model::{Classifier, ModuleClassifier};
 pub use noise::{Clamp, Noise, NoisePoint, noise_curve};
 pub use norm::Norm;
 pub use outcome::{Attacked, Outcome};
-pub use paired::{CensoredPairs, MeanRatio, PairedRatio, mean_ratio, paired_ratio};
+pub use paired::{CensoredPairs, MeanRatio, PairedRatio, mean_ratio, paired_ratio, paired_ratio_of};
 pub use pass::Pass;
 pub use perturbation::Perturbation;
 pub use settings::{Progress, Settings};

@@ -79,11 +79,20 @@ pub fn paired_ratio(
         let (expected, found) = (format!("{:?}, as of the reference", reference.norm()), format!("{:?}", network.norm()));
         return Err(Error::Size { what: "norm of the network's perturbations", expected, found });
     }
-    ratio_of(&network.of_all_images(labeled, search)?, &reference.of_all_images(labeled, search)?, resamples, seed)
+    paired_ratio_of(&network.of_all_images(labeled, search)?, &reference.of_all_images(labeled, search)?, resamples, seed)
 }
 
-/// As [`paired_ratio`], of perturbations of all images, 0 where an image is misclassified as it is.
-fn ratio_of(network: &[Perturbation], reference: &[Perturbation], resamples: usize, seed: u64) -> Result<PairedRatio> {
+/// As [`paired_ratio`], of perturbations of all images in one order, 0 where an image is misclassified as it is: what is left of two
+/// networks when their adversarial images are not kept.
+///
+/// # Errors
+/// Returns [`Error::Size`] if the two have other numbers of images, and [`Error::NoImages`] if there is no image that both classify
+/// rightly.
+pub fn paired_ratio_of(network: &[Perturbation], reference: &[Perturbation], resamples: usize, seed: u64) -> Result<PairedRatio> {
+    if network.len() != reference.len() {
+        let (expected, found) = (format!("{}, as of the reference", reference.len()), network.len().to_string());
+        return Err(Error::Size { what: "perturbations of the network", expected, found });
+    }
     let mut censored = CensoredPairs::default();
     let mut log_ratios = Vec::new();
     for (network, reference) in network.iter().zip(reference) {

@@ -12,6 +12,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod pipeline;
+pub(crate) mod records;
 pub(crate) mod similarity;
 #[cfg(not(feature = "pipeline"))]
 pub(crate) mod test;
@@ -36,6 +37,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Similarity(options) => similarity::run(options, device),
         Command::Denoise(options) => denoise::run(options, device),
         Command::Compare(options) => compare::run(&options),
+        Command::Records(options) => records::run(&options),
         Command::Export(options) => export::run(&options),
         Command::Import(options) => import::run(&options),
         Command::Validate(options) => validate::run(&options),

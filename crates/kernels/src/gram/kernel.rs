@@ -1,11 +1,21 @@
 //! Products of panels, in registers.
+//!
+//! Rows are taken in strips of [`STRIP`], which are laid out once more for the registers and then stay in the nearest cache, beside
+//! the slices of all columns in the second one. The strip and the slices that come next are asked for meanwhile: a processor's own
+//! guess ends where panels do.
 
 use super::{PANEL, Panels};
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Dimensions that are summed in registers before the sums are added to the tile. The slices of the two panels at hand then
-/// stay in the nearest cache, and sums of many thousand dimensions stay exact to rounding.
+/// stay in the nearest caches, and sums of many thousand dimensions stay exact to rounding.
 const DEPTH: usize = 384;
+
+/// Rows that are laid out together: a cache line of each dimension.
+const STRIP: usize = 16;
+
+/// Dimensions for which one cache line of each of the coming operands is asked for.
+const AHEAD: usize = 8;
 
 pub(super) struct Products<'a> {
     pub(super) rows: Panels<'a>,
@@ -23,26 +33,69 @@ pub(super) fn of(isa: Isa) -> unsafe fn(&Products<'_>) {
     }
 }
 
+/// A strip, `[group of rows][dimension][row of the group]`.
+#[repr(align(64))]
+struct Strip([f32; STRIP * DEPTH]);
+
+/// Lines of memory to ask for, floats apart.
+#[derive(Clone, Copy)]
+struct Lines {
+    from: *const f32,
+    step: usize,
+}
+
 /// # Safety
 /// The processor has the instructions of `V`; `out` holds the products of all panels.
 #[inline(always)]
 unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &Products) {
-    let depth = block.rows.depth;
-    let stride = block.columns.count() * PANEL;
+    let (depth, rows, columns) = (block.rows.depth, block.rows.count(), block.columns.count());
+    let stride = columns * PANEL;
+    let strips = rows * PANEL / STRIP;
+    let left_of = |strip: usize, start: usize| {
+        let panel = strip * STRIP / PANEL;
+        block.rows.values.as_ptr().wrapping_add((panel * depth + start) * PANEL + strip * STRIP % PANEL)
+    };
+    // Passes of a strip over a panel of columns, and what each of them asks for.
+    let parts = PANEL / (VECTORS * V::LANES);
+    let passes = STRIP / ROWS * parts;
+    let asked_by = |pass: usize, from: *const f32, lines: usize, step: usize| match pass * (DEPTH / AHEAD) {
+        first if first < lines => Lines { from: from.wrapping_add(first * step), step },
+        _ => Lines { from, step: 0 },
+    };
+    let mut strip_values = Strip([0.0; STRIP * DEPTH]);
     for start in (0..depth).step_by(DEPTH) {
         let length = DEPTH.min(depth - start);
-        for column in 0..block.columns.count() {
-            let right = block.columns.values[(column * depth + start) * PANEL..].as_ptr();
-            let last = if block.upper { block.rows.count().min(column + 1) } else { block.rows.count() };
-            for row in 0..last {
-                let left = block.rows.values[(row * depth + start) * PANEL..].as_ptr();
-                for r in (0..PANEL).step_by(ROWS) {
-                    for c in (0..PANEL).step_by(VECTORS * V::LANES) {
-                        // SAFETY: `start + length <= depth` dimensions of both panels lie behind the pointers, and `out`
-                        // holds row `row * PANEL + r + ROWS - 1` up to column `column * PANEL + c + VECTORS * LANES - 1`.
+        let more = start + DEPTH < depth;
+        for strip in 0..strips {
+            let left = left_of(strip, start);
+            for (group, to) in strip_values.0.chunks_exact_mut(ROWS * DEPTH).enumerate() {
+                for (k, to) in to.chunks_exact_mut(ROWS).take(length).enumerate() {
+                    // SAFETY: dimension `start + k` of the panel lies behind the pointer, and the strip within it.
+                    let from = unsafe { std::slice::from_raw_parts(left.add(k * PANEL + group * ROWS), ROWS) };
+                    to.copy_from_slice(from);
+                }
+            }
+            let next = match strip + 1 < strips {
+                true => left_of(strip + 1, start),
+                false => left_of(0, if more { start + DEPTH } else { start }),
+            };
+            let first = if block.upper { strip * STRIP / PANEL } else { 0 };
+            for column in first..columns {
+                let right = block.columns.values[(column * depth + start) * PANEL..].as_ptr();
+                let coming = right.wrapping_add(if more { DEPTH * PANEL } else { 0 });
+                for (group, left) in strip_values.0.chunks_exact(ROWS * DEPTH).enumerate() {
+                    for part in 0..parts {
+                        let (pass, c) = (group * parts + part, part * VECTORS * V::LANES);
+                        let asked = [
+                            asked_by((column - first) * passes + pass, next, DEPTH, PANEL),
+                            asked_by(strip * passes + pass, coming, DEPTH * PANEL / STRIP, STRIP),
+                        ];
+                        // SAFETY: `length` dimensions of the strip and, from `start` on, of the panel lie behind the pointers, and
+                        // `out` holds row `strip * STRIP + (group + 1) * ROWS - 1` up to column `column * PANEL + c + VECTORS * LANES
+                        // - 1`.
                         unsafe {
-                            let out = block.out.add((row * PANEL + r) * stride + column * PANEL + c);
-                            add_products::<V, ROWS, VECTORS>(length, left.add(r), right.add(c), out, stride, start == 0);
+                            let out = block.out.add((strip * STRIP + group * ROWS) * stride + column * PANEL + c);
+                            add_products::<V, ROWS, VECTORS>(length, left.as_ptr(), right.add(c), asked, out, stride, start == 0);
                         }
                     }
                 }
@@ -60,26 +113,33 @@ unsafe fn add_products<V: Vector, const ROWS: usize, const VECTORS: usize>(
     depth: usize,
     mut left: *const f32,
     mut right: *const f32,
+    mut asked: [Lines; 2],
     out: *mut f32,
     stride: usize,
     first: bool,
 ) {
-    // SAFETY: the caller vouches for `depth` dimensions of both panels, and for the products in `out`.
+    // SAFETY: the caller vouches for `depth` dimensions of both panels, and for the products in `out`; what is asked for is not read.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
-        for _ in 0..depth {
-            let mut columns = [V::splat(0.0); VECTORS];
-            for (v, column) in columns.iter_mut().enumerate() {
-                *column = V::load(right.add(v * V::LANES));
+        for start in (0..depth).step_by(AHEAD) {
+            for lines in &mut asked {
+                V::ask_for(lines.from);
+                lines.from = lines.from.wrapping_add(lines.step);
             }
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let row = V::splat(*left.add(r));
-                for (sum, column) in sums.iter_mut().zip(&columns) {
-                    *sum = row.mul_add(*column, *sum);
+            for _ in 0..AHEAD.min(depth - start) {
+                let mut columns = [V::splat(0.0); VECTORS];
+                for v in 0..VECTORS {
+                    columns[v] = V::load(right.add(v * V::LANES));
                 }
+                for r in 0..ROWS {
+                    let row = V::splat(*left.add(r));
+                    for v in 0..VECTORS {
+                        sums[r][v] = row.mul_add(columns[v], sums[r][v]);
+                    }
+                }
+                left = left.add(ROWS);
+                right = right.add(PANEL);
             }
-            left = left.add(PANEL);
-            right = right.add(PANEL);
         }
         for (r, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {

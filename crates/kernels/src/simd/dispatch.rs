@@ -64,7 +64,7 @@ macro_rules! instance {
     ($isa:expr, $name:ident $(, $constant:expr)*) => {
         match $isa {
             #[cfg(target_arch = "x86_64")]
-            $crate::simd::Isa::Avx512Bf16 | $crate::simd::Isa::Avx512 => $name::avx512::<$({ $constant }),*>,
+            $crate::simd::Isa::Amx | $crate::simd::Isa::Avx512Bf16 | $crate::simd::Isa::Avx512 => $name::avx512::<$({ $constant }),*>,
             #[cfg(target_arch = "x86_64")]
             $crate::simd::Isa::Avx2 => $name::avx2::<$({ $constant }),*>,
             #[cfg(target_arch = "aarch64")]
@@ -125,7 +125,7 @@ macro_rules! bf16_instance {
     ($isa:expr, $name:ident $(, $constant:expr)*) => {
         match $isa {
             #[cfg(target_arch = "x86_64")]
-            $crate::simd::Isa::Avx512Bf16 => $name::avx512bf16::<$({ $constant }),*>,
+            $crate::simd::Isa::Amx | $crate::simd::Isa::Avx512Bf16 => $name::avx512bf16::<$({ $constant }),*>,
             #[cfg(target_arch = "x86_64")]
             $crate::simd::Isa::Avx512 => $name::avx512::<$({ $constant }),*>,
             #[cfg(target_arch = "x86_64")]
@@ -151,7 +151,7 @@ macro_rules! vectorized {
 
             match $crate::simd::Isa::active() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::simd::Isa::Avx512Bf16 | $crate::simd::Isa::Avx512 => {
+                $crate::simd::Isa::Amx | $crate::simd::Isa::Avx512Bf16 | $crate::simd::Isa::Avx512 => {
                     $crate::simd::at_level! { avx512 fn avx512($($argument: $type),*) $(-> $output)? $body }
                     // SAFETY: a level is active only where the processor has every feature that it is compiled for.
                     unsafe { avx512($($argument),*) }

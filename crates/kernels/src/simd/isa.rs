@@ -9,6 +9,10 @@ const SETTING: &str = "BRAINPRIOR_SIMD";
 /// The instruction sets that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
+    /// AVX-512 with its BF16 and the tiles of AMX, as Sapphire Rapids has them ([`super::tiles`]): what is no product of bfloat16
+    /// numbers is that of [`Isa::Avx512Bf16`].
+    #[cfg(target_arch = "x86_64")]
+    Amx,
     /// AVX-512 and its BF16, as Cooper Lake, Sapphire Rapids and Zen 4 have it: what is f32 is that of [`Isa::Avx512`].
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
@@ -29,6 +33,8 @@ impl Isa {
     /// All of the architecture, best first.
     const ALL: &[Isa] = &[
         #[cfg(target_arch = "x86_64")]
+        Isa::Amx,
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512Bf16,
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512,
@@ -44,9 +50,15 @@ impl Isa {
         Isa::ALL.iter().copied().filter(|isa| isa.is_detected())
     }
 
-    /// Whether the processor has every feature that [`super::at_level!`] names for the level.
+    /// Whether the processor has every feature that [`super::at_level!`] names for the level, and tiles where it has those.
     fn is_detected(self) -> bool {
         match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => {
+                // The system is asked for tiles once.
+                static DETECTED: LazyLock<bool> = LazyLock::new(super::tiles::is_detected);
+                Isa::Avx512Bf16.is_detected() && *DETECTED
+            }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => is_x86_feature_detected!("avx512bf16") && Isa::Avx512.is_detected(),
             #[cfg(target_arch = "x86_64")]
@@ -87,6 +99,8 @@ impl Isa {
     pub(crate) fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
+            Isa::Amx => "amx",
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512Bf16 => "avx512bf16",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => "avx512",
@@ -102,7 +116,7 @@ impl Isa {
     pub(crate) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Bf16 | Isa::Avx512 => 16,
+            Isa::Amx | Isa::Avx512Bf16 | Isa::Avx512 => 16,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => 8,
             #[cfg(target_arch = "aarch64")]
@@ -138,7 +152,7 @@ mod tests {
         for isa in Isa::ALL {
             assert_eq!(choose(Some(isa.name()), Isa::ALL).unwrap(), *isa);
         }
-        for refused in ["avx512bf16", "avx512", "neon", "", "Portable", "sse9"] {
+        for refused in ["amx", "avx512bf16", "avx512", "neon", "", "Portable", "sse9"] {
             let error = choose(Some(refused), &[Isa::Portable]).unwrap_err().to_string();
             assert!(error.contains(&format!("BRAINPRIOR_SIMD is {refused:?}")), "{error}");
             assert!(error.contains("this processor has portable"), "{error}");

@@ -8,10 +8,11 @@
 //! - [`vectorized!`]: plain Rust over slices, which the compiler vectorizes. Nothing is contracted, so that all levels give the
 //!   same bits.
 //!
-//! Kernels of bfloat16 numbers are generic over a [`Vector`] and its [`Bf16`] ([`compiled_for_bf16!`]).
+//! Kernels of bfloat16 numbers are generic over a [`Vector`] and its [`Bf16`] ([`compiled_for_bf16!`]). Those that sum products by
+//! tiles are generic over [`tiles::Tiles`], and are other kernels: a tile is no vector.
 //!
-//! A further level (tiles, SVE) is a variant of [`Isa`], its features in [`at_level!`], a line in each of the two
-//! macros and a type that is a [`Vector`]; kernels do not change.
+//! A further level (SVE) is a variant of [`Isa`], its features in [`at_level!`], a line in each of the two macros and a type that is a
+//! [`Vector`]; kernels do not change.
 
 mod bf16;
 mod dispatch;
@@ -20,6 +21,8 @@ mod isa;
 mod neon;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, target_arch = "x86_64"))]
+pub(crate) mod tiles;
 mod vector;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -24,6 +24,10 @@ pub(crate) trait Vector: Copy {
     unsafe fn sum(self) -> f32;
     /// Eight rows of eight floats, `from_stride` apart, to eight columns, rows `to_stride` apart.
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
+    /// Asks for the line of memory at `at`, which need not be valid, to be in the second cache when it is read. Does nothing where
+    /// there is no instruction for it.
+    #[inline(always)]
+    unsafe fn ask_for(_at: *const f32) {}
 }
 
 /// Eight floats that the compiler maps to whatever the target has.

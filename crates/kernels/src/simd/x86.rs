@@ -83,6 +83,12 @@ impl Vector for Avx512 {
         // SAFETY: the caller vouches for the instructions and the pointers.
         unsafe { Avx2::transpose(from, from_stride, to, to_stride) }
     }
+
+    #[inline(always)]
+    unsafe fn ask_for(at: *const f32) {
+        // SAFETY: every processor of the architecture has the instruction, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -195,5 +201,11 @@ impl Vector for Avx2 {
                 _mm256_storeu_ps(to.add((i + 4) * to_stride), _mm256_permute2f128_ps(upper[i], lower[i], 0x31));
             }
         }
+    }
+
+    #[inline(always)]
+    unsafe fn ask_for(at: *const f32) {
+        // SAFETY: every processor of the architecture has the instruction, which reads nothing.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(at.cast()) }
     }
 }

@@ -18,7 +18,9 @@ pub(crate) use response::{
     Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ResponseEpoch, ResponseSummary, ScanSummary, Shares, Variances,
 };
 pub(crate) use results::{Results, ScanResult};
-pub(crate) use robustness::{Check, Kept, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point, Validation};
+pub(crate) use robustness::{
+    Check, DISTANCES, Distances, Kept, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point, Validation,
+};
 pub(crate) use scans::{ScanIndex, ScanSource};
 #[cfg(test)]
 pub(crate) use seeds::ValidationSummary;

@@ -99,6 +99,12 @@ pub(crate) struct Check {
     pub(crate) finding: Option<String>,
 }
 
+/// The smallest perturbation of each attacked image, by norm: 0 where the network is wrong as it is, absent where nothing was found.
+pub(crate) type Distances = BTreeMap<String, Vec<Option<f64>>>;
+
+/// Their file beside the figures of a network.
+pub(crate) const DISTANCES: &str = "distances.json";
+
 /// Some test images and the nearest images that mislead a network about them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Pictures {

@@ -49,6 +49,7 @@ pub(crate) struct Scans {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Simulation {
+    pub(crate) stimuli: Option<PathBuf>,
     pub(crate) scans: usize,
     pub(crate) neurons: usize,
     pub(crate) images: usize,
@@ -181,10 +182,11 @@ impl Config {
             );
         }
         let scans = files.iter().chain(truth).flatten().map(|path| ("scans", "simulated scans", path));
+        let stimuli = self.simulation.stimuli.iter().map(|path| ("simulation.stimuli", "procedural stimuli", path));
         let images = self.images.file.iter().map(|path| ("images.file", "procedural images", path));
         let network = self.similarity.network.iter().map(|path| ("similarity.network", "a run without features", path));
         let transferred = self.prediction.network.iter().map(|path| ("prediction.network", "features that nobody trained", path));
-        for (key, without, path) in scans.chain(images).chain(network).chain(transferred) {
+        for (key, without, path) in scans.chain(stimuli).chain(images).chain(network).chain(transferred) {
             ensure!(!path.as_os_str().is_empty(), "{key} is an empty path; leave it out for {without}");
             ensure!(path.exists(), "{key}: {} does not exist", path.display());
         }
@@ -215,7 +217,8 @@ impl Config {
     /// The same with files named from the root, so that it holds wherever the command runs.
     pub(crate) fn with_absolute_paths(mut self) -> Result<Self> {
         let files = self.scans.files.iter_mut().chain(&mut self.scans.truth).flatten();
-        for path in files.chain(&mut self.images.file).chain(&mut self.similarity.network).chain(&mut self.prediction.network) {
+        let networks = self.similarity.network.iter_mut().chain(&mut self.prediction.network);
+        for path in files.chain(&mut self.simulation.stimuli).chain(&mut self.images.file).chain(networks) {
             *path = std::fs::canonicalize(&path).with_context(|| format!("could not resolve {}", path.display()))?;
         }
         Ok(self)
@@ -250,6 +253,9 @@ mod tests {
         assert_eq!(walker.response, brainprior_response_model::Config::walker2019());
         let experiments = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/experiments.toml");
         assert!(Config::load(Some(Path::new(experiments)), &[]).unwrap().training.common.snapshots);
+        let claim = concat!(env!("CARGO_MANIFEST_DIR"), "/../../xtask/configs/claim.toml");
+        let claim = Config::load(Some(Path::new(claim)), &[]).unwrap();
+        assert_eq!((claim.images.skip_test, claim.images.test, claim.robustness.noise_images), (1000, 9000, 9000));
     }
 
     #[test]

@@ -62,6 +62,17 @@ impl Key {
         self.identity.seed()
     }
 
+    /// Where the numbers were computed, in which precision, and by which instructions where that decides their bits.
+    pub(crate) fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Name and hash of each output of another task that this one reads.
+    pub(crate) fn inputs_of(&self, task: &str) -> Vec<(&String, &Hash)> {
+        let of_task = |name: &str| name.strip_prefix(task).is_some_and(|file| file.starts_with('/'));
+        self.identity.inputs().iter().filter(|(name, _)| of_task(name)).collect()
+    }
+
     /// The same task, computed on this device.
     pub(crate) fn on(self, device: &candle_core::Device) -> Self {
         Self { device: DeviceName::of(device).name().to_owned(), ..self }

@@ -4,7 +4,7 @@ use super::{Inputs, Outcome, Stage, train};
 use crate::adversarial::{
     Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
-use crate::artifacts::{Kept, NetworkResult, Pictures, Point, Validation};
+use crate::artifacts::{DISTANCES, Distances, Kept, NetworkResult, Pictures, Point, Validation};
 use crate::grid::Part;
 use crate::run::{Context, Key, Record, jobs};
 use anyhow::Result;
@@ -155,12 +155,14 @@ impl Subject<'_> {
         let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
         let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
         let mut minimal_perturbation = BTreeMap::new();
+        let mut distances = Distances::new();
         let mut pictures = Pictures::default();
         for (norm, epsilons) in [(Norm::Linf, &settings.linf), (Norm::L2, &settings.l2)] {
             let minimal = nearest(context, part, &attacked, norm)?;
             let levels: Vec<f64> = std::iter::once(0.0).chain(epsilons.iter().copied()).collect();
             attacks.insert(format!("ensemble_{}", norm_name(norm)), curve(&minimal, &attacked, &levels)?);
             minimal_perturbation.insert(norm_name(norm).to_owned(), summarize(&minimal, &attacked, seed)?);
+            distances.insert(norm_name(norm).to_owned(), minimal.distances(&attacked));
             if norm == Norm::L2 {
                 pictures = shown(&minimal, &attacked);
             }
@@ -189,8 +191,9 @@ impl Subject<'_> {
             kept: Kept { epoch: kept + 1, learning_rate: part.condition.training().learning_rate_after(kept) },
         };
         json::write(&folder.join(CURVES), &result)?;
+        json::write(&folder.join(DISTANCES), &distances)?;
         json::write(&folder.join(PICTURES), &pictures)?;
-        Ok(vec![CURVES.into(), PICTURES.into()])
+        Ok(vec![CURVES.into(), DISTANCES.into(), PICTURES.into()])
     }
 }
 

@@ -3,13 +3,15 @@
 
 use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{ScanIndex, ScanSource};
+use crate::config::Simulation;
 use crate::run::{Context, Key};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use brainprior_artifact::{hash, hdf5, is_hdf5, json};
-use brainprior_images::procedural;
+use brainprior_images::{StimulusSet, procedural};
 use brainprior_recording::simulation::{self, SimulationConfig, Truth};
 use brainprior_recording::{Reliability, Responses, Scan, read_scan, read_scan_with_notes, reliability, write_static_hdf5};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 const HEIGHT: usize = 36;
@@ -47,7 +49,10 @@ impl Stage for Scans {
     fn run(&self, context: &Context, _inputs: &Inputs) -> Result<Outcome> {
         let config = &context.config;
         let Some(files) = &config.scans.files else {
-            let key = Key::new("scans", &config.simulation, config.seed_of("scans"));
+            let mut key = Key::new("scans", &config.simulation, config.seed_of("scans"));
+            if let Some(path) = &config.simulation.stimuli {
+                key = given(key, "stimuli", path)?;
+            }
             let seed = key.seed();
             return Ok(context.task(key, |folder| simulate(context, folder, seed))?.into());
         };
@@ -138,9 +143,7 @@ fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
 
 fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> {
     let settings = &context.config.simulation;
-    let all = procedural::natural_stimuli(settings.images + settings.oracle_images, HEIGHT, WIDTH, seed);
-    let stimuli = all.subset(&(0..settings.images).collect::<Vec<_>>());
-    let oracle = all.subset(&(settings.images..all.len()).collect::<Vec<_>>());
+    let (stimuli, oracle) = shown(settings, seed)?;
     let mut outputs = vec![INDEX.to_owned()];
     let mut scans = Vec::new();
     let mut bar = context.progress.bar("simulating scans", settings.scans as u64);
@@ -163,6 +166,30 @@ fn simulate(context: &Context, folder: &Path, seed: u64) -> Result<Vec<String>> 
     }
     json::write(&folder.join(INDEX), &ScanIndex { scans })?;
     Ok(outputs)
+}
+
+/// The images that simulated neurons see once, and those that they see repeatedly.
+fn shown(settings: &Simulation, seed: u64) -> Result<(StimulusSet, StimulusSet)> {
+    let Some(path) = &settings.stimuli else {
+        let all = procedural::natural_stimuli(settings.images + settings.oracle_images, HEIGHT, WIDTH, seed);
+        let of = |images: Range<usize>| all.subset(&images.collect::<Vec<_>>());
+        return Ok((of(0..settings.images), of(settings.images..all.len())));
+    };
+    let scan = read_scan(path)?;
+    let repeats = scan.repeats();
+    let (repeated, once): (Vec<usize>, Vec<usize>) = (0..scan.stimuli().len()).partition(|image| repeats.contains_key(image));
+    let first = |images: Vec<usize>, wanted: usize, key: &str, which: &str| {
+        ensure!(
+            images.len() >= wanted,
+            "simulation.stimuli: {} has {} images that {which}, simulation.{key} asks for {wanted}; set simulation.{key}={} or less",
+            path.display(),
+            images.len(),
+            images.len()
+        );
+        Ok(scan.stimuli().subset(&images[..wanted]))
+    };
+    let once = first(once, settings.images, "images", "it does not repeat in tier test")?;
+    Ok((once, first(repeated, settings.oracle_images, "oracle_images", "it repeats in tier test")?))
 }
 
 /// Where the scans of the run lie.
@@ -205,6 +232,23 @@ mod tests {
             ["m1/day/scan.h5", "m2/day/scan.h5", "c"]
         );
         assert_eq!(names(&["/lab/scan.h5", "/lab/scan.zip"]), ["scan.h5", "scan.zip"]);
+    }
+
+    #[test]
+    fn simulated_neurons_see_the_images_of_a_given_scan_and_never_an_oracle_image_once() {
+        let all = procedural::natural_stimuli(9, HEIGHT, WIDTH, 1);
+        let (once, oracle) = (all.subset(&[0, 1, 2, 3, 4, 5]), all.subset(&[6, 7, 8]));
+        let settings = SimulationConfig { neurons: 4, repeats: 2, ..SimulationConfig::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scan.h5");
+        write_static_hdf5(&path, &simulation::simulate("scan", &once, &oracle, &settings).unwrap().scan).unwrap();
+        let wanted = Simulation { stimuli: Some(path), scans: 1, neurons: 4, images: 4, oracle_images: 2, repeats: 2 };
+        let (seen, repeated) = shown(&wanted, 0).unwrap();
+        assert_eq!((seen.len(), repeated.len()), (4, 2));
+        assert!(seen.ids().iter().all(|id| once.position(*id).is_some()));
+        assert!(repeated.ids().iter().all(|id| oracle.position(*id).is_some()));
+        let error = shown(&Simulation { images: 7, ..wanted }, 0).unwrap_err().to_string();
+        assert!(error.contains("has 6 images that it does not repeat in tier test, simulation.images asks for 7"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! pairs are neighbouring outputs, which are laid side by side once for all taps.
 //!
 //! The same three families as in f32 ([`super`]): sums over taps in place ([`direct`], [`weight_gradient`]) and, for kernels of
-//! 3 x 3 and stride 1, the transform of [`super::winograd`], whose evaluations are rounded to bfloat16.
+//! 3 x 3 and stride 1, the transform of [`super::winograd`], whose evaluations are rounded to bfloat16. Where the processor has tiles,
+//! all sums are over taps, by those ([`tiles`]).
 //!
 //! # Accuracy
 //!
@@ -20,6 +21,8 @@ mod padded;
 pub(super) mod pair_sums;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, target_arch = "x86_64"))]
+mod tiles;
 mod weight_gradient;
 
 use candle_core::{Device, Result, Tensor};
@@ -32,6 +35,8 @@ use super::{forward_order, input_gradient_order};
 use crate::arguments::{same_kind, with_elements};
 use crate::mixed::{Sizes, with_numbers};
 use crate::simd::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::tiles::Amx;
 
 /// A convolution of images in chunks by a weight of f32, and its gradients.
 pub(crate) struct MixedConvolution(Problem);
@@ -67,6 +72,11 @@ impl MixedConvolution {
 }
 
 fn forward(isa: Isa, p: &Problem, x: &[u16], weight: &[f32]) -> Vec<u16> {
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        // SAFETY: the level was detected.
+        return unsafe { tiles::correlate::<Amx>(&Correlation::forward(p), x, weight, forward_order(p)) };
+    }
     if let Some(plan) = Plan::forward(p).filter(Plan::pays) {
         return winograd::mixed::correlate(isa, &plan, x, weight, forward_order(p), false);
     }
@@ -74,6 +84,11 @@ fn forward(isa: Isa, p: &Problem, x: &[u16], weight: &[f32]) -> Vec<u16> {
 }
 
 fn input_gradient(isa: Isa, p: &Problem, dy: &[u16], weight: &[f32]) -> Vec<u16> {
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        // SAFETY: the level was detected.
+        return unsafe { tiles::correlate::<Amx>(&Correlation::input_gradient(p), dy, weight, input_gradient_order(p)) };
+    }
     if let Some(plan) = Plan::input_gradient(p).filter(Plan::pays) {
         return winograd::mixed::correlate(isa, &plan, dy, weight, input_gradient_order(p), true);
     }
@@ -81,6 +96,11 @@ fn input_gradient(isa: Isa, p: &Problem, dy: &[u16], weight: &[f32]) -> Vec<u16>
 }
 
 fn weight_gradient(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if isa == Isa::Amx {
+        // SAFETY: the level was detected.
+        return unsafe { tiles::weight_gradient::<Amx>(isa, p, x, dy) };
+    }
     if let Some(plan) = Plan::forward(p).filter(Plan::pays) {
         return winograd::mixed::weight_gradient(isa, &plan, x, dy);
     }

@@ -7,6 +7,7 @@ use super::super::winograd::mixed::bounds;
 use super::*;
 use crate::conv2d::reference;
 use crate::mixed::{pack, unpack};
+use crate::simd::tiles::Model;
 use crate::testing::elements;
 
 /// Half the spacing of bfloat16 numbers, relative to them.
@@ -62,35 +63,50 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
     let depths = [x_dims[1] * p.taps(), out_channels * p.taps(), p.batch * p.out_plane()].map(|n| n as f64);
     // Sums of magnitudes of a transform are what its own matrices make of them, and its f32 is coarser, too.
     let transformed = bounds(&p, &elements(&x), &w, &elements(&dy));
-    let bound = |result: usize, [expected, magnitude]: &[Vec<f64>; 2], i: usize| {
+    let bound = |transformed: &Option<[Vec<f64>; 3]>, result: usize, [expected, magnitude]: &[Vec<f64>; 2], i: usize| {
         let rounded = if result < 2 { U * expected[i].abs() } else { 0.0 };
-        let within = match &transformed {
+        let within = match transformed {
             Some(transformed) => (2.0 * U + U * U + (depths[result] + 40.0) * U32) * transformed[result][i],
             None if result < 2 => (U + depths[result] * U32) * magnitude[i],
             None => depths[result] * U32 * magnitude[i],
         };
         (within + rounded) * (1.0 + U) + 1e-30
     };
-    let share = if transformed.is_some() { 0.016 } else { 0.003 };
+    let check_all = |what: &str, found: &[Vec<f32>; 3], transformed: &Option<[Vec<f64>; 3]>| {
+        let share = if transformed.is_some() { 0.016 } else { 0.003 };
+        for (result, (name, expected)) in [("y", &y), ("dx", &dx), ("dw", &dw)].into_iter().enumerate() {
+            check(&format!("{name} of {what}"), &found[result], &expected[0], |i| bound(transformed, result, expected, i), share);
+        }
+    };
     let (xs, dys) = (numbers(&x), numbers(&dy));
+    // SAFETY: the model has no instructions of its own; those of its vectors are the ones in use.
+    let by_tiles = unsafe {
+        [
+            values(p.output_dims(), tiles::correlate::<Model>(&Correlation::forward(&p), &xs, &w, forward_order(&p))),
+            values(
+                p.input_dims(),
+                tiles::correlate::<Model>(&Correlation::input_gradient(&p), &dys, &w, input_gradient_order(&p)),
+            ),
+            tiles::weight_gradient::<Model>(Isa::active(), &p, &xs, &dys),
+        ]
+    };
+    check_all(&format!("{what} by tiles"), &by_tiles, &None);
     let mut of_levels: Vec<(Isa, [Vec<f32>; 3])> = Vec::new();
     for isa in Isa::available() {
-        let what = format!("{what} {isa:?}");
         let found = [
             values(p.output_dims(), forward(isa, &p, &xs, &w)),
             values(p.input_dims(), input_gradient(isa, &p, &dys, &w)),
             weight_gradient(isa, &p, &xs, &dys),
         ];
-        check(&format!("y of {what}"), &found[0], &y[0], |i| bound(0, &y, i), share);
-        check(&format!("dx of {what}"), &found[1], &dx[0], |i| bound(1, &dx, i), share);
-        check(&format!("dw of {what}"), &found[2], &dw[0], |i| bound(2, &dw, i), share);
+        let tiles = isa.name() == "amx";
+        check_all(&format!("{what} {isa:?}"), &found, if tiles { &None } else { &transformed });
+        assert!(!tiles || found == by_tiles, "{what}: tiles differ from their model");
         of_levels.push((isa, found));
     }
     // The instruction and its definition give the same bits, where the transforms around them do, too.
-    for (isa, found) in &of_levels {
-        if isa.name().starts_with("avx") {
-            assert!(*found == of_levels[0].1, "{what}: {isa:?} and {:?} differ", of_levels[0].0);
-        }
+    let of_avx: Vec<_> = of_levels.iter().filter(|(isa, _)| isa.name().starts_with("avx")).collect();
+    for (isa, found) in &of_avx {
+        assert!(*found == of_avx[0].1, "{what}: {isa:?} and {:?} differ", of_avx[0].0);
     }
 }
 

@@ -187,7 +187,7 @@ impl Sources {
 
 crate::simd::vectorized! {
     /// Pairs of pixels to pairs of numbers of each channel.
-    fn interleaved(from: &[u16], to: &mut [u16]) {
+    pub(super) fn interleaved(from: &[u16], to: &mut [u16]) {
         for (to, from) in to.as_chunks_mut::<PAIR>().0.iter_mut().zip(from.as_chunks::<PAIR>().0) {
             for channel in 0..CHUNK {
                 to[2 * channel] = from[channel];

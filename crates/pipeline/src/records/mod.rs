@@ -1,0 +1,134 @@
+//! `records`: a small file for each network of an experiment, to be committed, and tables of whatever such files there are.
+//!
+//! An experiment of many hours runs on more than one machine, and its run directories are not kept. What is kept of each network is one
+//! JSON file: every figure, the smallest perturbation of each image, and what the network was made from.
+
+mod tables;
+
+pub use tables::tables;
+
+use crate::artifacts::{DISTANCES, Distances, NetworkResult};
+use crate::run::{Key, Record};
+use anyhow::{Context as _, Result, bail, ensure};
+use brainprior_artifact::{hash, json};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const FORMAT: &str = "brainprior-network-record";
+const VERSION: u32 = 1;
+
+/// What is kept of one network.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NetworkRecord {
+    format: String,
+    version: u32,
+    /// The name of the configuration.
+    experiment: String,
+    /// What the program was built from that trained the network; absent where it was built without git.
+    commit: Option<String>,
+    /// The processor that measured it.
+    processor: String,
+    /// Settings, hashes of the inputs, seed and device of the training.
+    key: Key,
+    /// A hash of `key`: equal configurations make equal networks.
+    config_hash: String,
+    /// Seconds that the training took.
+    training_seconds: f64,
+    figures: NetworkResult,
+    /// The smallest perturbation of each attacked image.
+    distances: Distances,
+}
+
+/// Writes a record into `folder` for each network of the run directory `run` whose robustness is measured, and says which.
+///
+/// # Errors
+/// A folder that is no run directory or in which no network is measured; files that cannot be read or written, or are not what was
+/// recorded.
+pub fn add(run: &Path, folder: &Path) -> Result<String> {
+    let config = run.join("config.toml");
+    let text = std::fs::read_to_string(&config)
+        .with_context(|| format!("{} is no run directory: could not read {}", run.display(), config.display()))?;
+    let settings: toml::Table = text.parse().with_context(|| format!("{}: not TOML", config.display()))?;
+    let Some(experiment) = settings.get("name").and_then(toml::Value::as_str) else {
+        bail!("{}: no `name`, expected the configuration of a run", config.display())
+    };
+    std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
+    let measured = run.join("robustness");
+    let mut parts: Vec<PathBuf> = std::fs::read_dir(&measured)
+        .with_context(|| format!("{}: no network is measured yet; run stage `robustness` first", run.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    parts.retain(|part| part.join(RECORD).is_file());
+    ensure!(!parts.is_empty(), "{}: no network is measured yet; run stage `robustness` first", run.display());
+    parts.sort();
+    let mut said = String::new();
+    for part in parts {
+        let name = part.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let path = folder.join(format!("{experiment}-{name}.json"));
+        json::write(&path, &record(run, experiment, &part, &name)?)?;
+        said += &format!("{}\n", path.display());
+    }
+    Ok(said)
+}
+
+/// Beside each artifact of a run.
+const RECORD: &str = "record.json";
+
+fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<NetworkRecord> {
+    let measurement: Record = json::read(&part.join(RECORD))?;
+    for (file, expected) in &measurement.outputs {
+        let path = part.join(file);
+        ensure!(
+            hash::of_path(&path)? == *expected,
+            "{}: not what stage `robustness` wrote; run that stage again",
+            path.display()
+        );
+    }
+    ensure!(
+        measurement.outputs.contains_key(DISTANCES),
+        "{}: no {DISTANCES}, which earlier versions did not write; delete the folder and run stage `robustness` again",
+        part.display()
+    );
+    let training: Record = json::read(&run.join("train").join(name).join(RECORD))?;
+    Ok(NetworkRecord {
+        format: FORMAT.into(),
+        version: VERSION,
+        experiment: experiment.to_owned(),
+        commit: training.commit,
+        processor: processor(),
+        config_hash: hash::of_bytes(serde_json::to_string(&training.key)?.as_bytes()),
+        key: training.key,
+        training_seconds: training.seconds,
+        figures: json::read(&part.join("curves.json"))?,
+        distances: json::read(&part.join(DISTANCES))?,
+    })
+}
+
+/// As the system calls it.
+fn processor() -> String {
+    let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = known.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split(':').nth(1));
+    let model = model.map_or(std::env::consts::ARCH, str::trim);
+    format!("{model}, {}", brainprior_kernels::instruction_set())
+}
+
+/// Every record in a folder, by name.
+fn read(folder: &Path) -> Result<Vec<NetworkRecord>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("could not read {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    ensure!(!paths.is_empty(), "{}: no records (.json); add those of a run with --add RUN", folder.display());
+    let one = |path: &PathBuf| {
+        let record: NetworkRecord = json::read(path)?;
+        ensure!(
+            record.format == FORMAT && record.version == VERSION,
+            "{}: format {} version {}, expected {FORMAT} version {VERSION}",
+            path.display(),
+            record.format,
+            record.version
+        );
+        Ok(record)
+    };
+    paths.iter().map(one).collect()
+}
