@@ -226,9 +226,20 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
         let others = "against the mean over the other trials";
         text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread over theirs\n");
         let mut rows = vec![
-            ["denoiser", "validation r", "similarity", "test r", "as predicted", "spread", "sized", "spread", "with one trial", "spread"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "denoiser",
+                "validation r",
+                "similarity",
+                "test r",
+                "as predicted",
+                "spread",
+                "sized",
+                "spread",
+                "with one trial",
+                "spread",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ];
         if loaded.truth.is_some() {
             rows[0].extend(["sized ~ truth", "spread", "one trial ~", "all trials ~"].map(str::to_owned));

@@ -58,7 +58,9 @@ pub struct ChosenWeights {
 /// A held-out image that predictions lack; whatever [`similarity`] refuses.
 pub fn choose_weights(scans: &[(&Scan, &Responses, &ScanWeights)]) -> Result<ChosenWeights> {
     let over_scans = |of: TargetWeights| -> Result<Option<f64>> {
-        let found = scans.iter().map(|(scan, predicted, weights)| nearness(scan, predicted, &ScanWeights::clone(weights).with_targets(of)));
+        let found = scans
+            .iter()
+            .map(|(scan, predicted, weights)| nearness(scan, predicted, &ScanWeights::clone(weights).with_targets(of)));
         let found: Vec<f64> = found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
         Ok((!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64))
     };
@@ -122,12 +124,7 @@ mod tests {
         let tiers = scan.trial_image().iter().zip(scan.tiers());
         let tiers = tiers.map(|(image, is)| if *is == Tier::Test { Tier::Test } else { tier(image) }).collect();
         let truth = simulated.truth.expected_responses().clone();
-        let expected = Responses::new(
-            "small",
-            ResponseKind::Predicted(Fitting::InSample),
-            scan.stimuli().ids().to_vec(),
-            truth,
-        );
+        let expected = Responses::new("small", ResponseKind::Predicted(Fitting::InSample), scan.stimuli().ids().to_vec(), truth);
         let scan = Scan::new(ScanParts {
             name: "small".into(),
             stimuli: scan.stimuli().clone(),

@@ -33,8 +33,8 @@ use ridge::{Chosen, Errors, Solved};
 
 /// Most images that others are compared with: beyond, the features of all images are taken along those of so many.
 const MOST_LANDMARKS: usize = 512;
-/// Windows beside the whole image, half image widths: standard deviation, centers along each side, and how far the outermost lie from the middle.
-const WINDOWS: [(f64, usize, f64); 2] = [(0.6, 3, 0.6), (0.2, 5, 0.75)];
+/// Standard deviation of the small windows, half image widths, and how far their centers lie from the middle.
+const WINDOW: f64 = 0.6;
 /// Weight of a given network's features in the inner product; the bank's weigh 5.1.
 const NETWORK: f32 = 3.0;
 /// How much worse than the best, as a share of its error, a window may be to count 1/e as much; the best of these is taken.
@@ -108,7 +108,9 @@ impl LinearModel {
             let predicted = regression.predictions(of, &shown);
             let squares = predicted.rows().into_iter().zip(&validation).map(|(row, trial)| -> f64 {
                 let neurons = row.iter().zip(&level).zip(scan.responses().row(*trial)).zip(&by.response_std);
-                neurons.map(|(((found, level), response), std)| (f64::from(*found) + level - f64::from(response / std)).powi(2)).sum()
+                neurons
+                    .map(|(((found, level), response), std)| (f64::from(*found) + level - f64::from(response / std)).powi(2))
+                    .sum()
             });
             squares.sum()
         };
@@ -198,9 +200,10 @@ impl Regression {
         let mut errors: Vec<Errors> = Vec::new();
         for part in self.parts() {
             let targets = self.targets.slice(s![.., part]);
-            let found = self.solved.par_iter().map(|solved| {
-                solved.errors(targets, &solved.products(targets), &self.left_out, &self.weights)
-            });
+            let found = self
+                .solved
+                .par_iter()
+                .map(|solved| solved.errors(targets, &solved.products(targets), &self.left_out, &self.weights));
             let found: Vec<Errors> = found.collect();
             match errors.is_empty() {
                 true => errors = found,
@@ -265,7 +268,7 @@ impl Regression {
     }
 }
 
-/// Likenesses `[images, landmarks]` under each window, the whole image and its places: exp(-[`NARROWNESS`] d²), d² being the squared
+/// Likenesses `[images, landmarks]` under each window, the whole image and nine places: exp(-[`NARROWNESS`] d²), d² being the squared
 /// distance of two images' features over its mean. Features are few enough directions to be read linearly; that likeness falls off
 /// lets a readout differ a little between kinds of images.
 fn kernels(features: &Features, training: &[usize], landmarks: &[usize]) -> Vec<Array2<f32>> {
@@ -302,15 +305,12 @@ fn likeness(mut kernel: Array2<f32>, lengths: &Array1<f32>, training: &[usize], 
 fn windows() -> Vec<Vec<f32>> {
     let position = |i: usize| (2.0 * i as f64 + 1.0) / GRID as f64 - 1.0;
     let mut windows = vec![vec![1.0 / (GRID * GRID) as f32; GRID * GRID]];
-    for (width, centers, reach) in WINDOWS {
-        let place = |k: usize| reach * (2.0 * k as f64 / (centers - 1) as f64 - 1.0);
-        for center in 0..centers * centers {
-            let (x, y) = (place(center % centers), place(center / centers));
-            let square = |cell: usize| (position(cell % GRID) - x).powi(2) + (position(cell / GRID) - y).powi(2);
-            let bump: Vec<f64> = (0..GRID * GRID).map(|cell| (-square(cell) / (2.0 * width * width)).exp()).collect();
-            let sum: f64 = bump.iter().sum();
-            windows.push(bump.iter().map(|share| (share / sum) as f32).collect());
-        }
+    for center in 0..9 {
+        let (x, y) = (f64::from(center % 3 - 1) * WINDOW, f64::from(center / 3 - 1) * WINDOW);
+        let square = |cell: usize| (position(cell % GRID) - x).powi(2) + (position(cell / GRID) - y).powi(2);
+        let bump: Vec<f64> = (0..GRID * GRID).map(|cell| (-square(cell) / (2.0 * WINDOW * WINDOW)).exp()).collect();
+        let sum: f64 = bump.iter().sum();
+        windows.push(bump.iter().map(|share| (share / sum) as f32).collect());
     }
     windows
 }

@@ -81,13 +81,7 @@ impl Solved {
     }
 
     /// Errors at each shrinkage on `images`, places among those that train, each left out; an image counts by its weight.
-    pub(super) fn errors(
-        &self,
-        targets: ArrayView2<f32>,
-        products: &Array2<f32>,
-        images: &[usize],
-        weights: &[f64],
-    ) -> Errors {
+    pub(super) fn errors(&self, targets: ArrayView2<f32>, products: &Array2<f32>, images: &[usize], weights: &[f64]) -> Errors {
         let neurons = targets.ncols();
         let shrinkages = self.shrinkages();
         let total: f64 = images.iter().map(|image| weights[*image]).sum();
@@ -238,7 +232,11 @@ mod tests {
         let (solved, of_neurons, products) = solved(&features, &training, &targets);
         let found = solved.left_out(of_neurons.view(), &products, &[0.7, 2.0], &training);
         let some = solved.left_out(of_neurons.view(), &products, &[0.7, 2.0], &[5, 2]);
-        assert_eq!((some.row(0), some.row(1)), (found.row(5), found.row(2)), "an image does not depend on which others are asked for");
+        assert_eq!(
+            (some.row(0), some.row(1)),
+            (found.row(5), found.row(2)),
+            "an image does not depend on which others are asked for"
+        );
         for (n, shrinkage) in [0.7, 2.0].into_iter().enumerate() {
             for out in 0..8 {
                 let others: Vec<usize> = training.iter().copied().filter(|i| *i != out).collect();
