@@ -27,9 +27,11 @@ pub(super) struct Products<'a> {
 
 /// The kernel of a level: as many rows as its registers hold sums for.
 pub(super) fn of(isa: Isa) -> unsafe fn(&Products<'_>) {
-    match isa.wide() {
-        true => instance!(isa, multiply, 8, 3),
-        false => instance!(isa, multiply, 4, 3),
+    match isa {
+        _ if isa.wide() => instance!(isa, multiply, 8, 3),
+        // Without fused multiply-adds there are half as many registers as for those, of half a vector each.
+        Isa::Portable => instance!(isa, multiply, 1, 6),
+        _ => instance!(isa, multiply, 4, 3),
     }
 }
 

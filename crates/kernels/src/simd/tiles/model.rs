@@ -107,10 +107,11 @@ impl Tiles for Model {
 
 /// Whether there is hardware to compare with; says why not where there is none.
 #[cfg(target_arch = "x86_64")]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn has_amx() -> bool {
     let has = Isa::available().any(|isa| isa == Isa::Amx);
     if !has {
-        println!(
+        eprintln!(
             "skipped: this processor has no AMX tiles of bfloat16, or its system does not lend them; only their model was tested"
         );
     }

@@ -123,10 +123,11 @@ fn the_model_takes_subnormal_numbers_and_results_for_zero() {
 /// The same step, by the instruction of AVX-512 that is defined alike.
 #[test]
 #[cfg(target_arch = "x86_64")]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn a_step_of_the_model_is_that_of_vdpbf16ps_bit_by_bit() {
     use crate::simd::{Avx512, Bf16, Isa, Native, Vector};
     if !Isa::available().any(|isa| isa.lanes() == 16 && isa.name().contains("bf16")) {
-        println!("skipped: this processor has no vdpbf16ps");
+        eprintln!("skipped: this processor has no vdpbf16ps");
         return;
     }
     /// # Safety

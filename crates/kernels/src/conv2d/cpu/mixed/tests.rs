@@ -3,7 +3,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use super::super::winograd::mixed::bounds;
+use super::super::winograd::mixed::{bounds, variances};
 use super::*;
 use crate::conv2d::reference;
 use crate::mixed::{pack, unpack};
@@ -72,10 +72,29 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         };
         (within + rounded) * (1.0 + U) + 1e-30
     };
+    let of_results = [&y, &dx, &dw];
+    // Of errors to results, root mean square: as much as independent roundings of evaluations make of independent operands, and that
+    // of the result.
+    let (limits, ones) = (variances(&p), |dims: [usize; 4]| vec![1.0; dims.iter().product()]);
+    let share = |result: usize| {
+        let Some(errors) = &limits else { return 0.003 };
+        let [ones_x, ones_w, ones_dy] = [ones(p.input_dims()), ones(p.weight_dims()), ones(p.output_dims())];
+        let results = match result {
+            0 => reference::forward(&p, &ones_x, &ones_w),
+            1 => reference::input_gradient(&p, &ones_dy, &ones_w),
+            _ => reference::weight_gradient(&p, &ones_x, &ones_dy),
+        };
+        let [errors, results] = [&errors[result], &results[0]].map(|variances| variances.iter().sum::<f64>());
+        let rounded = if result < 2 { 1.0 } else { 0.0 };
+        U * ((2.0 * errors / results + rounded) / 3.0).sqrt()
+    };
+    let shares = [0, 1, 2].map(share);
     let check_all = |what: &str, found: &[Vec<f32>; 3], transformed: &Option<[Vec<f64>; 3]>| {
-        let share = if transformed.is_some() { 0.016 } else { 0.003 };
-        for (result, (name, expected)) in [("y", &y), ("dx", &dx), ("dw", &dw)].into_iter().enumerate() {
-            check(&format!("{name} of {what}"), &found[result], &expected[0], |i| bound(transformed, result, expected, i), share);
+        let shares = if transformed.is_some() { shares } else { [0.003; 3] };
+        for (result, name) in ["y", "dx", "dw"].into_iter().enumerate() {
+            let expected = of_results[result];
+            let within = |i: usize| bound(transformed, result, expected, i);
+            check(&format!("{name} of {what}"), &found[result], &expected[0], within, shares[result]);
         }
     };
     let (xs, dys) = (numbers(&x), numbers(&dy));

@@ -1,12 +1,15 @@
-//! Sums of magnitudes of the transform, which its errors go by, in f64.
+//! Sums of magnitudes of the transform, which its errors go by, and of squares, which their variances go by, in f64.
 
 use super::super::points;
 use super::{PATCH, Plan, TILE};
 use crate::conv2d::problem::Problem;
 use crate::simd::{Portable, Vector};
 
-/// Magnitudes of a transform along one axis, `[out][in]`.
-fn magnitudes<const IN: usize, const OUT: usize>(of: unsafe fn([Portable; IN]) -> [Portable; OUT]) -> [[f64; IN]; OUT] {
+/// Magnitudes of a transform along one axis, or their squares, `[out][in]`.
+fn magnitudes<const IN: usize, const OUT: usize>(
+    of: unsafe fn([Portable; IN]) -> [Portable; OUT],
+    power: i32,
+) -> [[f64; IN]; OUT] {
     let mut matrix = [[0.0; IN]; OUT];
     for i in 0..IN {
         let unit = |j| f32::from(u8::from(i == j));
@@ -15,7 +18,7 @@ fn magnitudes<const IN: usize, const OUT: usize>(of: unsafe fn([Portable; IN]) -
             for (row, found) in matrix.iter_mut().zip(of(std::array::from_fn(|j| Portable::splat(unit(j))))) {
                 let mut lanes = [0.0; 8];
                 found.store(lanes.as_mut_ptr());
-                row[i] = f64::from(lanes[0].abs());
+                row[i] = f64::from(lanes[0].abs()).powi(power);
             }
         }
     }
@@ -32,12 +35,23 @@ fn both<const IN: usize, const OUT: usize>(matrix: &[[f64; IN]; OUT], at: impl F
 
 /// For every output, input gradient and weight gradient: the sum of magnitudes in its transform. None where there is no transform.
 pub(in super::super::super) fn bounds(p: &Problem, x: &[f32], w: &[f32], dy: &[f32]) -> Option<[Vec<f64>; 3]> {
+    sums(p, x, w, dy, 1)
+}
+
+/// Likewise the variance of each, of independent operands of variance 1, where every product of two evaluations is off by an error of
+/// its own, whose variance is the product's.
+pub(in super::super::super) fn variances(p: &Problem) -> Option<[Vec<f64>; 3]> {
+    let ones = |dims: [usize; 4]| vec![1.0; dims.iter().product()];
+    sums(p, &ones(p.input_dims()), &ones(p.weight_dims()), &ones(p.output_dims()), 2)
+}
+
+fn sums(p: &Problem, x: &[f32], w: &[f32], dy: &[f32], power: i32) -> Option<[Vec<f64>; 3]> {
     let forward = Plan::forward(p).filter(Plan::pays)?;
     let backward = Plan::input_gradient(p).filter(Plan::pays)?;
     let taps = |o: usize, i: usize| &w[(o * p.in_channels + i) * 9..][..9];
-    let y = correlated(&forward, x, |o, i, ky, kx| f64::from(taps(o, i)[3 * ky + kx].abs()));
-    let dx = correlated(&backward, dy, |o, i, ky, kx| f64::from(taps(i, o)[3 * (2 - ky) + 2 - kx].abs()));
-    Some([y, dx, weights(&forward, x, dy)])
+    let y = correlated(&forward, x, power, |o, i, ky, kx| f64::from(taps(o, i)[3 * ky + kx].abs()));
+    let dx = correlated(&backward, dy, power, |o, i, ky, kx| f64::from(taps(i, o)[3 * (2 - ky) + 2 - kx].abs()));
+    Some([y, dx, weights(&forward, x, dy, power)])
 }
 
 fn pixel(x: &[f32], plane: usize, height: usize, width: usize, y: isize, at: isize) -> f64 {
@@ -45,16 +59,16 @@ fn pixel(x: &[f32], plane: usize, height: usize, width: usize, y: isize, at: isi
     if inside { f64::from(x[plane * height * width + y as usize * width + at as usize].abs()) } else { 0.0 }
 }
 
-fn patch(plan: &Plan, x: &[f32], image: usize, channel: usize, down: usize, across: usize) -> [[f64; PATCH]; PATCH] {
+fn patch(plan: &Plan, x: &[f32], image: usize, channel: usize, down: usize, across: usize, power: i32) -> [[f64; PATCH]; PATCH] {
     let (plane, padding) = (image * plan.in_channels + channel, plan.padding as isize);
     let (top, left) = ((down * TILE) as isize - padding, (across * TILE) as isize - padding);
     let at = |i: usize, j: usize| pixel(x, plane, plan.height, plan.width, top + i as isize, left + j as isize);
-    both(&magnitudes(points::patch::<Portable>), at)
+    both(&magnitudes(points::patch::<Portable>, power), at)
 }
 
-fn correlated(plan: &Plan, x: &[f32], tap: impl Fn(usize, usize, usize, usize) -> f64) -> Vec<f64> {
-    let tile = magnitudes(points::tile::<Portable>);
-    let kernel = magnitudes(points::kernel::<Portable>);
+fn correlated(plan: &Plan, x: &[f32], power: i32, tap: impl Fn(usize, usize, usize, usize) -> f64) -> Vec<f64> {
+    let tile = magnitudes(points::tile::<Portable>, power);
+    let kernel = magnitudes(points::kernel::<Portable>, power);
     let kernels: Vec<Vec<[[f64; PATCH]; PATCH]>> = (0..plan.out_channels)
         .map(|o| (0..plan.in_channels).map(|i| both(&kernel, |ky, kx| tap(o, i, ky, kx))).collect())
         .collect();
@@ -62,7 +76,8 @@ fn correlated(plan: &Plan, x: &[f32], tap: impl Fn(usize, usize, usize, usize) -
     for image in 0..plan.batch {
         for down in 0..plan.tiles_down() {
             for across in 0..plan.tiles_across() {
-                let patches: Vec<_> = (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across)).collect();
+                let patches: Vec<_> =
+                    (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across, power)).collect();
                 for (o, kernels) in kernels.iter().enumerate() {
                     let product = |i: usize, j: usize| kernels.iter().zip(&patches).map(|(k, p)| k[i][j] * p[i][j]).sum::<f64>();
                     let outputs = both(&tile, product);
@@ -79,14 +94,15 @@ fn correlated(plan: &Plan, x: &[f32], tap: impl Fn(usize, usize, usize, usize) -
     sums
 }
 
-fn weights(plan: &Plan, x: &[f32], dy: &[f32]) -> Vec<f64> {
-    let gradient = magnitudes(points::tile_gradient::<Portable>);
-    let kernel = magnitudes(points::kernel_gradient::<Portable>);
+fn weights(plan: &Plan, x: &[f32], dy: &[f32], power: i32) -> Vec<f64> {
+    let gradient = magnitudes(points::tile_gradient::<Portable>, power);
+    let kernel = magnitudes(points::kernel_gradient::<Portable>, power);
     let mut products = vec![[[0.0; PATCH]; PATCH]; plan.out_channels * plan.in_channels];
     for image in 0..plan.batch {
         for down in 0..plan.tiles_down() {
             for across in 0..plan.tiles_across() {
-                let patches: Vec<_> = (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across)).collect();
+                let patches: Vec<_> =
+                    (0..plan.in_channels).map(|channel| patch(plan, x, image, channel, down, across, power)).collect();
                 for o in 0..plan.out_channels {
                     let plane = image * plan.out_channels + o;
                     let (top, left) = ((down * TILE) as isize, (across * TILE) as isize);
