@@ -83,6 +83,8 @@ struct Found {
     kind: usize,
     v: f64,
     test: f64,
+    /// Agreement with the trials of held-out images, which decides.
+    held_out: Option<f64>,
     plain: OracleComparison,
     sized: OracleComparison,
 }
@@ -223,6 +225,7 @@ fn measure(kind: usize, loaded: &Loaded, denoiser: &Denoiser<'_>) -> Result<Foun
         kind,
         v: median(&v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).unwrap_or_default(),
         test: denoiser.metrics(0)?.median_single_trial.map_or(0.0, |figure| figure.value),
+        held_out: denoiser.held_out_similarity(),
         plain: compare_oracle_images(scan, Some((&predicted).into()), truth, &weights)?,
         sized: compare_oracle_images(scan, Some(sized), truth, &weights)?,
     })
@@ -236,15 +239,27 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
         loaded.scan.responses().ncols(),
         loaded.reliability.images
     );
-    let best = (0..KINDS.len()).filter_map(|kind| Some((kind, mean(found, kind, |of| of.v)?)));
+    let held_out = |found: &Found| found.held_out.unwrap_or_default();
+    let best = (0..KINDS.len()).filter_map(|kind| Some((kind, mean(found, kind, held_out)?)));
     let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(kind, _)| kind);
     for (weighting, name) in [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")] {
         let others = "against the mean over the other trials";
         text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread over theirs\n");
         let mut rows = vec![
-            ["denoiser", "validation r", "test r", "as predicted", "spread", "sized", "spread", "with one trial", "spread"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "denoiser",
+                "validation r",
+                "similarity",
+                "test r",
+                "as predicted",
+                "spread",
+                "sized",
+                "spread",
+                "with one trial",
+                "spread",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ];
         if loaded.truth.is_some() {
             rows[0].extend(["sized ~ truth", "spread", "one trial ~", "all trials ~"].map(str::to_owned));
@@ -259,7 +274,7 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
             }
             let mark = if best == Some(kind) { " *" } else { "" };
             let figure = |of: fn(&Found) -> f64| format!("{:.3}", mean(found, kind, of).unwrap_or_default());
-            let mut row = vec![format!("{}{mark}", of.name), figure(|of| of.v), figure(|of| of.test)];
+            let mut row = vec![format!("{}{mark}", of.name), figure(|of| of.v), figure(held_out), figure(|of| of.test)];
             let plain: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.plain, weighting)).collect();
             let sized: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.sized, weighting)).collect();
             row.extend(agreement(&plain, |of| of.to_other_repeats.denoised));
@@ -274,15 +289,16 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
         }
         text += &table::aligned(&rows);
     }
-    text + "* best on validation; the test tier decides nothing\n"
+    text + "* nearest to the trials of held-out images (column `similarity`: correlation with their similarities, equal weights); the test \
+            tier decides nothing\n"
 }
 
 /// What trials by themselves reach, in the columns of the table.
 fn measured(loaded: &Loaded, of: Option<&WeightingComparison>) -> Vec<String> {
     let mut row = vec!["one trial of each image".to_owned()];
-    row.extend(["–"; 8].map(str::to_owned));
+    row.extend(["–"; 9].map(str::to_owned));
     let [correlation, spread] = agreement(&[of], |of| of.to_other_repeats.single_trials);
-    (row[3], row[4]) = (correlation, spread);
+    (row[4], row[5]) = (correlation, spread);
     if loaded.truth.is_some() {
         row.extend(["–", "–"].map(str::to_owned));
         row.push(agreement(&[of], |of| of.to_truth?.single_trials)[0].clone());

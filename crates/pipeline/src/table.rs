@@ -192,6 +192,7 @@ mod tests {
             seed: 0,
             device: String::new(),
             scans: vec![],
+            weights: None,
             targets: vec![],
             networks: vec![],
             conditions: vec![condition("none", clean), condition("denoised", clean)],

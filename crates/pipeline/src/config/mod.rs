@@ -102,6 +102,9 @@ pub(crate) struct Similarity {
 /// What each neuron counts in targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Weights {
+    /// One of the following, whichever brings targets nearer to noise-free similarities of held-out images.
+    #[serde(rename = "automatic")]
+    Automatic,
     /// One over its standard deviation.
     #[serde(rename = "equal")]
     Equal,
