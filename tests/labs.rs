@@ -1,7 +1,8 @@
 //! Runs over what labs have: animals that saw other images, one recording given twice, files of one name, labeled images of other
 //! sizes.
 
-use brainprior_images::{LabeledImages, LabeledSplit, write_labeled};
+use brainprior_artifact::npy::{Npy, Values};
+use brainprior_images::{LabeledImages, LabeledSplit, procedural, write_labeled};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -141,4 +142,71 @@ fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
     let run = folder.path().join("24");
     refused(&run, &[set(24)], &["24.safetensors", "24 x 24 pixels", "at least 25 x 25", "training.blocks"]);
     assert!(!run.join("response").exists(), "refused before the fits");
+}
+
+/// A set in gray and its test images as CIFAR-10-C lies in a folder: under fog nothing is changed, under contrast all pixels are black, under
+/// spatter, which stays out of the mean, as well.
+#[test]
+fn corruption_errors_are_those_of_published_images_where_such_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, published) = (folder.path().join("set.safetensors"), folder.path().join("CIFAR-10-C"));
+    let split = procedural::ten_classes(400, 44, 3);
+    write_labeled(&path, &split).unwrap();
+    let test = split.test;
+    std::fs::create_dir(&published).unwrap();
+    let write = |name: &str, shape: Vec<usize>, bytes: Vec<u8>| {
+        let array = Npy { shape, values: Values::Bytes(bytes) };
+        std::fs::write(published.join(format!("{name}.npy")), array.to_bytes()).unwrap();
+    };
+    let clean: Vec<u8> = test.pixels().repeat(5).iter().flat_map(|gray| [*gray; 3]).collect();
+    write("labels", vec![5 * 44], test.labels().repeat(5));
+    write("fog", vec![5 * 44, 32, 32, 3], clean.clone());
+    for name in ["contrast", "spatter"] {
+        write(name, vec![5 * 44, 32, 32, 3], vec![0; clean.len()]);
+    }
+    let settings = || -> Vec<String> {
+        let given = [format!("images.file={}", path.display()), format!("images.corrupted={}", published.display())];
+        let same = [
+            "images.skip_test=4",
+            "images.train=400",
+            "training.conditions=[{target=\"none\"}]",
+            "training.epochs=8",
+            "training.batch=16",
+            "robustness.noise_images=10",
+        ];
+        given.into_iter().chain(same.map(str::to_owned)).collect()
+    };
+    let run = folder.path().join("run");
+    let results = succeeds(&run, &settings());
+    let network = &results["networks"][0];
+    let clean_error = 1.0 - network["clean_accuracy"].as_f64().unwrap();
+    let of = |family: &str| -> Vec<f64> {
+        network["corruptions"][family].as_array().unwrap().iter().map(|error| error.as_f64().unwrap()).collect()
+    };
+    assert!(of("fog").iter().all(|error| (error - clean_error).abs() < 1e-12), "{network}");
+    // Every black image is taken for one class.
+    let of_class = |class: u8| test.labels()[4..14].iter().filter(|label| **label == class).count() as f64 / 10.0;
+    let black = of("contrast");
+    assert!((0..10).any(|class| (1.0 - of_class(class) - black[0]).abs() < 1e-12) && of("spatter") == black, "{network}");
+    assert!((clean_error - black[0]).abs() > 0.05, "a network that sees the images: {network}");
+    let mean = network["mean_corruption_error"].as_f64().unwrap();
+    assert!((mean - (clean_error + black[0]) / 2.0).abs() < 1e-12, "{network}");
+    assert_eq!(network["published_corruptions"], true);
+    let report = std::fs::read_to_string(run.join("report.html")).unwrap();
+    assert!(report.contains("Error on the published images of CIFAR-10-C"));
+
+    // Where the folder belongs to another test set, a dry run says so, too, and writes nothing.
+    let mut labels = test.labels().repeat(5);
+    labels[50] = (labels[50] + 1) % 10;
+    write("labels", vec![5 * 44], labels);
+    let other = folder.path().join("other");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    command.args(["pipeline", "--dry-run", "--run"]).arg(&other);
+    for setting in SMALL.iter().map(|setting| (*setting).to_owned()).chain(settings()) {
+        command.args(["--set", &setting]);
+    }
+    let output = command.output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && message.contains("labels.npy: label 50: expected") && !other.exists(), "{message}");
+    refused(&other, &settings(), &["labels.npy: label 50", "the set's test image 6", "in its order"]);
 }

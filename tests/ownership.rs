@@ -58,8 +58,10 @@ fn files_come_into_place_through_artifact_alone() {
 #[test]
 fn unsafe_code_stands_in_kernels_and_where_hdf5_itself_is_asked() {
     let words = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"];
-    // What a virtual dataset is made of is known to the library of HDF5 alone: its crate fails on most of them.
-    let found = lines_with(&words, &["crates/kernels/", "crates/artifact/src/hdf5/virtual_map.rs"]);
+    // What a virtual dataset is made of is known to the library of HDF5 alone: its crate fails on most of them. Nor does that hand on the
+    // call that writes a compressed chunk.
+    let hdf5 = ["crates/artifact/src/hdf5/virtual_map.rs", "crates/artifact/src/hdf5/chunk.rs"];
+    let found = lines_with(&words, &[&["crates/kernels/"][..], &hdf5].concat());
     assert!(found.is_empty(), "kernels owns what the compiler cannot check:\n{}", found.join("\n"));
     assert!(!lines_with(&words, &[]).is_empty(), "the search finds what there is");
 }

@@ -14,6 +14,16 @@ use std::time::Instant;
 pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let workspace = native_tools::workspace_root();
     let target = native_tools::target_folder()?;
+    let device = matches!(arguments.device, DeviceName::Cuda | DeviceName::CudaTf32);
+    if let (Task::Pipeline(pipeline), true, false) = (&arguments.command, device, cuda_build::is_there(&target))
+        && pipeline.dry_run
+    {
+        println!(
+            "would first find or download NVIDIA's toolkit and build for it, which takes some minutes (docs/cuda.md); then the stages \
+             would say what they do. Nothing was done. --dry-run without --device says it for the processor"
+        );
+        return Ok(());
+    }
     let environment = native_tools::ensure(&target)?;
     match (&arguments.command, arguments.device) {
         (Task::Audit, _) => audit::run(&workspace, &target, &environment),

@@ -86,6 +86,10 @@ Examples:
       the whole run on a cluster
   cargo xtask import arrays layout.toml scan1.h5
       arrays and pictures to a scan, as data-specs/layout.toml describes
+  cargo xtask import nwb session.nwb scan1.h5 --size 36,64 --tiers 94,12,12
+      the images that an NWB file shows, and what its neurons did in the half second after
+  cargo xtask import suite2p folder scan1.h5 --onsets onsets.csv --images photographs --rate 7.5 --tiers 800,100,100
+      cells of suite2p, beside a table of onsets
   cargo xtask inspect scan1.h5
       shapes, tiers, repeats, reliability
   cargo xtask denoise scan1.h5 --seeds 3

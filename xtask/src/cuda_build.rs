@@ -17,6 +17,11 @@ pub(crate) fn target_folder(target: &Path) -> PathBuf {
     target.join("cuda")
 }
 
+/// Whether this was built for CUDA before.
+pub(crate) fn is_there(target: &Path) -> bool {
+    target_folder(target).join("release/xtask").is_file()
+}
+
 /// Finds or installs the toolkit; the environment of builds and of what they make.
 ///
 /// # Errors

@@ -7,6 +7,7 @@
 //!   tells contents apart.
 //! - `hdf5`, with the feature of that name, reads HDF5 files as labs have them, and says what a file [holds](Entry).
 //! - [`npy`] reads and writes arrays of NumPy.
+//! - [`pickle`] reads Python's pickles as data, and calls nothing that they name.
 //! - [`lock`] keeps a second process out, and warns and goes on where the file system has no locks.
 //! - [`FileError`] names the file, what was done, what was expected and found, and what to do; each crate's error embeds it.
 //!
@@ -56,6 +57,7 @@ pub mod identity;
 pub mod json;
 pub mod lock;
 pub mod npy;
+pub mod pickle;
 pub mod replace;
 mod signature;
 

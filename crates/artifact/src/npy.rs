@@ -95,7 +95,9 @@ impl Header {
         let column_major = value(&header, "fortran_order").ok_or_else(unclear)?.starts_with("True");
         let (big_endian, kind, item) = item(descr).ok_or_else(|| {
             let advice = "save it as such a type, with allow_pickle=False";
-            problem("an integer, f2, f4, f8, S or U", descr.to_owned(), advice)
+            let found =
+                if descr.ends_with('O') { format!("{descr}: objects of Python, which are a pickle") } else { descr.to_owned() };
+            problem("an integer, f2, f4, f8, S or U", found, advice)
         })?;
         Ok(Self { shape, big_endian, column_major, kind, item, start: start + length })
     }

@@ -64,58 +64,75 @@ impl ResNet {
         Ok(archive::write_noted(path, "format", "pt", tensors)?)
     }
 
-    /// Reads a network that [`ResNet::save`] wrote, or the state dict of an equal PyTorch module. The shape of the network
-    /// is read off the names and shapes of the tensors, so that a file needs nothing but them. Without `gamma`, all layers
-    /// count alike.
+    /// Reads a network that [`ResNet::save`] or [`ResNet::save_for_torchvision`] wrote, or the state dict of an equal PyTorch module, in
+    /// safetensors or as `torch.save` writes it ([`Archive::read_weights`]), in any floating type. The shape of the network is read off the
+    /// names and shapes of the tensors, so that a file needs nothing but them. Without `gamma`, all layers count alike.
+    ///
+    /// A state dict does not say how a network is applied. One under torchvision's names is taken as it is applied here: a stem of stride
+    /// 1, no max-pool, images in [0, 1] as 5 (x - 0.5); a warning says so.
     ///
     /// # Errors
-    /// A file that is not safetensors or not whole, a tensor that is missing, has another type or shape, or holds a number
+    /// A file that is neither or not whole, a tensor that is missing, has another shape or whole numbers, or holds a number
     /// that is not finite, or one that no such network has.
     pub fn load(path: &Path) -> Result<Self> {
-        let file = Archive::read(path, ADVICE)?;
-        let config = infer(&file)?;
+        let file = Archive::read_weights(path, ADVICE)?;
+        if let Some(sentence) = file.left_out() {
+            tracing::warn!("{sentence}");
+        }
         let names: BTreeSet<String> = file.names().into_iter().collect();
-        let counter = format!("stem.1.{BATCHES}");
+        let of_torchvision = names.contains("conv1.weight") && !names.contains("stem.0.weight");
+        let name_of = |name: &str| if of_torchvision { torchvision(name) } else { name.to_owned() };
+        let config = infer(&file, &names, name_of)?;
+        let counter = name_of(&format!("stem.1.{BATCHES}"));
         let batches = if names.contains(&counter) { file.values::<i64>(&counter, &[])?[0].max(0) } else { 0 };
+        let mut known = BTreeSet::new();
         let network = Self::assemble(&config, batches as u64, |slot| {
+            let name = name_of(&slot.name);
             if slot.name == "gamma" && !names.contains("gamma") {
                 return Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, &Device::Cpu)?);
             }
-            let read = tensor(&file, &slot.name, &slot.shape)?;
+            let read = weights(&file, &name, &slot.shape)?;
             if slot.role == Role::Variance {
                 let values = read.to_vec1::<f32>()?;
                 if let Some(channel) = values.iter().position(|value| *value < 0.0) {
                     let found = format!("{} for channel {channel}", values[channel]);
-                    return Err(file.mismatch(&slot.name, "variances of at least 0", found).into());
+                    return Err(file.mismatch(&name, "variances of at least 0", found).into());
                 }
             }
+            known.insert(name);
             Ok(read)
         })?;
-        let known: BTreeSet<&str> = network.named().map(|(slot, _)| slot.name.as_str()).collect();
-        match names.iter().find(|name| !known.contains(name.as_str()) && !name.ends_with(BATCHES)) {
-            Some(name) => Err(file.mismatch(name, format!("no such tensor in a network of {config:?}"), "one").into()),
-            // A state dict from elsewhere has no header of ours.
-            None => match file.header::<Header>() {
-                Ok(found) if (found.format.as_str(), found.version) == (FORMAT, VERSION) => {
-                    Ok(network.with_provenance(found.provenance))
-                }
-                _ => Ok(network),
-            },
+        if let Some(name) = names.iter().find(|name| !known.contains(*name) && !name.ends_with(BATCHES)) {
+            return Err(file.mismatch(name, format!("no such tensor in a network of {config:?}"), "one").into());
+        }
+        if of_torchvision {
+            tracing::warn!(
+                "{}: taken as a network whose stem has stride 1 and no max-pool behind it, and which sees images in [0, 1] as 5 (x - 0.5): \
+                 a state dict does not say so, and one of torchvision's own trainings is applied otherwise",
+                path.display()
+            );
+        }
+        // A state dict from elsewhere has no header of ours.
+        match file.header::<Header>() {
+            Ok(found) if (found.format.as_str(), found.version) == (FORMAT, VERSION) => {
+                Ok(network.with_provenance(found.provenance))
+            }
+            _ => Ok(network),
         }
     }
 }
 
 /// The shape of the network whose tensors a file holds.
-fn infer(file: &Archive) -> Result<NetConfig> {
+fn infer(file: &Archive, names: &BTreeSet<String>, name_of: impl Fn(&str) -> String) -> Result<NetConfig> {
     let rank = |name: &str, rank: usize| -> Result<Vec<usize>> {
+        let name = &name_of(name);
         let shape = file.tensor(name)?.shape().to_vec();
         let wrong = || file.mismatch(name, format!("rank {rank}"), format!("{shape:?}")).into();
         if shape.len() == rank { Ok(shape) } else { Err(wrong()) }
     };
     let stem = rank("stem.0.weight", 4)?;
     let head = rank("head.weight", 2)?;
-    let names: BTreeSet<String> = file.names().into_iter().collect();
-    let has = |stage: usize, block: usize| names.contains(&format!("stages.{stage}.{block}.conv1.weight"));
+    let has = |stage: usize, block: usize| names.contains(&name_of(&format!("stages.{stage}.{block}.conv1.weight")));
     let blocks = (0..).take_while(|stage| has(*stage, 0)).map(|stage| (0..).take_while(|block| has(stage, *block)).count());
     let blur = match names.contains(blur::NAME) {
         true => Some(blur::sigma(&file.values::<f32>(blur::NAME, &blur::shape(stem[1]))?)),
@@ -133,7 +150,19 @@ pub(crate) fn collect(network: &ResNet, prefix: &str, into: &mut BTreeMap<String
 
 /// A tensor of finite f32 of this shape.
 pub(crate) fn tensor(file: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
-    let values = file.values::<f32>(name, shape)?;
+    finite(file, name, shape, file.values::<f32>(name, shape)?)
+}
+
+/// The same of any floating type, as f32.
+fn weights(file: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
+    let (found, values) = file.floats(name)?;
+    if found != shape {
+        return Err(file.mismatch(name, format!("shape {shape:?}"), format!("{found:?}")).into());
+    }
+    finite(file, name, shape, values)
+}
+
+fn finite(file: &Archive, name: &str, shape: &[usize], values: Vec<f32>) -> Result<Tensor> {
     match values.iter().position(|value| !value.is_finite()) {
         Some(index) => Err(file.mismatch(name, "finite numbers", format!("element {index} that is not")).into()),
         None => Ok(Tensor::from_vec(values, shape, &Device::Cpu)?),
@@ -260,16 +289,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_exported_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.safetensors");
+        let network = ResNet::new(&tiny(), 3).unwrap();
+        network.save_for_torchvision(&path).unwrap();
+        let loaded = ResNet::load(&path).unwrap();
+        assert_eq!((loaded.config(), loaded.batches()), (network.config(), network.batches()));
+        let images = Tensor::full(0.3f32, (2, 3, 8, 8), &Device::Cpu).unwrap();
+        let logits = |network: &ResNet| network.logits(&images).unwrap().to_vec2::<f32>().unwrap();
+        assert_eq!(logits(&loaded), logits(&network));
+    }
+
+    #[test]
     fn checkpoints_of_other_architectures_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("torchvision.safetensors");
         let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
-        let tensors =
-            BTreeMap::from([("conv1.weight".to_owned(), ones(&[64, 3, 7, 7])), ("fc.weight".to_owned(), ones(&[10, 512]))]);
-        archive::write(&path, &(), tensors).unwrap();
-        let error = ResNet::load(&path).unwrap_err().to_string();
-        assert!(error.contains("torchvision.safetensors: stem.0.weight: expected a tensor of this name, found none"), "{error}");
-        assert!(error.contains("only conv1.weight, fc.weight"), "{error}");
+        let refused = |tensors: &[(&str, &[usize])], parts: &[&str]| {
+            let tensors: BTreeMap<_, _> = tensors.iter().map(|(name, shape)| ((*name).to_owned(), ones(shape))).collect();
+            archive::write(&path, &(), tensors).unwrap();
+            let error = ResNet::load(&path).unwrap_err().to_string();
+            parts.iter().for_each(|part| assert!(error.contains(part), "{part:?} is not in {error}"));
+        };
+        refused(
+            &[("features.0.weight", &[64, 3, 3, 3])],
+            &["stem.0.weight: expected a tensor of this name", "only features.0.weight"],
+        );
+        // The bottlenecks of ResNet-50 have a third convolution.
+        let (stem, head) = (("conv1.weight", &[64, 3, 7, 7][..]), ("fc.weight", &[10, 512][..]));
+        let block = ("layer1.0.conv1.weight", &[64, 64, 1, 1][..]);
+        refused(&[stem, head, block, ("layer1.0.conv3.weight", &[256, 64, 1, 1])], &["torchvision.safetensors"]);
+        refused(&[stem, head], &["torchvision.safetensors: tensors: expected a residual network"]);
     }
 
     #[test]
@@ -279,7 +330,7 @@ mod tests {
         let message = || ResNet::load(&path).unwrap_err().to_string();
         assert!(message().contains("network.safetensors: could not read"));
         std::fs::write(&path, "not safetensors").unwrap();
-        assert!(message().contains("header"), "{}", message());
+        assert!(message().contains("expected safetensors, found one that begins with"), "{}", message());
 
         let network = ResNet::new(&tiny(), 3).unwrap();
         network.save(&path).unwrap();
@@ -298,7 +349,7 @@ mod tests {
         let error = with(&|tensors| drop(tensors.remove("stages.1.0.bn2.bias")));
         assert!(error.contains("stages.1.0.bn2.bias: expected a tensor of this name, found none"), "{error}");
         let error = with(&|tensors| drop(tensors.insert("head.bias".into(), zeros(&[4]))));
-        assert!(error.contains("head.bias: expected F32 [5], found F32 [4]"), "{error}");
+        assert!(error.contains("head.bias: expected shape [5], found [4]"), "{error}");
         let error = with(&|tensors| drop(tensors.insert("extra".into(), zeros(&[1]))));
         assert!(error.contains("extra"), "{error}");
         let nan = Var::from_vec(vec![0.0, f32::NAN, 0.0], 3, &Device::Cpu).unwrap();

@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::{ModuleT, Optimizer, SGD, VarBuilder, VarMap};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 
 fn config() -> NetConfig {
     NetConfig { blocks: vec![1, 2], base_channels: 4, input_channels: 1, classes: 3, blur: None }
@@ -104,6 +105,41 @@ fn a_tensor_that_lacks_is_named_and_gamma_may() {
     assert_eq!(network(&tensors).unwrap().gamma().unwrap(), [1.0 / 3.0; 3]);
     tensors.remove("stages.1.0.bn2.bias");
     assert!(network(&tensors).unwrap_err().to_string().contains("stages.1.0.bn2.bias"));
+}
+
+/// `tests/golden/pth.py` made the files.
+#[test]
+fn state_dicts_that_torch_saved_are_networks_to_the_bit() {
+    let path = |name: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let bits = |network: &ResNet| -> BTreeMap<String, Vec<u32>> {
+        let bits = |tensor: &Tensor| values(tensor).into_iter().map(f32::to_bits).collect();
+        network.tensors().iter().map(|(name, tensor)| (name.clone(), bits(tensor))).collect()
+    };
+    let expected = ResNet::load(&path("resnet18.safetensors")).unwrap();
+    let loaded = ResNet::load(&path("resnet18.pth")).unwrap();
+    assert_eq!(bits(&loaded), bits(&expected));
+    // As candle's own reader finds the tensors.
+    for (name, tensor) in candle_core::pickle::read_all(path("resnet18.pth")).unwrap() {
+        if tensor.dtype() == DType::F32 {
+            let found: Vec<u32> = values(&tensor).into_iter().map(f32::to_bits).collect();
+            assert_eq!(bits(&loaded)[&name], found, "{name}");
+        }
+    }
+    // Under torchvision's names, from a training of a network in parallel, channels last, in f64: the values are those of f32.
+    let loaded = ResNet::load(&path("torchvision.pt")).unwrap();
+    let shape = NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 1, classes: 10, blur: None };
+    assert_eq!(loaded.config(), &shape);
+    let whole = bits(&expected);
+    for (name, found) in bits(&loaded) {
+        match name.as_str() {
+            "gamma" => assert_eq!(found, [0; 3]),
+            "head.weight" => {
+                let rows: Vec<u32> = whole[&name].chunks(16).flat_map(|row| &row[..4]).copied().collect();
+                assert_eq!(found, rows);
+            }
+            _ => assert_eq!(found, whole[&name], "{name}"),
+        }
+    }
 }
 
 /// `tests/golden/pth.py` made the file.

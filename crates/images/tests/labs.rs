@@ -1,6 +1,6 @@
 //! Labelled sets as other programs write them (`tests/data`, with the script).
 
-use brainprior_images::read_labeled;
+use brainprior_images::{CorruptedFamily, read_corrupted, read_labeled};
 use std::path::{Path, PathBuf};
 
 fn file(name: &str) -> PathBuf {
@@ -51,7 +51,7 @@ fn cifar_for_python_comes_as_python_2_and_3_pickle_it() {
 
     let split = read_labeled(&file("python-100.tar.gz")).unwrap();
     assert_eq!((split.train.labels(), split.test.labels()), (&[99u8, 1][..], &[99u8, 2][..]));
-    assert_eq!((split.train.classes(), split.train.class_names()[42].as_str()), (100, "fine 42"));
+    assert_eq!((split.train.classes(), split.train.class_names()[42].as_str()), (100, "leopard"));
 
     let folder = tempfile::tempdir().unwrap();
     let packed = std::fs::File::open(file("python-100.tar.gz")).unwrap();
@@ -98,4 +98,59 @@ fn folders_of_pictures_have_a_class_a_folder() {
     refused(&["test/dog", "classes of training: cat"]);
     std::fs::remove_dir_all(folder.path().join("test")).unwrap();
     refused(&["test: could not list"]);
+}
+
+fn unpacked(name: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    tar::Archive::new(flate2::read::GzDecoder::new(std::fs::File::open(file(name)).unwrap())).unpack(folder.path()).unwrap();
+    folder
+}
+
+#[test]
+fn published_corruptions_are_those_of_the_test_images_in_use() {
+    let (folder, test) = (unpacked("corrupted.tar.gz"), read_labeled(&file("python-10.tar.gz")).unwrap().test);
+    let path = folder.path().join("CIFAR-10-C");
+    let families = read_corrupted(&path, &test, 1..2).unwrap();
+    let names: Vec<(&str, bool)> = families.iter().map(|family| (family.name.as_str(), family.is_in_mean())).collect();
+    assert_eq!(names, [("fog", true), ("gaussian_noise", true), ("saturate", false)]);
+    // The pixels of the script.
+    let pixel =
+        |family: usize, severity: usize, [y, x, c]: [usize; 3]| (13 * family + 50 * severity + 7 + y + 2 * x + 40 * c) as u8;
+    for (number, CorruptedFamily { severities, .. }) in families.iter().enumerate() {
+        for (severity, images) in severities.iter().enumerate() {
+            assert_eq!((images.len(), images.labels(), images.channels()), (1, &[9u8][..], 3));
+            let all = (0..3).flat_map(|c| (0..32).flat_map(move |y| (0..32).map(move |x| [y, x, c])));
+            let expected: Vec<u8> = all.map(|place| pixel(number, severity, place)).collect();
+            assert_eq!(images.image(0), expected, "planes of red, green and blue");
+        }
+    }
+    // A set in gray has corrupted images by the same luma.
+    let gray = read_corrupted(&path, &test.to_grayscale(), 1..2).unwrap();
+    assert_eq!(gray[1].severities[4], families[1].severities[4].to_grayscale());
+}
+
+#[test]
+fn corruptions_of_another_set_are_refused() {
+    let (folder, test) = (unpacked("corrupted.tar.gz"), read_labeled(&file("python-10.tar.gz")).unwrap().test);
+    let path = folder.path().join("CIFAR-10-C");
+    let refused = |test: &brainprior_images::LabeledImages, parts: &[&str]| {
+        let error = read_corrupted(&path, test, 0..1).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{part:?} is not in {error:?}");
+        }
+    };
+    refused(
+        &test.subset(&[1, 0]),
+        &["labels.npy: label 0: expected 9, the label of the set's test image 0, found 0", "in its order"],
+    );
+    refused(&test.subset(&[0]), &["labels.npy", "expected 5 labels, five times", "shape [10]"]);
+    let whole = std::fs::read(path.join("fog.npy")).unwrap();
+    // One that ends within the last severity.
+    std::fs::write(path.join("fog.npy"), &whole[..whole.len() - 3072 - 1]).unwrap();
+    refused(&test, &["fog.npy: could not read", "cut short"]);
+    std::fs::write(path.join("fog.npy"), &whole).unwrap();
+    std::fs::rename(path.join("fog.npy"), path.join("mist.npy")).unwrap();
+    refused(&test, &["mist.npy: expected families as gaussian_noise"]);
+    std::fs::remove_file(path.join("labels.npy")).unwrap();
+    refused(&test, &["labels.npy: could not read"]);
 }

@@ -24,7 +24,9 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
     let shared: Vec<ImageId> = a.ids().iter().copied().filter(|id| theirs.contains(id)).collect();
     if shared.len() < 2 {
         bail!(
-            "{} ({} images) and {} ({} images) share {} images; images are matched by content, so both must come from the same stimuli",
+            "{} ({} images) and {} ({} images) share {} images; two images are the same where \
+             every pixel is equal, and of a scan those count that are repeated in tier test: give files made from the same images, in \
+             one size and one range of pixels",
             first.display(),
             a.len(),
             second.display(),

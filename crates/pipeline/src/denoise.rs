@@ -8,13 +8,13 @@ use crate::table;
 use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{read_truth, truth_for};
-use brainprior_recording::{Reliability, Responses, Scan, median, read_scan, reliability};
+use brainprior_recording::{Reliability, Responses, Scan, Tier, median, read_scan, reliability};
 use brainprior_response_model::{CrossFitted, Ensemble, Features, FitEvent, TrainingTrials, fit_on};
 use brainprior_similarity::{
     Agreement, Denoised, OracleComparison, ScanWeights, Weighting, WeightingComparison, compare_oracle_images,
 };
 use candle_core::Device;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Which scans, and how denoisers are fitted.
@@ -83,6 +83,8 @@ struct Found {
     kind: usize,
     v: f64,
     test: f64,
+    /// Agreement with the trials of held-out images, which decides.
+    held_out: Option<f64>,
     plain: OracleComparison,
     sized: OracleComparison,
 }
@@ -98,9 +100,15 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         options.truth.len(),
         options.scans.len()
     );
+    let scans: Vec<Scan> = options.scans.iter().map(|path| Ok(read_scan(path)?)).collect::<Result<_>>()?;
+    let missing: Vec<String> = scans.iter().zip(&options.scans).filter_map(|(scan, path)| missing(scan, path)).collect();
+    ensure!(
+        missing.is_empty(),
+        "{}; denoisers are fitted on tier train, chosen on validation and measured on images repeated in test: mark rows of `tiers` so",
+        missing.join("; ")
+    );
     let mut loaded = Vec::new();
-    for (index, path) in options.scans.iter().enumerate() {
-        let scan = read_scan(path)?;
+    for (index, scan) in scans.into_iter().enumerate() {
         let truth = match options.truth.get(index) {
             Some(path) => Some(truth_for(&scan, &read_truth(path)?)?),
             None => None,
@@ -120,6 +128,20 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         }
     }
     Ok(())
+}
+
+/// What a scan lacks to be fitted and measured, all at once.
+fn missing(scan: &Scan, path: &Path) -> Option<String> {
+    let few = |tier: Tier, needed: usize| scan.trials_in(tier).len() < needed;
+    let lacks: Vec<&str> = [
+        (few(Tier::Train, 2), "no two trials of tier train"),
+        (few(Tier::Validation, 3), "no three trials of tier validation"),
+        (scan.repeats().len() < 2, "no two images that are repeated in tier test"),
+    ]
+    .into_iter()
+    .filter_map(|(lacks, what)| lacks.then_some(what))
+    .collect();
+    (!lacks.is_empty()).then(|| format!("{}: {}", path.display(), lacks.join(", ")))
 }
 
 fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {
@@ -203,6 +225,7 @@ fn measure(kind: usize, loaded: &Loaded, denoiser: &Denoiser<'_>) -> Result<Foun
         kind,
         v: median(&v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).unwrap_or_default(),
         test: denoiser.metrics(0)?.median_single_trial.map_or(0.0, |figure| figure.value),
+        held_out: denoiser.held_out_similarity(),
         plain: compare_oracle_images(scan, Some((&predicted).into()), truth, &weights)?,
         sized: compare_oracle_images(scan, Some(sized), truth, &weights)?,
     })
@@ -216,15 +239,27 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
         loaded.scan.responses().ncols(),
         loaded.reliability.images
     );
-    let best = (0..KINDS.len()).filter_map(|kind| Some((kind, mean(found, kind, |of| of.v)?)));
+    let held_out = |found: &Found| found.held_out.unwrap_or_default();
+    let best = (0..KINDS.len()).filter_map(|kind| Some((kind, mean(found, kind, held_out)?)));
     let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(kind, _)| kind);
     for (weighting, name) in [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")] {
         let others = "against the mean over the other trials";
         text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread over theirs\n");
         let mut rows = vec![
-            ["denoiser", "validation r", "test r", "as predicted", "spread", "sized", "spread", "with one trial", "spread"]
-                .map(str::to_owned)
-                .to_vec(),
+            [
+                "denoiser",
+                "validation r",
+                "similarity",
+                "test r",
+                "as predicted",
+                "spread",
+                "sized",
+                "spread",
+                "with one trial",
+                "spread",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ];
         if loaded.truth.is_some() {
             rows[0].extend(["sized ~ truth", "spread", "one trial ~", "all trials ~"].map(str::to_owned));
@@ -239,7 +274,7 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
             }
             let mark = if best == Some(kind) { " *" } else { "" };
             let figure = |of: fn(&Found) -> f64| format!("{:.3}", mean(found, kind, of).unwrap_or_default());
-            let mut row = vec![format!("{}{mark}", of.name), figure(|of| of.v), figure(|of| of.test)];
+            let mut row = vec![format!("{}{mark}", of.name), figure(|of| of.v), figure(held_out), figure(|of| of.test)];
             let plain: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.plain, weighting)).collect();
             let sized: Vec<_> = of_kind.iter().map(|of| of_weighting(&of.sized, weighting)).collect();
             row.extend(agreement(&plain, |of| of.to_other_repeats.denoised));
@@ -254,15 +289,16 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
         }
         text += &table::aligned(&rows);
     }
-    text + "* best on validation; the test tier decides nothing\n"
+    text + "* nearest to the trials of held-out images (column `similarity`: correlation with their similarities, equal weights); the test \
+            tier decides nothing\n"
 }
 
 /// What trials by themselves reach, in the columns of the table.
 fn measured(loaded: &Loaded, of: Option<&WeightingComparison>) -> Vec<String> {
     let mut row = vec!["one trial of each image".to_owned()];
-    row.extend(["–"; 8].map(str::to_owned));
+    row.extend(["–"; 9].map(str::to_owned));
     let [correlation, spread] = agreement(&[of], |of| of.to_other_repeats.single_trials);
-    (row[3], row[4]) = (correlation, spread);
+    (row[4], row[5]) = (correlation, spread);
     if loaded.truth.is_some() {
         row.extend(["–", "–"].map(str::to_owned));
         row.push(agreement(&[of], |of| of.to_truth?.single_trials)[0].clone());

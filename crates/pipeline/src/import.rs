@@ -1,25 +1,33 @@
 //! Recordings in the formats of other labs, to scan files in the static HDF5 layout.
 
 use anyhow::{Result, ensure};
-use brainprior_recording::import::{Imported, arrays, experanto};
+use brainprior_recording::import::{Imported, arrays, experanto, nwb, suite2p};
 use brainprior_recording::write_static_hdf5;
 use std::fmt::Write;
 use std::path::Path;
 
-/// What a recording lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub use brainprior_recording::import::{
+    ImageAxis, ImageSettings, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, Window,
+};
+
+/// What a recording lies in, and what is said of it beside.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Arrays and pictures that a layout in TOML describes.
     Arrays,
     /// The folder of a session of experanto.
     Experanto,
+    /// A file of Neurodata Without Borders.
+    Nwb(NwbSettings),
+    /// The folder of suite2p.
+    Suite2p(Suite2pSettings),
 }
 
 /// Reads `source` and writes the scan; returns what was taken, dropped and assumed, for people.
 ///
 /// # Errors
 /// What the importer refuses; a scan file that cannot be written, or one that is there already: it may be what is read.
-pub fn import(kind: Kind, source: &Path, out: &Path) -> Result<String> {
+pub fn import(kind: &Kind, source: &Path, out: &Path) -> Result<String> {
     ensure!(
         !out.exists(),
         "{} is there already, and an import writes over nothing: remove it, or name another file",
@@ -28,6 +36,8 @@ pub fn import(kind: Kind, source: &Path, out: &Path) -> Result<String> {
     let Imported { scan, account } = match kind {
         Kind::Arrays => arrays(source)?,
         Kind::Experanto => experanto(source)?,
+        Kind::Nwb(settings) => nwb(source, settings)?,
+        Kind::Suite2p(settings) => suite2p(source, settings)?,
     };
     write_static_hdf5(out, &scan)?;
     let mut text = account.to_string();
@@ -46,8 +56,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = folder.path().join("layout.toml");
         std::fs::write(&layout, "responses = 1").unwrap();
-        for kind in [Kind::Arrays, Kind::Experanto] {
-            let error = import(kind, &layout, &layout).unwrap_err().to_string();
+        for kind in [Kind::Arrays, Kind::Experanto, Kind::Nwb(NwbSettings::default())] {
+            let error = import(&kind, &layout, &layout).unwrap_err().to_string();
             assert!(error.contains("layout.toml is there already"), "{error}");
         }
         assert_eq!(std::fs::read_to_string(&layout).unwrap(), "responses = 1");

@@ -21,7 +21,11 @@ pub(crate) fn result(results: &Results) -> String {
         true => String::new(),
         false => {
             let matched = matched(results).map_or(String::new(), |line| line + "\n");
-            format!("{}\n{COLUMNS}\n{OVER_SEEDS}\n{matched}", aligned(&headline(results)))
+            let published = match results.networks.iter().any(|network| network.published_corruptions) {
+                true => "Corruption errors are those of the published images (images.corrupted).\n",
+                false => "",
+            };
+            format!("{}\n{COLUMNS}\n{published}{OVER_SEEDS}\n{matched}", aligned(&headline(results)))
         }
     }
 }
@@ -188,6 +192,7 @@ mod tests {
             seed: 0,
             device: String::new(),
             scans: vec![],
+            weights: None,
             targets: vec![],
             networks: vec![],
             conditions: vec![condition("none", clean), condition("denoised", clean)],

@@ -70,7 +70,7 @@ fn what_is_unknown_is_called_unknown() {
         ("recording/tests/data/labs/unknown.nwb", &["an NWB file of version 2.7.0", "a scan (images, responses, tiers)"][..]),
         ("recording/tests/data/labs/unknown.h5", &["an HDF5 file with session/traces", "a scan (images, responses, tiers)"]),
         ("images/tests/data/unknown.safetensors", &["tensors encoder.weight", "a classifier (stem.0.weight"]),
-        ("images/tests/data/network.pt", &["what torch.save writes", "safetensors.torch.save_file"]),
+        ("artifact/tests/data/plain.pt", &["tensors 0.bias, 0.weight", "a VGG network (features.0.weight"]),
     ] {
         let error = validate(&crates.join(name)).unwrap_err().to_string();
         for part in parts.iter().chain(&["which is of no known kind"]) {
@@ -144,4 +144,51 @@ fn the_recordings_of_two_regions_of_mouse_v1_have_their_reliability() {
         let text = inspect(&path).unwrap();
         assert!(text.contains(&format!("oracle, jackknife  median {oracle}")), "{text}");
     }
+}
+
+/// Fixtures of the libraries, each with its script.
+#[test]
+fn weights_that_torch_saved_are_known_by_their_names() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (name, title, tensor) in [
+        ("classifier/tests/golden/resnet18.pth", "Trained classifier", "stem.0.weight"),
+        ("classifier/tests/golden/torchvision.pt", "State dict under torchvision's names", "layer2.0.downsample.0.weight"),
+        ("similarity/tests/data/vgg.pth", "State dict of a VGG network", "features.5.weight"),
+        ("similarity/tests/data/vgg-half.pt", "State dict of a VGG network", "features.5.weight"),
+    ] {
+        let path = crates.join(name);
+        assert!(validate(&path).unwrap().contains(&format!("a valid {title}")), "{name}");
+        let text = inspect(&path).unwrap();
+        assert!(text.contains(title) && text.contains(tensor) && !text.contains("note:"), "{text}");
+    }
+    let error = validate(&crates.join("artifact/tests/data/program.pt")).unwrap_err().to_string();
+    assert!(error.contains("a call of posix.getcwd") && error.contains("python -c") && !error.contains('\n'), "{error}");
+}
+
+#[test]
+fn what_export_writes_is_known() {
+    use brainprior_pipeline::export::{Kind, export};
+    let folder = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../classifier/tests/golden/resnet18.safetensors");
+    let network = folder.path().join("network.safetensors");
+    export(Kind::Network, &golden, &network).unwrap();
+    assert!(validate(&network).unwrap().contains("a valid State dict under torchvision's names"));
+    // And in again.
+    let back = folder.path().join("back.safetensors");
+    export(Kind::Network, &network, &back).unwrap();
+    assert!(fs::read(&back).unwrap() == fs::read(&network).unwrap());
+
+    let (source, matrix) = (folder.path().join("matrix.h5"), folder.path().join("matrix.npy"));
+    let ids = [7, 5, 9].map(brainprior_images::ImageId::from_u64).to_vec();
+    let made = brainprior_similarity::SimilarityMatrix::new(ids, vec![0.5, -0.25, 0.125], vec!["made up".into()]).unwrap();
+    made.write(&source).unwrap();
+    export(Kind::Matrix, &source, &matrix).unwrap();
+    for path in [matrix.clone(), folder.path().join("matrix.images.npy")] {
+        let text = inspect(&path).unwrap();
+        assert!(text.contains("Exported similarity matrix") && text.contains("3 x 3"), "{text}");
+        assert!(validate(&path).unwrap().contains("a valid Exported similarity matrix"));
+    }
+    let whole = fs::read(&matrix).unwrap();
+    fs::write(&matrix, &whole[..whole.len() - 4]).unwrap();
+    assert!(validate(&matrix).unwrap_err().to_string().contains("matrix.npy"));
 }

@@ -2,6 +2,7 @@
 #![cfg(feature = "hdf5")]
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
+use brainprior_artifact::npy::{Npy, Values};
 use brainprior_recording::import::{Imported, arrays};
 use brainprior_recording::{Scan, Tier, read_scan, write_static_hdf5};
 use std::fs;
@@ -102,6 +103,10 @@ fn flat_images_are_given_a_height_and_a_range() {
         &["flat.npy", "pixels from 0 to 0.0001", "at image 0, pixel 15"],
     );
     refused(folder.path(), &ranged(&images.replace("[4, 6]", "[4, 5]")), &["images.stored", "the 24 pixels", "found 4 x 5"]);
+    // A range that the pixels do not fill is said.
+    let Imported { account, .. } = imported(&ranged(&images.replace("0.000255", "1000")));
+    assert!(account.taken().iter().any(|line| line.ends_with("where black is 0 and white 1000")), "{account}");
+    assert!(account.assumed()[0].contains("0.0% of the range from black to white that is stated, [0, 1000]"), "{account}");
 }
 
 #[test]
@@ -116,7 +121,8 @@ fn pictures_are_taken_in_the_order_of_their_numbers() {
         let furthest = found.iter().zip(expected).map(|(found, expected)| found.abs_diff(*expected)).max().unwrap();
         assert!(furthest <= if image == 2 { 3 } else { 0 }, "image {image}: {found:?}, {expected:?}");
     }
-    assert_eq!(account.dropped()[1], "1 files that are no PNG or JPEG: shown/README.txt");
+    assert_eq!(account.dropped()[0], "1 files that are no PNG or JPEG: shown/README.txt");
+    assert!(account.assumed()[0].ends_with("are the images of the responses: image 0 is shown/image1.png"), "{account}");
     assert!(
         account.taken()[1].contains("5 pictures of 4 x 6, 5 of them in color, shown/image1.png to shown/image100.png"),
         "{account}"
@@ -135,6 +141,72 @@ fn pictures_are_taken_in_the_order_of_their_numbers() {
     refused(folder.path(), &of_folder, &["shown: image10.png", "a whole PNG file", "cut short"]);
     fs::remove_file(&cut).unwrap();
     refused(folder.path(), &of_folder, &["shown: images", "expected 5 images", "found 4"]);
+}
+
+/// Saves an array of f8.
+fn save(path: &Path, shape: &[usize], values: Vec<f64>) {
+    let array = Npy { shape: shape.to_vec(), values: Values::Doubles(values) };
+    fs::write(path, array.to_bytes()).unwrap();
+}
+
+#[test]
+fn behavior_and_the_pupil_have_the_axes_of_the_responses() {
+    let folder = folder();
+    let value = |signal: usize, image: usize, repeat: usize| (signal * 100 + image * 10 + repeat) as f64;
+    let all =
+        |signals: usize| -> Vec<f64> { (0..signals * 20).map(|index| value(index / 20, index / 4 % 5, index % 4)).collect() };
+    let mut behavior = all(3);
+    // The eye was lost in the second trial of image 1; what no trial recorded may be anything.
+    behavior[5] = f64::NAN;
+    behavior[4 * 2 + 3] = f64::NAN;
+    save(&folder.path().join("behavior.npy"), &[3, 5, 4], behavior);
+    save(&folder.path().join("pupil.npy"), &[2, 5, 4], all(2));
+    let signals = "[behavior]\nfile = \"behavior.npy\"\naxes = [\"signal\", \"image\", \"repeat\"]\n\
+                   [pupil_center]\nfile = \"pupil.npy\"\naxes = [\"signal\", \"image\", \"repeat\"]\n";
+    let text = format!("{RESPONSES}{IMAGES}{TIERS}{signals}");
+    let Imported { scan, account } = arrays(&layout(folder.path(), &text)).unwrap();
+    assert_eq!((scan.responses().nrows(), scan.behavior().unwrap().dim()), (15, (15, 3)));
+    let mut row = 0;
+    for image in 0..5 {
+        for repeat in (0..4 - image % 3).filter(|repeat| (image, *repeat) != (1, 1)) {
+            let of = |signals: usize| (0..signals).map(|signal| value(signal, image, repeat) as f32).collect::<Vec<_>>();
+            assert_eq!(scan.behavior().unwrap().row(row).to_vec(), of(3), "row {row}");
+            assert_eq!(scan.pupil_center().unwrap().row(row).to_vec(), of(2), "row {row}");
+            assert_eq!(scan.responses()[(row, 0)], (image * 10 + repeat) as f32 / 8.0);
+            row += 1;
+        }
+    }
+    assert!(account.dropped().contains(&"1 of 16 trials, whose behavior or pupil is not a number".to_owned()), "{account}");
+    assert!(account.taken().contains(&"behavior from behavior.npy: 3 signals".to_owned()), "{account}");
+    refused(folder.path(), &text.replace("pupil.npy", "behavior.npy"), &["behavior.npy", "2 signals: x and y", "found 3"]);
+    refused(
+        folder.path(),
+        &text.replace("\"signal\", \"image\", \"repeat\"", "\"signal\", \"trial\""),
+        &["behavior.axes", "[signal, image, repeat] in any order", "[signal, trial]"],
+    );
+    save(&folder.path().join("behavior.npy"), &[3, 4, 5], all(3));
+    refused(folder.path(), &text, &["behavior.npy", "5 images x 4 repeats", "4 x 5 of 3 signals"]);
+    save(&folder.path().join("behavior.npy"), &[3, 5, 4], vec![f64::NAN; 60]);
+    refused(folder.path(), &text, &["behavior and pupil_center", "none in all 16"]);
+}
+
+#[test]
+fn formats_that_are_not_read_are_named() {
+    let folder = folder();
+    let all = format!("{RESPONSES}{IMAGES}{TIERS}");
+    let with = |name: &str| all.replace("responses.npy", name);
+    fs::create_dir(folder.path().join("responses.zarr")).unwrap();
+    refused(folder.path(), &with("responses.zarr"), &["responses.zarr", "a Zarr store"]);
+    fs::write(folder.path().join("responses.pkl"), b"\x80\x04").unwrap();
+    refused(folder.path(), &with("responses.pkl"), &["responses.pkl", "a Python pickle", "numpy.save"]);
+    fs::write(folder.path().join("responses.avi"), b"RIFF").unwrap();
+    refused(folder.path(), &with("responses.avi"), &["responses.avi", "a movie"]);
+    let assembly = hdf5::File::create(folder.path().join("assembly.nc")).unwrap();
+    for name in ["neuroid_id", "stimulus_id", "values"] {
+        assembly.new_dataset_builder().with_data(&[1, 2]).create(name).unwrap();
+    }
+    assembly.close().unwrap();
+    refused(folder.path(), &with("assembly.nc"), &["assembly.nc", "an assembly of BrainIO", "layout"]);
 }
 
 #[test]
@@ -194,11 +266,23 @@ fn what_is_cut_missing_or_no_number_is_named() {
     refused(
         folder.path(),
         &all.replace("\"neuron\", \"image\"", "\"image\", \"neuron\""),
-        &["responses.npy", "NaN for neuron 2 at image 0", "4 neurons"],
+        &["trials.npz: images", "expected 3 images", "found 5", "the axis that is called neuron has that many", "responses.axes"],
     );
     refused(folder.path(), &all.replace("array = \"img\"", ""), &["trials.npz", "resp, istim, img", "array ="]);
     refused(folder.path(), &all.replace("\"img\"", "\"stim\""), &["trials.npz: stim", "resp, istim, img"]);
-    refused(folder.path(), &all.replace("axes", "axis"), &["layout.toml: line", "unknown field", "data-specs/layout.toml"]);
+    refused(
+        folder.path(),
+        &format!("{}{IMAGES}{TIERS}", RESPONSES.replace("axes", "axis")),
+        &["layout.toml: line 3: expected a key that is file, array or axes, found the key axis; data-specs/layout.toml"],
+    );
+    refused(folder.path(), &format!("{RESPONSES}{IMAGES}"), &["expected a section [tiers], found none"]);
+    refused(folder.path(), &all.replace("\"repeat\"", "\"cell\""), &["expected neuron, image, repeat or trial, found \"cell\""]);
+    refused(folder.path(), &all.replace("[2]", "\"some\""), &["numbers of images, or \"others\", found validation = \"some\""]);
+    refused(
+        folder.path(),
+        &format!("first_image = \"1\"\n{all}"),
+        &["line 1: expected a whole number from 0, found the text \"1\""],
+    );
     let path = folder.path().join("responses.npy");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 9]).unwrap();

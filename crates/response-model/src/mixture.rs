@@ -3,9 +3,10 @@
 use brainprior_recording::Scan;
 use ndarray::{Array2, ArrayView1};
 
-/// Shares by which deviations from each model's mean prediction are added, the same for all neurons of a scan: those of least
-/// squared error on trials that neither model was fitted to, in units of each neuron's deviation there. A model that knows nothing
-/// has share 0, and both together are shrunk by as much as they are too sure.
+/// Parts of the linear readouts in a mixture that are tried.
+const PARTS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+
+/// Shares by which deviations from each model's mean prediction are added, the same for all neurons of a scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mixture {
     convolutional: f64,
@@ -15,8 +16,13 @@ pub struct Mixture {
 }
 
 impl Mixture {
-    /// From both models' predictions `[trials, neurons]` of `trials` of `scan`, which neither was fitted to.
-    pub fn of(scan: &Scan, trials: &[usize], convolutional: &Array2<f32>, linear: &Array2<f32>) -> Self {
+    /// Mixtures to choose from, by predictions `[trials, neurons]` of both models for `trials` of `scan`, which neither was fitted to.
+    ///
+    /// The first has the shares that are not negative and of least squared error, in units of each neuron's deviation over those trials: a model
+    /// that knows nothing has share 0, and both together are shrunk by as much as they are too sure. The others go in quarters from one model alone to
+    /// the other alone, each of least error among its multiples: what predicts single neurons best need not be what predicts a
+    /// population's geometry best.
+    pub fn candidates(scan: &Scan, trials: &[usize], convolutional: &Array2<f32>, linear: &Array2<f32>) -> Vec<Self> {
         let neurons = scan.responses().ncols();
         let (mut levels, mut sums) = (Vec::with_capacity(neurons), [0.0f64; 5]);
         for n in 0..neurons {
@@ -36,8 +42,8 @@ impl Mixture {
                 }
             }
         }
-        let [convolutional, linear] = not_negative(sums);
-        Self { convolutional, linear, levels }
+        let shares = [not_negative(sums)].into_iter().chain(PARTS.into_iter().filter_map(|part| in_parts(sums, part)));
+        shares.map(|[convolutional, linear]| Self { convolutional, linear, levels: levels.clone() }).collect()
     }
 
     /// Share of the convolutional model.
@@ -60,9 +66,21 @@ impl Mixture {
     }
 }
 
+/// What a model alone is best multiplied by.
+fn alone(square: f64, product: f64) -> f64 {
+    if square > 0.0 { (product / square).max(0.0) } else { 0.0 }
+}
+
+/// The multiple of least squared error of both models alone, the second making up `part`; `None` where a model of the mixture knows nothing.
+fn in_parts([aa, bb, ab, ar, br]: [f64; 5], part: f64) -> Option<[f64; 2]> {
+    let (a, b) = ((1.0 - part) * alone(aa, ar), part * alone(bb, br));
+    let gain = alone(a * a * aa + 2.0 * a * b * ab + b * b * bb, a * ar + b * br);
+    let knows = (part == 1.0 || a > 0.0) && (part == 0.0 || b > 0.0);
+    (knows && gain > 0.0).then_some([gain * a, gain * b])
+}
+
 /// The shares of least squared error that are not negative, from sums of products.
 fn not_negative([aa, bb, ab, ar, br]: [f64; 5]) -> [f64; 2] {
-    let alone = |square: f64, product: f64| if square > 0.0 { (product / square).max(0.0) } else { 0.0 };
     let determinant = aa * bb - ab * ab;
     let both = [(ar * bb - br * ab) / determinant, (br * aa - ar * ab) / determinant];
     if determinant > 1e-9 * aa * bb && both[0] >= 0.0 && both[1] >= 0.0 {
@@ -76,6 +94,22 @@ fn not_negative([aa, bb, ab, ar, br]: [f64; 5]) -> [f64; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mixture_in_given_parts_has_the_least_error_of_its_multiples() {
+        let sums = [4.0, 2.0, 1.0, 2.0, 3.0];
+        assert_eq!((in_parts(sums, 0.0), in_parts(sums, 1.0)), (Some([0.5, 0.0]), Some([0.0, 1.5])), "each model alone");
+        let [a, b] = in_parts(sums, 0.25).unwrap();
+        assert!((a / b - 0.75 * 0.5 / (0.25 * 1.5)).abs() < 1e-12, "parts are as asked: {a} {b}");
+        let error = |gain: f64| {
+            let (a, b) = (gain * a, gain * b);
+            4.0 * a * a + 2.0 * b * b + 2.0 * a * b - 4.0 * a - 6.0 * b
+        };
+        assert!(error(1.0) < error(0.99) && error(1.0) < error(1.01));
+        // The second model speaks against the responses: it is in no mixture, and the first is alone.
+        let against = [4.0, 2.0, 0.0, 2.0, -3.0];
+        assert_eq!((in_parts(against, 0.0), in_parts(against, 0.5), in_parts(against, 1.0)), (Some([0.5, 0.0]), None, None));
+    }
 
     #[test]
     fn shares_are_those_of_least_error() {

@@ -25,7 +25,7 @@ fn on_macaque_v4_denoised_responses_are_nearer_to_the_repeats_than_a_trial_and_b
     let held_out = scan.trials_in(Tier::Validation);
     let of_linear = model.predict_trials(&scan, &held_out).unwrap();
     let none = Array2::zeros(of_linear.raw_dim());
-    let mixture = Mixture::of(&scan, &held_out, &none, &of_linear);
+    let mixture = Mixture::candidates(&scan, &held_out, &none, &of_linear).swap_remove(0);
     assert!((0.3..1.5).contains(&mixture.linear()) && mixture.convolutional() == 0.0, "{mixture:?}");
     let variances = ErrorVariances::of(&scan, &held_out, &mixture.mix(&none, &of_linear)).unwrap();
     let responses = model.predict(scan.repeat_means().ids()).unwrap();

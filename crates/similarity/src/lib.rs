@@ -36,6 +36,7 @@ mod features;
 #[cfg(feature = "hdf5")]
 mod files;
 mod filtered;
+mod held_out;
 mod matrix;
 mod oracle;
 mod panels;
@@ -64,6 +65,7 @@ pub use features::{Layer, Network, features, network_features, network_maps};
 #[cfg(feature = "hdf5")]
 pub use files::{FileRows, Precision, write_neighbors, write_pairs};
 pub use filtered::{low_pass_pixels, orientation_energy};
+pub use held_out::{ChosenWeights, choose_weights, held_out_correlation};
 pub use matrix::SimilarityMatrix;
 pub use oracle::{
     Denoised, OracleComparison, ToOtherRepeats, ToTruth, ToTruthInOneWeighting, Weighting, WeightingComparison,

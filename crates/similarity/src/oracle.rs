@@ -7,6 +7,7 @@ use crate::{
 };
 use brainprior_recording::{Measurement, ResponseKind, Responses, Scan};
 use ndarray::Array2;
+use std::collections::BTreeMap;
 
 /// Predicted responses, and how far they and single trials can be trusted.
 #[derive(Clone, Copy, Debug)]
@@ -201,32 +202,33 @@ pub fn unexplained_by_combined(
     trials: usize,
 ) -> Result<f64> {
     let Some(wanted) = noise_free_spread(scan, weights)? else { return Ok(0.0) };
-    let repeats: Vec<Vec<usize>> =
-        scan.repeats().into_values().map(|of_image| of_image.into_iter().take(trials.max(1)).collect()).collect();
+    let mut repeats = scan.repeats();
+    repeats.values_mut().for_each(|of_image| of_image.truncate(trials.max(1)));
     let measured = means(scan, &repeats)?;
-    let count = repeats.iter().map(Vec::len).min().unwrap_or(1);
+    let count = repeats.values().map(Vec::len).min().unwrap_or(1);
     let combined = variances.combined(&denoised.select(measured.ids())?, &measured, &|_| count)?;
     unexplained(&combined, weights, wanted)
 }
 
 /// Mean over the trials of each oracle image but its trial `left_out`, in the order of [`Scan::repeat_means`].
 fn means_of_others(scan: &Scan, left_out: usize) -> Result<Responses> {
-    let others = |trials: Vec<usize>| {
-        trials.into_iter().enumerate().filter(|(repeat, _)| *repeat != left_out).map(|(_, trial)| trial).collect()
-    };
-    means(scan, &scan.repeats().into_values().map(others).collect::<Vec<_>>())
+    let mut others = scan.repeats();
+    for trials in others.values_mut().filter(|trials| left_out < trials.len()) {
+        trials.remove(left_out);
+    }
+    means(scan, &others)
 }
 
-/// Mean over the given trials of each oracle image, in the order of [`Scan::repeat_means`].
-fn means(scan: &Scan, trials: &[Vec<usize>]) -> Result<Responses> {
-    let mut values = Array2::zeros((trials.len(), scan.responses().ncols()));
-    for (mut row, trials) in values.rows_mut().into_iter().zip(trials) {
+/// Mean over the given trials of each image.
+pub(crate) fn means(scan: &Scan, of_image: &BTreeMap<usize, Vec<usize>>) -> Result<Responses> {
+    let mut values = Array2::zeros((of_image.len(), scan.responses().ncols()));
+    for (mut row, trials) in values.rows_mut().into_iter().zip(of_image.values()) {
         let count = trials.len() as f64;
         for (neuron, mean) in row.iter_mut().enumerate() {
             *mean = (trials.iter().map(|trial| f64::from(scan.responses()[[*trial, neuron]])).sum::<f64>() / count) as f32;
         }
     }
-    let ids = scan.repeats().keys().map(|image| scan.stimuli().ids()[*image]).collect();
+    let ids = of_image.keys().map(|image| scan.stimuli().ids()[*image]).collect();
     Ok(Responses::new(scan.name(), ResponseKind::Measured(Measurement::RepeatMean), ids, values)?)
 }
 

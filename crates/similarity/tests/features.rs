@@ -1,5 +1,6 @@
 //! Features of a small network made here, against its definition written out.
 
+use brainprior_artifact::archive::Archive;
 use brainprior_images::StimulusSet;
 use brainprior_similarity::{Error, Layer, Network, features, network_features, vectors};
 use candle_core::{Device, Tensor};
@@ -129,7 +130,7 @@ fn networks_that_do_not_fit_are_named() {
     assert!(text.contains("small.safetensors") && text.contains("conv3_1") && text.contains("conv1_2, conv2_1"), "{text}");
     let layer = |name: &str| Layer::Convolution { name: name.into(), stride: 1, padding: 0 };
     let text = error(Network::read(&path, &[layer("features.1")]));
-    assert!(text.contains("features.1.weight") && text.contains("none of that name"), "{text}");
+    assert!(text.contains("features.1.weight") && text.contains("a tensor of this name"), "{text}");
     let text = error(Network::read(&path, &[Layer::Relu]));
     assert!(text.contains("a convolution first"), "{text}");
     std::fs::write(&path, "no tensors").unwrap();
@@ -141,4 +142,20 @@ fn networks_that_do_not_fit_are_named() {
     let small = StimulusSet::new(2, 2, vec![0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]).unwrap();
     let text = network_features(&network, &small).err().unwrap().to_string();
     assert!(text.contains("2 x 2"), "{text}");
+}
+
+/// `tests/data/vgg.py` made the files: the features are PyTorch's own.
+#[test]
+fn a_vgg_that_torch_saved_has_its_features() {
+    let file = |name: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    let expected = Archive::read(&file("vgg.safetensors"), "make it again").unwrap();
+    let stimuli = StimulusSet::new(8, 6, expected.floats("images").unwrap().1).unwrap();
+    let (shape, features) = expected.floats("conv2_1").unwrap();
+    for name in ["vgg.pth", "vgg-half.pt"] {
+        let found = network_features(&Network::vgg(&file(name), "conv2_1").unwrap(), &stimuli).unwrap();
+        assert_eq!([found.nrows(), found.ncols()], [shape[0], shape[1..].iter().product()]);
+        for (found, expected) in found.iter().zip(&features) {
+            assert!((found - expected).abs() <= 1e-5, "{name}: {found}, {expected}");
+        }
+    }
 }

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct AttackArguments {
-    /// The network: a checkpoint of brainprior, or the state dict of an equal PyTorch module
-    #[arg(long, value_name = "M.safetensors")]
+    /// The network: a checkpoint of brainprior, or the state dict of an equal PyTorch module, also under torchvision's names (.safetensors, .pt,
+    /// .pth)
+    #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: PathBuf,
-    /// Labelled images, whose test part is attacked: CIFAR binary (folder or .tar.gz) or .safetensors
+    /// Labelled images, whose test part is attacked: CIFAR (folder or .tar.gz), a folder of pictures or .safetensors
     #[arg(long, value_name = "SET")]
     pub(crate) images: PathBuf,
     /// How many of the test images

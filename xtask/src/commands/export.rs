@@ -8,7 +8,7 @@ pub(crate) struct ExportArguments {
     /// What is written
     #[arg(value_enum)]
     pub(crate) kind: TargetKind,
-    /// The similarity matrix (.h5), or the trained classifier (.safetensors)
+    /// The similarity matrix (.h5), or the trained classifier (.safetensors, .pt, .pth)
     pub(crate) source: PathBuf,
     /// The file to write: .npy of a matrix, .safetensors of a network
     pub(crate) out: PathBuf,

@@ -52,8 +52,18 @@ pub(crate) fn run(
     use brainprior_pipeline::{config::Config, grid, stages};
     let mut overrides = arguments.overrides;
     if let Some(precision) = arguments.precision.map(brainprior_pipeline::Precision::from) {
-        let of = |section: &str| format!("{section}.precision={}", precision.name());
-        overrides.extend(["training", "response.optimization"].map(of));
+        for key in ["training.precision", "response.optimization.precision"] {
+            let set = overrides.iter().filter_map(|item| item.split_once('=')).filter(|(set, _)| set.trim() == key);
+            for (_, value) in set {
+                let value = value.trim().trim_matches('"');
+                anyhow::ensure!(
+                    value == precision.name(),
+                    "--precision {} and --set {key}={value} contradict each other; leave one of them out",
+                    precision.name()
+                );
+            }
+            overrides.push(format!("{key}={}", precision.name()));
+        }
     }
     let config = Config::load(arguments.config.as_deref(), &overrides)?;
     let mode = stages::mode(arguments.only.as_deref(), arguments.dry_run)?;

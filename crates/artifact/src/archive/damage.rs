@@ -1,6 +1,7 @@
 //! Why a header was refused, tensor by tensor where it can be read at all.
 
 use crate::FileError;
+use crate::signature::kind_of;
 use safetensors::tensor::SafeTensorError;
 use serde_json::Value;
 use std::path::Path;
@@ -13,6 +14,12 @@ pub(super) fn explain(path: &Path, bytes: &[u8], source: &SafeTensorError) -> Fi
     let Some((declared, rest)) = bytes.split_first_chunk::<8>().map(|(head, rest)| (u64::from_le_bytes(*head), rest)) else {
         return wrong("header", "at least 8 bytes".into(), format!("{} bytes", bytes.len()));
     };
+    // Of a file that was cut the header still begins as one.
+    if rest.first() != Some(&b'{') && declared > rest.len() as u64 {
+        let begins = || format!("one that begins with {:?}", String::from_utf8_lossy(&bytes[..8]));
+        let found = kind_of(bytes).map_or_else(begins, str::to_owned);
+        return FileError::mismatch(path, "kind of file", "safetensors", found, "name a file of that kind");
+    }
     let Some((text, data)) = usize::try_from(declared).ok().and_then(|length| rest.split_at_checked(length)) else {
         let found = format!("a header said to be {declared} bytes long");
         return wrong("header", format!("at most the {} bytes that follow", rest.len()), found);
@@ -111,6 +118,22 @@ mod tests {
             0,
             &["header", "fill the 15 bytes", "14 bytes"],
         );
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_not_called_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("set.safetensors");
+        for (bytes, kind) in [
+            (&b"\x89HDF\r\n\x1a\n........"[..], "an HDF5 file"),
+            (b"\x93NUMPY\x01\x00v\x00{'descr'", "an array of NumPy"),
+            (b"# Read me first", "one that begins with \"# Read m\""),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let error = Archive::read(&path, "").unwrap_err().to_string();
+            assert!(error.contains(&format!("kind of file: expected safetensors, found {kind}")), "{error}");
+            assert!(!error.contains("damaged"), "{error}");
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
-//! Tensors and one JSON header in a safetensors file.
+//! Tensors and one JSON header in a safetensors file, and the weights of networks, which may also lie in a file of PyTorch.
 
 mod damage;
+mod torch;
 
 use crate::{FileError, Result, replace};
+use half::{bf16, f16};
+use safetensors::tensor::SafeTensors;
 pub use safetensors::tensor::{Dtype, TensorView, View};
-use safetensors::tensor::{Metadata, SafeTensors};
 use serde::{Serialize, de::DeserializeOwned};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The metadata entry that holds the header. It is the only entry: safetensors writes several in random order.
@@ -44,16 +47,28 @@ where
     replace::bytes(path, &bytes)
 }
 
-/// A file that was read whole, and whose tensors fill it.
+/// A file that was read whole, and whose tensors lie within it.
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
     bytes: Vec<u8>,
-    /// Where the tensors begin.
-    data: usize,
-    metadata: Metadata,
+    tensors: BTreeMap<String, Stored>,
+    metadata: HashMap<String, String>,
+    /// What else the file holds.
+    beside: Vec<String>,
     advice: &'static str,
 }
+
+/// A tensor among the bytes of a file.
+#[derive(Debug)]
+struct Stored {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Range<usize>,
+}
+
+/// What data-parallel training and compilation put before the names of a network's tensors.
+const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
 impl Archive {
     /// Reads a file; `advice` says what to do where it holds something else than is asked for.
@@ -63,8 +78,51 @@ impl Archive {
     /// the file still tells.
     pub fn read(path: &Path, advice: &'static str) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
+        Self::of_safetensors(path, bytes, advice)
+    }
+
+    /// Reads the weights of a network, as [`Archive::read`], or from what `torch.save` wrote (`.pt`, `.pth`): a state dict, or a dictionary
+    /// that holds one under `state_dict` or `model`. The names are those without the prefixes `module.` and `_orig_mod.`. What lies beside the
+    /// state dict, or has no such prefix where others have it, is left out ([`Archive::left_out`]).
+    ///
+    /// A pickle is read as data: nothing that it names is called. Memory is bounded by three times the file's size.
+    ///
+    /// # Errors
+    /// As [`Archive::read`]; a pickle that names other functions than those that make tensors, with the line of Python that converts it;
+    /// tensors that reach beyond the numbers in the file.
+    pub fn read_weights(path: &Path, advice: &'static str) -> Result<Self> {
+        let mut bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
+        let mut beside = vec![];
+        let mut archive = match torch::is_one(&bytes) {
+            true => {
+                let torch::StateDict { tensors, beside: others } = torch::read(path, &mut bytes)?;
+                beside = others;
+                Self { path: path.to_owned(), bytes, tensors, metadata: HashMap::new(), beside: vec![], advice }
+            }
+            false => Self::of_safetensors(path, bytes, advice)?,
+        };
+        while archive.tensors.keys().any(|name| WRAPPERS.iter().any(|prefix| name.starts_with(prefix))) {
+            for (name, tensor) in std::mem::take(&mut archive.tensors) {
+                match WRAPPERS.iter().find_map(|prefix| name.strip_prefix(prefix)) {
+                    Some(rest) => drop(archive.tensors.insert(rest.to_owned(), tensor)),
+                    None => beside.push(name),
+                }
+            }
+        }
+        archive.beside = beside;
+        Ok(archive)
+    }
+
+    fn of_safetensors(path: &Path, bytes: Vec<u8>, advice: &'static str) -> Result<Self> {
         let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|source| damage::explain(path, &bytes, &source))?;
-        Ok(Self { path: path.to_owned(), data: size_of::<u64>() + header, bytes, metadata, advice })
+        let start = size_of::<u64>() + header;
+        let tensors = metadata.tensors().into_iter().map(|(name, info)| {
+            let (from, to) = info.data_offsets;
+            (name, Stored { dtype: info.dtype, shape: info.shape.clone(), bytes: start + from..start + to })
+        });
+        let tensors = tensors.collect();
+        let metadata = metadata.metadata().clone().unwrap_or_default();
+        Ok(Self { path: path.to_owned(), bytes, tensors, metadata, beside: vec![], advice })
     }
 
     /// The header.
@@ -78,14 +136,21 @@ impl Archive {
 
     /// The text of a metadata entry.
     pub fn note(&self, key: &str) -> Option<&str> {
-        self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
+        self.metadata.get(key).map(String::as_str)
     }
 
     /// Names of all tensors, in the order of the alphabet.
     pub fn names(&self) -> Vec<String> {
-        let mut names = self.metadata.offset_keys();
-        names.sort_unstable();
-        names
+        self.tensors.keys().cloned().collect()
+    }
+
+    /// What lies beside the tensors of a network and was left out, for a warning.
+    pub fn left_out(&self) -> Option<String> {
+        let more = self.beside.len().saturating_sub(NAMES_SHOWN);
+        let shown = self.beside[..self.beside.len() - more].join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let sentence = || format!("{}: left out what lies beside the network's tensors: {shown}{more}", self.path.display());
+        (!self.beside.is_empty()).then(sentence)
     }
 
     /// A tensor, whatever its type and shape.
@@ -93,7 +158,7 @@ impl Archive {
     /// # Errors
     /// A name that no tensor has, with those that there are.
     pub fn tensor(&self, name: &str) -> Result<TensorView<'_>> {
-        let Some(info) = self.metadata.info(name) else {
+        let Some(stored) = self.tensors.get(name) else {
             let names = self.names();
             let more = if names.len() > NAMES_SHOWN { ", ..." } else { "" };
             let found = match names.len() {
@@ -102,9 +167,7 @@ impl Archive {
             };
             return Err(self.mismatch(name, "a tensor of this name", found));
         };
-        let (from, to) = info.data_offsets;
-        let bytes = &self.bytes[self.data + from..self.data + to];
-        TensorView::new(info.dtype, info.shape.clone(), bytes)
+        TensorView::new(stored.dtype, stored.shape.clone(), &self.bytes[stored.bytes.clone()])
             .map_err(|error| FileError::refused(&self.path, "read")(error).in_dataset(name))
     }
 
@@ -127,6 +190,23 @@ impl Archive {
     /// As [`Archive::tensor_of`].
     pub fn values<T: Element>(&self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
         Ok(T::from_bytes(self.tensor_of(name, T::DTYPE, shape)?.data()))
+    }
+
+    /// The numbers of a tensor of any floating type as f32, to which f64 is rounded, the last dimension running fastest; and its shape.
+    ///
+    /// # Errors
+    /// As [`Archive::tensor`]; a tensor of whole numbers.
+    pub fn floats(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
+        let tensor = self.tensor(name)?;
+        let data = tensor.data();
+        let values = match tensor.dtype() {
+            Dtype::F32 => f32::from_bytes(data),
+            Dtype::F64 => f64::from_bytes(data).into_iter().map(|value| value as f32).collect(),
+            Dtype::F16 => data.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+            Dtype::BF16 => data.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+            other => return Err(self.mismatch(name, "numbers in f16, bf16, f32 or f64", format!("{other:?}"))),
+        };
+        Ok((tensor.shape().to_vec(), values))
     }
 
     /// An error of this file: `dataset`, a tensor or the header, is another than it should be.

@@ -14,16 +14,19 @@ use std::path::Path;
 /// A file that cannot be opened, or a group that cannot be listed.
 pub fn list(path: &Path) -> Result<BTreeMap<String, Entry>> {
     let describe = |member: Member| match member {
-        Member::Dataset(dataset) => entry(&dataset),
-        Member::Again(name) => Entry { dtype: format!("(as {name})"), shape: vec![] },
-        Member::Dangling => Entry { dtype: "(link to nothing)".into(), shape: vec![] },
+        Member::Dataset(dataset) => Some(entry(&dataset)),
+        Member::Group(_) => None,
+        Member::Again(name) => Some(Entry { dtype: format!("(as {name})"), shape: vec![] }),
+        Member::Dangling => Some(Entry { dtype: "(link to nothing)".into(), shape: vec![] }),
     };
-    Ok(members(&Input::open(path)?)?.into_iter().map(|(name, member)| (name, describe(member))).collect())
+    let members = members(&Input::open(path)?)?;
+    Ok(members.into_iter().filter_map(|(name, member)| Some((name, describe(member)?))).collect())
 }
 
 /// What a name leads to.
 pub(super) enum Member {
     Dataset(Dataset),
+    Group(Group),
     /// A group that has another name, too.
     Again(String),
     Dangling,
@@ -54,7 +57,9 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
                         found.push((path, Member::Again(first.clone())));
                     } else {
                         visited.push((info, path.clone()));
-                        open.push_back((group.group(&name).map_err(|cause| refused(&path, &cause))?, path));
+                        let inner = group.group(&name).map_err(|cause| refused(&path, &cause))?;
+                        found.push((path.clone(), Member::Group(inner.clone())));
+                        open.push_back((inner, path));
                     }
                 }
                 _ => {}

@@ -5,8 +5,10 @@
 //! be undone, all its data exist, and its numbers come as what they stand for.
 
 mod attributes;
+mod chunk;
 mod list;
 mod numbers;
+mod objects;
 mod packing;
 mod place;
 mod refusal;
@@ -15,8 +17,10 @@ mod storage;
 mod strings;
 mod virtual_map;
 
+pub use chunk::write_chunk;
 pub use list::list;
 pub use numbers::{Kind, Numbers};
+pub use objects::{Object, Objects};
 pub use sources::sources;
 
 use crate::{FileError, Result, is_hdf5};

@@ -117,6 +117,18 @@ impl Numbers {
         }
     }
 
+    /// Some rows of a matrix, one after the other.
+    ///
+    /// # Errors
+    /// Whatever HDF5 refuses.
+    pub fn rows_of_doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
+        let mut stored = self.dataset.read_slice_2d::<f64, _>((rows, ..)).map_err(|cause| self.refused(&cause))?;
+        if let Some(packing) = &self.packing {
+            stored.mapv_inplace(|value| packing.unpack(value));
+        }
+        Ok(stored.into_iter().collect())
+    }
+
     /// Whole numbers, also those that are stored as floats.
     ///
     /// # Errors

@@ -21,8 +21,8 @@ impl Input {
         }
     }
 
-    /// A vector of strings, of fixed or variable length or made of single characters as netCDF keeps them; NUL padding and
-    /// blanks at the end are removed.
+    /// A vector of strings, or a single one, of fixed or variable length or made of single characters as netCDF keeps them; NUL padding
+    /// and blanks at the end are removed.
     ///
     /// # Errors
     /// No such dataset, another shape, other values, data out of reach.
@@ -31,7 +31,8 @@ impl Input {
             Some(dataset) => dataset.ndim() == 2 && self.descriptor(name, &dataset)? == TypeDescriptor::FixedAscii(1),
             None => false,
         };
-        let shape: &[Option<usize>] = if characters { &[None, None] } else { &[None] };
+        let is_single = self.shape(name)?.is_some_and(|shape| shape.is_empty());
+        let shape: &[Option<usize>] = if characters { &[None, None] } else { &[None][usize::from(is_single)..] };
         let dataset = self.dataset(name, shape)?;
         let refused = |cause: hdf5::Error| self.refused(name, &cause);
         Ok(match self.descriptor(name, &dataset)? {

@@ -5,10 +5,10 @@
 //! row-major 32 x 32. The number of records is that of the file. A file for Python is a pickled dictionary with the same bytes as rows of
 //! `data`, and `labels` (CIFAR-100: `fine_labels`).
 
-use super::pickle::{Pickle, Problem};
-use super::read;
+use super::{pickle, read};
 use crate::{Error, LabeledImages, LabeledSplit, Result};
 use brainprior_artifact::FileError;
+use brainprior_artifact::pickle::{Fault, Problem};
 use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -181,7 +181,7 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
             text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
         }
         Records::Pickled { names, .. } => {
-            let read = Pickle::parse(&bytes).and_then(|pickle| pickle.texts(pickle.entry(names)?));
+            let read = pickle::parse(&bytes).and_then(|pickle| pickle.root().entry(names)?.texts());
             read.map_err(|problem| of_pickle(&file, layout.names, problem))?
         }
     };
@@ -242,19 +242,24 @@ fn binary(file: &Path, name: &str, bytes: &[u8], label_bytes: usize, pixels: &mu
 
 /// The same of a pickled file.
 fn pickled(bytes: &[u8], key: &str, pixels: &mut Vec<u8>) -> std::result::Result<Vec<i64>, Problem> {
-    let pickle = Pickle::parse(bytes)?;
-    let (shape, data) = pickle.bytes_array(pickle.entry("data")?)?;
-    let labels = pickle.integers(pickle.entry(key)?)?;
+    let pickle = pickle::parse(bytes)?;
+    let (shape, data) = pickle::bytes_array(pickle.root().entry("data")?)?;
+    let labels = pickle.root().entry(key)?.integers()?;
     if labels.is_empty() || shape != [labels.len(), PIXELS] {
         let (expected, found) = (format!("{} x {PIXELS} pixels, for as many {key}", labels.len()), format!("{shape:?}"));
-        return Err(Problem { expected, found, advice: "the file is damaged or of another kind: fetch it again" });
+        return Err(Problem { expected, found, fault: Fault::Damaged });
     }
     pixels.extend(data);
     Ok(labels)
 }
 
 fn of_pickle(file: &Path, name: &str, problem: Problem) -> Error {
-    FileError::mismatch(file, name, problem.expected, problem.found, problem.advice).into()
+    let advice = match problem.fault {
+        Fault::Cut => "the file is cut short: fetch it again",
+        Fault::Damaged => "the file is damaged or of another kind: fetch it again",
+        Fault::Program => "a pickle is a program: fetch the set from where it is published, or save its arrays in another format",
+    };
+    FileError::mismatch(file, name, problem.expected, problem.found, advice).into()
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Labelled sets on disk: CIFAR's own formats, folders of pictures, and safetensors.
 
 mod cifar;
+mod corrupted;
 mod folder;
 mod pickle;
 mod tensors;
+
+pub use corrupted::{CorruptedFamily, read_corrupted};
 
 use crate::{LabeledSplit, Result};
 use brainprior_artifact::FileError;

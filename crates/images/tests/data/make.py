@@ -3,11 +3,13 @@
 `names-*.safetensors`: class names as other programs write them. `cifar-*.tar.gz`: two records a file, a gray image each.
 `network.pt` has the parts of what torch.save writes (a stored zip with a pickle of protocol 2), as far as a reader needs to see
 that it is none of ours. `python-10.tar.gz`, `python-100.tar.gz`: two records a file, the version of CIFAR for Python, as Python 2
-pickled it; `python3-10.tar.gz`: as Python 3 does. `program.tar.gz`: one of their files is a pickle that names a function, a harmless one.
+pickled it: their `batches.meta` and `meta` are the published files, byte for byte by the MD5 sums that torchvision checks; `python3-10.tar.gz`: as Python 3 does. `program.tar.gz`: one of their files is a pickle that names a function, a harmless one.
+`corrupted.tar.gz`: a folder as CIFAR-10-C is published, of three families, for the two test images of `python-10.tar.gz`.
 `pictures.tar`: the folders train and test, two classes of pictures by Pillow 13.
 """
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -85,10 +87,33 @@ with zipfile.ZipFile(here / "network.pt", "w") as z:
     add("version", "3\n")
 
 
+fine_names = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle caterpillar
+cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl
+hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle mountain mouse mushroom
+oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road
+rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank
+telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+""".split()
+coarse_names = """
+aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices household_furniture insects
+large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes large_omnivores_and_herbivores medium_mammals
+non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles_2
+""".split()
+
+
 class Python2(pickle._Pickler):
-    """Writes text and bytes as Python 2 did, which knew one kind of both."""
+    """Writes text and bytes as Python 2 did, which knew one kind of both, and counted what it had written from 1."""
 
     dispatch = dict(pickle._Pickler.dispatch)
+
+    def memoize(self, obj):
+        place = len(self.memo) + 1
+        self.write(self.put(place))
+        self.memo[id(obj)] = place, obj
+
+    def put(self, place):
+        return b"q" + bytes([place]) if place < 256 else b"r" + struct.pack("<I", place)
 
     def save_string(self, obj):
         data = obj if isinstance(obj, bytes) else obj.encode("latin1")
@@ -127,7 +152,9 @@ def archive(path, folder, members):
 for version, file in [(2, "python-10.tar.gz"), (3, "python3-10.tar.gz")]:
     members = {f"data_batch_{part}": pickled(batch(part, [part, part + 4]), version) for part in range(1, 6)}
     members["test_batch"] = pickled(batch(6, [0, 9]), version)
-    members["batches.meta"] = pickled({"num_cases_per_batch": 2, "label_names": names, "num_vis": 3072}, version)
+    members["batches.meta"] = pickled({"num_cases_per_batch": 10000, "label_names": names, "num_vis": 3072}, version)
+    if version == 2:
+        assert hashlib.md5(members["batches.meta"]).hexdigest() == "5ff9c542aee3614f3951f8cda6e48888"
     archive(here / file, "cifar-10-batches-py", members)
     if version == 2:
         members["data_batch_3"] = pickled({"data": Program(), "labels": [1, 2]}, version)
@@ -136,7 +163,8 @@ fine = {part: batch(part, None) | {"fine_labels": [99, part], "coarse_labels": [
 for one in fine.values():
     del one["labels"]
 members = {"train": pickled(fine[1], 2), "test": pickled(fine[2], 2)}
-members["meta"] = pickled({"fine_label_names": [f"fine {label}" for label in range(100)], "coarse_label_names": ["coarse"] * 20}, 2)
+members["meta"] = pickled({"fine_label_names": fine_names, "coarse_label_names": coarse_names}, 2)
+assert hashlib.md5(members["meta"]).hexdigest() == "7973b15100ade9c7d40fb424638fde48"
 archive(here / "python-100.tar.gz", "cifar-100-python", members)
 
 with tarfile.open(here / "pictures.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
@@ -148,6 +176,20 @@ with tarfile.open(here / "pictures.tar", "w", format=tarfile.USTAR_FORMAT) as ta
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG" if name.endswith("jpg") else "PNG", **({"quality": 100} if name.endswith("jpg") else {}))
         entry = tarfile.TarInfo(name)
+        entry.size = buffer.tell()
+        buffer.seek(0)
+        tar.addfile(entry, buffer)
+
+# Severity s of image i in family f has the pixel (13 f + 50 (s - 1) + 7 i + y + 2 x + 40 c) of row y, column x, channel c.
+with gzip.GzipFile(here / "corrupted.tar.gz", "wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    row, image, y, x, c = np.meshgrid(np.arange(5), np.arange(2), np.arange(32), np.arange(32), np.arange(3), indexing="ij")
+    arrays = {"labels": np.tile(np.array([0, 9], "u1"), 5)}
+    for family, name in enumerate(["fog", "gaussian_noise", "saturate"]):
+        arrays[name] = (13 * family + 50 * row + 7 * image + y + 2 * x + 40 * c).astype("u1").reshape(10, 32, 32, 3)
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        entry = tarfile.TarInfo(f"CIFAR-10-C/{name}.npy")
         entry.size = buffer.tell()
         buffer.seek(0)
         tar.addfile(entry, buffer)

@@ -27,7 +27,7 @@ pub(crate) use seeds::ValidationSummary;
 pub(crate) use seeds::{ConditionSummary, LevelSummary, PullSummary, Spread, summarize};
 pub(crate) use similarity::{
     ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
-    TargetResult, Verdict, WeightingResult,
+    TargetResult, TargetWeighting, Verdict, WeightingResult,
 };
 pub(crate) use trade_off::{Followed, Snapshot};
 pub(crate) use training::{Pull, SetBy, TrainingEpoch};

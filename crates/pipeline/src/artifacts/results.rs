@@ -3,7 +3,7 @@
 
 use super::{
     Comparison, ConditionSummary, Estimate, NetworkResult, Shares, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult,
-    Verdict, WeightingResult,
+    TargetWeighting, Verdict, WeightingResult,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub(crate) struct Results {
     pub(crate) seed: u64,
     pub(crate) device: String,
     pub(crate) scans: Vec<ScanResult>,
+    /// How targets weight neurons; earlier files do not say it.
+    pub(crate) weights: Option<TargetWeighting>,
     pub(crate) targets: Vec<TargetResult>,
     pub(crate) networks: Vec<NetworkResult>,
     pub(crate) conditions: Vec<ConditionSummary>,

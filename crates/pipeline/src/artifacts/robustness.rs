@@ -15,6 +15,9 @@ pub(crate) struct NetworkResult {
     pub(crate) validation: Validation,
     /// Error under each family of corruptions, severity 1 to 5.
     pub(crate) corruptions: BTreeMap<String, [f64; 5]>,
+    /// Whether those are of published images, rather than of corruptions that were made here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) published_corruptions: bool,
     /// Mean over families of the mean over severities.
     pub(crate) mean_corruption_error: Option<f64>,
     pub(crate) attacks: BTreeMap<String, Vec<Point>>,

@@ -6,8 +6,35 @@ use serde::{Deserialize, Serialize};
 /// What the stage found.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SimilaritySummary {
+    pub(crate) weights: TargetWeighting,
     pub(crate) targets: Vec<TargetResult>,
     pub(crate) scans: Vec<ScanSimilarity>,
+}
+
+/// How neurons are weighted in targets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TargetWeighting {
+    /// `equal`, or `w v`.
+    pub(crate) weights: String,
+    /// Whether held-out images chose, or the configuration.
+    pub(crate) chosen: bool,
+    /// Correlation of the similarities of predictions with noise-free ones on held-out images, mean over scans, in either weighting.
+    pub(crate) equal: Option<f64>,
+    pub(crate) signal_to_noise: Option<f64>,
+}
+
+impl TargetWeighting {
+    /// In words.
+    pub(crate) fn sentence(&self) -> String {
+        let figure = |of: Option<f64>| of.map_or("–".into(), |of| format!("{of:.2}"));
+        let by = if self.chosen { "as held-out images chose" } else { "as similarity.weights says" };
+        format!(
+            "targets weight neurons {}, {by}: similarities of predictions correlate with noise-free ones at {} with equal weights, at {} with w v",
+            if self.weights == "equal" { "equally" } else { "by w v" },
+            figure(self.equal),
+            figure(self.signal_to_noise)
+        )
+    }
 }
 
 /// One scan's similarities of its oracle images, compared. A figure is absent where there is none, as with two oracle images.

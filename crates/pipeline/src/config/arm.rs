@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::{Target, overrides};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use brainprior_classifier::{RobustTraining, TrainConfig};
 use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
@@ -31,6 +31,10 @@ pub(crate) enum Keep {
     Last,
 }
 
+/// Keys of `[training]` that concern pairs of stimuli alone: those that [`without_target`] resets.
+const OF_PAIRS: [&str; 9] =
+    ["pairs", "alpha", "alpha_warm_up", "layers", "mixture", "centering", "target_limit", "loss_scale", "running_statistics"];
+
 /// The keys of an arm's own.
 #[derive(Deserialize)]
 struct Written {
@@ -55,6 +59,9 @@ impl Arm {
             ensure!(!own.contains_key("alpha"), "{}: `force` stands in the place of `alpha`; leave one of them out", wrong());
             ensure!(target.has_pairs(), "{}: target `{}` has no force; leave it out", wrong(), target.name());
             ensure!(force >= 0.0 && force.is_finite(), "{}: force: expected a number not below 0, found {force}", wrong());
+        }
+        if let Some(key) = OF_PAIRS.into_iter().find(|key| !target.has_pairs() && own.contains_key(*key)) {
+            bail!("{}: target `{}` has no pairs, so that {key} decides nothing; leave it out", wrong(), target.name());
         }
         let mut settings = common.clone();
         overrides::merge(&mut settings, own.clone(), known, &wrong(), "training.conditions")?;
@@ -231,6 +238,7 @@ mod tests {
             ("{ target = \"raw\", snapshots = true }", ["unknown key", "snapshots"]),
             ("{ target = \"raw\", noise_std = 0.1 }", ["unknown key", "noise_std"]),
             ("{ target = \"raw\", alpha = 3, force = 1 }", ["`force` stands in the place of `alpha`", "alpha = 3"]),
+            ("{ target = \"none\", alpha = 2 }", ["target `none` has no pairs", "alpha decides nothing; leave it out"]),
             ("{ target = \"none\", force = 1 }", ["target `none` has no force", "leave it out"]),
             ("{ target = \"raw\", force = -1 }", ["not below 0", "found -1"]),
             ("{ target = \"raw\", keep = \"first\" }", ["first", "`best`"]),
@@ -243,13 +251,19 @@ mod tests {
 
     #[test]
     fn settings_of_targets_are_none_of_an_arm_without_one() {
-        let plain = |own: &str| arm(&format!("{{ target = \"none\"{own} }}")).unwrap();
-        let pulled = |own: &str| arm(&format!("{{ target = \"denoised\"{own} }}")).unwrap();
-        for own in [", alpha = 3", ", pairs = 5", ", layers = [1]", ", alpha_warm_up = 0.5", ", centering = \"batch\""] {
-            assert_eq!(plain(own).training(), plain("").training(), "{own}");
-            assert_ne!(pulled(own).training(), pulled("").training(), "{own}");
+        let with = |common: &str, target: &str| {
+            let config = Config::load(None, &[common.to_owned()]).unwrap();
+            let common = Table::try_from(&config.training.common).unwrap();
+            let written = format!("target = \"{target}\"").parse().unwrap();
+            Arm::new(written, &common, &Known::of_conditions().unwrap()).unwrap().training().clone()
+        };
+        let default = "training.epochs=10";
+        for common in ["alpha=3", "pairs=5", "layers=[1]", "alpha_warm_up=0.5", "centering=\"batch\""] {
+            let common = format!("training.{common}");
+            assert_eq!(with(&common, "none"), with(default, "none"), "{common}");
+            assert_ne!(with(&common, "denoised"), with(default, "denoised"), "{common}");
         }
-        assert_ne!(plain(", epochs = 3").training(), plain("").training());
+        assert_ne!(with("training.epochs=3", "none"), with(default, "none"));
     }
 
     #[test]

@@ -61,6 +61,7 @@ pub(crate) struct Simulation {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Images {
     pub(crate) file: Option<PathBuf>,
+    pub(crate) corrupted: Option<PathBuf>,
     pub(crate) grayscale: bool,
     pub(crate) train: usize,
     pub(crate) test: usize,
@@ -101,6 +102,9 @@ pub(crate) struct Similarity {
 /// What each neuron counts in targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Weights {
+    /// One of the following, whichever brings targets nearer to noise-free similarities of held-out images.
+    #[serde(rename = "automatic")]
+    Automatic,
     /// One over its standard deviation.
     #[serde(rename = "equal")]
     Equal,
@@ -184,12 +188,18 @@ impl Config {
         let scans = files.iter().chain(truth).flatten().map(|path| ("scans", "simulated scans", path));
         let stimuli = self.simulation.stimuli.iter().map(|path| ("simulation.stimuli", "procedural stimuli", path));
         let images = self.images.file.iter().map(|path| ("images.file", "procedural images", path));
+        let corrupted = self.images.corrupted.iter().map(|path| ("images.corrupted", "corruptions that are made here", path));
         let network = self.similarity.network.iter().map(|path| ("similarity.network", "a run without features", path));
         let transferred = self.prediction.network.iter().map(|path| ("prediction.network", "features that nobody trained", path));
-        for (key, without, path) in scans.chain(stimuli).chain(images).chain(network).chain(transferred) {
+        let given = scans.chain(stimuli).chain(images).chain(corrupted);
+        for (key, without, path) in given.chain(network).chain(transferred) {
             ensure!(!path.as_os_str().is_empty(), "{key} is an empty path; leave it out for {without}");
             ensure!(path.exists(), "{key}: {} does not exist", path.display());
         }
+        ensure!(
+            self.images.corrupted.is_none() || self.images.file.is_some(),
+            "images.corrupted holds the test images of a set; set images.file to that set, or leave images.corrupted out"
+        );
         let features = Target::Matrix(MatrixTarget::Features);
         let wants_features = self.training.conditions.iter().any(|arm| arm.target() == features);
         ensure!(
@@ -218,7 +228,8 @@ impl Config {
     pub(crate) fn with_absolute_paths(mut self) -> Result<Self> {
         let files = self.scans.files.iter_mut().chain(&mut self.scans.truth).flatten();
         let networks = self.similarity.network.iter_mut().chain(&mut self.prediction.network);
-        for path in files.chain(&mut self.simulation.stimuli).chain(&mut self.images.file).chain(networks) {
+        let images = self.images.file.iter_mut().chain(&mut self.images.corrupted);
+        for path in files.chain(&mut self.simulation.stimuli).chain(images).chain(networks) {
             *path = std::fs::canonicalize(&path).with_context(|| format!("could not resolve {}", path.display()))?;
         }
         Ok(self)
@@ -353,6 +364,7 @@ mod tests {
         for (setting, part) in [
             ("scans.files=[]", "leave it out for simulated scans"),
             ("images.file=", "leave it out for procedural images"),
+            ("images.corrupted=.", "set images.file to that set"),
             ("similarity.network=", "leave it out for"),
             ("similarity.images=0", "\"all\""),
             ("similarity.network_layer=conv3_1", "layer = \"conv3_1\""),

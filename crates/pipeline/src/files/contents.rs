@@ -3,6 +3,7 @@
 use super::spec::Container;
 use anyhow::{Context, Result};
 use brainprior_artifact::Entry;
+use brainprior_artifact::archive::Archive;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,21 +16,29 @@ pub(crate) fn list(path: &Path, container: Container) -> Result<Contents> {
         Container::Hdf5 => Ok(brainprior_artifact::hdf5::list(path)?),
         Container::Folder => Ok(brainprior_recording::list_sensorium(path)?),
         Container::Safetensors => of_safetensors(path),
+        Container::Weights => of_weights(path),
+        Container::Npy => super::exported::list(path),
         Container::Json => of_json(path),
         Container::Toml => of_toml(path),
     }
 }
 
 pub(crate) fn of_safetensors(path: &Path) -> Result<Contents> {
-    let bytes = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
-    let tensors = safetensors::SafeTensors::deserialize(&bytes).with_context(|| {
-        format!("{}: the safetensors header does not agree with the file of {} bytes", path.display(), bytes.len())
-    })?;
-    let describe = |view: &safetensors::tensor::TensorView| Entry {
-        dtype: format!("{:?}", view.dtype()).to_lowercase(),
-        shape: view.shape().to_vec(),
+    of_archive(&Archive::read(path, "name a whole safetensors file")?)
+}
+
+/// Of a network's weights, in any file from which they are taken.
+pub(crate) fn of_weights(path: &Path) -> Result<Contents> {
+    of_archive(&Archive::read_weights(path, "name a file of a network's weights")?)
+}
+
+fn of_archive(file: &Archive) -> Result<Contents> {
+    let entry = |name: String| {
+        let tensor = file.tensor(&name)?;
+        let dtype = format!("{:?}", tensor.dtype()).to_lowercase();
+        Ok((name, Entry { dtype, shape: tensor.shape().to_vec() }))
     };
-    Ok(tensors.tensors().iter().map(|(name, view)| (name.clone(), describe(view))).collect())
+    file.names().into_iter().map(entry).collect()
 }
 
 fn of_json(path: &Path) -> Result<Contents> {

@@ -67,7 +67,14 @@ fn describe_scan(scan: &Scan, notes: &Notes, text: &mut String) -> Result<()> {
     let counts = || repeats.values().map(Vec::len);
     match (counts().min(), counts().max()) {
         (Some(fewest), Some(most)) => writeln!(text, "  oracle images     {} shown {fewest} to {most} times", repeats.len())?,
-        _ => writeln!(text, "  oracle images     none: no image is repeated, so that no neuron has a reliability")?,
+        _ => {
+            let shown = scan.trial_image().iter().collect::<std::collections::HashSet<_>>().len();
+            let why = match shown < scan.tiers().len() {
+                true => "images are repeated, but none in tier test, where oracle images are looked for",
+                false => "no image is repeated",
+            };
+            writeln!(text, "  oracle images     none: {why}, so that no neuron has a reliability")?;
+        }
     }
     let columns = |present: Option<usize>| present.map_or("missing".to_owned(), |count| format!("{count} columns"));
     writeln!(text, "  behaviour         {}", columns(scan.behavior().map(|array| array.ncols())))?;

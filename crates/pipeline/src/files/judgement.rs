@@ -9,7 +9,7 @@ use brainprior_classifier::ResNet;
 use brainprior_images::{LabeledSplit, read_labeled};
 use brainprior_recording::import::Layout;
 use brainprior_recording::{Notes, Responses, Scan, read_scan_with_notes, simulation};
-use brainprior_similarity::SimilarityMatrix;
+use brainprior_similarity::{Network, SimilarityMatrix};
 use std::path::Path;
 
 /// A valid file.
@@ -35,35 +35,26 @@ pub(crate) enum Content {
 /// Reads a file and compares it with its spec.
 ///
 /// # Errors
-/// What the reader says, followed by everything in which the file departs from the spec, one line each.
+/// What the reader says, a sentence; of JSON, and of what no stage reads, everything in which the file departs from the spec, a line
+/// each.
 pub(crate) fn judge(path: &Path, kind: Kind) -> Result<Judgement> {
     let spec = kind.spec()?;
     // CIFAR's own formats have no list of datasets; their reader checks them in full.
     let contents = match (spec.format, path.extension().is_some_and(|ending| ending == "safetensors")) {
+        (Container::Safetensors, false) if kind == Kind::Checkpoint => contents::of_weights(path).ok(),
         (Container::Safetensors, false) => None,
         (container, _) => contents::list(path, container).ok(),
     };
     let problems = contents.as_ref().map_or(vec![], |contents| spec.problems(contents));
-    let all = |sentence: String| match problems[..] {
-        [] => sentence,
-        _ => format!(
-            "{sentence}\nAgainst the data spec of a {} (version {}):\n  {}",
-            spec.title,
-            spec.version,
-            problems.join("\n  ")
-        ),
+    let departs = || {
+        let (shown, title, version) = (path.display(), &spec.title, spec.version);
+        format!("{shown} is not a valid {title} (data-spec version {version}):\n  {}", problems.join("\n  "))
     };
     match read(path, kind) {
-        Err(error) => bail!(all(format!("{error:#}"))),
-        Ok(Content::Unread) if !problems.is_empty() => {
-            bail!(
-                "{} is not a valid {} (data-spec version {}):\n  {}",
-                path.display(),
-                spec.title,
-                spec.version,
-                problems.join("\n  ")
-            )
-        }
+        // Of JSON a reader says where it stopped, and the spec everything that is missing.
+        Err(_) | Ok(Content::Unread) if spec.format == Container::Json && !problems.is_empty() => bail!(departs()),
+        Ok(Content::Unread) if !problems.is_empty() => bail!(departs()),
+        Err(error) => bail!("{error:#}"),
         Ok(content) => {
             let mut remarks = match &content {
                 Content::Scan(read) => read.1.remarks(),
@@ -83,7 +74,9 @@ fn read(path: &Path, kind: Kind) -> Result<Content> {
         Kind::Truth => other(simulation::read_truth(path)?),
         Kind::Responses => other(Responses::read(path)?),
         Kind::Similarity => other(SimilarityMatrix::read(path)?),
-        Kind::Checkpoint => other(ResNet::load(path)?),
+        Kind::Checkpoint | Kind::StateDict => other(ResNet::load(path)?),
+        Kind::Vgg => other(Network::vgg(path, "conv1_1")?),
+        Kind::ExportedMatrix => other(super::exported::read(path)?),
         Kind::Results => other(brainprior_artifact::json::read::<Results>(path)?),
         Kind::Pairs | Kind::Neighbors | Kind::Attack | Kind::Histogram | Kind::Times => Content::Unread,
     })

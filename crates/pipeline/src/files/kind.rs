@@ -1,5 +1,6 @@
 //! What kind of file a path is, by its content. What is of no known kind is called that, with what was found in it.
 
+use super::contents::Contents;
 use super::spec::{Container, Kind};
 use anyhow::{Context, Result};
 use brainprior_artifact::hdf5::Input;
@@ -30,10 +31,11 @@ pub(crate) struct Unknown {
 }
 
 const ANY: &str = "a scan, truth, responses, similarities, pairs or neighbors (.h5), a Sensorium tree (a folder or .zip), a layout of arrays (.toml), \
-                   labelled images (.safetensors, a folder of pictures, or CIFAR as a folder or .tar.gz), a trained classifier (.safetensors), or results.json, \
-                   attack.json, histogram.json or times.json";
+                   labelled images (.safetensors, a folder of pictures, or CIFAR as a folder or .tar.gz), a network's weights (.safetensors, .pt, .pth), or results.json, \
+                   attack.json, histogram.json or times.json, or what `export` writes";
 const ANY_HDF5: &str = "a scan (images, responses, tiers), truth, responses, similarities, pairs or neighbors as data-specs says";
-const ANY_TENSORS: &str = "labelled images (train_images ...) or a classifier (stem.0.weight ... head.bias) as data-specs says";
+const ANY_TENSORS: &str = "labelled images (train_images ...), a classifier (stem.0.weight ... head.bias, or conv1.weight ... fc.bias) or a VGG \
+                           network (features.0.weight ...) as data-specs says";
 const ANY_JSON: &str = "results.json, attack.json, histogram.json or times.json";
 
 impl Unknown {
@@ -71,7 +73,10 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
         return of_hdf5(path);
     }
     if start.starts_with(b"PK") {
-        return Ok(of_zip(&start));
+        return of_zip(path, &start);
+    }
+    if ends(&[".pt", ".pth"]) && start.first() == Some(&0x80) {
+        return of_torch(path);
     }
     // The reader of image sets also knows how to say that a packed file must be unpacked first.
     if ends(&[".tar.gz", ".tgz", ".xz"]) {
@@ -91,6 +96,8 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
         unknown("a MATLAB 5 file", ANY, "save it with -v7.3, or write HDF5 with h5write")
     } else if start.starts_with(b"CDF") {
         unknown("a netCDF-3 file", ANY, "make it netCDF-4: nccopy -k nc4 FILE NEW")
+    } else if start.starts_with(b"\x93NUMPY") && super::exported::both(path).is_some() {
+        Recognized::Known(Kind::ExportedMatrix)
     } else if start.starts_with(b"\x93NUMPY") {
         unknown(
             "a single NumPy array",
@@ -98,7 +105,7 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
             "describe it in a layout, and bring it in: cargo xtask import arrays LAYOUT.toml OUT.h5",
         )
     } else if start.first() == Some(&0x80) {
-        unknown("a Python pickle", ANY, "save tensors with safetensors.torch.save_file, and arrays as HDF5")
+        unknown("a Python pickle", ANY, "save tensors with torch.save or safetensors.torch.save_file, and arrays as HDF5")
     } else if ends(&[".h5", ".hdf5", ".nwb", ".nc", ".mat"]) {
         unknown(format!("{begins} and has no HDF5 signature"), ANY, "compare its size with the original: it may be cut off")
     } else {
@@ -134,25 +141,34 @@ fn of_folder(path: &Path) -> Result<Recognized> {
     if has("screen") && has("responses") {
         return Ok(unknown("a session of experanto", ANY, "bring it in: cargo xtask import experanto FOLDER OUT.h5"));
     }
+    if has("suite2p") || has("plane0") || has("spks.npy") {
+        let advice =
+            "bring it in with a table of onsets: cargo xtask import suite2p FOLDER OUT.h5 --onsets FILE --images FILE --rate HZ";
+        return Ok(unknown("a folder of suite2p", ANY, advice));
+    }
     Ok(unknown(format!("a folder with {}", some(names)), ANY, "name a folder of such a kind, or a file in it"))
 }
 
 /// By the name of the first member, which stands at the beginning.
-fn of_zip(start: &[u8]) -> Recognized {
+fn of_zip(path: &Path, start: &[u8]) -> Result<Recognized> {
     let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     let first = String::from_utf8_lossy(start.get(30..30 + length).unwrap_or_default()).into_owned();
     if first.ends_with("data.pkl") {
-        let advice = "save its state dict with safetensors.torch.save_file";
-        return unknown("what torch.save writes", ANY, advice);
+        return of_torch(path);
     }
     if first.ends_with(".npy") && !first.contains('/') {
-        return unknown(
+        return Ok(unknown(
             "what numpy.savez writes",
             ANY,
             "describe them in a layout, and bring them in: cargo xtask import arrays LAYOUT.toml OUT.h5",
-        );
+        ));
     }
-    Recognized::Known(Kind::Sensorium)
+    Ok(Recognized::Known(Kind::Sensorium))
+}
+
+/// What PyTorch saved: a refusal of its reader is that of the file.
+fn of_torch(path: &Path) -> Result<Recognized> {
+    Ok(of_tensors(super::contents::of_weights(path)?, Container::Weights))
 }
 
 fn of_hdf5(path: &Path) -> Result<Recognized> {
@@ -161,7 +177,7 @@ fn of_hdf5(path: &Path) -> Result<Recognized> {
     let has = |name: &str| input.has(name).unwrap_or(true);
     if let Ok(version) = input.text_attribute("nwb_version") {
         let found = format!("an NWB file of version {version}");
-        let advice = "write its trials as a scan file: one row of images and responses for each presentation";
+        let advice = "bring it in: cargo xtask import nwb FILE OUT.h5";
         return Ok(listable(Container::Hdf5, found, ANY_HDF5, advice));
     }
     let format = input.text_attribute("format").unwrap_or_default();
@@ -184,17 +200,24 @@ fn of_hdf5(path: &Path) -> Result<Recognized> {
 }
 
 fn of_safetensors(path: &Path) -> Result<Recognized> {
-    let contents = super::contents::of_safetensors(path)?;
+    Ok(of_tensors(super::contents::of_safetensors(path)?, Container::Safetensors))
+}
+
+fn of_tensors(contents: Contents, container: Container) -> Recognized {
     let has = |name: &str| contents.contains_key(name);
-    if has("train_images") || has("test_images") {
-        return Ok(Recognized::Known(Kind::ImageSet));
-    }
-    if has("stem.0.weight") || has("head.weight") {
-        return Ok(Recognized::Known(Kind::Checkpoint));
-    }
-    let found = format!("tensors {}", some(contents.into_keys().collect()));
-    let advice = "rename the tensors as the spec says, or name another file";
-    Ok(listable(Container::Safetensors, found, ANY_TENSORS, advice))
+    Recognized::Known(if has("train_images") || has("test_images") {
+        Kind::ImageSet
+    } else if has("stem.0.weight") || has("head.weight") {
+        Kind::Checkpoint
+    } else if has("conv1.weight") && has("fc.weight") {
+        Kind::StateDict
+    } else if has("features.0.weight") {
+        Kind::Vgg
+    } else {
+        let found = format!("tensors {}", some(contents.into_keys().collect()));
+        let advice = "rename the tensors as the spec says, or name another file";
+        return listable(container, found, ANY_TENSORS, advice);
+    })
 }
 
 fn of_json(path: &Path) -> Result<Recognized> {

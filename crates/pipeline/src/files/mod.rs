@@ -2,6 +2,7 @@
 //! and can therefore not disagree with it.
 
 mod contents;
+mod exported;
 mod inspect;
 mod judgement;
 mod kind;

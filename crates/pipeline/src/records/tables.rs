@@ -160,7 +160,7 @@ fn figures(levels: &[f64]) -> Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Op
 /// Plain mean over families and severities.
 fn main_error(network: &NetworkResult) -> Option<f64> {
     let of = |family: &&str| Some(network.corruptions.get(*family)?.iter().sum::<f64>() / 5.0);
-    Some(MAIN.iter().map(|family| of(&family)).collect::<Option<Vec<f64>>>()?.iter().sum::<f64>() / MAIN.len() as f64)
+    Some(MAIN.iter().map(of).collect::<Option<Vec<f64>>>()?.iter().sum::<f64>() / MAIN.len() as f64)
 }
 
 fn difference(values: &[f64]) -> Difference {
@@ -214,6 +214,7 @@ mod tests {
                 gaussian_noise: points.clone(),
                 validation: Validation { images: 9, clean_accuracy: clean, gaussian_noise: points },
                 corruptions: MAIN.map(|family| (family.to_owned(), [1.0 - noisy; 5])).into(),
+                published_corruptions: false,
                 mean_corruption_error: None,
                 attacks: BTreeMap::new(),
                 minimal_perturbation: BTreeMap::new(),

@@ -206,6 +206,9 @@ fn scans(page: &mut Page, content: &Content) -> Result<()> {
     let rules: BTreeSet<&str> = content.results.scans.iter().map(|scan| scan.standardized_over.as_str()).collect();
     page.paragraph(&format!("Responses: {}.", rules.into_iter().collect::<Vec<_>>().join("; ")));
 
+    if let Some(weights) = &content.results.weights {
+        page.paragraph(&format!("Weights: {}.", weights.sentence()));
+    }
     for scan in &content.results.scans {
         if let Some(verdict) = &scan.verdict {
             page.paragraph(&format!("{}: {}.", scan.name, verdict.text));

@@ -124,6 +124,7 @@ mod tests {
             gaussian_noise: points.clone(),
             validation: Validation { images: 9, clean_accuracy: clean, gaussian_noise: points.clone() },
             corruptions: BTreeMap::new(),
+            published_corruptions: false,
             mean_corruption_error: Some(1.0 - noisy),
             attacks: BTreeMap::from([("fgsm".into(), attacked)]),
             minimal_perturbation: BTreeMap::new(),

@@ -1,11 +1,11 @@
 //! Stage `images`: the labelled set of the run, in grayscale or colour and at the sizes asked for, in one format.
 
-use super::{Inputs, Outcome, Stage};
+use super::{Inputs, Outcome, Stage, corrupted};
 use crate::run::{Context, Key};
 use anyhow::{Result, ensure};
 use brainprior_artifact::hash;
 use brainprior_classifier::NetConfig;
-use brainprior_images::{LabeledImages, LabeledSplit, procedural, read_labeled, write_labeled};
+use brainprior_images::{CorruptedFamily, LabeledImages, LabeledSplit, procedural, read_corrupted, read_labeled, write_labeled};
 
 const FILE: &str = "images.safetensors";
 
@@ -28,44 +28,75 @@ impl Stage for Images {
             Some(file) => Key::new("images", sizes, 0).input("labelled images", &hash::of_path(file)?),
             None => Key::new("images", sizes, context.config.seed_of("images")),
         };
+        // The number of those that networks are measured on is in the key where it matters alone.
+        let key = match &settings.corrupted {
+            Some(folder) => {
+                let taken = format!("the first {} of {}", corrupted_images(context), hash::of_path(folder)?);
+                key.input("corrupted images", &hash::of_bytes(taken.as_bytes()))
+            }
+            None => key,
+        };
         let seed = key.seed();
-        Ok(context
-            .task(key, |folder| {
-                let LabeledSplit { train, test } = match &settings.file {
-                    Some(file) => read_labeled(file)?,
-                    None => procedural::ten_classes(settings.train, settings.skip_test + settings.test, seed),
-                };
-                let rest: Vec<usize> = (settings.skip_test.min(test.len())..test.len()).collect();
-                let split = LabeledSplit { train, test: test.subset(&rest) };
-                for (tier, found, wanted) in
-                    [("train", split.train.len(), settings.train), ("test", split.test.len(), settings.test)]
-                {
-                    ensure!(
-                        found >= wanted,
-                        "images.{tier} = {wanted}, but {} has {found}; lower it with --set images.{tier}={found}",
-                        settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string())
-                    );
-                }
-                // Said here, since the networks come after hours of fits.
-                let network = NetConfig { blocks: context.config.training.common.blocks.clone(), ..NetConfig::default() };
-                let (side, height, width) = (network.smallest_side(), split.train.height(), split.train.width());
-                ensure!(
-                    height.min(width) >= side,
-                    "{}: its images are {height} x {width} pixels, expected at least {side} x {side} for a network of {} stages: \
-                     enlarge the images, or take stages out of training.blocks",
-                    settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string()),
-                    network.blocks.len()
-                );
-                let cut = |images: LabeledImages, count| {
-                    let images = images.take(count);
-                    if settings.grayscale { images.to_grayscale() } else { images }
-                };
-                let split = LabeledSplit { train: cut(split.train, settings.train), test: cut(split.test, settings.test) };
-                write_labeled(&folder.join(FILE), &split)?;
-                Ok(vec![FILE.into()])
-            })?
-            .into())
+        let record = context.task(key, |folder| {
+            let (split, corruptions) = prepared(context, seed)?;
+            write_labeled(&folder.join(FILE), &split)?;
+            let Some(corruptions) = corruptions else { return Ok(vec![FILE.into()]) };
+            corrupted::write(&folder.join(corrupted::FILE), &corruptions)?;
+            Ok(vec![FILE.into(), corrupted::FILE.into()])
+        })?;
+        // A dry run says what the task would say of a set that is given.
+        if record.is_none() && settings.file.is_some() {
+            prepared(context, seed)?;
+        }
+        Ok(record.into())
     }
+}
+
+/// The labelled set of the run, as later stages read it, and its test images under published corruptions.
+fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<CorruptedFamily>>)> {
+    let settings = &context.config.images;
+    let name = || settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string());
+    let LabeledSplit { train, test } = match &settings.file {
+        Some(file) => read_labeled(file)?,
+        None => procedural::ten_classes(settings.train, settings.skip_test + settings.test, seed),
+    };
+    let rest: Vec<usize> = (settings.skip_test.min(test.len())..test.len()).collect();
+    for (tier, found, wanted) in [("train", train.len(), settings.train), ("test", rest.len(), settings.test)] {
+        ensure!(
+            found >= wanted,
+            "images.{tier} = {wanted}, but {} has {found}; lower it with --set images.{tier}={found}",
+            name()
+        );
+    }
+    // Said here, since the networks come after hours of fits.
+    let network = NetConfig { blocks: context.config.training.common.blocks.clone(), ..NetConfig::default() };
+    let (side, height, width) = (network.smallest_side(), train.height(), train.width());
+    ensure!(
+        height.min(width) >= side,
+        "{}: its images are {height} x {width} pixels, expected at least {side} x {side} for a network of {} stages: enlarge the images, or \
+         take stages out of training.blocks",
+        name(),
+        network.blocks.len()
+    );
+    let gray = |images: LabeledImages| if settings.grayscale { images.to_grayscale() } else { images };
+    let corruptions = match &settings.corrupted {
+        None => None,
+        Some(folder) => {
+            let rows = settings.skip_test..settings.skip_test + corrupted_images(context);
+            let mut families = read_corrupted(folder, &test, rows)?;
+            for CorruptedFamily { severities, .. } in &mut families {
+                *severities = severities.clone().map(gray);
+            }
+            Some(families)
+        }
+    };
+    let split = LabeledSplit { train: gray(train.take(settings.train)), test: gray(test.subset(&rest).take(settings.test)) };
+    Ok((split, corruptions))
+}
+
+/// How many test images networks are measured on under corruptions.
+fn corrupted_images(context: &Context) -> usize {
+    context.config.robustness.corruption_images.min(context.config.images.test)
 }
 
 /// Reads the labelled set of the run.

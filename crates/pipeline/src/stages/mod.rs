@@ -5,6 +5,7 @@
 
 mod combined;
 mod comparisons;
+mod corrupted;
 pub(crate) mod features;
 mod images;
 mod report;
@@ -98,11 +99,13 @@ pub struct Finished {
 /// # Errors
 /// No stage has the name `only`.
 pub fn mode(only: Option<&str>, dry_run: bool) -> Result<Mode> {
+    if let Some(stage) = only.filter(|stage| CHAIN.iter().all(|known| known.name() != *stage)) {
+        bail!("--only {stage}: no such stage; the stages are {}", CHAIN.map(|stage| stage.name()).join(", "));
+    }
     Ok(match only {
         _ if dry_run => Mode::Dry,
         None => Mode::Run,
-        Some(stage) if CHAIN.iter().any(|known| known.name() == stage) => Mode::Only(stage.to_owned()),
-        Some(stage) => bail!("--only {stage}: no such stage; the stages are {}", CHAIN.map(|stage| stage.name()).join(", ")),
+        Some(stage) => Mode::Only(stage.to_owned()),
     })
 }
 
@@ -112,19 +115,20 @@ pub fn mode(only: Option<&str>, dry_run: bool) -> Result<Mode> {
 /// A selection that names no part of the grid; an input that `--only` needs and that is not there; whatever a stage says.
 pub fn run(context: &Context) -> Result<Option<Finished>> {
     grid::check_selection(context)?;
-    let mut records: Vec<Record> = Vec::new();
-    for (place, stage) in CHAIN.iter().enumerate() {
-        if !stage.is_wanted(context) {
+    let (mut records, mut unknown): (Vec<Record>, Vec<&str>) = (Vec::new(), Vec::new());
+    for stage in CHAIN.iter().filter(|stage| stage.is_wanted(context)) {
+        // What stands on nothing unknown is asked all the same: a dry run says what it would refuse.
+        if stage.inputs().iter().any(|input| unknown.contains(input)) {
+            context.progress.would_run(stage.name(), "what it needs would be made");
+            unknown.push(stage.name());
             continue;
         }
         let inputs = records.iter().filter(|record| stage.inputs().contains(&record.key.stage())).collect();
         match stage.run(context, &Inputs(inputs))? {
             Outcome::Done(new) => records.extend(new),
             Outcome::Unknown => {
-                CHAIN[place + 1..]
-                    .iter()
-                    .for_each(|later| context.progress.would_run(later.name(), "what it needs would be made"));
-                return Ok(None);
+                unknown.push(stage.name());
+                continue;
             }
         }
         if stage.name() == report::Report.name() {
@@ -160,7 +164,9 @@ mod tests {
     #[test]
     fn a_stage_that_does_not_exist_is_refused_with_those_that_do() {
         assert_eq!(mode(Some("trade-off"), false).unwrap(), Mode::Only("trade-off".into()));
-        let error = mode(Some("trian"), false).unwrap_err().to_string();
-        assert!(error.contains("no such stage; the stages are scans, images, response, similarity, train"), "{error}");
+        for dry_run in [false, true] {
+            let error = mode(Some("trian"), dry_run).unwrap_err().to_string();
+            assert!(error.contains("no such stage; the stages are scans, images, response, similarity, train"), "{error}");
+        }
     }
 }

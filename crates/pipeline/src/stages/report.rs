@@ -91,6 +91,7 @@ impl Stage for Report {
             seed: config.seed,
             device: described(DeviceName::of(&context.device).name(), precision),
             scans,
+            weights: Some(compared.weights),
             targets: compared.targets,
             conditions: summarize(&networks),
             comparisons: comparisons::all(context, &networks)?,

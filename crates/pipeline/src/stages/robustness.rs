@@ -1,6 +1,6 @@
 //! Stage `robustness`: every network under noise, corruption and attack.
 
-use super::{Inputs, Outcome, Stage, train};
+use super::{Inputs, Outcome, Stage, corrupted, train};
 use crate::adversarial::{
     Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
@@ -145,8 +145,18 @@ impl Subject<'_> {
             clean_accuracy: accuracy(&model, &held_back, run)?.share().unwrap_or_default(),
             gaussian_noise: gaussian(&held_back)?,
         };
-        let corrupted = labeled_batch(&test, settings.corruption_images)?;
-        let errors = corruption_errors(&model, &corrupted, &Corruption::ALL, run, &mut |progress| show("corruptions", progress))?;
+        let published = corrupted::errors(context, &model, &test, run, &mut |progress| show("published corruptions", progress))?;
+        let published_corruptions = published.is_some();
+        let (corruptions, mean_corruption_error) = match published {
+            Some(found) => found,
+            None => {
+                let images = labeled_batch(&test, settings.corruption_images)?;
+                let observe = &mut |progress| show("corruptions", progress);
+                let errors = corruption_errors(&model, &images, &Corruption::ALL, run, observe)?;
+                let by_family = errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors())).collect();
+                (by_family, mean_corruption_error(&errors))
+            }
+        };
 
         let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.share().unwrap_or_default() };
         let points =
@@ -180,8 +190,9 @@ impl Subject<'_> {
             clean_accuracy,
             gaussian_noise,
             validation,
-            corruptions: errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors())).collect(),
-            mean_corruption_error: mean_corruption_error(&errors),
+            corruptions,
+            published_corruptions,
+            mean_corruption_error,
             attacks,
             minimal_perturbation,
             masking: Some(masking),

@@ -64,32 +64,40 @@ impl Stage for Scans {
                 key = given(key, &format!("truth {index}"), truth)?;
             }
         }
-        Ok(context
-            .task(key, |folder| {
-                let paths = files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>>>()?;
-                let (mut scans, mut seen) = (Vec::new(), HashMap::new());
-                for ((index, path), name) in files.iter().enumerate().zip(distinct_names(&paths)) {
-                    let (scan, notes) = read_scan_with_notes(path)?;
-                    if let Some(first) = seen.insert(content(&scan), path) {
-                        bail!(
-                            "scans.files: {} and {} hold the same responses to the same images, which would count twice; \
-                             remove one of them",
-                            first.display(),
-                            path.display()
-                        );
-                    }
-                    let remarks = notes.remarks();
-                    for remark in &remarks {
-                        context.progress.line(&format!("  {}: {remark}", path.display()));
-                    }
-                    let truth = truth_of(index).map(|path| absolute(path)).transpose()?;
-                    scans.push(ScanSource { name, scan: paths[index].clone(), truth, remarks });
-                }
-                json::write(&folder.join(INDEX), &ScanIndex { scans })?;
-                Ok(vec![INDEX.into()])
-            })?
-            .into())
+        let record = context.task(key, |folder| {
+            json::write(&folder.join(INDEX), &ScanIndex { scans: sources(context, files)? })?;
+            Ok(vec![INDEX.into()])
+        })?;
+        // A dry run says what the task would say of files that are given.
+        if record.is_none() {
+            sources(context, files)?;
+        }
+        Ok(record.into())
     }
+}
+
+/// The given files, each read once.
+fn sources(context: &Context, files: &[PathBuf]) -> Result<Vec<ScanSource>> {
+    let truth_of = |index: usize| context.config.scans.truth.as_ref().and_then(|truth| truth.get(index));
+    let paths = files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>>>()?;
+    let (mut scans, mut seen) = (Vec::new(), HashMap::new());
+    for ((index, path), name) in files.iter().enumerate().zip(distinct_names(&paths)) {
+        let (scan, notes) = read_scan_with_notes(path)?;
+        if let Some(first) = seen.insert(content(&scan), path) {
+            bail!(
+                "scans.files: {} and {} hold the same responses to the same images, which would count twice; remove one of them",
+                first.display(),
+                path.display()
+            );
+        }
+        let remarks = notes.remarks();
+        for remark in &remarks {
+            context.progress.line(&format!("  {}: {remark}", path.display()));
+        }
+        let truth = truth_of(index).map(|path| absolute(path)).transpose()?;
+        scans.push(ScanSource { name, scan: paths[index].clone(), truth, remarks });
+    }
+    Ok(scans)
 }
 
 /// The key with the content of a given file, and of all other files from which its data come.

@@ -6,7 +6,7 @@ use super::scans::Loaded;
 use super::{Inputs, Outcome, Stage, combined, verdict};
 use crate::artifacts::{
     ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
-    TargetResult, Variances, Verdict, WeightingResult,
+    TargetResult, TargetWeighting, Variances, Verdict, WeightingResult,
 };
 use crate::config::{Extent, Layer, MatrixTarget, Weights};
 use crate::run::{Context, Key};
@@ -16,9 +16,9 @@ use brainprior_classifier::Target;
 use brainprior_images::{ImageId, LabeledImages, StimulusSet};
 use brainprior_recording::{Responses, Scan};
 use brainprior_similarity::{
-    Agreement, Denoised, Error, ErrorVariances, Network, OracleComparison, ScanWeights, SimilarityMatrix, TargetWeights,
-    ToOtherRepeats, Weighting, agreement, average, calibrated_over_scans, compare_oracle_images, groups_of_scans,
-    label_similarity, low_pass_pixels, orientation_energy, pixels, single_trial_similarity, spread, vectors,
+    Agreement, ChosenWeights, Denoised, Error, ErrorVariances, Network, OracleComparison, ScanWeights, SimilarityMatrix,
+    TargetWeights, ToOtherRepeats, Weighting, agreement, average, calibrated_over_scans, choose_weights, compare_oracle_images,
+    groups_of_scans, label_similarity, low_pass_pixels, orientation_energy, pixels, single_trial_similarity, spread, vectors,
 };
 use ndarray::ArrayView2;
 use std::collections::BTreeSet;
@@ -110,15 +110,12 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
     let loaded = super::scans::load(context)?;
     let predicted = response::predictions(context, loaded.len())?;
     let summary = response::summary(context)?;
-    let of_targets = match config.similarity.weights {
-        Weights::Equal => TargetWeights::Equal,
-        Weights::SignalToNoise => TargetWeights::SignalToNoise,
-    };
-    let weights_of = |(loaded, v): (&Loaded, &[f32])| {
-        Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(v))?.with_targets(of_targets))
-    };
+    let weights_of = |(loaded, v): (&Loaded, &[f32])| Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(v))?);
     let weights: Vec<ScanWeights> =
         loaded.iter().zip(summary.scans.iter().map(|scan| &scan.v[..])).map(weights_of).collect::<Result<_>>()?;
+    let (of_targets, weighting) = weighting(config.similarity.weights, &loaded, &predicted, &weights)?;
+    let weights: Vec<ScanWeights> = weights.into_iter().map(|weights| weights.with_targets(of_targets)).collect();
+    context.progress.line(&format!("    {}", weighting.sentence()));
 
     let variances_of = |Variances { error, noise, level }: &Variances| {
         Ok(ErrorVariances::from_parts(error.clone(), noise.clone(), level.clone())?)
@@ -246,8 +243,32 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
         .zip(verdicts)
         .map(|((found, weights), verdict)| summarized(found, weights, verdict))
         .collect();
-    json::write(&folder.join(SUMMARY), &SimilaritySummary { targets, scans })?;
+    json::write(&folder.join(SUMMARY), &SimilaritySummary { weights: weighting, targets, scans })?;
     Ok(outputs)
+}
+
+/// How neurons are weighted in targets, and what held-out images say of it.
+fn weighting(
+    asked: Weights,
+    loaded: &[Loaded],
+    predicted: &[Predicted],
+    weights: &[ScanWeights],
+) -> Result<(TargetWeights, TargetWeighting)> {
+    let scans = loaded.iter().zip(predicted).zip(weights);
+    let scans: Vec<_> = scans.map(|((loaded, predicted), weights)| (&loaded.scan, &predicted.target, weights)).collect();
+    let found = choose_weights(&scans)?;
+    let weights = match asked {
+        Weights::Automatic => found.weights,
+        Weights::Equal => TargetWeights::Equal,
+        Weights::SignalToNoise => TargetWeights::SignalToNoise,
+    };
+    let name = match weights {
+        TargetWeights::Equal => "equal",
+        TargetWeights::SignalToNoise => "w v",
+    };
+    let chosen = matches!(asked, Weights::Automatic);
+    let ChosenWeights { equal, signal_to_noise, .. } = found;
+    Ok((weights, TargetWeighting { weights: name.to_owned(), chosen, equal, signal_to_noise }))
 }
 
 /// `None` where similarities do not vary, as those of two images do not.

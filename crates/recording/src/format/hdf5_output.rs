@@ -1,16 +1,26 @@
 //! Writing HDF5 files whole, with errors that name file and dataset.
 
 use crate::{Error, Result};
+use brainprior_artifact::hdf5::write_chunk;
 use brainprior_artifact::{FileError, replace};
+use bytemuck::NoUninit;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use hdf5::H5Type;
 use hdf5::types::{FixedAscii, TypeDescriptor, VarLenUnicode};
 use ndarray::{Array2, ArrayBase, Data, Dimension};
+use rayon::prelude::*;
+use std::io::Write;
 use std::path::Path;
 
 /// Longest string that is written, in bytes.
 const LONGEST: usize = 64;
 /// Datasets of at least so many bytes are chunked and compressed, in chunks of about that size.
 const CHUNK: usize = 1 << 18;
+/// How hard chunks are compressed.
+const LEVEL: u8 = 4;
+/// Chunks that are compressed side by side before they are written.
+const BATCH: usize = 64;
 const ADVICE: &str = "see that the folder exists and that the disk has room";
 
 /// An HDF5 file being written, as yet under a temporary name.
@@ -38,19 +48,33 @@ pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Output) -> Result<()>) -
 impl Output {
     /// A dataset of any shape; a large one is chunked along its rows, shuffled and compressed. The time of writing is not
     /// kept, so that equal content gives equal files.
-    pub(crate) fn array<T: H5Type, S: Data<Elem = T>, D: Dimension>(
+    pub(crate) fn array<T: H5Type + NoUninit, S: Data<Elem = T>, D: Dimension>(
         &mut self,
         name: &str,
         values: &ArrayBase<S, D>,
     ) -> Result<()> {
-        let mut builder = self.file.new_dataset_builder().obj_track_times(false);
-        let row = std::mem::size_of::<T>() * values.shape().iter().skip(1).product::<usize>();
-        if values.ndim() > 0 && values.len() * std::mem::size_of::<T>() >= CHUNK {
-            let mut chunk = values.shape().to_vec();
-            chunk[0] = (CHUNK / row).clamp(1, chunk[0]);
-            builder = builder.chunk(chunk).shuffle().deflate(4);
+        let builder = self.file.new_dataset_builder().obj_track_times(false);
+        if values.ndim() == 0 || values.len() * size_of::<T>() < CHUNK {
+            return builder.with_data(values.view()).create(name).map(|_| ()).map_err(|source| self.failed(name, source));
         }
-        builder.with_data(values.view()).create(name).map(|_| ()).map_err(|source| self.failed(name, source))
+        let row = size_of::<T>() * values.shape().iter().skip(1).product::<usize>();
+        let mut chunk = values.shape().to_vec();
+        chunk[0] = (CHUNK / row).clamp(1, chunk[0]);
+        let rows = chunk[0];
+        let builder = builder.empty::<T>().shape(values.shape()).chunk(chunk).shuffle().deflate(LEVEL);
+        let dataset = builder.create(name).map_err(|source| self.failed(name, source))?;
+        let values = values.as_standard_layout();
+        let bytes: &[u8] = bytemuck::cast_slice(values.as_slice().expect("in its standard layout"));
+        let chunks: Vec<&[u8]> = bytes.chunks(rows * row).collect();
+        for (batch, of_batch) in chunks.chunks(BATCH).enumerate() {
+            let packed: Vec<Vec<u8>> = of_batch.par_iter().map(|chunk| packed(chunk, size_of::<T>(), rows * row)).collect();
+            for (index, packed) in packed.iter().enumerate() {
+                let mut offset = vec![0; values.ndim()];
+                offset[0] = ((batch * BATCH + index) * rows) as u64;
+                write_chunk(&dataset, &offset, packed).map_err(|source| self.failed(name, source))?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn matrix(&mut self, name: &str, values: &Array2<f32>) -> Result<()> {
@@ -95,6 +119,19 @@ impl Output {
     fn failed(&self, name: &str, source: hdf5::Error) -> Error {
         failed(&self.path, name, "write", source, ADVICE)
     }
+}
+
+/// A chunk after the filters shuffle and deflate: the first bytes of all numbers, then the second ones and so on, compressed. The last chunk
+/// of a dataset is filled up with zeros.
+fn packed(chunk: &[u8], width: usize, full: usize) -> Vec<u8> {
+    let mut shuffled = vec![0; full];
+    for (place, plane) in shuffled.chunks_exact_mut(full / width).enumerate() {
+        for (shuffled, number) in plane.iter_mut().zip(chunk.chunks_exact(width)) {
+            *shuffled = number[place];
+        }
+    }
+    let mut encoder = ZlibEncoder::new(Vec::with_capacity(full), Compression::new(LEVEL.into()));
+    encoder.write_all(&shuffled).and_then(|()| encoder.finish()).expect("memory takes what is written")
 }
 
 fn failed(path: &Path, dataset: &str, doing: &'static str, source: hdf5::Error, advice: &'static str) -> Error {

@@ -2,15 +2,29 @@
 //! refused.
 //!
 //! [`arrays`] follows a [`Layout`], a small TOML file that says what the axes of some arrays are; [`experanto`] reads sessions in the
-//! folders of that library.
+//! folders of that library; [`nwb`] files of Neurodata Without Borders in which images were shown; [`suite2p`] its traces, beside a table
+//! of onsets.
 
 mod account;
 mod arrays;
+mod asked;
+mod clock;
+mod draw;
 mod experanto;
+mod foreign;
+mod nwb;
+mod pictures;
+mod recorded;
+mod settings;
+mod source;
+mod suite2p;
 
 pub use account::Account;
 pub use arrays::{Layout, arrays};
 pub use experanto::experanto;
+pub use nwb::nwb;
+pub use settings::{ImageAxis, ImageSettings, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, Window};
+pub use suite2p::suite2p;
 
 use crate::Scan;
 

@@ -2,19 +2,21 @@
 //!
 //! A convolutional model of a few hundred images learns its core badly. Here the core is not learned: it is a bank of filters with
 //! the moduli of their moduli, and, where it is given, layers of a network that was trained on something else (Cadena et al. 2019).
-//! Each neuron reads them by kernel ridge regression, nearly linearly, under windows of several places and widths; how much it is shrunk under each, and how the
-//! windows are mixed, is decided by the error on images that are left out one by one, in closed form (Allen 1974). Neither the
-//! test tier nor any truth takes part.
+//! Each neuron reads them by kernel ridge regression, nearly linearly, under windows of several places and widths. How much it is shrunk under each, and how the
+//! windows are mixed, is decided by the error on images that are left out one by one, in closed form (Allen 1974); whether by each neuron's own or by that of
+//! all neurons together, on the validation tier. Neither the test tier nor any truth takes part.
 
 mod bank;
 mod eigen;
 mod features;
 mod ridge;
 
+use std::ops::Range;
+
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
 use candle_core::Tensor;
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -27,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::normalization::ScanNormalization;
 use crate::predict::correlations;
 use features::GRID;
-use ridge::{Chosen, Solved};
+use ridge::{Chosen, Errors, Solved};
 
 /// Most images that others are compared with: beyond, the features of all images are taken along those of so many.
 const MOST_LANDMARKS: usize = 512;
@@ -37,6 +39,12 @@ const WINDOW: f64 = 0.6;
 const NETWORK: f32 = 3.0;
 /// How much worse than the best, as a share of its error, a window may be to count 1/e as much; the best of these is taken.
 const TOLERANCES: [f64; 4] = [0.003, 0.01, 0.03, 0.1];
+/// How far the shrinkage of a neuron is that of all neurons together.
+const COMMON: [f64; 3] = [0.0, 0.5, 1.0];
+/// Most images that are left out to decide something by.
+const MOST_LEFT_OUT: usize = 2048;
+/// Neurons whose predictions under all windows are in memory together.
+const NEURONS: usize = 256;
 /// How fast likeness falls off with the squared distance over its mean: the error on images left out is nearly flat from 0.2 to 0.8.
 const NARROWNESS: f32 = 0.35;
 /// Cells whose inner products are in memory together.
@@ -93,44 +101,26 @@ impl LinearModel {
         let mut targets = Array2::from_shape_vec((rows.len(), by.varies.len()), targets).expect("a row for each image");
         let level = targets.mean_axis(Axis(0)).expect("at least one image");
         targets -= &level;
-        let mut landmarks = rows.clone();
-        landmarks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        landmarks.truncate(MOST_LANDMARKS);
-        landmarks.sort_unstable();
-
-        let solved: Vec<Solved> = kernels(features, &rows, &landmarks)
-            .into_par_iter()
-            .map(|kernel| Solved::new(kernel.view(), &landmarks, &rows, &targets))
-            .collect();
-        let chosen: Vec<Chosen> = solved.par_iter().map(|solved| solved.choose(&targets, &weights)).collect();
-        let left_out: Vec<Array2<f64>> =
-            solved.par_iter().zip(&chosen).map(|(solved, chosen)| solved.left_out(&targets, &chosen.shrinkage)).collect();
-        let (_, shares, left_out) = TOLERANCES
-            .iter()
-            .map(|tolerance| {
-                let shares = shares(&chosen, *tolerance);
-                let mixed = mixed(&left_out, &shares);
-                let error: f64 = (&mixed - &targets)
-                    .rows()
-                    .into_iter()
-                    .zip(&weights)
-                    .map(|(row, weight)| weight * row.iter().map(|e| e * e).sum::<f64>())
-                    .sum();
-                (error, shares, mixed)
-            })
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-            .expect("some tolerances");
-        let all: Vec<Array2<f64>> =
-            solved.par_iter().zip(&chosen).map(|(solved, chosen)| solved.predictions(&chosen.shrinkage)).collect();
-        let mut predicted = mixed(&all, &shares);
-        for (row, own) in rows.iter().zip(left_out.rows()) {
-            predicted.row_mut(*row).assign(&own);
-        }
-        predicted += &level;
+        let regression = Regression::new(features, rows, weights, targets.mapv(|v| v as f32), seed);
+        let validation = scan.trials_in(Tier::Validation);
+        let shown = validation.iter().map(|trial| row_of(*trial)).collect::<Result<Vec<_>>>()?;
+        let error = |of: &Readouts| -> f64 {
+            let predicted = regression.predictions(of, &shown);
+            let squares = predicted.rows().into_iter().zip(&validation).map(|(row, trial)| -> f64 {
+                let neurons = row.iter().zip(&level).zip(scan.responses().row(*trial)).zip(&by.response_std);
+                neurons
+                    .map(|(((found, level), response), std)| (f64::from(*found) + level - f64::from(response / std)).powi(2))
+                    .sum()
+            });
+            squares.sum()
+        };
+        let readouts = regression.readouts();
+        let judged = readouts.into_iter().map(|of| (error(&of), of));
+        let (_, chosen) = judged.min_by(|a, b| a.0.total_cmp(&b.0)).expect("some readouts");
+        let predicted = regression.all(&chosen).mapv(f64::from) + &level;
         let in_units = ArrayView1::from(&by.response_std).mapv(f64::from);
         let predicted = (predicted * in_units).mapv(|v| v as f32);
         let mut model = Self { name: scan.name().to_owned(), features: features.clone(), predicted, v_a: Vec::new() };
-        let validation = scan.trials_in(Tier::Validation);
         model.v_a = correlations(scan, &validation, &model.predict_trials(scan, &validation)?, &by.varies);
         Ok(model)
     }
@@ -162,6 +152,119 @@ impl LinearModel {
         let missing = |id| Error::NoFeatures { scan: self.name.clone(), id };
         let rows = images.map(|id| self.features.row(id).ok_or_else(|| missing(id))).collect::<Result<Vec<_>>>()?;
         Ok(self.predicted.select(Axis(0), &rows))
+    }
+}
+
+/// All windows' regressions of one scan.
+struct Regression {
+    solved: Vec<Solved>,
+    /// Rows of the images that train, their numbers of trials, and their centered responses `[images, neurons]`.
+    rows: Vec<usize>,
+    weights: Vec<f64>,
+    targets: Array2<f32>,
+    /// Places among `rows` that are left out to decide by.
+    left_out: Vec<usize>,
+    images: usize,
+}
+
+/// How windows are read: for each, the shrinkage and the share of each neuron.
+struct Readouts {
+    chosen: Vec<Chosen>,
+    shares: Vec<Vec<f64>>,
+}
+
+impl Regression {
+    fn new(features: &Features, rows: Vec<usize>, weights: Vec<f64>, targets: Array2<f32>, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut landmarks = rows.clone();
+        landmarks.shuffle(&mut rng);
+        landmarks.truncate(MOST_LANDMARKS);
+        landmarks.sort_unstable();
+        let mut left_out: Vec<usize> = (0..rows.len()).collect();
+        left_out.shuffle(&mut rng);
+        left_out.truncate(MOST_LEFT_OUT);
+        left_out.sort_unstable();
+        let kernels = kernels(features, &rows, &landmarks).into_par_iter();
+        let solved = kernels.map(|kernel| Solved::new(kernel.view(), &landmarks, &rows)).collect();
+        Self { solved, rows, weights, targets, left_out, images: features.len() }
+    }
+
+    /// Neurons that are in memory together.
+    fn parts(&self) -> impl Iterator<Item = Range<usize>> {
+        let neurons = self.targets.ncols();
+        (0..neurons).step_by(NEURONS).map(move |first| first..(first + NEURONS).min(neurons))
+    }
+
+    /// Readouts for each of [`COMMON`], with the shares of windows of least error on images left out.
+    fn readouts(&self) -> Vec<Readouts> {
+        let mut errors: Vec<Errors> = Vec::new();
+        for part in self.parts() {
+            let targets = self.targets.slice(s![.., part]);
+            let found = self
+                .solved
+                .par_iter()
+                .map(|solved| solved.errors(targets, &solved.products(targets), &self.left_out, &self.weights));
+            let found: Vec<Errors> = found.collect();
+            match errors.is_empty() {
+                true => errors = found,
+                false => errors.iter_mut().zip(&found).for_each(|(errors, found)| errors.join(found)),
+            }
+        }
+        let readouts = |common: &f64| {
+            let chosen: Vec<Chosen> = errors.iter().map(|errors| errors.choose(*common)).collect();
+            let tried: Vec<Vec<Vec<f64>>> = TOLERANCES.iter().map(|tolerance| shares(&chosen, *tolerance)).collect();
+            let mut error = [0.0; TOLERANCES.len()];
+            for part in self.parts() {
+                let found = self.left_out(&chosen, part.clone(), &self.left_out);
+                let targets = self.targets.slice(s![.., part.clone()]).select(Axis(0), &self.left_out);
+                for (error, shares) in error.iter_mut().zip(&tried) {
+                    let mixed = mixed(&found, shares, part.clone());
+                    for ((found, target), image) in mixed.rows().into_iter().zip(targets.rows()).zip(&self.left_out) {
+                        let squares: f64 = found.iter().zip(target).map(|(f, t)| f64::from(f - t).powi(2)).sum();
+                        *error += self.weights[*image] * squares;
+                    }
+                }
+            }
+            let tried = tried.into_iter().zip(error).min_by(|a, b| a.1.total_cmp(&b.1));
+            Readouts { chosen, shares: tried.expect("some tolerances").0 }
+        };
+        COMMON.iter().map(readouts).collect()
+    }
+
+    /// Of each window, for the neurons `part`: images, places among those that train, each left out.
+    fn left_out(&self, chosen: &[Chosen], part: Range<usize>, images: &[usize]) -> Vec<Array2<f32>> {
+        let targets = self.targets.slice(s![.., part.clone()]);
+        let of_window = |(solved, chosen): (&Solved, &Chosen)| {
+            solved.left_out(targets, &solved.products(targets), &chosen.shrinkage[part.clone()], images)
+        };
+        self.solved.par_iter().zip(chosen).map(of_window).collect()
+    }
+
+    /// Predictions `[rows, neurons]` of the images of `rows`, about the training mean.
+    fn predictions(&self, of: &Readouts, rows: &[usize]) -> Array2<f32> {
+        let mut all = Array2::zeros((rows.len(), self.targets.ncols()));
+        for part in self.parts() {
+            let targets = self.targets.slice(s![.., part.clone()]);
+            let of_window = |(solved, chosen): (&Solved, &Chosen)| {
+                solved.predictions(&solved.products(targets), &chosen.shrinkage[part.clone()], rows)
+            };
+            let found: Vec<Array2<f32>> = self.solved.par_iter().zip(&of.chosen).map(of_window).collect();
+            all.slice_mut(s![.., part.clone()]).assign(&mixed(&found, &of.shares, part));
+        }
+        all
+    }
+
+    /// Predictions of all images, of those that train by the regression without them.
+    fn all(&self, of: &Readouts) -> Array2<f32> {
+        let mut all = self.predictions(of, &(0..self.images).collect::<Vec<_>>());
+        let every: Vec<usize> = (0..self.rows.len()).collect();
+        for part in self.parts() {
+            let left_out = mixed(&self.left_out(&of.chosen, part.clone(), &every), &of.shares, part.clone());
+            for (row, own) in self.rows.iter().zip(left_out.rows()) {
+                all.slice_mut(s![*row, part.clone()]).assign(&own);
+            }
+        }
+        all
     }
 }
 
@@ -225,11 +328,12 @@ fn shares(chosen: &[Chosen], tolerance: f64) -> Vec<Vec<f64>> {
     shares
 }
 
-/// The sum over windows of predictions times shares.
-fn mixed(of_windows: &[Array2<f64>], shares: &[Vec<f64>]) -> Array2<f64> {
+/// The sum over windows of predictions of the neurons `part` times their shares.
+fn mixed(of_windows: &[Array2<f32>], shares: &[Vec<f64>], part: Range<usize>) -> Array2<f32> {
     let mut sum = Array2::zeros(of_windows[0].raw_dim());
     for (of, shares) in of_windows.iter().zip(shares) {
-        sum += &(of * &ArrayView1::from(shares));
+        let shares: Array1<f32> = shares[part.clone()].iter().map(|share| *share as f32).collect();
+        sum += &(of * &shares);
     }
     sum
 }

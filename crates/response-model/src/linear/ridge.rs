@@ -14,24 +14,49 @@ const JITTER: f64 = 1e-6;
 /// One set of inner products, in the coordinates in which shrinking is a division.
 pub(super) struct Solved {
     /// `[images, directions]`, all images, centered over those that train.
-    coordinates: Array2<f64>,
+    coordinates: Array2<f32>,
     /// Square of each direction over the images that train.
     squares: Vec<f64>,
-    /// `[directions, neurons]`
-    products: Array2<f64>,
     training: Vec<usize>,
 }
 
-/// Squared error of each neuron at its best shrinkage, and that shrinkage.
+/// Squared error of each neuron on images left out, `[shrinkages, neurons]`.
+pub(super) struct Errors {
+    shrinkages: Vec<f64>,
+    errors: Array2<f64>,
+}
+
+/// The shrinkage of each neuron, and its squared error there.
 pub(super) struct Chosen {
     pub(super) error: Vec<f64>,
     pub(super) shrinkage: Vec<f64>,
 }
 
+impl Errors {
+    /// Of some neurons and of others, at the same shrinkages.
+    pub(super) fn join(&mut self, others: &Self) {
+        self.errors.append(Axis(1), others.errors.view()).expect("as many shrinkages");
+    }
+
+    /// The shrinkage of least error, errors over each neuron's least being taken in parts: `common` of the mean over neurons, the rest of the
+    /// neuron's own. Few images tell little of a single neuron.
+    pub(super) fn choose(&self, common: f64) -> Chosen {
+        let least = self.errors.fold_axis(Axis(0), f64::INFINITY, |a, b| a.min(*b)).mapv(|least| least.max(f64::MIN_POSITIVE));
+        let over_least = &self.errors / &least;
+        let of_all = over_least.mean_axis(Axis(1)).expect("at least one neuron");
+        let judged = |k: usize, n: usize| common * of_all[k] + (1.0 - common) * over_least[(k, n)];
+        let best = |n: usize| (0..self.shrinkages.len()).min_by(|a, b| judged(*a, n).total_cmp(&judged(*b, n))).expect("some");
+        let best: Vec<usize> = (0..self.errors.ncols()).map(best).collect();
+        Chosen {
+            error: best.iter().enumerate().map(|(n, k)| self.errors[(*k, n)]).collect(),
+            shrinkage: best.iter().map(|k| self.shrinkages[*k]).collect(),
+        }
+    }
+}
+
 impl Solved {
-    /// From inner products `[images, landmarks]` of all images with the images of rows `landmarks`; `targets` `[training, neurons]`
-    /// are centered responses to the images of rows `training`.
-    pub(super) fn new(kernel: ArrayView2<f32>, landmarks: &[usize], training: &[usize], targets: &Array2<f64>) -> Self {
+    /// From inner products `[images, landmarks]` of all images with the images of rows `landmarks`; the images of rows `training` train.
+    pub(super) fn new(kernel: ArrayView2<f32>, landmarks: &[usize], training: &[usize]) -> Self {
         let root = cholesky(kernel.select(Axis(0), landmarks).mapv(f64::from));
         let count = landmarks.len();
         let mut coordinates: Vec<f64> = kernel.iter().map(|v| f64::from(*v)).collect();
@@ -40,10 +65,13 @@ impl Solved {
         coordinates -= &coordinates.select(Axis(0), training).mean_axis(Axis(0)).expect("images that train");
         let seen = coordinates.select(Axis(0), training);
         let (squares, directions) = eigen::symmetric(seen.t().dot(&seen));
-        let coordinates = coordinates.dot(&directions.t());
-        let products = coordinates.select(Axis(0), training).t().dot(targets);
-        let squares = squares.into_iter().map(|square| square.max(0.0)).collect();
-        Self { coordinates, squares, products, training: training.to_vec() }
+        let coordinates = coordinates.dot(&directions.t()).mapv(|v| v as f32);
+        Self { coordinates, squares: squares.into_iter().map(|square| square.max(0.0)).collect(), training: training.to_vec() }
+    }
+
+    /// Products `[directions, neurons]` with centered responses `[training, neurons]`.
+    pub(super) fn products(&self, targets: ArrayView2<f32>) -> Array2<f32> {
+        self.coordinates.select(Axis(0), &self.training).t().dot(&targets)
     }
 
     /// The shrinkages that are tried.
@@ -52,39 +80,41 @@ impl Solved {
         (0..SHRINKAGES).map(|k| unit.max(f64::MIN_POSITIVE) * 10f64.powf(f64::from(FIRST_HALF_DECADE + k) / 2.0)).collect()
     }
 
-    /// The shrinkage of each neuron with the least error on images left out, weighted.
-    pub(super) fn choose(&self, targets: &Array2<f64>, weights: &[f64]) -> Chosen {
+    /// Errors at each shrinkage on `images`, places among those that train, each left out; an image counts by its weight.
+    pub(super) fn errors(&self, targets: ArrayView2<f32>, products: &Array2<f32>, images: &[usize], weights: &[f64]) -> Errors {
         let neurons = targets.ncols();
-        let mut chosen = Chosen { error: vec![f64::INFINITY; neurons], shrinkage: vec![0.0; neurons] };
-        let total: f64 = weights.iter().sum();
-        for shrinkage in self.shrinkages() {
-            let left_out = self.left_out(targets, &vec![shrinkage; neurons]);
-            let mut error = vec![0.0; neurons];
-            for ((found, target), weight) in left_out.rows().into_iter().zip(targets.rows()).zip(weights) {
-                for (n, (found, target)) in found.iter().zip(target).enumerate() {
-                    error[n] += weight / total * (found - target).powi(2);
-                }
-            }
-            for (n, error) in error.into_iter().enumerate() {
-                if error < chosen.error[n] {
-                    (chosen.error[n], chosen.shrinkage[n]) = (error, shrinkage);
+        let shrinkages = self.shrinkages();
+        let total: f64 = images.iter().map(|image| weights[*image]).sum();
+        let mut errors = Array2::zeros((shrinkages.len(), neurons));
+        for (shrinkage, mut error) in shrinkages.iter().zip(errors.rows_mut()) {
+            let left_out = self.left_out(targets, products, &vec![*shrinkage; neurons], images);
+            for (found, image) in left_out.rows().into_iter().zip(images) {
+                for ((error, found), target) in error.iter_mut().zip(found).zip(targets.row(*image)) {
+                    *error += weights[*image] / total * f64::from(found - target).powi(2);
                 }
             }
         }
-        chosen
+        Errors { shrinkages, errors }
     }
 
-    /// Predictions `[images, neurons]` of all images, about the training mean.
-    pub(super) fn predictions(&self, shrinkage: &[f64]) -> Array2<f64> {
-        self.coordinates.dot(&self.weights(shrinkage))
+    /// Predictions `[rows, neurons]` of the images of `rows`, about the training mean.
+    pub(super) fn predictions(&self, products: &Array2<f32>, shrinkage: &[f64], rows: &[usize]) -> Array2<f32> {
+        self.coordinates.select(Axis(0), rows).dot(&self.weights(products, shrinkage))
     }
 
-    /// Predictions `[training, neurons]` of each image by the regression without it: y - (y - fit) / (1 - h), h being what the image
-    /// adds to its own fit.
-    pub(super) fn left_out(&self, targets: &Array2<f64>, shrinkage: &[f64]) -> Array2<f64> {
-        let seen = self.coordinates.select(Axis(0), &self.training);
-        let mut found = seen.dot(&self.weights(shrinkage));
-        let squared = seen.mapv(|u| u * u);
+    /// Predictions `[images, neurons]` of images, places among those that train, each by the regression without it: y - (y - fit) / (1 - h), h being
+    /// what the image adds to its own fit.
+    pub(super) fn left_out(
+        &self,
+        targets: ArrayView2<f32>,
+        products: &Array2<f32>,
+        shrinkage: &[f64],
+        images: &[usize],
+    ) -> Array2<f32> {
+        let rows: Vec<usize> = images.iter().map(|image| self.training[*image]).collect();
+        let seen = self.coordinates.select(Axis(0), &rows);
+        let mut found = seen.dot(&self.weights(products, shrinkage));
+        let squared = seen.mapv(|u| f64::from(u * u));
         let mut of_shrinkage: Vec<(f64, Array1<f64>)> = Vec::new();
         for (n, own) in shrinkage.iter().enumerate() {
             let known = of_shrinkage.iter().position(|(of, _)| of == own).unwrap_or_else(|| {
@@ -93,18 +123,18 @@ impl Solved {
                 of_shrinkage.len() - 1
             });
             let own_share = &of_shrinkage[known].1;
-            for (i, found) in found.column_mut(n).iter_mut().enumerate() {
-                let target = targets[(i, n)];
-                *found = target - (target - *found) / (1.0 - own_share[i]).max(1e-3);
+            for ((found, image), share) in found.column_mut(n).iter_mut().zip(images).zip(own_share) {
+                let target = targets[(*image, n)];
+                *found = target - (target - *found) / (1.0 - share).max(1e-3) as f32;
             }
         }
         found
     }
 
-    fn weights(&self, shrinkage: &[f64]) -> Array2<f64> {
-        let mut weights = self.products.clone();
+    fn weights(&self, products: &Array2<f32>, shrinkage: &[f64]) -> Array2<f32> {
+        let mut weights = products.clone();
         for (mut row, square) in weights.rows_mut().into_iter().zip(&self.squares) {
-            row.iter_mut().zip(shrinkage).for_each(|(weight, shrinkage)| *weight /= square + shrinkage);
+            row.iter_mut().zip(shrinkage).for_each(|(weight, shrinkage)| *weight /= (square + shrinkage) as f32);
         }
         weights
     }
@@ -150,10 +180,12 @@ mod tests {
         (features, targets)
     }
 
-    fn solved(features: &Array2<f64>, training: &[usize], targets: &Array2<f64>) -> Solved {
+    fn solved(features: &Array2<f64>, training: &[usize], targets: &Array2<f64>) -> (Solved, Array2<f32>, Array2<f32>) {
         let kernel = features.dot(&features.t()).mapv(|v| v as f32);
         let kernel = kernel.select(Axis(1), training);
-        Solved::new(kernel.view(), training, training, targets)
+        let (solved, targets) = (Solved::new(kernel.view(), training, training), targets.mapv(|v| v as f32));
+        let products = solved.products(targets.view());
+        (solved, targets, products)
     }
 
     /// Ridge regression from its normal equations, by Gauss elimination.
@@ -183,11 +215,12 @@ mod tests {
     fn predictions_are_those_of_the_normal_equations() {
         let (features, targets) = example();
         let training: Vec<usize> = (0..8).collect();
-        let found = solved(&features, &training, &targets).predictions(&[0.7, 2.0]);
+        let (solved, _, products) = solved(&features, &training, &targets);
+        let found = solved.predictions(&products, &[0.7, 2.0], &(0..10).collect::<Vec<_>>());
         for (n, shrinkage) in [0.7, 2.0].into_iter().enumerate() {
             for image in 0..10 {
                 let expected = naive(&features, &training, &targets.column(n).to_vec(), shrinkage, image);
-                assert!((found[(image, n)] - expected).abs() < 1e-3, "{image} {n}: {} {expected}", found[(image, n)]);
+                assert!((f64::from(found[(image, n)]) - expected).abs() < 1e-3, "{image} {n}: {} {expected}", found[(image, n)]);
             }
         }
     }
@@ -196,14 +229,33 @@ mod tests {
     fn an_image_left_out_is_predicted_by_the_regression_without_it() {
         let (features, targets) = example();
         let training: Vec<usize> = (0..8).collect();
-        let found = solved(&features, &training, &targets).left_out(&targets, &[0.7, 2.0]);
+        let (solved, of_neurons, products) = solved(&features, &training, &targets);
+        let found = solved.left_out(of_neurons.view(), &products, &[0.7, 2.0], &training);
+        let some = solved.left_out(of_neurons.view(), &products, &[0.7, 2.0], &[5, 2]);
+        assert_eq!(
+            (some.row(0), some.row(1)),
+            (found.row(5), found.row(2)),
+            "an image does not depend on which others are asked for"
+        );
         for (n, shrinkage) in [0.7, 2.0].into_iter().enumerate() {
             for out in 0..8 {
                 let others: Vec<usize> = training.iter().copied().filter(|i| *i != out).collect();
                 let responses: Vec<f64> = others.iter().map(|i| targets[(*i, n)]).collect();
                 let expected = naive(&features, &others, &responses, shrinkage, out);
-                assert!((found[(out, n)] - expected).abs() < 2e-3, "{out} {n}: {} {expected}", found[(out, n)]);
+                assert!((f64::from(found[(out, n)]) - expected).abs() < 2e-3, "{out} {n}: {} {expected}", found[(out, n)]);
             }
         }
+    }
+    #[test]
+    fn shrinkages_are_each_neurons_own_or_all_neurons_common_one() {
+        let errors = ndarray::arr2(&[[1.0, 4.0, 9.0], [2.0, 2.0, 6.0], [4.0, 8.0, 3.0]]);
+        let errors = Errors { shrinkages: vec![0.1, 1.0, 10.0], errors };
+        let own = errors.choose(0.0);
+        assert_eq!((own.shrinkage, own.error), (vec![0.1, 1.0, 10.0], vec![1.0, 2.0, 3.0]));
+        // Over each neuron's least: 1 2 3, 2 1 2 and 4 4 1, of means 2, 5/3 and 3.
+        let common = errors.choose(1.0);
+        assert_eq!((common.shrinkage, common.error), (vec![1.0; 3], vec![2.0, 2.0, 6.0]));
+        // In halves: the first neuron 1.5, 1.83 and 3.5, the last 2.5, 1.83 and 2.
+        assert_eq!(errors.choose(0.5).shrinkage, [0.1, 1.0, 1.0]);
     }
 }

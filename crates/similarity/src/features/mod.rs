@@ -1,8 +1,8 @@
 //! The control *features*: a pretrained network's responses to the images, in place of a population's.
 //!
-//! Any chain of convolutions whose tensors lie in a safetensors file can be used; the VGG networks (11 to 19, with batch norm or
-//! without) are recognised by the names that torchvision gives them, so that `vgg19(weights="DEFAULT").state_dict()`, saved with
-//! `safetensors.torch.save_file`, is all that the paper's VGG19 conv3_1 needs.
+//! Any chain of convolutions whose tensors lie in a file of weights can be used, safetensors or what PyTorch saves; the VGG networks (11
+//! to 19, with batch norm or without) are recognised by the names that torchvision gives them, so that the `.pth` that it downloads for
+//! `vgg19(weights="DEFAULT")` is all that the paper's VGG19 conv3_1 needs.
 
 mod network;
 mod vgg;

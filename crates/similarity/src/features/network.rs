@@ -3,9 +3,9 @@
 use super::vgg;
 use crate::{Error, Result};
 use brainprior_artifact::FileError;
+use brainprior_artifact::archive::Archive;
 use brainprior_kernels::{Conv2dGeometry, conv2d};
-use candle_core::{DType, Device, Tensor};
-use std::collections::HashMap;
+use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
 
 /// Mean and standard deviation of ImageNet's channels, as torchvision normalises for its networks.
@@ -56,13 +56,17 @@ enum Applied {
 }
 
 impl Network {
-    /// Reads the tensors of `layers` from a safetensors file (f32, f16 or bf16).
+    /// Reads the tensors of `layers` from a file of weights, in safetensors or as `torch.save` writes it
+    /// ([`Archive::read_weights`]), in any floating type.
     ///
     /// # Errors
-    /// No such file, not safetensors; a tensor that is missing or of another shape; layers that do not begin with a convolution.
+    /// No such file, or none of these; a tensor that is missing or of another shape; layers that do not begin with a convolution.
     pub fn read(path: &Path, layers: &[Layer]) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let tensors = Tensors::open(path)?;
+        if let Some(sentence) = tensors.file.left_out() {
+            tracing::warn!("{sentence}");
+        }
         let applied: Vec<Applied> = layers.iter().map(|layer| tensors.apply(layer)).collect::<Result<_>>()?;
         let Some(Applied::Convolution { weight, .. }) = applied.first() else {
             return Err(tensors.layout("layers", "a convolution first", format!("{:?}", layers.first())));
@@ -78,7 +82,8 @@ impl Network {
     /// As [`Network::read`]; no layer of that name; a file that is not of a VGG network.
     pub fn vgg(path: &Path, layer: &str) -> Result<Self> {
         let tensors = Tensors::open(path)?;
-        let layers = vgg::layers(&tensors.names(), layer).map_err(|found| {
+        let names = tensors.file.names();
+        let layers = vgg::layers(&names.iter().map(String::as_str).collect::<Vec<_>>(), layer).map_err(|found| {
             tensors.layout("features.*", format!("a VGG network under torchvision's names, with {layer}"), found)
         })?;
         let mut network = Self::read(path, &layers)?;
@@ -131,23 +136,18 @@ impl Applied {
 /// The tensors of a file.
 struct Tensors {
     path: PathBuf,
-    tensors: HashMap<String, Tensor>,
+    file: Archive,
 }
+
+const ADVICE: &str = "give the weights of the layers that are asked for";
 
 impl Tensors {
     fn open(path: &Path) -> Result<Self> {
-        std::fs::File::open(path).map_err(FileError::refused(path, "open"))?;
-        let read = candle_core::safetensors::load(path, &Device::Cpu);
-        let tensors = read.map_err(FileError::refused(path, "read it as safetensors"))?;
-        Ok(Self { path: path.to_owned(), tensors })
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.tensors.keys().map(String::as_str).collect()
+        Ok(Self { path: path.to_owned(), file: Archive::read_weights(path, ADVICE)? })
     }
 
     fn layout(&self, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
-        FileError::mismatch(&self.path, dataset, expected, found, "give the weights of the layers that are asked for").into()
+        self.file.mismatch(dataset, expected, found).into()
     }
 
     fn refused(&self, doing: &'static str, name: &str) -> impl FnOnce(candle_core::Error) -> Error {
@@ -155,13 +155,11 @@ impl Tensors {
     }
 
     fn get(&self, name: &str, rank: usize) -> Result<Tensor> {
-        let Some(tensor) = self.tensors.get(name) else {
-            return Err(self.layout(name, format!("a tensor of {rank} axes"), "none of that name"));
-        };
-        if tensor.rank() != rank {
-            return Err(self.layout(name, format!("{rank} axes"), format!("shape {:?}", tensor.dims())));
+        let (shape, values) = self.file.floats(name)?;
+        if shape.len() != rank {
+            return Err(self.layout(name, format!("{rank} axes"), format!("shape {shape:?}")));
         }
-        tensor.to_dtype(DType::F32).map_err(self.refused("convert to f32", name))
+        Tensor::from_vec(values, shape, &Device::Cpu).map_err(self.refused("arrange", name))
     }
 
     /// A tensor of one value for each channel, as broadcast over images and pixels.
@@ -177,7 +175,7 @@ impl Tensors {
                 let bias = format!("{name}.bias");
                 Ok(Applied::Convolution {
                     weight: self.get(&format!("{name}.weight"), 4)?,
-                    bias: self.tensors.contains_key(&bias).then(|| self.per_channel(&bias)).transpose()?,
+                    bias: self.file.names().contains(&bias).then(|| self.per_channel(&bias)).transpose()?,
                     geometry: Conv2dGeometry { stride: *stride, padding: *padding, ..Conv2dGeometry::default() },
                 })
             }

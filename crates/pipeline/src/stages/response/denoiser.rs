@@ -1,12 +1,13 @@
 //! What predicts one scan's responses: the convolutional models, and linear readouts of fixed features mixed in.
 
 use crate::artifacts::Shares;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
 use brainprior_response_model::{CrossFitted, Ensemble, Features, LinearModel, Metrics, Mixture, TrainingTrials, correlations};
-use brainprior_similarity::ErrorVariances;
+use brainprior_similarity::{ErrorVariances, held_out_correlation, standardizing_weights};
 use ndarray::{Array2, Axis};
+use std::collections::BTreeSet;
 
 /// The fitted models of all scans.
 #[derive(Clone, Copy)]
@@ -28,12 +29,14 @@ pub(crate) struct Denoiser<'a> {
     linear: Option<(LinearModel, Mixture)>,
     v: Vec<Option<f32>>,
     variances: ErrorVariances,
+    held_out_similarity: Option<f64>,
 }
 
 impl<'a> Denoiser<'a> {
     /// For scan number `index`. Shares of the models, correlations v and variances are taken from trials that no model was
     /// fitted to: all outside the test tier where models are cross-fitted, else those of the validation tier. Variances are those of
     /// predictions at the mean behaviour, as targets are made: what behaviour explains of a trial is noise there, as it is between repeats.
+    /// Of mixtures of both models that one is taken whose similarities of these images are nearest to those of their trials, at equal weights.
     pub(crate) fn new(fitted: Fitted<'a>, index: usize, scan: &'a Scan, seed: u64) -> Result<Self> {
         let (held_out, convolutional) = match fitted.crossed {
             Some(crossed) => crossed.held_out(index, scan)?,
@@ -43,31 +46,53 @@ impl<'a> Denoiser<'a> {
                 (trials, predicted)
             }
         };
-        let (mut linear, mut predicted) = (None, convolutional);
+        let images = images_of(scan, &held_out);
+        let mut predicted = convolutional;
+        let mut of_images = of_convolutional(fitted, index, &images)?;
+        let equal = standardizing_weights(scan);
+        let correlation = |predicted: &Responses| held_out_correlation(scan, &held_out, predicted, &equal, &equal);
         if !fitted.convolutional {
             predicted.fill(0.0);
         }
-        if let Some(features) = fitted.features {
-            let model = LinearModel::fit(scan, &fitted.training.trials()[index], features, seed)?;
-            let of_linear = model.predict_trials(scan, &held_out)?;
-            let mixture = Mixture::of(scan, &held_out, &predicted, &of_linear);
-            predicted = mixture.mix(&predicted, &of_linear);
-            linear = Some((model, mixture));
+        let (mut linear, mut held_out_similarity) = (None, None);
+        match fitted.features {
+            None => held_out_similarity = correlation(&of_images)?,
+            Some(features) => {
+                let model = LinearModel::fit(scan, &fitted.training.trials()[index], features, seed)?;
+                let of_linear = model.predict_trials(scan, &held_out)?;
+                let candidates = Mixture::candidates(scan, &held_out, &predicted, &of_linear);
+                let mut best: Option<(Mixture, Responses)> = None;
+                for mixture in candidates {
+                    let mixed = mixed(&mixture, &of_images, &model)?;
+                    let found = correlation(&mixed)?;
+                    if best.is_none() || found > held_out_similarity {
+                        (best, held_out_similarity) = (Some((mixture, mixed)), found);
+                    }
+                }
+                let (mixture, mixed) = best.context("the mixture of least error is always tried")?;
+                of_images = mixed;
+                predicted = mixture.mix(&predicted, &of_linear);
+                linear = Some((model, mixture));
+            }
         }
         let v = match (fitted.crossed, &linear) {
             (_, Some(_)) => correlations(scan, &held_out, &predicted, fitted.ensemble.varies(index)?),
             (Some(crossed), None) => crossed.v_a(index)?.to_vec(),
             (None, None) => fitted.ensemble.v_a(index)?.to_vec(),
         };
-        let at_mean_behavior = predict_images(fitted, index, linear.as_ref(), scan.stimuli())?;
-        let shown: Vec<usize> = held_out.iter().map(|trial| scan.trial_image()[*trial]).collect();
-        let variances = ErrorVariances::of(scan, &held_out, &at_mean_behavior.values().select(Axis(0), &shown))?;
-        Ok(Self { fitted, index, scan, linear, v, variances })
+        let shown = held_out.iter().map(|trial| images.position(scan.stimuli().ids()[scan.trial_image()[*trial]]));
+        let shown = shown.collect::<Option<Vec<usize>>>().context("every held-out trial shows a held-out image")?;
+        let variances = ErrorVariances::of(scan, &held_out, &of_images.values().select(Axis(0), &shown))?;
+        Ok(Self { fitted, index, scan, linear, v, variances, held_out_similarity })
     }
 
     /// Predicted responses to images, at the mean behaviour and gaze.
     pub(crate) fn predict(&self, images: &StimulusSet) -> Result<Responses> {
-        predict_images(self.fitted, self.index, self.linear.as_ref(), images)
+        let convolutional = of_convolutional(self.fitted, self.index, images)?;
+        match &self.linear {
+            None => Ok(convolutional),
+            Some((linear, mixture)) => mixed(mixture, &convolutional, linear),
+        }
     }
 
     /// How well single trials of the test tier are predicted.
@@ -92,6 +117,11 @@ impl<'a> Denoiser<'a> {
         &self.variances
     }
 
+    /// Correlation of the similarities of held-out images with those of their trials, at equal weights; `None` where there are too few images.
+    pub(crate) fn held_out_similarity(&self) -> Option<f64> {
+        self.held_out_similarity
+    }
+
     /// What each model contributes, where two are mixed.
     pub(crate) fn shares(&self) -> Option<Shares> {
         let (_, mixture) = self.linear.as_ref()?;
@@ -99,18 +129,22 @@ impl<'a> Denoiser<'a> {
     }
 }
 
-/// Predicted responses to images, at the mean behaviour and gaze.
-fn predict_images(
-    fitted: Fitted<'_>,
-    index: usize,
-    linear: Option<&(LinearModel, Mixture)>,
-    images: &StimulusSet,
-) -> Result<Responses> {
-    let convolutional = match fitted.crossed {
+/// The images of trials, each once.
+fn images_of(scan: &Scan, trials: &[usize]) -> StimulusSet {
+    let shown: BTreeSet<usize> = trials.iter().map(|trial| scan.trial_image()[*trial]).collect();
+    scan.stimuli().subset(&shown.into_iter().collect::<Vec<_>>())
+}
+
+/// What the convolutional models predict at the mean behaviour and gaze.
+fn of_convolutional(fitted: Fitted<'_>, index: usize, images: &StimulusSet) -> Result<Responses> {
+    Ok(match fitted.crossed {
         Some(crossed) => crossed.predict(index, images)?,
         None => fitted.ensemble.predict(index, images)?,
-    };
-    let Some((linear, mixture)) = linear else { return Ok(convolutional) };
-    let values = mixture.mix(convolutional.values(), linear.predict(images.ids())?.values());
+    })
+}
+
+/// Both models' predictions of the same images in one.
+fn mixed(mixture: &Mixture, convolutional: &Responses, linear: &LinearModel) -> Result<Responses> {
+    let values = mixture.mix(convolutional.values(), linear.predict(convolutional.ids())?.values());
     Ok(Responses::new(convolutional.scan(), convolutional.kind(), convolutional.ids().to_vec(), values)?)
 }

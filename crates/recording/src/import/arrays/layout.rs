@@ -1,5 +1,8 @@
 //! The small TOML file that says what arrays hold (`data-specs/layout.toml`).
 
+use super::told::told;
+use crate::import::asked::Asked;
+use crate::import::settings::{ImageAxis, ImageSettings, TierCounts};
 use crate::{Result, Tier};
 use brainprior_artifact::FileError;
 use serde::Deserialize;
@@ -13,6 +16,8 @@ pub struct Layout {
     pub(super) images: Images,
     pub(super) trials: Option<Trials>,
     pub(super) tiers: Tiers,
+    pub(super) behavior: Option<Signals>,
+    pub(super) pupil_center: Option<Signals>,
     pub(super) area: Option<String>,
     pub(super) first_image: usize,
 }
@@ -24,6 +29,8 @@ struct Content {
     images: Images,
     trials: Option<Trials>,
     tiers: Tiers,
+    behavior: Option<Signals>,
+    pupil_center: Option<Signals>,
     area: Option<String>,
     #[serde(default)]
     first_image: usize,
@@ -63,19 +70,26 @@ pub(super) struct Images {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum ImageAxis {
-    Image,
-    Height,
-    Width,
-    Channel,
-    /// Row after row.
-    Pixel,
+pub(super) enum Color {
+    Luma,
+}
+
+/// What was measured beside the responses.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Signals {
+    pub file: PathBuf,
+    pub array: Option<String>,
+    pub axes: Vec<SignalAxis>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Color {
-    Luma,
+pub(super) enum SignalAxis {
+    Signal,
+    Image,
+    Repeat,
+    Trial,
 }
 
 /// The number of the image of each trial.
@@ -96,21 +110,12 @@ pub(super) enum Tiers {
         array: Option<String>,
     },
     /// How many images of each tier are drawn.
-    Counts(Counts),
+    Counts(TierCounts),
     /// Numbers of images; those that none names.
     Lists {
         of: Vec<(Tier, Vec<usize>)>,
         others: Option<Tier>,
     },
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Counts {
-    pub train: usize,
-    pub validation: usize,
-    pub test: usize,
-    pub seed: u64,
 }
 
 #[derive(Deserialize)]
@@ -119,7 +124,7 @@ struct TierKeys {
     all: Option<String>,
     file: Option<PathBuf>,
     array: Option<String>,
-    counts: Option<Counts>,
+    counts: Option<TierCounts>,
     train: Option<List>,
     validation: Option<List>,
     test: Option<List>,
@@ -132,13 +137,23 @@ enum List {
     Word(String),
 }
 
+/// What a layout has for tiers.
+const WAYS: &str = "one way to divide the images: all, a file, counts, or lists of train, validation and test";
+
+impl Images {
+    pub(super) fn settings(&self) -> ImageSettings {
+        let Self { axes, size, color, range, .. } = self;
+        ImageSettings { axes: axes.clone(), size: *size, range: *range, luma: color.is_some() }
+    }
+}
+
 impl<'de> Deserialize<'de> for Tiers {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         use serde::de::Error;
         let keys = TierKeys::deserialize(deserializer)?;
         let listed = [(Tier::Train, keys.train), (Tier::Validation, keys.validation), (Tier::Test, keys.test)];
         if keys.array.is_some() && keys.file.is_none() {
-            return Err(D::Error::custom("an array, and no file that it lies in"));
+            return Err(D::Error::custom("an array without one: expected the file that it lies in"));
         }
         let has_lists = listed.iter().any(|(_, list)| list.is_some());
         match (keys.all, keys.file, keys.counts, has_lists) {
@@ -165,12 +180,11 @@ impl<'de> Deserialize<'de> for Tiers {
                 match others[..] {
                     [] => Ok(Self::Lists { of, others: None }),
                     [tier] => Ok(Self::Lists { of, others: Some(tier) }),
-                    _ => Err(D::Error::custom("only one tier can have the others")),
+                    _ => Err(D::Error::custom("several tiers with \"others\": expected one at most")),
                 }
             }
-            _ => Err(D::Error::custom(
-                "expected one way to divide the images: all, a file, counts, or lists of train, validation and test",
-            )),
+            (None, None, None, false) => Err(D::Error::custom(format!("none: expected {WAYS}"))),
+            _ => Err(D::Error::custom(format!("several: expected {WAYS}"))),
         }
     }
 }
@@ -184,13 +198,21 @@ impl Layout {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(FileError::refused(path, "read"))?;
         let content: Content = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
-            let advice = "data-specs/layout.toml lists the keys of a layout";
-            FileError::mismatch(path, format!("line {line}"), "the keys of a layout", error.message().replace('\n', " "), advice)
+            let line = error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+            let (expected, found) = told(error.message());
+            FileError::mismatch(
+                path,
+                format!("line {line}"),
+                expected,
+                found,
+                "data-specs/layout.toml lists the keys of a layout",
+            )
         })?;
-        let Content { responses, images, trials, tiers, area, first_image } = content;
-        let layout = Self { path: path.to_owned(), responses, images, trials, tiers, area, first_image };
+        let Content { responses, images, trials, tiers, behavior, pupil_center, area, first_image } = content;
+        let layout = Self { path: path.to_owned(), responses, images, trials, tiers, behavior, pupil_center, area, first_image };
         layout.check_axes()?;
+        layout.check_signals("behavior", layout.behavior.as_ref())?;
+        layout.check_signals("pupil_center", layout.pupil_center.as_ref())?;
         Ok(layout)
     }
 
@@ -202,6 +224,10 @@ impl Layout {
     /// Where a file that the layout names lies: beside it.
     pub(super) fn beside(&self, file: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(file)
+    }
+
+    pub(super) fn asked(&self) -> Asked<'_> {
+        Asked { path: &self.path, by_flags: false }
     }
 
     pub(super) fn mismatch(
@@ -235,5 +261,23 @@ impl Layout {
             }
             _ => Ok(()),
         }
+    }
+
+    /// That signals have the axes of the responses, and their own in the place of neurons.
+    fn check_signals(&self, key: &str, signals: Option<&Signals>) -> Result<()> {
+        let Some(Signals { axes, .. }) = signals else { return Ok(()) };
+        let of_responses = |axis: &ResponseAxis| match axis {
+            ResponseAxis::Neuron => SignalAxis::Signal,
+            ResponseAxis::Image => SignalAxis::Image,
+            ResponseAxis::Repeat => SignalAxis::Repeat,
+            ResponseAxis::Trial => SignalAxis::Trial,
+        };
+        let wanted: Vec<SignalAxis> = self.responses.axes.iter().map(of_responses).collect();
+        if wanted.len() == axes.len() && wanted.iter().all(|axis| axes.contains(axis)) {
+            return Ok(());
+        }
+        let expected = format!("{wanted:?} in any order, as responses have them").to_lowercase();
+        let advice = "name each axis once; a signal is a quantity, such as the size of the pupil";
+        Err(self.mismatch(&format!("{key}.axes"), expected, format!("{axes:?}").to_lowercase(), advice).into())
     }
 }

@@ -2,9 +2,9 @@
 
 mod images;
 mod layout;
-mod resize;
-mod source;
+mod signals;
 mod tiers;
+mod told;
 mod trials;
 
 pub use layout::Layout;
@@ -17,7 +17,7 @@ use std::path::Path;
 ///
 /// Responses are `.npy`, `.npz` or HDF5 (MATLAB 7.3: axes as MATLAB shows them); images such an array, or PNG and JPEG pictures in a
 /// folder or `.zip`, in the order of their names with digits compared as numbers. A trial whose neurons are all not a number is one
-/// that was not recorded, and is dropped; one of which some are is refused.
+/// that was not recorded, and is dropped; one of which some are is refused; one whose behavior or pupil is not a number is dropped, too.
 ///
 /// # Errors
 /// A layout that [`Layout::read`] refuses; a file that is missing, cut short, damaged or of another kind; axes, counts and
@@ -28,8 +28,10 @@ pub fn arrays(layout: &Path) -> Result<Imported> {
     let path = layout;
     let layout = Layout::read(path)?;
     let mut account = Account::default();
-    let trials = trials::read(&layout, &mut account)?;
-    let images = images::read(&layout, trials.images, &mut account)?;
+    let recorded = trials::open(&layout, &mut account)?;
+    let images = images::read(&layout, recorded.images(), &mut account)?;
+    let mut trials = recorded.trials(&layout, &mut account)?;
+    let (behavior, pupil_center) = signals::read(&layout, &mut trials, &mut account)?;
     let count = images.distinct.len();
     if let Some(trial) = trials.image.iter().position(|image| *image >= count) {
         let first = layout.first_image;
@@ -54,8 +56,8 @@ pub fn arrays(layout: &Path) -> Result<Imported> {
         trial_image,
         tiers,
         responses: trials.responses,
-        behavior: None,
-        pupil_center: None,
+        behavior,
+        pupil_center,
         neurons,
         trial_idx: None,
         origin: Origin::default(),

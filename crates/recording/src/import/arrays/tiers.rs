@@ -1,13 +1,10 @@
 //! What each trial is for, in one of the ways that a layout has for it.
 
-use super::layout::{Counts, Layout, Tiers};
-use super::source::{self, Data};
+use super::layout::{Layout, Tiers};
 use super::trials::Trials;
-use crate::import::Account;
+use crate::import::source::{self, Data};
+use crate::import::{Account, draw};
 use crate::{Result, Tier};
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use std::path::Path;
 
 pub(super) fn of_trials(layout: &Layout, trials: &Trials, images: usize, account: &mut Account) -> Result<Vec<Tier>> {
@@ -15,7 +12,9 @@ pub(super) fn of_trials(layout: &Layout, trials: &Trials, images: usize, account
         Tiers::All(tier) => vec![*tier; trials.image.len()],
         Tiers::Column { file, array } => of_column(layout, file, array.as_deref(), trials, images)?,
         Tiers::Counts(counts) => {
-            let of_image = drawn(layout, *counts, trials, images, account)?;
+            let mut shown = vec![0usize; images];
+            trials.image.iter().for_each(|image| shown[*image] += 1);
+            let of_image = draw::draw(layout.asked(), *counts, &shown, account)?;
             trials.image.iter().map(|image| of_image[*image].expect("an image with a trial")).collect()
         }
         Tiers::Lists { of, others } => {
@@ -53,9 +52,9 @@ fn of_column(layout: &Layout, file: &Path, array: Option<&str>, trials: &Trials,
     let tiers = names.iter().enumerate().map(of_row).collect::<std::result::Result<Vec<_>, _>>()?;
     let of_images = || -> Vec<Tier> { trials.image.iter().map(|image| tiers[*image]).collect() };
     let of_places = || -> Vec<Tier> { trials.place.iter().map(|place| tiers[*place]).collect() };
-    let expected = match trials.images {
-        Some(_) => format!("{images} names, one for each image"),
-        None => format!("{images} names, one for each image, or {}, one for each trial", trials.places),
+    let expected = match trials.are_of_images {
+        true => format!("{images} names, one for each image"),
+        false => format!("{images} names, one for each image, or {}, one for each trial", trials.places),
     };
     match (tiers.len() == images, tiers.len() == trials.places) {
         (true, true) if of_images() == of_places() => Ok(of_images()),
@@ -67,37 +66,6 @@ fn of_column(layout: &Layout, file: &Path, array: Option<&str>, trials: &Trials,
         (false, true) => Ok(of_places()),
         (false, false) => Err(source.mismatch(expected, names.len().to_string(), "give it one row for each").into()),
     }
-}
-
-/// Test images are drawn from those that were shown more than once, as far as there are enough.
-fn drawn(layout: &Layout, counts: Counts, trials: &Trials, images: usize, account: &mut Account) -> Result<Vec<Option<Tier>>> {
-    let mut shown = vec![0usize; images];
-    trials.image.iter().for_each(|image| shown[*image] += 1);
-    let recorded = shown.iter().filter(|count| **count > 0).count();
-    let Counts { train, validation, test, seed } = counts;
-    if train + validation + test != recorded {
-        let expected = format!("{recorded} images in all, those with trials");
-        let found = format!("{train} + {validation} + {test} = {}", train + validation + test);
-        return Err(layout.mismatch("tiers.counts", expected, found, "correct the counts").into());
-    }
-    let (mut repeated, mut rest): (Vec<usize>, Vec<usize>) =
-        (0..images).filter(|image| shown[*image] > 0).partition(|image| shown[*image] > 1);
-    if repeated.len() < test {
-        let expected = format!("at most {}, the images with more than one trial", repeated.len());
-        let advice = "images of the test tier are those that repeats are known of";
-        return Err(layout.mismatch("tiers.counts.test", expected, test.to_string(), advice).into());
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    repeated.shuffle(&mut rng);
-    rest.extend(repeated.split_off(test));
-    rest.sort_unstable();
-    rest.shuffle(&mut rng);
-    let mut of_image = vec![None; images];
-    repeated.iter().for_each(|image| of_image[*image] = Some(Tier::Test));
-    rest.iter().take(validation).for_each(|image| of_image[*image] = Some(Tier::Validation));
-    rest.iter().skip(validation).for_each(|image| of_image[*image] = Some(Tier::Train));
-    account.assumes(format!("tiers are drawn with seed {seed}, test images among those with repeats"));
-    Ok(of_image)
 }
 
 fn listed(layout: &Layout, of: &[(Tier, Vec<usize>)], others: Option<Tier>, images: usize) -> Result<Vec<Option<Tier>>> {

@@ -1,10 +1,10 @@
 //! From an array of responses to one row for each trial.
 
 use super::layout::{Layout, ResponseAxis};
-use super::source;
 use crate::Result;
 use crate::import::Account;
-use ndarray::{Array2, ArrayD, Axis, Ix3};
+use crate::import::source::{self, Source};
+use ndarray::{Array2, Array3, ArrayD, Axis, Ix3};
 
 /// One row for each trial that was recorded.
 pub(super) struct Trials {
@@ -13,13 +13,24 @@ pub(super) struct Trials {
     /// The place of each trial along the axis of images or of trials, and how long that is.
     pub place: Vec<usize>,
     pub places: usize,
-    /// How many images the responses are of, where their axis says.
-    pub images: Option<usize>,
+    /// The place of each trial along the axis of repeats, and how long that is: 0 of 1 without one.
+    pub repeat: Vec<usize>,
+    pub repeats: usize,
+    /// Whether responses have an axis of images, not of trials.
+    pub are_of_images: bool,
     /// `[trials, neurons]`.
     pub responses: Array2<f32>,
 }
 
-pub(super) fn read(layout: &Layout, account: &mut Account) -> Result<Trials> {
+/// Responses of which it is not yet seen where there are numbers.
+pub(super) struct Opened {
+    source: Source,
+    /// `[images or trials, repeats, neurons]`.
+    values: Array3<f64>,
+    are_of_images: bool,
+}
+
+pub(super) fn open(layout: &Layout, account: &mut Account) -> Result<Opened> {
     let axes = &layout.responses.axes;
     let source = source::read(&layout.beside(&layout.responses.file), layout.responses.array.as_deref())?;
     source.check_rank(axes)?;
@@ -27,50 +38,74 @@ pub(super) fn read(layout: &Layout, account: &mut Account) -> Result<Trials> {
         source.shape().iter().zip(axes).map(|(size, axis)| format!("{size} {}s", format!("{axis:?}").to_lowercase())).collect();
     account.took(format!("responses from {}: {}, {}", source.shown(), sizes.join(" x "), source.data.dtype()));
     let values = in_order(source.doubles()?, axes);
-    let of_trials = match &layout.trials {
-        None => None,
-        Some(trials) => Some(numbers_of_images(layout, trials, values.dim().0, account)?),
-    };
-    let images = if of_trials.is_none() { Some(values.dim().0) } else { None };
+    Ok(Opened { source, values, are_of_images: layout.trials.is_none() })
+}
 
-    let (mut image, mut place, mut rows, mut absent) = (vec![], vec![], vec![], 0);
-    for (row, repeats) in values.outer_iter().enumerate() {
-        for (repeat, trial) in repeats.outer_iter().enumerate() {
-            let missing = trial.iter().filter(|value| value.is_nan()).count();
-            if missing == trial.len() {
-                absent += 1;
-                continue;
+impl Opened {
+    /// Of how many images and of how many neurons the responses are, where an axis says how many images.
+    pub(super) fn images(&self) -> Option<(usize, usize)> {
+        let (images, _, neurons) = self.values.dim();
+        self.are_of_images.then_some((images, neurons))
+    }
+
+    /// The trials that have numbers.
+    pub(super) fn trials(self, layout: &Layout, account: &mut Account) -> Result<Trials> {
+        let Self { source, values, are_of_images } = self;
+        let (places, repeats, neurons) = values.dim();
+        let of_trials = match &layout.trials {
+            None => None,
+            Some(trials) => Some(numbers_of_images(layout, trials, places, account)?),
+        };
+        let (mut image, mut place, mut of_repeat, mut rows, mut absent) = (vec![], vec![], vec![], vec![], 0);
+        for (row, of_row) in values.outer_iter().enumerate() {
+            for (repeat, trial) in of_row.outer_iter().enumerate() {
+                let missing = trial.iter().filter(|value| value.is_nan()).count();
+                if missing == trial.len() {
+                    absent += 1;
+                    continue;
+                }
+                if let Some(neuron) = trial.iter().position(|value| !(*value as f32).is_finite()) {
+                    let at = match of_trials {
+                        Some(_) => format!("trial {row}"),
+                        None => format!("image {row}, repeat {repeat}"),
+                    };
+                    let others = trial.len() - missing;
+                    let found = format!("{} for neuron {neuron} at {at}, where {others} neurons have numbers", trial[neuron]);
+                    let expected = "a number for every neuron of a trial, or for none";
+                    let advice = "leave that neuron or that trial out of the arrays";
+                    return Err(source.mismatch(expected, found, advice).into());
+                }
+                place.push(row);
+                of_repeat.push(repeat);
+                image.push(of_trials.as_ref().map_or(row, |numbers| numbers[row]));
+                rows.extend(trial.iter().map(|value| *value as f32));
             }
-            if let Some(neuron) = trial.iter().position(|value| !(*value as f32).is_finite()) {
-                let at = match of_trials {
-                    Some(_) => format!("trial {row}"),
-                    None => format!("image {row}, repeat {repeat}"),
-                };
-                let others = trial.len() - missing;
-                let found = format!("{} for neuron {neuron} at {at}, where {others} neurons have numbers", trial[neuron]);
-                let expected = "a number for every neuron of a trial, or for none";
-                let advice = "leave that neuron or that trial out of the arrays";
-                return Err(source.mismatch(expected, found, advice).into());
-            }
-            place.push(row);
-            image.push(of_trials.as_ref().map_or(row, |numbers| numbers[row]));
-            rows.extend(trial.iter().map(|value| *value as f32));
         }
+        if absent > 0 {
+            let all = places * repeats;
+            account.dropped_as(format!("{absent} of {all} trials, of which no neuron has a number: no further repeat"));
+        }
+        let responses = Array2::from_shape_vec((image.len(), neurons), rows).expect("one value for each trial and neuron");
+        if image.is_empty() || neurons == 0 {
+            let found = format!("{} x {neurons}", image.len());
+            return Err(source.mismatch("at least one trial and neuron", found, "fill it").into());
+        }
+        Ok(Trials { image, place, places, repeat: of_repeat, repeats, are_of_images, responses })
     }
-    if absent > 0 {
-        let all = values.dim().0 * values.dim().1;
-        account.dropped_as(format!("{absent} of {all} trials, of which no neuron has a number: no further repeat"));
+}
+
+impl Trials {
+    /// Leaves the trials out for which `keep` is false.
+    pub(super) fn retain(&mut self, keep: &[bool]) {
+        let kept: Vec<usize> = (0..keep.len()).filter(|trial| keep[*trial]).collect();
+        let of = |values: &[usize]| kept.iter().map(|trial| values[*trial]).collect();
+        (self.image, self.place, self.repeat) = (of(&self.image), of(&self.place), of(&self.repeat));
+        self.responses = self.responses.select(Axis(0), &kept);
     }
-    let neurons = values.dim().2;
-    let responses = Array2::from_shape_vec((image.len(), neurons), rows).expect("one value for each trial and neuron");
-    if image.is_empty() || neurons == 0 {
-        return Err(source.mismatch("at least one trial and neuron", format!("{} x {neurons}", image.len()), "fill it").into());
-    }
-    Ok(Trials { image, place, places: values.dim().0, images, responses })
 }
 
 /// `[images or trials, repeats, neurons]`.
-fn in_order(values: ArrayD<f64>, axes: &[ResponseAxis]) -> ndarray::Array3<f64> {
+fn in_order(values: ArrayD<f64>, axes: &[ResponseAxis]) -> Array3<f64> {
     let place = |wanted: &[ResponseAxis]| axes.iter().position(|axis| wanted.contains(axis));
     let rows = place(&[ResponseAxis::Image, ResponseAxis::Trial]).expect("checked axes");
     let neurons = place(&[ResponseAxis::Neuron]).expect("checked axes");

@@ -28,9 +28,8 @@ const LENGTH: f64 = 0.5;
 /// What the signals of an eye tracker are, where there are four.
 const EYE: [&str; 4] = ["size", "its change", "x", "y"];
 
-/// What a trial holds beside its image.
+/// What a trial holds beside its image and its responses.
 struct Recorded {
-    responses: Vec<f32>,
     behavior: Option<[f32; 3]>,
     pupil_center: Option<[f32; 2]>,
 }
@@ -68,11 +67,21 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
     account.assumes(format!("a response is the mean of the samples from {LAG} s after an image came on, for {LENGTH} s"));
 
     let (mut kept, mut beyond, mut missing) = (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
-    let read = |shown: &Shown| recorded(shown.onset, &responses, eye.as_ref(), treadmill.as_ref());
-    let found: Vec<_> = screen.shown.par_iter().map(read).collect::<Result<_>>()?;
-    for (shown, found) in screen.shown.iter().zip(found) {
+    let neurons = responses.signals;
+    let mut rows_of_responses = vec![0.0; screen.shown.len() * neurons];
+    let recordings = Recordings { responses, eye, treadmill };
+    let found: Vec<_> = rows_of_responses
+        .par_chunks_mut(neurons)
+        .zip(&screen.shown)
+        .map_init(Vec::new, |space, (row, shown)| recordings.of_trial(shown.onset, row, space))
+        .collect::<Result<_>>()?;
+    for (trial, (shown, found)) in screen.shown.iter().zip(found).enumerate() {
         match found {
-            Ok(recorded) => kept.push((shown, recorded)),
+            Ok(recorded) => {
+                // The rows of trials that are dropped are filled from behind.
+                rows_of_responses.copy_within(trial * neurons..(trial + 1) * neurons, kept.len() * neurons);
+                kept.push((shown, recorded));
+            }
             Err(Absent::BeyondRecording) => beyond += 1,
             Err(Absent::NoNumber(what)) => *missing.entry(what).or_default() += 1,
         }
@@ -90,41 +99,48 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
         let advice = "see that all modalities run on one clock, and leave signals without numbers out";
         return Err(FileError::mismatch(folder, "trials", expected, gone, advice).into());
     }
-    rows(folder, kept, responses.signals, account)
+    rows_of_responses.truncate(kept.len() * neurons);
+    rows(folder, kept, neurons, rows_of_responses, account)
 }
 
-fn recorded(
-    onset: f64,
-    responses: &Series,
-    eye: Option<&Series>,
-    treadmill: Option<&Series>,
-) -> Result<std::result::Result<Recorded, Absent>> {
-    let (from, to) = (onset + LAG, onset + LAG + LENGTH);
-    let Some(found) = responses.means(from, to, |value| value)? else { return Ok(Err(Absent::BeyondRecording)) };
-    let responses: Vec<f32> = found.into_iter().map(|mean| mean as f32).collect();
-    if responses.iter().any(|value| !value.is_finite()) {
-        return Ok(Err(Absent::NoNumber("responses")));
+/// All that ran while the images were shown.
+struct Recordings {
+    responses: Series,
+    eye: Option<Series>,
+    treadmill: Option<Series>,
+}
+
+impl Recordings {
+    /// Writes the responses of a trial into its row, and returns what else it holds.
+    fn of_trial(&self, onset: f64, row: &mut [f32], space: &mut Vec<u8>) -> Result<std::result::Result<Recorded, Absent>> {
+        let (from, to) = (onset + LAG, onset + LAG + LENGTH);
+        let Some(found) = self.responses.means(from, to, |value| value, space)? else { return Ok(Err(Absent::BeyondRecording)) };
+        row.iter_mut().zip(found).for_each(|(response, mean)| *response = mean as f32);
+        let numbers = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        if !numbers(row) {
+            return Ok(Err(Absent::NoNumber("responses")));
+        }
+        let mut pupil = None;
+        let mut center = None;
+        if let Some(eye) = &self.eye {
+            let means = eye.means(from, to, |value| value, space)?;
+            let (Some(means), Some(middle)) = (means, eye.at(onset + LAG + LENGTH / 2.0)?) else {
+                return Ok(Err(Absent::BeyondRecording));
+            };
+            pupil = Some([means[0] as f32, means[1] as f32]);
+            center = Some([middle[2] as f32, middle[3] as f32]);
+        }
+        let mut running = None;
+        if let Some(treadmill) = &self.treadmill {
+            let Some(means) = treadmill.means(from, to, f64::abs, space)? else { return Ok(Err(Absent::BeyondRecording)) };
+            running = Some(means[0] as f32);
+        }
+        let behavior = pupil.zip(running).map(|([size, change], running)| [size, change, running]);
+        if !behavior.as_ref().is_none_or(|values| numbers(values)) || !center.as_ref().is_none_or(|values| numbers(values)) {
+            return Ok(Err(Absent::NoNumber("eye_tracker or treadmill")));
+        }
+        Ok(Ok(Recorded { behavior, pupil_center: center }))
     }
-    let mut pupil = None;
-    let mut center = None;
-    if let Some(eye) = eye {
-        let (Some(means), Some(middle)) = (eye.means(from, to, |value| value)?, eye.at(onset + LAG + LENGTH / 2.0)?) else {
-            return Ok(Err(Absent::BeyondRecording));
-        };
-        pupil = Some([means[0] as f32, means[1] as f32]);
-        center = Some([middle[2] as f32, middle[3] as f32]);
-    }
-    let mut running = None;
-    if let Some(treadmill) = treadmill {
-        let Some(means) = treadmill.means(from, to, f64::abs)? else { return Ok(Err(Absent::BeyondRecording)) };
-        running = Some(means[0] as f32);
-    }
-    let behavior = pupil.zip(running).map(|([size, change], running)| [size, change, running]);
-    let numbers = |values: &[f32]| values.iter().all(|value| value.is_finite());
-    if !behavior.as_ref().is_none_or(|values| numbers(values)) || !center.as_ref().is_none_or(|values| numbers(values)) {
-        return Ok(Err(Absent::NoNumber("eye_tracker or treadmill")));
-    }
-    Ok(Ok(Recorded { responses, behavior, pupil_center: center }))
 }
 
 fn known_eye(eye: Option<Series>, account: &mut Account) -> Option<Series> {
@@ -157,7 +173,13 @@ fn other_folders(folder: &Path, account: &mut Account) -> Result<()> {
     Ok(())
 }
 
-fn rows(folder: &Path, kept: Vec<(&Shown, Recorded)>, neurons: usize, mut account: Account) -> Result<Imported> {
+fn rows(
+    folder: &Path,
+    kept: Vec<(&Shown, Recorded)>,
+    neurons: usize,
+    responses: Vec<f32>,
+    mut account: Account,
+) -> Result<Imported> {
     let first = kept[0].0.frame()?;
     let (height, width) = (first.height, first.width);
     let (mut bytes, mut floats, mut colored) = (vec![], vec![], 0);
@@ -203,7 +225,7 @@ fn rows(folder: &Path, kept: Vec<(&Shown, Recorded)>, neurons: usize, mut accoun
         pixels: if floats.is_empty() { Pixels::Bytes(bytes) } else { Pixels::Floats(floats) },
         range: None,
         tiers: kept.iter().map(|(shown, _)| shown.tier.clone()).collect(),
-        responses: matrix(neurons, kept.iter().flat_map(|(_, recorded)| recorded.responses.iter().copied()).collect()),
+        responses: matrix(neurons, responses),
         behavior: behavior.map(|rows| matrix(3, rows.concat())),
         pupil_center: pupil_center.map(|rows| matrix(2, rows.concat())),
         annotations: Annotations {

@@ -101,20 +101,32 @@ impl Series {
 
     /// The mean of each signal over its samples from one time up to another, after its phase shift: not a number where one of them is not,
     /// and none at all where a window reaches beyond the recording or holds no sample.
-    pub(super) fn means(&self, from: f64, to: f64, value: impl Fn(f64) -> f64) -> Result<Option<Vec<f64>>> {
+    ///
+    /// `space` is overwritten; one of an earlier call spares a new one.
+    pub(super) fn means(&self, from: f64, to: f64, value: impl Fn(f64) -> f64, space: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
         let windows: Vec<(i64, i64)> = (0..self.signals).map(|signal| self.window(signal, from, to)).collect();
-        let first = windows.iter().map(|window| window.0).min().unwrap_or(0);
-        let last = windows.iter().map(|window| window.1).max().unwrap_or(0);
-        if first < 0 || last > self.samples as i64 || windows.iter().any(|(first, last)| first >= last) {
+        let around = (i64::MAX, i64::MIN, i64::MIN, i64::MAX);
+        let (first, last, latest, earliest) = windows.iter().fold(around, |(first, last, latest, earliest), (from, to)| {
+            (first.min(*from), last.max(*to), latest.max(*from), earliest.min(*to))
+        });
+        if first < 0 || last > self.samples as i64 || windows.iter().any(|(from, to)| from >= to) {
             return Ok(None);
         }
-        let rows = self.rows(first as usize, (last - first) as usize)?;
-        let mean = |(signal, window): (usize, &(i64, i64))| {
-            let samples = (window.0 - first) as usize..(window.1 - first) as usize;
-            let count = samples.len() as f64;
-            samples.map(|row| value(rows[row * self.signals + signal])).sum::<f64>() / count
-        };
-        Ok(Some(windows.iter().enumerate().map(mean).collect()))
+        let row = self.signals * self.kind.bytes();
+        space.resize((last - first) as usize * row, 0);
+        self.read(first as usize, space)?;
+        // Counted from the first sample that was read. Between `latest` and `earliest` a sample is in the windows of all signals.
+        let (from, to): (Vec<i32>, Vec<i32>) =
+            windows.iter().map(|(from, to)| ((from - first) as i32, (to - first) as i32)).unzip();
+        let mut sums = vec![0.0; self.signals];
+        for (sample, row) in (0..).zip(space.chunks_exact(row)) {
+            let whole = (latest..earliest).contains(&(first + i64::from(sample)));
+            self.kind.add(row, &mut sums, &value, (!whole).then_some((&from[..], &to[..], sample)));
+        }
+        for (sum, (from, to)) in sums.iter_mut().zip(&windows) {
+            *sum /= (to - from) as f64;
+        }
+        Ok(Some(sums))
     }
 
     /// The signals in the sample at a time: the last that is not after it.
@@ -122,7 +134,13 @@ impl Series {
         let sample = |signal: usize| (self.place(signal, time) + ROUNDING).floor() as i64;
         (0..self.signals)
             .map(|signal| match usize::try_from(sample(signal)) {
-                Ok(sample) if sample < self.samples => Ok(Some(self.rows(sample, 1)?[signal])),
+                Ok(sample) if sample < self.samples => {
+                    let mut row = vec![0; self.signals * self.kind.bytes()];
+                    self.read(sample, &mut row)?;
+                    let mut values = vec![0.0; self.signals];
+                    self.kind.add(&row, &mut values, &|value| value, None);
+                    Ok(Some(values[signal]))
+                }
                 _ => Ok(None),
             })
             .collect()
@@ -130,7 +148,12 @@ impl Series {
 
     /// The samples of a signal in a window: from the first that is not before it to the first that is not in it.
     fn window(&self, signal: usize, from: f64, to: f64) -> (i64, i64) {
-        let first = |time| (self.place(signal, time) - ROUNDING).ceil() as i64;
+        // Rounded up, by a conversion rather than by a call for each of many neurons.
+        let first = |time| {
+            let place = self.place(signal, time) - ROUNDING;
+            let whole = place as i64;
+            whole + i64::from(place > whole as f64)
+        };
         (first(from), first(to))
     }
 
@@ -139,12 +162,11 @@ impl Series {
         (time - self.shifts.get(signal).copied().unwrap_or(0.0) - self.start_time) * self.rate
     }
 
-    fn rows(&self, first: usize, count: usize) -> Result<Vec<f64>> {
+    /// The samples from one on, as many as there is room for.
+    fn read(&self, first: usize, bytes: &mut [u8]) -> Result<()> {
         let row = self.signals * self.kind.bytes();
-        let mut bytes = vec![0; count * row];
-        let read = self.file.read_exact_at(&mut bytes, self.start_byte + (first * row) as u64);
-        read.map_err(|error| FileError::refused(&self.path, "read")(error).in_dataset(format!("samples from {first}")))?;
-        Ok(self.kind.decode(&bytes))
+        let read = self.file.read_exact_at(bytes, self.start_byte + (first * row) as u64);
+        Ok(read.map_err(|error| FileError::refused(&self.path, "read")(error).in_dataset(format!("samples from {first}")))?)
     }
 }
 
@@ -173,16 +195,35 @@ impl Kind {
         }
     }
 
-    fn decode(self, bytes: &[u8]) -> Vec<f64> {
+    /// Adds the values of one sample to the sums of the signals; those alone whose window, from one sample up to another, holds the sample,
+    /// where such are given. The rest adds zero, without a branch that a processor would have to guess.
+    fn add(self, row: &[u8], sums: &mut [f64], value: &impl Fn(f64) -> f64, windows: Option<(&[i32], &[i32], i32)>) {
+        fn over<const N: usize>(
+            row: &[u8],
+            sums: &mut [f64],
+            value: impl Fn([u8; N]) -> f64,
+            windows: Option<(&[i32], &[i32], i32)>,
+        ) {
+            let values = sums.iter_mut().zip(row.as_chunks().0);
+            match windows {
+                None => values.for_each(|(sum, bytes)| *sum += value(*bytes)),
+                Some((from, to, sample)) => {
+                    for (((sum, bytes), from), to) in values.zip(from).zip(to) {
+                        let found = value(*bytes);
+                        *sum += if *from <= sample && sample < *to { found } else { 0.0 };
+                    }
+                }
+            }
+        }
         match self {
-            Self::F16 => bytes.as_chunks().0.iter().map(|value| f16::from_le_bytes(*value).to_f64()).collect(),
-            Self::F32 => bytes.as_chunks().0.iter().map(|value| f32::from_le_bytes(*value).into()).collect(),
-            Self::F64 => bytes.as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)).collect(),
-            Self::U8 => bytes.iter().map(|value| f64::from(*value)).collect(),
-            Self::I16 => bytes.as_chunks().0.iter().map(|value| i16::from_le_bytes(*value).into()).collect(),
-            Self::U16 => bytes.as_chunks().0.iter().map(|value| u16::from_le_bytes(*value).into()).collect(),
-            Self::I32 => bytes.as_chunks().0.iter().map(|value| i32::from_le_bytes(*value).into()).collect(),
-            Self::I64 => bytes.as_chunks().0.iter().map(|value| i64::from_le_bytes(*value) as f64).collect(),
+            Self::F16 => over(row, sums, |bytes| value(f16::from_le_bytes(bytes).to_f64()), windows),
+            Self::F32 => over(row, sums, |bytes| value(f32::from_le_bytes(bytes).into()), windows),
+            Self::F64 => over(row, sums, |bytes| value(f64::from_le_bytes(bytes)), windows),
+            Self::U8 => over(row, sums, |[byte]: [u8; 1]| value(byte.into()), windows),
+            Self::I16 => over(row, sums, |bytes| value(i16::from_le_bytes(bytes).into()), windows),
+            Self::U16 => over(row, sums, |bytes| value(u16::from_le_bytes(bytes).into()), windows),
+            Self::I32 => over(row, sums, |bytes| value(i32::from_le_bytes(bytes).into()), windows),
+            Self::I64 => over(row, sums, |bytes| value(i64::from_le_bytes(bytes) as f64), windows),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! An array in a file of NumPy, of HDF5 or of MATLAB, told apart by what is in it.
 
+use super::foreign;
 use crate::{Error, Result};
 use brainprior_artifact::hdf5::{Input, Kind};
 use brainprior_artifact::npy::{Npy, Values};
@@ -34,6 +35,7 @@ pub(super) enum Data {
 
 /// Reads the array `array` of a file, or its only one.
 pub(super) fn read(path: &Path, array: Option<&str>) -> Result<Source> {
+    foreign::refuse(path)?;
     let mut start = vec![];
     let file = File::open(path).map_err(FileError::refused(path, "open"))?;
     file.take(128).read_to_end(&mut start).map_err(FileError::refused(path, "read"))?;
@@ -60,17 +62,9 @@ pub(super) fn read(path: &Path, array: Option<&str>) -> Result<Source> {
 }
 
 fn of_another_kind(path: &Path, start: &[u8]) -> Error {
-    let (found, advice) = if start.starts_with(b"MATLAB 5.0 MAT-file") {
-        ("a MATLAB 5 file".to_owned(), "save it in MATLAB with -v7.3")
-    } else if start.first() == Some(&0x80) {
-        ("a Python pickle, which is a program".to_owned(), "save the arrays with numpy.save or numpy.savez")
-    } else if start.starts_with(b"CDF") {
-        ("a netCDF-3 file".to_owned(), "make it netCDF-4: nccopy -k nc4 FILE NEW")
-    } else {
-        (format!("a file that begins with {:?}", String::from_utf8_lossy(&start[..start.len().min(8)])), WHOLE)
-    };
+    let found = format!("a file that begins with {:?}", String::from_utf8_lossy(&start[..start.len().min(8)]));
     let expected = "a .npy, .npz, HDF5 or MATLAB 7.3 file, or names in a .txt file";
-    FileError::mismatch(path, "kind of file", expected, found, advice).into()
+    FileError::mismatch(path, "kind of file", expected, found, WHOLE).into()
 }
 
 fn of_npy(path: &Path, name: &str, bytes: &[u8]) -> Result<Data> {
@@ -127,6 +121,10 @@ fn chosen<T>(path: &Path, array: Option<&str>, mut arrays: Vec<T>, name: impl Fn
 
 fn of_hdf5(path: &Path, array: Option<&str>) -> Result<Source> {
     let input = Input::open(path)?;
+    if input.has("neuroid_id").unwrap_or(false) && input.has("stimulus_id").unwrap_or(false) {
+        let advice = "save its values and the images of its stimulus set as arrays, and describe them in a layout";
+        return Err(FileError::mismatch(path, "kind of file", "arrays", "an assembly of BrainIO", advice).into());
+    }
     let name = match array {
         Some(name) if input.has(name)? => name.to_owned(),
         _ => {

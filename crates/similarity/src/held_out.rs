@@ -1,0 +1,181 @@
+//! What trials that a model was not fitted to, outside the test tier, say about the similarities of its predictions.
+
+use crate::compare::where_defined;
+use crate::oracle::means;
+use crate::{Result, ScanWeights, TargetWeights, pearson, repeat_reliability, similarity};
+use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
+use std::collections::BTreeMap;
+
+/// Most images whose pairs are compared, two million of them: more would cost memory and say no more.
+const MOST_IMAGES: usize = 2000;
+
+/// Correlation, over pairs of images, of the similarities of `predicted` responses with those of the mean over `trials` of each image, in
+/// the weights `of_predicted` and `of_measured`. `None` where similarities do not vary, as those of two images do not.
+///
+/// A model that predicts single neurons best is not always the one whose similarities are nearest, since those add up what it predicts of
+/// all neurons; this figure says which is, without the test tier or any truth.
+///
+/// # Errors
+/// An image of `trials` that `predicted` lacks; whatever [`similarity`] refuses.
+pub fn held_out_correlation(
+    scan: &Scan,
+    trials: &[usize],
+    predicted: &Responses,
+    of_predicted: &[f32],
+    of_measured: &[f32],
+) -> Result<Option<f64>> {
+    let measured = means(scan, &by_image(scan, trials))?;
+    if measured.ids().len() < 3 {
+        return Ok(None);
+    }
+    let predicted = predicted.select(measured.ids())?;
+    let says = |weights: &[f32]| weights.iter().any(|weight| *weight > 0.0);
+    if !says(of_predicted) || !says(of_measured) || !varies(&predicted, of_predicted) || !varies(&measured, of_measured) {
+        return Ok(None);
+    }
+    where_defined(pearson(&similarity(&predicted, of_predicted)?, &similarity(&measured, of_measured)?))
+}
+
+/// The weights that targets have, and what decided.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChosenWeights {
+    /// Those whose targets are nearer to similarities without noise.
+    pub weights: TargetWeights,
+    /// Correlation of the similarities of predictions with noise-free ones at equal weights, mean over scans; `None` where no scan says.
+    pub equal: Option<f64>,
+    /// The same with predictions weighted by w v and noise-free ones by w.
+    pub signal_to_noise: Option<f64>,
+}
+
+/// Chooses how targets are weighted: equally, unless targets times w v are nearer to noise-free similarities times w.
+///
+/// Compared are held-out images outside the test tier: all of them where predictions are cross-fitted, else those of the validation tier. The
+/// correlation with their trials' similarities, over the root of the reliability of these, is that with noise-free ones (Spearman 1904).
+/// The reliability of one trial's similarities is that of the repeated images, which w comes from too; of the mean over k trials it is k times
+/// that over 1 + (k - 1) times that. Neither predictions of the test tier nor any truth takes part.
+///
+/// # Errors
+/// A held-out image that predictions lack; whatever [`similarity`] refuses.
+pub fn choose_weights(scans: &[(&Scan, &Responses, &ScanWeights)]) -> Result<ChosenWeights> {
+    let over_scans = |of: TargetWeights| -> Result<Option<f64>> {
+        let found = scans
+            .iter()
+            .map(|(scan, predicted, weights)| nearness(scan, predicted, &ScanWeights::clone(weights).with_targets(of)));
+        let found: Vec<f64> = found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        Ok((!found.is_empty()).then(|| found.iter().sum::<f64>() / found.len() as f64))
+    };
+    let (equal, signal_to_noise) = (over_scans(TargetWeights::Equal)?, over_scans(TargetWeights::SignalToNoise)?);
+    let weights = if signal_to_noise > equal { TargetWeights::SignalToNoise } else { TargetWeights::Equal };
+    Ok(ChosenWeights { weights, equal, signal_to_noise })
+}
+
+/// Correlation of the similarities of predictions with noise-free ones, weighted as targets are.
+fn nearness(scan: &Scan, predicted: &Responses, weights: &ScanWeights) -> Result<Option<f64>> {
+    let Some(of_predicted) = weights.target_of_predicted() else { return Ok(None) };
+    let crossed = predicted.kind() == ResponseKind::Predicted(Fitting::CrossFitted);
+    let is_held_out = |tier: Tier| if crossed { tier != Tier::Test } else { tier == Tier::Validation };
+    let trials: Vec<usize> = (0..scan.tiers().len()).filter(|trial| is_held_out(scan.tiers()[*trial])).collect();
+    let found = held_out_correlation(scan, &trials, predicted, of_predicted, weights.target_of_measured())?;
+    let reliability = where_defined(repeat_reliability(scan, weights.target_of_measured()))?;
+    let (Some(found), Some(reliability)) = (found, reliability) else { return Ok(None) };
+    let images = by_image(scan, &trials);
+    let each = images.values().map(Vec::len).sum::<usize>() as f64 / images.len() as f64;
+    let of_one = reliability.single_trials;
+    let of_mean = each * of_one / (1.0 + (each - 1.0) * of_one);
+    Ok((of_mean > 0.0).then(|| found / of_mean.sqrt()))
+}
+
+/// Trials by their image, of the first images.
+fn by_image(scan: &Scan, trials: &[usize]) -> BTreeMap<usize, Vec<usize>> {
+    let mut of_image: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for trial in trials {
+        of_image.entry(scan.trial_image()[*trial]).or_default().push(*trial);
+    }
+    of_image.into_iter().take(MOST_IMAGES).collect()
+}
+
+/// Whether every image's weighted vector differs from the mean over images: else there is no cosine.
+fn varies(responses: &Responses, weights: &[f32]) -> bool {
+    let Some(mean) = responses.values().mean_axis(ndarray::Axis(0)) else { return false };
+    responses.values().rows().into_iter().all(|row| row.iter().zip(&mean).zip(weights).any(|((v, m), w)| (v - m) * w != 0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brainprior_images::StimulusSet;
+    use brainprior_recording::simulation::{SimulationConfig, simulate};
+    use brainprior_recording::{ScanParts, reliability};
+    use ndarray::Array2;
+
+    /// A simulated scan whose last 40 images shown once validate, and its truth.
+    fn known() -> (Scan, Responses) {
+        let grating = |image: usize| {
+            (0..12 * 16).map(move |pixel| {
+                let (x, y, angle) = ((pixel % 16) as f32, (pixel / 16) as f32, image as f32 * 0.7);
+                0.5 + 0.5 * (0.6 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
+            })
+        };
+        let set = |images: std::ops::Range<usize>| StimulusSet::new(12, 16, images.flat_map(grating).collect()).unwrap();
+        let config = SimulationConfig { neurons: 60, repeats: 6, ..Default::default() };
+        let simulated = simulate("small", &set(0..80), &set(80..110), &config).unwrap();
+        let scan = simulated.scan;
+        let tier = |trial: &usize| if *trial >= 40 && *trial < 80 { Tier::Validation } else { Tier::Train };
+        let tiers = scan.trial_image().iter().zip(scan.tiers());
+        let tiers = tiers.map(|(image, is)| if *is == Tier::Test { Tier::Test } else { tier(image) }).collect();
+        let truth = simulated.truth.expected_responses().clone();
+        let expected = Responses::new("small", ResponseKind::Predicted(Fitting::InSample), scan.stimuli().ids().to_vec(), truth);
+        let scan = Scan::new(ScanParts {
+            name: "small".into(),
+            stimuli: scan.stimuli().clone(),
+            image_labels: None,
+            trial_image: scan.trial_image().to_vec(),
+            tiers,
+            responses: scan.responses().clone(),
+            behavior: None,
+            pupil_center: None,
+            neurons: scan.neurons().clone(),
+            trial_idx: None,
+            origin: scan.origin(),
+        });
+        (scan.unwrap(), expected.unwrap())
+    }
+
+    #[test]
+    fn held_out_trials_tell_the_truth_from_half_of_it() {
+        let (scan, truth) = known();
+        let equal = crate::standardizing_weights(&scan);
+        let trials = scan.trials_in(Tier::Validation);
+        let of = |responses: &Responses| held_out_correlation(&scan, &trials, responses, &equal, &equal).unwrap().unwrap();
+        let half = truth.values().clone() * ndarray::Array1::from_shape_fn(60, |n| if n < 30 { 1.0 } else { 0.0 });
+        let half = Responses::new("small", truth.kind(), truth.ids().to_vec(), half).unwrap();
+        assert!(of(&truth) > of(&half), "{} {}", of(&truth), of(&half));
+        // What does not vary says nothing, and no more do two images.
+        let none = Responses::new("small", truth.kind(), truth.ids().to_vec(), Array2::ones(truth.values().raw_dim())).unwrap();
+        assert_eq!(held_out_correlation(&scan, &trials, &none, &equal, &equal).unwrap(), None);
+        assert_eq!(held_out_correlation(&scan, &trials[..2], &truth, &equal, &equal).unwrap(), None);
+    }
+
+    #[test]
+    fn weights_are_those_whose_targets_are_nearer_to_noise_free_similarities() {
+        let (scan, truth) = known();
+        let weights_with = |v: &[f32]| ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(v)).unwrap();
+        // The model knows half of the neurons, and takes noise for the other half's responses: v says which.
+        let mut noisy = truth.values().clone();
+        for ((image, n), value) in noisy.indexed_iter_mut() {
+            if n >= 30 {
+                *value = ((image * 7919 + n * 104_729) % 1009) as f32 / 100.0;
+            }
+        }
+        let noisy = Responses::new("small", truth.kind(), truth.ids().to_vec(), noisy).unwrap();
+        let v: Vec<f32> = (0..60).map(|n| if n < 30 { 0.8 } else { 0.0 }).collect();
+        let chosen = choose_weights(&[(&scan, &noisy, &weights_with(&v))]).unwrap();
+        assert_eq!(chosen.weights, TargetWeights::SignalToNoise, "{chosen:?}");
+        // It knows all of them, and v says otherwise.
+        let v: Vec<f32> = (0..60).map(|n| if n % 12 == 0 { 0.8 } else { 0.0 }).collect();
+        let chosen = choose_weights(&[(&scan, &truth, &weights_with(&v))]).unwrap();
+        assert_eq!(chosen.weights, TargetWeights::Equal, "{chosen:?}");
+        assert!(chosen.equal > Some(0.8), "{chosen:?}");
+        assert_eq!(choose_weights(&[]).unwrap().weights, TargetWeights::Equal);
+    }
+}
