@@ -115,9 +115,9 @@ fn what_a_run_and_the_commands_write_is_valid() {
         (
             "attack.json",
             "attack.json",
-            r#"{"format":"brainprior-attack","version":1,"checkpoint":"a","images":"b","crate_version":"0.1.0","seed":0,"attacked":8,
+            r#"{"format":"brainprior-attack","version":2,"checkpoint":"a","images":"b","crate_version":"0.1.0","seed":0,"attacked":8,
                "clean_accuracy":0.5,"minimal_perturbation":{"linf":{}},"accuracy":{"linf":[]},"found_by":{"linf":{"none":1}},
-               "masking":null}"#,
+               "ensemble":{"linf":[]},"masking":null}"#,
         ),
     ] {
         let path = folder.path().join(name);

@@ -14,11 +14,11 @@ use crate::{Attack, AttackKind, Batch, Criterion, Loss, Norm, Result};
 pub struct ApgdMinimal {
     norm: Norm,
     steps: usize,
-    goal: Goal,
+    towards: Towards,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Goal {
+enum Towards {
     /// One loss for all runs.
     Loss(Loss),
     /// The targeted ratio of logits, towards the most likely classes in turn, the one that succeeded last before the others.
@@ -39,17 +39,17 @@ const TOLERANCE: f64 = 1e-3;
 impl ApgdMinimal {
     /// 500 steps on cross-entropy, in this norm.
     pub fn new(norm: Norm) -> Self {
-        Self { norm, steps: 500, goal: Goal::Loss(Loss::CrossEntropy) }
+        Self { norm, steps: 500, towards: Towards::Loss(Loss::CrossEntropy) }
     }
 
     /// On another loss.
     pub fn with_loss(self, loss: Loss) -> Self {
-        Self { goal: Goal::Loss(loss), ..self }
+        Self { towards: Towards::Loss(loss), ..self }
     }
 
     /// Towards single classes, by the targeted ratio of logits.
     pub fn targeted(self) -> Self {
-        Self { goal: Goal::Classes, ..self }
+        Self { towards: Towards::Classes, ..self }
     }
 
     /// With another number of steps in all, each a pass forward and one back.
@@ -77,11 +77,11 @@ struct Hunt {
 
 impl Attack for ApgdMinimal {
     fn name(&self) -> String {
-        match self.goal {
-            Goal::Classes => "apgd-t-minimal",
-            Goal::Loss(Loss::CrossEntropy) => "apgd-ce-minimal",
-            Goal::Loss(Loss::Margin) => "apgd-margin-minimal",
-            Goal::Loss(Loss::Dlr | Loss::TargetedDlr { .. }) => "apgd-dlr-minimal",
+        match self.towards {
+            Towards::Classes => "apgd-t-minimal",
+            Towards::Loss(Loss::CrossEntropy) => "apgd-ce-minimal",
+            Towards::Loss(Loss::Margin) => "apgd-margin-minimal",
+            Towards::Loss(Loss::Dlr | Loss::TargetedDlr { .. }) => "apgd-dlr-minimal",
         }
         .into()
     }
@@ -95,9 +95,9 @@ impl Attack for ApgdMinimal {
     }
 
     fn run(&self, batch: &mut Batch) -> Result<()> {
-        let each = match self.goal {
-            Goal::Loss(_) => self.steps / SHARE,
-            Goal::Classes => self.steps / SHARE / CLASSES,
+        let each = match self.towards {
+            Towards::Loss(_) => self.steps / SHARE,
+            Towards::Classes => self.steps / SHARE / CLASSES,
         };
         let steps = each.max(FEWEST);
         // The point that a run starts from costs a pass of its own.
@@ -139,7 +139,7 @@ impl Attack for ApgdMinimal {
 impl ApgdMinimal {
     fn begin(&self, batch: &mut Batch) -> Result<Vec<Hunt>> {
         let images = batch.all();
-        let asks = |image: &usize| batch.start(*image).is_none() || self.goal == Goal::Classes;
+        let asks = |image: &usize| batch.start(*image).is_none() || self.towards == Towards::Classes;
         let asked: Vec<usize> = images.iter().copied().filter(asks).collect();
         let known = |image: usize, batch: &Batch| batch.start(image).map(<[f32]>::to_vec);
         let mut hunts: Vec<Hunt> = images
@@ -169,7 +169,7 @@ impl ApgdMinimal {
             let hunt = &mut hunts[image];
             hunt.left = hunt.left.saturating_sub(2);
             let criterion = batch.criterion(image);
-            if self.goal == Goal::Classes && matches!(criterion, Criterion::Misclassification { .. }) {
+            if self.towards == Towards::Classes && matches!(criterion, Criterion::Misclassification { .. }) {
                 hunt.classes = candidate_classes(criterion, gradients.logits(row), CLASSES + 1);
             }
             if hunt.high.is_none() {
@@ -181,12 +181,12 @@ impl ApgdMinimal {
     }
 
     fn loss(&self, criterion: Criterion, hunt: &Hunt) -> Loss {
-        match (self.goal, criterion) {
-            (Goal::Loss(loss), _) => loss,
-            (Goal::Classes, Criterion::Misclassification { .. }) if hunt.rank < hunt.classes.len() => {
+        match (self.towards, criterion) {
+            (Towards::Loss(loss), _) => loss,
+            (Towards::Classes, Criterion::Misclassification { .. }) if hunt.rank < hunt.classes.len() => {
                 Loss::TargetedDlr { class: hunt.classes[hunt.rank] }
             }
-            (Goal::Classes, _) => Loss::Dlr,
+            (Towards::Classes, _) => Loss::Dlr,
         }
     }
 }
