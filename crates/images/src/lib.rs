@@ -30,7 +30,7 @@ pub mod procedural;
 mod stimuli;
 
 pub use error::{Error, Result};
-pub use files::{CorruptedFamily, read_corrupted, read_labeled, write_labeled};
+pub use files::{CorruptedFamily, is_in_mean, read_corrupted, read_labeled, write_labeled};
 pub use identity::ImageId;
 pub use labeled::{LabeledImages, LabeledSplit};
 pub use picture::{Picture, by_number, is_picture};

@@ -4,6 +4,7 @@ use crate::{Error, Neurons, Result, Tier};
 use brainprior_images::StimulusSet;
 use ndarray::Array2;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 /// Where a scan comes from, in the terms of the lab's data key `animal-session-scan`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,6 +208,11 @@ fn one_tier_each(parts: &ScanParts) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a scan is called that comes from a file or folder: its name without the ending.
+pub(crate) fn name_of(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 pub(crate) fn all_finite(what: &'static str, array: &Array2<f32>) -> Result<()> {

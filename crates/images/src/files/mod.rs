@@ -6,7 +6,7 @@ mod folder;
 mod pickle;
 mod tensors;
 
-pub use corrupted::{CorruptedFamily, read_corrupted};
+pub use corrupted::{CorruptedFamily, is_in_mean, read_corrupted};
 
 use crate::{LabeledSplit, Result};
 use brainprior_artifact::FileError;

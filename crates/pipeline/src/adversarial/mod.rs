@@ -8,7 +8,7 @@ mod summary;
 pub(crate) use blocks::{Protocol, measure_blocks, read_blocks, read_traced};
 pub use command::{Attacked, NormName, Options, run};
 pub(crate) use compared::{BySeed, compare, over_seeds};
-pub(crate) use summary::{curve, masking, summarize};
+pub(crate) use summary::{RESAMPLES, curve, masking, summarize};
 
 use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;

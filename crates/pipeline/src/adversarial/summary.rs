@@ -11,7 +11,7 @@ use brainprior_robustness::{
 };
 
 /// Resamples behind an interval over images.
-pub(super) const RESAMPLES: usize = 1000;
+pub(crate) const RESAMPLES: usize = 1000;
 
 /// Median over the images that the network is right about to begin with.
 pub(crate) fn summarize(minimal: &MinimalPerturbations, labeled: &LabeledBatch, seed: u64) -> Result<MinimalPerturbation> {

@@ -1,6 +1,7 @@
 //! Conditions compared with the baseline, seed by seed: networks of one seed begin alike and see the same batches.
 
 use super::Spread;
+use brainprior_robustness::half_width_of_mean;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,6 +48,15 @@ pub(crate) struct Difference {
     /// Half of its interval of 95% by Student's t; absent of one seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) half_width: Option<f64>,
+}
+
+impl Difference {
+    /// Over the values of the seeds, at least one.
+    pub(crate) fn of(values: &[f64]) -> Self {
+        let over_seeds = Spread::of(values);
+        let half_width = over_seeds.standard_deviation.and_then(|deviation| half_width_of_mean(deviation, values.len()));
+        Self { over_seeds, half_width }
+    }
 }
 
 /// The ratio of two conditions' smallest perturbations.

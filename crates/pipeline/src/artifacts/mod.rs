@@ -19,12 +19,13 @@ pub(crate) use response::{
 };
 pub(crate) use results::{Results, ScanResult};
 pub(crate) use robustness::{
-    Check, DISTANCES, Distances, Kept, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point, Validation,
+    CURVES, Check, DISTANCES, Distances, Kept, Masking, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Point,
+    Validation, mean_over_families,
 };
 pub(crate) use scans::{ScanIndex, ScanSource};
 #[cfg(test)]
 pub(crate) use seeds::ValidationSummary;
-pub(crate) use seeds::{ConditionSummary, LevelSummary, PullSummary, Spread, summarize};
+pub(crate) use seeds::{ConditionSummary, LevelSummary, PullSummary, Spread, each_once, summarize};
 pub(crate) use similarity::{
     ReliabilityResult, ScanSimilarity, SimilarityAgreement, SimilaritySummary, SimilarityToOtherRepeats, SimilarityToTruth,
     TargetResult, TargetWeighting, Verdict, WeightingResult,

@@ -102,6 +102,15 @@ pub(crate) struct Check {
     pub(crate) finding: Option<String>,
 }
 
+/// Where [`NetworkResult`] stands.
+pub(crate) const CURVES: &str = "curves.json";
+
+/// Plain mean over families of corruptions of the mean over severities; nothing of no family.
+pub(crate) fn mean_over_families<'a>(errors: impl Iterator<Item = &'a [f64; 5]>) -> Option<f64> {
+    let means: Vec<f64> = errors.map(|errors| errors.iter().sum::<f64>() / 5.0).collect();
+    (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64)
+}
+
 /// The smallest perturbation of each attacked image, by norm: 0 where the network is wrong as it is, absent where nothing was found.
 pub(crate) type Distances = BTreeMap<String, Vec<Option<f64>>>;
 

@@ -84,15 +84,21 @@ pub(crate) struct ConditionSummary {
     pub(crate) minimal_perturbation: BTreeMap<String, Option<Spread>>,
 }
 
-/// Sums up the networks of each condition, in the order in which the conditions appear.
-pub(crate) fn summarize(networks: &[NetworkResult]) -> Vec<ConditionSummary> {
+/// Names in the order in which they appear first.
+pub(crate) fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut order: Vec<&str> = Vec::new();
-    for network in networks {
-        if !order.contains(&network.condition.as_str()) {
-            order.push(&network.condition);
+    for name in names {
+        if !order.contains(&name) {
+            order.push(name);
         }
     }
-    order.into_iter().map(|condition| summarize_one(condition, networks)).collect()
+    order
+}
+
+/// Sums up the networks of each condition, in the order in which the conditions appear.
+pub(crate) fn summarize(networks: &[NetworkResult]) -> Vec<ConditionSummary> {
+    let conditions = each_once(networks.iter().map(|network| network.condition.as_str()));
+    conditions.into_iter().map(|condition| summarize_one(condition, networks)).collect()
 }
 
 fn summarize_one(condition: &str, networks: &[NetworkResult]) -> ConditionSummary {

@@ -7,7 +7,7 @@ mod tables;
 
 pub use tables::tables;
 
-use crate::artifacts::{DISTANCES, Distances, NetworkResult};
+use crate::artifacts::{CURVES, DISTANCES, Distances, NetworkResult};
 use crate::run::{Key, Record};
 use anyhow::{Context as _, Result, bail, ensure};
 use brainprior_artifact::{hash, json};
@@ -58,7 +58,7 @@ pub fn add(run: &Path, folder: &Path) -> Result<String> {
         .with_context(|| format!("{}: no network is measured yet; run stage `robustness` first", run.display()))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
-    parts.retain(|part| part.join(RECORD).is_file());
+    parts.retain(|part| Record::path(part).is_file());
     ensure!(!parts.is_empty(), "{}: no network is measured yet; run stage `robustness` first", run.display());
     parts.sort();
     let mut said = String::new();
@@ -71,25 +71,17 @@ pub fn add(run: &Path, folder: &Path) -> Result<String> {
     Ok(said)
 }
 
-/// Beside each artifact of a run.
-const RECORD: &str = "record.json";
-
 fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<NetworkRecord> {
-    let measurement: Record = json::read(&part.join(RECORD))?;
-    for (file, expected) in &measurement.outputs {
-        let path = part.join(file);
-        ensure!(
-            hash::of_path(&path)? == *expected,
-            "{}: not what stage `robustness` wrote; run that stage again",
-            path.display()
-        );
+    let measurement: Record = json::read(&Record::path(part))?;
+    if let Some(file) = measurement.changed(part) {
+        bail!("{}: not what stage `robustness` wrote; run that stage again", part.join(file).display());
     }
     ensure!(
         measurement.outputs.contains_key(DISTANCES),
         "{}: no {DISTANCES}, which earlier versions did not write; delete the folder and run stage `robustness` again",
         part.display()
     );
-    let training: Record = json::read(&run.join("train").join(name).join(RECORD))?;
+    let training: Record = json::read(&Record::path(&run.join("train").join(name)))?;
     Ok(NetworkRecord {
         format: FORMAT.into(),
         version: VERSION,
@@ -99,7 +91,7 @@ fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<Netwo
         config_hash: hash::of_bytes(serde_json::to_string(&training.key)?.as_bytes()),
         key: training.key,
         training_seconds: training.seconds,
-        figures: json::read(&part.join("curves.json"))?,
+        figures: json::read(&part.join(CURVES))?,
         distances: json::read(&part.join(DISTANCES))?,
     })
 }

@@ -1,34 +1,16 @@
 //! Tables of records: every condition by itself, and less the baseline of its seed.
 
 use super::NetworkRecord;
-use crate::adversarial::{BySeed, over_seeds};
-use crate::artifacts::{Difference, NetworkResult, Ratio, Spread};
+use crate::adversarial::{BySeed, RESAMPLES, over_seeds};
+use crate::artifacts::{Difference, NetworkResult, Ratio, Spread, each_once, mean_over_families};
 use crate::table;
 use anyhow::{Result, ensure};
-use brainprior_robustness::{Perturbation, half_width_of_mean, paired_ratio_of};
+use brainprior_images::is_in_mean;
+use brainprior_robustness::{Corruption, Perturbation, paired_ratio_of};
 use std::path::Path;
 
 /// The condition that others are held against.
 const BASELINE: &str = "none";
-/// Families of CIFAR-10-C's main fifteen, without frost, which needs photographs.
-const MAIN: [&str; 14] = [
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-];
-/// Draws of images for the interval of one seed's ratio.
-const RESAMPLES: usize = 1000;
 
 /// Tables, in Markdown, of the records in `folder`.
 ///
@@ -40,8 +22,7 @@ pub fn tables(folder: &Path) -> Result<String> {
 
 fn of_records(records: &[NetworkRecord]) -> Result<String> {
     let levels = levels(records)?;
-    let mut experiments: Vec<&str> = records.iter().map(|record| record.experiment.as_str()).collect();
-    experiments.dedup();
+    let experiments = each_once(records.iter().map(|record| record.experiment.as_str()));
     let mut text = String::new();
     for experiment in experiments {
         let own: Vec<&NetworkRecord> = records.iter().filter(|record| record.experiment == experiment).collect();
@@ -66,12 +47,7 @@ fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
 }
 
 fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
-    let mut conditions: Vec<&str> = Vec::new();
-    for record in records {
-        if !conditions.contains(&record.figures.condition.as_str()) {
-            conditions.push(&record.figures.condition);
-        }
-    }
+    let mut conditions = each_once(records.iter().map(|record| record.figures.condition.as_str()));
     conditions.sort_by_key(|condition| *condition != BASELINE);
     let of = |condition: &str| -> Vec<&NetworkRecord> {
         records.iter().filter(|record| record.figures.condition == condition).copied().collect()
@@ -109,7 +85,7 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
         for (_, scale, figure) in &figures {
             let differences: Option<Vec<f64>> =
                 pairs.iter().map(|(record, baseline)| Some(figure(&record.figures)? - figure(&baseline.figures)?)).collect();
-            row.push(table::points(differences.map(|values| difference(&values)).as_ref(), *scale, 1));
+            row.push(table::points(differences.map(|values| Difference::of(&values)).as_ref(), *scale, 1));
         }
         row.extend(norms.iter().map(|norm| table::ratio(&ratio(&pairs, norm))));
         rows.push(row);
@@ -157,16 +133,15 @@ fn figures(levels: &[f64]) -> Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Op
     figures
 }
 
-/// Plain mean over families and severities.
-fn main_error(network: &NetworkResult) -> Option<f64> {
-    let of = |family: &&str| Some(network.corruptions.get(*family)?.iter().sum::<f64>() / 5.0);
-    Some(MAIN.iter().map(of).collect::<Option<Vec<f64>>>()?.iter().sum::<f64>() / MAIN.len() as f64)
+/// The families of CIFAR-10-C's mean that need no photographs: all but frost.
+fn main_families() -> impl Iterator<Item = &'static str> {
+    Corruption::ALL.into_iter().map(Corruption::name).filter(|family| is_in_mean(family))
 }
 
-fn difference(values: &[f64]) -> Difference {
-    let over_seeds = Spread::of(values);
-    let half_width = over_seeds.standard_deviation.and_then(|deviation| half_width_of_mean(deviation, values.len()));
-    Difference { over_seeds, half_width }
+/// Plain mean over those families and their severities; nothing where one was not measured.
+fn main_error(network: &NetworkResult) -> Option<f64> {
+    let errors: Vec<&[f64; 5]> = main_families().map(|family| network.corruptions.get(family)).collect::<Option<_>>()?;
+    mean_over_families(errors.into_iter())
 }
 
 fn ratio(pairs: &[(&NetworkRecord, &NetworkRecord)], norm: &str) -> Ratio {
@@ -213,7 +188,7 @@ mod tests {
                 clean_accuracy: clean,
                 gaussian_noise: points.clone(),
                 validation: Validation { images: 9, clean_accuracy: clean, gaussian_noise: points },
-                corruptions: MAIN.map(|family| (family.to_owned(), [1.0 - noisy; 5])).into(),
+                corruptions: main_families().map(|family| (family.to_owned(), [1.0 - noisy; 5])).collect(),
                 published_corruptions: false,
                 mean_corruption_error: None,
                 attacks: BTreeMap::new(),
@@ -247,6 +222,23 @@ mod tests {
         );
         assert!(line(&text, "| none |").contains("60.0 ± 24.8"), "{text}");
         assert!(!text.contains("Without a baseline"));
+    }
+
+    #[test]
+    fn the_fourteen_families_of_the_mean_are_those_without_photographs() {
+        let families: Vec<&str> = main_families().collect();
+        assert_eq!(families.len(), 14);
+        assert!(["speckle_noise", "gaussian_blur", "frost"].iter().all(|extra| !families.contains(extra)), "{families:?}");
+    }
+
+    #[test]
+    fn each_experiment_has_one_section_whatever_the_order_of_its_files() {
+        let of = |experiment: &str, condition: &str| {
+            let record = record(condition, 0, [0.5, 0.25], &[0.25]);
+            NetworkRecord { experiment: experiment.into(), ..record }
+        };
+        let text = of_records(&[of("claim", "a"), of("claim-b", "none"), of("claim", "none")]).unwrap();
+        assert_eq!(text.lines().filter(|line| line.starts_with("###")).collect::<Vec<_>>(), ["### claim", "### claim-b"]);
     }
 
     #[test]

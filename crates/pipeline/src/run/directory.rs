@@ -49,7 +49,6 @@ pub(crate) struct RunDirectory {
     commit: Option<String>,
 }
 
-const RECORD: &str = "record.json";
 /// Where the lock of each task lies: apart from its folder, which is cleared.
 const LOCKS: &str = ".locks";
 
@@ -95,13 +94,12 @@ impl RunDirectory {
     /// The record of a task whose artifact is there, is unchanged, and was made from this very key; otherwise why it is stale.
     pub(crate) fn finished(&self, key: &Key) -> Result<Record, Stale> {
         let folder = self.folder(key.task());
-        let Ok(record) = json::read::<Record>(&folder.join(RECORD)) else { return Err(Stale::NotDone) };
+        let Ok(record) = json::read::<Record>(&Record::path(&folder)) else { return Err(Stale::NotDone) };
         if let Some(difference) = key.first_difference(&record.key) {
             return Err(Stale::MadeOtherwise(difference));
         }
-        let changed = |(file, hash): &(&String, &String)| hash::of_path(&folder.join(file)).map_or(true, |found| found != **hash);
-        match record.outputs.iter().find(changed) {
-            Some((file, _)) => Err(Stale::Changed(file.clone())),
+        match record.changed(&folder) {
+            Some(file) => Err(Stale::Changed(file.to_owned())),
             None => Ok(record),
         }
     }
@@ -168,7 +166,7 @@ impl RunDirectory {
         tracing::info!(task = key.task(), because = %stale, "runs");
         let folder = self.folder(key.task());
         std::fs::create_dir_all(&folder).with_context(|| format!("could not create {}", folder.display()))?;
-        let record_path = folder.join(RECORD);
+        let record_path = Record::path(&folder);
         if record_path.exists() {
             std::fs::remove_file(&record_path)
                 .with_context(|| format!("could not remove the stale {}", record_path.display()))?;

@@ -2,14 +2,18 @@
 
 use super::DeviceName;
 use super::described;
-use brainprior_artifact::hash::Hash;
+use brainprior_artifact::hash::{self, Hash};
 use brainprior_artifact::identity::{Difference, Identity, first_difference};
 use brainprior_kernels::Precision;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Version of the record's own layout; a newer layout makes older artifacts stale.
 const RECORD_VERSION: u32 = 3;
+
+/// Beside each artifact.
+const FILE: &str = "record.json";
 
 /// What a task depends on. Two tasks with equal keys make equal artifacts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,4 +123,17 @@ pub(crate) struct Record {
     /// key: another build of one version is taken as equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
+}
+
+impl Record {
+    /// Where the record of a task's folder lies.
+    pub(crate) fn path(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
+
+    /// The first file of the task's folder that is no longer what the task wrote.
+    pub(crate) fn changed(&self, folder: &Path) -> Option<&str> {
+        let changed = |(file, hash): &(&String, &Hash)| hash::of_path(&folder.join(file)).map_or(true, |found| found != **hash);
+        self.outputs.iter().find(changed).map(|(file, _)| file.as_str())
+    }
 }

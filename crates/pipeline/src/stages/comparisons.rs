@@ -2,12 +2,12 @@
 
 use super::{images, robustness};
 use crate::adversarial::{BySeed, compare, labeled_batch, norm_name, over_seeds};
-use crate::artifacts::{AtEqualAccuracy, Comparison, Difference, LevelDifference, NetworkResult, Point, Ratio, Spread};
+use crate::artifacts::{AtEqualAccuracy, Comparison, Difference, LevelDifference, NetworkResult, Point, Ratio};
 use crate::config::Arm;
 use crate::grid::Part;
 use crate::run::Context;
 use anyhow::Result;
-use brainprior_robustness::{LabeledBatch, Norm, at_accuracy, half_width_of_mean};
+use brainprior_robustness::{LabeledBatch, Norm, at_accuracy};
 use std::collections::BTreeMap;
 
 /// Learning rates that differ by no more than rounding are equal.
@@ -69,7 +69,7 @@ fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&s
             Some(figure(network)? - at_accuracy(&points?, clean(network)?)?)
         };
         let values: Vec<f64> = paths.iter().filter_map(one).collect();
-        (!values.is_empty()).then(|| over(&values))
+        (!values.is_empty()).then(|| Difference::of(&values))
     };
     let levels = |clean: Figure, of: &dyn Fn(&NetworkResult) -> Option<&Vec<Point>>| -> Vec<LevelDifference> {
         let levels = paths.first().and_then(|(network, _)| of(network)).into_iter().flatten().enumerate();
@@ -98,12 +98,6 @@ fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&s
         attacks: attacks.into_iter().map(attacked).collect(),
         mean_corruption_error: difference(&clean, &|network| network.mean_corruption_error),
     }
-}
-
-fn over(values: &[f64]) -> Difference {
-    let over_seeds = Spread::of(values);
-    let half_width = over_seeds.standard_deviation.and_then(|deviation| half_width_of_mean(deviation, values.len()));
-    Difference { over_seeds, half_width }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The published corruptions of the test images in use: cut out beside the labelled set of the run, and how networks err on them.
 
 use crate::adversarial::labeled_batch;
+use crate::artifacts::mean_over_families;
 use crate::run::Context;
 use anyhow::{Result, ensure};
 use brainprior_artifact::archive::{self, Archive, Dtype, TensorView};
@@ -59,8 +60,6 @@ pub(super) fn errors(
         observe(Progress { done: done + 1, total: names.len() });
         errors.insert(name.clone(), of_family);
     }
-    let means: Vec<f64> =
-        errors.iter().filter(|(name, _)| in_mean.contains(name)).map(|(_, errors)| errors.iter().sum::<f64>() / 5.0).collect();
-    let mean = (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64);
+    let mean = mean_over_families(errors.iter().filter(|(name, _)| in_mean.contains(name)).map(|(_, errors)| errors));
     Ok(Some((errors, mean)))
 }

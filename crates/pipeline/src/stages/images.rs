@@ -83,11 +83,9 @@ fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<Co
         None => None,
         Some(folder) => {
             let rows = settings.skip_test..settings.skip_test + corrupted_images(context);
-            let mut families = read_corrupted(folder, &test, rows)?;
-            for CorruptedFamily { severities, .. } in &mut families {
-                *severities = severities.clone().map(gray);
-            }
-            Some(families)
+            let families = read_corrupted(folder, &test, rows)?.into_iter();
+            let gray = |CorruptedFamily { name, severities }| CorruptedFamily { name, severities: severities.map(gray) };
+            Some(families.map(gray).collect())
         }
     };
     let split = LabeledSplit { train: gray(train.take(settings.train)), test: gray(test.subset(&rest).take(settings.test)) };

@@ -4,7 +4,7 @@ use super::{Inputs, Outcome, Stage, corrupted, train};
 use crate::adversarial::{
     Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
 };
-use crate::artifacts::{DISTANCES, Distances, Kept, NetworkResult, Pictures, Point, Validation};
+use crate::artifacts::{CURVES, DISTANCES, Distances, Kept, NetworkResult, Pictures, Point, Validation};
 use crate::grid::Part;
 use crate::run::{Context, Key, Record, jobs};
 use anyhow::Result;
@@ -18,7 +18,6 @@ use brainprior_robustness::{
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const CURVES: &str = "curves.json";
 /// Stage and folder of the nearest adversarial images.
 const BLOCKS: &str = "robustness/nearest";
 const PICTURES: &str = "pictures.json";

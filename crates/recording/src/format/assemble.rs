@@ -2,6 +2,7 @@
 
 use super::annotations::{Annotations, Identifiers};
 use super::notes::Notes;
+use crate::scan::name_of;
 use crate::{Error, Result, Scan, ScanParts, Tier};
 use brainprior_images::StimulusSet;
 use ndarray::{Array2, Axis};
@@ -71,7 +72,7 @@ impl Rows {
         }
         let shown = first_rows.iter().flat_map(|row| &pixels[row * area..(row + 1) * area]).copied().collect();
         let parts = ScanParts {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name: name_of(path),
             stimuli: StimulusSet::new(self.height, self.width, shown)?,
             image_labels: identifiers.and_then(|identifiers| identifiers.labels(&first_rows)),
             trial_image,

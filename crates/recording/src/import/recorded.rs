@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::pictures::Stored;
 use super::settings::Settings;
 use super::{Account, Imported, draw};
+use crate::scan::name_of;
 use crate::{Neurons, Origin, Result, Scan, ScanParts};
 use brainprior_artifact::FileError;
 use ndarray::{Array2, Axis};
@@ -62,7 +63,7 @@ impl Recorded {
         ));
         let narrow = |values: &Array2<f64>| values.select(Axis(0), &kept).mapv(|value| value as f32);
         let scan = Scan::new(ScanParts {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name: name_of(path),
             stimuli: images.stimuli,
             image_labels: Some(images.labels),
             trial_image,

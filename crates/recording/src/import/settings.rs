@@ -39,6 +39,11 @@ impl Window {
         [from, from + self.length]
     }
 
+    /// When half of it is over.
+    pub(super) fn middle_after(self, onset: f64) -> f64 {
+        onset + self.lag + self.length / 2.0
+    }
+
     /// In words.
     pub(super) fn sentence(self) -> String {
         format!("from {} s after an image came on, for {} s", self.lag, self.length)

@@ -1,8 +1,8 @@
 //! Decoupled direction and norm.
 
+use super::falling;
 use crate::norm::gaussian;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
-use std::f64::consts::PI;
 
 /// Steps along the gradient on a sphere around the image whose radius shrinks while the point is adversarial and grows
 /// while it is not (Rony et al. 2019); L2.
@@ -66,7 +66,7 @@ impl Attack for Ddn {
             if walkers.is_empty() {
                 break;
             }
-            let length = LAST_STEP + (1.0 - LAST_STEP) * (1.0 + (PI * step as f64 / self.steps as f64).cos()) / 2.0;
+            let length = LAST_STEP + (1.0 - LAST_STEP) * falling(step, self.steps);
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();
             let gradients = batch.gradients(&images, &points, Loss::CrossEntropy)?;

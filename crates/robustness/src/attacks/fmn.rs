@@ -1,7 +1,7 @@
 //! The fast minimum norm attack.
 
+use super::falling;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
-use std::f64::consts::PI;
 
 /// Steps along the gradient of the margin within a ball whose radius goes straight to where the decision boundary seems to
 /// be, then shrinks while the point is adversarial and grows while it is not (Pintor et al. 2021).
@@ -68,7 +68,7 @@ impl Attack for Fmn {
             if walkers.is_empty() {
                 break;
             }
-            let falling = (1.0 + (PI * step as f64 / self.steps as f64).cos()) / 2.0;
+            let falling = falling(step, self.steps);
             let length = self.first_step * (0.01 + 0.99 * falling);
             let gamma = LAST_GAMMA + (FIRST_GAMMA - LAST_GAMMA) * falling;
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();

@@ -27,6 +27,11 @@ mod square;
 mod transfer;
 mod trust_region;
 
+/// Falls along half a cosine over the steps of a walk, from 1 at the first of `steps`.
+fn falling(step: usize, steps: usize) -> f64 {
+    (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()) / 2.0
+}
+
 pub use apgd::{Apgd, ApgdTargeted};
 pub use apgd_minimal::ApgdMinimal;
 pub use auto_attack::AutoAttack;

@@ -1,8 +1,8 @@
 //! sigma-zero.
 
 use super::adam::Adam;
+use super::falling;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
-use std::f64::consts::PI;
 
 /// Descent on the margin and a smooth count of the changed values together, after each step of which small changes are
 /// undone (Cina et al. 2025); L0.
@@ -62,7 +62,7 @@ impl Attack for SigmaZero {
             if walkers.is_empty() {
                 break;
             }
-            let falling = (1.0 + (PI * step as f64 / self.steps as f64).cos()) / 2.0;
+            let falling = falling(step, self.steps);
             let length = LAST_STEP + (1.0 - LAST_STEP) * falling;
             let images: Vec<usize> = walkers.iter().map(|walker| walker.image).collect();
             let points: Vec<f32> = walkers.iter().flat_map(|walker| &walker.point).copied().collect();

@@ -8,7 +8,8 @@ looks at within the budget the nearest adversarial one is kept. `examples/compar
 Parts of adv-lib that are not run here import torchvision and visdom; where they are missing they are replaced by nothing.
 """
 import json, math, os, sys, time, types
-import torch, torch.nn as nn, torch.nn.functional as F
+import torch, torch.nn as nn
+from network import ResNet
 from safetensors.torch import load_file
 
 for name in ["torchvision", "visdom"]:
@@ -24,45 +25,6 @@ import foolbox as fb
 BUDGETS = [100, 400, 1000, 2000]
 torch.manual_seed(0)
 torch.set_num_threads(int(os.environ.get("THREADS", "1")))
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.conv2, self.bn2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.shortcut(x))
-
-
-class ResNet(nn.Module):
-    """The network of `brainprior-classifier`, of the sizes that its weights have."""
-
-    def __init__(self, state):
-        super().__init__()
-        base, channels = state["stem.0.weight"].shape[:2]
-        self.stem = nn.Sequential(nn.Conv2d(channels, base, 7, 1, 3, bias=False), nn.BatchNorm2d(base), nn.ReLU())
-        inputs, stages = base, []
-        for k in range(4):
-            blocks = []
-            while f"stages.{k}.{len(blocks)}.conv1.weight" in state:
-                blocks.append(Block(inputs, base * 2**k, 2 if not blocks and k else 1))
-                inputs = base * 2**k
-            stages.append(nn.Sequential(*blocks))
-        self.stages, self.head = nn.ModuleList(stages), nn.Linear(inputs, len(state["head.bias"]))
-        missing, unexpected = self.load_state_dict(state, strict=False)
-        assert all(name.endswith("num_batches_tracked") for name in missing), missing
-        assert not [name for name in unexpected if name in dict(self.named_parameters())], unexpected
-
-    def forward(self, x):
-        x = self.stem(5 * (x - 0.5))
-        for stage in self.stages:
-            x = stage(x)
-        return self.head(F.avg_pool2d(x, 4).mean((2, 3)))
 
 
 class Exhausted(Exception):
@@ -166,7 +128,7 @@ def main():
     network, images, count, path = sys.argv[1:5]
     norms = sys.argv[5:] or ["l2", "linf", "l1", "l0"]
     data, state = load_file(images), load_file(network)
-    network = ResNet(state).eval()
+    network = ResNet.of(state).eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     x, y = (data[name] if name in data else data[f"test_{name}"] for name in ("images", "labels"))

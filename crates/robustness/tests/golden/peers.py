@@ -7,7 +7,8 @@ CIFAR is a safetensors file with train_images, train_labels, test_images, test_l
 Written by torch 2.x, foolbox 3.3, torchattacks 3.5. Attacks are run with their defaults unless an argument says otherwise.
 """
 import json, os, sys, time
-import numpy as np, torch, torch.nn as nn, torch.nn.functional as F
+import numpy as np, torch, torch.nn.functional as F
+from network import ResNet
 from safetensors.torch import load_file, save_file
 
 torch.manual_seed(0)
@@ -16,44 +17,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BASE, BLOCKS, IMAGES = 4, (1, 1, 1, 1), 200
 
 
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.conv2, self.bn2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.shortcut = nn.Sequential()
-        if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))) + self.shortcut(x))
-
-
-class ResNet(nn.Module):
-    """The network of `brainprior-classifier`, with the same names."""
-
-    def __init__(self, classes=10):
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(1, BASE, 7, 1, 3, bias=False), nn.BatchNorm2d(BASE), nn.ReLU())
-        inputs, stages = BASE, []
-        for k, count in enumerate(BLOCKS):
-            outputs = BASE * 2**k
-            blocks = [Block(inputs if j == 0 else outputs, outputs, 2 if j == 0 and k else 1) for j in range(count)]
-            stages.append(nn.Sequential(*blocks))
-            inputs = outputs
-        self.stages, self.head = nn.ModuleList(stages), nn.Linear(inputs, classes)
-
-    def forward(self, x):
-        x = self.stem(5 * (x - 0.5))
-        for stage in self.stages:
-            x = stage(x)
-        return self.head(F.avg_pool2d(x, 4).mean((2, 3)))
-
-
 def train(path):
     data = load_file(path)
     images, labels = data["train_images"][:10000].float() / 255, data["train_labels"][:10000].long()
-    net, epochs = ResNet(), 6
+    net, epochs = ResNet(BASE, BLOCKS), 6
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
     steps = epochs * (len(images) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.1, steps)
@@ -80,8 +47,7 @@ def attack():
     import foolbox as fb
     import torchattacks as ta
 
-    net = ResNet().eval()
-    net.load_state_dict(load_file(os.path.join(HERE, "network.safetensors")), strict=False)
+    net = ResNet.of(load_file(os.path.join(HERE, "network.safetensors"))).eval()
     for parameter in net.parameters():
         parameter.requires_grad_(False)
     data = load_file(os.path.join(HERE, "images.safetensors"))

@@ -60,10 +60,11 @@ impl<'a> Denoiser<'a> {
             Some(features) => {
                 let model = LinearModel::fit(scan, &fitted.training.trials()[index], features, seed)?;
                 let of_linear = model.predict_trials(scan, &held_out)?;
+                let images_of_linear = model.predict(images.ids())?;
                 let candidates = Mixture::candidates(scan, &held_out, &predicted, &of_linear);
                 let mut best: Option<(Mixture, Responses)> = None;
                 for mixture in candidates {
-                    let mixed = mixed(&mixture, &of_images, &model)?;
+                    let mixed = mixed(&mixture, &of_images, &images_of_linear)?;
                     let found = correlation(&mixed)?;
                     if best.is_none() || found > held_out_similarity {
                         (best, held_out_similarity) = (Some((mixture, mixed)), found);
@@ -91,7 +92,7 @@ impl<'a> Denoiser<'a> {
         let convolutional = of_convolutional(self.fitted, self.index, images)?;
         match &self.linear {
             None => Ok(convolutional),
-            Some((linear, mixture)) => mixed(mixture, &convolutional, linear),
+            Some((linear, mixture)) => mixed(mixture, &convolutional, &linear.predict(images.ids())?),
         }
     }
 
@@ -144,7 +145,7 @@ fn of_convolutional(fitted: Fitted<'_>, index: usize, images: &StimulusSet) -> R
 }
 
 /// Both models' predictions of the same images in one.
-fn mixed(mixture: &Mixture, convolutional: &Responses, linear: &LinearModel) -> Result<Responses> {
-    let values = mixture.mix(convolutional.values(), linear.predict(convolutional.ids())?.values());
+fn mixed(mixture: &Mixture, convolutional: &Responses, linear: &Responses) -> Result<Responses> {
+    let values = mixture.mix(convolutional.values(), linear.values());
     Ok(Responses::new(convolutional.scan(), convolutional.kind(), convolutional.ids().to_vec(), values)?)
 }

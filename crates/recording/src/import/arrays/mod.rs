@@ -10,6 +10,7 @@ mod trials;
 pub use layout::Layout;
 
 use super::{Account, Imported};
+use crate::scan::name_of;
 use crate::{Neurons, Origin, Result, Scan, ScanParts};
 use std::path::Path;
 
@@ -50,7 +51,7 @@ pub fn arrays(layout: &Path) -> Result<Imported> {
         None => unnamed,
     };
     let scan = Scan::new(ScanParts {
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        name: name_of(path),
         stimuli: images.stimuli,
         image_labels: Some(images.labels),
         trial_image,

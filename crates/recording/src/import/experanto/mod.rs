@@ -8,6 +8,7 @@ mod meta;
 mod screen;
 mod series;
 
+use super::settings::Window;
 use super::{Account, Imported};
 use crate::format::annotations::{Annotations, Identifiers};
 use crate::format::assemble::{Pixels, Rows};
@@ -19,11 +20,6 @@ use rayon::prelude::*;
 use screen::{Frame, Shown};
 use series::Series;
 use std::path::Path;
-
-/// Seconds from the onset of an image to that of its window.
-const LAG: f64 = 0.05;
-/// Seconds that a window lasts.
-const LENGTH: f64 = 0.5;
 
 /// What the signals of an eye tracker are, where there are four.
 const EYE: [&str; 4] = ["size", "its change", "x", "y"];
@@ -64,7 +60,7 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
         "responses: {} neurons, {} samples at {} Hz from {:.3} s",
         responses.signals, responses.samples, responses.rate, responses.start_time
     ));
-    account.assumes(format!("a response is the mean of the samples from {LAG} s after an image came on, for {LENGTH} s"));
+    account.assumes(format!("a response is the mean of the samples {}", Window::default().sentence()));
 
     let (mut kept, mut beyond, mut missing) = (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
     let neurons = responses.signals;
@@ -113,7 +109,8 @@ struct Recordings {
 impl Recordings {
     /// Writes the responses of a trial into its row, and returns what else it holds.
     fn of_trial(&self, onset: f64, row: &mut [f32], space: &mut Vec<u8>) -> Result<std::result::Result<Recorded, Absent>> {
-        let (from, to) = (onset + LAG, onset + LAG + LENGTH);
+        let window = Window::default();
+        let [from, to] = window.after(onset);
         let Some(found) = self.responses.means(from, to, |value| value, space)? else { return Ok(Err(Absent::BeyondRecording)) };
         row.iter_mut().zip(found).for_each(|(response, mean)| *response = mean as f32);
         let numbers = |values: &[f32]| values.iter().all(|value| value.is_finite());
@@ -124,7 +121,7 @@ impl Recordings {
         let mut center = None;
         if let Some(eye) = &self.eye {
             let means = eye.means(from, to, |value| value, space)?;
-            let (Some(means), Some(middle)) = (means, eye.at(onset + LAG + LENGTH / 2.0)?) else {
+            let (Some(means), Some(middle)) = (means, eye.at(window.middle_after(onset))?) else {
                 return Ok(Err(Absent::BeyondRecording));
             };
             pupil = Some([means[0] as f32, means[1] as f32]);
