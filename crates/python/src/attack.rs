@@ -5,8 +5,8 @@ use crate::models::{evaluated, labeled};
 use brainprior_robustness::{
     self as robustness, Apgd, ApgdMinimal, ApgdTargeted, Attack, AutoAttack, Bim, BlendedNoise, Boundary, BrendelBethge,
     CarliniWagner, Clamp, Corruption, Counts, Ddn, DeepFool, Fab, FabTargeted, Fgsm, Fmn, HopSkipJump, LineSearch, Loss,
-    MaskingSettings, Mim, MinimalPerturbations, Noise, Norm, Perturbation, Pgd, PrimalDual, Progress, Search, Settings, SigmaZero,
-    Square, ensemble, median,
+    MaskingSettings, Mim, MinimalPerturbations, Noise, Norm, Perturbation, Pgd, PrimalDual, Progress, Search, Settings,
+    SigmaZero, Square, ensemble, median,
 };
 use ndarray::{Array1, Array4};
 use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray4, PyArrayLike1, PyArrayLike4};

@@ -22,9 +22,8 @@ pub(crate) fn drawn_pairs<'py>(
     let matrix = &target.matrix;
     let drawn: Vec<(usize, usize, f32)> =
         pair_numbers(matrix.count(), seed, start, count).map(|number| matrix.pair(number)).collect();
-    let places = Array2::from_shape_fn((count, 2), |(pair, second)| {
-        (if second == 0 { drawn[pair].0 } else { drawn[pair].1 }) as i64
-    });
+    let places =
+        Array2::from_shape_fn((count, 2), |(pair, second)| (if second == 0 { drawn[pair].0 } else { drawn[pair].1 }) as i64);
     let similarities: Array1<f32> = drawn.iter().map(|pair| pair.2).collect();
     Ok((places.into_pyarray(py), similarities.into_pyarray(py)))
 }

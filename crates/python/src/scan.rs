@@ -8,9 +8,7 @@ use brainprior_recording::import::{
 };
 use brainprior_recording::{self as recording, Neurons, Origin, ScanParts, Tier, distinct_images, write_static_hdf5};
 use ndarray::{Array1, Array3, ArrayView3};
-use numpy::{
-    AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayLike2, PyArrayLike3, ToPyArray,
-};
+use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayLike2, PyArrayLike3, ToPyArray};
 use pyo3::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -72,8 +70,7 @@ impl Scan {
             }
         };
         let tier = |(row, name): (usize, &String)| {
-            Tier::from_name(name)
-                .ok_or_else(|| unknown(&format!("tier of trial {row}"), "train, validation or test", name))
+            Tier::from_name(name).ok_or_else(|| unknown(&format!("tier of trial {row}"), "train, validation or test", name))
         };
         let responses = responses.as_array().to_owned();
         let scan = recording::Scan::new(ScanParts {
@@ -176,10 +173,7 @@ impl Scan {
     }
 }
 
-fn with_ids<'py>(
-    py: Python<'py>,
-    responses: &recording::Responses,
-) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
+fn with_ids<'py>(py: Python<'py>, responses: &recording::Responses) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
     (responses.values().to_pyarray(py), numbers(responses.ids()).into_pyarray(py))
 }
 
@@ -242,10 +236,7 @@ pub(crate) fn read_scan(py: Python<'_>, path: PathBuf) -> Result<Scan> {
 
 /// Identities of images [images, height, width] with values in [0, 1], by their content: [images] of uint64.
 #[pyfunction]
-pub(crate) fn image_ids<'py>(
-    py: Python<'py>,
-    images: PyArrayLike3<'py, f32, AllowTypeChange>,
-) -> Bound<'py, PyArray1<u64>> {
+pub(crate) fn image_ids<'py>(py: Python<'py>, images: PyArrayLike3<'py, f32, AllowTypeChange>) -> Bound<'py, PyArray1<u64>> {
     let (count, height, width) = images.as_array().dim();
     let pixels = pixels_of(images.as_array());
     let area = (height * width).max(1);

@@ -130,12 +130,7 @@ struct Vectors {
 }
 
 impl Vectors {
-    fn new(
-        responses: &[Values<'_>],
-        weights: &[Option<Weights<'_>>],
-        ids: &[Option<Ids<'_>>],
-        images: &str,
-    ) -> Result<Self> {
+    fn new(responses: &[Values<'_>], weights: &[Option<Weights<'_>>], ids: &[Option<Ids<'_>>], images: &str) -> Result<Self> {
         let one_each = |what: &str, found: usize| match found == responses.len() {
             true => Ok(()),
             false => Err(unknown(what, &format!("one for each of {} scans", responses.len()), &found.to_string())),
@@ -171,12 +166,7 @@ impl Vectors {
         let sources: Vec<ScanVectors<'a>> = standard
             .iter()
             .enumerate()
-            .map(|(scan, rows)| ScanVectors {
-                name: &self.names[scan],
-                ids: &self.ids[scan],
-                rows,
-                weights: &self.weights[scan],
-            })
+            .map(|(scan, rows)| ScanVectors { name: &self.names[scan], ids: &self.ids[scan], rows, weights: &self.weights[scan] })
             .collect();
         Population::new(&sources, self.images)
     }
