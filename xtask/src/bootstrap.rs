@@ -27,9 +27,12 @@ pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let environment = native_tools::ensure(&target)?;
     match (&arguments.command, arguments.device) {
         (Task::Audit, _) => audit::run(&workspace, &target, &environment),
-        (Task::CheckCuda, _) => check_cuda::run(&workspace, &cuda_build::environment(&workspace, &target, &environment)?),
+        (Task::CheckCuda, _) => {
+            let environment = cuda_build::environment(&workspace, &target, &environment)?;
+            check_cuda::run(&workspace, &cuda_build::target_folder(&target), &environment)
+        }
         (Task::Wheel, _) => python::wheel(&workspace, &target, &environment),
-        (Task::Test(asked), DeviceName::Cpu) => test::run(&workspace, &target, &environment, arguments.threads, asked),
+        (Task::Test(asked), DeviceName::Cpu) => test::run(&workspace, &target, &environment, arguments.threads, *asked),
         (Task::Test(_), _) => bail!("`test` runs on the CPU; `cargo xtask check-cuda` runs the tests for devices"),
         (_, DeviceName::Cpu) => build_and_run(&workspace, &target, &environment, &PROFILE),
         (_, DeviceName::Cuda | DeviceName::CudaTf32) => {

@@ -111,7 +111,7 @@ pub(crate) enum Command {
     Wheel,
     /// Check the dependencies: licenses, sources and bans by cargo-deny, unused ones by cargo-machete, which it builds once
     Audit,
-    /// Compile and link everything for CUDA, on a machine with or without a GPU, and run the tests for devices
+    /// Compile and link everything for CUDA, and run the tests for devices: on the GPU, or without one on a stand-in that runs the kernels
     CheckCuda,
     /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error
     Bench(BenchArguments),

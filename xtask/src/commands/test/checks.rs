@@ -14,7 +14,7 @@ pub(crate) fn run(
     target: &Path,
     environment: &Environment,
     threads: Option<u16>,
-    asked: &TestArguments,
+    asked: TestArguments,
 ) -> Result<()> {
     let started = Instant::now();
     let mut environment = environment.clone();
