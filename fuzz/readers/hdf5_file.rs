@@ -265,9 +265,8 @@ fn dataset<T: H5Type>(
     } else if filters % 4 == 1 {
         builder = builder.layout(Layout::Compact);
     } else if filters % 4 == 2 {
-        let own = file.filename();
         let size = program.word();
-        builder = builder.external(if filters > 127 { &own } else { "nowhere.raw" }, program.word(), size);
+        builder = builder.external(&format!("{}.raw", file.filename()), program.word(), size);
     }
     if filters % 5 == 4 && !shape.is_empty() && count > 0 {
         // Every row is that of another dataset.
