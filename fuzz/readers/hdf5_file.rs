@@ -119,7 +119,7 @@ fn one_edit(file: &File, name: &str, other: &str, program: &mut Program) -> hdf5
         4 => {
             let _ = file.unlink(name);
             let own = file.filename();
-            file.link_external(if program.byte() % 2 == 0 { &own } else { "nowhere.h5" }, other, name)
+            file.link_external(if program.byte().is_multiple_of(2) { &own } else { "nowhere.h5" }, other, name)
         }
         5 => {
             let _ = file.unlink(name);
@@ -251,7 +251,7 @@ fn dataset<T: H5Type>(
     let extents = hdf5::SimpleExtents::fixed(&shape);
     let chunk: Vec<usize> = shape.iter().map(|size| (*size).clamp(1, 1 + program.below(64))).collect();
     let filters = program.byte();
-    if !shape.is_empty() && filters % 3 != 0 {
+    if !shape.is_empty() && !filters.is_multiple_of(3) {
         builder = builder.chunk(&chunk[..]);
         builder = match filters % 9 {
             1 => builder.deflate(9),
@@ -281,7 +281,7 @@ fn dataset<T: H5Type>(
                 builder.virtual_map(".", source, hdf5::SimpleExtents::fixed(&rows), .., hdf5::SimpleExtents::fixed(&shape), ..);
         }
     }
-    match count <= WRITTEN && program.byte() % 8 != 0 {
+    match count <= WRITTEN && !program.byte().is_multiple_of(8) {
         true => {
             let (first, step) = (program.number(), f64::from(program.byte() % 4));
             let values = (0..count).map(|place| value(first + step * place as f64)).collect();

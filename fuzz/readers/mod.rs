@@ -253,7 +253,7 @@ fn sensorium_tree(bytes: &[u8], folder: &Path) -> PathBuf {
         files
     });
     let mut program = Program::new(bytes);
-    let is_zip = program.byte() % 3 == 0;
+    let is_zip = program.byte().is_multiple_of(3);
     let files = tree::edited(base.clone(), &mut program);
     match is_zip {
         true => put(folder, "tree.zip", &tree::zipped(&files)),
@@ -443,7 +443,7 @@ fn suite2p_folder(bytes: &[u8], folder: &Path) -> PathBuf {
     });
     let mut program = Program::new(bytes);
     let mut files = base.clone();
-    files.remove(if program.byte() % 2 == 0 { "onsets.npy" } else { "onsets.csv" });
+    files.remove(if program.byte().is_multiple_of(2) { "onsets.npy" } else { "onsets.csv" });
     tree::write(&tree::edited(files, &mut program), folder);
     folder.to_owned()
 }
@@ -509,7 +509,7 @@ fn layout_file(bytes: &[u8], folder: &Path) -> PathBuf {
         names.iter().map(|name| ((*name).to_owned(), fixtures::bytes(&format!("recording/tests/data/arrays/{name}")))).collect()
     });
     let mut files = base.clone();
-    if first % 2 == 0 {
+    if first.is_multiple_of(2) {
         files.insert("layout.toml".to_owned(), rest.to_vec());
     } else {
         files.insert("trials.npz".to_owned(), rest.to_vec());

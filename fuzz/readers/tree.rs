@@ -113,7 +113,7 @@ fn change(edit: usize, content: &mut Vec<u8>, program: &mut Program) {
         _ => {
             let number = program.number();
             let (double, single) = (number.to_le_bytes(), (number as f32).to_le_bytes());
-            let bytes: &[u8] = if program.byte() % 2 == 0 { &double } else { &single };
+            let bytes: &[u8] = if program.byte().is_multiple_of(2) { &double } else { &single };
             // Counted from the end, since numbers are aligned there.
             let before = (place / bytes.len() + 1) * bytes.len();
             if let Some(start) = content.len().checked_sub(before) {
@@ -143,18 +143,19 @@ fn data_start(content: &[u8]) -> Option<usize> {
 
 /// The header of an array file of NumPy.
 pub fn header(program: &mut Program) -> Vec<u8> {
-    let (descr, order) = (*program.pick(&TYPES), if program.byte() % 4 == 0 { "True" } else { "False" });
+    let (descr, order) = (*program.pick(&TYPES), if program.byte().is_multiple_of(4) { "True" } else { "False" });
     let shape: String = (0..program.below(5)).map(|_| format!("{}, ", program.size())).collect();
     let text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': ({shape}), }}\n");
     [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
 /// What lies in the folder of the last time.
-static LAST: Mutex<(PathBuf, Files)> = Mutex::new((PathBuf::new(), Files::new()));
+static LAST: Mutex<Option<(PathBuf, Files)>> = Mutex::new(None);
 
 /// Makes these the files of a folder: what is there already stays. Names that no file system has are left out.
 pub fn write(files: &Files, folder: &Path) {
     let mut last = LAST.lock().expect("a reader that panics ends the process");
+    let last = last.get_or_insert_default();
     if last.0 != folder {
         *last = (folder.to_owned(), Files::new());
     }
@@ -171,7 +172,7 @@ pub fn write(files: &Files, folder: &Path) {
 pub fn zipped(files: &Files) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
     for (place, (name, content)) in files.iter().enumerate() {
-        let method = if place % 2 == 0 { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
+        let method = if place.is_multiple_of(2) { zip::CompressionMethod::Stored } else { zip::CompressionMethod::Deflated };
         let options = zip::write::SimpleFileOptions::default().compression_method(method);
         if archive.start_file(name.as_str(), options).is_ok() {
             archive.write_all(content).expect("memory takes everything");
