@@ -182,6 +182,23 @@ fn of_png(path: &Path, name: &str, bytes: &[u8]) -> Result<Picture> {
 mod tests {
     use super::*;
 
+    /// A PNG of 2 x 2 pixels.
+    fn png_of(color: png::ColorType, depth: png::BitDepth, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![];
+        let mut encoder = png::Encoder::new(&mut bytes, 2, 2);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        encoder.write_header().unwrap().write_image_data(data).unwrap();
+        bytes
+    }
+
+    fn refused(bytes: &[u8], parts: &[&str]) {
+        let error = Picture::decode(Path::new("set.zip"), "a/b.png", bytes).unwrap_err().to_string();
+        for part in parts.iter().chain(&["set.zip", "a/b.png"]) {
+            assert!(error.contains(part), "{part:?} is not in: {error}");
+        }
+    }
+
     /// A PNG file of some size, with a byte in the place of its pixels.
     fn empty_png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = vec![];
