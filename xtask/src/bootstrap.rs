@@ -3,10 +3,11 @@
 use crate::command_line::{Arguments, Command as Task, DeviceName};
 use crate::commands::{audit, check_cuda, fuzz, python, test};
 use crate::cuda_build;
+use crate::fault;
 use crate::native_tools::{self, Environment};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::time::Instant;
 
 /// Prepares the machine, then either tests the workspace or builds the orchestrator in full and runs it on the same
@@ -80,22 +81,10 @@ fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, pro
     command.env(HDF5_LOCKS, std::env::var_os(HDF5_LOCKS).unwrap_or_else(|| "FALSE".into()));
     command.envs(environment.iter().filter(|(name, _)| *name == "LD_LIBRARY_PATH").map(|(name, value)| (*name, value)));
     let status = command.status().with_context(|| format!("could not start {}", binary.display()))?;
-    if let Some(sentence) = told_of(status) {
+    if let Some(sentence) = fault::told_of(status) {
         eprintln!("{sentence}");
     }
     std::process::exit(status.code().unwrap_or(1));
-}
-
-/// What to say of a process that a signal ended which stands for a fault of the program: the HDF5 library reads damaged files in the
-/// same process, and is no match for all of them.
-fn told_of(status: ExitStatus) -> Option<String> {
-    use std::os::unix::process::ExitStatusExt;
-    const FAULTS: [(i32, &str); 4] = [(4, "SIGILL"), (6, "SIGABRT"), (7, "SIGBUS"), (11, "SIGSEGV")];
-    let (number, name) = FAULTS.into_iter().find(|(number, _)| status.signal() == Some(*number))?;
-    Some(format!(
-        "The process that reads files was ended by signal {number} ({name}). A damaged HDF5 file can do that to the HDF5 library: check the \
-         files one by one with `cargo xtask validate FILE`, and copy or write that one anew at which this happens again."
-    ))
 }
 
 /// Runs cargo to its end.
@@ -126,19 +115,4 @@ pub(crate) fn cargo_command(workspace: &Path, environment: &Environment, what: &
 /// A time in words.
 pub(crate) fn minutes(seconds: f64) -> String {
     format!("{} min {:02} s", seconds as u64 / 60, seconds as u64 % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_that_ended_by_a_fault_is_told_of() {
-        let ended = |signal: &str| Command::new("sh").args(["-c", &format!("kill -{signal} $$")]).status().unwrap();
-        let sentence = told_of(ended("SEGV")).unwrap();
-        assert!(sentence.contains("signal 11 (SIGSEGV)") && sentence.contains("cargo xtask validate FILE"), "{sentence}");
-        assert!(told_of(ended("ABRT")).unwrap().contains("SIGABRT"));
-        assert_eq!(told_of(ended("TERM")), None);
-        assert_eq!(told_of(Command::new("false").status().unwrap()), None);
-    }
 }
