@@ -16,6 +16,7 @@ pub(crate) mod records;
 pub(crate) mod similarity;
 #[cfg(not(feature = "pipeline"))]
 pub(crate) mod test;
+pub(crate) mod torture;
 pub(crate) mod validate;
 
 /// Runs what was typed.
@@ -42,6 +43,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Import(options) => import::run(&options),
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),
+        Command::Torture(options) => torture::run(&options, threads),
         Command::Test | Command::CheckCuda | Command::Audit => {
             anyhow::bail!("this belongs to the light half; run it with `cargo xtask`")
         }
