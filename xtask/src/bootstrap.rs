@@ -1,7 +1,7 @@
 //! The light half: checks the machine, compiles the heavy half once, and hands over.
 
 use crate::command_line::{Arguments, Command as Task, DeviceName};
-use crate::commands::{audit, check_cuda, test};
+use crate::commands::{audit, check_cuda, python, test};
 use crate::cuda_build;
 use crate::native_tools::{self, Environment};
 use anyhow::{Context, Result, bail};
@@ -27,9 +27,13 @@ pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let environment = native_tools::ensure(&target)?;
     match (&arguments.command, arguments.device) {
         (Task::Audit, _) => audit::run(&workspace, &target, &environment),
-        (Task::CheckCuda, _) => check_cuda::run(&workspace, &cuda_build::environment(&workspace, &target, &environment)?),
-        (Task::Test, DeviceName::Cpu) => test::run(&workspace, &environment, arguments.threads),
-        (Task::Test, _) => bail!("`test` runs on the CPU; `cargo xtask check-cuda` runs the tests for devices"),
+        (Task::CheckCuda, _) => {
+            let environment = cuda_build::environment(&workspace, &target, &environment)?;
+            check_cuda::run(&workspace, &cuda_build::target_folder(&target), &environment)
+        }
+        (Task::Wheel, _) => python::wheel(&workspace, &target, &environment),
+        (Task::Test(asked), DeviceName::Cpu) => test::run(&workspace, &target, &environment, arguments.threads, *asked),
+        (Task::Test(_), _) => bail!("`test` runs on the CPU; `cargo xtask check-cuda` runs the tests for devices"),
         (_, DeviceName::Cpu) => build_and_run(&workspace, &target, &environment, &PROFILE),
         (_, DeviceName::Cuda | DeviceName::CudaTf32) => {
             let environment = cuda_build::environment(&workspace, &target, &environment)?;

@@ -10,6 +10,7 @@ use crate::commands::inspect::InspectArguments;
 use crate::commands::pipeline::PipelineArguments;
 use crate::commands::records::RecordsArguments;
 use crate::commands::similarity::SimilarityArguments;
+use crate::commands::test::TestArguments;
 use crate::commands::torture::TortureArguments;
 use crate::commands::validate::ValidateArguments;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -107,11 +108,13 @@ Examples:
 pub(crate) enum Command {
     /// Run every stage from scans to the report; what is already done is not done again
     Pipeline(PipelineArguments),
-    /// What continuous integration runs: format, lints, all tests, documentation
-    Test,
+    /// What continuous integration runs: format, lints, all tests, documentation; and, asked for it, the package for Python
+    Test(TestArguments),
+    /// Build the package for Python: one wheel for 3.10 and later, into target/wheels
+    Wheel,
     /// Check the dependencies: licenses, sources and bans by cargo-deny, unused ones by cargo-machete, which it builds once
     Audit,
-    /// Compile and link everything for CUDA, on a machine with or without a GPU, and run the tests for devices
+    /// Compile and link everything for CUDA, and run the tests for devices: on the GPU, or without one on a stand-in that runs the kernels
     CheckCuda,
     /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error
     Bench(BenchArguments),

@@ -54,6 +54,7 @@ pub use brainprior_kernels::Precision;
 pub use config::{Centering, Mixture, NetConfig, RobustTraining, RunningStatistics, TrainConfig};
 pub use error::{Divergence, Error, Result};
 pub use network::{Evaluation, ResNet};
+pub use pairs::pair_numbers;
 pub use report::{EpochReport, TrainEvent, Trained};
 pub use split::Split;
 pub use target::{PairSource, SampledPairs, Target};

@@ -14,6 +14,23 @@ use rand::Rng;
 
 const ROUNDS: usize = 6;
 
+/// The numbers of the `count` pairs of a training from its `start`-th on, of `all` pairs that there are: each comes once before any comes
+/// again.
+///
+/// # Panics
+/// Where there is no pair at all.
+pub fn pair_numbers(all: u64, seed: u64, start: u64, count: usize) -> impl Iterator<Item = u64> {
+    assert!(all > 0, "there are pairs to draw");
+    let mut pass = None;
+    (start..start + count as u64).map(move |number| {
+        let current = (number / all) as usize;
+        if pass.as_ref().is_none_or(|(known, _)| *known != current) {
+            pass = Some((current, Permutation::new(all, seed, current)));
+        }
+        pass.as_ref().expect("just set").1.at(number % all)
+    })
+}
+
 /// A random permutation of the numbers below `count`.
 #[derive(Clone, Debug)]
 struct Permutation {
@@ -85,19 +102,6 @@ impl<'a> Pairs<'a> {
         Ok(Some(Self { stimuli, source, positions, seed, channels, limit: limit as f32 }))
     }
 
-    /// The `count` pairs from number `start` of the whole training on.
-    fn draw(&self, start: u64, count: usize) -> impl Iterator<Item = u64> {
-        let all = self.source.count();
-        let mut pass = None;
-        (start..start + count as u64).map(move |number| {
-            let current = (number / all) as usize;
-            if pass.as_ref().is_none_or(|(known, _)| *known != current) {
-                pass = Some((current, Permutation::new(all, self.seed, current)));
-            }
-            pass.as_ref().expect("just set").1.at(number % all)
-        })
-    }
-
     /// The `count` pairs of `step` of the whole training.
     pub(crate) fn batch(&self, step: usize, count: usize) -> Result<PairBatch> {
         let area = self.stimuli.height() * self.stimuli.width() * self.channels;
@@ -105,7 +109,7 @@ impl<'a> Pairs<'a> {
         let mut target = Vec::with_capacity(count);
         let (first, second) = images.split_at_mut(count * area);
         let rows = first.chunks_exact_mut(area).zip(second.chunks_exact_mut(area));
-        for (number, (first, second)) in self.draw((step * count) as u64, count).zip(rows) {
+        for (number, (first, second)) in pair_numbers(self.source.count(), self.seed, (step * count) as u64, count).zip(rows) {
             let (i, j, similarity) = self.source.pair(number);
             for (row, image) in [(first, i), (second, j)] {
                 let image = self.stimuli.image(self.positions[image]);
@@ -125,19 +129,14 @@ impl<'a> Pairs<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brainprior_similarity::SimilarityMatrix;
     use proptest::prelude::*;
 
     #[test]
     fn every_pair_comes_once_before_any_comes_again() {
-        let ids: Vec<_> = (0..40).map(brainprior_images::ImageId::from_u64).collect();
-        let matrix = SimilarityMatrix::new(ids, vec![0.0; 780], vec![]).unwrap();
-        let stimuli = StimulusSet::new(1, 1, vec![]).unwrap();
-        let pairs = Pairs { stimuli: &stimuli, source: &matrix, positions: vec![], seed: 3, channels: 1, limit: 1.0 };
         let mut passes = [vec![0; 780], vec![0; 780]];
         let mut orders = [vec![], vec![]];
         for step in 0..120 {
-            for (offset, index) in pairs.draw(step * 13, 13).enumerate() {
+            for (offset, index) in pair_numbers(780, 3, step * 13, 13).enumerate() {
                 let pass = (step as usize * 13 + offset) / 780;
                 passes[pass][index as usize] += 1;
                 orders[pass].push(index);

@@ -73,6 +73,16 @@ pub enum Error {
         /// Where it is.
         found: String,
     },
+    /// The driver of NVIDIA's devices is older than the kernels.
+    #[error(
+        "the NVIDIA driver is one for CUDA {major}.{minor}, the kernels need one for CUDA 13.0 or later (580 or later): update it, or use the CPU"
+    )]
+    Driver {
+        /// The version of CUDA that the driver is for.
+        major: i32,
+        /// The rest of that version.
+        minor: i32,
+    },
 }
 
 impl From<Error> for candle_core::Error {

@@ -40,7 +40,7 @@ mod tier;
 pub use error::{Error, Result};
 #[cfg(feature = "hdf5")]
 pub use format::write_static_hdf5;
-pub use format::{Notes, list_sensorium, read_scan, read_scan_with_notes, write_sensorium};
+pub use format::{Notes, distinct_images, list_sensorium, read_scan, read_scan_with_notes, write_sensorium};
 pub use neurons::Neurons;
 pub use reliability::{Reliability, median, reliability};
 pub use responses::{Fitting, Measurement, ResponseKind, Responses};

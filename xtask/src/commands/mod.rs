@@ -12,9 +12,10 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod pipeline;
+#[cfg(not(feature = "pipeline"))]
+pub(crate) mod python;
 pub(crate) mod records;
 pub(crate) mod similarity;
-#[cfg(not(feature = "pipeline"))]
 pub(crate) mod test;
 pub(crate) mod torture;
 pub(crate) mod validate;
@@ -44,7 +45,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),
         Command::Torture(options) => torture::run(&options, threads),
-        Command::Test | Command::CheckCuda | Command::Audit => {
+        Command::Test(_) | Command::Wheel | Command::CheckCuda | Command::Audit => {
             anyhow::bail!("this belongs to the light half; run it with `cargo xtask`")
         }
     }

@@ -1,68 +1,19 @@
 //! `cargo xtask test`.
 
-use crate::bootstrap::{PROFILE, cargo, cargo_command, minutes};
-use crate::native_tools::Environment;
-use anyhow::{Context, Result, bail};
-use std::path::Path;
-use std::time::Instant;
+#[cfg(not(feature = "pipeline"))]
+mod checks;
 
-/// Format, all tests, lints, documentation.
-pub(crate) fn run(workspace: &Path, environment: &Environment, threads: Option<u16>) -> Result<()> {
-    let started = Instant::now();
-    let mut environment = environment.clone();
-    if let Some(threads) = threads {
-        environment.push(("RAYON_NUM_THREADS", threads.to_string()));
-    }
-    cargo(workspace, &environment, &["fmt", "--all", "--check"], &[])?;
-    cargo(workspace, &environment, &["test", "--workspace", "--no-run"], &PROFILE)?;
-    let built = started.elapsed().as_secs_f64();
-    let tests = cargo_test(workspace, &environment)?;
-    cargo(
-        workspace,
-        &environment,
-        &["clippy", "--workspace", "--all-targets"],
-        &[&PROFILE[..], &["--", "-D", "warnings"]].concat(),
-    )?;
-    environment.push(("RUSTDOCFLAGS", "-D warnings".into()));
-    cargo(workspace, &environment, &["doc", "--workspace", "--no-deps"], &PROFILE)?;
-    let total = started.elapsed().as_secs_f64();
-    println!("build of the tests: {}; everything: {}", minutes(built), minutes(total));
-    println!("{} passed, {} failed", tests.passed, tests.failed);
-    Ok(())
-}
+#[cfg(not(feature = "pipeline"))]
+pub(crate) use checks::run;
+use clap::Args;
 
-struct TestCount {
-    passed: u32,
-    failed: u32,
-}
-
-/// Runs the tests, passes on what they print, and adds up their counts.
-fn cargo_test(workspace: &Path, environment: &Environment) -> Result<TestCount> {
-    use std::io::BufRead;
-    let mut child = cargo_command(workspace, environment, &["test", "--workspace", "--no-fail-fast"], &PROFILE)
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .context("could not start cargo test")?;
-    let mut count = TestCount { passed: 0, failed: 0 };
-    let output = std::io::BufReader::new(child.stdout.take().expect("standard output is piped"));
-    for line in output.lines() {
-        let line = line.context("could not read what the tests print")?;
-        println!("{line}");
-        if let Some(summary) = line.strip_prefix("test result: ") {
-            count.passed += number_before(summary, " passed");
-            count.failed += number_before(summary, " failed");
-        }
-    }
-    let status = child.wait().context("could not wait for cargo test")?;
-    if !status.success() {
-        println!("{} passed, {} failed", count.passed, count.failed);
-        bail!("some tests failed: see above");
-    }
-    Ok(count)
-}
-
-fn number_before(summary: &str, word: &str) -> u32 {
-    let Some(end) = summary.find(word) else { return 0 };
-    let digits = summary[..end].rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    digits.parse().unwrap_or(0)
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct TestArguments {
+    /// Also build the package for Python and run its tests, where there is a Python of 3.10 or later with venv; its dependencies are
+    /// compiled with other features, which takes some minutes more
+    #[arg(long)]
+    pub(crate) python: bool,
+    /// As --python, with the tests that need PyTorch, which pip downloads
+    #[arg(long)]
+    pub(crate) torch: bool,
 }

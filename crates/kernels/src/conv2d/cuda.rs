@@ -194,17 +194,18 @@ impl Convolution {
         self.with_descriptors::<T, ()>(device, |d, known| {
             let conv = ConvForward { conv: &d.conv, x: &d.x, w: &d.w, y: &d.y };
             use ForwardAlgorithm as A;
-            let (algorithm, bytes) = usable(
+            let algorithm = run_first_supported(
+                device,
                 known.forward.get(&self.key(device)).copied(),
                 || conv.pick_algorithm(),
                 |_| true,
                 &[A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM],
                 |algorithm| conv.get_workspace_size(algorithm),
+                // SAFETY: the three lie as their descriptors say, and are as large.
+                |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), &x, &weight, &mut y) },
             )?;
             known.forward.insert(self.key(device), algorithm);
-            let mut workspace = workspace(device, bytes)?;
-            // SAFETY: the three lie as their descriptors say, and are as large.
-            unsafe { conv.launch(algorithm, workspace.as_mut(), (T::ONE, T::ZERO), &x, &weight, &mut y) }.map_err(failed)
+            Ok(())
         })?;
         self.lay_back(device, y, p.output_dims())
     }
@@ -237,18 +238,19 @@ impl Convolution {
         self.with_descriptors::<T, ()>(device, |d, known| {
             let conv = ConvBackwardData { conv: &d.conv, dx: &d.x, w: &d.w, dy: &d.y };
             use DataAlgorithm as A;
-            let (algorithm, bytes) = usable(
+            let algorithm = run_first_supported(
+                device,
                 known.data.get(&self.key(device)).copied(),
                 || conv.pick_algorithm(),
                 // The one that adds up by atomics.
                 |algorithm| !self.setting.deterministic || algorithm != A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0,
                 &[A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1],
                 |algorithm| conv.get_workspace_size(algorithm),
+                // SAFETY: the three lie as their descriptors say, and are as large.
+                |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), &mut dx, weight, dy) },
             )?;
             known.data.insert(self.key(device), algorithm);
-            let mut workspace = workspace(device, bytes)?;
-            // SAFETY: the three lie as their descriptors say, and are as large.
-            unsafe { conv.launch(algorithm, workspace.as_mut(), (T::ONE, T::ZERO), &mut dx, weight, dy) }.map_err(failed)
+            Ok(())
         })?;
         Ok(dx)
     }
@@ -259,17 +261,18 @@ impl Convolution {
             let conv = ConvBackwardFilter { conv: &d.conv, x: &d.x, dw: &d.w, dy: &d.y };
             use FilterAlgorithm as A;
             let by_atomics = [A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_0, A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_3];
-            let (algorithm, bytes) = usable(
+            let algorithm = run_first_supported(
+                device,
                 known.filter.get(&self.key(device)).copied(),
                 || conv.pick_algorithm(),
                 |algorithm| !self.setting.deterministic || !by_atomics.contains(&algorithm),
                 &[A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1],
                 |algorithm| conv.get_workspace_size(algorithm),
+                // SAFETY: the three lie as their descriptors say, and are as large.
+                |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), x, &mut dw, dy) },
             )?;
             known.filter.insert(self.key(device), algorithm);
-            let mut workspace = workspace(device, bytes)?;
-            // SAFETY: the three lie as their descriptors say, and are as large.
-            unsafe { conv.launch(algorithm, workspace.as_mut(), (T::ONE, T::ZERO), x, &mut dw, dy) }.map_err(failed)
+            Ok(())
         })?;
         Ok(dw)
     }
@@ -283,27 +286,44 @@ fn seen<'a, T>(laid_out: &'a Option<CudaSlice<T>>, values: CudaView<'a, T>) -> C
     }
 }
 
-/// The algorithm to use and the bytes that it works in: the known one, else the first that is allowed and runs, of the one
-/// that cuDNN picks and those given.
-fn usable<A: Copy>(
+/// Runs the known algorithm, else the one that cuDNN picks if it is allowed, and where cuDNN does not support that one for this
+/// convolution the first of the others that it supports; returns which it was. That an algorithm is not supported may be said as
+/// late as at the launch.
+fn run_first_supported<A: Copy>(
+    device: &CudaDevice,
     known: Option<A>,
     pick: impl FnOnce() -> std::result::Result<A, CudnnError>,
     allowed: impl Fn(A) -> bool,
     others: &[A],
     bytes: impl Fn(A) -> std::result::Result<usize, CudnnError>,
-) -> Result<(A, usize)> {
-    if let Some(algorithm) = known {
-        return Ok((algorithm, bytes(algorithm).map_err(failed)?));
-    }
-    let picked = pick().map_err(failed)?;
-    let mut last = None;
-    for algorithm in std::iter::once(picked).filter(|picked| allowed(*picked)).chain(others.iter().copied()) {
-        match bytes(algorithm) {
-            Ok(bytes) => return Ok((algorithm, bytes)),
-            Err(error) => last = Some(error),
+    mut launch: impl FnMut(A, Option<&mut CudaSlice<u8>>) -> std::result::Result<(), CudnnError>,
+) -> Result<A> {
+    let first = match known {
+        Some(known) => Some(known),
+        None => supported(pick())?.ok().filter(|picked| allowed(*picked)),
+    };
+    let mut refusal = None;
+    for algorithm in first.into_iter().chain(others.iter().copied()) {
+        let found = match supported(bytes(algorithm))? {
+            Ok(bytes) => supported(launch(algorithm, workspace(device, bytes)?.as_mut()))?,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(()) => return Ok(algorithm),
+            Err(error) => refusal = Some(error),
         }
     }
-    Err(failed(last.expect("there is at least one other algorithm")))
+    Err(failed(refusal.expect("there is at least one other algorithm")))
+}
+
+/// An answer, or that cuDNN does not support what was asked for; anything else that went wrong is an error.
+fn supported<R>(answer: std::result::Result<R, CudnnError>) -> Result<std::result::Result<R, CudnnError>> {
+    // Since cuDNN 9 the thousands of a status tell the kind of it.
+    const NOT_SUPPORTED: u32 = 3;
+    match answer {
+        Err(error) if error.0 as u32 / 1000 != NOT_SUPPORTED => Err(failed(error)),
+        answer => Ok(answer),
+    }
 }
 
 fn workspace(device: &CudaDevice, bytes: usize) -> Result<Option<CudaSlice<u8>>> {

@@ -65,7 +65,7 @@ impl Rows {
         let pixels = self.pixels.unit(area, self.range.as_deref(), &mut notes)?;
         let tier = |(row, name): (usize, &String)| Tier::from_name(name).ok_or_else(|| Error::Tier { row, found: name.clone() });
         let tiers = self.tiers.iter().enumerate().map(tier).collect::<Result<_>>()?;
-        let (first_rows, trial_image) = distinct(&pixels, area);
+        let (first_rows, trial_image) = distinct_images(&pixels, area);
         let Annotations { identifiers, neurons, trial_idx, origin } = self.annotations;
         if let Some(identifiers) = &identifiers {
             notes.identifiers = identifiers.agree(&trial_image)?;
@@ -203,8 +203,11 @@ impl Pixels {
     }
 }
 
-/// The first row of each distinct image, and for each row which of them it shows.
-fn distinct(pixels: &[f32], area: usize) -> (Vec<usize>, Vec<usize>) {
+/// The first row of each distinct image, and for each row which of them it shows. `pixels` are rows of `area` values each.
+///
+/// # Panics
+/// On an area of 0.
+pub fn distinct_images(pixels: &[f32], area: usize) -> (Vec<usize>, Vec<usize>) {
     let bits: Vec<u32> = pixels.iter().map(|pixel| pixel.to_bits()).collect();
     let (mut first_rows, mut known) = (vec![], HashMap::new());
     let of_row = bits

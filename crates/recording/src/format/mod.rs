@@ -15,6 +15,7 @@ mod tree;
 #[cfg(feature = "hdf5")]
 mod truth_file;
 
+pub use assemble::distinct_images;
 pub use notes::Notes;
 pub use sensorium::write_sensorium;
 #[cfg(feature = "hdf5")]

@@ -85,7 +85,8 @@ mod tests {
             fs::create_dir_all(run.join("train")).unwrap();
             fs::write(run.join("train/record.json"), format!("{{\n  \"seed\": 3,\n  \"seconds\": {time}\n}}")).unwrap();
             fs::write(run.join("train/speed.json"), time).unwrap();
-            fs::write(run.join("report.html"), format!("<pre>images   {time} s\ntrain   {time} images/s</pre></details>\n")).unwrap();
+            fs::write(run.join("report.html"), format!("<pre>images   {time} s\ntrain   {time} images/s</pre></details>\n"))
+                .unwrap();
             run
         };
         let (whole, other) = (run("whole", "1.5"), run("other", "2.5"));
