@@ -48,7 +48,6 @@ standin_switch:
 namespace {
 const unsigned WARP = 32;
 const size_t STACK = 128 * 1024;
-const unsigned MOST_THREADS = 1024;
 
 struct Place {
     const char *file;
