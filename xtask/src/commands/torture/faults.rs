@@ -195,7 +195,7 @@ impl Bench {
     /// Changes a byte of a file of a finished task while the run is made.
     fn change_a_file(&mut self, run: &Path, outcome: &mut Outcome) -> Result<()> {
         let mut process = self.start(run, Disguise::default())?;
-        let moment = self.moments.before(self.time);
+        let moment = self.moments.before(self.time / 2);
         let mut runs = process.runs_after(moment)?;
         let mut files = Vec::new();
         while runs && files.is_empty() {
