@@ -1,8 +1,9 @@
 //! The light half: checks the machine, compiles the heavy half once, and hands over.
 
 use crate::command_line::{Arguments, Command as Task, DeviceName};
-use crate::commands::{audit, check_cuda, python, test};
+use crate::commands::{audit, check_cuda, fuzz, python, test};
 use crate::cuda_build;
+use crate::fault;
 use crate::native_tools::{self, Environment};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
@@ -27,6 +28,7 @@ pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let environment = native_tools::ensure(&target)?;
     match (&arguments.command, arguments.device) {
         (Task::Audit, _) => audit::run(&workspace, &target, &environment),
+        (Task::Fuzz { reader, minutes }, _) => fuzz::run(&workspace, &environment, reader.as_deref(), *minutes),
         (Task::CheckCuda, _) => {
             let environment = cuda_build::environment(&workspace, &target, &environment)?;
             check_cuda::run(&workspace, &cuda_build::target_folder(&target), &environment)
@@ -79,6 +81,9 @@ fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, pro
     command.env(HDF5_LOCKS, std::env::var_os(HDF5_LOCKS).unwrap_or_else(|| "FALSE".into()));
     command.envs(environment.iter().filter(|(name, _)| *name == "LD_LIBRARY_PATH").map(|(name, value)| (*name, value)));
     let status = command.status().with_context(|| format!("could not start {}", binary.display()))?;
+    if let Some(sentence) = fault::told_of(status) {
+        eprintln!("{sentence}");
+    }
     std::process::exit(status.code().unwrap_or(1));
 }
 

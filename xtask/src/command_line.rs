@@ -114,6 +114,14 @@ pub(crate) enum Command {
     Wheel,
     /// Check the dependencies: licenses, sources and bans by cargo-deny, unused ones by cargo-machete, which it builds once
     Audit,
+    /// Feed every reader of files with what libFuzzer makes of small valid ones; stops where one panics, hangs or takes too much memory
+    Fuzz {
+        /// One reader, as `npy` or `static-hdf5` [default: all of them, one after the other]
+        reader: Option<String>,
+        /// Minutes for each reader
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        minutes: u32,
+    },
     /// Compile and link everything for CUDA, and run the tests for devices: on the GPU, or without one on a stand-in that runs the kernels
     CheckCuda,
     /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error

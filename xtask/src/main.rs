@@ -10,6 +10,8 @@ mod command_line;
 mod commands;
 #[cfg(not(feature = "pipeline"))]
 mod cuda_build;
+#[cfg_attr(feature = "pipeline", allow(dead_code, reason = "the light half calls it"))]
+mod fault;
 #[cfg(not(feature = "pipeline"))]
 mod native_tools;
 #[cfg(feature = "pipeline")]

@@ -8,6 +8,7 @@
 //! - `hdf5`, with the feature of that name, reads HDF5 files as labs have them, and says what a file [holds](Entry).
 //! - [`npy`] reads and writes arrays of NumPy.
 //! - [`pickle`] reads Python's pickles as data, and calls nothing that they name.
+//! - [`unpacked`] says how much may come out of a file.
 //! - [`lock`] keeps a second process out, and warns and goes on where the file system has no locks.
 //! - [`FileError`] names the file, what was done, what was expected and found, and what to do; each crate's error embeds it.
 //!
@@ -60,6 +61,7 @@ pub mod npy;
 pub mod pickle;
 pub mod replace;
 mod signature;
+pub mod unpacked;
 
 pub use entry::Entry;
 pub use error::{FileError, Result};

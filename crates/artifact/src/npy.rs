@@ -1,6 +1,6 @@
 //! NumPy's array files (format 1.0 to 3.0), as far as labs use them: numbers and strings, in either order of axes and bytes.
 
-use crate::FileError;
+use crate::{FileError, unpacked};
 use half::f16;
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -52,6 +52,8 @@ impl Problem {
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 const CUT: &str = "the file may be cut off";
+/// NumPy's own arrays have at most as many axes; each is a step for every number that is put into another order.
+const MOST_AXES: usize = 64;
 const AGAIN: &str = "save the array again with numpy.save";
 
 /// What the beginning of a file says of the array.
@@ -99,6 +101,13 @@ impl Header {
                 if descr.ends_with('O') { format!("{descr}: objects of Python, which are a pickle") } else { descr.to_owned() };
             problem("an integer, f2, f4, f8, S or U", found, advice)
         })?;
+        if shape.len() > MOST_AXES {
+            return Err(problem(&format!("at most {MOST_AXES} axes"), shape.len().to_string(), AGAIN));
+        }
+        // Any number of texts of no length would fit into no bytes.
+        if item == 0 && !shape.contains(&0) {
+            return Err(problem("texts of a length", format!("{descr} in shape {shape:?}"), AGAIN));
+        }
         Ok(Self { shape, big_endian, column_major, kind, item, start: start + length })
     }
 
@@ -129,6 +138,15 @@ impl Npy {
         if size != Some(data.len()) {
             let expected = size.map_or("a shape that fits into memory".to_owned(), |size| format!("{size} bytes of data"));
             return Err(Problem { expected, found: format!("{} bytes", data.len()), advice: CUT });
+        }
+        // An array without values may still have axes of any length, along which readers go.
+        let axes = header.shape.iter().try_fold(1usize, |product, size| product.checked_mul((*size).max(1)));
+        if axes.is_none_or(|axes| axes as u64 > unpacked::most(bytes.len() as u64)) {
+            return Err(Problem {
+                expected: "axes with values".into(),
+                found: format!("shape {:?}", header.shape),
+                advice: AGAIN,
+            });
         }
         let mut data = Cow::Borrowed(data);
         if header.column_major && header.shape.iter().filter(|size| **size > 1).count() > 1 {
@@ -337,6 +355,16 @@ mod tests {
         refused(&saved("<f8", "False", "(4611686018427387904, 9)", &[0; 8]), "memory", "8 bytes");
         refused(&saved("<f4", "False", "(2, 3)", &[0; 24])[..40], "header", "40 bytes");
         refused(&saved("<U1", "False", "(1,)", &[0, 0, 255, 255]), "UCS-4", "no letter");
+    }
+
+    #[test]
+    fn refuses_axes_along_which_nothing_lies() {
+        refused(&saved("<f4", "False", &format!("({})", "1, ".repeat(65)), &[0; 4]), "at most 64 axes", "65");
+        refused(&saved("|S0", "False", "(4611686018427387904,)", &[]), "texts of a length", "|S0");
+        assert_eq!(Npy::parse(&saved("|S0", "False", "(0,)", &[])).unwrap().values, Values::Strings(vec![]));
+        refused(&saved("<f4", "True", "(1152921504606846976, 0)", &[]), "axes with values", "[1152921504606846976, 0]");
+        refused(&saved("<f4", "False", "(4294967296, 4294967296, 0)", &[]), "memory", "0 bytes");
+        assert_eq!(Npy::parse(&saved("<f4", "False", "(12, 0)", &[])).unwrap().shape, [12, 0]);
     }
 
     proptest! {

@@ -39,8 +39,8 @@ impl LabeledImages {
         labels: Vec<u8>,
         class_names: Vec<String>,
     ) -> Result<Self> {
-        let area = channels * height * width;
-        if area == 0 || pixels.len() != labels.len() * area {
+        let area = channels.checked_mul(height).and_then(|rows| rows.checked_mul(width)).unwrap_or(0);
+        if area == 0 || Some(pixels.len()) != labels.len().checked_mul(area) {
             return Err(Error::Size {
                 what: "pixels of a labelled set",
                 expected: format!("{} labels x {channels} x {height} x {width}, all sizes above 0", labels.len()),

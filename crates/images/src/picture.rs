@@ -2,7 +2,7 @@
 
 use crate::Result;
 use brainprior_artifact::FileError;
-use image::{DynamicImage, ImageFormat};
+use image::{DynamicImage, ImageFormat, ImageReader};
 use std::cmp::Ordering;
 use std::io::Cursor;
 use std::path::Path;
@@ -11,6 +11,13 @@ use std::path::Path;
 const ENDINGS: [&str; 3] = [".png", ".jpg", ".jpeg"];
 
 const CUT: &str = "the file is cut short: copy it again";
+
+/// The most pixels that a byte of a JPEG file can stand for: a bit for each block of 8 x 8.
+const JPEG_PIXELS: u64 = 512;
+/// The same of a PNG file: a byte of deflate stands for 1,032 bytes, and each of these for at most eight pixels.
+const PNG_PIXELS: u64 = 8 * 1032;
+/// Tables and heads of a file, which stand for no pixels, are taken as if they did.
+const SMALL: u64 = 1 << 16;
 
 /// A decoded picture of 8 bits a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +87,10 @@ impl Picture {
             let found = format!("{} bytes without one", bytes.len());
             return Err(FileError::mismatch(path, name, "a JPEG file with its end mark", found, CUT).into());
         }
-        let read = image::load(Cursor::new(bytes), ImageFormat::Jpeg).map_err(|error| damaged(error.to_string()))?;
+        let decoder = || ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+        let (width, height) = decoder().into_dimensions().map_err(|error| damaged(error.to_string()))?;
+        check_size(path, name, bytes, [height, width], JPEG_PIXELS)?;
+        let read = decoder().decode().map_err(|error| damaged(error.to_string()))?;
         let (height, width) = (read.height() as usize, read.width() as usize);
         Ok(match read {
             DynamicImage::ImageLuma8(gray) => Self { channels: 1, height, width, pixels: gray.into_raw() },
@@ -115,6 +125,15 @@ impl Picture {
     }
 }
 
+/// That a size that a file says is one that its bytes can fill, before memory is taken for it.
+fn check_size(path: &Path, name: &str, bytes: &[u8], [height, width]: [u32; 2], each: u64) -> Result<()> {
+    if u64::from(height) * u64::from(width) <= each * bytes.len() as u64 + SMALL {
+        return Ok(());
+    }
+    let expected = format!("no more pixels than its {} bytes can hold", bytes.len());
+    Err(FileError::mismatch(path, name, expected, format!("{height} x {width}"), CUT).into())
+}
+
 fn depth(path: &Path, name: &str, found: String) -> crate::Error {
     let advice = "save it with 8 bits a value, in gray or in red, green and blue";
     FileError::mismatch(path, name, "8 bits a value", found, advice).into()
@@ -137,6 +156,8 @@ fn of_png(path: &Path, name: &str, bytes: &[u8]) -> Result<Picture> {
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::EXPAND);
     let mut reader = decoder.read_info().map_err(failed)?;
+    let (width, height) = reader.info().size();
+    check_size(path, name, bytes, [height, width], PNG_PIXELS)?;
     let size = reader.output_buffer_size().ok_or_else(|| depth(path, name, "more pixels than fit into memory".into()))?;
     let mut pixels = vec![0; size];
     let info = reader.next_frame(&mut pixels).map_err(failed)?;
@@ -176,6 +197,35 @@ mod tests {
         for part in parts.iter().chain(&["set.zip", "a/b.png"]) {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
+    }
+
+    /// A PNG file of some size, with a byte in the place of its pixels.
+    fn empty_png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = vec![];
+        let mut encoder = png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.write_header().unwrap().write_chunk(png::chunk::IDAT, &[0]).unwrap();
+        bytes
+    }
+
+    /// A JPEG file of 8 x 8 pixels whose head says another size.
+    fn small_jpeg(width: u16, height: u16) -> Vec<u8> {
+        let mut bytes = vec![];
+        image::codecs::jpeg::JpegEncoder::new(&mut bytes).encode(&[128; 64], 8, 8, image::ExtendedColorType::L8).unwrap();
+        let head = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+        bytes[head + 5..head + 7].copy_from_slice(&height.to_be_bytes());
+        bytes[head + 7..head + 9].copy_from_slice(&width.to_be_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_size_that_the_bytes_cannot_fill_is_refused_before_memory_is_taken() {
+        for bytes in [empty_png(60_000, 50_000), small_jpeg(60_000, 50_000)] {
+            let error = Picture::decode(Path::new("a.zip"), "huge", &bytes).unwrap_err().to_string();
+            let expected = format!("a.zip: huge: expected no more pixels than its {} bytes can hold", bytes.len());
+            assert!(error.starts_with(&expected) && error.contains("found 50000 x 60000"), "{error}");
+        }
+        assert!(Picture::decode(Path::new("a.zip"), "small", &small_jpeg(8, 8)).is_ok());
     }
 
     #[test]

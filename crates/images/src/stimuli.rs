@@ -20,7 +20,7 @@ impl StimulusSet {
     /// # Errors
     /// A size of zero or a number of pixels that is no multiple of an image; a pixel outside [0, 1]; two equal images.
     pub fn new(height: usize, width: usize, pixels: Vec<f32>) -> Result<Self> {
-        let area = height * width;
+        let area = height.checked_mul(width).unwrap_or(0);
         if area == 0 || !pixels.len().is_multiple_of(area) {
             return Err(Error::Size {
                 what: "pixels of a stimulus set",

@@ -196,9 +196,8 @@ pub(crate) fn labeled(
     let (_, channels, height, width) = images.as_array().dim();
     let classes = |labels: &PyArrayLike1<'_, i64, AllowTypeChange>| -> Result<Vec<usize>> {
         let class = |(image, label): (usize, &i64)| {
-            usize::try_from(*label).map_err(|_| {
-                PyErr::from(DataError::new_err(format!("class of image {image}: expected at least 0, found {label}"))).into()
-            })
+            usize::try_from(*label)
+                .map_err(|_| DataError::new_err(format!("class of image {image}: expected at least 0, found {label}")).into())
         };
         labels.as_array().iter().enumerate().map(class).collect()
     };

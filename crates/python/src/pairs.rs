@@ -17,7 +17,7 @@ pub(crate) fn drawn_pairs<'py>(
     count: usize,
 ) -> Result<(Bound<'py, PyArray2<i64>>, Bound<'py, PyArray1<f32>>)> {
     if count == 0 {
-        return Err(PyErr::from(DataError::new_err("pairs: expected at least 1 in a batch, found 0")).into());
+        return Err(DataError::new_err("pairs: expected at least 1 in a batch, found 0").into());
     }
     let matrix = &target.matrix;
     let drawn: Vec<(usize, usize, f32)> =

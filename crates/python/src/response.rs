@@ -81,7 +81,7 @@ pub(crate) fn fit(
         "small" => Config::small(),
         "walker2019" => Config::walker2019(),
         json if json.starts_with('{') => {
-            serde_json::from_str(json).map_err(|error| PyErr::from(DataError::new_err(format!("config: {error}"))))?
+            serde_json::from_str(json).map_err(|error| DataError::new_err(format!("config: {error}")))?
         }
         other => return Err(unknown("config", "a dict, or default, small or walker2019", other)),
     };

@@ -53,6 +53,7 @@ mod error;
 mod file;
 mod fit;
 mod head;
+mod held;
 mod linear;
 mod loss;
 mod metrics;

@@ -1,5 +1,6 @@
 //! A fitted model: one core, and a head for each scan.
 
+use brainprior_artifact::archive::Archive;
 use brainprior_images::StimulusSet;
 use brainprior_kernels::FeatureMap;
 use brainprior_recording::Scan;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::core::{Core, Pyramid};
 use crate::error::{Error, Result};
 use crate::head::{Head, ScanDescription};
+use crate::held::Held;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::variables::{self, Variables};
 
@@ -50,6 +52,34 @@ impl ResponseModel {
     ) -> Result<Self> {
         let map = VarMap::new();
         let vars = VarBuilder::from_varmap(&map, DType::F32, device);
+        Self::of_variables(config, image, scans, seed, (&map, &vars))
+    }
+
+    /// The same with the tensors of an archive in mind: a variable is made where there is one of its name and shape.
+    pub(crate) fn held_by(
+        archive: &Archive,
+        config: Config,
+        image: ImageNormalization,
+        scans: Vec<ScanDescription>,
+        device: &Device,
+    ) -> Result<Self> {
+        let map = VarMap::new();
+        let (held, refusal) = Held::new(archive, &map);
+        let vars = VarBuilder::from_backend(Box::new(held), DType::F32, device.clone());
+        let model = Self::of_variables(config, image, scans, 0, (&map, &vars));
+        match refusal.lock().expect("no holder panics").take() {
+            Some(refusal) => Err(refusal.into()),
+            None => model,
+        }
+    }
+
+    fn of_variables(
+        config: Config,
+        image: ImageNormalization,
+        scans: Vec<ScanDescription>,
+        seed: u64,
+        (map, vars): (&VarMap, &VarBuilder),
+    ) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let core = Core::new(&config.core, &vars.pp("core"), &mut rng)?;
         let mut models = Vec::with_capacity(scans.len());
@@ -68,7 +98,7 @@ impl ResponseModel {
             let v_a = vec![None; normalization.varies.len()];
             models.push(ScanModel { name, normalization, head, v_a });
         }
-        Ok(Self { config, image, core, scans: models, variables: variables::all(&map), device: device.clone() })
+        Ok(Self { config, image, core, scans: models, variables: variables::all(map), device: vars.device().clone() })
     }
 
     /// Scans of the model.

@@ -17,6 +17,8 @@ use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormaliz
 use crate::variables;
 
 const ADVICE: &str = "fit the model again";
+/// No screen has as many rows or columns.
+const LARGEST_SIDE: usize = 1 << 16;
 const FORMAT: &str = "brainprior response-model, version 4";
 
 #[derive(Serialize, Deserialize)]
@@ -108,6 +110,11 @@ impl ResponseModel {
         }
         let header: Header = archive.header()?;
         header.config.check()?;
+        let size = [header.height, header.width];
+        if !size.iter().all(|side| (1..=LARGEST_SIDE).contains(side)) {
+            let expected = format!("sides from 1 to {LARGEST_SIDE}");
+            return Err(archive.mismatch("metadata, height and width", expected, format!("{size:?}")).into());
+        }
         let mean_std = archive.values::<f32>("image.mean_std", &[2])?;
         let image = ImageNormalization { height: header.height, width: header.width, mean: mean_std[0], std: mean_std[1] };
         let mut descriptions = Vec::new();
@@ -139,7 +146,7 @@ impl ResponseModel {
                 zero_shares: vec![0.5; scan.neurons],
             });
         }
-        let mut model = Self::new(header.config.clone(), image, descriptions, 0, device)?;
+        let mut model = Self::held_by(&archive, header.config.clone(), image, descriptions, device)?;
         variables::restore(&model.variables, &file::state(&archive, "", &model.variables)?)?;
         for (part, v_a) in model.scans.iter_mut().zip(validation) {
             part.v_a = v_a;

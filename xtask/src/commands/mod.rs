@@ -9,6 +9,8 @@ pub(crate) mod check_cuda;
 pub(crate) mod compare;
 pub(crate) mod denoise;
 pub(crate) mod export;
+#[cfg(not(feature = "pipeline"))]
+pub(crate) mod fuzz;
 pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod pipeline;
@@ -45,7 +47,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),
         Command::Torture(options) => torture::run(&options, threads),
-        Command::Test(_) | Command::Wheel | Command::CheckCuda | Command::Audit => {
+        Command::Test(_) | Command::Wheel | Command::CheckCuda | Command::Audit | Command::Fuzz { .. } => {
             anyhow::bail!("this belongs to the light half; run it with `cargo xtask`")
         }
     }

@@ -5,7 +5,8 @@ use super::Stored;
 use crate::pickle::{Fault, Item, Pickle, Problem};
 use crate::{FileError, Result};
 use safetensors::tensor::Dtype;
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
@@ -41,6 +42,11 @@ const PARAMETER: &str = "torch._utils._rebuild_parameter";
 const NESTED: [&str; 2] = ["state_dict", "model"];
 /// How deep they nest it.
 const DEPTH: usize = 3;
+
+/// PyTorch's own tensors have at most as many axes; a list of sizes that many tensors share would be kept for each of them.
+const MOST_AXES: usize = 64;
+/// What PyTorch calls the numbers of a tensor is a number itself, which many tensors may share, too.
+const LONGEST_KEY: usize = 64;
 
 const CUT: &str = "the file is cut short or damaged: copy it again";
 
@@ -186,12 +192,12 @@ fn of_row(path: &Path, bytes: &[u8]) -> Result<Parts> {
     let mut storages = HashMap::new();
     for key in keys.root().texts().map_err(of_pickle)? {
         let cut = || FileError::mismatch(path, format!("the numbers {key}"), "as many as the file says", "its end", CUT);
-        let Some(width) = widths.get(&key) else { return Err(cut()) };
+        let Some(width) = widths.get(key) else { return Err(cut()) };
         let (count, numbers) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
         let size = usize::try_from(i64::from_le_bytes(*count)).ok().and_then(|count| count.checked_mul(*width));
         let (taken, others) = size.and_then(|size| numbers.split_at_checked(size)).ok_or_else(cut)?;
         let start = bytes.len() - numbers.len();
-        storages.insert(key, start..start + taken.len());
+        storages.insert(key.to_owned(), start..start + taken.len());
         rest = others;
     }
     Ok((described, beside, storages))
@@ -243,19 +249,27 @@ fn state_dict(mut object: Item) -> std::result::Result<(Vec<Described>, Vec<Stri
         let nested = NESTED.into_iter().find(|key| object.entry(key).is_ok_and(holds_tensors));
         let Some(key) = nested else { break };
         let names = object.entries().unwrap_or_default().into_iter().filter_map(|(name, _)| name.text());
-        beside.extend(names.filter(|name| *name != key).map(str::to_owned));
+        let mut known = HashSet::from([key]);
+        beside.extend(names.filter(|name| known.insert(*name)).map(str::to_owned));
         object = object.entry(key)?;
     }
     let Some(entries) = object.entries() else {
         let (expected, found) = ("a dictionary of tensors".into(), object.describe());
         return Err(Problem { expected, found, fault: Fault::Damaged });
     };
-    let mut tensors = vec![];
+    // A name that is given many times is that of its last value, and is kept once.
+    let (mut names, mut values) = (vec![], HashMap::new());
     for (name, value) in entries {
-        let name = name.text().map_or_else(|| name.describe(), str::to_owned);
-        match rebuilt(value) {
-            Some(arguments) => tensors.push(describe(name, arguments)?),
-            None => beside.push(name),
+        let name: Cow<str> = name.text().map_or_else(|| name.describe().into(), Cow::Borrowed);
+        if values.insert(name.clone(), value).is_none() {
+            names.push(name);
+        }
+    }
+    let mut tensors = vec![];
+    for name in names {
+        match rebuilt(values[&name]) {
+            Some(arguments) => tensors.push(describe(name.into_owned(), arguments)?),
+            None => beside.push(name.into_owned()),
         }
     }
     if tensors.is_empty() {
@@ -295,6 +309,9 @@ fn describe(name: String, arguments: Item) -> std::result::Result<Described, Pro
             Some(("torch.Size", arguments)) => arguments.items()?.next().unwrap_or(sizes),
             _ => sizes,
         };
+        if sizes.items()?.len() > MOST_AXES {
+            return Err(damaged(&format!("at most {MOST_AXES} axes"), sizes));
+        }
         sizes.integers()?.into_iter().map(|size| usize::try_from(size).map_err(|_| damaged(what, sizes))).collect()
     };
     let (shape, strides) = (sizes(shape, "sizes from 0")?, sizes(strides, "strides from 0")?);
@@ -310,7 +327,8 @@ fn describe(name: String, arguments: Item) -> std::result::Result<Described, Pro
 fn storage_of(storage: Item) -> Option<(String, Dtype)> {
     let mut parts = storage.elsewhere()?.items().ok()?.skip(1);
     let (kind, key) = (parts.next()?, parts.next()?);
-    Some((key.text()?.to_owned(), dtype_of_storage(kind.global()?)?))
+    let key = key.text().filter(|key| key.len() <= LONGEST_KEY)?;
+    Some((key.to_owned(), dtype_of_storage(kind.global()?)?))
 }
 
 /// How wide the numbers of each storage are, also of those that no tensor of the state dict is made of.
@@ -375,4 +393,33 @@ fn refusal(path: &Path, problem: Problem) -> FileError {
         }
     };
     FileError::mismatch(path, "the pickle", problem.expected, problem.found, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A row of pickles of which the dictionary has an entry `w`, a tensor of as many axes of one number, and these others.
+    fn row(axes: usize, key: &str, others: &[u8]) -> Vec<u8> {
+        let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
+        let ones = [b"(", &b"K\x01".repeat(axes)[..], b"t"].concat();
+        let storage = [b"(", &text("storage")[..], b"ctorch\nFloatStorage\n", &text(key), &text("cpu"), b"K\x01tQ"].concat();
+        let tensor = [b"ctorch._utils\n_rebuild_tensor_v2\n(", &storage[..], b"K\x00", &ones, &ones, b"tR"].concat();
+        let object = [b"\x80\x02}", &text("w")[..], &tensor, b"s", others, b"."].concat();
+        let keys = [b"\x80\x02]", &text(key)[..], b"a."].concat();
+        [ROW, b"\x80\x02K\x01.\x80\x02}.", &object, &keys, &1i64.to_le_bytes(), &1f32.to_le_bytes()].concat()
+    }
+
+    #[test]
+    fn what_tensors_share_is_short_and_a_name_is_kept_once() {
+        let read = |mut bytes: Vec<u8>| super::read(Path::new("row.pth"), &mut bytes);
+        assert_eq!(read(row(64, "0", b"")).unwrap().tensors["w"].shape, [1; 64]);
+        let error = read(row(65, "0", b"")).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("row.pth: the pickle: expected at most 64 axes of w, found a tuple of 65"), "{error}");
+        let error = read(row(1, &"0".repeat(65), b"")).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains("a storage of a known type of w"), "{error}");
+        // The same text, put into the dictionary as often as there are bytes.
+        let others = [b"X\x05\x00\x00\x00epochq\x00K\x01s", &b"h\x00K\x02s".repeat(100)[..]].concat();
+        assert_eq!(read(row(1, "0", &others)).unwrap().beside, ["epoch"]);
+    }
 }

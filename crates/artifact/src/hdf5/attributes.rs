@@ -92,7 +92,8 @@ impl Input {
             return Err(self.mismatch(shown, "one", "none", "name a file of that kind"));
         }
         let attribute = owner.attr(name).map_err(|cause| self.refused(shown, &cause))?;
-        match attribute.size() {
+        let space = attribute.space().map_err(|cause| self.refused(shown, &cause))?;
+        match space.size() {
             1 => Ok(attribute),
             size => Err(self.mismatch(shown, "one value", format!("{size}"), "write the file anew")),
         }

@@ -1,10 +1,10 @@
 //! What a file holds. A walk visits a group once, whatever the kind of the links that lead to it.
 
 use super::{Input, refusal};
-use crate::{Entry, Result};
+use crate::{Entry, FileError, Result};
 use hdf5::types::TypeDescriptor;
-use hdf5::{Dataset, Group, LocationType};
-use std::collections::{BTreeMap, VecDeque};
+use hdf5::{Dataset, Group, LocationInfo, LocationType};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
 
 /// Names of all datasets with their types and shapes. A group that is reached by several names is followed by the shortest; the
@@ -23,6 +23,9 @@ pub fn list(path: &Path) -> Result<BTreeMap<String, Entry>> {
     Ok(members.into_iter().filter_map(|(name, member)| Some((name, describe(member)?))).collect())
 }
 
+/// Names from the root, groups and all, are kept for every member: of a long one with many members there would be as many copies.
+const LONGEST: usize = 1024;
+
 /// What a name leads to.
 pub(super) enum Member {
     Dataset(Dataset),
@@ -37,11 +40,18 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
         |name: &str, cause: &hdf5::Error| refusal::of_reading(&input.path, if name.is_empty() { "/" } else { name }, cause);
     let root: Group = input.file.as_group().map_err(|cause| refused("", &cause))?;
     let mut found = vec![];
-    let mut visited = vec![(root.loc_info().map_err(|cause| refused("", &cause))?, "/".to_owned())];
+    let place = |info: &LocationInfo| (info.fileno, format!("{:?}", info.token));
+    let root_info = root.loc_info().map_err(|cause| refused("", &cause))?;
+    let mut visited = HashMap::from([(place(&root_info), "/".to_owned())]);
     let mut open = VecDeque::from([(root, String::new())]);
     while let Some((group, prefix)) = open.pop_front() {
         for name in group.member_names().map_err(|cause| refused(&prefix, &cause))? {
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
+            if path.len() > LONGEST {
+                let found = format!("one of {} that begins with {}", path.len(), path.chars().take(40).collect::<String>());
+                let advice = "give groups and datasets shorter names";
+                return Err(FileError::mismatch(&input.path, "names", format!("at most {LONGEST} letters"), found, advice));
+            }
             let Ok(info) = group.loc_info_by_name(&name) else {
                 found.push((path, Member::Dangling));
                 continue;
@@ -51,12 +61,10 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
                     found.push((path.clone(), Member::Dataset(group.dataset(&name).map_err(|cause| refused(&path, &cause))?)));
                 }
                 LocationType::Group => {
-                    let same =
-                        |(known, _): &&(hdf5::LocationInfo, String)| known.fileno == info.fileno && known.token == info.token;
-                    if let Some((_, first)) = visited.iter().find(same) {
+                    if let Some(first) = visited.get(&place(&info)) {
                         found.push((path, Member::Again(first.clone())));
                     } else {
-                        visited.push((info, path.clone()));
+                        visited.insert(place(&info), path.clone());
                         let inner = group.group(&name).map_err(|cause| refused(&path, &cause))?;
                         found.push((path.clone(), Member::Group(inner.clone())));
                         open.push_back((inner, path));

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod chunk;
+mod extent;
 mod list;
 mod numbers;
 mod objects;

@@ -60,6 +60,7 @@ impl Input {
             };
             return Err(self.mismatch(name, expected, format!("shape {shape}"), advice));
         }
+        self.check_size(name, &dataset)?;
         self.check_storage(name, &dataset)?;
         Ok(dataset)
     }

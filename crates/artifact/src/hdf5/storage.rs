@@ -39,7 +39,7 @@ impl Input {
                 }
                 let parts = parts(&properties).map_err(|cause| self.refused(name, &cause))?;
                 parts.iter().try_for_each(|part| self.check_source(name, part, depth))?;
-                match parts.iter().map(|part| part.covers).sum::<Option<usize>>() {
+                match parts.iter().try_fold(0usize, |covered, part| Some(covered.saturating_add(part.covers?))) {
                     Some(covered) if covered < dataset.size() => {
                         Err(self.never_written(name, format!("sources of {covered} of its {} values", dataset.size())))
                     }
@@ -62,7 +62,7 @@ impl Input {
             return Err(self.mismatch(name, "data", found, advice));
         };
         let item = dataset.dtype().map_or(0, |dtype| dtype.size());
-        let wanted = offset + size.min(dataset.size() * item);
+        let wanted = offset.saturating_add(size.min(dataset.size().saturating_mul(item)));
         let found = std::fs::metadata(&path).map_err(FileError::refused(&path, "read"))?.len();
         if found < wanted as u64 {
             let expected = format!("{wanted} bytes in {file:?}, where the data lie");
@@ -103,7 +103,8 @@ impl Input {
 
     fn check_chunks(&self, name: &str, dataset: &Dataset) -> Result<()> {
         let (Some(chunk), Some(written)) = (dataset.chunk(), dataset.num_chunks()) else { return Ok(()) };
-        let wanted: usize = dataset.shape().iter().zip(&chunk).map(|(size, chunk)| size.div_ceil(*chunk)).product();
+        let counts = dataset.shape().into_iter().zip(&chunk).map(|(size, chunk)| size.div_ceil(*chunk));
+        let wanted = counts.fold(1usize, usize::saturating_mul);
         match written < wanted {
             true => Err(self.never_written(name, format!("{written} of its {wanted} chunks"))),
             false => Ok(()),

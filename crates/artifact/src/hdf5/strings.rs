@@ -52,10 +52,12 @@ impl Input {
                 values.iter().map(|value| text(value.as_bytes())).collect()
             }
             TypeDescriptor::VarLenAscii => {
+                self.check_texts(name, &dataset)?;
                 let values: Vec<VarLenAscii> = dataset.read_raw().map_err(refused)?;
                 values.iter().map(|value| text(value.as_bytes())).collect()
             }
             TypeDescriptor::VarLenUnicode => {
+                self.check_texts(name, &dataset)?;
                 let values: Vec<VarLenUnicode> = dataset.read_raw().map_err(refused)?;
                 values.iter().map(|value| text(value.as_bytes())).collect()
             }

@@ -170,9 +170,9 @@ impl<'p, 'a> Item<'p, 'a> {
     ///
     /// # Errors
     /// No list, or one of something else.
-    pub fn texts(self) -> Result<Vec<String>> {
-        let text = |item: Item| match item.text() {
-            Some(text) => Ok(text.to_owned()),
+    pub fn texts(self) -> Result<Vec<&'p str>> {
+        let text = |item: Item<'p, 'a>| match item.text() {
+            Some(text) => Ok(text),
             None => problem("texts", item.describe(), Fault::Damaged),
         };
         self.items()?.map(text).collect()

@@ -9,6 +9,7 @@ use super::{pickle, read};
 use crate::{Error, LabeledImages, LabeledSplit, Result};
 use brainprior_artifact::FileError;
 use brainprior_artifact::pickle::{Fault, Problem};
+use brainprior_artifact::unpacked::Bounded;
 use flate2::read::MultiGzDecoder;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -100,7 +101,8 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
     let mut folders: BTreeMap<PathBuf, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     let bytes = read(path)?;
     // A file that was packed in pieces has a member of gzip for each.
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(&bytes[..]));
+    let unpacked = Bounded::new(MultiGzDecoder::new(&bytes[..]), bytes.len() as u64);
+    let mut archive = tar::Archive::new(unpacked);
     for entry in archive.entries().map_err(unpacking)? {
         let mut entry = entry.map_err(unpacking)?;
         let place = entry.path().map_err(unpacking)?.into_owned();
@@ -175,20 +177,25 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
     let Some((file, bytes)) = source.get(path, layout.names)? else {
         return Ok((0..layout.classes).map(|label| label.to_string()).collect());
     };
-    let names: Vec<String> = match layout.records {
+    let (count, names): (usize, Vec<String>) = match layout.records {
         Records::Binary { .. } => {
             let text = String::from_utf8_lossy(&bytes);
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+            let names: Vec<String> = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            (names.len(), names)
         }
         Records::Pickled { names, .. } => {
-            let read = pickle::parse(&bytes).and_then(|pickle| pickle.root().entry(names)?.texts());
+            let read = pickle::parse(&bytes).and_then(|pickle| {
+                let listed = pickle.root().entry(names)?.texts()?;
+                // A long name that a pickle lists many times is there once, and copied no more often than there are classes.
+                Ok((listed.len(), listed.iter().take(layout.classes).map(|name| (*name).to_owned()).collect()))
+            });
             read.map_err(|problem| of_pickle(&file, layout.names, problem))?
         }
     };
-    if names.len() != layout.classes {
+    if count != layout.classes {
         let expected = format!("{} class names", layout.classes);
         let advice = "take the file of the original archive, or remove it to number the classes";
-        return Err(FileError::mismatch(&file, layout.names, expected, names.len().to_string(), advice).into());
+        return Err(FileError::mismatch(&file, layout.names, expected, count.to_string(), advice).into());
     }
     Ok(names)
 }

@@ -39,11 +39,27 @@ pub(super) fn bytes_array(array: Item) -> Result<(Vec<usize>, Vec<u8>)> {
     }
     match (columns_first.integer().is_some_and(|flag| flag != 0), &shape[..]) {
         (false, _) => Ok((shape, data.into_owned())),
+        // Any number of empty rows is nothing.
+        (true, [_, _]) if data.is_empty() => Ok((shape, vec![])),
         (true, [rows, columns]) => {
             let row = |row: usize| (0..*columns).map(move |column| (row, column));
             let values = (0..*rows).flat_map(row).map(|(row, column)| data[column * rows + row]).collect();
             Ok((shape, values))
         }
         (true, _) => problem("two axes".into(), format!("shape {shape:?}"), Fault::Damaged),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_array_of_any_number_of_empty_rows_is_empty() {
+        let mut bytes = b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n)R(K\x01(\x8a\x08".to_vec();
+        bytes.extend((1i64 << 60).to_le_bytes());
+        bytes.extend(b"K\x00tcnumpy\ndtype\nU\x02u1\x85R\x88U\x00tb.");
+        let pickle = parse(&bytes).unwrap();
+        assert_eq!(bytes_array(pickle.root()).unwrap(), (vec![1 << 60, 0], vec![]));
     }
 }

@@ -2,9 +2,12 @@
 
 use super::known::Known;
 use super::replaced;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use toml::{Table, Value};
+
+/// Parts of a key, at most.
+const DEEPEST: usize = 8;
 
 /// Puts `file` and then `overrides` (`section.key=value`) over `default`.
 ///
@@ -23,6 +26,8 @@ pub(crate) fn layer(default: &str, file: Option<&Path>, overrides: &[String]) ->
         let (key, value) = item
             .split_once('=')
             .with_context(|| format!("--set {item}: expected SECTION.KEY=VALUE, for example training.epochs=12"))?;
+        // No section lies as deep; one in the other they would be merged, and taken apart again, by as many calls.
+        ensure!(key.matches('.').count() < DEEPEST, "--set {item}: a key of more than {DEEPEST} parts");
         let over = nested(key.trim(), parse_value(value.trim()));
         merge(&mut table, over, &known, &format!("--set {item}"), "")?;
     }
@@ -118,6 +123,12 @@ mod tests {
         assert_eq!(table["training"]["epochs"].as_integer(), Some(3));
         assert_eq!(table["training"]["alpha"].as_float(), Some(5.0));
         assert_eq!(table["training"]["files"][0].as_str(), Some("b"));
+    }
+
+    #[test]
+    fn a_key_of_very_many_parts_is_refused() {
+        let error = set(&[&format!("{}b=1", "a.".repeat(100_000))]).unwrap_err().to_string();
+        assert!(error.ends_with("a key of more than 8 parts"), "{}", &error[error.len() - 60..]);
     }
 
     #[test]

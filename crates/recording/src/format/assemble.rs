@@ -90,13 +90,17 @@ impl Rows {
         Ok((Scan::new(parts)?, notes))
     }
 
-    /// That every array has a row for each image.
+    /// That images have pixels, and every array a row for each image.
     fn one_row_each(&self) -> Result<()> {
+        if self.height.checked_mul(self.width).is_none_or(|area| area == 0) {
+            let found = format!("{} x {}", self.height, self.width);
+            return Err(Error::Size { what: "images", expected: "at least one row and one column of pixels".into(), found });
+        }
         let trials = match &self.pixels {
             Pixels::Bytes(values) => values.len(),
             Pixels::Integers(values) => values.len(),
             Pixels::Floats(values) => values.len(),
-        } / (self.height * self.width).max(1);
+        } / (self.height * self.width);
         let expected = || format!("{trials} rows, as images");
         let size = |what, expected, found: usize| Err(Error::Size { what, expected, found: format!("{found} rows") });
         if self.tiers.len() != trials {

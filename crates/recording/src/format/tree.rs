@@ -3,6 +3,7 @@
 use super::annotations::Source;
 use crate::Result;
 use brainprior_artifact::npy::{Header, Npy, Values};
+use brainprior_artifact::unpacked::Budget;
 use brainprior_artifact::{Entry, FileError};
 use ndarray::Array2;
 use std::collections::{BTreeMap, HashMap};
@@ -24,8 +25,8 @@ pub(crate) struct Tree {
 
 enum Place {
     Folder,
-    /// The archive, and where in it each file of the tree is.
-    Zip(ZipArchive<BufReader<File>>, HashMap<String, usize>),
+    /// The archive, where in it each file of the tree is, and what it may still unpack to.
+    Zip(ZipArchive<BufReader<File>>, HashMap<String, usize>, Budget),
 }
 
 impl Tree {
@@ -37,6 +38,7 @@ impl Tree {
     /// A zip archive in which `root` lies at the top or in one folder, which is then where the tree begins.
     pub(crate) fn zip(path: &Path, root: &str) -> Result<Self> {
         let file = File::open(path).map_err(FileError::refused(path, "open"))?;
+        let budget = Budget::of(file.metadata().map_err(FileError::refused(path, "read"))?.len());
         let opened = ZipArchive::new(BufReader::new(file));
         let advice = "it may be cut off: copy it again";
         let archive = opened.map_err(|error| FileError::refused(path, "open as a zip archive")(error).advise(advice))?;
@@ -57,14 +59,14 @@ impl Tree {
         };
         let within = |(index, name): (usize, String)| Some((name.strip_prefix(prefix.as_str())?.to_owned(), index));
         let files = names.into_iter().filter_map(within).collect();
-        Ok(Self { path: path.to_owned(), place: Place::Zip(archive, files) })
+        Ok(Self { path: path.to_owned(), place: Place::Zip(archive, files, budget) })
     }
 
     /// How many numbered array files lie in a folder; 0 where there is none.
     pub(crate) fn count(&self, folder: &str) -> Result<usize> {
         let inside = |name: &str| name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_numbered);
         match &self.place {
-            Place::Zip(_, files) => Ok(files.keys().filter(|name| inside(name)).count()),
+            Place::Zip(_, files, _) => Ok(files.keys().filter(|name| inside(name)).count()),
             Place::Folder if !self.exists(folder)? => Ok(0),
             Place::Folder => {
                 let path = self.path.join(folder);
@@ -79,7 +81,7 @@ impl Tree {
     pub(crate) fn list(&mut self) -> Result<BTreeMap<String, Entry>> {
         let mut names = vec![];
         match &self.place {
-            Place::Zip(_, files) => names.extend(files.keys().filter(|name| !name.ends_with('/')).cloned()),
+            Place::Zip(_, files, _) => names.extend(files.keys().filter(|name| !name.ends_with('/')).cloned()),
             Place::Folder => walk(&self.path, &mut names)?,
         }
         names.sort();
@@ -173,10 +175,10 @@ impl Tree {
                 let read = File::open(self.path.join(name)).and_then(|file| file.take(count).read_to_end(&mut bytes));
                 read.map_err(|source| self.unreadable(name, source))?;
             }
-            Place::Zip(archive, files) => {
+            Place::Zip(archive, files, budget) => {
                 let read = archive.by_index(files[name]).map_err(std::io::Error::from);
-                let read = read.and_then(|file| file.take(count).read_to_end(&mut bytes));
-                read.map_err(|source| FileError::refused(&self.path, "unpack")(source).in_dataset(name).advise(WHOLE))?;
+                let read = read.and_then(|file| budget.read(file.take(count)));
+                bytes = read.map_err(|source| FileError::refused(&self.path, "unpack")(source).in_dataset(name).advise(WHOLE))?;
             }
         }
         Ok(bytes)
@@ -238,7 +240,7 @@ impl Source for Tree {
     fn has(&self, name: &str) -> Result<bool> {
         match &self.place {
             Place::Folder => self.exists(name),
-            Place::Zip(_, files) => Ok(files.contains_key(name)),
+            Place::Zip(_, files, _) => Ok(files.contains_key(name)),
         }
     }
 

@@ -4,6 +4,7 @@ use super::foreign;
 use crate::{Error, Result};
 use brainprior_artifact::hdf5::{Input, Kind};
 use brainprior_artifact::npy::{Npy, Values};
+use brainprior_artifact::unpacked::Budget;
 use brainprior_artifact::{FileError, is_hdf5};
 use ndarray::ArrayD;
 use std::fs::File;
@@ -53,7 +54,7 @@ pub(super) fn read(path: &Path, array: Option<&str>) -> Result<Source> {
         return Err(of_another_kind(path, &start));
     };
     match array {
-        None => Ok(Source { path: path.to_owned(), name: "the array".into(), data }),
+        None => Source { path: path.to_owned(), name: "the array".into(), data }.with_values(),
         Some(name) => {
             let advice = "take the key `array` out of the layout";
             Err(FileError::mismatch(path, name, "a file of several arrays", "one with a single array", advice).into())
@@ -85,6 +86,7 @@ fn shaped<T>(shape: &[usize], values: Vec<T>) -> ArrayD<T> {
 
 fn of_npz(path: &Path, array: Option<&str>) -> Result<Source> {
     let file = File::open(path).map_err(FileError::refused(path, "open"))?;
+    let mut budget = Budget::of(file.metadata().map_err(FileError::refused(path, "read"))?.len());
     let opened = ZipArchive::new(BufReader::new(file));
     let mut archive = opened.map_err(|error| FileError::refused(path, "open as a .npz archive")(error).advise(WHOLE))?;
     let names: Vec<(usize, String)> = archive
@@ -93,10 +95,9 @@ fn of_npz(path: &Path, array: Option<&str>) -> Result<Source> {
         .filter_map(|(index, name)| Some((index, name.ok()?.strip_suffix(".npy")?.to_owned())))
         .collect();
     let (index, name) = chosen(path, array, names, |(_, name)| name)?;
-    let mut bytes = vec![];
-    let read = archive.by_index(index).map_err(std::io::Error::from).and_then(|mut member| member.read_to_end(&mut bytes));
-    read.map_err(|error| FileError::refused(path, "unpack")(error).in_dataset(&name).advise(WHOLE))?;
-    Ok(Source { path: path.to_owned(), data: of_npy(path, &name, &bytes)?, name })
+    let read = archive.by_index(index).map_err(std::io::Error::from).and_then(|member| budget.read(member));
+    let bytes = read.map_err(|error| FileError::refused(path, "unpack")(error).in_dataset(&name).advise(WHOLE))?;
+    Source { path: path.to_owned(), data: of_npy(path, &name, &bytes)?, name }.with_values()
 }
 
 /// The array of that name, or the only one.
@@ -147,7 +148,7 @@ fn of_hdf5(path: &Path, array: Option<&str>) -> Result<Source> {
     if input.is_of_matlab(&name)? {
         data = data.reversed();
     }
-    Ok(Source { path: path.to_owned(), name, data })
+    Source { path: path.to_owned(), name, data }.with_values()
 }
 
 impl Data {
@@ -174,6 +175,15 @@ impl Data {
 }
 
 impl Source {
+    /// The same, which must not be empty.
+    fn with_values(self) -> Result<Self> {
+        let shape = self.shape();
+        match shape.contains(&0) {
+            true => Err(self.mismatch("values", format!("none, in shape {shape:?}"), "name an array that holds some").into()),
+            false => Ok(self),
+        }
+    }
+
     pub(super) fn shape(&self) -> Vec<usize> {
         match &self.data {
             Data::Bytes(array) => array.shape().to_vec(),

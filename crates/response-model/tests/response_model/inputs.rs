@@ -1,6 +1,7 @@
 //! Unusual and bad scans.
 
 use crate::fixture;
+use brainprior_artifact::archive;
 use brainprior_recording::{Scan, Tier};
 use brainprior_response_model::{Config, Error, FitEvent, ResponseModel, fit};
 
@@ -137,4 +138,28 @@ fn what_cannot_be_fitted_is_named() {
     let mut config = config;
     config.readout.levels = 0;
     assert!(matches!(refused(&scan, &config), Error::Configuration { key: "readout.levels", .. }));
+}
+
+#[test]
+fn a_header_that_names_more_numbers_than_the_file_holds_takes_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let config = Config::default();
+    let mut config = serde_json::to_value(&config).unwrap();
+    let written = |config: &serde_json::Value, height: usize| {
+        let header = serde_json::json!({
+            "format": "brainprior response-model, version 4", "config": config, "height": height, "width": 16, "scans": [],
+        });
+        let numbers: Vec<u8> = [0.5f32, 1.0].iter().flat_map(|value| value.to_le_bytes()).collect();
+        let view = archive::TensorView::new(archive::Dtype::F32, vec![2], &numbers).unwrap();
+        archive::write(&path, &header, [("image.mean_std", view)]).unwrap();
+        ResponseModel::load(&path).unwrap_err().to_string()
+    };
+    let error = written(&config, usize::MAX);
+    assert!(error.contains("height and width: expected sides from 1 to 65536"), "{error}");
+    // A kernel of these channels would take a terabyte.
+    config["core"]["channels"] = serde_json::json!([1 << 20, 1 << 20]);
+    config["core"]["kernels"] = serde_json::json!([9, 7]);
+    let error = written(&config, 16);
+    assert!(error.contains("model.safetensors: core.") && error.contains("a tensor of this name, found none"), "{error}");
 }

@@ -137,6 +137,9 @@ enum List {
     Word(String),
 }
 
+/// The largest number of a first image: those of all images are counted from it.
+const LARGEST_FIRST: usize = u32::MAX as usize;
+
 /// What a layout has for tiers.
 const WAYS: &str = "one way to divide the images: all, a file, counts, or lists of train, validation and test";
 
@@ -210,6 +213,10 @@ impl Layout {
         })?;
         let Content { responses, images, trials, tiers, behavior, pupil_center, area, first_image } = content;
         let layout = Self { path: path.to_owned(), responses, images, trials, tiers, behavior, pupil_center, area, first_image };
+        if layout.first_image > LARGEST_FIRST {
+            let (expected, found) = (format!("0 to {LARGEST_FIRST}"), layout.first_image.to_string());
+            return Err(layout.mismatch("first_image", expected, found, "give the number of the first image").into());
+        }
         layout.check_axes()?;
         layout.check_signals("behavior", layout.behavior.as_ref())?;
         layout.check_signals("pupil_center", layout.pupil_center.as_ref())?;

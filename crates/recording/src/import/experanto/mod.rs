@@ -62,6 +62,7 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
     ));
     account.assumes(format!("a response is the mean of the samples {}", Window::default().sentence()));
 
+    responses.check_rows(screen.shown.len())?;
     let (mut kept, mut beyond, mut missing) = (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
     let neurons = responses.signals;
     let mut rows_of_responses = vec![0.0; screen.shown.len() * neurons];

@@ -2,8 +2,8 @@
 
 use super::meta::Meta;
 use crate::Result;
-use brainprior_artifact::FileError;
 use brainprior_artifact::npy::{Header, Npy, Values};
+use brainprior_artifact::{FileError, unpacked};
 use half::f16;
 use std::fs::File;
 use std::io::Read;
@@ -86,9 +86,10 @@ impl Series {
         };
         let file = File::open(&path).map_err(FileError::refused(&path, "open"))?;
         let length = file.metadata().map_err(FileError::refused(&path, "read"))?.len();
-        let wanted = start_byte + (samples * signals * kind.bytes()) as u64;
-        if length != wanted {
-            let expected = format!("{wanted} bytes, for {samples} samples of {signals} signals");
+        let data = samples.checked_mul(signals).and_then(|values| values.checked_mul(kind.bytes())).map(|data| data as u64);
+        if data.is_none_or(|data| length.checked_sub(start_byte) != Some(data)) || data == Some(0) {
+            let wanted = data.map_or("more than can be counted".to_owned(), |data| (start_byte + data).to_string());
+            let expected = format!("{wanted} bytes, for {samples} samples of {signals} signals, at least one of each");
             let advice = "the file is cut short or meta.yml is of another: copy the recording again";
             return Err(FileError::mismatch(&path, "the file", expected, length.to_string(), advice).into());
         }
@@ -97,6 +98,12 @@ impl Series {
             false => vec![],
         };
         Ok(Self { path, file, start_byte, kind, samples, signals, rate, start_time, shifts })
+    }
+
+    /// That a row for each of so many trials is no more than the file may unpack to.
+    pub(super) fn check_rows(&self, trials: usize) -> Result<()> {
+        let length = (self.samples * self.signals * self.kind.bytes()) as u64;
+        unpacked::check_rows(&self.path, length, trials, self.signals).map_err(Into::into)
     }
 
     /// The mean of each signal over its samples from one time up to another, after its phase shift: not a number where one of them is not,
@@ -152,7 +159,7 @@ impl Series {
         let first = |time| {
             let place = self.place(signal, time) - ROUNDING;
             let whole = place as i64;
-            whole + i64::from(place > whole as f64)
+            whole.saturating_add(i64::from(place > whole as f64))
         };
         (first(from), first(to))
     }

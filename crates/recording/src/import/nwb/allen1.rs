@@ -62,17 +62,22 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
     if !shown.is_empty() {
         account.dropped_as(format!("other stimuli: {}", shown.join(", ")));
     }
-    let optional = |path: String| -> Result<Option<Series>> {
+    let optional = |path: String, columns: usize| -> Result<Option<Series>> {
         let data = format!("{path}/data");
         if !file.input.has(&data)? {
             return Ok(None);
         }
-        Ok(Some(Series::open(&file.input, &path, None)?.unscaled()))
+        let series = Series::open(&file.input, &path, None)?.unscaled();
+        if series.signals != columns {
+            let (expected, found) = (format!("{columns} columns"), series.signals.to_string());
+            return Err(file.input.mismatch(&data, expected, found, "fetch the file again").into());
+        }
+        Ok(Some(series))
     };
     let behavior = Behavior {
-        running: optional(format!("{PIPELINE}/BehavioralTimeSeries/running_speed"))?,
-        size: optional(format!("{PIPELINE}/PupilTracking/pupil_size"))?,
-        center: optional(format!("{PIPELINE}/EyeTracking/pupil_location"))?,
+        running: optional(format!("{PIPELINE}/BehavioralTimeSeries/running_speed"), 1)?,
+        size: optional(format!("{PIPELINE}/PupilTracking/pupil_size"), 1)?,
+        center: optional(format!("{PIPELINE}/EyeTracking/pupil_location"), 2)?,
     };
     Ok(Parts { presentations, responses: vec![(Responses::Traces(Box::new(series)), known)], behavior })
 }

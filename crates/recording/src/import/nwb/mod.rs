@@ -16,6 +16,7 @@ use super::{Account, Imported, foreign};
 use crate::{Neurons, Result};
 use behavior::Behavior;
 use brainprior_artifact::hdf5::{Input, Objects};
+use brainprior_artifact::{FileError, unpacked};
 use file::File;
 use presentations::Presentations;
 use responses::{Known, Responses};
@@ -67,6 +68,9 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
     let window = settings.common.window;
     account.assumes(format!("a response is that of the window {}", window.sentence()));
     let windows: Vec<[f64; 2]> = presentations.onset.iter().map(|onset| window.after(*onset)).collect();
+    let neurons = responses.iter().map(|(_, known)| known.unit_ids.len()).sum();
+    let length = std::fs::metadata(path).map_err(FileError::refused(path, "read"))?.len();
+    unpacked::check_rows(path, length, windows.len(), neurons)?;
     let (values, is_within) = responses::in_windows(&responses, &windows)?;
     let (behavior, pupil_center) = match settings.common.behavior {
         true => behavior.in_windows(&windows, &mut account)?,

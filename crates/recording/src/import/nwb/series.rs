@@ -48,6 +48,9 @@ impl Series {
             },
             (_, None, None) => true,
         };
+        if shape.contains(&0) {
+            return Err(unfit("at least one sample and one signal".to_owned()).into());
+        }
         let (samples, found) = match (shape.get(1), times_first) {
             (None, _) => (shape[0], 1),
             (Some(second), true) => (shape[0], *second),

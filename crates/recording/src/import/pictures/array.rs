@@ -27,7 +27,7 @@ pub(in crate::import) fn of_array(
     let sizes = source.shape();
     let size = |wanted| order.iter().find(|(axis, _)| *axis == wanted).map(|(_, place)| sizes[*place]);
     let (height, width) = match (size(ImageAxis::Pixel), stored) {
-        (Some(pixels), Some([height, width])) if height * width == pixels => (height, width),
+        (Some(pixels), Some([height, width])) if height.checked_mul(width) == Some(pixels) => (height, width),
         (Some(pixels), found) => {
             let expected = format!("height and width of the {pixels} pixels of an image");
             let found = found.map_or("none".to_owned(), |[height, width]| format!("{height} x {width}"));

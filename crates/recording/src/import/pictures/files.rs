@@ -4,6 +4,7 @@ use super::{Pixels, Stored};
 use crate::Result;
 use crate::import::Account;
 use brainprior_artifact::FileError;
+use brainprior_artifact::unpacked::Budget;
 use brainprior_images::{Picture, by_number, is_picture};
 use rayon::prelude::*;
 use std::fs::File;
@@ -54,10 +55,10 @@ pub(in crate::import) fn of_files(path: &Path, names: Vec<String>, account: &mut
         names.iter().map(read).collect::<std::result::Result<_, _>>()?
     } else {
         let mut archive = archive(path)?;
+        let mut budget = Budget::of(std::fs::metadata(path).map_err(FileError::refused(path, "read"))?.len());
         let mut member = |name: &String| {
-            let mut bytes = vec![];
-            let read = archive.by_name(name).map_err(std::io::Error::from).and_then(|mut file| file.read_to_end(&mut bytes));
-            read.map(|_| bytes).map_err(|error| FileError::refused(path, "unpack")(error).in_dataset(name))
+            let read = archive.by_name(name).map_err(std::io::Error::from).and_then(|file| budget.read(file));
+            read.map_err(|error| FileError::refused(path, "unpack")(error).in_dataset(name))
         };
         names.iter().map(&mut member).collect::<std::result::Result<_, _>>()?
     };

@@ -10,6 +10,7 @@ pub(super) use files::{of_files, pictures_in};
 use super::Account;
 use super::asked::Asked;
 use crate::Result;
+use brainprior_artifact::FileError;
 use brainprior_images::{ImageId, Picture, StimulusSet};
 use rayon::prelude::*;
 use resize::{area_average, area_average_bytes};
@@ -41,6 +42,10 @@ impl Stored {
     /// In gray: luma, where that is asked for.
     pub(super) fn into_gray(self, asked: Asked, path: &Path, luma: bool, account: &mut Account) -> Result<Self> {
         let [count, channels, height, width] = self.shape;
+        if self.shape.contains(&0) {
+            let found = format!("{count} images of {height} x {width}");
+            return Err(FileError::mismatch(path, "images", "images with pixels", found, "name those that were shown").into());
+        }
         match (channels, luma) {
             (1, false) => return Ok(self),
             (1, true) => {

@@ -104,6 +104,7 @@ fn of_plane(
     if let Some(neuropil) = &neuropil {
         neuropil.check_same(&rows)?;
     }
+    rows.check_windows(windows.len())?;
     let name = plane.file_name().unwrap_or_default().to_string_lossy();
     let iscell = cells(&plane.join("iscell.npy"), rows.rois)?;
     let kept: Vec<usize> = (0..rows.rois).filter(|roi| iscell.as_ref().is_none_or(|iscell| iscell[*roi])).collect();
@@ -159,7 +160,7 @@ fn shown(
     let mismatch = |expected: String, found: String| FileError::mismatch(&settings.onsets, "image", expected, found, advice);
     let of_row: Vec<Option<usize>> = match &onsets.image {
         Shown::Numbers(numbers) => {
-            let of_row = |(row, number): (usize, &i64)| match number - first as i64 {
+            let of_row = |(row, number): (usize, &i64)| match number.saturating_sub(first as i64) {
                 _ if *number == -1 => Ok(None),
                 place if place >= 0 && place < count as i64 => Ok(Some(place as usize)),
                 _ => {

@@ -2,8 +2,8 @@
 
 use crate::Result;
 use crate::import::clock::means;
-use brainprior_artifact::FileError;
 use brainprior_artifact::npy::{Header, Npy, Values};
+use brainprior_artifact::{FileError, unpacked};
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
@@ -40,13 +40,20 @@ impl Rows {
             }
         };
         let length = file.metadata().map_err(FileError::refused(path, "read"))?.len();
-        let wanted = header.start as u64 + (rois * samples * bytes) as u64;
-        if length != wanted {
-            let expected = format!("{wanted} bytes, for {rois} rois x {samples} samples");
+        let data = rois.checked_mul(samples).and_then(|values| values.checked_mul(bytes)).map(|data| data as u64);
+        if data.is_none_or(|data| length.checked_sub(header.start as u64) != Some(data)) || data == Some(0) {
+            let wanted = data.map_or("more than can be counted".to_owned(), |data| (header.start as u64 + data).to_string());
+            let expected = format!("{wanted} bytes, for {rois} rois x {samples} samples, at least one of each");
             let advice = "the file is cut short: copy it again";
             return Err(FileError::mismatch(path, "the file", expected, length.to_string(), advice).into());
         }
         Ok(Self { path: path.to_owned(), file, start: header.start as u64, bytes, rois, samples })
+    }
+
+    /// That a number for each of so many windows and roi is no more than the file may unpack to.
+    pub(super) fn check_windows(&self, windows: usize) -> Result<()> {
+        let length = (self.rois * self.samples * self.bytes) as u64;
+        unpacked::check_rows(&self.path, length, windows, self.rois).map_err(Into::into)
     }
 
     pub(super) fn path(&self) -> &Path {

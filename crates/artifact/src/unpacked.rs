@@ -1,0 +1,117 @@
+//! How much may come out of a file. What strangers pack can be made to fill any memory: members of an archive that are one and the same bytes,
+//! a chunk of equal numbers, a picture of a size that is only said.
+
+use crate::{FileError, Result};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// How many times its own bytes a file may unpack to. Measurements, images and weights stay below ten; a tree of small files that are
+/// all zero reaches about one hundred.
+const TIMES: u64 = 256;
+
+/// What any file may unpack to, however small it is.
+const ALWAYS: u64 = 16 << 20;
+
+/// What to do about a file that unpacks to more.
+pub const ADVICE: &str = "where the file can be trusted, unpack it, or store it without compression";
+
+/// The bytes to which a file of `packed` bytes may unpack: 256 times as many and 16 MiB.
+///
+/// ```
+/// use brainprior_artifact::unpacked;
+///
+/// assert_eq!(unpacked::most(0), 16 << 20);
+/// assert_eq!(unpacked::most(1 << 30), (256 << 30) + (16 << 20));
+/// ```
+pub const fn most(packed: u64) -> u64 {
+    packed.saturating_mul(TIMES).saturating_add(ALWAYS)
+}
+
+/// The same in words.
+pub fn words(packed: u64) -> String {
+    format!("{TIMES} times the {packed} bytes of the file and {} MiB", ALWAYS >> 20)
+}
+
+/// That a number for each of `rows` and `columns`, where a file of `length` bytes says how many there are of either, is no more than it may
+/// unpack to.
+///
+/// # Errors
+/// More, with both.
+pub fn check_rows(path: &Path, length: u64, rows: usize, columns: usize) -> Result<()> {
+    let size = (rows as u64).saturating_mul(columns as u64).saturating_mul(size_of::<f64>() as u64);
+    match size <= most(length) {
+        true => Ok(()),
+        false => {
+            let (expected, found) = (format!("no more than {}", words(length)), format!("{rows} rows of {columns} numbers"));
+            Err(FileError::mismatch(path, "responses", expected, found, "see that both are of one recording"))
+        }
+    }
+}
+
+/// What unpacks a file, or a part of it, up to a limit.
+#[derive(Debug)]
+pub struct Bounded<R> {
+    unpacking: R,
+    budget: Budget,
+}
+
+impl<R: Read> Bounded<R> {
+    /// `unpacking` unpacks a file of `packed` bytes.
+    pub fn new(unpacking: R, packed: u64) -> Self {
+        Self { unpacking, budget: Budget::of(packed) }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.unpacking.read(buffer)?;
+        self.budget.take(read)?;
+        Ok(read)
+    }
+}
+
+/// What is left of the bytes to which a file may unpack: its members share it.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    packed: u64,
+    left: u64,
+}
+
+impl Budget {
+    /// Of a file of `packed` bytes.
+    pub fn of(packed: u64) -> Self {
+        Self { packed, left: most(packed) }
+    }
+
+    /// All bytes of a member.
+    ///
+    /// # Errors
+    /// Whatever the member's reader says; more bytes than are left.
+    pub fn read(&mut self, member: impl Read) -> io::Result<Vec<u8>> {
+        let (mut bytes, mut bounded) = (vec![], Bounded { unpacking: member, budget: *self });
+        bounded.read_to_end(&mut bytes)?;
+        *self = bounded.budget;
+        Ok(bytes)
+    }
+
+    fn take(&mut self, count: usize) -> io::Result<()> {
+        let too_much = || io::Error::other(format!("it unpacks to more than {}; {ADVICE}", words(self.packed)));
+        self.left = self.left.checked_sub(count as u64).ok_or_else(too_much)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_share_what_a_file_may_unpack_to() {
+        let zeros = |count| io::repeat(0).take(count);
+        let mut budget = Budget::of(10);
+        assert_eq!(budget.read(zeros(ALWAYS)).unwrap().len() as u64, ALWAYS);
+        assert_eq!(budget.read(zeros(TIMES * 10)).unwrap().len() as u64, TIMES * 10);
+        let error = budget.read(zeros(1)).unwrap_err().to_string();
+        assert!(error.contains("256 times the 10 bytes") && error.contains("store it without compression"), "{error}");
+    }
+}

@@ -1,0 +1,31 @@
+//! What ends the half that reads files.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+/// What to say of a process that a signal ended which stands for a fault of the program: the HDF5 library reads damaged files in the
+/// same process, and is no match for all of them.
+pub(crate) fn told_of(status: ExitStatus) -> Option<String> {
+    const FAULTS: [(i32, &str); 4] = [(4, "SIGILL"), (6, "SIGABRT"), (7, "SIGBUS"), (11, "SIGSEGV")];
+    let (number, name) = FAULTS.into_iter().find(|(number, _)| status.signal() == Some(*number))?;
+    Some(format!(
+        "The process that reads files was ended by signal {number} ({name}). A damaged HDF5 file can do that to the HDF5 library: check the \
+         files one by one with `cargo xtask validate FILE`, and copy or write that one anew at which this happens again."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_that_ended_by_a_fault_is_told_of() {
+        let ended = |signal: &str| Command::new("sh").args(["-c", &format!("kill -{signal} $$")]).status().unwrap();
+        let sentence = told_of(ended("SEGV")).unwrap();
+        assert!(sentence.contains("signal 11 (SIGSEGV)") && sentence.contains("cargo xtask validate FILE"), "{sentence}");
+        assert!(told_of(ended("ABRT")).unwrap().contains("SIGABRT"));
+        assert_eq!(told_of(ended("TERM")), None);
+        assert_eq!(told_of(Command::new("false").status().unwrap()), None);
+    }
+}
