@@ -1,9 +1,7 @@
-//! The whole chain on a run of seconds: from simulated scans to the report, twice with different threads, interrupted and
-//! resumed.
+//! The whole chain on a run of seconds: from simulated scans to the report, twice with different threads.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
 
 /// A run small enough for a test; every stage does its real work.
 const SMALL: &[&str] = &[
@@ -121,34 +119,6 @@ fn xtask(task: &str, file: &Path) -> Command {
 
 fn modified(path: &Path) -> std::time::SystemTime {
     path.metadata().and_then(|metadata| metadata.modified()).unwrap()
-}
-
-#[test]
-fn a_killed_run_ends_with_the_bytes_of_an_unbroken_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let more = ["training.conditions=[{target=\"none\"}, {target=\"denoised\"}]", "training.seeds=1", "training.epochs=4"];
-    let (whole, broken) = (folder.path().join("whole"), folder.path().join("broken"));
-    succeed(pipeline(&whole, "2", &more));
-    // Killed ever later, so that every stage is hit, until a run gets through.
-    let mut kills = 0;
-    for attempt in 1..=60 {
-        let mut child = pipeline(&broken, "2", &more).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(150 + 60 * attempt));
-        if child.try_wait().unwrap().is_some_and(|status| status.success()) {
-            break;
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        kills += 1;
-    }
-    assert!(kills >= 1, "the run was too short to be killed even once");
-    succeed(pipeline(&broken, "2", &more));
-    for file in ["results.json", "train/denoised-seed0/best.safetensors", "response/model.safetensors"] {
-        assert!(
-            std::fs::read(whole.join(file)).unwrap() == std::fs::read(broken.join(file)).unwrap(),
-            "{file} differs after {kills} kills"
-        );
-    }
 }
 
 #[test]
