@@ -118,7 +118,7 @@ fn every_condition_is_one_table() {
     };
     assert_eq!(
         (&pull("none"), &pull("denoised")["set"], &pull("denoised")["alpha"]),
-        (&Value::Null, &"alpha".into(), &20.0.into())
+        (&Value::Null, &"alpha".into(), &5.0.into())
     );
     assert_eq!(pull("one force")["set"], "force");
     assert!((pull("one force")["force"].as_f64().unwrap() - 2.0).abs() < 1e-9);
