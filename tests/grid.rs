@@ -118,7 +118,7 @@ fn every_condition_is_one_table() {
     };
     assert_eq!(
         (&pull("none"), &pull("denoised")["set"], &pull("denoised")["alpha"]),
-        (&Value::Null, &"alpha".into(), &20.0.into())
+        (&Value::Null, &"alpha".into(), &5.0.into())
     );
     assert_eq!(pull("one force")["set"], "force");
     assert!((pull("one force")["force"].as_f64().unwrap() - 2.0).abs() < 1e-9);
@@ -201,7 +201,8 @@ fn parts_run_alone_and_side_by_side() {
 const SBATCH: &str = r#"#!/bin/bash
 for argument in "$@"; do
   case $argument in
-  --array=0-*) last=${argument#--array=0-} ;;
+  --array=0-*%2) last=${argument#--array=0-} last=${last%\%2} ;;
+  --array=*) exit 1 ;;
   esac
   script=$argument
 done
@@ -211,30 +212,63 @@ done
 echo 7
 "#;
 
-#[cfg(unix)]
+/// A cluster with small arrays.
+const SCONTROL: &str = "#!/bin/bash\necho 'MaxArraySize            = 3'\n";
+
+/// Takes two jobs and refuses the third.
+const REFUSING: &str = r#"#!/bin/bash
+count=$(cat "$0.count" 2>/dev/null || echo 0)
+echo $((count + 1)) > "$0.count"
+if [ "$count" = 2 ]; then echo "sbatch: error: you have too many jobs" >&2; exit 1; fi
+echo $((40 + count))
+"#;
+
+/// `bash FILE` on a machine with these programs.
+fn submit(file: &Path, tools: &Path, programs: &[(&str, &str)]) -> Command {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir(tools).unwrap();
+    for (name, text) in programs {
+        std::fs::write(tools.join(name), text).unwrap();
+        std::fs::set_permissions(tools.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new("bash");
+    command.arg(file).env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()));
+    command
+}
+
+#[test]
+fn where_a_batch_system_refuses_a_job_those_before_it_are_canceled() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = succeed(pipeline(&folder.path().join("run"), &[], &["--emit", "slurm"])).stdout;
+    let file = folder.path().join("grid.sh");
+    std::fs::write(&file, &script).unwrap();
+    let scancel = "#!/bin/bash\necho \"$@\" > \"$0.said\"\n";
+    let tools = folder.path().join("tools");
+    let refused = submit(&file, &tools, &[("sbatch", REFUSING), ("scontrol", SCONTROL), ("scancel", scancel)]);
+    fails(refused, &["you have too many jobs", "the jobs that were are canceled: 40 41"]);
+    assert_eq!(std::fs::read_to_string(tools.join("scancel.said")).unwrap(), "40 41\n");
+    let refused = submit(&file, &folder.path().join("none"), &[("sbatch", "#!/bin/bash\nexit 1\n")]);
+    fails(refused, &["nothing was submitted"]);
+    let without = submit(&file, &folder.path().join("no-arrays"), &[("scontrol", "#!/bin/bash\necho 'MaxArraySize = 0'\n")]);
+    fails(without, &["this Slurm takes no arrays"]);
+}
+
 #[test]
 fn a_batch_system_runs_the_grid() {
-    use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("a run");
     let settings = [
         "training.conditions=[{target=\"none\"}, {target=\"denoised\", alpha=5}, {target=\"raw\"}, {target=\"shuffled\"}]",
         "training.seeds=1",
     ];
-    let script = succeed(pipeline(&run, &settings, &["--emit", "slurm"])).stdout;
+    let script = succeed(pipeline(&run, &settings, &["--emit", "slurm", "--at-once", "2"])).stdout;
     let file = folder.path().join("grid.sh");
     std::fs::write(&file, &script).unwrap();
-    assert!(text(&script).contains("--array=0-3") && text(&script).contains("'denoised alpha=5' 0"), "{}", text(&script));
-    let tools = folder.path().join("tools");
-    std::fs::create_dir(&tools).unwrap();
-    std::fs::write(tools.join("sbatch"), SBATCH).unwrap();
-    std::fs::set_permissions(tools.join("sbatch"), std::fs::Permissions::from_mode(0o755)).unwrap();
-
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-    let mut command = Command::new("bash");
-    command.arg(&file).env("PATH", path);
-    let output = succeed(command);
-    assert!(text(&output.stdout).contains("inputs 7, grid 7 and measure 7 (tasks 0 to 3), report 7"), "{}", text(&output.stdout));
+    assert!(text(&script).contains("'denoised alpha=5' 0"), "{}", text(&script));
+    let output = succeed(submit(&file, &folder.path().join("tools"), &[("sbatch", SBATCH), ("scontrol", SCONTROL)]));
+    // Four tasks where an array has three at most.
+    let said = "inputs 7, grid 7 7 and measure 7 7 (tasks 0 to 3), report 7";
+    assert!(text(&output.stdout).contains(said), "{}", text(&output.stdout));
     assert!(run.join("report.html").exists());
     // No job does again what another has done.
     let said = text(&output.stderr);

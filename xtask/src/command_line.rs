@@ -11,6 +11,7 @@ use crate::commands::pipeline::PipelineArguments;
 use crate::commands::records::RecordsArguments;
 use crate::commands::similarity::SimilarityArguments;
 use crate::commands::test::TestArguments;
+use crate::commands::torture::TortureArguments;
 use crate::commands::validate::ValidateArguments;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -85,6 +86,8 @@ Examples:
       one network of the grid; many such jobs may share a run directory
   cargo xtask pipeline --run runs/lab --emit slurm > lab.sh && bash lab.sh
       the whole run on a cluster
+  cargo xtask torture --minutes 10 --folder /scratch/me
+      whether runs on that disk survive kills, a full disk, refused locks
   cargo xtask import arrays layout.toml scan1.h5
       arrays and pictures to a scan, as data-specs/layout.toml describes
   cargo xtask import nwb session.nwb scan1.h5 --size 36,64 --tiers 94,12,12
@@ -142,4 +145,6 @@ pub(crate) enum Command {
     Validate(ValidateArguments),
     /// Show what is in a file: shapes, tiers, repeats, reliability, units
     Inspect(InspectArguments),
+    /// Kill a run of seconds, fill its disk, refuse its locks, again and again: does it come to the same bytes on this machine?
+    Torture(TortureArguments),
 }

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use brainprior_pipeline::run::{self, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -80,14 +81,27 @@ impl Drop for Bar {
     }
 }
 
+/// The log, to be written to behind a whole line: a disk that was full may have cut the last one.
+fn open_log(path: &Path) -> io::Result<File> {
+    let mut file = File::options().create(true).read(true).append(true).open(path)?;
+    let mut last = *b"\n";
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last != *b"\n" {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
 /// From now on warnings go to standard error, and, where there is a `log`, all events of the libraries and stages there: one JSON
 /// object a line, appended over the runs of one directory.
 pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
     let log = match log {
         None => None,
         Some(path) => {
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-            let file = file.with_context(|| format!("could not open {}", path.display()))?;
+            let file = open_log(path).with_context(|| format!("could not open {}", path.display()))?;
             Some(fmt::layer().json().with_writer(Mutex::new(file)).with_filter(LevelFilter::INFO))
         }
     };

@@ -29,6 +29,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
+    fn numbers_come_back_to_the_last_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("losses.json");
+        // serde_json reads the first two one or two units off unless it is asked for all bits.
+        for loss in [0.930_835_336_446_762_1, 0.911_785_930_395_126_3, -0.002_151_779_967_937_285_4, f64::MIN_POSITIVE, f64::MAX]
+        {
+            write(&path, &loss).unwrap();
+            assert_eq!(read::<f64>(&path).unwrap().to_bits(), f64::to_bits(loss));
+        }
+    }
+
+    #[test]
     fn a_value_comes_back_and_another_kind_is_refused_by_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sizes.json");

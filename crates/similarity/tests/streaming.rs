@@ -227,6 +227,56 @@ fn a_stopped_sweep_goes_on_without_doing_anything_twice() {
     }
 }
 
+/// Where a sweep panics.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Planted {
+    Block,
+    Merge,
+    Observer,
+}
+
+impl Reduction for Planted {
+    type Part = bool;
+    type State = ();
+
+    fn start(&self) {}
+
+    fn block(&self, block: &brainprior_similarity::Block<'_>) -> bool {
+        // One of the first, so that all others come to wait for it.
+        let early = block.rows().start == 0 && block.columns().contains(&300);
+        assert!(!(early && *self == Self::Block), "planted");
+        early
+    }
+
+    fn merge(&self, (): &mut (), early: bool, _pairs: usize) -> brainprior_similarity::Result<()> {
+        assert!(!(early && *self == Self::Merge), "planted");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_in_one_thread_ends_the_sweep_instead_of_leaving_the_others_waiting() {
+    for planted in [Planted::Block, Planted::Merge, Planted::Observer] {
+        for memory in [Sweep::MEMORY, 100_000] {
+            let (tell, told) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let values = values(12);
+                let observer = |progress: Progress| {
+                    assert!(!(planted == Planted::Observer && progress.pairs > 100_000), "planted");
+                    true
+                };
+                let sweep = Sweep { memory, observer: &observer };
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+                let swept = || pool.install(|| with(&values, |population| population.reduce(&planted, &sweep).is_ok()));
+                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(swept));
+                tell.send(outcome.map_err(|panic| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))).unwrap();
+            });
+            let outcome = told.recv_timeout(Duration::from_secs(60)).expect("no thread waits for the one that panicked");
+            assert_eq!(outcome, Err(Some("planted".to_owned())), "{planted:?}");
+        }
+    }
+}
+
 #[test]
 fn a_checkpoint_of_something_else_is_refused() {
     let folder = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ pub(crate) mod python;
 pub(crate) mod records;
 pub(crate) mod similarity;
 pub(crate) mod test;
+pub(crate) mod torture;
 pub(crate) mod validate;
 
 /// Runs what was typed.
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Import(options) => import::run(&options),
         Command::Validate(options) => validate::run(&options),
         Command::Inspect(options) => inspect::run(&options),
+        Command::Torture(options) => torture::run(&options, threads),
         Command::Test(_) | Command::Wheel | Command::CheckCuda | Command::Audit | Command::Fuzz { .. } => {
             anyhow::bail!("this belongs to the light half; run it with `cargo xtask`")
         }

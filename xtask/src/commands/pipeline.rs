@@ -30,6 +30,9 @@ pub(crate) struct PipelineArguments {
     /// Print a script that spreads the run over a batch system, and stop
     #[arg(long, value_name = "SYSTEM", value_enum)]
     pub(crate) emit: Option<BatchSystem>,
+    /// With --emit: at most N tasks of the grid at once (Slurm's `%N`), where a queue is shared [default: as many as it has room for]
+    #[arg(long, value_name = "N", requires = "emit")]
+    pub(crate) at_once: Option<std::num::NonZeroU32>,
     /// Say which stages would run and which are done, then stop
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -37,7 +40,8 @@ pub(crate) struct PipelineArguments {
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
 pub(crate) enum BatchSystem {
-    /// A job for what comes before, an array with a task for each condition and seed, a job for what comes after
+    /// A job for what comes before, arrays with a task for each condition and seed (as many as MaxArraySize asks for), a job for
+    /// what comes after. Preempted tasks go on by themselves; where one job is refused, those before it are canceled
     Slurm,
 }
 
@@ -69,7 +73,8 @@ pub(crate) fn run(
     let mode = stages::mode(arguments.only.as_deref(), arguments.dry_run)?;
     let root = arguments.run.unwrap_or_else(|| PathBuf::from("runs").join(config.name()));
     if let Some(BatchSystem::Slurm) = arguments.emit {
-        print!("{}", grid::script(grid::BatchSystem::Slurm, &config, &root, threads, device)?);
+        let resources = grid::Resources { threads, device, at_once: arguments.at_once };
+        print!("{}", grid::script(grid::BatchSystem::Slurm, &config, &root, resources)?);
         return Ok(());
     }
     let terminal = crate::terminal::Terminal::new();

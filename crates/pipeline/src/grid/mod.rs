@@ -2,7 +2,7 @@
 
 mod slurm;
 
-pub use slurm::{BatchSystem, script};
+pub use slurm::{BatchSystem, Resources, script};
 
 use crate::config::Arm;
 use crate::run::Context;

@@ -5,29 +5,43 @@ use crate::run::DeviceName;
 use anyhow::{Context as _, Result};
 use brainprior_artifact::replace;
 use std::fmt::Write;
+use std::num::NonZeroU32;
 use std::path::Path;
 
 /// A batch system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchSystem {
-    /// A job for what comes before the grid, an array with a task for each condition and seed, a job for what comes after.
+    /// A job for what comes before the grid, arrays with a task for each condition and seed, a job for what comes after.
     Slurm,
+}
+
+/// What a task of a batch system is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Resources {
+    /// Processors, where the batch system is not told another number.
+    pub threads: usize,
+    /// Where it computes.
+    pub device: DeviceName,
+    /// How many tasks of the grid may run at once; any number where there is none.
+    pub at_once: Option<NonZeroU32>,
 }
 
 /// The script that spreads a run over `system`.
 ///
 /// # Errors
 /// A run directory that cannot be made or written to; a file of the configuration that does not exist.
-pub fn script(system: BatchSystem, config: &Config, run: &Path, threads: usize, device: DeviceName) -> Result<String> {
+pub fn script(system: BatchSystem, config: &Config, run: &Path, resources: Resources) -> Result<String> {
     match system {
-        BatchSystem::Slurm => slurm(config, run, threads, device),
+        BatchSystem::Slurm => slurm(config, run, resources),
     }
 }
 
-/// The script. It submits itself four times, each job waiting for the one before: everything up to the similarities, an array
-/// with one task for each condition and seed to train, another to measure (perturbations are tried on other networks, too, so that
-/// all have to be there), the report. The resolved configuration is written to the run directory first.
-fn slurm(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Result<String> {
+/// The script. It submits itself, each job waiting for the one before: everything up to the similarities, tasks that train, one for
+/// each condition and seed, tasks that measure (perturbations are tried on other networks, too, so that all have to be there), the
+/// report. Tasks come in as many arrays as the size asks for that Slurm allows, which the script finds out. The resolved
+/// configuration is written to the run directory first.
+fn slurm(config: &Config, run: &Path, resources: Resources) -> Result<String> {
+    let Resources { threads, device, at_once } = resources;
     std::fs::create_dir_all(run.join("slurm")).with_context(|| format!("could not create {}", run.display()))?;
     let run = std::fs::canonicalize(run).with_context(|| format!("could not resolve {}", run.display()))?;
     let settings = run.join("slurm/config.toml");
@@ -41,7 +55,8 @@ fn slurm(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Res
             writeln!(parts, "  {} {seed}", quoted(arm.name()))?;
         }
     }
-    let last = training.conditions.len() as u64 * training.seeds - 1;
+    let tasks = training.conditions.len() as u64 * training.seeds;
+    let limit = at_once.map(|at_once| format!("%{at_once}")).unwrap_or_default();
     let variables: String = std::env::vars()
         .filter(|(name, _)| {
             name.starts_with("MALLOC_")
@@ -55,33 +70,78 @@ fn slurm(config: &Config, run: &Path, threads: usize, device: DeviceName) -> Res
         r#"#!/bin/bash
 # The run {name} on a cluster: `bash THIS_FILE` submits it; options given behind it go to every sbatch,
 # for example `bash THIS_FILE --partition=gpu --time=12:00:00`.
-# Interrupted jobs go on where they were when the same command is given again; what is done is not done twice.
+# Interrupted jobs go on where they were when the same command is given again; what is done is not done twice. A job that Slurm
+# preempts, or whose node fails, is queued again by Slurm and goes on by itself.
 set -euo pipefail
 run={run}
 {variables}pipeline() {{ {program} --threads "${{SLURM_CPUS_PER_TASK:-{threads}}}"{device} pipeline --config {settings} --run "$run" "$@"; }}
-# Condition and seed of each task of the array.
+# Condition and seed of each task of the grid.
 parts=(
 {parts})
 
 case "${{BRAINPRIOR_JOB:-submit}}" in
 submit)
   here=$(realpath "$0")
-  common=(--parsable --cpus-per-task={threads} --export=ALL "$@")
-  inputs=$(BRAINPRIOR_JOB=inputs sbatch "${{common[@]}}" --job-name={job}-inputs --output="$run/slurm/inputs-%j.log" "$here")
-  grid=$(BRAINPRIOR_JOB=grid sbatch "${{common[@]}}" --job-name={job}-grid --output="$run/slurm/grid-%A_%a.log" \
-    --array=0-{last} --dependency=afterok:"$inputs" --kill-on-invalid-dep=yes "$here")
-  measure=$(BRAINPRIOR_JOB=measure sbatch "${{common[@]}}" --job-name={job}-measure --output="$run/slurm/measure-%A_%a.log" \
-    --array=0-{last} --dependency=afterok:"$grid" --kill-on-invalid-dep=yes "$here")
-  report=$(BRAINPRIOR_JOB=report sbatch "${{common[@]}}" --job-name={job}-report --output="$run/slurm/report-%j.log" \
-    --dependency=afterok:"$measure" --kill-on-invalid-dep=yes "$here")
-  echo "inputs $inputs, grid $grid and measure $measure (tasks 0 to {last}), report $report; logs in $run/slurm"
+  common=(--parsable --requeue --open-mode=append --cpus-per-task={threads} --export=ALL "$@")
+  submitted=()
+  complete=no
+  # Where a job is refused, those before it would wait for nothing, or work for nothing.
+  withdraw() {{
+    if [ "$complete" = no ]; then
+      if [ ${{#submitted[@]}} -eq 0 ]; then
+        echo "nothing was submitted: the reason stands above" >&2
+      elif scancel "${{submitted[@]}}"; then
+        echo "not everything could be submitted (the reason stands above), and the jobs that were are canceled: ${{submitted[*]}}" >&2
+      else
+        echo "not everything could be submitted (the reason stands above); cancel these jobs by hand: scancel ${{submitted[*]}}" >&2
+      fi
+    fi
+  }}
+  trap withdraw EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  # Submits a job of the kind $1 with these options, and leaves its number in `job`.
+  submit() {{
+    job=$(BRAINPRIOR_JOB=$1 BRAINPRIOR_FIRST=${{first:-0}} sbatch "${{common[@]}}" --job-name={job}-"$1" "${{@:2}}" "$here")
+    job=${{job%%;*}}
+    submitted+=("$job")
+  }}
+  # Slurm counts the tasks of an array from 0 and allows numbers below MaxArraySize: a larger grid comes in several arrays.
+  largest=$(scontrol show config 2>/dev/null | awk '$1 == "MaxArraySize" {{ print $3 }}' || true)
+  largest=${{largest:-1001}}
+  tasks={tasks}
+  if [ "$largest" -lt 1 ]; then
+    echo "this Slurm takes no arrays (MaxArraySize is $largest): ask its administrator for them, or run without --emit" >&2
+    exit 1
+  fi
+  # Submits the tasks of the kind $1 after the jobs $2, and leaves the numbers of their arrays in `jobs`, each behind a colon.
+  arrays() {{
+    jobs=
+    local after=afterok$2 first count
+    for ((first = 0; first < tasks; first += largest)); do
+      count=$((tasks - first < largest ? tasks - first : largest))
+      submit "$1" --output="$run/slurm/$1-%A_%a.log" --array="0-$((count - 1)){limit}" --dependency="$after" --kill-on-invalid-dep=yes
+      jobs+=:$job
+{chained}    done
+  }}
+  submit inputs --output="$run/slurm/inputs-%j.log"
+  inputs=$job
+  arrays grid ":$inputs"
+  grid=$jobs
+  arrays measure "$grid"
+  measure=$jobs
+  submit report --output="$run/slurm/report-%j.log" --dependency="afterok$measure" --kill-on-invalid-dep=yes
+  complete=yes
+  grid=${{grid#:}} measure=${{measure#:}}
+  echo "inputs $inputs, grid ${{grid//:/ }} and measure ${{measure//:/ }} (tasks 0 to $((tasks - 1))), report $job; logs in $run/slurm"
   ;;
 inputs)
   for stage in scans images response similarity; do pipeline --only "$stage"; done
   ;;
 grid | measure)
-  condition=${{parts[2 * SLURM_ARRAY_TASK_ID]}}
-  seed=${{parts[2 * SLURM_ARRAY_TASK_ID + 1]}}
+  task=$((BRAINPRIOR_FIRST + SLURM_ARRAY_TASK_ID))
+  condition=${{parts[2 * task]}}
+  seed=${{parts[2 * task + 1]}}
   if [ "$BRAINPRIOR_JOB" = grid ]; then stages="{stages}"; else stages=robustness; fi
   for stage in $stages; do pipeline --only "$stage" --condition "$condition" --seed "$seed"; done
   ;;
@@ -95,6 +155,8 @@ esac
         program = quoted(&program.display().to_string()),
         settings = quoted(&settings.display().to_string()),
         job = quoted(&config.name),
+        // An array's own limit does not know of the other arrays, so that they come one after the other.
+        chained = if limit.is_empty() { "" } else { "      after=afterok$2,afterany:$job\n" },
         stages = if training.common.snapshots { "train trade-off" } else { "train" },
     ))
 }

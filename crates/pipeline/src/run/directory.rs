@@ -52,6 +52,9 @@ pub(crate) struct RunDirectory {
 /// Where the lock of each task lies: apart from its folder, which is cleared.
 const LOCKS: &str = ".locks";
 
+/// The key of the task that a folder was last given to.
+const IN_PROGRESS: &str = "in-progress.json";
+
 impl RunDirectory {
     /// Opens or creates the folder.
     pub(crate) fn open(root: &Path, mode: Mode) -> Result<Self> {
@@ -179,6 +182,16 @@ impl RunDirectory {
             let hash = hash::of_path(&folder.join(&file))?;
             outputs.insert(file, hash);
         }
+        if let Some(input) = key.changed_input(&self.root) {
+            // Nor may what was begun be gone on with.
+            let marker = folder.join(IN_PROGRESS);
+            std::fs::remove_file(&marker).with_context(|| format!("could not remove {}", marker.display()))?;
+            bail!(
+                "stage `{}` read {}, which was changed meanwhile, so that what it made is dropped; see to it that nothing else writes there, and give the same command again",
+                key.task(),
+                input.display()
+            );
+        }
         let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64(), commit: self.commit.clone() };
         json::write(&record_path, &record)?;
         progress.finished(record.key.task(), record.seconds);
@@ -187,7 +200,7 @@ impl RunDirectory {
 
     /// Removes checkpoints that were left by a task of another key, so that none is taken up by mistake.
     fn forget_other_work(&self, folder: &Path, key: &Key) -> Result<()> {
-        let marker = folder.join("in-progress.json");
+        let marker = folder.join(IN_PROGRESS);
         let same = json::read::<Key>(&marker).is_ok_and(|found| found == *key);
         if !same {
             std::fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
@@ -228,6 +241,36 @@ mod tests {
         })
         .unwrap();
         assert!(called);
+    }
+
+    #[test]
+    fn what_a_task_made_of_an_input_that_was_changed_meanwhile_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
+        let outside = folder.path().join("scan.h5");
+        std::fs::write(&outside, "given").unwrap();
+        let first = run.task(Key::new("scans", 1, 7), &Silent, |folder| write(folder, "one")).unwrap().unwrap();
+        let key = || {
+            let hash = hash::of_bytes(b"given");
+            Key::new("response", 1, 7).after(&first).input("scan 0", &hash).lies_at("scan 0", &outside)
+        };
+        for changed in [folder.path().join("scans/x"), outside.clone()] {
+            let before = std::fs::read(&changed).unwrap();
+            let error = run.task(key(), &Silent, |folder| {
+                std::fs::write(&changed, "other")?;
+                write(folder, "of which?")
+            });
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("`response`") && error.contains(changed.to_str().unwrap()), "{error}");
+            std::fs::write(&changed, before).unwrap();
+            assert!(run.finished(&key()).is_err());
+        }
+        run.task(key(), &Silent, |folder| {
+            assert!(!folder.join("x").exists(), "what was made of changed inputs is gone");
+            write(folder, "two")
+        })
+        .unwrap();
+        run.task(key(), &Silent, |_| panic!("done already")).unwrap();
     }
 
     #[test]

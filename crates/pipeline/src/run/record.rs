@@ -16,7 +16,7 @@ const RECORD_VERSION: u32 = 3;
 const FILE: &str = "record.json";
 
 /// What a task depends on. Two tasks with equal keys make equal artifacts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Key {
     /// Layout version of this record.
     record_version: u32,
@@ -30,6 +30,16 @@ pub(crate) struct Key {
     identity: Identity,
     /// Where the numbers were computed.
     device: String,
+    /// Where inputs lie that are not named as files of other tasks. It is no part of what a task depends on.
+    #[serde(skip)]
+    places: BTreeMap<String, PathBuf>,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |key: &Self| (key.record_version, key.crate_version.clone(), key.task.clone(), key.device.clone());
+        parts(self) == parts(other) && self.identity == other.identity
+    }
 }
 
 impl Key {
@@ -41,6 +51,7 @@ impl Key {
             task: task.to_owned(),
             identity: Identity::new(&settings, seed),
             device: DeviceName::Cpu.name().to_owned(),
+            places: BTreeMap::new(),
         }
     }
 
@@ -90,6 +101,22 @@ impl Key {
     /// Adds one input by name and hash.
     pub(crate) fn input(self, name: &str, hash: &str) -> Self {
         Self { identity: self.identity.input(name, hash), ..self }
+    }
+
+    /// Says where the input `name` lies, which is not the name of a file of another task.
+    pub(crate) fn lies_at(mut self, name: &str, path: &Path) -> Self {
+        self.places.insert(name.to_owned(), path.to_owned());
+        self
+    }
+
+    /// The first input that is not what the key says any more. Inputs are files of other tasks in the run directory at `root`, and
+    /// those of which [`Key::lies_at`] tells where they lie.
+    pub(crate) fn changed_input(&self, root: &Path) -> Option<PathBuf> {
+        let mut files = self.identity.inputs().iter().filter_map(|(name, hash)| {
+            let place = self.places.get(name).cloned();
+            Some((place.or_else(|| name.contains('/').then(|| root.join(name)))?, hash))
+        });
+        files.find(|(path, hash)| hash::of_path(path).map_or(true, |found| found != **hash)).map(|(path, _)| path)
     }
 
     /// Adds those given files of another task whose names begin with `prefix`: they lie outside the run directory, so that

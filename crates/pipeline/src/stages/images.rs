@@ -25,7 +25,9 @@ impl Stage for Images {
         let settings = &context.config.images;
         let sizes = (settings.train, settings.skip_test, settings.test, settings.grayscale);
         let key = match &settings.file {
-            Some(file) => Key::new("images", sizes, 0).input("labelled images", &hash::of_path(file)?),
+            Some(file) => {
+                Key::new("images", sizes, 0).input("labelled images", &hash::of_path(file)?).lies_at("labelled images", file)
+            }
             None => Key::new("images", sizes, context.config.seed_of("images")),
         };
         // The number of those that networks are measured on is in the key where it matters alone.

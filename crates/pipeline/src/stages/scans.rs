@@ -102,13 +102,20 @@ fn sources(context: &Context, files: &[PathBuf]) -> Result<Vec<ScanSource>> {
 
 /// The key with the content of a given file, and of all other files from which its data come.
 fn given(key: Key, name: &str, path: &Path) -> Result<Key> {
-    let mut key = key.input(name, &hash::of_path(path)?);
+    let mut key = key.input(name, &hash::of_path(path)?).lies_at(name, path);
     if path.is_file() && is_hdf5(path)? {
         for (index, source) in hdf5::sources(path)?.iter().enumerate() {
-            key = key.input(&format!("{name}, source {index}"), &hash::of_path(source)?);
+            let name = format!("{name}, source {index}");
+            key = key.input(&name, &hash::of_path(source)?).lies_at(&name, source);
         }
     }
     Ok(key)
+}
+
+/// The key of a later stage that reads the given scans, and where they lie.
+pub(super) fn read_by(key: Key, context: &Context) -> Key {
+    let files = context.config.scans.files.iter().flatten().enumerate();
+    files.fold(key, |key, (index, path)| key.lies_at(&format!("scan {index}"), path))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

@@ -96,8 +96,10 @@ impl Stage for Similarity {
         let settings = (config.similarity.images, config.similarity.weights, names, threshold, layer);
         let mut key =
             Key::new("similarity", settings, config.seed_of("similarity")).after(scans).given(scans, "").after(response);
+        key = super::scans::read_by(key, context);
         if with(MatrixTarget::Features) {
-            key = key.input("network", &hash::of_path(network(context)?)?);
+            let network = network(context)?;
+            key = key.input("network", &hash::of_path(network)?).lies_at("network", network);
         }
         Ok(context.task(key, |folder| measure(context, wanted, folder))?.into())
     }

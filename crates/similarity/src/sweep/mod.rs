@@ -135,6 +135,7 @@ impl Population<'_> {
         let failure: Mutex<Option<(usize, Error)>> = Mutex::new(None);
         let gram = Gram::new()?;
         let work = || {
+            let _guard = order.stop_on_panic();
             let mut tile = vec![0.0; SIDE * SIDE];
             while !order.stopped() {
                 let task = next.fetch_add(1, Ordering::Relaxed);

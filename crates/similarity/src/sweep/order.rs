@@ -20,6 +20,17 @@ pub(super) struct InOrder<'a, R: Reduction> {
     stopped: AtomicBool,
 }
 
+/// Stops the sweep where the thread that holds it panics: the task that it had never comes, and the others would wait for it.
+pub(super) struct StopOnPanic<'o>(&'o AtomicBool);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 struct Merging<'a, R: Reduction> {
     /// Gone once a merge failed half-way.
     state: Option<R::State>,
@@ -51,6 +62,11 @@ impl<'a, R: Reduction> InOrder<'a, R> {
 
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// For a thread to hold while it works: if it panics, all stop.
+    pub(super) fn stop_on_panic(&self) -> StopOnPanic<'_> {
+        StopOnPanic(&self.stopped)
     }
 
     /// Takes the parts of a task, and merges what is due unless another thread is at it.

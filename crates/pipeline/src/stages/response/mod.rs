@@ -53,8 +53,9 @@ impl Stage for Response {
             .in_precision(config.response.optimization.precision)
             .after(scans)
             .given(scans, "scan");
+        key = super::scans::read_by(key, context);
         if let Some(network) = &config.prediction.network {
-            key = key.input("network", &hash::of_path(network)?);
+            key = key.input("network", &hash::of_path(network)?).lies_at("network", network);
         }
         let seed = key.seed();
         Ok(context.task(key, |folder| fit_and_predict(context, seed, folder))?.into())

@@ -17,7 +17,8 @@ pub(super) fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key>
     if let Some(target) = part.condition.target().matrix() {
         let file = similarity::file_of(target);
         let hash = inputs.of("similarity")?.outputs.get(&file).with_context(|| format!("stage `similarity` wrote no {file}"))?;
-        key = key.input("target", hash).after(inputs.of("scans")?);
+        let place = context.run.folder("similarity").join(&file);
+        key = key.input("target", hash).lies_at("target", &place).after(inputs.of("scans")?);
     }
     Ok(key)
 }
