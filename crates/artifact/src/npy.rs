@@ -140,8 +140,7 @@ impl Npy {
             return Err(Problem { expected, found: format!("{} bytes", data.len()), advice: CUT });
         }
         // An array without values may still have axes of any length, along which readers go.
-        let axes = header.shape.iter().try_fold(1usize, |product, size| product.checked_mul((*size).max(1)));
-        if axes.is_none_or(|axes| axes as u64 > unpacked::most(bytes.len() as u64)) {
+        if unpacked::extent(&header.shape, 1).is_none_or(|axes| axes > unpacked::most(bytes.len() as u64)) {
             return Err(Problem {
                 expected: "axes with values".into(),
                 found: format!("shape {:?}", header.shape),

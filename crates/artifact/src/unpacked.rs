@@ -32,6 +32,12 @@ pub fn words(packed: u64) -> String {
     format!("{TIMES} times the {packed} bytes of the file and {} MiB", ALWAYS >> 20)
 }
 
+/// The bytes of an array of this shape and of items of so many bytes; None: more than can be counted. Axes along which nothing lies, and items
+/// of no bytes, count as one: readers go along the other axes all the same.
+pub(crate) fn extent(shape: &[usize], item: usize) -> Option<u64> {
+    shape.iter().try_fold(item.max(1) as u64, |size, axis| size.checked_mul((*axis).max(1) as u64))
+}
+
 /// That a number for each of `rows` and `columns`, where a file of `length` bytes says how many there are of either, is no more than it may
 /// unpack to.
 ///

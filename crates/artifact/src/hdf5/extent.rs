@@ -21,8 +21,8 @@ impl Input {
             ));
         }
         let item = dataset.dtype().map_err(|cause| self.refused(name, &cause))?.size();
-        let size = space.shape().iter().try_fold(item.max(1), |size, axis| size.checked_mul((*axis).max(1)));
-        self.check_bytes(name, size.map(|size| size as u64), || format!("shape {:?}, of {item} bytes each", space.shape()))
+        let shape = space.shape();
+        self.check_bytes(name, unpacked::extent(&shape, item), || format!("shape {shape:?}, of {item} bytes each"))
     }
 
     /// The same of texts, each of which lies in a place of its own, or in that of another.

@@ -37,8 +37,10 @@ pub(crate) struct Key {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        let parts = |key: &Self| (key.record_version, key.crate_version.clone(), key.task.clone(), key.device.clone());
-        parts(self) == parts(other) && self.identity == other.identity
+        // Every field but the places stands here by name, so that the compiler asks about a new one.
+        let Self { record_version, crate_version, task, identity, device, places: _ } = self;
+        (record_version, crate_version, task, identity, device)
+            == (&other.record_version, &other.crate_version, &other.task, &other.identity, &other.device)
     }
 }
 
@@ -116,7 +118,7 @@ impl Key {
             let place = self.places.get(name).cloned();
             Some((place.or_else(|| name.contains('/').then(|| root.join(name)))?, hash))
         });
-        files.find(|(path, hash)| hash::of_path(path).map_or(true, |found| found != **hash)).map(|(path, _)| path)
+        files.find(|(path, hash)| is_changed(path, hash)).map(|(path, _)| path)
     }
 
     /// Adds those given files of another task whose names begin with `prefix`: they lie outside the run directory, so that
@@ -160,7 +162,11 @@ impl Record {
 
     /// The first file of the task's folder that is no longer what the task wrote.
     pub(crate) fn changed(&self, folder: &Path) -> Option<&str> {
-        let changed = |(file, hash): &(&String, &Hash)| hash::of_path(&folder.join(file)).map_or(true, |found| found != **hash);
-        self.outputs.iter().find(changed).map(|(file, _)| file.as_str())
+        self.outputs.iter().find(|(file, hash)| is_changed(&folder.join(file), hash)).map(|(file, _)| file.as_str())
     }
+}
+
+/// Whether a file is another than the one of this hash, or cannot be read.
+fn is_changed(path: &Path, expected: &Hash) -> bool {
+    hash::of_path(path).map_or(true, |found| found != *expected)
 }

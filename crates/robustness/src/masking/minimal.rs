@@ -4,8 +4,9 @@ use super::check::Check;
 use super::trial::Trial;
 use crate::{ApgdMinimal, Attack, Ddn, Norm, Result, minimize_perturbation};
 
-/// Steps of each search.
-const STEPS: usize = 200;
+/// Steps of each search. On sound networks the two differ by 2% in the median after 60 and by half a percent after 200,
+/// which cost the default run half of its checks.
+const STEPS: usize = 60;
 /// By what factor they may differ, in the median over images.
 const APART: f64 = 1.25;
 
