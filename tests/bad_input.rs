@@ -1,11 +1,11 @@
-//! Bad input at the command line: each message names the file or key, what was expected and what was found.
+//! Bad input on the command line: each message names the file or key, what was expected and what was found.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// Held while an HDF5 file is open, and while a process starts: a process that starts beside an open file inherits it with its lock,
-/// and keeps others from opening it for as long as it lives.
+/// Held while an HDF5 file is open or a process starts: a process started while a file is open inherits its lock and
+/// keeps others from opening the file.
 static OPEN_FILES: Mutex<()> = Mutex::new(());
 
 #[track_caller]
@@ -34,7 +34,7 @@ fn an_unknown_key_is_refused_with_the_nearest() {
     fails(&["pipeline", "--dry-run", "--set", "training.epochs=many"], &["expects integer", "found string"]);
     fails(
         &["pipeline", "--dry-run", "--set", "training.conditions=[\"none\", \"denoised alpha=80\"]"],
-        &["training.conditions holds tables now", "{ target = \"none\" },", "{ target = \"denoised\", alpha = 80 },"],
+        &["training.conditions now holds tables", "{ target = \"none\" },", "{ target = \"denoised\", alpha = 80 },"],
     );
     fails(&["pipeline", "--only", "trian"], &["no such stage", "train"]);
 }

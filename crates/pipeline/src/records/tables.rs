@@ -1,4 +1,4 @@
-//! Tables of records: every condition by itself, and less the baseline of its seed.
+//! Tables made from records: every condition, and its difference from the baseline of the same seed.
 
 use super::NetworkRecord;
 use crate::adversarial::{BySeed, RESAMPLES, over_seeds};
@@ -9,7 +9,7 @@ use brainprior_images::is_in_mean;
 use brainprior_robustness::{Corruption, Perturbation, paired_ratio_of};
 use std::path::Path;
 
-/// The condition without a target, which others are compared with unless something else is said.
+/// The condition without a target, the reference if no other is given.
 const NO_TARGET: &str = "none";
 
 /// Tables, in Markdown, of the records in `folder`; differences are those to the condition `baseline` of the same seed.
@@ -43,7 +43,7 @@ fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
     for record in records {
         ensure!(
             of(record) == levels,
-            "{} of seed {}: levels of noise {:?}, other records have {levels:?}; keep experiments with other levels in another folder",
+            "{} of seed {}: noise levels {:?}, but other records have {levels:?}; keep experiments with different levels in different folders",
             record.figures.condition,
             record.figures.seed,
             of(record)
@@ -87,7 +87,7 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
         if pairs.is_empty() {
             continue;
         }
-        let mut row = vec![format!("{condition} less {reference}"), pairs.len().to_string()];
+        let mut row = vec![format!("{condition} minus {reference}"), pairs.len().to_string()];
         for (_, scale, figure) in &figures {
             let differences: Option<Vec<f64>> =
                 pairs.iter().map(|(record, baseline)| Some(figure(&record.figures)? - figure(&baseline.figures)?)).collect();
@@ -111,11 +111,10 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
         .collect();
     made.sort();
     made.dedup();
-    text + &format!("Percent and points of percent; {} Made by {}.\n", table::OVER_SEEDS, made.join("; "))
+    text + &format!("Percent and percentage points; {} Made by {}.\n", table::OVER_SEEDS, made.join("; "))
 }
 
-/// Networks that differ in nothing but their condition: one seed of training, the same images, the same arithmetic, and the same
-/// measurements.
+/// Whether two networks differ only in their condition: same training seed, images, arithmetic and measurements.
 fn are_a_pair(record: &NetworkRecord, baseline: &NetworkRecord) -> bool {
     let lengths =
         |record: &NetworkRecord| record.distances.iter().map(|(norm, all)| (norm.clone(), all.len())).collect::<Vec<_>>();
@@ -126,7 +125,7 @@ fn are_a_pair(record: &NetworkRecord, baseline: &NetworkRecord) -> bool {
         && lengths(record) == lengths(baseline)
 }
 
-/// The columns: a name, by what a share is multiplied, and the figure.
+/// The columns: name, factor, and value.
 fn figures(levels: &[f64]) -> Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Option<f64> + '_>)> {
     let mut figures: Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Option<f64>>)> = vec![
         ("validation".into(), 100.0, Box::new(|network| Some(network.validation.clean_accuracy))),
@@ -143,12 +142,12 @@ fn figures(levels: &[f64]) -> Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Op
     figures
 }
 
-/// The families of CIFAR-10-C's mean that need no photographs: all but frost.
+/// The corruptions of CIFAR-10-C's mean that need no photographs: all but frost.
 fn main_families() -> impl Iterator<Item = &'static str> {
     Corruption::ALL.into_iter().map(Corruption::name).filter(|family| is_in_mean(family))
 }
 
-/// Plain mean over those families and their severities; nothing where one was not measured.
+/// Mean over these corruptions and severities; `None` if one was not measured.
 fn main_error(network: &NetworkResult) -> Option<f64> {
     let errors: Vec<&[f64; 5]> = main_families().map(|family| network.corruptions.get(family)).collect::<Option<_>>()?;
     mean_over_families(errors.into_iter())
@@ -221,7 +220,7 @@ mod tests {
 
     #[test]
     fn conditions_are_compared_within_each_seed() {
-        // Seeds differ by 20 points, conditions by 5 within each seed: paired, nothing is left of the seeds.
+        // Seeds differ by 20 points, conditions by 5 within each seed: pairing removes the difference between seeds.
         let mut records = Vec::new();
         for (seed, clean) in [(0, 0.5), (1, 0.6), (2, 0.7)] {
             records.push(record("none", seed, [clean, clean - 0.25], &[0.25, 0.5, 0.0]));
@@ -229,13 +228,13 @@ mod tests {
         }
         let text = of_records(&records, "none").unwrap();
         assert_eq!(
-            line(&text, "| denoised less none"),
-            "| denoised less none | 3 | -5.0 ± 0.0 | -5.0 ± 0.0 | +25.0 ± 0.0 | -25.0 ± 0.0 | 2.00 [2.00, 2.00] |"
+            line(&text, "| denoised minus none"),
+            "| denoised minus none | 3 | -5.0 ± 0.0 | -5.0 ± 0.0 | +25.0 ± 0.0 | -25.0 ± 0.0 | 2.00 [2.00, 2.00] |"
         );
         assert!(line(&text, "| none |").contains("60.0 ± 24.8"), "{text}");
         assert!(!text.contains("Without a baseline"));
         let other = of_records(&records, "denoised").unwrap();
-        assert!(line(&other, "| none less denoised").contains("| +5.0 ± 0.0 |"), "{other}");
+        assert!(line(&other, "| none minus denoised").contains("| +5.0 ± 0.0 |"), "{other}");
         let error = of_records(&records, "blur").unwrap_err().to_string();
         assert!(error.contains("--baseline blur: no record is of that condition; there are none, denoised"), "{error}");
     }
@@ -268,7 +267,7 @@ mod tests {
         let mut attacked = record("blurred", 0, [0.5, 0.25], &[0.25]);
         attacked.measurement.settings = serde_json::json!({ "passes": 800 });
         let text = of_records(&[baseline, other_seed, mixed, images, attacked], "none").unwrap();
-        assert!(!text.contains("less none"), "{text}");
+        assert!(!text.contains("minus none"), "{text}");
         assert!(
             line(&text, "Without a baseline").ends_with("denoised, seed 1; pixels, seed 0; random, seed 0; blurred, seed 0."),
             "{text}"
