@@ -1,4 +1,5 @@
-//! Whether the data of a dataset are in reach. HDF5 reads fill values, most often zeros, where they are not.
+//! Checks that the data of a dataset are present. HDF5 returns fill values, usually zeros, where
+//! they are missing.
 
 use super::sources::{beside_link, beside_raw};
 use super::virtual_map::{Part, parts};
@@ -8,13 +9,13 @@ use hdf5::Dataset;
 use hdf5::plist::dataset_create::Layout;
 use std::path::{Path, PathBuf};
 
-const BRING_BACK: &str = "bring that file back to where it was, or write the data into this one";
+const BRING_BACK: &str = "put that file back where it was, or write the data into this one";
 
-/// How deep sources may lie in files whose data lie in other files again.
+/// How many levels of files with virtual sources are followed.
 const DEEPEST: usize = 16;
 
 impl Input {
-    /// That every filter can be undone, and every value was once written.
+    /// Checks that every filter can be decoded and every value was written.
     pub(super) fn check_storage(&self, name: &str, dataset: &Dataset) -> Result<()> {
         self.check(name, dataset, 0)
     }
@@ -34,7 +35,7 @@ impl Input {
         match dataset.layout() {
             Layout::Virtual => {
                 if depth == DEEPEST {
-                    let found = format!("sources in files whose data lie in other files again, {DEEPEST} times");
+                    let found = format!("sources nested in other files more than {DEEPEST} times");
                     return Err(self.mismatch(name, "a source that holds data", found, "write the data into this file"));
                 }
                 let parts = parts(&properties).map_err(|cause| self.refused(name, &cause))?;
@@ -56,8 +57,8 @@ impl Input {
 
     fn check_raw(&self, name: &str, dataset: &Dataset, file: &str, offset: usize, size: usize) -> Result<()> {
         let Some(path) = beside_raw(&self.path, file) else {
-            let found = format!("that they lie in {file:?}, which is not there");
-            let advice = "run in the folder in which that file lies, or set HDF5_EXTFILE_PREFIX='${ORIGIN}' where it lies beside \
+            let found = format!("{file:?}, which is missing");
+            let advice = "run in the folder of that file, or set HDF5_EXTFILE_PREFIX='${ORIGIN}' if it is next to \
                           this one";
             return Err(self.mismatch(name, "data", found, advice));
         };
@@ -65,8 +66,8 @@ impl Input {
         let wanted = offset.saturating_add(size.min(dataset.size().saturating_mul(item)));
         let found = std::fs::metadata(&path).map_err(FileError::refused(&path, "read"))?.len();
         if found < wanted as u64 {
-            let expected = format!("{wanted} bytes in {file:?}, where the data lie");
-            return Err(self.mismatch(name, expected, format!("{found} bytes"), "that file is cut off: copy it again"));
+            let expected = format!("{wanted} bytes in {file:?}, which holds the data");
+            return Err(self.mismatch(name, expected, format!("{found} bytes"), "that file is truncated: copy it again"));
         }
         Ok(())
     }
@@ -74,11 +75,11 @@ impl Input {
     fn check_source(&self, name: &str, part: &Part, depth: usize) -> Result<()> {
         let Part { file, dataset: source, reaches, .. } = part;
         let gone = |found: String| self.mismatch(name, "data", format!("that they lie in {found}"), BRING_BACK);
-        // A pattern stands for as many files or datasets as there are; the shape tells when one is missing.
+        // A pattern stands for any number of files or datasets; the shape reveals a missing one.
         if file.replace("%%", "").contains("%b") || source.replace("%%", "").contains("%b") {
             return match first_of_pattern(&self.path, file) {
                 Some(_) => Ok(()),
-                None => Err(gone(format!("files {file:?}, of which the first is not there"))),
+                None => Err(gone(format!("files {file:?}, of which the first is missing"))),
             };
         }
         let (file, source) = (file.replace("%%", "%"), source.replace("%%", "%"));
@@ -87,7 +88,7 @@ impl Input {
             self
         } else {
             let path =
-                beside_link(&self.path, &file, "HDF5_VDS_PREFIX").ok_or_else(|| gone(format!("{file:?}, which is not there")))?;
+                beside_link(&self.path, &file, "HDF5_VDS_PREFIX").ok_or_else(|| gone(format!("{file:?}, which is missing")))?;
             opened = Input::open(&path).map_err(|error| gone(format!("{file:?}, which cannot be opened ({error})")))?;
             &opened
         };
@@ -95,7 +96,7 @@ impl Input {
         let dataset = found.ok_or_else(|| gone(format!("{source} of {file:?}, which has nothing of that name")))?;
         let shape = dataset.shape();
         if let Some(wanted) = reaches.as_ref().filter(|wanted| shape.iter().zip(*wanted).any(|(size, wanted)| size < wanted)) {
-            let found = format!("{source} of {file:?}, of which {wanted:?} values are asked for and {shape:?} are there");
+            let found = format!("{source} of {file:?}, of which {wanted:?} values are needed but only {shape:?} exist");
             return Err(gone(found));
         }
         input.check(&source, &dataset, depth + 1)
@@ -116,12 +117,12 @@ impl Input {
             name,
             "data throughout",
             format!("{found} alone (HDF5 would read the rest as fill values)"),
-            "write all of it, or make the dataset as large as what there is",
+            "write all of it, or shrink the dataset to the written part",
         )
     }
 }
 
-/// The first file of a pattern, in which `%b` stands for the number of the block.
+/// The first file of a pattern, in which `%b` stands for the block number.
 fn first_of_pattern(beside: &Path, pattern: &str) -> Option<PathBuf> {
     if pattern == "." {
         return Some(beside.to_owned());

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the files of PyTorch of this folder by torch.save (2.15), and expected.safetensors: the tensors that torch.load finds in each, as
+"""Writes the PyTorch files of this folder with torch.save (2.15), and expected.safetensors: the tensors that torch.load finds in each, as
 `file/name`, by .float(), under their names without prefixes.
 
     pip install torch safetensors numpy

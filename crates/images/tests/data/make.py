@@ -1,4 +1,4 @@
-"""Makes the labelled sets of this folder: safetensors 0.8.0, NumPy 2.4.6, Python's tarfile and gzip.
+"""Makes the labeled sets of this folder: safetensors 0.8.0, NumPy 2.4.6, Python's tarfile and gzip.
 
 `names-*.safetensors`: class names as other programs write them. `cifar-*.tar.gz`: two records a file, a gray image each.
 `network.pt` has the parts of what torch.save writes (a stored zip with a pickle of protocol 2), as far as a reader needs to see
@@ -103,7 +103,7 @@ non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles
 
 
 class Python2(pickle._Pickler):
-    """Writes text and bytes as Python 2 did, which knew one kind of both, and counted what it had written from 1."""
+    """Writes text and bytes as Python 2 did, which had one type for both and numbered its memo from 1."""
 
     dispatch = dict(pickle._Pickler.dispatch)
 

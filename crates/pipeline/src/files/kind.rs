@@ -95,7 +95,7 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     Ok(if start.starts_with(b"MATLAB 5.0 MAT-file") {
         unknown("a MATLAB 5 file", ANY, "save it with -v7.3, or write HDF5 with h5write")
     } else if start.starts_with(b"CDF") {
-        unknown("a netCDF-3 file", ANY, "make it netCDF-4: nccopy -k nc4 FILE NEW")
+        unknown("a netCDF-3 file", ANY, "convert it to netCDF-4: nccopy -k nc4 FILE NEW")
     } else if start.starts_with(b"\x93NUMPY") && super::exported::both(path).is_some() {
         Recognized::Known(Kind::ExportedMatrix)
     } else if start.starts_with(b"\x93NUMPY") {

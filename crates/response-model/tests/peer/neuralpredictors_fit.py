@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""neuralpredictors fitted to one scan by its own recipe, and measured like the convolutional model of `cargo xtask denoise`: one JSON object a line.
+"""Fits neuralpredictors to one scan by its own recipe, with the metrics of the convolutional model of `cargo xtask denoise`: one JSON object per line.
 
     pip install torch numpy scipy h5py neuralpredictors==0.3.0
     python neuralpredictors_fit.py sim-scan-a.h5 --epochs 60 --threads 2
@@ -79,7 +79,7 @@ def similarity(r):
 
 
 def measure(m):
-    """Test trials with their own behaviour and pupil; the 100 oracle images at mean behaviour and mean pupil."""
+    """Test trials with their own behavior and pupil; the 100 oracle images at mean behavior and mean pupil."""
     out, shown = predict(m, X[test], B[test], P[test]), ids[test]; order = np.unique(shown)
     mean = lambda r: np.stack([r[shown == i].mean(0) for i in order])
     single, average = columns(out, responses[test]), columns(mean(out), mean(responses[test]))
