@@ -20,10 +20,10 @@
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let folder = folder.path();
 //!
-//! Only one process at a time works in this folder.
+//! // Only one process at a time works in this folder.
 //! let _lock = lock::take(&folder.join("work.lock"))?;
 //!
-//! One file is written by a library, given its path; the other from bytes in memory.
+//! // One file is written by a library, given its path; the other from bytes in memory.
 //! replace::file(&folder.join("notes.txt"), |temporary| {
 //!     std::fs::write(temporary, "first line\n").map_err(FileError::refused(temporary, "write"))
 //! })?;
@@ -42,7 +42,7 @@
 //! let difference = wanted.first_difference(&file.header()?).unwrap();
 //! assert_eq!(difference.to_string(), "setting layers: expected 4, found 3");
 //!
-//! The error says what to do.
+//! // The error says what to do.
 //! let error = file.values::<f32>("weights", &[3]).unwrap_err();
 //! assert!(error.to_string().ends_with("weights: expected F32 [3], found F32 [2]; train again"));
 //! json::write(&folder.join("sizes.json"), &[1, 2, 3])?;

@@ -18,7 +18,7 @@
 //! use brainprior_recording::simulation::{SimulationConfig, simulate};
 //! use brainprior_response_model::{Config, FitEvent, ResponseModel, fit};
 //!
-//! A simulated scan of gratings; `brainprior_recording::read_scan` reads a recorded one.
+//! // A simulated scan of gratings; `brainprior_recording::read_scan` reads a recorded one.
 //! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
 //!     let (x, y, angle) = ((pixel % 32) as f32, (pixel / 32) as f32, image as f32 * 0.7);
 //!     0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
@@ -38,7 +38,7 @@
 //! assert_eq!(correlations.len(), 2);
 //! assert_eq!(model.v_a(0)?.len(), 20);
 //!
-//! Saves the weights, and the configuration in `model.json` next to them.
+//! // Saves the weights, and the configuration in `model.json` next to them.
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("model.safetensors");
 //! model.save(&path)?;

@@ -19,7 +19,7 @@
 //! let ids: Vec<ImageId> = (0..3).map(ImageId::from_u64).collect();
 //! let responses = array![[1.0f32, 0.0], [0.0, 1.0], [2.0, 2.0]];
 //! let matrix = vectors(&ids, responses.view(), &[1.0, 1.0], "two neurons")?;
-//! After subtracting the means (1, 1), the vectors are (0, -1), (-1, 0) and (1, 1).
+//! // After subtracting the means (1, 1), the vectors are (0, -1), (-1, 0) and (1, 1).
 //! assert!(matrix.get(0, 1).abs() < 1e-7);
 //! assert!((matrix.get(2, 0) + 0.5f32.sqrt()).abs() < 1e-6);
 //! assert!(pearson(&matrix, &matrix)? > 0.999_999);

@@ -1,4 +1,4 @@
-//! Drawing with smooth edges.
+//! Anti-aliased drawing.
 
 /// Samples along each side of a pixel; a pixel is the mean of its samples.
 const SAMPLES: usize = 2;
@@ -23,8 +23,9 @@ impl Canvas {
         self.width as f32
     }
 
-    /// Lays a thing over what is there: at each sample within `radius` of (`x`, `y`), what `luminance` gives, which gets
-    /// the offset from (`x`, `y`); where it gives nothing, the thing does not cover.
+    /// Draws an object over the scene. For each sample within `radius` of (`x`, `y`), `luminance`
+    /// receives the offset from (`x`, `y`) and returns the new luminance, or `None` where the
+    /// object does not cover the sample.
     pub(super) fn cover(&mut self, x: f32, y: f32, radius: f32, luminance: impl Fn(f32, f32) -> Option<f32>) {
         let step = 1.0 / SAMPLES as f32;
         let columns = self.width * SAMPLES;

@@ -81,9 +81,9 @@ impl Isa {
 
     /// The active level: the one selected by `BRAINPRIOR_SIMD`, or the best.
     ///
-    /// # Errors Returns [`Error::Simd`] if the variable has an unknown level or one that this
-    /// processor does not have. Every operation checks this with its other arguments before it
-    /// computes.
+    /// # Errors
+    /// Returns [`Error::Simd`] if the variable has an unknown level or one that this processor does not
+    /// have. Every operation checks this with its other arguments before it computes.
     pub(crate) fn chosen() -> Result<Isa, Error> {
         static CHOSEN: LazyLock<Result<Isa, Error>> = LazyLock::new(|| {
             let setting = std::env::var_os(SETTING).map(|setting| setting.to_string_lossy().into_owned());

@@ -3,7 +3,7 @@
 //! A level is a set of processor features ([`Isa`]). A kernel is compiled once per level and
 //! selected when it is called, so that one program can use any processor. There are two ways to
 //! write one:
-//! program uses whatever processor it comes to. There are two ways to write one:
+//!
 //! - [`compiled_for_each!`]: generic over a [`Vector`], whose operations are single instructions,
 //!   for loops that compilers do not vectorize well. A fused multiply-add rounds once, so levels
 //!   differ in the last bits.

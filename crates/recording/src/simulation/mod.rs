@@ -29,7 +29,7 @@
 //! use brainprior_images::StimulusSet;
 //! use brainprior_recording::simulation::{SimulationConfig, simulate};
 //!
-//! Gratings of varying direction and phase instead of natural images.
+//! // Gratings of varying direction and phase instead of natural images.
 //! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
 //!     let (x, y, angle) = ((pixel % 32) as f32, (pixel / 32) as f32, image as f32 * 0.7);
 //!     0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()

@@ -95,7 +95,7 @@ impl Block<'_> {
 /// let population = Population::new(&[source], Images::Identical)?;
 /// let (sum, pairs) = population.reduce(&Mean, &Sweep::default())?;
 /// assert_eq!(pairs, 6);
-/// Two opposite pairs, four at right angles.
+/// // Two opposite pairs, four at right angles.
 /// assert!((sum / pairs as f64 + 1.0 / 3.0).abs() < 1e-6);
 /// # Ok::<(), brainprior_similarity::Error>(())
 /// ```

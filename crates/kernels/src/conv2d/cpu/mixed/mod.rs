@@ -9,6 +9,7 @@
 //! [`weight_gradient`]) and, for 3 x 3 kernels with stride 1, the transform of [`super::winograd`],
 //! whose evaluations are rounded to bfloat16. If the processor has AMX tiles, all sums are computed
 //! directly over taps with them ([`tiles`]).
+//!
 //! # Accuracy
 //!
 //! Let u = 2^-8: the spacing of bfloat16 numbers in [1, 2) is 2^-7, and rounding errs by at most

@@ -6,7 +6,6 @@
 //! [`Planes`]: padded, and split by row and column modulo the stride. Consecutive outputs then read
 //! consecutive positions, whatever the stride, also beyond the end of a row; the results for
 //! positions between two rows are not used.
-//! row of the image too; what is computed for the positions between two rows is not used.
 
 mod correlate;
 mod planes;
