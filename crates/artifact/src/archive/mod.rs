@@ -86,7 +86,7 @@ impl Archive {
     /// Reads the weights of a network from safetensors, like [`Archive::read`], or from a file that
     /// `torch.save` wrote (`.pt`, `.pth`): a state dict, or a dictionary that holds one under
     /// `state_dict` or `model`. The prefixes `module.` and `_orig_mod.` are removed from the names.
-    /// Anything beside the state dict, or without such a prefix if others have it, is left out
+    /// Anything next to the state dict, or without such a prefix if others have it, is left out
     /// ([`Archive::left_out`]).
     ///
     /// A pickle is read as data: no function it names is called. Memory is bounded by three times

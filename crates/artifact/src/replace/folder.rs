@@ -94,7 +94,7 @@ mod tests {
         fs::write(&file, "of the same name").unwrap();
         make(&file, "third").unwrap();
         assert_eq!(fs::read_to_string(file.join("data/file")).unwrap(), "third");
-        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 2, "nothing is left beside them");
+        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 2, "nothing else is left");
     }
 
     #[test]

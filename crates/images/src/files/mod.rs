@@ -105,7 +105,7 @@ mod tests {
         let first = fs::read(&path).unwrap();
         write_labeled(&path, &split()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first, "equal sets give equal bytes");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the file");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     }
 
     #[test]

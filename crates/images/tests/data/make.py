@@ -46,7 +46,7 @@ save_file({"v": np.array([-1.0, 2.0], "f4")}, here / "unknown-vector.safetensors
 
 
 def cifar(prefixes, repeat=False):
-    """Tar of the binary version, the files of each folder with values of their own."""
+    """Tar of the binary version; the files of each folder have different values."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
 

@@ -4,9 +4,9 @@
     pip install torch numpy scipy h5py neuralpredictors==0.3.0
     python neuralpredictors_fit.py sim-scan-a.h5 --epochs 60 --threads 2
 
-Stacked2dCore (3 x 32 channels, kernels 13/3/3), FullGaussian2d readout, MLP shifter, behaviour as image channels, summed Poisson
+Stacked2dCore (3 x 32 channels, kernels 13/3/3), FullGaussian2d readout, MLP shifter, behavior as image channels, summed Poisson
 loss scaled to the data set, Adam, its own `early_stopping` (patience 5, three decays by 0.3, best state restored): the
-recipe of the Sensorium 2022 baseline. `NAME.truth.h5` beside the scan serves for measuring only.
+recipe of the Sensorium 2022 baseline. `NAME.truth.h5` next to the scan is only used for evaluation.
 """
 import argparse, collections, collections.abc, json, resource, time
 import h5py, numpy as np, torch, torch.nn.functional as F

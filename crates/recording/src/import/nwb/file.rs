@@ -24,7 +24,7 @@ impl File {
         if let Some(found) = among.iter().find(|object| object.path == path || object.name() == path) {
             return Ok(found.path.clone());
         }
-        let found = format!("{name:?}, where there are {}", listed(among));
+        let found = format!("{name:?}; the file has {}", listed(among));
         Err(asked.mismatch(flag, "one of those in the file", found, ["give its path"; 2]).into())
     }
 

@@ -215,7 +215,7 @@ fn of_column(
     if let Some(name) = &settings.column {
         let Some(column) = named(name) else {
             let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
-            let found = format!("{name:?}, where there are {}", names.join(", "));
+            let found = format!("{name:?}; the table has {}", names.join(", "));
             return Err(asked.mismatch("column", format!("a column of {}", table.path), found, ["choose one of them"; 2]).into());
         };
         account.took(format!("the image of each row from the column {name}"));

@@ -20,7 +20,7 @@ text = np.array(scan.tiers, dtype="S10")
 
 
 def make(name, leave_out=(), images=None, responses=None, **options):
-    """The three datasets that every scan has, and the file to add others to."""
+    """Writes the three datasets that every scan has, and returns the file, to add others."""
     file = h5py.File(here / name, "w", **options)
     parts = {"images": scan.images if images is None else images, "responses": scan.responses if responses is None else responses, "tiers": text}
     for part, values in parts.items():
@@ -107,7 +107,7 @@ for part in ["behavior", "pupil_center", "responses", "tiers"]:
     with make(f"group-{part.replace('_', '-')}.h5", leave_out=[part]) as f:
         f[f"{part}/data"] = np.zeros((scan.trials, 2), "f4")
 
-# Data that lie in other files.
+# Data stored in other files.
 with h5py.File(here / "virtual-source.h5", "w") as f:
     f["trials"] = scan.responses
 for name, source in [("virtual.h5", "virtual-source.h5"), ("virtual-gone.h5", "virtual-moved.h5")]:

@@ -11,7 +11,7 @@ import numpy as np
 import scan
 
 here = pathlib.Path(__file__).parent
-# What macOS puts beside each file when it copies to a disk of another kind, or zips.
+# macOS adds this next to each file when it copies to a foreign file system or zips.
 apple_double = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(96)
 
 

@@ -35,7 +35,7 @@ def new_file(name):
 
 
 def planes(file, count, cells):
-    """One segmentation for each plane, with identifiers of their own."""
+    """One segmentation per plane, each with its own identifiers."""
     device = file.create_device(name="Microscope")
     segmentation = ImageSegmentation()
     file.processing["ophys"].add(segmentation)

@@ -58,7 +58,7 @@ np.save(here / "images.npy", rng.integers(0, 256, (6, 4, 5)).astype("u1"))
 
 
 def means(of):
-    """Of the cells of both planes, over 0.05 to 0.55 s after each onset that lies within the recording."""
+    """Responses of the cells of both planes, from 0.05 to 0.55 s after each onset within the recording."""
     table, within = [], []
     for plane in range(2):
         cells = np.load(folder / f"plane{plane}" / "iscell.npy")[:, 0] == 1

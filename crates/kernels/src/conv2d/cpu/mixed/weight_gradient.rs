@@ -1,4 +1,4 @@
-//! The gradient with respect to the weight, summed over pairs of neighbouring outputs.
+//! The gradient with respect to the weight, summed over pairs of neighboring outputs.
 
 use rayon::prelude::*;
 
