@@ -187,7 +187,9 @@ pub enum Error {
     #[error(transparent)]
     Stimuli(#[from] brainprior_images::Error),
     /// A device failed, usually because it ran out of memory.
-    #[error("the similarities of {images} images in {dimensions} dimensions on a device: {source}; compute them without a device")]
+    #[error(
+        "the similarities of {images} images in {dimensions} dimensions on a device: {source}; compute them without a device"
+    )]
     Device {
         /// Number of images of the matrix.
         images: usize,

@@ -376,7 +376,9 @@ impl FeatureMap {
     /// The sizes of a residual, which must have the same precision.
     fn packed_residual(&self, residual: Option<&Self>) -> Result<Option<Sizes>> {
         match residual.map(|residual| residual.packed) {
-            Some(None) => candle_core::bail!("batch_norm: residual is f32, expected mixed precision like x; call `in_precision` on it"),
+            Some(None) => {
+                candle_core::bail!("batch_norm: residual is f32, expected mixed precision like x; call `in_precision` on it")
+            }
             sizes => Ok(sizes.flatten()),
         }
     }

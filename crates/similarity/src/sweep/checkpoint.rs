@@ -41,7 +41,9 @@ impl Checkpoint {
             Err(source) => return Err(FileError::refused(&self.path, "read")(source).into()),
         };
         let broken = |found: String| Error::Checkpoint { path: self.path.clone(), found };
-        let Some(body) = bytes.strip_prefix(MAGIC) else { return Err(broken("a file that is not a checkpoint of a sweep".into())) };
+        let Some(body) = bytes.strip_prefix(MAGIC) else {
+            return Err(broken("a file that is not a checkpoint of a sweep".into()));
+        };
         let Some((body, sum)) = body.split_last_chunk::<8>() else { return Err(broken("a truncated file".into())) };
         if checksum(body) != u64::from_le_bytes(*sum) {
             return Err(broken("a file that is damaged or truncated".into()));
