@@ -164,7 +164,7 @@ impl<'a> Population<'a> {
         Error::ZeroVector { image: member.row_of[image] as usize, id: self.ids[image], source_name: member.source.name.into() }
     }
 
-    /// The responses of a scan in its weighted dimensions, without centering; zeros for missing
+    /// The raw responses of a scan in its weighted dimensions; zeros for missing
     /// images.
     pub(crate) fn responses_of(&self, scan: usize, images: Range<usize>) -> Result<MemberResponses<'_>> {
         let member = &self.members[scan];

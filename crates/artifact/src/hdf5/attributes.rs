@@ -13,7 +13,7 @@ impl Input {
     /// A string attribute of the file.
     ///
     /// # Errors
-    /// Returns [`FileError`] if there is no such attribute or it is not a string.
+    /// Returns [`FileError`](crate::FileError) if there is no such attribute or it is not a string.
     pub fn text_attribute(&self, name: &str) -> Result<String> {
         self.text_of(&self.file, &format!("attribute {name}"), name)
     }
@@ -21,7 +21,7 @@ impl Input {
     /// An integer attribute of the file.
     ///
     /// # Errors
-    /// Returns [`FileError`] if there is no such attribute or it is not an integer.
+    /// Returns [`FileError`](crate::FileError) if there is no such attribute or it is not an integer.
     pub fn integer_attribute(&self, name: &str) -> Result<i64> {
         let shown = format!("attribute {name}");
         let attribute = self.one_of(&self.file, &shown, name)?;
@@ -37,7 +37,7 @@ impl Input {
     /// The numbers in an attribute of a dataset; `None` if there is no such dataset or attribute.
     ///
     /// # Errors
-    /// Returns [`FileError`] if the attribute does not hold numbers.
+    /// Returns [`FileError`](crate::FileError) if the attribute does not hold numbers.
     pub fn numbers_attribute(&self, dataset: &str, name: &str) -> Result<Option<Vec<f64>>> {
         let Some(found) = self.find(dataset)? else { return Ok(None) };
         let names = found.attr_names().map_err(|cause| self.refused(dataset, &cause))?;

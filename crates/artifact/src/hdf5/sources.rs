@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// files are left out.
 ///
 /// # Errors
-/// Returns [`FileError`] if a file cannot be opened.
+/// Returns [`FileError`](crate::FileError) if a file cannot be opened.
 pub fn sources(path: &Path) -> Result<Vec<PathBuf>> {
     let (mut found, mut open) = (BTreeSet::new(), vec![path.to_owned()]);
     let own = canonical(path);

@@ -25,7 +25,7 @@ impl Input {
     /// characters of netCDF; trailing NULs and spaces are removed.
     ///
     /// # Errors
-    /// Returns [`FileError`] if the dataset is missing, has another shape or type, or its data are
+    /// Returns [`FileError`](crate::FileError) if the dataset is missing, has another shape or type, or its data are
     /// missing.
     pub fn strings(&self, name: &str) -> Result<Vec<String>> {
         let characters = match self.find(name)? {
