@@ -1,5 +1,5 @@
-"""Makes the zipped Sensorium trees of this folder with NumPy 2.4.6. Each is the scan of `scan.py` with one thing in which
-labs' files differ; the tests unpack them, too, and read the folder.
+"""Writes the zipped Sensorium trees of this folder with NumPy 2.4.6. Each is the scan of `scan.py` with one variation found in
+labs' files; the tests also unpack them and read the folder.
 """
 
 import io
