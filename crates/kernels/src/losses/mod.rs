@@ -12,7 +12,7 @@ use candle_core::{DType, Result, Tensor};
 use cpu::{ArctanhSquared, CrossEntropy};
 
 /// Similarities are clamped to this distance from -1 and 1, so that arctanh is finite
-/// (`docs/method.md`, "Regularised training").
+/// (`docs/method.md`, "Regularized training").
 pub const CLAMP: f64 = 1e-5;
 
 /// `scale * mean over pairs of (arctanh s - arctanh t)^2` (paper, section 2.3), with both clamped
