@@ -355,7 +355,7 @@ mod tests {
         refused(&saved("<f4", "False", "(2, 3)", &[0; 20]), "24 bytes", "20 bytes");
         refused(&saved("<f8", "False", "(4611686018427387904, 9)", &[0; 8]), "memory", "8 bytes");
         refused(&saved("<f4", "False", "(2, 3)", &[0; 24])[..40], "header", "40 bytes");
-        refused(&saved("<U1", "False", "(1,)", &[0, 0, 255, 255]), "UCS-4", "no letter");
+        refused(&saved("<U1", "False", "(1,)", &[0, 0, 255, 255]), "UCS-4", "not a character");
     }
 
     #[test]

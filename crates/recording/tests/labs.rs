@@ -122,12 +122,12 @@ fn raw_data_are_read_or_their_missing_or_short_file_is_named() {
     drop(builder);
     written.close().unwrap();
 
-    refused(&path, &["responses", "external.raw", "not there", "HDF5_EXTFILE_PREFIX"]);
+    refused(&path, &["responses", "external.raw", "which is missing", "HDF5_EXTFILE_PREFIX"]);
     fs::write(&raw, &bytes).unwrap();
     holds(&path);
     fs::write(&raw, &bytes[..100]).unwrap();
     refused(&path, &["responses", "336 bytes", "100 bytes", "truncated"]);
-    refused(&file("external-gone.h5"), &["external-moved.raw", "not there"]);
+    refused(&file("external-gone.h5"), &["external-moved.raw", "which is missing"]);
 }
 
 /// A file from a writer that stopped halfway: HDF5 reads zeros.
@@ -188,7 +188,7 @@ fn a_walk_visits_a_group_once_whatever_the_links() {
 
 #[test]
 fn a_file_that_somebody_writes_says_so() {
-    refused(&file("swmr-left.h5"), &["the mark of a program that writes it", "h5clear -s"]);
+    refused(&file("swmr-left.h5"), &["the mark of a program that is writing it", "h5clear -s"]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("busy.h5");
     fs::copy(file("user-block.h5"), &path).unwrap();
@@ -206,7 +206,7 @@ fn the_range_of_pixels_is_certain_or_must_be_stated() {
     for name in ["pixels-overshoot.h5", "tree-pixels-overshoot.zip"] {
         refused(&file(name), &["images", "from 0 to 1 or from 0 to 255", "1.02", "attribute `range`", "meta/image_range.npy"]);
     }
-    refused(&file("pixels-percent.h5"), &["images", "largest one of 100;"]);
+    refused(&file("pixels-percent.h5"), &["images", "a maximum of 100;"]);
     for name in ["pixels-stated.h5", "tree-pixels-stated.zip"] {
         let (scan, notes) = read_scan_with_notes(&file(name)).unwrap();
         assert_eq!((notes.white, notes.stated, notes.clipped), (1.0, true, 1));
@@ -226,7 +226,7 @@ fn whole_numbers_of_one_are_no_certain_range() {
     let images = ndarray::Array4::from_shape_fn((12, 1, 5, 8), |(row, _, y, x)| u8::from(40 * row + 8 * y + x > 41));
     drop(written.new_dataset_builder().with_data(&images).create("images").unwrap());
     written.close().unwrap();
-    refused(&path, &["images", "a largest one of 1;"]);
+    refused(&path, &["images", "a maximum of 1;"]);
     let written = hdf5::File::open_rw(&path).unwrap();
     drop(written.dataset("images").unwrap().new_attr_builder().with_data(&[0.0, 1.0]).create("range").unwrap());
     written.close().unwrap();

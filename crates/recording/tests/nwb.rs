@@ -238,7 +238,7 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
         "allen.nwb",
         |file| set(file, &format!("{SCENES}/timestamps"), |times| times.swap(7, 8)),
         &all,
-        &["natural_scenes_stimulus/timestamps", "never decrease", "at 8"],
+        &["natural_scenes_stimulus/timestamps", "non-decreasing", "at 8"],
     );
     refused_after(
         "allen.nwb",
@@ -305,7 +305,7 @@ fn formats_that_are_not_read_are_named() {
     };
     fs::create_dir(folder.path().join("session.zarr")).unwrap();
     refused(&folder.path().join("session.zarr"), &settings(1, 1, 1), &["a Zarr store", "HDF5"]);
-    refused(&write("eye.mp4", b"...."), &settings(1, 1, 1), &["a movie", "not read"]);
+    refused(&write("eye.mp4", b"...."), &settings(1, 1, 1), &["a movie", "not supported"]);
     refused(&write("a.mat", b"MATLAB 5.0 MAT-file, Platform"), &settings(1, 1, 1), &["a MATLAB 5 file", "-v7.3"]);
     refused(&write("a.pkl", b"\x80\x04abc"), &settings(1, 1, 1), &["a Python pickle", "numpy.save"]);
     refused(&write("a.nwb", b"no file of this kind"), &settings(1, 1, 1), &["an HDF5 file", "begins with"]);

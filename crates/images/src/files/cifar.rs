@@ -349,7 +349,7 @@ mod tests {
         fs::write(&batch, &whole[..whole.len() - 10]).unwrap();
         let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(
-            error.contains("data_batch_3.bin") && error.contains("multiple of 3073") && error.contains("6136 bytes"),
+            error.contains("data_batch_3.bin") && error.contains("multiple of the 3073") && error.contains("6136 bytes"),
             "{error}"
         );
         fs::write(&batch, record(&[10], 0)).unwrap();
