@@ -59,8 +59,8 @@ pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
 ///
 /// The file is replaced atomically: if the write fails, an existing file is kept.
 ///
+/// # Errors
 /// Returns an error if the parts differ in image size or classes, or the file cannot be written.
-/// Parts that differ in image size or classes; a file that cannot be written.
 pub fn write_labeled(path: &Path, split: &LabeledSplit) -> Result<()> {
     tensors::write_set(path, split)
 }
