@@ -15,6 +15,7 @@
 //! | [`records`] | a small file for each network of an experiment, and tables of them |
 //! | [`files`] | any file of the chain against its spec, and for people |
 //! | [`export`] | matrices and networks for other programs |
+//! | `tensorboard` | event files of fits and trainings |
 //! | [`import`] | recordings in other formats, to scan files |
 //! | [`mod@bench`] | how fast the hot paths run |
 //!
@@ -37,5 +38,6 @@ pub mod similarities;
 pub mod stages;
 mod synthetic;
 mod table;
+mod tensorboard;
 
 pub use brainprior_kernels::Precision;
