@@ -34,7 +34,7 @@ fn an_unknown_key_is_refused_with_the_nearest() {
     fails(&["pipeline", "--dry-run", "--set", "training.epochs=many"], &["expects integer", "found string"]);
     fails(
         &["pipeline", "--dry-run", "--set", "training.conditions=[\"none\", \"denoised alpha=80\"]"],
-        &["training.conditions holds tables now", "{ target = \"none\" },", "{ target = \"denoised\", alpha = 80 },"],
+        &["training.conditions now holds tables", "{ target = \"none\" },", "{ target = \"denoised\", alpha = 80 },"],
     );
     fails(&["pipeline", "--only", "trian"], &["no such stage", "train"]);
 }

@@ -34,7 +34,7 @@ fn robustness_knows_neither_classifier_nor_recordings() {
 
 #[test]
 fn classifiers_and_their_robustness_are_built_without_the_c_of_hdf5() {
-    for package in ["brainprior-artifact", "brainprior-images", "brainprior-classifier", "brainprior-robustness"] {
+    for package in ["brainprior-artifact", "brainprior-images", "brainprior-classifier", "brainprior-robustness", "brainprior"] {
         never(package, &["hdf5-metno", "hdf5-metno-sys"]);
     }
 }

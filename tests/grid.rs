@@ -249,12 +249,12 @@ fn where_a_batch_system_refuses_a_job_those_before_it_are_canceled() {
     let scancel = "#!/bin/bash\necho \"$@\" > \"$0.said\"\n";
     let tools = folder.path().join("tools");
     let refused = submit(&file, &tools, &[("sbatch", REFUSING), ("scontrol", SCONTROL), ("scancel", scancel)]);
-    fails(refused, &["you have too many jobs", "the jobs that were are canceled: 40 41"]);
+    fails(refused, &["you have too many jobs", "the submitted jobs are canceled: 40 41"]);
     assert_eq!(std::fs::read_to_string(tools.join("scancel.said")).unwrap(), "40 41\n");
     let refused = submit(&file, &folder.path().join("none"), &[("sbatch", "#!/bin/bash\nexit 1\n")]);
     fails(refused, &["nothing was submitted"]);
     let without = submit(&file, &folder.path().join("no-arrays"), &[("scontrol", "#!/bin/bash\necho 'MaxArraySize = 0'\n")]);
-    fails(without, &["this Slurm takes no arrays"]);
+    fails(without, &["this Slurm accepts no array jobs"]);
 }
 
 #[test]

@@ -1,17 +1,17 @@
-//! Tells the program which commit it was built from, where git knows.
+//! Tells the program the commit from which it is built, if git knows it.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    // Sources may lie unpacked within another repository.
+    // The sources may be unpacked inside another repository.
     if git(&["ls-files", "build.rs"]).is_none() {
         return;
     }
-    // Where the checkout says which commit it is at, and where each new one is noted: in a worktree neither lies beside the sources.
+    // Rebuild when the commit changes: these files record it. In a worktree they are not next to the sources.
     for file in ["HEAD", "logs/HEAD"] {
-        // A file that is not there would have this run at every build.
+        // A missing file would make cargo run this at every build.
         if let Some(path) = git(&["rev-parse", "--git-path", file]).filter(|path| Path::new(path).exists()) {
             println!("cargo::rerun-if-changed={path}");
         }
@@ -21,7 +21,7 @@ fn main() {
     }
 }
 
-/// The line that git answers; nothing where there is no git or no repository.
+/// One line of output from git; `None` without git or a repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let line = String::from_utf8(output.stdout).ok()?.trim().to_owned();

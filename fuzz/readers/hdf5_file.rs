@@ -4,7 +4,7 @@
 use super::program::Program;
 use hdf5::filters::{BloscShuffle, ScaleOffset};
 use hdf5::plist::dataset_create::Layout;
-use hdf5::types::{FixedAscii, VarLenUnicode};
+use hdf5::types::{FixedAscii, TypeDescriptor, VarLenUnicode};
 use hdf5::{File, Group, H5Type, LocationType};
 use ndarray::{ArrayD, IxDyn};
 use std::path::Path;
@@ -72,6 +72,7 @@ const TEXTS: [&str; 12] = [
 /// Copies `original` to `path` and does to it what the program says. What the library refuses is left out.
 pub fn edit(original: &[u8], path: &Path, program: &mut Program) {
     std::fs::write(path, original).expect("room for a small file");
+    let _ = std::fs::remove_file(raw_beside(path.to_string_lossy().as_ref()));
     let Ok(file) = File::open_rw(path) else { return };
     let mut names = vec![];
     walk(&file, "", &mut names, 0);
@@ -87,6 +88,11 @@ pub fn edit(original: &[u8], path: &Path, program: &mut Program) {
         let _ = one_edit(&file, &name, &other, program);
     }
     let _ = file.close();
+}
+
+/// Where numbers lie that are in another file than their description.
+fn raw_beside(file: &str) -> String {
+    format!("{file}.raw")
 }
 
 /// Names of all groups and datasets.
@@ -264,9 +270,10 @@ fn dataset<T: H5Type>(
         };
     } else if filters % 4 == 1 {
         builder = builder.layout(Layout::Compact);
-    } else if filters % 4 == 2 {
+    // Texts of variable length that lie in another file are beyond what the library itself can write.
+    } else if filters % 4 == 2 && T::type_descriptor() != TypeDescriptor::VarLenUnicode {
         let size = program.word();
-        builder = builder.external(&format!("{}.raw", file.filename()), program.word(), size);
+        builder = builder.external(&raw_beside(&file.filename()), program.word(), size);
     }
     if filters % 5 == 4 && !shape.is_empty() && count > 0 {
         // Every row is that of another dataset.

@@ -1,4 +1,4 @@
-//! The light half: checks the machine, compiles the heavy half once, and hands over.
+//! The light half: checks the machine, compiles the heavy half once, and hands over to it.
 
 use crate::command_line::{Arguments, Command as Task, DeviceName};
 use crate::commands::{audit, check_cuda, fuzz, python, test};
@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Prepares the machine, then either tests the workspace or builds the orchestrator in full and runs it on the same
-/// command line.
+/// Prepares the machine, then either tests the workspace or builds the full program and runs it with the same command
+/// line.
 pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     let workspace = native_tools::workspace_root();
     let target = native_tools::target_folder()?;
@@ -21,7 +21,7 @@ pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     {
         println!(
             "would first find or download NVIDIA's toolkit and build for it, which takes some minutes (docs/cuda.md); then the stages \
-             would say what they do. Nothing was done. --dry-run without --device says it for the processor"
+             would report what they do. Nothing was done. Use --dry-run without --device to get the report for the CPU"
         );
         return Ok(());
     }
@@ -44,12 +44,12 @@ pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
     }
 }
 
-/// One set of flags for every call of cargo, so that the dependencies are compiled once.
+/// The same flags for every call of cargo, so that dependencies are compiled once.
 pub(crate) const PROFILE: [&str; 3] = ["--release", "--features", "xtask/pipeline"];
 
-/// Training allocates and frees the same large tensors in every step. By default glibc hands each back to the kernel at once,
-/// which costs as much time as the arithmetic of a small network, and each thread keeps memory that the others cannot use; other
-/// systems ignore these variables.
+/// Training allocates and frees the same large tensors in every step. By default glibc returns each to the kernel at
+/// once, which takes as long as the arithmetic of a small network, and each thread keeps memory that others cannot use.
+/// Other systems ignore these variables.
 const ALLOCATOR: [(&str, &str); 4] = [
     ("MALLOC_ARENA_MAX", "1"),
     ("MALLOC_MMAP_THRESHOLD_", "1073741824"),
@@ -57,12 +57,12 @@ const ALLOCATOR: [(&str, &str); 4] = [
     ("MALLOC_TOP_PAD_", "67108864"),
 ];
 
-/// Candle spreads its own elementwise operations over threads that wait for each other by spinning, which halves the speed of
-/// trainings side by side. It goes by this variable; our own operations use the pool that `--threads` sizes.
+/// Candle's elementwise operations use threads that wait for each other by spinning, which halves the speed of parallel
+/// trainings. This variable limits them; our own operations use the pool sized by `--threads`.
 const CANDLE_THREADS: &str = "RAYON_NUM_THREADS";
 
-/// HDF5 refuses to open a file where the file system has no locks. It needs none: files come into place whole, and the runs lock
-/// what they work on themselves.
+/// HDF5 refuses to open files on file systems without locks. It does not need locks: files are renamed into place when
+/// complete, and runs lock their own work.
 const HDF5_LOCKS: &str = "HDF5_USE_FILE_LOCKING";
 
 fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, profile: &[&str]) -> Result<()> {
@@ -87,24 +87,24 @@ fn build_and_run(workspace: &Path, target: &Path, environment: &Environment, pro
     std::process::exit(status.code().unwrap_or(1));
 }
 
-/// Runs cargo to its end.
+/// Runs cargo and waits for it.
 ///
 /// # Errors
-/// Cargo failed, with what may be missing.
+/// Returns an error if cargo fails, with a hint about what may be missing.
 pub(crate) fn cargo(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Result<()> {
     let status = cargo_command(workspace, environment, what, flags).status().context("could not start cargo")?;
     if status.success() {
         return Ok(());
     }
     let hint = match what[0] {
-        "fmt" => "\nRun `cargo fmt --all` (where that is unknown: rustup component add rustfmt).",
+        "fmt" => "\nRun `cargo fmt --all` (if cargo does not know it: rustup component add rustfmt).",
         "clippy" => "\nIf clippy itself is missing: rustup component add clippy.",
         _ => "",
     };
     bail!("`cargo {} {}` ended with {status}{hint}", what.join(" "), flags.join(" "));
 }
 
-/// A call of cargo.
+/// A cargo command.
 pub(crate) fn cargo_command(workspace: &Path, environment: &Environment, what: &[&str], flags: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace).args(what).args(flags);
@@ -112,7 +112,7 @@ pub(crate) fn cargo_command(workspace: &Path, environment: &Environment, what: &
     command
 }
 
-/// A time in words.
+/// A duration in words.
 pub(crate) fn minutes(seconds: f64) -> String {
     format!("{} min {:02} s", seconds as u64 / 60, seconds as u64 % 60)
 }

@@ -1,4 +1,4 @@
-//! What can be typed after `cargo xtask`.
+//! The command line of `cargo xtask`.
 
 use crate::commands::attack::AttackArguments;
 use crate::commands::bench::BenchArguments;
@@ -17,37 +17,38 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// From recordings of visual cortex to robust image classifiers.
 ///
-/// The first call prepares the machine (it looks for cmake and installs it where it can) and compiles the workspace;
-/// later calls start at once.
+/// The first call prepares the machine (it finds cmake or installs it if possible) and compiles the workspace; later
+/// calls start at once.
 #[derive(Parser, Debug)]
 #[command(bin_name = "cargo xtask", version, after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Worker threads. Results do not depend on it, only the time does [default: all processors]
+    /// Worker threads; they affect only the time, never the results [default: all processors]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
-    /// Where models are fitted, networks trained and attacked
+    /// Device for fitting, training and attacking
     #[arg(long, global = true, value_enum, default_value_t = DeviceName::Cpu)]
     pub(crate) device: DeviceName,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DeviceName {
-    /// This machine's processors
+    /// The CPU
     Cpu,
     /// The first NVIDIA GPU; builds with CUDA, which takes some minutes the first time (docs/cuda.md)
     Cuda,
-    /// The same in mixed precision: convolutions and matrix products of fits, trainings and attacks round their factors to TF32 and add up in f32
+    /// The GPU in mixed precision: convolutions and matrix products of fits, trainings and attacks round their factors
+    /// to TF32 and accumulate in f32
     CudaTf32,
 }
 
-/// What steps of training are computed in.
+/// Precision of training steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Precision {
     /// Everything in f32
     F32,
-    /// Features, their gradients and the factors of convolutions in bfloat16, sums and all else in f32
+    /// Features, their gradients and the factors of convolutions in bfloat16, sums and everything else in f32
     Mixed,
 }
 
@@ -106,45 +107,53 @@ Examples:
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Run every stage from scans to the report; what is already done is not done again
+    /// Run every stage from scans to the report; finished work is not repeated
     Pipeline(PipelineArguments),
-    /// What continuous integration runs: format, lints, all tests, documentation; and, asked for it, the package for Python
+    /// Run the checks of continuous integration: format, lints, all tests and documentation; optionally the Python
+    /// package
     Test(TestArguments),
-    /// Build the package for Python: one wheel for 3.10 and later, into target/wheels
+    /// Build the Python package: one wheel for 3.10 and later, in target/wheels
     Wheel,
-    /// Check the dependencies: licenses, sources and bans by cargo-deny, unused ones by cargo-machete, which it builds once
+    /// Check the dependencies: licenses, sources and bans with cargo-deny, unused ones with cargo-machete (built on
+    /// first use)
     Audit,
-    /// Feed every reader of files with what libFuzzer makes of small valid ones; stops where one panics, hangs or takes too much memory
+    /// Fuzz every file reader with libFuzzer, starting from small valid files; stops a reader that panics, hangs or
+    /// takes too much memory
     Fuzz {
-        /// One reader, as `npy` or `static-hdf5` [default: all of them, one after the other]
+        /// One reader, such as `npy` or `static-hdf5` [default: all, one after the other]
         reader: Option<String>,
-        /// Minutes for each reader
+        /// Minutes per reader
         #[arg(long, value_name = "N", default_value_t = 30)]
         minutes: u32,
     },
-    /// Compile and link everything for CUDA, and run the tests for devices: on the GPU, or without one on a stand-in that runs the kernels
+    /// Compile and link everything for CUDA, and run the device tests: on a GPU, or else on a stand-in that executes
+    /// the kernels
     CheckCuda,
-    /// Time the hot paths on this machine: one JSON object a line on standard output, text for people on standard error
+    /// Time the hot paths on this machine: one JSON object per line on standard output, text on standard error
     Bench(BenchArguments),
-    /// How far two similarity matrices, or those of two scans' repeated images, agree: correlations, alignment, intervals over images, ceilings
+    /// Compare two similarity matrices, or those of two scans' repeated images: correlations, alignment, intervals over
+    /// images, noise ceilings
     Compare(CompareArguments),
-    /// Fit denoisers to scans and compare what they make of the repeated images with one trial and with the other repeats
+    /// Fit denoisers to scans, and compare their similarities of the repeated images with those of single trials and of
+    /// the other repeats
     Denoise(DenoiseArguments),
-    /// Similarities of any responses, however many images: neighbours, a sample of pairs, a histogram, the matrix itself.
-    /// What was interrupted is gone on from
+    /// Compute similarities of any responses for any number of images: neighbors, a sample of pairs, a histogram, or
+    /// the full matrix. Resumes an interrupted run
     Similarity(SimilarityArguments),
-    /// Look for the smallest perturbations that mislead a checkpoint, and check whether the attacks can be believed
+    /// Find the smallest perturbations that mislead a checkpoint, and check whether the attacks can be trusted
     Attack(AttackArguments),
-    /// Bring a recording in another format to a scan file; says what was taken, dropped and assumed, and refuses what is in doubt
+    /// Import a recording in another format as a scan file; reports what was taken, dropped and assumed, and rejects
+    /// ambiguous data
     Import(ImportArguments),
-    /// Keep a small file of each network of an experiment, and make its tables (Markdown) of whatever such files there are
+    /// Keep one small file per network of an experiment, and make tables (Markdown) from all such files
     Records(RecordsArguments),
-    /// Write a matrix or a network for other programs: .npy, or a state dict under torchvision's names
+    /// Write a matrix or network for other programs: .npy, or a state dict under torchvision's names
     Export(ExportArguments),
-    /// Check a file against the data-spec of its kind and say what is wrong, and where
+    /// Check a file against the data spec of its kind and report what is wrong
     Validate(ValidateArguments),
-    /// Show what is in a file: shapes, tiers, repeats, reliability, units
+    /// Show the contents of a file: shapes, tiers, repeats, reliability, units
     Inspect(InspectArguments),
-    /// Kill a run of seconds, fill its disk, refuse its locks, again and again: does it come to the same bytes on this machine?
+    /// Test the robustness of runs on this machine: kill a short run, fill its disk or deny its locks, and check that
+    /// it still ends with the same bytes
     Torture(TortureArguments),
 }

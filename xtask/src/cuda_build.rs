@@ -1,31 +1,31 @@
-//! Builds for CUDA: the toolkit, a target folder of their own, and the check that a machine without a GPU can make.
+//! CUDA builds: the toolkit, their own target folder, and the check for machines without a GPU.
 
 use crate::native_tools::Environment;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The flags of every call, as without a device but for the feature.
+/// The flags of every CUDA build: those of CPU builds with another feature.
 pub(crate) const PROFILE: [&str; 3] = ["--release", "--features", "xtask/cuda"];
 
-/// What the toolkit's script sets.
+/// Variables set by the toolkit script.
 const SET: [&str; 8] =
     ["CUDA_HOME", "CUDA_PATH", "CUDA_COMPUTE_CAP", "CUDAFORGE_THREADS", "NVCC", "PATH", "LIBRARY_PATH", "LD_LIBRARY_PATH"];
 
-/// Where everything is compiled to, apart from builds without a device: the feature changes what candle is.
+/// Target folder of CUDA builds, separate because the feature changes candle.
 pub(crate) fn target_folder(target: &Path) -> PathBuf {
     target.join("cuda")
 }
 
-/// Whether this was built for CUDA before.
+/// Whether a CUDA build exists.
 pub(crate) fn is_there(target: &Path) -> bool {
     target_folder(target).join("release/xtask").is_file()
 }
 
-/// Finds or installs the toolkit; the environment of builds and of what they make.
+/// Finds or installs the toolkit; returns the environment for building and running.
 ///
 /// # Errors
-/// What the script could not do, in its own words on standard error.
+/// Returns an error if the script fails; its message is on standard error.
 pub(crate) fn environment(workspace: &Path, target: &Path, environment: &Environment) -> Result<Environment> {
     let target = target_folder(target);
     let script = workspace.join("xtask/cuda-toolkit.sh");

@@ -1,16 +1,16 @@
-//! What ends the half that reads files.
+//! Explains signals that end the child process that reads files.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// What to say of a process that a signal ended which stands for a fault of the program: the HDF5 library reads damaged files in the
-/// same process, and is no match for all of them.
+/// A message for a process ended by a signal that indicates a fault of the program: the HDF5 library reads damaged
+/// files in this process and does not withstand all of them.
 pub(crate) fn told_of(status: ExitStatus) -> Option<String> {
     const FAULTS: [(i32, &str); 4] = [(4, "SIGILL"), (6, "SIGABRT"), (7, "SIGBUS"), (11, "SIGSEGV")];
     let (number, name) = FAULTS.into_iter().find(|(number, _)| status.signal() == Some(*number))?;
     Some(format!(
-        "The process that reads files was ended by signal {number} ({name}). A damaged HDF5 file can do that to the HDF5 library: check the \
-         files one by one with `cargo xtask validate FILE`, and copy or write that one anew at which this happens again."
+        "Signal {number} ({name}) ended the process that reads files. A damaged HDF5 file can crash the HDF5 library: check the \
+         files one by one with `cargo xtask validate FILE`, and replace the one for which this happens again."
     ))
 }
 

@@ -1,6 +1,6 @@
-//! The command line of brainprior. Plain `xtask` is light: it reads the command line, makes sure that the native build tools
-//! exist, builds itself again in release mode with the feature `pipeline`, and hands over. With it, it asks the library
-//! `brainprior-pipeline` for what was typed and owns the terminal.
+//! The command line of brainprior. The plain `xtask` is light: it parses the command line, makes sure that the native
+//! build tools exist, builds itself again in release mode with the feature `pipeline`, and hands over. With the
+//! feature, it calls the library `brainprior-pipeline` and owns the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(not(feature = "pipeline"))]
@@ -19,7 +19,7 @@ mod terminal;
 
 use clap::Parser;
 
-/// The commit that was checked out when this was built, where git knew.
+/// The commit from which this was built, if git knew it.
 #[cfg(feature = "pipeline")]
 const COMMIT: Option<&str> = option_env!("BRAINPRIOR_COMMIT");
 

@@ -1,10 +1,10 @@
-//! The tools outside cargo that the build needs: a C compiler, and cmake for the bundled HDF5.
+//! Build tools outside cargo: a C compiler, and cmake for the bundled HDF5.
 
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// How each system installs cmake: the package manager, then the calls that install without asking.
+/// How each system installs cmake: the package manager, then the calls that install without prompting.
 const PACKAGE_MANAGERS: [(&str, &[&[&str]]); 5] = [
     ("apt-get", &[&["update", "-qq"], &["install", "-y", "-qq", "--no-install-recommends", "cmake", "make"]]),
     ("dnf", &[&["install", "-y", "-q", "cmake", "make"]]),
@@ -13,10 +13,10 @@ const PACKAGE_MANAGERS: [(&str, &[&[&str]]); 5] = [
     ("zypper", &[&["--non-interactive", "--quiet", "install", "cmake", "make"]]),
 ];
 
-/// Environment that cargo needs in order to find the tools.
+/// Environment variables with which cargo finds the tools.
 pub(crate) type Environment = Vec<(&'static str, String)>;
 
-/// Finds a C compiler and cmake; installs cmake where that is possible without asking.
+/// Finds a C compiler and cmake; installs cmake if possible without prompting.
 ///
 /// # Errors
 /// Names the missing tool and the exact command that installs it.
@@ -35,7 +35,7 @@ pub(crate) fn ensure(target: &Path) -> Result<Environment> {
     let tools = target.join("tools");
     let cmake = tools.join("cmake/data/bin/cmake");
     if version_of(&cmake.to_string_lossy()).is_none() {
-        // A system's own cmake that is too old stays so: then only pip has a newer one.
+        // If the system's own cmake is too old, only pip has a newer one.
         if is_root() && !starts("cmake") {
             install_by_package_manager()?;
             if find_cmake().is_some() {
@@ -62,10 +62,10 @@ pub(crate) fn ensure(target: &Path) -> Result<Environment> {
     Ok(environment)
 }
 
-/// What the bundled HDF5 asks for.
+/// Minimum version for the bundled HDF5.
 const OLDEST_CMAKE: (u32, u32) = (3, 26);
 
-/// The program that the build would call, if it is new enough.
+/// The cmake that the build would call, if it is new enough.
 fn find_cmake() -> Option<String> {
     let program = std::env::var("CMAKE").unwrap_or_else(|_| "cmake".into());
     (version_of(&program)? >= OLDEST_CMAKE).then_some(program)
@@ -121,7 +121,7 @@ fn install_by_pip(tools: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The command that a person without root rights has to type.
+/// The command that a user without root rights has to type.
 fn suggestion(program: &str, debian_package: &str) -> String {
     let manager = PACKAGE_MANAGERS.iter().map(|(manager, _)| *manager).find(|manager| starts(manager));
     match manager {
@@ -142,14 +142,14 @@ fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// Cargo's target folder: this program lies in `<target>/debug`.
+/// Cargo's target folder: this program is in `<target>/debug`.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context("could not find the running program's own path")?;
-    let folder = program.parent().and_then(Path::parent).context("the running program lies in no cargo target folder")?;
+    let folder = program.parent().and_then(Path::parent).context("the running program is not in a cargo target folder")?;
     Ok(folder.to_path_buf())
 }
 
-/// The folder that holds the workspace's `Cargo.toml`.
+/// The folder with the workspace's `Cargo.toml`.
 pub(crate) fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace").to_path_buf()
 }

@@ -1,4 +1,5 @@
-//! What a person sees while the pipeline works: bars with the remaining time on a terminal, plain lines elsewhere, and a log.
+//! Terminal output of the pipeline: progress bars with the remaining time on a terminal, plain lines elsewhere, and a
+//! log.
 
 use anyhow::{Context, Result};
 use brainprior_pipeline::run::{self, Progress};
@@ -12,7 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
-/// The terminal that the whole pipeline writes to.
+/// The terminal used by the whole pipeline.
 #[derive(Clone)]
 pub(crate) struct Terminal {
     bars: MultiProgress,
@@ -20,7 +21,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Standard error; bars only where it is a terminal.
+    /// Writes to standard error; shows bars only if it is a terminal.
     pub(crate) fn new() -> Self {
         Self { bars: MultiProgress::new(), shows_bars: std::io::stderr().is_terminal() }
     }
@@ -54,7 +55,7 @@ struct Bar {
     last_line: Instant,
 }
 
-/// Where no bar can be drawn, a line tells of progress this often.
+/// Interval between progress lines if bars cannot be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(20);
 
 impl run::Bar for Bar {
@@ -81,7 +82,7 @@ impl Drop for Bar {
     }
 }
 
-/// The log, to be written to behind a whole line: a disk that was full may have cut the last one.
+/// Opens the log, starting a new line if a full disk truncated the last one.
 fn open_log(path: &Path) -> io::Result<File> {
     let mut file = File::options().create(true).read(true).append(true).open(path)?;
     let mut last = *b"\n";
@@ -95,8 +96,8 @@ fn open_log(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// From now on warnings go to standard error, and, where there is a `log`, all events of the libraries and stages there: one JSON
-/// object a line, appended over the runs of one directory.
+/// From now on, writes warnings to standard error and, if there is a `log`, all events of the libraries and stages to
+/// it: one JSON object per line, appended over the runs of a directory.
 pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
     let log = match log {
         None => None,
@@ -111,5 +112,5 @@ pub(crate) fn listen(log: Option<&Path>) -> Result<()> {
         .with_target(false)
         .with_writer(std::io::stderr)
         .with_filter(LevelFilter::WARN);
-    tracing_subscriber::registry().with(log).with(warnings).try_init().context("events are listened to already")
+    tracing_subscriber::registry().with(log).with(warnings).try_init().context("the log is already set up")
 }

@@ -1,4 +1,4 @@
-//! Adversarial training: the images that a step sees are those on which the network of that moment does worst.
+//! Adversarial training: each step trains on images perturbed to maximize the current network's loss.
 
 use crate::network::Pass;
 use crate::{ResNet, Result};
@@ -6,11 +6,11 @@ use brainprior_kernels::{backward, cross_entropy};
 use candle_core::{Tensor, Var};
 use rand::Rng;
 
-/// Length of all steps together, in epsilons: far enough to cross the ball (Madry et al., ICLR 2018).
+/// Total length of all steps in units of epsilon: enough to cross the ball (Madry et al., ICLR 2018).
 const REACH: f64 = 2.5;
 
-/// Projected gradient ascent on the cross entropy within `epsilon` of each pixel, from a random start; images stay in [0, 1].
-/// The network is in training mode, as it is in the step that follows, and does not change.
+/// Projected gradient ascent on the cross-entropy within `epsilon` of each pixel, from a random start; images stay in
+/// [0, 1]. The network is in training mode, as in the step that follows, and is not changed.
 pub(crate) fn attacked(
     network: &ResNet,
     images: &Tensor,

@@ -1,14 +1,15 @@
-//! Which tensors a network has, under which names, and how its layers refer to them.
+//! The tensors of a network, their names, and how layers refer to them.
 
 use crate::{NetConfig, blur};
 
-/// Side of the stem's kernel.
+/// Kernel size of the stem.
 const STEM_KERNEL: usize = 7;
 
-/// What a tensor is for, which decides how it starts, whether it is learned, and whether it decays.
+/// The role of a tensor, which decides its initial values, whether it is learned, and whether it is subject to weight
+/// decay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Weights of a convolution or of the head, each output reading `fan_in` inputs.
+    /// Weights of a convolution or the head; each output reads `fan_in` inputs.
     Weight { fan_in: usize },
     /// Bias of the head.
     Bias { fan_in: usize },
@@ -20,19 +21,19 @@ pub(crate) enum Role {
     Mean,
     /// Running variance of a batch norm.
     Variance,
-    /// Logits of the mixture of similarities.
+    /// Logits of the layer weights gamma.
     Gamma,
-    /// The fixed Gaussian in front of the network.
+    /// The fixed Gaussian blur in front of the network.
     Blur,
 }
 
 impl Role {
-    /// Whether gradient descent changes it.
+    /// Whether the optimizer changes it.
     pub(crate) fn learned(self) -> bool {
         !matches!(self, Self::Mean | Self::Variance | Self::Blur)
     }
 
-    /// Whether it is pulled towards zero.
+    /// Whether weight decay applies.
     pub(crate) fn decays(self) -> bool {
         matches!(self, Self::Weight { .. })
     }
@@ -41,14 +42,14 @@ impl Role {
 /// One tensor.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
-    /// As in PyTorch's state dict.
+    /// The name in PyTorch's state dict.
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
     pub(crate) role: Role,
 }
 
-/// A convolution without bias and the batch norm behind it. The numbers are positions among the slots; scale, shift, mean
-/// and variance follow each other from `norm` on.
+/// A convolution without bias and its batch norm. The numbers are indices of slots; scale, shift, mean and variance are
+/// consecutive, starting at `norm`.
 #[derive(Clone, Debug)]
 pub(crate) struct ConvNorm {
     pub(crate) weight: usize,
@@ -57,12 +58,12 @@ pub(crate) struct ConvNorm {
     pub(crate) padding: usize,
 }
 
-/// Two convolutions around which the input is added.
+/// A residual block of two convolutions.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     pub(crate) first: ConvNorm,
     pub(crate) second: ConvNorm,
-    /// Where the block changes the shape.
+    /// Present if the block changes the shape.
     pub(crate) shortcut: Option<ConvNorm>,
 }
 
@@ -72,7 +73,7 @@ pub(crate) struct Architecture {
     pub(crate) slots: Vec<Slot>,
     pub(crate) stem: ConvNorm,
     pub(crate) stages: Vec<Vec<Block>>,
-    /// Weight, then bias.
+    /// Slot of the weight; the bias follows.
     pub(crate) head: usize,
     pub(crate) gamma: usize,
     pub(crate) blur: Option<usize>,
@@ -107,12 +108,12 @@ impl Architecture {
         Self { slots: slots.0, stem, stages, head, gamma, blur }
     }
 
-    /// Channels of each layer whose similarities are compared.
+    /// Number of channels of each layer whose similarities are compared.
     pub(crate) fn layer_channels(config: &NetConfig) -> Vec<usize> {
         std::iter::once(config.base_channels).chain((0..config.blocks.len()).map(|stage| config.base_channels << stage)).collect()
     }
 
-    /// Every convolution with its batch norm, in the order of the slots.
+    /// Every convolution with its batch norm, in slot order.
     pub(crate) fn conv_norms(&self) -> impl Iterator<Item = &ConvNorm> {
         let blocks = self.stages.iter().flatten();
         std::iter::once(&self.stem)

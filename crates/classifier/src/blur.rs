@@ -1,19 +1,19 @@
-//! A fixed Gaussian in front of a network: the control that has no brain and no training.
+//! A fixed Gaussian blur in front of a network: a control that uses neither neural data nor training.
 
 use crate::{NetConfig, Result};
 use brainprior_kernels::{Conv2dGeometry, conv2d};
 use candle_core::Tensor;
 
-/// Under which name it lies in a state dict.
+/// Name of the kernels in a state dict.
 pub(crate) const NAME: &str = "blur.weight";
 const SIDE: usize = 9;
 
-/// A kernel for each channel.
+/// One kernel per channel.
 pub(crate) fn shape(channels: usize) -> [usize; 4] {
     [channels, 1, SIDE, SIDE]
 }
 
-/// The kernels of `config`, each with a sum of 1.
+/// The kernels of `config`, each summing to 1.
 pub(crate) fn kernels(config: &NetConfig) -> Vec<f32> {
     let sigma = config.blur.unwrap_or_default();
     let weight = |at: usize| {
@@ -25,14 +25,14 @@ pub(crate) fn kernels(config: &NetConfig) -> Vec<f32> {
     (0..config.input_channels).flat_map(|_| kernel.clone()).collect()
 }
 
-/// The standard deviation of a kernel, from its middle and the weight beside it, to a thousandth of a pixel.
+/// Standard deviation of a kernel, from its center and the adjacent weight, to a thousandth of a pixel.
 pub(crate) fn sigma(kernels: &[f32]) -> f64 {
     let middle = (SIDE / 2) * SIDE + SIDE / 2;
     let falls = (f64::from(kernels[middle]) / f64::from(kernels[middle + 1])).ln();
     (1000.0 * (0.5 / falls).sqrt()).round() / 1000.0
 }
 
-/// Each channel of `images` under its kernel, zero beyond the borders.
+/// Filters each channel of `images` with its kernel, with zero padding.
 pub(crate) fn apply(images: &Tensor, kernels: &Tensor) -> Result<Tensor> {
     let geometry = Conv2dGeometry { padding: SIDE / 2, groups: kernels.dim(0)?, ..Conv2dGeometry::default() };
     Ok(conv2d(images, kernels, geometry)?)
@@ -48,7 +48,7 @@ mod tests {
         NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 3, classes: 4, blur }
     }
 
-    /// By hand: every pixel a sum over 9 x 9, zero beyond the image.
+    /// Direct computation: every pixel is a sum over 9 x 9, with zeros outside the image.
     #[test]
     fn a_network_sees_the_image_under_a_gaussian() {
         let (height, width, sigma) = (10, 12, 1.5);
@@ -72,7 +72,7 @@ mod tests {
         });
         let blurred = Tensor::from_vec(expected.collect::<Vec<_>>(), (1, 3, height, width), &Device::Cpu).unwrap();
         let seen = ResNet::new(&config(Some(sigma)), 3).unwrap().logits(&images).unwrap();
-        // The other tensors are the same.
+        // All other tensors are equal.
         let by_hand = ResNet::new(&config(None), 3).unwrap().logits(&blurred).unwrap();
         let apart = (seen - by_hand).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(apart < 1e-5, "{apart}");

@@ -1,4 +1,4 @@
-//! The network among those of candle: its tensors come and go by name, and it is a module.
+//! Interoperability with candle: the network as a module, with tensors accessible by name.
 
 use crate::architecture::{Role, Slot};
 use crate::network::Pass;
@@ -8,10 +8,10 @@ use candle_nn::{Init, ModuleT, VarBuilder};
 use std::collections::HashMap;
 
 impl ResNet {
-    /// A network of the tensors that `vars` holds under the names of `data-specs/checkpoint.toml`, on the device of `vars`:
-    /// those of a state dict of PyTorch (`.pth`, safetensors), or the variables of a [`VarMap`](candle_nn::VarMap), which an
-    /// optimizer then changes. Where it makes new variables, they start as in [`ResNet::new`], but by candle's own generator.
-    /// Without `gamma`, all layers count alike.
+    /// Makes a network from the tensors in `vars` under the names of `data-specs/checkpoint.toml`, on the device of
+    /// `vars`. They can come from a PyTorch state dict (`.pth`, safetensors) or be the variables of a
+    /// [`VarMap`](candle_nn::VarMap), which an optimizer can then update. New variables are initialized as in
+    /// [`ResNet::new`], but by candle's random number generator. Without `gamma`, all layers have equal weight.
     ///
     /// ```
     /// use brainprior_classifier::{NetConfig, ResNet};
@@ -21,7 +21,7 @@ impl ResNet {
     /// let config = NetConfig { blocks: vec![1, 1], base_channels: 2, ..NetConfig::default() };
     /// let mut map = VarMap::new();
     /// let network = ResNet::from_vars(&config, &VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu))?;
-    /// // For a start that a seed decides.
+    /// // Makes the initial weights reproducible.
     /// map.set(ResNet::new(&config, 7)?.tensors().into_iter())?;
     ///
     /// let images = (Tensor::arange(0f32, 1024.0, &Device::Cpu)?.reshape((4, 1, 16, 16))? / 1024.0)?;
@@ -33,13 +33,13 @@ impl ResNet {
     /// ```
     ///
     /// # Errors
-    /// A shape out of range; a tensor that `vars` lacks, or has with another shape.
+    /// Returns candle's error if a shape is out of range, or if `vars` lacks a tensor or has it with another shape.
     pub fn from_vars(config: &NetConfig, vars: &VarBuilder) -> Result<Self> {
         config.check()?;
         Self::assemble(config, 0, |slot| {
             let found = vars.get_with_hints_dtype(slot.shape.as_slice(), &slot.name, start(slot), DType::F32);
             match slot.role {
-                // Training passes write to them.
+                // Training passes update these.
                 Role::Mean | Role::Variance => Ok(Var::from_tensor(&found?)?.into_inner()),
                 Role::Gamma if !vars.contains_tensor(&slot.name) => {
                     Ok(Tensor::zeros(slot.shape.as_slice(), DType::F32, vars.device())?)
@@ -52,7 +52,7 @@ impl ResNet {
         })
     }
 
-    /// Every tensor under the name that [`ResNet::from_vars`] asks for, for a `VarBuilder`, a `VarMap` or a file of candle.
+    /// All tensors under the names used by [`ResNet::from_vars`], for a `VarBuilder`, a `VarMap` or a file of candle's.
     pub fn tensors(&self) -> HashMap<String, Tensor> {
         self.named().map(|(slot, tensor)| (slot.name.clone(), tensor.clone())).collect()
     }
@@ -69,8 +69,8 @@ fn start(slot: &Slot) -> Init {
     }
 }
 
-/// Class scores of images, as [`ResNet::logits`] gives them. In training, batch norms use the statistics of the batch, and the
-/// running ones of a network from [`ResNet::from_vars`] take them in; those of another network stay as they are.
+/// Logits of images, as from [`ResNet::logits`]. In training mode, batch norms use the statistics of the batch; a
+/// network from [`ResNet::from_vars`] also updates its running statistics, other networks keep theirs.
 impl ModuleT for ResNet {
     fn forward_t(&self, images: &Tensor, train: bool) -> candle_core::Result<Tensor> {
         let forward = || {

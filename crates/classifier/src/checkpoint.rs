@@ -1,4 +1,4 @@
-//! Networks on disk, after `data-specs/checkpoint.toml`.
+//! Networks on disk, in the format of `data-specs/checkpoint.toml`.
 
 use crate::architecture::Role;
 use crate::{NetConfig, ResNet, Result, blur};
@@ -11,11 +11,11 @@ use std::path::Path;
 
 const FORMAT: &str = "brainprior-checkpoint";
 const VERSION: u32 = 1;
-/// For whoever reads a file that holds something else.
-const ADVICE: &str = "give a file that this version wrote, or one of an equal PyTorch module";
+/// Advice to users whose file holds something else.
+const ADVICE: &str = "use a file written by this version, or the state dict of an equivalent PyTorch module";
 const BATCHES: &str = "num_batches_tracked";
 
-/// What the header says for its readers; only the provenance is read again.
+/// The header, written for readers of the file; only the provenance is read back.
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: String,
@@ -26,11 +26,11 @@ struct Header {
 }
 
 impl ResNet {
-    /// Writes the network as safetensors under the names of the equivalent PyTorch module's state dict: under a temporary
-    /// name in the same folder, synced, then renamed.
+    /// Writes the network as safetensors under the names of the equivalent PyTorch module's state dict. The file is
+    /// written under a temporary name in the same folder, synced, then renamed.
     ///
     /// # Errors
-    /// Whatever the file system refuses.
+    /// Returns [`Error::File`](crate::Error::File) if the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors: BTreeMap<String, Tensor> =
             self.named().map(|(slot, tensor)| (slot.name.clone(), tensor.detach())).collect();
@@ -42,15 +42,17 @@ impl ResNet {
         Ok(archive::write(path, &Header { format, version: VERSION, net, crate_version, provenance }, tensors)?)
     }
 
-    /// Writes the network as safetensors under the names of torchvision's `ResNet` of basic blocks. Its stem there has stride 1 and no
-    /// max-pool behind it, and images in [0, 1] enter as 5 (x - 0.5); the mixture of layers, `gamma`, is left out.
+    /// Writes the network as safetensors under the names of torchvision's `ResNet` with basic blocks. To apply it, give
+    /// that module a stem of stride 1 without max-pool, and rescale images x in [0, 1] to 5 (x - 0.5). The layer
+    /// weights `gamma` are left out.
     ///
     /// # Errors
-    /// A network behind a blur, which a state dict does not hold; whatever the file system refuses.
+    /// Returns [`Error::File`](crate::Error::File) if the network has a blur in front, which a state dict cannot hold,
+    /// or if the file cannot be written.
     pub fn save_for_torchvision(&self, path: &Path) -> Result<()> {
         if let Some(sigma) = self.config().blur {
-            let (expected, found) = ("a network without a blur in front", format!("one of {sigma} pixels"));
-            let advice = "a state dict does not hold it: export a network that was trained without";
+            let (expected, found) = ("a network without a blur", format!("one of {sigma} pixels"));
+            let advice = "a state dict cannot hold the blur; export a network trained without one";
             return Err(FileError::mismatch(path, "blur", expected, found, advice).into());
         }
         let named = self.named().filter(|(slot, _)| slot.role != Role::Gamma);
@@ -60,20 +62,21 @@ impl ResNet {
             let name = torchvision(&format!("{norm}.{BATCHES}"));
             tensors.insert(name, Tensor::new(self.batches() as i64, &Device::Cpu)?);
         }
-        // What safetensors' own writers say of tensors from PyTorch.
+        // safetensors' own writers mark tensors from PyTorch this way.
         Ok(archive::write_noted(path, "format", "pt", tensors)?)
     }
 
-    /// Reads a network that [`ResNet::save`] or [`ResNet::save_for_torchvision`] wrote, or the state dict of an equal PyTorch module, in
-    /// safetensors or as `torch.save` writes it ([`Archive::read_weights`]), in any floating type. The shape of the network is read off the
-    /// names and shapes of the tensors, so that a file needs nothing but them. Without `gamma`, all layers count alike.
+    /// Reads a network written by [`ResNet::save`] or [`ResNet::save_for_torchvision`], or the state dict of an
+    /// equivalent PyTorch module, in safetensors or as `torch.save` writes it ([`Archive::read_weights`]), in any
+    /// floating-point type. The shape of the network follows from the names and shapes of the tensors, so that nothing
+    /// else is needed. Without `gamma`, all layers have equal weight.
     ///
-    /// A state dict does not say how a network is applied. One under torchvision's names is taken as it is applied here: a stem of stride
-    /// 1, no max-pool, images in [0, 1] as 5 (x - 0.5); a warning says so.
+    /// A state dict does not say how to apply the network. If it uses torchvision's names, a warning says that the
+    /// network is applied as here: with a stem of stride 1, no max-pool, and images in [0, 1] rescaled to 5 (x - 0.5).
     ///
     /// # Errors
-    /// A file that is neither or not whole, a tensor that is missing, has another shape or whole numbers, or holds a number
-    /// that is not finite, or one that no such network has.
+    /// Returns [`Error::File`](crate::Error::File) if the file is damaged or in neither format, or if a tensor is
+    /// missing, unexpected, of another shape or an integer type, or not finite.
     pub fn load(path: &Path) -> Result<Self> {
         let file = Archive::read_weights(path, ADVICE)?;
         if let Some(sentence) = file.left_out() {
@@ -107,12 +110,12 @@ impl ResNet {
         }
         if of_torchvision {
             tracing::warn!(
-                "{}: taken as a network whose stem has stride 1 and no max-pool behind it, and which sees images in [0, 1] as 5 (x - 0.5): \
-                 a state dict does not say so, and one of torchvision's own trainings is applied otherwise",
+                "{}: a state dict does not say how its network is applied; assuming a stem of stride 1 without max-pool, and images \
+                 in [0, 1] rescaled to 5 (x - 0.5). Networks trained by torchvision itself differ in this",
                 path.display()
             );
         }
-        // A state dict from elsewhere has no header of ours.
+        // State dicts from elsewhere lack our header.
         match file.header::<Header>() {
             Ok(found) if (found.format.as_str(), found.version) == (FORMAT, VERSION) => {
                 Ok(network.with_provenance(found.provenance))
@@ -122,7 +125,7 @@ impl ResNet {
     }
 }
 
-/// The shape of the network whose tensors a file holds.
+/// Infers the shape of a network from its tensors.
 fn infer(file: &Archive, names: &BTreeSet<String>, name_of: impl Fn(&str) -> String) -> Result<NetConfig> {
     let rank = |name: &str, rank: usize| -> Result<Vec<usize>> {
         let name = &name_of(name);
@@ -143,17 +146,17 @@ fn infer(file: &Archive, names: &BTreeSet<String>, name_of: impl Fn(&str) -> Str
     Ok(config)
 }
 
-/// All tensors of a network under a prefix.
+/// Collects all tensors of a network under a prefix.
 pub(crate) fn collect(network: &ResNet, prefix: &str, into: &mut BTreeMap<String, Tensor>) {
     into.extend(network.named().map(|(slot, tensor)| (format!("{prefix}{}", slot.name), tensor.detach())));
 }
 
-/// A tensor of finite f32 of this shape.
+/// A tensor of finite f32 values with this shape.
 pub(crate) fn tensor(file: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
     finite(file, name, shape, file.values::<f32>(name, shape)?)
 }
 
-/// The same of any floating type, as f32.
+/// The same for any floating-point type, converted to f32.
 fn weights(file: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
     let (found, values) = file.floats(name)?;
     if found != shape {
@@ -164,17 +167,17 @@ fn weights(file: &Archive, name: &str, shape: &[usize]) -> Result<Tensor> {
 
 fn finite(file: &Archive, name: &str, shape: &[usize], values: Vec<f32>) -> Result<Tensor> {
     match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(file.mismatch(name, "finite numbers", format!("element {index} that is not")).into()),
+        Some(index) => Err(file.mismatch(name, "finite numbers", format!("element {index}, which is not finite")).into()),
         None => Ok(Tensor::from_vec(values, shape, &Device::Cpu)?),
     }
 }
 
-/// A network of known shape from tensors under a prefix.
+/// Reads a network of known shape from tensors under a prefix.
 pub(crate) fn restore(file: &Archive, prefix: &str, config: &NetConfig, batches: u64) -> Result<ResNet> {
     ResNet::assemble(config, batches, |slot| tensor(file, &format!("{prefix}{}", slot.name), &slot.shape))
 }
 
-/// What torchvision calls a tensor of ours.
+/// torchvision's name for one of our tensors.
 fn torchvision(name: &str) -> String {
     let mut parts: Vec<String> = name.split('.').map(str::to_owned).collect();
     let renamed = match (parts[0].as_str(), parts.get(1).map(String::as_str)) {
@@ -237,7 +240,7 @@ mod tests {
         }
     }
 
-    /// Against PyTorch: `tests/golden/state_dict.py` made the files.
+    /// Compares with PyTorch: `tests/golden/state_dict.py` made the files.
     #[test]
     fn state_dicts_of_pytorch_give_its_logits() {
         for (name, blocks, input_channels, classes) in [("resnet18", vec![2; 4], 1, 10), ("resnet34", vec![3, 4, 6, 3], 3, 100)] {
@@ -316,7 +319,7 @@ mod tests {
             &[("features.0.weight", &[64, 3, 3, 3])],
             &["stem.0.weight: expected a tensor of this name", "only features.0.weight"],
         );
-        // The bottlenecks of ResNet-50 have a third convolution.
+        // The bottleneck blocks of ResNet-50 have a third convolution.
         let (stem, head) = (("conv1.weight", &[64, 3, 7, 7][..]), ("fc.weight", &[10, 512][..]));
         let block = ("layer1.0.conv1.weight", &[64, 64, 1, 1][..]);
         refused(&[stem, head, block, ("layer1.0.conv3.weight", &[256, 64, 1, 1])], &["torchvision.safetensors"]);

@@ -4,47 +4,47 @@ use crate::{Error, Result};
 use brainprior_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
-/// Beyond this, arctanh is of no use in f32.
+/// Larger values make arctanh useless in f32.
 const LARGEST_TARGET: f64 = 0.99999;
-/// Fractions of a training that differ by less are one place in it.
+/// Fractions of a training that differ by less than this are the same step.
 const ROUNDING: f64 = 1e-9;
-/// A logit whose share in any mixture underflows to 0.
+/// A logit so low that its softmax weight underflows to 0.
 const NO_SHARE: f32 = -1e4;
 
-/// Shape of a residual network: a 7x7 stem of stride 1 without max-pool, then stages of basic blocks, each stage with
-/// twice the channels and (but for the first) half the resolution of the one before.
+/// Shape of a residual network: a 7x7 stem of stride 1 without max-pool, then stages of basic blocks. Each stage
+/// doubles the channels and (except the first) halves the resolution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetConfig {
-    /// Blocks of each stage: `[2, 2, 2, 2]` is ResNet18, `[3, 4, 6, 3]` ResNet34.
+    /// Blocks per stage: `[2, 2, 2, 2]` is ResNet18, `[3, 4, 6, 3]` ResNet34.
     pub blocks: Vec<usize>,
-    /// Channels of the stem and of the first stage; 64 in the paper.
+    /// Channels of the stem and the first stage; 64 in the paper.
     pub base_channels: usize,
     /// 1 (grayscale) or 3 (RGB).
     pub input_channels: usize,
-    /// Classes to tell apart.
+    /// Number of classes.
     pub classes: usize,
-    /// Standard deviation, pixels, of a fixed Gaussian of 9 x 9 pixels in front of the network, zero beyond the image once that is
-    /// centered; `None` for none. The first author of the paper found it to do nearly what neural data do (Li et al., PLOS
-    /// Computational Biology 2023).
+    /// Standard deviation in pixels of a fixed Gaussian blur (9 x 9 pixels) in front of the network, with zero padding
+    /// after centering; `None` for no blur. The first author of the paper found its effect close to that of neural data
+    /// (Li et al., PLOS Computational Biology 2023).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blur: Option<f64>,
 }
 
 impl Default for NetConfig {
-    /// ResNet18 on grayscale images of ten classes, as in the paper.
+    /// ResNet18 for grayscale images of ten classes, as in the paper.
     fn default() -> Self {
         Self { blocks: vec![2; 4], base_channels: 64, input_channels: 1, classes: 10, blur: None }
     }
 }
 
 impl NetConfig {
-    /// Number of layers whose similarities are mixed: the stem and each stage.
+    /// Number of layers whose similarities are combined: the stem and each stage.
     pub fn layer_count(&self) -> usize {
         self.blocks.len() + 1
     }
 
-    /// How many convolutions lie between the images and each layer: 1, 5, 9, 13, 17 for ResNet18, as the paper counts.
+    /// Number of convolutions between the images and each layer: 1, 5, 9, 13, 17 for ResNet18, as counted in the paper.
     pub fn layer_depths(&self) -> Vec<usize> {
         let mut depth = 1;
         let stages = self.blocks.iter().map(|blocks| {
@@ -54,8 +54,8 @@ impl NetConfig {
         std::iter::once(1).chain(stages).collect()
     }
 
-    /// Pixels of the shortest side of labeled images that leaves the 4 x 4 pixels which the network averages before it
-    /// classifies: each stage but the first halves the image, rounding up. 25 for the four stages of a ResNet18.
+    /// Smallest side, in pixels, of labeled images for which 4 x 4 pixels remain for the average pool before the head:
+    /// each stage but the first halves the image, rounding up. 25 for the four stages of a ResNet18.
     pub fn smallest_side(&self) -> usize {
         3 * (1 << self.blocks.len().saturating_sub(1)) + 1
     }
@@ -67,74 +67,75 @@ impl NetConfig {
         ensure("input_channels", "1 or 3", matches!(self.input_channels, 1 | 3), || self.input_channels.to_string())?;
         ensure("classes", "2 to 256", (2..=256).contains(&self.classes), || self.classes.to_string())?;
         let narrow = self.blur.is_none_or(|sigma| (0.2..=4.5).contains(&sigma));
-        ensure("blur", "0.2 to 4.5 pixels, which 9 x 9 of them hold", narrow, || format!("{:?}", self.blur))
+        ensure("blur", "0.2 to 4.5 pixels, as fits into 9 x 9 pixels", narrow, || format!("{:?}", self.blur))
     }
 }
 
-/// Whose statistics the batch norms keep for evaluation. In training each batch, of labeled images or of pairs, is
-/// always normalized by its own statistics.
+/// Which batches update the running statistics of the batch norms, which evaluation uses. In training, each batch of
+/// labeled images or of pairs is always normalized by its own statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunningStatistics {
-    /// Those of the labeled images alone, so that a classifier is evaluated under the statistics that it was trained
-    /// under, whatever the stimuli of its target look like.
+    /// Labeled images only, so that a classifier is evaluated with the statistics of the images on which it was
+    /// trained, whatever the stimuli of its target look like.
     #[default]
     Separate,
-    /// Those of both batches in turn, as in the lineage (pixel-reg), where stimuli pass the same batch norms.
+    /// Both batches in turn, as in the public code pixel-reg, where stimuli pass the same batch norms.
     Shared,
 }
 
-/// How the similarities at the layers are mixed.
+/// How the similarities of the layers are combined.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mixture {
-    /// gamma is the softmax of trainable logits that start at zero (section 3.2 of the paper).
+    /// gamma is the softmax of learned logits initialized to zero (section 3.2 of the paper).
     #[default]
     Learned,
-    /// gamma stays at these weights, one for each layer in use, brought to a sum of 1.
+    /// gamma is fixed at these weights, one per layer in use, normalized to a sum of 1.
     Fixed(Vec<f64>),
 }
 
-/// What features are centered by before they are compared.
+/// How features are centered before they are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Centering {
-    /// A running mean of each channel, decay 0.9, updated from the pair batch before use, as in the lineage (pixel-reg).
+    /// By a running mean per channel with decay 0.9, updated from the pair batch before use, as in pixel-reg.
     #[default]
     Running,
-    /// Each channel's mean over the pair batch.
+    /// By the mean per channel over the pair batch.
     Batch,
 }
 
-/// What labeled images go through besides crops and flips.
+/// Noise or adversarial training on the labeled images, in addition to crops and flips.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RobustTraining {
-    /// Nothing.
+    /// Neither.
     #[default]
     None,
-    /// Beside each image a copy with Gaussian noise, of a standard deviation drawn for each image uniformly up to this one,
-    /// clipped to [0, 1]. The copies of 64 images at 32 x 32 cost what 16 pairs at 36 x 64 cost.
+    /// Adds a copy of each image with Gaussian noise, whose standard deviation is drawn uniformly for each image up to
+    /// `std`, clipped to [0, 1]. The copies of 64 images at 32 x 32 cost as much as 16 pairs at 36 x 64.
     Noise {
-        /// Largest standard deviation, images in [0, 1].
+        /// Largest standard deviation, for images in [0, 1].
         std: f64,
     },
-    /// In place of each image the one that projected gradient ascent on the loss finds, from a random start (Madry et al.,
-    /// ICLR 2018), under the statistics of the batch.
+    /// Adversarial training: replaces each image by the result of projected gradient ascent on the loss from a random
+    /// start (Madry et al., ICLR 2018), with the batch norms in training mode.
     Adversarial {
-        /// Largest change of a pixel, images in [0, 1].
+        /// Largest change of a pixel, for images in [0, 1].
         epsilon: f64,
-        /// Steps of ascent, of 2.5 epsilon / steps each.
+        /// Number of ascent steps, each of length 2.5 epsilon / steps.
         steps: usize,
     },
 }
 
-/// Settings of a training. The schedule is given in parts of the training, so that it scales with `epochs`; the
-/// defaults are the paper's (section 3.3) and, where it is silent, its lineage's (pixel-reg).
+/// Settings of a training. The learning rate schedule is given in fractions of the training, so that it scales with
+/// `epochs`. The defaults are the paper's (section 3.3) or, if the paper does not say, those of the public code
+/// pixel-reg.
 ///
-/// Channels and classes of the network are those of the labeled images. As text, every setting has the name of its field; one
-/// that is left out has its default, a name that is none of these is refused, and [`TrainConfig::check`] refuses values out of
-/// range:
+/// The channels and classes of the network are those of the labeled images. In text form, every setting has the name of
+/// its field; omitted settings have their defaults, unknown names are rejected, and [`TrainConfig::check`] rejects
+/// values out of range:
 ///
 /// ```
 /// use brainprior_classifier::{Mixture, RobustTraining, TrainConfig};
@@ -145,7 +146,7 @@ pub enum RobustTraining {
 ///     base_channels = 8
 ///     alpha = 80.0
 ///     alpha_warm_up = 0.25
-///     layers = [0, 2]                                               # left out: all
+///     layers = [0, 2]                                               # default: all
 ///     mixture = { fixed = [3, 1] }                                  # or "learned"
 ///     centering = "batch"                                           # or "running"
 ///     running_statistics = "shared"                                 # or "separate"
@@ -161,57 +162,58 @@ pub enum RobustTraining {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Blocks of each stage of the network, as in [`NetConfig`].
+    /// Blocks per stage, as in [`NetConfig`].
     pub blocks: Vec<usize>,
-    /// Channels of the stem and of the first stage; 64 in the paper.
+    /// Channels of the stem and the first stage; 64 in the paper.
     pub base_channels: usize,
     /// Passes over the training images.
     pub epochs: usize,
-    /// Labeled images a step.
+    /// Labeled images per step.
     pub batch: usize,
-    /// Learning rate at the start and after the restart.
+    /// Initial learning rate, also after the restart.
     pub learning_rate: f64,
-    /// What the learning rate is multiplied by at each decay.
+    /// Factor of the learning rate at each decay.
     pub decay: f64,
-    /// Part of the training between decays: 0.1 is every 4 of 40 epochs.
+    /// Fraction of the training between decays: 0.1 is every 4 of 40 epochs.
     pub decay_every: f64,
-    /// Part of the training after which the learning rate starts again: 0.5 is epoch 20 of 40; 1 for never.
+    /// Fraction of the training after which the learning rate schedule restarts: 0.5 is epoch 20 of 40; 1 for never.
     pub restart_at: f64,
-    /// Momentum of the gradient descent, in PyTorch's form.
+    /// Momentum of SGD, in PyTorch's form.
     pub momentum: f64,
-    /// Decay of the weights of convolutions and of the head; scales, shifts, biases and gamma do not decay. The paper is
-    /// silent, and 0 is the default of its lineage's code; 5e-4 is our own choice, usual for these networks.
+    /// Weight decay of the convolutions and the head; scales, shifts, biases and gamma do not decay. The paper does not
+    /// say, and the default of pixel-reg is 0; 5e-4 is our choice, usual for these networks.
     pub weight_decay: f64,
-    /// Pairs of stimuli a step; 64 in the paper, 16 in its lineage.
+    /// Pairs of stimuli per step; 64 in the paper, 16 in pixel-reg.
     pub pairs: usize,
     /// Weight of the similarity loss.
     pub alpha: f64,
-    /// Part of the training over which alpha rises in a line from 0. `None` keeps it constant, as in the paper.
+    /// Fraction of the training over which alpha increases linearly from 0. `None` keeps it constant, as in the paper.
     pub alpha_warm_up: Option<f64>,
-    /// Layers whose similarities are mixed, 0 being the stem and s the output of stage s. `None` for all.
+    /// Layers whose similarities are combined: 0 is the stem, s the output of stage s. `None` for all.
     pub layers: Option<Vec<usize>>,
-    /// How they are mixed.
+    /// How the layers are combined.
     pub mixture: Mixture,
-    /// What features are centered by.
+    /// How features are centered.
     pub centering: Centering,
-    /// Targets beyond this size are taken as this size, so that a target of 1 is not one of arctanh 1.
+    /// Targets are clamped to this absolute value, so that arctanh stays finite.
     pub target_limit: f64,
-    /// Factor of the similarity loss: 1 is the paper's formula; 4 is the lineage's code, whose loss is four times that.
+    /// Factor of the similarity loss: 1 is the paper's formula; 4 reproduces pixel-reg, whose loss is four times as
+    /// large.
     pub loss_scale: f64,
-    /// Whose statistics are kept for evaluation.
+    /// Which batches update the running statistics.
     pub running_statistics: RunningStatistics,
-    /// Part of the labeled images that is held back to choose the best epoch by; at least one image.
+    /// Fraction of the labeled images held out as validation images, which choose the best epoch; at least one image.
     pub validation_fraction: f64,
-    /// Random crops (reflect padding 4) and horizontal flips of the labeled images.
+    /// Whether labeled images are randomly cropped (reflect padding 4) and flipped horizontally.
     pub augmentation: bool,
-    /// What the labeled images go through besides.
+    /// Noise or adversarial training.
     pub robust_training: RobustTraining,
-    /// As [`NetConfig::blur`].
+    /// As in [`NetConfig::blur`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blur: Option<f64>,
-    /// Whether the network after each epoch stays on disk.
+    /// Whether to keep the network after every epoch on disk.
     pub snapshots: bool,
-    /// What steps of gradient descent are computed in. Validation, and attacks of robust training, are always f32.
+    /// Precision of the training steps. Validation and the attacks of adversarial training always use f32.
     #[serde(skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
 }
@@ -250,29 +252,29 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Shape of the network for images of these channels and classes.
+    /// Shape of the network for images with these channels and classes.
     pub fn net(&self, input_channels: usize, classes: usize) -> NetConfig {
         NetConfig { blocks: self.blocks.clone(), base_channels: self.base_channels, input_channels, classes, blur: self.blur }
     }
 
-    /// Whether a training can be asked for this, as far as that is known without its data.
+    /// Checks the settings as far as possible without the data.
     ///
     /// # Errors
-    /// The first setting out of its range.
+    /// Returns [`Error::Setting`] for the first setting out of range.
     pub fn check(&self) -> Result<()> {
         let any = NetConfig::default();
         self.net(any.input_channels, any.classes).check()?;
         for (setting, value) in [("epochs", self.epochs), ("batch", self.batch), ("pairs", self.pairs)] {
             ensure(setting, "at least 1", value > 0, || value.to_string())?;
         }
-        // Random streams of an image are numbered by epoch in 24 bits.
+        // The random stream of an image numbers epochs in 24 bits.
         ensure("epochs", "at most 1000000", self.epochs <= 1_000_000, || self.epochs.to_string())?;
         let positive = |value: f64| value > 0.0 && value.is_finite();
         for (setting, value) in [("learning_rate", self.learning_rate), ("loss_scale", self.loss_scale)] {
             ensure(setting, "a positive number", positive(value), || value.to_string())?;
         }
         for (setting, value) in [("alpha", self.alpha), ("weight_decay", self.weight_decay)] {
-            ensure(setting, "a number not below 0", value == 0.0 || positive(value), || value.to_string())?;
+            ensure(setting, "a number of at least 0", value == 0.0 || positive(value), || value.to_string())?;
         }
         let parts = [("decay", self.decay), ("decay_every", self.decay_every), ("restart_at", self.restart_at)];
         for (setting, value) in parts.into_iter().chain(self.alpha_warm_up.map(|part| ("alpha_warm_up", part))) {
@@ -294,7 +296,7 @@ impl TrainConfig {
         distinct.sort_unstable();
         distinct.dedup();
         let known = distinct.len() == in_use.len() && distinct.last().is_some_and(|layer| *layer <= self.blocks.len());
-        ensure("layers", "distinct numbers from 0 (the stem) to that of the last stage, at least one", known, || {
+        ensure("layers", "distinct numbers from 0 (the stem) to the number of stages, at least one", known, || {
             format!("{in_use:?}")
         })?;
         let Mixture::Fixed(weights) = &self.mixture else { return Ok(()) };
@@ -319,13 +321,13 @@ impl TrainConfig {
         }
     }
 
-    /// The layers whose similarities are mixed.
+    /// The layers whose similarities are combined.
     pub(crate) fn layers_in_use(&self) -> Vec<usize> {
         self.layers.clone().unwrap_or_else(|| (0..=self.blocks.len()).collect())
     }
 
-    /// Logits of gamma to begin with, one for each layer of the network: that of a layer not in use makes its share exactly 0
-    /// and keeps it there, since its gradient is then 0, too.
+    /// Initial logits of gamma, one per layer of the network. The weight of an unused layer is exactly 0 and stays 0,
+    /// since its gradient is then also 0.
     pub(crate) fn gamma_logits(&self) -> Vec<f32> {
         let mut logits = vec![NO_SHARE; self.blocks.len() + 1];
         let in_use = self.layers_in_use();
@@ -339,7 +341,7 @@ impl TrainConfig {
         logits
     }
 
-    /// The weight of the similarity loss at `step` of `steps`.
+    /// Weight of the similarity loss at `step` of `steps`.
     pub(crate) fn alpha_at(&self, step: usize, steps: usize) -> f64 {
         let progress = step as f64 / steps as f64;
         match self.alpha_warm_up {
@@ -348,14 +350,14 @@ impl TrainConfig {
         }
     }
 
-    /// The learning rate of `step` of `steps`.
+    /// Learning rate at `step` of `steps`.
     pub(crate) fn learning_rate_at(&self, step: usize, steps: usize) -> f64 {
-        // A boundary that falls on a step belongs to it, although fractions are rounded.
+        // A boundary on a step belongs to that step, even though fractions are rounded.
         self.learning_rate_from(step as f64 / steps as f64 + ROUNDING)
     }
 
-    /// The learning rate at which an epoch ends, counted from 0: that of its last step. A network that is kept there has gone
-    /// through as much of the schedule.
+    /// Learning rate of the last step of an epoch, counted from 0: a snapshot of that epoch has completed as much of
+    /// the schedule.
     pub fn learning_rate_after(&self, epoch: usize) -> f64 {
         self.learning_rate_from((epoch + 1) as f64 / self.epochs as f64 - ROUNDING)
     }
@@ -401,7 +403,7 @@ mod tests {
         }
     }
 
-    /// So that a shorter training is a control of a longer one: a network from the middle of a schedule is not.
+    /// This makes a shorter training a valid control for a longer one; a network from the middle of a schedule is not.
     #[test]
     fn a_complete_training_stops_at_a_learning_rate_that_is_not_above_that_of_any_epoch_of_a_longer_one() {
         let of = |epochs| TrainConfig { epochs, ..TrainConfig::default() };
@@ -412,7 +414,7 @@ mod tests {
                 assert!(stop <= lowest * (1.0 + 1e-12), "{shorter} epochs stop at {stop}, {longer} reach {lowest}");
             }
         }
-        // Where the learning rate starts again, a network is no such control.
+        // After a restart of the learning rate, such a network is not a valid control.
         assert!(of(16).learning_rate_after(8) > of(16).learning_rate_after(15));
     }
 

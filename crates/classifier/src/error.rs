@@ -1,4 +1,4 @@
-//! What can go wrong between a data set and a trained network.
+//! Errors of training and of networks.
 
 use brainprior_artifact::FileError;
 use brainprior_artifact::identity::Difference;
@@ -10,68 +10,68 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written, or does not have the layout of `data-specs/checkpoint.toml` or that of a training
+    /// A file cannot be read or written, or does not have the layout of `data-specs/checkpoint.toml` or of a training
     /// state.
     #[error(transparent)]
     File(#[from] FileError),
     /// A folder holds the state of a training with other settings, another seed or other data.
-    #[error("{path}: {difference}; it belongs to another training, use another folder or remove it")]
+    #[error("{path}: {difference}; the folder belongs to another training: use another folder or remove this one")]
     OtherTraining {
         /// The state file.
         path: PathBuf,
-        /// The first thing that differs: a setting by its name, an input, the seed.
+        /// The first difference: a setting by name, an input, or the seed.
         difference: Difference,
     },
-    /// A setting outside its range.
+    /// A setting is out of range.
     #[error("{setting}: expected {expected}, found {found}")]
     Setting {
         /// The setting.
         setting: &'static str,
-        /// Its range, in words.
+        /// Its range in words.
         expected: &'static str,
         /// Its value.
         found: String,
     },
-    /// Sizes that do not fit together.
+    /// Two sizes do not match.
     #[error("{what}: expected {expected}, found {found}")]
     Size {
-        /// What has the size.
+        /// The quantity whose size is wrong.
         what: &'static str,
-        /// The size asked for.
+        /// The expected size.
         expected: String,
-        /// The size given.
+        /// The size found.
         found: String,
     },
-    /// The target has similarities of an image that is not among the stimuli.
+    /// The target has similarities for an image that is not among the stimuli.
     #[error(
-        "image {index} of the target matrix ({id}) is not among the {stimuli} stimuli; give the stimuli that it was computed from"
+        "image {index} of the target matrix ({id}) is not among the {stimuli} stimuli; pass the stimuli from which it was computed"
     )]
     MissingStimulus {
         /// Index in the matrix.
         index: usize,
         /// Its identity.
         id: ImageId,
-        /// How many stimuli there are.
+        /// Number of stimuli.
         stimuli: usize,
     },
-    /// The loss is not a finite number any more.
+    /// The loss is no longer finite.
     #[error("{0}; lower learning_rate or alpha")]
     Diverged(Box<Divergence>),
-    /// Another process trains in this folder.
+    /// Another process is training in this folder.
     #[error("{folder}: another process is training here; wait for it, or use another folder")]
     Busy {
         /// The folder.
         folder: PathBuf,
     },
-    /// A tensor operation refused, mostly for a shape that does not fit.
+    /// A tensor operation failed, usually because shapes do not match.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
-    /// The images refused.
+    /// An error of the images.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),
 }
 
-/// A loss that is not a finite number. Nothing of that step was taken in, and the network of the last finished epoch is kept.
+/// A loss that is not finite. The failing step is discarded, and the network of the last finished epoch is kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
     /// Epoch, from 0.
@@ -82,15 +82,15 @@ pub struct Divergence {
     pub learning_rate: f64,
     /// The joint loss.
     pub loss: f64,
-    /// Its first part.
+    /// Its cross-entropy term.
     pub cross_entropy: f64,
-    /// Its second part, before alpha. `None` without a target.
+    /// Its similarity term, before alpha. `None` without a target.
     pub similarity_loss: Option<f64>,
-    /// Which labeled images were in the batch.
+    /// Indices of the labeled images in the batch.
     pub images: Vec<usize>,
-    /// Number of the batch's first pair, over the whole training. `None` without a target.
+    /// Number of the batch's first pair, counted over the whole training. `None` without a target.
     pub first_pair: Option<u64>,
-    /// The network after the last finished epoch. `None` where none was finished.
+    /// The network after the last finished epoch, if there is one.
     pub kept: Option<PathBuf>,
 }
 
@@ -115,7 +115,7 @@ impl fmt::Display for Divergence {
     }
 }
 
-/// The first of many numbers.
+/// The first few of many numbers.
 fn listed(numbers: &[usize]) -> String {
     const SHOWN: usize = 8;
     let mut text = numbers.iter().take(SHOWN).map(usize::to_string).collect::<Vec<_>>().join(", ");

@@ -1,4 +1,4 @@
-//! The folder of a training: who works in it, and what it holds.
+//! The folder of a training: its lock and its files.
 
 use crate::{Error, Result};
 use brainprior_artifact::{lock, replace};
@@ -8,14 +8,14 @@ const LOCK: &str = "training.lock";
 const BEST: &str = "best.safetensors";
 const LAST: &str = "last.safetensors";
 
-/// A folder that no other process trains in as long as this value lives, where its file system has locks.
+/// A folder that is locked against other training processes while this value lives, if the file system supports locks.
 pub(crate) struct Folder {
     path: PathBuf,
     _lock: lock::Lock,
 }
 
 impl Folder {
-    /// Takes the folder, and clears away what interrupted writes left in it.
+    /// Locks the folder and removes what interrupted writes left in it.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let lock = lock::try_take(&path.join(LOCK))?.ok_or_else(|| Error::Busy { folder: path.to_owned() })?;
         replace::sweep(path)?;
@@ -37,7 +37,7 @@ impl Folder {
         self.path.join(LAST)
     }
 
-    /// The network after `epoch` (from 0), where every epoch is kept.
+    /// The network after `epoch` (from 0), if every epoch is kept.
     pub(crate) fn snapshot(&self, epoch: usize) -> PathBuf {
         self.path.join(format!("epoch-{:03}.safetensors", epoch + 1))
     }

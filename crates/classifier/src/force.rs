@@ -1,14 +1,14 @@
-//! How strongly a target pulls. One alpha is not one force: the similarity loss of a network without similarities is the mean of
-//! arctanh(target)^2, which differs a hundredfold between targets.
+//! The strength of a target. The same alpha is not equally strong for all targets: the similarity loss of a network
+//! with zero similarities is the mean of arctanh(target)^2, which differs a hundredfold between targets.
 
 use crate::{Error, Result, Target, TrainConfig};
 
 impl Target {
-    /// The mean over all pairs of arctanh(target)^2, targets beyond `limit` taken as that size: the similarity loss of a network
-    /// all of whose similarities are 0. `None` without a target.
+    /// Mean of arctanh(target)^2 over all pairs, with targets clamped to `limit`: the similarity loss of a network
+    /// whose similarities are all 0. `None` without a target.
     pub fn mean_square(&self, limit: f64) -> Option<f64> {
         let (_, source) = self.pairs()?;
-        // As pairs are drawn.
+        // Same precision as for drawn pairs.
         let limit = limit as f32;
         let square = |number| f64::from(source.pair(number).2.clamp(-limit, limit)).atanh().powi(2);
         Some((0..source.count()).map(square).sum::<f64>() / source.count() as f64)
@@ -16,20 +16,20 @@ impl Target {
 }
 
 impl TrainConfig {
-    /// The force of a target: alpha times `loss_scale` times [`Target::mean_square`], in nats, as the cross entropy that it is added
-    /// to. `None` without a target.
+    /// The force of a target: alpha times `loss_scale` times [`Target::mean_square`], in nats like the cross-entropy to
+    /// which it is added. `None` without a target.
     pub fn force(&self, target: &Target) -> Option<f64> {
         Some(self.alpha * self.loss_scale * target.mean_square(self.target_limit)?)
     }
 
-    /// These settings with the alpha at which `target` has this force, so that targets of different spread pull alike.
+    /// Sets alpha so that `target` has this force, which makes targets of different spread equally strong.
     ///
     /// # Errors
-    /// Returns [`Error::Setting`] if the force is below 0 or not finite, and [`Error::Size`] if there is no target or one that is 0
-    /// for every pair, which no alpha gives a force.
+    /// Returns [`Error::Setting`] if the force is negative or not finite, and [`Error::Size`] if there is no target or
+    /// if it is 0 for every pair, so that no alpha gives it a force.
     pub fn with_force(self, force: f64, target: &Target) -> Result<Self> {
         if !(force >= 0.0 && force.is_finite()) {
-            return Err(Error::Setting { setting: "force", expected: "a number not below 0", found: force.to_string() });
+            return Err(Error::Setting { setting: "force", expected: "a number of at least 0", found: force.to_string() });
         }
         let one = Self { alpha: 1.0, ..self };
         match one.force(target) {
@@ -96,6 +96,6 @@ mod tests {
         let error = |force: f64, target: &Target| TrainConfig::default().with_force(force, target).unwrap_err().to_string();
         assert!(error(1.0, &target([0.0; 3])).contains("found 0 for every pair"));
         assert!(error(1.0, &Target::None).contains("found none"));
-        assert!(error(-1.0, &target([0.5; 3])).starts_with("force: expected a number not below 0, found -1"));
+        assert!(error(-1.0, &target([0.5; 3])).starts_with("force: expected a number of at least 0, found -1"));
     }
 }

@@ -1,20 +1,20 @@
-//! Residual networks that learn to classify while their similarities follow a neural target.
+//! Residual networks trained to classify while their similarities follow a neural target.
 //!
-//! The loss is cross entropy + alpha x similarity loss. The first comes from labeled images; the second from pairs of
-//! stimuli, whose similarity in the network, a learned mixture over the stem and the stages, is pulled towards that in a
-//! [`SimilarityMatrix`](brainprior_similarity::SimilarityMatrix), whatever that was made from (section 3 of the paper).
-//! Both batches pass the same trunk. Schedule, centering and stem are those of the paper and, where it is silent, of its
-//! lineage's code (pixel-reg).
+//! The loss is cross-entropy + alpha x similarity loss. The cross-entropy is that of labeled images. The similarity
+//! loss is computed on pairs of stimuli: the similarity of a pair in the network, a learned combination over the stem
+//! and the stages, should match its entry in a [`SimilarityMatrix`](brainprior_similarity::SimilarityMatrix) of any
+//! origin (section 3 of the paper). Both batches pass through the same network. The learning rate schedule, centering
+//! and stem follow the paper or, if it does not say, the public code pixel-reg.
 //!
-//! The same seed gives the same bytes for any number of threads, and after any interruption.
+//! The same seed gives the same bytes for any number of threads and after any interruption.
 //!
-//! The network is one of candle's modules, too, with weights from a `VarBuilder`: see [`ResNet::from_vars`].
+//! The network is also a candle module, with weights from a `VarBuilder`: see [`ResNet::from_vars`].
 //!
 //! ```
 //! use brainprior_classifier::{ResNet, Target, TrainConfig, train};
 //! use brainprior_images::LabeledImages;
 //!
-//! // Dark images and bright ones, 8 x 8 pixels.
+//! // Dark and bright images, 8 x 8 pixels.
 //! let labels: Vec<u8> = (0..40).map(|image| image % 2).collect();
 //! let pixels = labels.iter().flat_map(|label| (0..64).map(move |pixel| 100 * label + pixel)).collect();
 //! let data = LabeledImages::new(1, 8, 8, pixels, labels, vec!["dark".into(), "bright".into()])?;

@@ -1,4 +1,4 @@
-//! Batches of labeled images in a random order, varied at random: known from the seed and their place in the training alone.
+//! Batches of labeled images with random order and augmentation, determined by the seed and the step alone.
 
 use crate::rng::Stream;
 use crate::{Result, RobustTraining, Split, TrainConfig};
@@ -9,31 +9,31 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_distr::{Distribution, Normal};
 
-/// Pixels added on each side before an image is cropped to its own size.
+/// Padding on each side before the random crop.
 const PADDING: usize = 4;
 
-/// Which images train and which validate.
+/// Training and validation images.
 pub(crate) struct Loader<'a> {
     data: &'a LabeledImages,
     split: Split,
     batch: usize,
     augmentation: bool,
-    /// Largest standard deviation of the noise on a copy of each image; without it there are no copies.
+    /// Largest standard deviation of the noise on the copies; `None` for no copies.
     noise: Option<f64>,
     seed: u64,
 }
 
-/// A batch.
+/// A batch of labeled images.
 pub(crate) struct LabeledBatch {
     /// `[batch, channels, height, width]` in [0, 1].
     pub(crate) images: Tensor,
     pub(crate) labels: Vec<u32>,
-    /// Where each image lies in the set.
+    /// Indices of the images in the data set.
     pub(crate) indices: Vec<usize>,
 }
 
 impl<'a> Loader<'a> {
-    /// Holds back images for validation, as [`Split`] says.
+    /// Holds out validation images as defined by [`Split`].
     pub(crate) fn new(data: &'a LabeledImages, config: &TrainConfig, seed: u64) -> Result<Self> {
         let noise = match config.robust_training {
             RobustTraining::Noise { std } => Some(std),
@@ -43,25 +43,24 @@ impl<'a> Loader<'a> {
         Ok(Self { data, split: Split::new(data.len(), config, seed)?, batch, augmentation, noise, seed })
     }
 
-    /// Batches of an epoch; the last may be smaller.
+    /// Batches per epoch; the last one may be smaller.
     pub(crate) fn steps(&self) -> usize {
         self.split.training().len().div_ceil(self.batch)
     }
 
-    /// Indices of the images that validate.
+    /// Indices of the validation images.
     pub(crate) fn validation(&self) -> &[usize] {
         self.split.held_back()
     }
 
-    /// The images of an epoch in the order in which they come.
+    /// The order of the images in an epoch.
     pub(crate) fn order(&self, epoch: usize) -> Vec<usize> {
         let mut order = self.split.training().to_vec();
         order.shuffle(&mut Stream::Order.generator(self.seed, epoch, 0));
         order
     }
 
-    /// The images at `indices`, each varied by its own random stream, and behind them their noisy copies where those are
-    /// asked for.
+    /// The images at `indices`, each augmented with its own random stream, followed by their noisy copies if requested.
     pub(crate) fn batch(&self, epoch: usize, indices: &[usize]) -> Result<LabeledBatch> {
         let (channels, height, width) = (self.data.channels(), self.data.height(), self.data.width());
         let area = channels * height * width;

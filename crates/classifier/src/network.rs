@@ -9,20 +9,20 @@ use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
 use std::sync::Arc;
 
-/// PyTorch's constant below the root of a batch norm.
+/// PyTorch's epsilon of batch norms.
 const EPSILON: f64 = 1e-5;
-/// Part of the newest batch in the running statistics, PyTorch's default.
+/// Weight of the newest batch in the running statistics, PyTorch's default.
 const MOMENTUM: f64 = 0.1;
-/// Side of the squares that are averaged before the head.
+/// Size of the average pool before the head.
 const POOL: usize = 4;
-/// Images evaluated at once. Fixed, so that results do not depend on the caller.
+/// Evaluation batch size, fixed so that results do not depend on the caller.
 const EVALUATION_BATCH: usize = 250;
 
-/// A residual network with a 7x7 stem of stride 1 and no max-pool, its batch norms' running statistics, and the mixture
-/// gamma of its similarities.
+/// A residual network with a 7x7 stem of stride 1 and no max-pool, the running statistics of its batch norms, and the
+/// layer weights gamma.
 ///
-/// Images enter in [0, 1] and are brought to 5 (x - 0.5) inside. Tensors have the names of the state dict of the
-/// equivalent PyTorch module, see `data-specs/checkpoint.toml`.
+/// Images enter in [0, 1] and are rescaled internally to 5 (x - 0.5). Tensors have the names of the equivalent PyTorch
+/// module's state dict; see `data-specs/checkpoint.toml`.
 ///
 /// ```
 /// use brainprior_classifier::{NetConfig, ResNet};
@@ -45,29 +45,29 @@ pub struct ResNet {
     precision: Precision,
 }
 
-/// How well labeled images are classified.
+/// Loss and accuracy on labeled images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// Mean cross entropy, in nats.
+    /// Mean cross-entropy in nats.
     pub loss: f64,
-    /// Part that is classified correctly.
+    /// Fraction classified correctly.
     pub accuracy: f64,
 }
 
-/// Which statistics batch norms use.
+/// Statistics used by the batch norms.
 pub(crate) enum Pass<'a> {
-    /// The running ones.
+    /// The running statistics.
     Evaluation,
-    /// Those of the batch, which are handed out in the order in which the layers ran.
+    /// The statistics of the batch, which are returned in the order of the layers.
     Training(&'a mut Vec<(usize, BatchStatistics)>),
 }
 
 impl ResNet {
-    /// A network with fresh weights: those of convolutions and of the head uniform within 1 / sqrt(inputs of an output), as
-    /// PyTorch draws them by default; scales 1, shifts 0, gamma's logits 0.
+    /// Makes a network with random weights: convolutions and head uniform within 1 / sqrt(fan-in), PyTorch's default;
+    /// scales 1, shifts 0, gamma's logits 0.
     ///
     /// # Errors
-    /// A setting outside its range.
+    /// Returns [`Error::Setting`] if a setting is out of range.
     pub fn new(config: &NetConfig, seed: u64) -> Result<Self> {
         config.check()?;
         let mut position = 0;
@@ -88,7 +88,7 @@ impl ResNet {
         })
     }
 
-    /// A network whose tensors, of the shapes asked for, come from `source`.
+    /// Makes a network whose tensors come from `source`.
     pub(crate) fn assemble(config: &NetConfig, batches: u64, mut source: impl FnMut(&Slot) -> Result<Tensor>) -> Result<Self> {
         let architecture = Architecture::new(config);
         let tensors = architecture.slots.iter().map(&mut source).collect::<Result<_>>()?;
@@ -102,21 +102,22 @@ impl ResNet {
         })
     }
 
-    /// The same network on a device; what it is there already is shared.
+    /// The same network on another device; tensors already there are shared.
     ///
     /// # Errors
-    /// Too little memory there.
+    /// Returns [`Error::Tensor`] if the device runs out of memory.
     pub fn to_device(&self, device: &Device) -> Result<Self> {
         let tensors = self.tensors.iter().map(|tensor| tensor.to_device(device)).collect::<candle_core::Result<_>>()?;
         Ok(Self { tensors, ..self.clone() })
     }
 
-    /// Where its tensors are, and images must be.
+    /// The device of the tensors, on which images must be.
     pub fn device(&self) -> &Device {
         self.gamma_logits().device()
     }
 
-    /// The same network, computed in a precision; it shares the tensors. Mixed precision is a matter of the CPU.
+    /// The same network computed in another precision, sharing the tensors. Mixed precision is available on the CPU
+    /// only.
     pub fn in_precision(&self, precision: Precision) -> Self {
         Self { precision, ..self.clone() }
     }
@@ -126,34 +127,34 @@ impl ResNet {
         &self.config
     }
 
-    /// How the network was made, a step each.
+    /// How the network was made, one entry per step.
     pub fn provenance(&self) -> &[String] {
         &self.provenance
     }
 
-    /// The same network, made in these steps.
+    /// The same network with this provenance.
     pub fn with_provenance(self, provenance: Vec<String>) -> Self {
         Self { provenance, ..self }
     }
 
-    /// Number of learned values.
+    /// Number of learned parameters.
     pub fn parameters(&self) -> usize {
         self.named().filter(|(slot, _)| slot.role.learned()).map(|(_, tensor)| tensor.elem_count()).sum()
     }
 
-    /// Whether every value is a finite number.
+    /// Whether all values are finite.
     pub(crate) fn is_finite(&self) -> Result<bool> {
-        // A sum is finite only if all its terms are; f32 of this size do not overflow f64.
+        // A sum is finite only if all its terms are; f32 values cannot overflow f64.
         let finite = |tensor: &Tensor| Ok(tensor.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?.is_finite());
         self.tensors.iter().map(finite).try_fold(true, |all, one: Result<bool>| Ok(all && one?))
     }
 
-    /// How often the running statistics have been updated; PyTorch's `num_batches_tracked`.
+    /// Number of updates of the running statistics; PyTorch's `num_batches_tracked`.
     pub(crate) fn batches(&self) -> u64 {
         self.batches
     }
 
-    /// Every tensor with what it is.
+    /// Every tensor with its slot.
     pub(crate) fn named(&self) -> impl Iterator<Item = (&Slot, &Tensor)> {
         self.architecture.slots.iter().zip(&self.tensors)
     }
@@ -163,7 +164,7 @@ impl ResNet {
         self.architecture.conv_norms().map(|layer| self.architecture.slots[layer.norm].name.trim_end_matches(".weight"))
     }
 
-    /// The same network whose mixture starts at these logits.
+    /// The same network with these initial logits of gamma.
     pub(crate) fn with_gamma_logits(mut self, logits: Vec<f32>) -> Result<Self> {
         self.tensors[self.architecture.gamma] = Tensor::from_vec(logits, self.config.layer_count(), &Device::Cpu)?;
         Ok(self)
@@ -183,39 +184,39 @@ impl ResNet {
         Ok((network, variables))
     }
 
-    /// The same tensors without gradients; they follow the variables that they come from.
+    /// The same tensors without gradients; they still share the variables' memory.
     pub(crate) fn detached(&self) -> Self {
         Self { tensors: self.tensors.iter().map(Tensor::detach).collect(), ..self.clone() }
     }
 
-    /// A copy that nothing changes any more.
+    /// A copy that no later step changes.
     pub(crate) fn snapshot(&self) -> Result<Self> {
         let tensors = self.tensors.iter().map(|tensor| Ok(tensor.copy()?.detach())).collect::<Result<_>>()?;
         Ok(Self { tensors, ..self.clone() })
     }
 
-    /// Class scores `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1], under the running
-    /// statistics. Differentiable with respect to the images.
+    /// Logits `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1], using the running statistics.
+    /// Differentiable with respect to the images.
     ///
     /// # Errors
-    /// Images of another shape, or too small to be averaged before the head.
+    /// Returns [`Error::Size`] if the images have another shape or are too small for the average pool before the head.
     pub fn logits(&self, images: &Tensor) -> Result<Tensor> {
         self.classify(images, &mut Pass::Evaluation)
     }
 
-    /// Outputs of the stem and of each stage, `[batch, channels, height, width]` each, of images as in
-    /// [`ResNet::logits`]: the layers whose similarities are compared with a target.
+    /// Outputs of the stem and each stage, `[batch, channels, height, width]` each, for images as in
+    /// [`ResNet::logits`]. These are the layers whose similarities are compared with a target.
     ///
     /// # Errors
-    /// Images of another shape.
+    /// Returns [`Error::Size`] if the images have another shape.
     pub fn layer_outputs(&self, images: &Tensor) -> Result<Vec<Tensor>> {
         self.features(images, &mut Pass::Evaluation)?.iter().map(|layer| Ok(layer.tensor()?)).collect()
     }
 
-    /// What each layer counts in the similarity of the network: non-negative, summing to 1.
+    /// Weight of each layer in the similarity of the network: non-negative, summing to 1.
     ///
     /// # Errors
-    /// None, as long as the device works.
+    /// Returns [`Error::Tensor`] if the device fails.
     pub fn gamma(&self) -> Result<Vec<f64>> {
         let logits: Vec<f64> = self.gamma_logits().to_vec1::<f32>()?.into_iter().map(f64::from).collect();
         let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -227,7 +228,7 @@ impl ResNet {
     /// Mean loss and accuracy on labeled images.
     ///
     /// # Errors
-    /// No image, or images of other channels or classes.
+    /// Returns [`Error::Size`] if there are no images or if they differ in channels or classes.
     pub fn evaluate(&self, data: &LabeledImages) -> Result<Evaluation> {
         let all: Vec<usize> = (0..data.len()).collect();
         self.evaluate_at(data, &all)
@@ -268,7 +269,7 @@ impl ResNet {
             return Err(Error::Size {
                 what: "pixels of the labeled images",
                 expected: format!("at least {side} x {side} for {} stages", self.config.blocks.len()),
-                found: format!("{} x {}; enlarge the images, or train a network of fewer stages", data.height(), data.width()),
+                found: format!("{} x {}; enlarge the images or train a network with fewer stages", data.height(), data.width()),
             });
         }
         Ok(())
@@ -291,7 +292,7 @@ impl ResNet {
         self.features_up_to(images, self.config.blocks.len(), pass)
     }
 
-    /// Outputs of the layers up to number `last`; what lies beyond is not computed.
+    /// Outputs of the layers up to number `last`; later layers are not computed.
     pub(crate) fn features_up_to(&self, images: &Tensor, last: usize, pass: &mut Pass) -> Result<Vec<FeatureMap>> {
         let channels = images.dims4()?.1;
         if channels != self.config.input_channels || images.dtype() != DType::F32 {
@@ -340,7 +341,7 @@ impl ResNet {
         let [scale, shift, mean, variance] = std::array::from_fn(|part| &self.tensors[layer.norm + part]);
         match pass {
             Pass::Evaluation => {
-                // Variables of a `VarMap`, too, are statistics here and no parameters.
+                // Variables of a `VarMap` are statistics here too, not parameters.
                 let (mean, variance) = (mean.detach(), variance.detach());
                 Ok(x.batch_norm_eval(scale, shift, &mean, &variance, residual, activation, EPSILON)?)
             }
@@ -352,7 +353,7 @@ impl ResNet {
         }
     }
 
-    /// Takes the statistics of one batch into the running ones.
+    /// Updates the running statistics with those of one batch.
     pub(crate) fn update_running(&mut self, statistics: &[(usize, BatchStatistics)]) -> Result<()> {
         for (slot, value) in self.running_after(statistics)? {
             self.tensors[slot] = value;
@@ -361,7 +362,7 @@ impl ResNet {
         Ok(())
     }
 
-    /// The same in place, where the running ones are variables.
+    /// The same in place, if the running statistics are variables.
     pub(crate) fn write_running(&self, statistics: &[(usize, BatchStatistics)]) -> Result<()> {
         for (slot, value) in self.running_after(statistics)? {
             if self.tensors[slot].is_variable() {
@@ -371,7 +372,7 @@ impl ResNet {
         Ok(())
     }
 
-    /// Running statistics, by slot, after the statistics of one batch; variances unbiased, as in PyTorch.
+    /// Running statistics by slot after one more batch; variances are unbiased, as in PyTorch.
     fn running_after(&self, statistics: &[(usize, BatchStatistics)]) -> Result<Vec<(usize, Tensor)>> {
         let parts = statistics.iter().flat_map(|(norm, batch)| {
             let unbiased = batch.count as f64 / (batch.count.max(2) - 1) as f64;
@@ -385,13 +386,13 @@ impl ResNet {
     }
 }
 
-/// Softmax of logits `[layers]`, as a column `[layers, 1]`.
+/// Softmax of logits `[layers]` as a column `[layers, 1]`.
 pub(crate) fn mixture(logits: &Tensor) -> Result<Tensor> {
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?.exp()?;
     Ok(shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.unsqueeze(1)?)
 }
 
-/// How many rows have their largest score at the label; the first of equal scores counts.
+/// Number of rows whose largest score is at the label; ties go to the first class.
 pub(crate) fn count_correct(logits: &Tensor, labels: &[u32]) -> Result<usize> {
     let rows = logits.detach().to_vec2::<f32>()?;
     let best = |row: &[f32]| (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best });

@@ -1,4 +1,4 @@
-//! The joint loss: cross entropy of labeled images and agreement of similarities on pairs of stimuli.
+//! The joint loss: cross-entropy of labeled images and agreement of similarities on pairs of stimuli.
 
 use crate::network::{Pass, mixture};
 use crate::pairs::PairBatch;
@@ -7,12 +7,12 @@ use brainprior_kernels::{BatchStatistics, FeatureMap, arctanh_squared_loss, cros
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 
-/// Part of the old mean that stays at each update, as in the lineage (pixel-reg).
+/// Weight of the old mean at each update, as in pixel-reg.
 const DECAY: f64 = 0.9;
 
-/// Running mean of each channel of each layer over the pairs, which features are centered by before they are compared.
-/// Started at zero, updated from a batch before that batch is centered, and not differentiated (pixel-reg). Empty where
-/// each batch is centered by its own mean.
+/// Running mean of each channel and layer over the pairs, used to center features before they are compared. It starts
+/// at zero, is updated from a batch before that batch is centered, and is not differentiated (pixel-reg). Empty if each
+/// batch is centered by its own mean.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Centers(BTreeMap<usize, Tensor>);
 
@@ -21,18 +21,18 @@ impl Centers {
         Self(tensors)
     }
 
-    /// The same on a device.
+    /// The same on another device.
     pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
         let moved = |(layer, center): (&usize, &Tensor)| Ok((*layer, center.to_device(device)?));
         self.0.iter().map(moved).collect::<Result<_>>().map(Self)
     }
 
-    /// By layer.
+    /// The centers by layer.
     pub(crate) fn tensors(&self) -> &BTreeMap<usize, Tensor> {
         &self.0
     }
 
-    /// Takes in a batch: the center of layer `layer` with features `[batch, channels, height, width]`.
+    /// Updates and returns the center of layer `layer` for features `[batch, channels, height, width]`.
     fn update(&mut self, layer: usize, features: &FeatureMap) -> Result<Tensor> {
         let mean = features.channel_means()?.affine(1.0 - DECAY, 0.0)?;
         let center = match self.0.get(&layer) {
@@ -44,31 +44,31 @@ impl Centers {
     }
 }
 
-/// What a batch of labeled images gives.
+/// Results of a batch of labeled images.
 pub(crate) struct Classification {
-    /// Mean cross entropy, differentiable.
+    /// Mean cross-entropy, differentiable.
     pub(crate) loss: Tensor,
     pub(crate) logits: Tensor,
     pub(crate) statistics: Vec<(usize, BatchStatistics)>,
 }
 
-/// Passes labeled images (`[batch, channels, height, width]`, labels `[batch]`) in training mode.
+/// Runs labeled images (`[batch, channels, height, width]`, labels `[batch]`) in training mode.
 pub(crate) fn classification(network: &ResNet, images: &Tensor, labels: &Tensor) -> Result<Classification> {
     let mut statistics = Vec::new();
     let logits = network.classify(images, &mut Pass::Training(&mut statistics))?;
     Ok(Classification { loss: cross_entropy(&logits, labels)?, logits, statistics })
 }
 
-/// What a batch of pairs gives.
+/// Results of a batch of pairs.
 pub(crate) struct PairSimilarity {
     /// `loss_scale` times the mean of (arctanh S - arctanh target)^2 (section 3.2 of the paper), differentiable.
     pub(crate) loss: Tensor,
-    /// S of each pair, `[pairs]`: cosines of centered features at each layer, mixed by gamma.
+    /// S of each pair, `[pairs]`: cosines of centered features at each layer, combined by gamma.
     pub(crate) similarity: Tensor,
     pub(crate) statistics: Vec<(usize, BatchStatistics)>,
 }
 
-/// Passes both images of each pair through the same trunk in training mode, as one batch, as far as the last layer in use.
+/// Runs both images of each pair through the network as one batch in training mode, up to the last layer in use.
 pub(crate) fn pair_similarity(
     network: &ResNet,
     pairs: &PairBatch,

@@ -1,10 +1,10 @@
 //! Pairs of stimuli with their target similarities, drawn without replacement.
 //!
-//! All pairs are numbered, those of a matrix along its packed triangle, and visited in a random order, each once before
-//! any comes again. The order of 12.5 million pairs is not stored: a Feistel network, keyed by the seed and by how often
-//! all pairs have been seen, permutes the numbers below a power of four, and numbers beyond the last pair are permuted
-//! again until they fall below (cycle walking, at most four turns on average). So the pairs of any step are known from
-//! the step alone, which is what makes a training resumable.
+//! All pairs are numbered, those of a matrix along its packed triangle, and visited in random order, each once before
+//! any repeats. The order of 12.5 million pairs is not stored: a Feistel network, keyed by the seed and the number of
+//! the pass, permutes the numbers below a power of four, and results beyond the last pair are permuted again until they
+//! are in range (cycle walking, at most four rounds on average). The pairs of any step thus depend on its number alone,
+//! which makes training resumable.
 
 use crate::rng::Stream;
 use crate::{Error, PairSource, Result, Target};
@@ -14,13 +14,13 @@ use rand::Rng;
 
 const ROUNDS: usize = 6;
 
-/// The numbers of the `count` pairs of a training from its `start`-th on, of `all` pairs that there are: each comes once before any comes
-/// again.
+/// Numbers of the `count` pairs of a training starting with the `start`-th, out of `all` pairs: each comes once before
+/// any repeats.
 ///
 /// # Panics
-/// Where there is no pair at all.
+/// Panics if `all` is 0.
 pub fn pair_numbers(all: u64, seed: u64, start: u64, count: usize) -> impl Iterator<Item = u64> {
-    assert!(all > 0, "there are pairs to draw");
+    assert!(all > 0, "there are no pairs to draw");
     let mut pass = None;
     (start..start + count as u64).map(move |number| {
         let current = (number / all) as usize;
@@ -69,15 +69,15 @@ fn mixed(mut value: u64) -> u64 {
     value ^ value >> 31
 }
 
-/// Stimuli and similarities to draw pairs from.
+/// The stimuli and similarities from which pairs are drawn.
 pub(crate) struct Pairs<'a> {
     stimuli: &'a StimulusSet,
     source: &'a dyn PairSource,
-    /// Where each image of the pairs lies among the stimuli.
+    /// Index of each image of the pairs among the stimuli.
     positions: Vec<usize>,
     seed: u64,
     channels: usize,
-    /// Targets beyond this size are taken as this size.
+    /// Targets are clamped to this absolute value.
     limit: f32,
 }
 
@@ -85,14 +85,14 @@ pub(crate) struct Pairs<'a> {
 pub(crate) struct PairBatch {
     /// `[2 pairs, channels, height, width]`: first images, then second images.
     pub(crate) images: Tensor,
-    /// `[pairs]`: similarities to be met.
+    /// `[pairs]`: target similarities.
     pub(crate) target: Tensor,
-    /// Number of the first pair, over the whole training.
+    /// Number of the first pair, counted over the whole training.
     pub(crate) first: u64,
 }
 
 impl<'a> Pairs<'a> {
-    /// The pairs of a target, if it has any; grayscale stimuli are repeated for each of `channels`.
+    /// The pairs of a target, if it has any; grayscale stimuli are repeated over `channels`.
     pub(crate) fn new(target: &'a Target, channels: usize, limit: f64, seed: u64) -> Result<Option<Self>> {
         let Some((stimuli, source)) = target.pairs() else { return Ok(None) };
         let place = |(index, id): (usize, &brainprior_images::ImageId)| {
@@ -102,7 +102,7 @@ impl<'a> Pairs<'a> {
         Ok(Some(Self { stimuli, source, positions, seed, channels, limit: limit as f32 }))
     }
 
-    /// The `count` pairs of `step` of the whole training.
+    /// The `count` pairs of `step`, counted over the whole training.
     pub(crate) fn batch(&self, step: usize, count: usize) -> Result<PairBatch> {
         let area = self.stimuli.height() * self.stimuli.width() * self.channels;
         let mut images = vec![0.0f32; 2 * count * area];

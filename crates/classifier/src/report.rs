@@ -1,51 +1,51 @@
-//! What a training tells while it runs, and what it leaves.
+//! Progress reports and results of a training.
 
 use crate::{Evaluation, ResNet};
 
-/// Figures of one epoch. Losses, training accuracy and pair correlation are means over the epoch's batches as they were
-/// trained on, in training mode; validation is under the running statistics at the end of the epoch.
+/// Results of one epoch. Losses, training accuracy and pair correlation are means over the epoch's batches in training
+/// mode; validation uses the running statistics at the end of the epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochReport {
     /// Epoch, from 0.
     pub epoch: usize,
-    /// Mean of cross entropy + alpha x similarity loss.
+    /// Mean of cross-entropy + alpha x similarity loss.
     pub loss: f64,
-    /// Mean cross entropy, in nats.
+    /// Mean cross-entropy, in nats.
     pub cross_entropy: f64,
     /// Mean similarity loss, before alpha. `None` without a target.
     pub similarity_loss: Option<f64>,
     /// Accuracy on the training images.
     pub train_accuracy: f64,
-    /// Mean cross entropy on the images held back, in nats.
+    /// Mean cross-entropy on the validation images, in nats.
     pub validation_loss: f64,
-    /// Accuracy on the images held back.
+    /// Accuracy on the validation images.
     pub validation_accuracy: f64,
-    /// Pearson correlation of the network's similarities with the target's. `None` without a target, or where either does
-    /// not vary.
+    /// Pearson correlation of the network's similarities with the target's. `None` without a target, or if either is
+    /// constant.
     pub pair_correlation: Option<f64>,
-    /// What each layer counts in the similarity.
+    /// Weight of each layer in the similarity.
     pub gamma: Vec<f64>,
 }
 
-/// Something that happened.
+/// A progress event.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainEvent {
-    /// A step is done.
+    /// A step has finished.
     Step {
-        /// Steps done, over all epochs and earlier runs.
+        /// Steps finished, over all epochs and earlier runs.
         done: usize,
         /// Steps of the whole training.
         total: usize,
-        /// Cross entropy + alpha x similarity loss.
+        /// Cross-entropy + alpha x similarity loss.
         loss: f64,
         /// Similarity loss, before alpha. `None` without a target.
         similarity_loss: Option<f64>,
-        /// Labeled images trained on a second, in this step.
+        /// Labeled images per second in this step.
         images_per_second: f64,
-        /// Part of the step's time that it waited for its batch.
+        /// Fraction of the step's time spent waiting for its batch.
         waited: f64,
     },
-    /// An epoch is done and on disk.
+    /// An epoch has finished and is on disk.
     Epoch(EpochReport),
 }
 
@@ -66,17 +66,17 @@ pub struct Trained {
 const COLUMNS: usize = 7;
 
 impl EpochReport {
-    /// How well the images held back are classified.
+    /// Loss and accuracy on the validation images.
     pub fn validation(&self) -> Evaluation {
         Evaluation { loss: self.validation_loss, accuracy: self.validation_accuracy }
     }
 
-    /// Columns of a row of a network with `layers`.
+    /// Number of columns for a network with `layers` layers.
     pub(crate) fn columns(layers: usize) -> usize {
         COLUMNS + layers
     }
 
-    /// As a row of numbers that keep every bit; NaN for what is not there.
+    /// The report as a row of numbers without loss of precision; NaN for missing values.
     pub(crate) fn row(&self) -> Vec<f64> {
         let known = |value: Option<f64>| value.unwrap_or(f64::NAN);
         let head: [f64; COLUMNS] = [
@@ -91,7 +91,7 @@ impl EpochReport {
         head.into_iter().chain(self.gamma.iter().copied()).collect()
     }
 
-    /// From [`EpochReport::row`].
+    /// Inverse of [`EpochReport::row`].
     pub(crate) fn from_row(epoch: usize, row: &[f64]) -> Self {
         let known = |value: f64| (!value.is_nan()).then_some(value);
         Self {
@@ -123,7 +123,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Takes in a batch of images: mean losses and how many were right.
+    /// Adds a batch of images: mean losses and the number classified correctly.
     pub(crate) fn images(&mut self, count: usize, correct: usize, loss: f64, cross_entropy: f64) {
         self.images += count;
         self.correct += correct;
@@ -131,7 +131,7 @@ impl Tally {
         self.cross_entropy += cross_entropy * count as f64;
     }
 
-    /// Takes in the pairs of a step.
+    /// Adds the pairs of a step.
     pub(crate) fn pairs(&mut self, loss: f64, found: &[f32], target: &[f32]) {
         self.steps += 1;
         self.similarity_loss += loss;

@@ -1,29 +1,29 @@
-//! Independent random streams, found again from the seed and a place in the training alone.
+//! Independent random streams, determined by the seed and a position in the training.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// What random numbers are drawn for.
+/// The purpose of random numbers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stream {
-    /// First values of a parameter, by its position.
+    /// Initial values of a parameter, by its index.
     Initial,
-    /// Which images validate.
+    /// The choice of validation images.
     Validation,
     /// Order of the training images, by epoch.
     Order,
     /// Crop and flip of one image, by epoch and image.
     Augmentation,
-    /// Keys of the order of the pairs, by pass over the pairs.
+    /// Keys of the pair order, by pass over the pairs.
     Pairs,
     /// Noise on one image, by epoch and image.
     Noise,
-    /// Where the attack on a batch starts, by epoch and step.
+    /// Start of the attack on a batch, by epoch and step.
     Attack,
 }
 
 impl Stream {
-    /// Its generator in `epoch` (below 2^24) at `index`.
+    /// The generator for `epoch` (below 2^24) and `index`.
     pub(crate) fn generator(self, seed: u64, epoch: usize, index: usize) -> ChaCha8Rng {
         debug_assert!(epoch < 1 << 24 && index <= u32::MAX as usize);
         let mut generator = ChaCha8Rng::seed_from_u64(seed);

@@ -1,13 +1,13 @@
-//! Which labeled images train, and which are held back.
+//! The split of labeled images into training and validation images.
 
 use crate::rng::Stream;
 use crate::{Error, Result, TrainConfig};
 use rand::seq::SliceRandom;
 
-/// The labeled images of a training, divided at random.
+/// The labeled images of a training, split at random into training and validation images.
 ///
-/// Whatever is chosen, an epoch, a setting, a target of labels, is chosen on one part or the other of these: never on the images
-/// that results are reported on.
+/// Every choice (of an epoch, a setting, or a target of labels) is made on one of these two parts, never on the images
+/// on which results are reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     training: Vec<usize>,
@@ -15,10 +15,9 @@ pub struct Split {
 }
 
 impl Split {
-    /// How a training of `images` labeled images with these settings and this seed divides them: at least one is held back.
-    ///
+    /// Splits `images` labeled images with these settings and this seed; at least one image is held out.
     /// # Errors
-    /// Returns [`Error::Size`] if none would be left to train on.
+    /// Returns [`Error::Size`] if no training images would remain.
     pub fn new(images: usize, config: &TrainConfig, seed: u64) -> Result<Self> {
         let mut order: Vec<usize> = (0..images).collect();
         order.shuffle(&mut Stream::Validation.generator(seed, 0, 0));
@@ -26,7 +25,7 @@ impl Split {
         if held_back >= images {
             return Err(Error::Size {
                 what: "labeled images",
-                expected: format!("more than the {held_back} that are held back for validation"),
+                expected: format!("more than the {held_back} held out for validation"),
                 found: images.to_string(),
             });
         }
@@ -36,12 +35,12 @@ impl Split {
         Ok(Self { training, held_back: order })
     }
 
-    /// Indices of the images that train, rising.
+    /// Indices of the training images, ascending.
     pub fn training(&self) -> &[usize] {
         &self.training
     }
 
-    /// Indices of the images that the best epoch is chosen by, rising.
+    /// Indices of the validation images, which choose the best epoch, ascending.
     pub fn held_back(&self) -> &[usize] {
         &self.held_back
     }

@@ -1,4 +1,4 @@
-//! All that a training goes on from after an interruption.
+//! The complete state from which an interrupted training resumes.
 
 use crate::architecture::Architecture;
 use crate::checkpoint::{collect, restore, tensor};
@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "brainprior-training-state";
 const VERSION: u32 = 2;
-/// For a folder whose state is not one of this version, or is damaged.
-const ADVICE: &str = "use another folder, or remove it and train anew";
+/// Advice to users whose state is damaged or written by another version.
+const ADVICE: &str = "use another folder, or remove this one and train again";
 const FILE: &str = "training-state.safetensors";
 
-/// What makes two trainings the same.
+/// Everything that must match for a training to be resumed.
 pub(crate) fn identity(data: &LabeledImages, target: &Target, config: &TrainConfig, seed: u64) -> Identity {
     let mut images = Hasher::default();
     for size in [data.channels(), data.height(), data.width(), data.classes()] {
@@ -31,13 +31,13 @@ pub(crate) fn identity(data: &LabeledImages, target: &Target, config: &TrainConf
     if let Some((stimuli, source)) = target.pairs() {
         pairs.update(&(stimuli.height() as u64).to_le_bytes());
         pairs.update(&(stimuli.width() as u64).to_le_bytes());
-        // The identity of a stimulus is its content.
+        // A stimulus is identified by its content.
         pairs.update(&source.fingerprint());
     }
     Identity::new(config, seed).input("labeled images", images.finish()).input("target", pairs.finish())
 }
 
-/// Which kind of file it is.
+/// Kind of the file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Kind {
     format: String,
@@ -61,7 +61,7 @@ fn kind() -> Kind {
 /// A training after some epochs.
 pub(crate) struct State {
     pub(crate) network: ResNet,
-    /// Velocities of the gradient descent, by name.
+    /// Momentum of the parameters, by name.
     pub(crate) velocities: Vec<(String, Tensor)>,
     pub(crate) centers: Centers,
     pub(crate) best: ResNet,
@@ -69,13 +69,13 @@ pub(crate) struct State {
     pub(crate) epochs: Vec<EpochReport>,
 }
 
-/// Where the state of a training is kept.
+/// Path of the state file of a training.
 pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join(FILE)
 }
 
 impl State {
-    /// The same on a device, but for the velocities, which the optimizer takes there.
+    /// The same on another device, except for the momentum, which the optimizer moves.
     pub(crate) fn to_device(&self, device: &Device) -> Result<Self> {
         Ok(Self {
             network: self.network.to_device(device)?,
@@ -87,7 +87,7 @@ impl State {
         })
     }
 
-    /// Writes the state, replacing that of an earlier epoch in one move.
+    /// Writes the state, atomically replacing that of an earlier epoch.
     pub(crate) fn write(&self, path: &Path, identity: &Identity) -> Result<()> {
         let mut tensors = BTreeMap::new();
         collect(&self.network, "network.", &mut tensors);
@@ -107,7 +107,7 @@ impl State {
         Ok(archive::write(path, &header, tensors)?)
     }
 
-    /// The state at `path` of a training of this network, if there is one.
+    /// Reads the state at `path` for this network, if there is one.
     pub(crate) fn read(path: &Path, identity: &Identity, net: &NetConfig) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What similarities are pulled towards.
+//! Targets of the similarity loss.
 
 use crate::{Error, Result};
 use brainprior_artifact::hash::Hasher;
@@ -7,21 +7,21 @@ use brainprior_similarity::SimilarityMatrix;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-/// A condition of training.
+/// The target of a training.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// Cross entropy alone; no pair is passed.
+    /// Cross-entropy only, without pairs.
     None,
-    /// Similarities of pairs of grayscale stimuli, of any origin. Which one it is makes the condition: predicted responses,
-    /// single trials, shuffled identities, pixels.
+    /// Similarities of pairs of grayscale stimuli, of any origin: predicted responses, single trials, shuffled
+    /// identities, or pixels.
     Similarity {
-        /// The images, among others perhaps; their size need not be that of the labeled ones.
+        /// The images, possibly among others; their size may differ from that of the labeled images.
         stimuli: StimulusSet,
-        /// The similarities, by the identity of the images.
+        /// The similarities, by image identity.
         matrix: SimilarityMatrix,
     },
-    /// Similarities that do not lie in a matrix: a sample of pairs ([`SampledPairs`]), or pairs whose similarity is found when
-    /// they are drawn.
+    /// Similarities that are not stored as a matrix: a sample of pairs ([`SampledPairs`]), or pairs whose similarity is
+    /// computed when they are drawn.
     Pairs {
         /// The images, as above.
         stimuli: StimulusSet,
@@ -31,7 +31,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The images and the pairs of them, if there are any.
+    /// The images and their pairs, if there are any.
     pub(crate) fn pairs(&self) -> Option<(&StimulusSet, &dyn PairSource)> {
         match self {
             Self::None => None,
@@ -41,8 +41,8 @@ impl Target {
     }
 }
 
-/// Numbered pairs of images and their similarities. A training draws the numbers in a random order, each once before any comes
-/// again, and asks for the same pair again after an interruption.
+/// Numbered pairs of images with their similarities. A training draws the numbers in random order, each once before any
+/// repeats, and asks for the same pair again after an interruption.
 pub trait PairSource: Debug + Send + Sync {
     /// Identities of the images.
     fn ids(&self) -> &[ImageId];
@@ -50,14 +50,14 @@ pub trait PairSource: Debug + Send + Sync {
     /// Number of pairs, at least 1.
     fn count(&self) -> u64;
 
-    /// Indices of both images among [`PairSource::ids`], and their similarity in [-1, 1]. Always the same for one `number` below
-    /// [`PairSource::count`].
+    /// Indices of both images in [`PairSource::ids`], and their similarity in [-1, 1]. The result must be the same
+    /// every time for the same `number` below [`PairSource::count`].
     fn pair(&self, number: u64) -> (usize, usize, f32);
 
-    /// How the pairs were made, a step each.
+    /// How the pairs were made, one entry per step.
     fn provenance(&self) -> Vec<String>;
 
-    /// What tells these pairs from others, so that a training does not go on with other similarities than it began with.
+    /// A fingerprint of the pairs, so that a training is not resumed with other similarities.
     fn fingerprint(&self) -> Vec<u8>;
 }
 
@@ -87,12 +87,12 @@ impl PairSource for SimilarityMatrix {
     }
 }
 
-/// The pair at `index` of the packed strict upper triangle of `images` images.
+/// The pair at `index` of the packed strict upper triangle for `images` images.
 pub(crate) fn pair_at(images: usize, index: usize) -> (usize, usize) {
     let start = |row: usize| row * (2 * images - row - 1) / 2;
     let side = (2 * images - 1) as f64;
     let mut row = ((side - (side * side - 8.0 * index as f64).max(0.0).sqrt()) / 2.0) as usize;
-    // The root is rounded; the row is at most one off.
+    // The square root is rounded, so the row is off by at most one.
     row = row.min(images - 2);
     while start(row) > index {
         row -= 1;
@@ -103,7 +103,7 @@ pub(crate) fn pair_at(images: usize, index: usize) -> (usize, usize) {
     (row, row + 1 + index - start(row))
 }
 
-/// A sample of the pairs of a set of images, held as it is: of a matrix too large to hold, or of those pairs alone whose
+/// A stored sample of the pairs of a set of images: for example of a matrix too large for memory, or only pairs whose
 /// similarity lies in a range (Attias et al. 2024).
 #[derive(Clone, Debug, PartialEq)]
 pub struct SampledPairs {
@@ -113,10 +113,11 @@ pub struct SampledPairs {
 }
 
 impl SampledPairs {
-    /// From pairs `(i, j, similarity)` of images at `i` and `j` of `ids`.
+    /// Makes a sample of pairs `(i, j, similarity)` of images `i` and `j` in `ids`.
     ///
     /// # Errors
-    /// No pair; an index beyond the images, an image with itself, a similarity outside [-1, 1].
+    /// Returns [`Error::Size`] if there are no pairs, an index is out of range, an image is paired with itself, or a
+    /// similarity is outside [-1, 1].
     pub fn new(ids: Vec<ImageId>, pairs: Vec<(u32, u32, f32)>, provenance: Vec<String>) -> Result<Self> {
         let wrong = |expected: String, found: String| Err(Error::Size { what: "pairs of a sample", expected, found });
         if pairs.is_empty() {
@@ -131,10 +132,10 @@ impl SampledPairs {
         Ok(Self { ids, pairs, provenance })
     }
 
-    /// Those pairs of a matrix whose similarity lies in `range`.
+    /// Keeps the pairs of a matrix whose similarity lies in `range`.
     ///
     /// # Errors
-    /// No such pair.
+    /// Returns [`Error::Size`] if there are none.
     pub fn in_range(matrix: &SimilarityMatrix, range: std::ops::RangeInclusive<f32>) -> Result<Self> {
         let place = |(index, similarity): (usize, &f32)| {
             let (i, j) = pair_at(matrix.len(), index);

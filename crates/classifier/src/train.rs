@@ -23,21 +23,22 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-/// Batches that are made ahead of the step that needs them.
+/// Number of batches prepared in advance.
 const AHEAD: usize = 2;
 
-/// Trains a network on `data` (grayscale or RGB), and on the similarities of `target` where it has
-/// any: stochastic gradient descent on cross entropy + alpha x similarity loss (section 3.2 of the paper).
+/// Trains a network on `data` (grayscale or RGB) and on the similarities of `target`, if any, by stochastic gradient
+/// descent on cross-entropy + alpha x similarity loss (section 3.2 of the paper).
 ///
-/// After each epoch the state is written to `folder`, which must exist, and with it `last.safetensors`, the network after
-/// that epoch, and `best.safetensors`, that of the lowest validation loss. A training that was interrupted, called again
-/// with the same arguments, goes on after the last finished epoch and ends with the same bytes as one that was not; a
-/// finished one returns at once. Results do not depend on the number of threads.
+/// After each epoch, the state is written to `folder`, which must exist, together with `last.safetensors`, the network
+/// after that epoch, and `best.safetensors`, the network with the lowest validation loss. Calling an interrupted
+/// training again with the same arguments resumes it after the last finished epoch and gives the same bytes as an
+/// uninterrupted one; a finished training returns at once. Results do not depend on the number of threads.
 ///
 /// # Errors
-/// A setting out of range, data of too few or too many classes, a target with images that are not among its stimuli, a loss
-/// that is not finite any more, a folder that holds the state of another training or in which another process trains,
-/// whatever the file system refuses.
+/// Returns [`Error::Setting`] if a setting is out of range, [`Error::Size`] if the data do not match the settings, an
+/// error if the target has images that are not among its stimuli, [`Error::Diverged`] if the loss is no longer finite,
+/// [`Error::OtherTraining`] if the folder holds the state of another training, [`Error::Busy`] if another process is
+/// training in it, and [`Error::File`] if a file cannot be read or written.
 pub fn train(
     data: &LabeledImages,
     target: &Target,
@@ -49,11 +50,11 @@ pub fn train(
     train_on(&Device::Cpu, data, target, config, seed, folder, observe)
 }
 
-/// [`train`] on a device, where the network that is returned then is. Batches are made by the CPU; files are the same
-/// wherever they were made.
+/// Like [`train`], on a device, where the returned network then is. The CPU makes the batches; the files do not depend
+/// on the device.
 ///
 /// # Errors
-/// As [`train`]; too little memory on the device.
+/// Returns the errors of [`train`], and [`Error::Tensor`] if the device runs out of memory.
 pub fn train_on(
     device: &Device,
     data: &LabeledImages,
@@ -75,7 +76,7 @@ pub fn train_on(
     };
     let mut trainer = match State::read(&path, &identity, &net)? {
         Some(state) => {
-            tracing::info!(epochs = state.epochs.len(), "training goes on from {}", path.display());
+            tracing::info!(epochs = state.epochs.len(), "resuming the training from {}", path.display());
             Trainer::resume(config, seed, state.to_device(device)?)?
         }
         None => {
@@ -102,7 +103,7 @@ pub fn train_on(
             other => other,
         })?;
         let state = trainer.state()?;
-        // Networks first: if the state is not written any more, the epoch is run again and writes them as they are.
+        // Networks first: if writing the state fails, the epoch runs again and writes the same networks.
         let network = state.network.clone().with_provenance(provenance(epoch));
         network.save(&folder.last())?;
         if state.best_epoch == epoch {
@@ -123,14 +124,14 @@ pub fn train_on(
     })
 }
 
-/// Where batches come from.
+/// The source of batches.
 struct Source<'a> {
     loader: Loader<'a>,
     pairs: Option<Pairs<'a>>,
     config: &'a TrainConfig,
 }
 
-/// What a step is made of.
+/// The data of one step.
 struct Batch {
     labeled: LabeledBatch,
     pairs: Option<PairBatch>,
@@ -144,7 +145,7 @@ impl Source<'_> {
     }
 }
 
-/// A step's place in the training, and what its schedule says.
+/// The position of a step in the training, and its schedule values.
 #[derive(Clone, Copy)]
 struct Place {
     epoch: usize,
@@ -158,7 +159,7 @@ struct Trainer<'a> {
     config: &'a TrainConfig,
     seed: u64,
     network: ResNet,
-    /// Of what decays and of what does not.
+    /// Optimizers with and without weight decay.
     descents: [Sgd; 2],
     centers: Centers,
     best: ResNet,
@@ -175,7 +176,7 @@ impl<'a> Trainer<'a> {
         let (decaying, plain): (Vec<_>, Vec<_>) = variables.into_iter().partition(|(role, ..)| role.decays());
         let named =
             |variables: Vec<(Role, String, Var)>| variables.into_iter().map(|(_, name, variable)| (name, variable)).collect();
-        // The learning rate is that of the schedule, set before each step.
+        // The schedule sets the learning rate before each step.
         let sgd = |weight_decay| SgdConfig { learning_rate: 0.0, momentum: config.momentum, weight_decay };
         let mut descents = [Sgd::named(named(decaying), sgd(config.weight_decay)), Sgd::named(named(plain), sgd(0.0))];
         if !state.epochs.is_empty() {
@@ -187,7 +188,7 @@ impl<'a> Trainer<'a> {
 
     fn state(&self) -> Result<State> {
         let [decaying, plain] = &self.descents;
-        // Right after the best epoch the best network is the network.
+        // Right after the best epoch, the current network is the best one.
         let network = if self.best_epoch + 1 == self.epochs.len() { self.best.clone() } else { self.network.snapshot()? };
         Ok(State {
             network,
@@ -199,7 +200,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// One pass over the training images, while a thread of its own makes the batches ahead.
+    /// One pass over the training images; another thread prepares the batches.
     fn epoch(&mut self, data: &LabeledImages, source: &Source, observe: &mut dyn FnMut(TrainEvent)) -> Result<EpochReport> {
         let epoch = self.epochs.len();
         let _span = tracing::info_span!("epoch", epoch).entered();
@@ -211,7 +212,7 @@ impl<'a> Trainer<'a> {
             let batches = order.chunks(self.config.batch);
             scope.spawn(move || {
                 for (step, indices) in batches.enumerate() {
-                    // Nobody listens any more where a step has failed.
+                    // The receiver is gone if a step failed.
                     if sender.send(source.batch(epoch, step, indices)).is_err() {
                         return;
                     }
@@ -231,7 +232,7 @@ impl<'a> Trainer<'a> {
             Ok(())
         })?;
         let validation = self.network.evaluate_at(data, source.loader.validation())?;
-        // Batch norms hide weights that have grown beyond all bounds; running statistics do not.
+        // Batch norms hide diverging weights in training mode; running statistics do not.
         if !validation.loss.is_finite() || !self.network.is_finite()? {
             return Err(Error::Diverged(Box::new(Divergence {
                 epoch,
@@ -254,7 +255,7 @@ impl<'a> Trainer<'a> {
         Ok(report)
     }
 
-    /// One step of gradient descent. The loss and the similarity loss before it.
+    /// One optimizer step. Returns the loss and similarity loss before it.
     fn step(&mut self, batch: &Batch, place: Place, tally: &mut Tally) -> Result<(f64, Option<f64>)> {
         let Batch { labeled, pairs } = batch;
         let count = labeled.labels.len();
@@ -268,9 +269,9 @@ impl<'a> Trainer<'a> {
             }
             RobustTraining::None | RobustTraining::Noise { .. } => clean,
         };
-        // What is validated, saved and attacked is the network itself, in f32.
+        // Validation, checkpoints and attacks use the network itself, in f32.
         let network = self.network.in_precision(self.config.precision);
-        // Each loss goes back before the next one goes forward, so that the features of one of them are held at a time.
+        // Backpropagate each loss before the next forward pass, so that the features of only one are in memory.
         let Classification { loss, logits, statistics } = classification(&network, &images, &labels)?;
         let (cross_entropy, correct) = (f64::from(loss.to_scalar::<f32>()?), count_correct(&logits, &labeled.labels)?);
         let mut gradients = backward(&loss)?;

@@ -1,4 +1,4 @@
-//! The network where users of candle have theirs: in a `VarMap`, under an optimizer, from state dicts.
+//! The network used from candle: in a `VarMap`, with an optimizer, and from state dicts.
 
 use brainprior_classifier::{NetConfig, ResNet};
 use candle_core::{DType, Device, Tensor};
@@ -51,7 +51,7 @@ fn an_optimizer_of_candle_trains_it_and_the_running_statistics_follow() {
     }
 }
 
-/// The trainer's network, which its own steps change, is not changed by a pass.
+/// A pass does not change a network outside of a map, such as the trainer's.
 #[test]
 fn a_network_outside_of_a_map_keeps_its_running_statistics() {
     let network = ResNet::new(&config(), 3).unwrap();
@@ -118,14 +118,14 @@ fn state_dicts_that_torch_saved_are_networks_to_the_bit() {
     let expected = ResNet::load(&path("resnet18.safetensors")).unwrap();
     let loaded = ResNet::load(&path("resnet18.pth")).unwrap();
     assert_eq!(bits(&loaded), bits(&expected));
-    // As candle's own reader finds the tensors.
+    // Candle's own reader finds the same tensors.
     for (name, tensor) in candle_core::pickle::read_all(path("resnet18.pth")).unwrap() {
         if tensor.dtype() == DType::F32 {
             let found: Vec<u32> = values(&tensor).into_iter().map(f32::to_bits).collect();
             assert_eq!(bits(&loaded)[&name], found, "{name}");
         }
     }
-    // Under torchvision's names, from a training of a network in parallel, channels last, in f64: the values are those of f32.
+    // Under torchvision's names, from data-parallel training, channels last, in f64: the values equal those of f32.
     let loaded = ResNet::load(&path("torchvision.pt")).unwrap();
     let shape = NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 1, classes: 10, blur: None };
     assert_eq!(loaded.config(), &shape);

@@ -1,5 +1,5 @@
-//! The joint training on a CUDA device: the course of the CPU's, the same bytes each time, files that either reads. Where
-//! there is no device, the test says so and why.
+//! Joint training on a CUDA device: it follows the CPU's losses, repeats to the byte, and writes files that either
+//! device reads. Without a device, the test says why it is skipped.
 #![allow(clippy::print_stdout)]
 
 use brainprior_classifier::{ResNet, Target, TrainConfig, Trained, train_on};
@@ -15,7 +15,7 @@ fn device() -> Option<Device> {
     match brainprior_kernels::cuda::device(0) {
         Ok(device) => return Some(device),
         Err(error) => {
-            // The first line: a backtrace may follow it.
+            // The first line only: a backtrace may follow.
             let error = error.to_string();
             println!("joint training: skipped, no CUDA device: {}", error.lines().next().unwrap_or_default());
         }

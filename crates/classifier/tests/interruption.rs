@@ -1,12 +1,12 @@
-//! Trainings that are killed, or whose disk is full: what is left is whole, and the same command ends with the same bytes.
+//! Trainings that are killed or run out of disk: files stay intact, and the same command ends with the same bytes.
 //!
-//! A few kills in every run of the tests; the long form is
+//! Every test run makes a few kills; the long form is
 //!
 //! ```sh
 //! BRAINPRIOR_KILLS=50 cargo test --release --package brainprior-classifier --test interruption -- --nocapture
 //! ```
 #![cfg(unix)]
-#![allow(clippy::print_stdout, reason = "the long form says what it did")]
+#![allow(clippy::print_stdout, reason = "the long form prints what it did")]
 
 use brainprior_classifier::{Error, Target, TrainConfig, train};
 use brainprior_images::{LabeledImages, StimulusSet};
@@ -24,8 +24,8 @@ const KILLS: &str = "BRAINPRIOR_KILLS";
 const FEW: usize = 6;
 const RESULTS: [&str; 3] = ["training-state.safetensors", "best.safetensors", "last.safetensors"];
 
-/// Noise with ten classes, on which nothing is learned and everything moves; a target of random vectors. What went wrong, if
-/// anything.
+/// Noise with ten classes, on which nothing is learned but everything changes, and a target of random vectors. Returns
+/// the error, if there is one.
 fn training(folder: &Path) -> Option<Error> {
     let mut generator = ChaCha8Rng::seed_from_u64(4);
     let count = 160;
@@ -37,7 +37,7 @@ fn training(folder: &Path) -> Option<Error> {
     let vector = Array2::from_shape_fn((30, 6), |_| generator.random_range(-1.0f32..1.0));
     let matrix = vectors(stimuli.ids(), vector.view(), &[1.0; 6], "random").unwrap();
     let config = TrainConfig {
-        // Wide enough that a checkpoint takes a while to write.
+        // Wide enough that writing a checkpoint takes a while.
         blocks: vec![1, 1],
         base_channels: 24,
         epochs: 6,
@@ -49,7 +49,7 @@ fn training(folder: &Path) -> Option<Error> {
     train(&data, &Target::Similarity { stimuli, matrix }, &config, 3, folder, &mut |_| ()).err()
 }
 
-/// A second process that trains: this test alone, told so by its environment.
+/// A second training process: this test only, as its environment tells it.
 fn start(test: &str, folder: &Path) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", test, "--nocapture"]).env(FOLDER, folder).stdout(Stdio::null()).stderr(Stdio::null());
@@ -84,7 +84,7 @@ fn a_killed_training_ends_with_the_bytes_of_an_unbroken_one() {
     let mut generator = ChaCha8Rng::seed_from_u64(50);
     let (mut kills, mut while_writing, mut trainings) = (0, 0, 0);
     while kills < wanted {
-        // Killed again and again until it gets through: by chance in time, every other time while a checkpoint is written.
+        // Kill it repeatedly until it finishes: alternately at random times and while a checkpoint is written.
         let folder = tempfile::tempdir().unwrap();
         loop {
             let mut child = start(test, folder.path());
@@ -115,14 +115,14 @@ fn a_killed_training_ends_with_the_bytes_of_an_unbroken_one() {
         }
         trainings += 1;
         assert!(bytes(folder.path()) == expected, "training {trainings} differs after {kills} kills");
-        assert!(!writing(folder.path()), "what interrupted writes left is cleared away");
+        assert!(!writing(folder.path()), "leftovers of interrupted writes are removed");
     }
     println!("{kills} kills, {while_writing} of them within the write of a checkpoint, over {trainings} trainings of {length:?}");
     println!("every training ended with the same bytes");
 }
 
-/// Blocks of 512 or 1024 bytes (shells differ) that the second process may write to a file: enough for a network, not for the
-/// whole state.
+/// Blocks of 512 or 1024 bytes (shells differ) that the second process may write to a file: enough for a network but
+/// not for the whole state.
 const BLOCKS: &str = "900";
 
 #[test]
@@ -134,7 +134,7 @@ fn a_full_disk_is_named_and_leaves_what_was_there() {
     }
     let test = "a_full_disk_is_named_and_leaves_what_was_there";
     let folder = tempfile::tempdir().unwrap();
-    // With the signal ignored, a write beyond the limit fails as it does on a full disk.
+    // With the signal ignored, a write beyond the limit fails as on a full disk.
     let limited = format!("trap '' XFSZ; ulimit -f {BLOCKS}; exec \"$0\" --exact {test} --nocapture");
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(limited).arg(std::env::current_exe().unwrap()).env(FOLDER, folder.path());
@@ -142,7 +142,7 @@ fn a_full_disk_is_named_and_leaves_what_was_there() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!folder.path().join(RESULTS[0]).exists() && !writing(folder.path()));
 
-    // With room again, the same call ends as if nothing had happened.
+    // With enough space, the same call ends as if nothing had happened.
     assert!(training(folder.path()).is_none());
     let whole = tempfile::tempdir().unwrap();
     assert!(training(whole.path()).is_none());

@@ -1,4 +1,4 @@
-//! Trainings from the outside: they learn, follow a target, go on after an interruption, and say what is wrong.
+//! Trainings seen from outside: they learn, follow a target, resume after an interruption, and report errors.
 
 use brainprior_classifier::{
     Error, Mixture, PairSource, Precision, ResNet, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig,
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 const SIDE: usize = 16;
 
-/// Noisy gratings: the class is the orientation and the phase is random.
+/// Noisy gratings of random phase; the class is the orientation.
 fn gratings(count: usize) -> LabeledImages {
     let mut generator = ChaCha8Rng::seed_from_u64(9);
     let labels: Vec<u8> = (0..count).map(|image| (image % 3) as u8).collect();
@@ -33,8 +33,8 @@ fn gratings(count: usize) -> LabeledImages {
     LabeledImages::new(1, SIDE, SIDE, pixels, labels, ["across", "along", "oblique"].map(String::from).to_vec()).unwrap()
 }
 
-/// Stimuli that are bright on the left or right by some amount, and the similarity of those amounts: brightness of four
-/// quadrants, centered.
+/// Stimuli that are brighter on the left or right by some amount, and the similarity of those amounts: the centered
+/// brightness of four quadrants.
 fn target() -> Target {
     let mut generator = ChaCha8Rng::seed_from_u64(2);
     let (count, height, width) = (40, 8, 12);
@@ -119,7 +119,7 @@ fn ends_with_the_same_bytes(config: &TrainConfig) {
 
     let folder = tempfile::tempdir().unwrap();
     let mut events = 0;
-    // Ends at the first step, in the middle of an epoch, right after an epoch, and in the last epoch.
+    // Stops at the first step, in the middle of an epoch, right after an epoch, and in the last epoch.
     for limit in [1, 14, 11, 8] {
         let interrupted = catch_unwind(AssertUnwindSafe(|| {
             let mut left = limit;
@@ -166,7 +166,7 @@ fn running_statistics_are_of_labeled_images_unless_shared() {
     let target = target();
     let trained = |running_statistics, target: &Target| {
         let folder = tempfile::tempdir().unwrap();
-        // alpha 0: pairs pass the trunk without moving its weights.
+        // With alpha 0, pairs pass through the network without changing its weights.
         let config = TrainConfig { epochs: 1, alpha: 0.0, running_statistics, ..config() };
         run(target, &config, folder.path()).epochs[0].validation_loss
     };
@@ -200,7 +200,7 @@ fn what_is_wrong_is_said() {
     assert!(matches!(error, Error::MissingStimulus { index: 30, stimuli: 30, .. }), "{error}");
 
     let held_back = TrainConfig { validation_fraction: 0.999, ..config() };
-    assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held back"));
+    assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held out"));
 
     let one_class = LabeledImages::new(1, SIDE, SIDE, data.pixels().to_vec(), vec![0; 60], vec!["only".into()]).unwrap();
     let error = train(&one_class, &Target::None, &config(), 7, folder.path(), &mut |_| ()).unwrap_err().to_string();
@@ -209,7 +209,7 @@ fn what_is_wrong_is_said() {
     let error = network.evaluate(&data).unwrap_err().to_string();
     assert!(error.contains("classes") && error.contains("expected 4, found 3"), "{error}");
 
-    // Another training in the same folder is not taken up.
+    // The state of another training in the same folder is not resumed.
     let short = TrainConfig { epochs: 1, ..config() };
     train(&data, &Target::None, &short, 7, folder.path(), &mut |_| ()).unwrap();
     for error in [
@@ -255,7 +255,7 @@ fn events_tell_the_course_of_a_training() {
 
 #[test]
 fn similarities_of_a_matrix_are_found_by_identity() {
-    // The order of the stimuli does not matter, only that of the matrix, along which pairs are numbered.
+    // Only the order of the matrix matters, along which pairs are numbered, not that of the stimuli.
     let Target::Similarity { stimuli, matrix } = target() else { unreachable!("made above") };
     let reversed: Vec<usize> = (0..stimuli.len()).rev().collect();
     let shuffled = Target::Similarity { stimuli: stimuli.subset(&reversed), matrix: matrix.clone() };
@@ -282,7 +282,7 @@ fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
     assert!(text.contains("epoch 0, step 1, learning rate 1") && text.contains("batch of 22 labeled images ("), "{text}");
     assert!(text.contains("pairs from number 8 on") && text.contains("lower learning_rate or alpha"), "{text}");
 
-    // One good epoch, then velocities that no step survives.
+    // One good epoch, then a momentum that no step survives.
     let folder = tempfile::tempdir().unwrap();
     let config = TrainConfig { epochs: 2, ..config() };
     let stopped = catch_unwind(AssertUnwindSafe(|| {
@@ -362,7 +362,7 @@ fn two_trainings_do_not_share_a_folder() {
     assert!(tried);
 }
 
-/// Pairs of a matrix, by way of another source.
+/// The pairs of a matrix through another source.
 #[derive(Debug)]
 struct Streamed(brainprior_similarity::SimilarityMatrix);
 

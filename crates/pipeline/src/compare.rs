@@ -1,4 +1,4 @@
-//! `compare`: how far two similarity matrices agree, or those of the repeated images of scans.
+//! `compare`: agreement of two similarity matrices, or of the similarities of scans' repeated images.
 
 use crate::table;
 use anyhow::{Context, Result, bail};
@@ -11,22 +11,23 @@ use brainprior_similarity::{
 use std::collections::HashSet;
 use std::path::Path;
 
-/// Values that intervals may cost: beyond, only the agreement itself is computed.
+/// Largest number of values for intervals; beyond it only the agreement itself is computed.
 const WORK: usize = 200_000_000;
 
-/// The table for people. Each file is a similarity matrix, or a scan, of which the similarities of its repeated images are taken.
+/// Compares two files and returns a table. Each is a similarity matrix, or a scan whose repeated images give the
+/// similarities.
 ///
 /// # Errors
-/// A file that is neither; fewer than two images in common.
+/// Returns an error if a file is neither, or if fewer than two images are shared.
 pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
     let ((a, about_a), (b, about_b)) = (read(first)?, read(second)?);
     let theirs: HashSet<ImageId> = b.ids().iter().copied().collect();
     let shared: Vec<ImageId> = a.ids().iter().copied().filter(|id| theirs.contains(id)).collect();
     if shared.len() < 2 {
         bail!(
-            "{} ({} images) and {} ({} images) share {} images; two images are the same where \
-             every pixel is equal, and of a scan those count that are repeated in tier test: give files made from the same images, in \
-             one size and one range of pixels",
+            "{} ({} images) and {} ({} images) share {} images; two images are the same if \
+             every pixel is equal, and a scan contributes the images repeated in its tier test: give files made from the same images, with \
+             the same size and range of pixels",
             first.display(),
             a.len(),
             second.display(),
@@ -67,7 +68,7 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
             compare(measure, &a, &b).map(|value| Estimate { value, interval: None })
         };
         let found = match found {
-            // Similarities that do not vary, or fewer images than the measure needs.
+            // Constant similarities, or too few images for the measure.
             Err(Error::Constant { .. } | Error::Size { .. }) => None,
             other => Some(other?),
         };
@@ -88,25 +89,28 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
         found => {
             let found = found?;
             text += &format!(
-                "size: B to A has slope {:.4}, standard deviation of A over that of B {:.4} (1 where sizes agree)\n",
+                "size: B to A has slope {:.4}, standard deviation of A over that of B {:.4} (1 if sizes agree)\n",
                 found.slope, found.spread_ratio
             );
         }
     }
     text += &match intervals {
-        true => format!("intervals: {} random halves of the images, without copies; cosines are of 1 - S\n", how.count),
+        true => {
+            format!("intervals: {} random halves of the images, drawn without replacement; cosines are of 1 - S\n", how.count)
+        }
         false => "too many pairs for intervals over images; cosines are of 1 - S\n".to_owned(),
     };
     if undefined {
-        text += "–: with these images the measure has no value (one pair, similarities that do not vary, fewer than 4 images for CKA)\n";
+        text +=
+            "–: the measure is undefined for these images (one pair, constant similarities, or fewer than 4 images for CKA)\n";
     }
     if too_few {
-        text += "no interval: fewer than 8 images, or halves without an agreement\n";
+        text += "no interval: fewer than 8 images, or halves with undefined agreement\n";
     }
     Ok(text)
 }
 
-/// The matrix, and what else is to be said.
+/// Reads the matrix, with text about it.
 fn read(path: &Path) -> Result<(SimilarityMatrix, String)> {
     let refused = match SimilarityMatrix::read(path) {
         Ok(matrix) => return Ok((matrix, String::new())),
@@ -114,13 +118,13 @@ fn read(path: &Path) -> Result<(SimilarityMatrix, String)> {
     };
     match read_scan(path) {
         Ok(scan) => of_repeats(&scan).with_context(|| format!("{} is a scan", path.display())),
-        Err(_) => Err(refused).with_context(|| {
-            format!("{} is neither a similarity matrix nor a scan with repeated images that could be compared", path.display())
-        }),
+        Err(_) => Err(refused)
+            .with_context(|| format!("{} is neither a similarity matrix nor a scan with repeated images", path.display())),
     }
 }
 
-/// The similarities of a scan's repeated images from their mean responses, neurons at equal weights, and how far its repeats agree.
+/// Similarities of a scan's repeated images from their mean responses with equal neuron weights, and the reliability of
+/// its repeats.
 fn of_repeats(scan: &Scan) -> Result<(SimilarityMatrix, String)> {
     let weights = ScanWeights::new(scan, &reliability(scan)?, None)?;
     let matrix = similarity(&scan.repeat_means(), &weights.equal)?.with_provenance(weights.standardized_over.description());

@@ -1,4 +1,4 @@
-//! `denoise`: denoisers fitted to given scans, and what similarities of the repeated images say about each.
+//! `denoise`: fits denoisers to given scans and compares them by the similarities of the repeated images.
 
 use crate::config::Config;
 use crate::run::Progress as Observer;
@@ -17,29 +17,29 @@ use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Which scans, and how denoisers are fitted.
+/// The scans, and how denoisers are fitted.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Files of scans.
     pub scans: Vec<PathBuf>,
-    /// Their truth, in the same order, or none.
+    /// Their ground truth files in the same order, or empty.
     pub truth: Vec<PathBuf>,
-    /// Whether one fit is made of all scans, instead of one of each.
+    /// Whether to fit one model to all scans instead of one per scan.
     pub together: bool,
-    /// Fits of each denoiser.
+    /// Number of fits of each denoiser.
     pub seeds: u64,
-    /// Its sections `response` and `prediction` count.
+    /// Only its sections `response` and `prediction` are used.
     pub config: Config,
 }
 
-/// One denoiser of the table.
+/// One denoiser, a row of the table.
 struct Kind {
     name: &'static str,
     convolutional: bool,
     linear: Linear,
 }
 
-/// Which linear readouts are part of a denoiser.
+/// The linear readouts that are part of a denoiser.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Linear {
     None,
@@ -55,14 +55,14 @@ const KINDS: [Kind; 5] = [
     Kind { name: "mixed, bank and network", convolutional: true, linear: Linear::WithNetwork },
 ];
 
-/// Images of one size, known responses, reliability.
+/// A scan with images of the common size, known responses and reliability.
 struct Loaded {
     scan: Scan,
     reliability: Reliability,
     truth: Option<Responses>,
 }
 
-/// Features of both kinds.
+/// The filter bank, and the bank with network features.
 struct FixedFeatures {
     bank: Features,
     with_network: Option<Features>,
@@ -78,25 +78,25 @@ impl FixedFeatures {
     }
 }
 
-/// What one fit of one denoiser found on one scan.
+/// Results of one fit of one denoiser on one scan.
 struct Found {
     kind: usize,
     v: f64,
     test: f64,
-    /// Agreement with the trials of held-out images, which decides.
+    /// Agreement with the trials of held-out images, which selects the denoiser.
     held_out: Option<f64>,
     plain: OracleComparison,
     sized: OracleComparison,
 }
 
-/// Fits and prints a table for each scan: everything is decided on validation, and shown on the test tier.
+/// Fits the denoisers and prints a table for each scan. Choices use the validation tier; the test tier is only shown.
 ///
 /// # Errors
-/// Files that cannot be read; scans that cannot be fitted.
+/// Returns an error if a file cannot be read or a scan cannot be fitted.
 pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Result<()> {
     ensure!(
         options.truth.is_empty() || options.truth.len() == options.scans.len(),
-        "--truth has {} files for {} scans: give one for each, in the same order",
+        "--truth has {} files for {} scans: give one per scan, in the same order",
         options.truth.len(),
         options.scans.len()
     );
@@ -104,7 +104,7 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     let missing: Vec<String> = scans.iter().zip(&options.scans).filter_map(|(scan, path)| missing(scan, path)).collect();
     ensure!(
         missing.is_empty(),
-        "{}; denoisers are fitted on tier train, chosen on validation and measured on images repeated in test: mark rows of `tiers` so",
+        "{}; denoisers are fitted on tier train, chosen on tier validation and evaluated on images repeated in tier test: set `tiers` accordingly",
         missing.join("; ")
     );
     let mut loaded = Vec::new();
@@ -130,13 +130,13 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     Ok(())
 }
 
-/// What a scan lacks to be fitted and measured, all at once.
+/// Lists everything that a scan lacks for fitting and evaluation.
 fn missing(scan: &Scan, path: &Path) -> Option<String> {
     let few = |tier: Tier, needed: usize| scan.trials_in(tier).len() < needed;
     let lacks: Vec<&str> = [
-        (few(Tier::Train, 2), "no two trials of tier train"),
-        (few(Tier::Validation, 3), "no three trials of tier validation"),
-        (scan.repeats().len() < 2, "no two images that are repeated in tier test"),
+        (few(Tier::Train, 2), "fewer than two trials of tier train"),
+        (few(Tier::Validation, 3), "fewer than three trials of tier validation"),
+        (scan.repeats().len() < 2, "fewer than two images repeated in tier test"),
     ]
     .into_iter()
     .filter_map(|(lacks, what)| lacks.then_some(what))
@@ -244,7 +244,7 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
     let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(kind, _)| kind);
     for (weighting, name) in [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")] {
         let others = "against the mean over the other trials";
-        text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread over theirs\n");
+        text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread divided by theirs\n");
         let mut rows = vec![
             [
                 "denoiser",
@@ -289,11 +289,11 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
         }
         text += &table::aligned(&rows);
     }
-    text + "* nearest to the trials of held-out images (column `similarity`: correlation with their similarities, equal weights); the test \
-            tier decides nothing\n"
+    text + "* closest to the trials of held-out images (column `similarity`: correlation with their similarities, equal weights); the test \
+            tier is not used for this choice\n"
 }
 
-/// What trials by themselves reach, in the columns of the table.
+/// Results of single trials, in the columns of the table.
 fn measured(loaded: &Loaded, of: Option<&WeightingComparison>) -> Vec<String> {
     let mut row = vec!["one trial of each image".to_owned()];
     row.extend(["–"; 9].map(str::to_owned));
@@ -316,7 +316,8 @@ fn mean(found: &[Found], kind: usize, of: fn(&Found) -> f64) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Correlation with its interval, and spread ratio, means over fits; a deviation over fits where there are several.
+/// Correlation with its interval, and spread ratio, averaged over fits; with the standard deviation over fits if there
+/// are several.
 fn agreement(found: &[Option<&WeightingComparison>], of: impl Fn(&WeightingComparison) -> Option<Agreement>) -> [String; 2] {
     let found: Vec<Agreement> = found.iter().filter_map(|found| of((*found)?)).collect();
     if found.is_empty() {

@@ -1,4 +1,4 @@
-//! What other programs take up: a similarity matrix as an array of NumPy, a network under torchvision's names.
+//! Exports for other programs: a similarity matrix as a NumPy array, a network under torchvision's names.
 
 use anyhow::{Result, ensure};
 use brainprior_artifact::npy::{Npy, Values};
@@ -7,19 +7,20 @@ use brainprior_classifier::ResNet;
 use brainprior_similarity::SimilarityMatrix;
 use std::path::Path;
 
-/// What is written.
+/// What to export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A similarity matrix, f32 `[images, images]`, and beside it the identities of the images.
+    /// A similarity matrix, f32 `[images, images]`, and a file with the identities of the images.
     Matrix,
     /// A trained classifier as a state dict.
     Network,
 }
 
-/// Writes `source` as `out`; returns what was written, for people.
+/// Writes `source` to `out` and returns a summary.
 ///
 /// # Errors
-/// A source that its reader refuses; a file that cannot be written, of another ending than its kind has, or the source itself.
+/// Returns an error if the source cannot be read, or if `out` cannot be written, has the wrong extension or is the
+/// source itself.
 pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
     let ending = match kind {
         Kind::Matrix => "npy",
@@ -27,12 +28,12 @@ pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
     };
     ensure!(
         out.extension().is_some_and(|found| found == ending),
-        "{}: expected a file that ends in .{ending}, by which other programs know it; name it so",
+        "{}: expected a file name that ends in .{ending}, which other programs need; rename the output",
         out.display()
     );
-    // A file that is not there is none that is read.
+    // Only an existing file can be the one that is read.
     if let (Ok(read), Ok(written)) = (source.canonicalize(), out.canonicalize()) {
-        ensure!(read != written, "{}: it is read, so that it cannot be written; name another file", out.display());
+        ensure!(read != written, "{}: the output is the input itself; name another file", out.display());
     }
     match kind {
         Kind::Matrix => matrix(&SimilarityMatrix::read(source)?, out),
@@ -44,7 +45,7 @@ pub fn export(kind: Kind, source: &Path, out: &Path) -> Result<String> {
                 "wrote {}: a state dict of torchvision's ResNet(BasicBlock, {:?}) with {} to {} channels and {} classes\n\
                  Before loading it, in Python:\n  \
                  model.conv1 = torch.nn.Conv2d({}, {}, 7, 1, 3, bias=False); model.maxpool = torch.nn.Identity()\n\
-                 Images in [0, 1] enter as 5 * (x - 0.5).\n",
+                 Rescale images x in [0, 1] to 5 * (x - 0.5).\n",
                 out.display(),
                 config.blocks,
                 config.base_channels,
@@ -98,7 +99,7 @@ mod tests {
         for (kind, from, to, part) in [
             (Kind::Matrix, &source, &source, "ends in .npy"),
             (Kind::Network, &network, &out, "ends in .safetensors"),
-            (Kind::Network, &network, &network, "it is read"),
+            (Kind::Network, &network, &network, "the output is the input itself"),
         ] {
             let error = export(kind, from, to).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -1,4 +1,4 @@
-//! Recordings in the formats of other labs, to scan files in the static HDF5 layout.
+//! Converts recordings in other labs' formats to scan files in the static HDF5 layout.
 
 use anyhow::{Result, ensure};
 use brainprior_recording::import::{Imported, arrays, experanto, nwb, suite2p};
@@ -10,27 +10,28 @@ pub use brainprior_recording::import::{
     ImageAxis, ImageSettings, NwbSettings, OnsetUnit, Settings, Suite2pSettings, TierCounts, Traces, Window,
 };
 
-/// What a recording lies in, and what is said of it beside.
+/// The format of a recording, with the settings that its files do not contain.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
-    /// Arrays and pictures that a layout in TOML describes.
+    /// Arrays and pictures described by a TOML layout.
     Arrays,
-    /// The folder of a session of experanto.
+    /// An experanto session folder.
     Experanto,
-    /// A file of Neurodata Without Borders.
+    /// A Neurodata Without Borders file.
     Nwb(NwbSettings),
-    /// The folder of suite2p.
+    /// A suite2p folder.
     Suite2p(Suite2pSettings),
 }
 
-/// Reads `source` and writes the scan; returns what was taken, dropped and assumed, for people.
+/// Reads `source` and writes the scan. Returns a summary of what was taken, dropped and assumed.
 ///
 /// # Errors
-/// What the importer refuses; a scan file that cannot be written, or one that is there already: it may be what is read.
+/// Returns an error if the importer rejects the source, or if the scan file cannot be written or already exists (it
+/// might be the source).
 pub fn import(kind: &Kind, source: &Path, out: &Path) -> Result<String> {
     ensure!(
         !out.exists(),
-        "{} is there already, and an import writes over nothing: remove it, or name another file",
+        "{} already exists, and an import does not overwrite files: remove it or name another file",
         out.display()
     );
     let Imported { scan, account } = match kind {
@@ -58,7 +59,7 @@ mod tests {
         std::fs::write(&layout, "responses = 1").unwrap();
         for kind in [Kind::Arrays, Kind::Experanto, Kind::Nwb(NwbSettings::default())] {
             let error = import(&kind, &layout, &layout).unwrap_err().to_string();
-            assert!(error.contains("layout.toml is there already"), "{error}");
+            assert!(error.contains("layout.toml already exists"), "{error}");
         }
         assert_eq!(std::fs::read_to_string(&layout).unwrap(), "responses = 1");
     }

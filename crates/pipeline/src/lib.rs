@@ -1,25 +1,26 @@
-//! The way from recordings to robust classifiers, as one run: stages with records of what they were made from, over a grid of
-//! conditions and seeds, and a report. The mathematics lies in the other libraries; command line and terminal in `xtask`.
+//! The pipeline from recordings to robust classifiers as one run: stages that record what they were made from, a grid
+//! of conditions and seeds, and a report. The mathematics is in the other libraries; command line and terminal are in
+//! `xtask`.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`config`] | what decides a run: defaults, files, overrides; conditions and targets |
-//! | [`run`] | run directory, records, device, observer of progress |
-//! | `artifacts` | every struct that a stage writes and the report reads |
-//! | [`stages`] | the chain: scans, images, response, similarity, train, trade-off, robustness, report |
+//! | [`config`] | the settings of a run: defaults, files, overrides; conditions and targets |
+//! | [`run`] | run directory, records, device, progress |
+//! | `artifacts` | structs that stages write and the report reads |
+//! | [`stages`] | the stages: scans, images, response, similarity, train, trade-off, robustness, report |
 //! | [`grid`] | conditions and seeds as parts of a run, and scripts for batch systems |
-//! | `report` | `report.html`, of artifacts alone |
-//! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and by themselves |
-//! | [`similarities`], [`compare`] | similarities of any responses; how far two matrices agree |
-//! | [`denoise`] | denoisers of given scans, fitted and compared |
-//! | [`records`] | a small file for each network of an experiment, and tables of them |
-//! | [`files`] | any file of the chain against its spec, and for people |
-//! | [`export`] | matrices and networks for other programs |
+//! | `report` | `report.html`, made from artifacts only |
+//! | [`adversarial`] | the smallest perturbations of a network, for the stage `robustness` and the command `attack` |
+//! | [`similarities`], [`compare`] | similarities of any responses; agreement of two matrices |
+//! | [`denoise`] | fits and compares denoisers for given scans |
+//! | [`records`] | one small file per network of an experiment, and tables made from them |
+//! | [`files`] | validates or describes any file of the pipeline |
+//! | [`export`] | writes matrices and networks for other programs |
 //! | `tensorboard` | event files of fits and trainings |
-//! | [`import`] | recordings in other formats, to scan files |
-//! | [`mod@bench`] | how fast the hot paths run |
+//! | [`import`] | converts recordings in other formats to scan files |
+//! | [`mod@bench`] | benchmarks of the hot paths |
 //!
-//! Which module may use which is listed, and tested, in `tests/modules.rs`.
+//! `tests/modules.rs` lists and tests which module may use which.
 
 pub mod adversarial;
 mod artifacts;

@@ -1,4 +1,4 @@
-//! `similarity`: the similarities of any responses, of as many images as there are.
+//! `similarity`: similarities of any responses, for any number of images.
 
 use crate::run::Progress as Observer;
 use crate::synthetic;
@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// How much work a kill may cost.
+/// Interval between checkpoints.
 const KEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Bins of the histogram over [-1, 1].
 const BINS: usize = 400;
 
-/// One file of responses, or what stands for it.
+/// One source of responses.
 struct Input {
     name: String,
     ids: Vec<ImageId>,
@@ -28,59 +28,59 @@ struct Input {
     weights: Vec<f32>,
 }
 
-/// How the matrix is written.
+/// Precision of the written matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatrixPrecision {
-    /// Four bytes a pair.
+    /// Four bytes per pair.
     F32,
-    /// Two bytes a pair, off by at most 0.00025.
+    /// Two bytes per pair, with errors of at most 0.00025.
     F16,
 }
 
-/// Whose similarities, and what is kept of them.
+/// Options of the command.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Files of responses; similarities are averaged over them, images being matched by content.
+    /// Files of responses; similarities are averaged over them, with images matched by content.
     pub responses: Vec<PathBuf>,
-    /// Folder for what is written.
+    /// Output folder.
     pub out: PathBuf,
-    /// Dataset in each file with one weight for each neuron; without it all count alike.
+    /// Dataset in each file with one weight per neuron; equal weights if absent.
     pub weights: Option<String>,
-    /// Whether only images count that every file has, instead of those of any.
+    /// Whether to use only images that every file has, instead of those of any file.
     pub intersection: bool,
-    /// Precision in which the whole matrix is written, if it is.
+    /// Precision of the full matrix, if it is to be written.
     pub matrix: Option<MatrixPrecision>,
-    /// Nearest images to keep for each image.
+    /// Number of nearest images to keep per image.
     pub neighbors: usize,
-    /// Pairs to draw uniformly, or all where there are fewer.
+    /// Number of pairs to sample uniformly; all if there are fewer.
     pub pairs: usize,
-    /// Seed of the drawn pairs.
+    /// Seed of the sample.
     pub seed: u64,
-    /// Bytes that the vectors may take; where they do not fit, responses are read again for each band of images.
+    /// Memory limit in bytes for the vectors; if they do not fit, responses are read again for each band of images.
     pub memory: usize,
-    /// Responses made on the fly instead of files, as `100000x2000`: images, neurons.
+    /// Random responses instead of files, such as `100000x2000`: images x neurons.
     pub synthetic: Option<String>,
 }
 
-/// Writes what was asked for into the folder; what was interrupted is gone on from.
+/// Writes the requested similarities into the folder. Resumes an interrupted run.
 ///
 /// # Errors
-/// Neither files nor synthetic responses, or both; a file that holds no responses; a folder that cannot be written to; a GPU
-/// without the whole matrix, which is all that it computes.
+/// Returns an error if neither or both of files and synthetic responses are given, a file holds no responses, the
+/// folder cannot be written, or a GPU is used without requesting the full matrix, which is all it computes.
 pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Result<()> {
     ensure!(
         device.is_cpu() || options.matrix.is_some(),
-        "on a GPU the whole matrix is computed: add --matrix; neighbours, pairs and histogram come from the processors"
+        "a GPU only computes the full matrix: add --matrix, or use the CPU for neighbors, pairs and histogram"
     );
     let mut inputs = options.responses.iter().map(|path| open(path, options.weights.as_deref())).collect::<Result<Vec<_>>>()?;
     if let Some(text) = &options.synthetic {
-        ensure!(inputs.is_empty(), "--synthetic stands for files of responses; give one or the other");
+        ensure!(inputs.is_empty(), "--synthetic replaces files of responses; give one or the other");
         inputs.push(synthetic_input(text)?);
     }
     ensure!(!inputs.is_empty(), "give at least one file of responses (data-specs/responses.toml), or --synthetic IMAGESxNEURONS");
-    std::fs::create_dir_all(&options.out).with_context(|| format!("could not make the folder {}", options.out.display()))?;
+    std::fs::create_dir_all(&options.out).with_context(|| format!("could not create the folder {}", options.out.display()))?;
     let Some(_lock) = lock::try_take(&options.out.join(".lock"))? else {
-        bail!("another process writes into {}: wait for it, or give another --out", options.out.display());
+        bail!("another process is writing into {}: wait for it, or give another --out", options.out.display());
     };
     let started = Instant::now();
     let sources: Vec<ScanVectors<'_>> = inputs
@@ -116,12 +116,12 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     let sample = UniformPairs::new(population.len(), options.pairs.min(all as usize), options.seed)?;
     let reduction = (NearestImages::new(population.len(), options.neighbors), (sample, SimilarityHistogram::new(BINS)));
     let checkpoint = Checkpoint::at(&options.out.join("sweep.checkpoint"));
-    let (neighbors, (similarities, histogram)) = swept(observer, "pairs, neighbours", memory, |sweep| {
+    let (neighbors, (similarities, histogram)) = swept(observer, "pairs, neighbors", memory, |sweep| {
         Ok(population.reduce_resumably(&reduction, sweep, &checkpoint, KEEP_EVERY)?)
     })?;
     let path = options.out.join("neighbours.h5");
     write_neighbors(&path, population.ids(), &neighbors, &steps)?;
-    observer.line(&format!("neighbours:  {}", path.display()));
+    observer.line(&format!("neighbors:   {}", path.display()));
     let path = options.out.join("pairs.h5");
     let mut drawn = steps.clone();
     drawn.push(format!("pairs drawn uniformly without replacement with seed {}", options.seed));
@@ -132,12 +132,12 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
     observer.line(&format!("histogram:   {}", path.display()));
     checkpoint.remove()?;
     let (mean, deviation) = histogram.moments();
-    observer.line(&format!("similarity:  mean {mean:.4}, standard deviation {deviation:.4} (by bins of {})", 2.0 / BINS as f64));
+    observer.line(&format!("similarity:  mean {mean:.4}, standard deviation {deviation:.4} (in bins of {})", 2.0 / BINS as f64));
     observer.line(&format!("run: {:.1} s", started.elapsed().as_secs_f64()));
     Ok(())
 }
 
-/// Runs `work` with a bar that counts millions of pairs.
+/// Runs `work` with a progress bar in millions of pairs.
 fn swept<T>(observer: &dyn Observer, name: &str, memory: usize, work: impl FnOnce(&Sweep<'_>) -> Result<T>) -> Result<T> {
     let bar = Mutex::new((None, Instant::now()));
     let watch = |progress: Progress| {
@@ -145,7 +145,7 @@ fn swept<T>(observer: &dyn Observer, name: &str, memory: usize, work: impl FnOnc
         if bar.0.is_none() {
             if progress.resumed > 0 {
                 observer.line(&format!(
-                    "  {name}: going on after {:.1}% of the pairs",
+                    "  {name}: resuming after {:.1}% of the pairs",
                     100.0 * progress.resumed as f64 / progress.total as f64
                 ));
             }
@@ -179,7 +179,7 @@ fn open(path: &Path, weights: Option<&str>) -> Result<Input> {
 
 fn synthetic_input(text: &str) -> Result<Input> {
     let sizes: Vec<usize> = text.split('x').map_while(|size| size.parse().ok()).collect();
-    let [images, neurons] = sizes[..] else { bail!("--synthetic {text}: expected IMAGESxNEURONS, as 100000x2000") };
+    let [images, neurons] = sizes[..] else { bail!("--synthetic {text}: expected IMAGESxNEURONS, for example 100000x2000") };
     let ids = (0..images as u64).map(ImageId::from_u64).collect();
     let rows = Box::new(synthetic::responses(images, neurons));
     Ok(Input { name: format!("made {images} x {neurons}"), ids, rows, weights: vec![1.0; neurons] })

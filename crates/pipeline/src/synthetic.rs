@@ -1,9 +1,8 @@
-//! Numbers and responses without a source, the same in every run: what the benches work on, and what `similarity --synthetic`
-//! takes instead of files.
+//! Pseudorandom numbers and responses, the same in every run, for benchmarks and for `similarity --synthetic`.
 
 use brainprior_similarity::Computed;
 
-/// Responses that are computed when they are read: a few patterns that images share, and noise.
+/// Responses computed on reading: a few patterns shared by images, plus noise.
 pub(crate) fn responses(images: usize, neurons: usize) -> Computed<impl Fn(usize, &mut [f32]) + Sync> {
     Computed::new(images, neurons, move |first, rows: &mut [f32]| {
         for (row, values) in rows.chunks_exact_mut(neurons).enumerate() {
@@ -18,12 +17,12 @@ pub(crate) fn responses(images: usize, neurons: usize) -> Computed<impl Fn(usize
     })
 }
 
-/// Values in [-1, 1) without pattern, the same in every run.
+/// Pseudorandom values in [-1, 1), the same in every run.
 pub(crate) fn numbers(count: usize) -> Vec<f32> {
     (0..count as u64).map(|index| (mixed(index) >> 40) as f32 / (1 << 23) as f32 - 1.0).collect()
 }
 
-/// Bits without pattern (the finalizer of SplitMix64).
+/// Pseudorandom bits (the finalizer of SplitMix64).
 pub(crate) fn mixed(value: u64) -> u64 {
     let value = value.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,28 +1,28 @@
-//! The result as a table, for the terminal and for the report.
+//! The results as a table, for the terminal and the report.
 
 use crate::artifacts::{ConditionSummary, Difference, LevelSummary, PullSummary, Ratio, Results, SetBy, Spread};
 use brainprior_robustness::half_width_of_mean;
 
-/// Levels of noise that tables show, or the nearest that were measured.
+/// Noise levels shown in tables; the nearest measured level is used.
 const SHOWN: [f64; 3] = [0.1, 0.2, 0.3];
 
-/// How figures over seeds stand in tables.
+/// How values over seeds appear in tables.
 pub(crate) const OVER_SEEDS: &str =
-    "Of two seeds both values stand there, of three or more the mean and its 95% interval (Student's t).";
+    "Tables show both values of two seeds, and the mean and 95% interval (Student's t) of three or more.";
 
-/// What the columns of [`headline`] are.
-pub(crate) const COLUMNS: &str = "Accuracy under Gaussian noise, images in [0, 1]. Mean corruption error: the plain mean over families and \
-     severities. Times baseline: how many times larger the smallest perturbations are than the baseline's, median over the images \
-     that both get right.";
+/// Legend of the columns of [`headline`].
+pub(crate) const COLUMNS: &str = "Accuracy under Gaussian noise, images in [0, 1]. Mean corruption error: the plain mean over corruptions and \
+     severities. Times baseline: ratio of the smallest perturbations to the baseline's, median over the images \
+     that both classify correctly.";
 
-/// The table on the terminal, with what it says in words below.
+/// The table on the terminal, followed by a text.
 pub(crate) fn result(results: &Results) -> String {
     match results.conditions.is_empty() {
         true => String::new(),
         false => {
             let matched = matched(results).map_or(String::new(), |line| line + "\n");
             let published = match results.networks.iter().any(|network| network.published_corruptions) {
-                true => "Corruption errors are those of the published images (images.corrupted).\n",
+                true => "Corruption errors are measured on the published images (images.corrupted).\n",
                 false => "",
             };
             format!("{}\n{COLUMNS}\n{published}{OVER_SEEDS}\n{matched}", aligned(&headline(results)))
@@ -30,7 +30,7 @@ pub(crate) fn result(results: &Results) -> String {
     }
 }
 
-/// What is the same for all targets, alpha or force; nothing where fewer than two are compared.
+/// Whether targets are matched in alpha or force; `None` if fewer than two are compared.
 pub(crate) fn matched(results: &Results) -> Option<String> {
     let pulls: Vec<&PullSummary> = results.conditions.iter().filter_map(|condition| condition.pull.as_ref()).collect();
     let [first, _, ..] = pulls.as_slice() else { return None };
@@ -40,13 +40,13 @@ pub(crate) fn matched(results: &Results) -> Option<String> {
     };
     let about = "force is alpha times the mean of arctanh(target)^2 over pairs";
     Some(match (same(|pull| &pull.force), same(|pull| &pull.alpha)) {
-        (true, _) => format!("Between targets the force was matched ({about})."),
-        (false, true) => format!("Between targets alpha was matched, which is not one force ({about})."),
-        (false, false) => format!("Between targets neither alpha nor force was matched ({about})."),
+        (true, _) => format!("All targets have the same force ({about})."),
+        (false, true) => format!("All targets have the same alpha, but not the same force ({about})."),
+        (false, false) => format!("Targets differ in alpha and force ({about})."),
     })
 }
 
-/// The force of a target and what it follows from.
+/// The force of a target and its alpha.
 fn pull(found: Option<&PullSummary>) -> String {
     match found {
         None => "–".into(),
@@ -55,7 +55,7 @@ fn pull(found: Option<&PullSummary>) -> String {
     }
 }
 
-/// A header and a line for each condition: accuracy on clean and on noisy images, mean corruption error, and the ratio of its
+/// A header and one line per condition: accuracy on clean and noisy images, mean corruption error, and the ratio of its
 /// smallest perturbations to the baseline's.
 pub(crate) fn headline(results: &Results) -> Vec<Vec<String>> {
     let Some(first) = results.conditions.first() else { return Vec::new() };
@@ -78,7 +78,7 @@ pub(crate) fn headline(results: &Results) -> Vec<Vec<String>> {
     std::iter::once(header).chain(results.conditions.iter().map(row)).collect()
 }
 
-/// Which of these levels tables show: the nearest to 0.1, 0.2 and 0.3.
+/// The levels shown in tables: those nearest to 0.1, 0.2 and 0.3.
 pub(crate) fn shown(levels: &[LevelSummary]) -> Vec<usize> {
     let away = |index: &usize, wanted: f64| (levels[*index].level - wanted).abs();
     let nearest = |wanted: f64| (0..levels.len()).min_by(|a, b| away(a, wanted).total_cmp(&away(b, wanted)));
@@ -87,7 +87,8 @@ pub(crate) fn shown(levels: &[LevelSummary]) -> Vec<usize> {
     found
 }
 
-/// `scale` times a figure: of one seed as it is, of two both, of more the mean and its 95% interval.
+/// `scale` times a value over seeds: a single value as it is, two values side by side, the mean and 95% interval of
+/// more.
 pub(crate) fn over_seeds(figure: &Spread, scale: f64, digits: usize, unit: &str) -> String {
     let half = figure.standard_deviation.and_then(|deviation| half_width_of_mean(deviation, figure.values.len()));
     match (figure.values.as_slice(), half) {
@@ -97,12 +98,12 @@ pub(crate) fn over_seeds(figure: &Spread, scale: f64, digits: usize, unit: &str)
     }
 }
 
-/// A share over seeds.
+/// A fraction over seeds, in percent.
 pub(crate) fn percent(share: &Spread) -> String {
     over_seeds(share, 100.0, 1, "%")
 }
 
-/// A ratio over seeds, as figures are: an interval of two seeds by Student's t says no more than both values.
+/// A ratio over seeds, in the same way: an interval of two seeds by Student's t says no more than both values.
 pub(crate) fn ratio(found: &Ratio) -> String {
     let values: Option<Vec<f64>> = found.seeds.iter().map(|seed| seed.ratio).collect();
     match (values.as_deref(), found.ratio, found.low, found.high) {
@@ -113,7 +114,7 @@ pub(crate) fn ratio(found: &Ratio) -> String {
     }
 }
 
-/// A difference of shares over seeds, in points: of two seeds both, of more the mean and its 95% interval.
+/// A difference of fractions over seeds, in percentage points, in the same way.
 pub(crate) fn points(found: Option<&Difference>, scale: f64, digits: usize) -> String {
     let Some(Difference { over_seeds, half_width }) = found else { return "–".into() };
     match (over_seeds.values.as_slice(), half_width) {
@@ -123,7 +124,7 @@ pub(crate) fn points(found: Option<&Difference>, scale: f64, digits: usize) -> S
     }
 }
 
-/// Cells in columns: the first to the left, the others to the right.
+/// Aligns cells in columns: the first to the left, the others to the right.
 pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> =
         (0..rows[0].len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
@@ -216,11 +217,11 @@ mod tests {
         };
         let (cells, line) = said([(SetBy::Alpha, 20.0, 1.98), (SetBy::Alpha, 20.0, 0.16)]);
         assert_eq!(cells, ["1.980 (alpha 20)", "0.160 (alpha 20)"]);
-        assert!(line.contains("alpha was matched, which is not one force"), "{line}");
+        assert!(line.contains("same alpha, but not the same force"), "{line}");
         let (cells, line) = said([(SetBy::Force, 20.25, 2.0), (SetBy::Force, 250.0, 2.0)]);
         assert_eq!(cells, ["2 (alpha 20.250)", "2 (alpha 250.000)"]);
-        assert!(line.contains("the force was matched"), "{line}");
-        assert!(said([(SetBy::Alpha, 20.0, 1.0), (SetBy::Force, 30.0, 2.0)]).1.contains("neither alpha nor force"));
+        assert!(line.contains("the same force"), "{line}");
+        assert!(said([(SetBy::Alpha, 20.0, 1.0), (SetBy::Force, 30.0, 2.0)]).1.contains("differ in alpha and force"));
         assert_eq!(matched(&results(&[0.5])), None);
     }
 

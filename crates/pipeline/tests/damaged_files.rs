@@ -1,7 +1,7 @@
-//! The readers that `cargo xtask fuzz` runs at length (`fuzz/readers`), for some seconds: on their seeds, and on what a fixed seed makes of
-//! these.
-#![allow(dead_code, unreachable_pub, reason = "the readers belong to the fuzzer, which needs more of them")]
-#![allow(clippy::print_stderr, reason = "an allocator that stops a reader says why")]
+//! Runs the readers of `cargo xtask fuzz` (`fuzz/readers`) for some seconds: on their seeds, and on damaged versions
+//! made from a fixed seed.
+#![allow(dead_code, unreachable_pub, reason = "the fuzzer needs more of the shared reader code")]
+#![allow(clippy::print_stderr, reason = "the allocator reports why it stops a reader")]
 
 #[path = "../../../fuzz/readers/mod.rs"]
 mod readers;
@@ -12,10 +12,10 @@ use readers::memory::Counting;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Inputs for each reader beside its seeds.
+/// Inputs per reader, in addition to its seeds.
 const INPUTS: usize = 60;
 
-/// Numbers that depend on nothing but a seed.
+/// Pseudorandom numbers from a seed.
 struct Numbers(u64);
 
 impl Numbers {
@@ -24,7 +24,7 @@ impl Numbers {
         (self.0 >> 33) as usize % count.max(1)
     }
 
-    /// A seed of which some bytes are others, or gone, or those of another seed.
+    /// A seed with some bytes changed, removed or replaced by those of another seed.
     fn damaged(&mut self, seeds: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = seeds[self.below(seeds.len())].clone();
         for _ in 0..=self.below(6) {

@@ -1,11 +1,12 @@
-//! `inspect` and `validate` on files as labs have them: they never disagree with each other, nor with the reader of stage `scans`.
+//! `inspect` and `validate` on real-world files: they never disagree with each other or with the reader of stage
+//! `scans`.
 
 use brainprior_pipeline::files::{inspect, validate};
 use brainprior_recording::read_scan;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every file by another program beside the tests of the libraries, and every tree once more unpacked.
+/// All test fixtures by other programs, and every tree also unpacked.
 fn fixtures(folder: &Path) -> Vec<PathBuf> {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = vec![];
@@ -36,17 +37,17 @@ fn inspect_and_validate_never_disagree_with_the_stage_that_reads_scans() {
         match &validated {
             Ok(text) => {
                 valid += 1;
-                let inspected = inspected.unwrap_or_else(|error| panic!("{shown}: valid, and inspect refuses it: {error:#}"));
-                assert!(!text.contains("data spec says"), "the spec knows less than the reader: {text}");
+                let inspected = inspected.unwrap_or_else(|error| panic!("{shown}: valid, but inspect rejects it: {error:#}"));
+                assert!(!text.contains("differs from the data spec"), "the spec knows less than the reader: {text}");
                 assert_eq!(text.contains("a valid Scan"), read.is_ok(), "{shown}: {text}, {:?}", read.err());
                 assert_eq!(text.contains("note:"), inspected.contains("note:"), "{shown}");
             }
             Err(error) => {
                 refused += 1;
                 let sentence = format!("{error:#}");
-                assert!(read.is_err(), "{shown}: a scan that validate refuses: {sentence}");
+                assert!(read.is_err(), "{shown}: validate rejects a valid scan: {sentence}");
                 match inspected {
-                    Ok(text) => assert!(text.contains("of no known kind") && sentence.contains("of no known kind"), "{text}"),
+                    Ok(text) => assert!(text.contains("of unknown kind") && sentence.contains("of unknown kind"), "{text}"),
                     Err(error) => assert_eq!(format!("{error:#}"), sentence, "{shown}"),
                 }
                 assert!(sentence.starts_with(&format!("{shown}: ")), "the file comes first: {sentence}");
@@ -73,7 +74,7 @@ fn what_is_unknown_is_called_unknown() {
         ("artifact/tests/data/plain.pt", &["tensors 0.bias, 0.weight", "a VGG network (features.0.weight"]),
     ] {
         let error = validate(&crates.join(name)).unwrap_err().to_string();
-        for part in parts.iter().chain(&["which is of no known kind"]) {
+        for part in parts.iter().chain(&["which is of unknown kind"]) {
             assert!(error.contains(part), "{part:?} is not in: {error}");
         }
         assert!(!error.contains('\n'), "{error}");
@@ -146,7 +147,7 @@ fn the_recordings_of_two_regions_of_mouse_v1_have_their_reliability() {
     }
 }
 
-/// Fixtures of the libraries, each with its script.
+/// Fixtures of the libraries, each made by its own script.
 #[test]
 fn weights_that_torch_saved_are_known_by_their_names() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -173,7 +174,7 @@ fn what_export_writes_is_known() {
     let network = folder.path().join("network.safetensors");
     export(Kind::Network, &golden, &network).unwrap();
     assert!(validate(&network).unwrap().contains("a valid State dict under torchvision's names"));
-    // And in again.
+    // The exported file can be read back.
     let back = folder.path().join("back.safetensors");
     export(Kind::Network, &network, &back).unwrap();
     assert!(fs::read(&back).unwrap() == fs::read(&network).unwrap());

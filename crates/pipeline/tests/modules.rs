@@ -1,10 +1,10 @@
-//! Which module of the pipeline may use which, read from the source: each arrow that is not listed here fails, and the list has no
-//! circle, so that artifacts never learn of the report, nor a run of its stages.
+//! Checks in the source which module of the pipeline uses which: unlisted uses fail, and the list has no cycle, so that
+//! artifacts never depend on the report, nor runs on stages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// A module, and those that it uses. `lib.rs` names all and uses none.
+/// A module, and the modules it uses. `lib.rs` only names the modules.
 const ALLOWED: [(&str, &[&str]); 17] = [
     ("artifacts", &[]),
     ("synthetic", &[]),
@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("similarities", &["run", "synthetic"]),
 ];
 
-/// Benches stand apart: they time what the others are made of.
+/// Benchmarks stand apart: they time the other modules.
 const BENCH: (&str, &[&str]) = ("bench", &["adversarial", "run", "synthetic"]);
 
 fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
@@ -43,7 +43,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every module that is named behind `crate::` in a file, in a `use` or elsewhere.
+/// Every module named after `crate::` in a file.
 fn used(text: &str) -> BTreeSet<&str> {
     let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let behind = code.flat_map(|line| line.split("crate::").skip(1));
@@ -64,11 +64,11 @@ fn modules_use_only_what_is_listed() {
         let module = first.trim_end_matches(".rs").to_owned();
         let uses = used(&text);
         if module == "lib" {
-            assert!(uses.is_empty(), "lib.rs uses {uses:?}; it only names the modules");
+            assert!(uses.is_empty(), "lib.rs uses {uses:?}; it should only name the modules");
             continue;
         }
         let (module, allowed) = allowed.get_key_value(module.as_str()).unwrap_or_else(|| panic!("{module} is not listed here"));
-        // A brace behind `crate::` would hide what is used.
+        // A brace after `crate::` would hide the modules used.
         assert!(!text.contains("use crate::{"), "{}: one `use crate::module` for each module", inside.display());
         assert!(!text.contains("super::super::super"), "{}: name the module from `crate::`", inside.display());
         for name in uses.into_iter().filter(|name| name != module) {
@@ -78,7 +78,7 @@ fn modules_use_only_what_is_listed() {
     }
     for (module, uses) in allowed {
         for name in uses {
-            assert!(seen.contains(&(module, (*name).to_owned())), "{module} no longer uses {name}; strike it from the list");
+            assert!(seen.contains(&(module, (*name).to_owned())), "{module} no longer uses {name}; remove it from the list");
         }
     }
 }
@@ -88,7 +88,7 @@ fn the_list_has_no_circle() {
     let mut left = allowed();
     while !left.is_empty() {
         let free = left.iter().find(|(_, uses)| uses.iter().all(|name| !left.contains_key(name))).map(|(module, _)| *module);
-        let free = free.unwrap_or_else(|| panic!("a circle among {:?}", left.keys()));
+        let free = free.unwrap_or_else(|| panic!("a cycle among {:?}", left.keys()));
         left.remove(free);
     }
 }

@@ -118,7 +118,7 @@ def test_what_a_model_raises_is_raised():
         bp.attack(lambda images: np.full((len(images), 3), np.nan), IMAGES, LABELS)
     with pytest.raises(ValueError, match="expected .*12, 2, 4, 5.*found .*12, 40"):
         bp.attack((logits, lambda images, factors: np.zeros((*images.shape[:1], 40, 1, 1))), IMAGES, LABELS)
-    with pytest.raises(ValueError, match="normalization belongs inside the model"):
+    with pytest.raises(ValueError, match="normalize inside the model"):
         bp.attack(LINEAR, 255 * IMAGES, LABELS)
     with pytest.raises(ValueError, match="norm of ddn: expected l2"):
         bp.attack(LINEAR, IMAGES, LABELS, attack="ddn")

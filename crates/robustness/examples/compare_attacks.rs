@@ -1,12 +1,12 @@
-//! Attacks at equal numbers of passes: median, success, local optimality and time of each, beside what `equal_budgets.py` wrote
-//! about those of other libraries.
+//! Compares attacks at equal numbers of passes: median, success, local optimality and time of each, next to the results
+//! that `equal_budgets.py` wrote for other libraries.
 //!
 //! ```sh
 //! cargo run --release -p brainprior-robustness --example compare_attacks -- NETWORK IMAGES COUNT NORM [PEERS.json]
 //! ```
 //!
-//! The best known of each image, against which everything is measured, is the smallest perturbation of all attacks of both sides
-//! at all numbers of passes. A second column leaves ours out of it.
+//! The reference for each image is the smallest perturbation over all attacks of both sides at all budgets. A second
+//! column excludes our attacks from the reference.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use brainprior_classifier::ResNet;
@@ -32,7 +32,7 @@ impl Classifier for Network {
 
 type Distances = Vec<Option<f64>>;
 
-/// What one attack found within one number of passes.
+/// What one attack found within one budget of passes.
 struct Row {
     name: String,
     passes: usize,
@@ -114,7 +114,7 @@ fn report(row: &Row) {
     eprintln!("{} {}: {found} found, mean {:.6}, {:.1} s", row.name, row.passes, sum / found as f64, row.seconds);
 }
 
-/// Our attacks in so many passes, and the ensemble.
+/// Our attacks at this budget, and the ensemble.
 fn ours(norm: Norm, passes: usize) -> Vec<(String, Vec<Box<dyn Attack>>)> {
     let steps = passes / 2;
     let mut singles: Vec<Box<dyn Attack>> = vec![Box::new(Fmn::new(norm).with_steps(steps))];

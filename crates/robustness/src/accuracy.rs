@@ -1,10 +1,10 @@
-//! Accuracy, and which images are classified rightly as they are.
+//! Clean accuracy, and which images are classified correctly.
 
 use crate::criterion::decision;
 use crate::pass::logits_of;
 use crate::{Classifier, LabeledBatch, Result, Settings};
 
-/// An accuracy as the counts that it is made of.
+/// An accuracy, stored as counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accuracy {
     correct: usize,
@@ -12,13 +12,13 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
-    /// Of so many images, of which `correct` are classified rightly.
+    /// `correct` out of `images`.
     pub(crate) fn new(correct: usize, images: usize) -> Self {
         debug_assert!(correct <= images, "{correct} of {images} images");
         Self { correct, images }
     }
 
-    /// Images that are classified rightly, under attack those that withstand.
+    /// Images classified correctly; under attack, images that withstand it.
     pub fn correct(self) -> usize {
         self.correct
     }
@@ -28,13 +28,13 @@ impl Accuracy {
         self.images
     }
 
-    /// Share of the images that are classified rightly; `None` of no images.
+    /// Fraction of images classified correctly; `None` if there are no images.
     pub fn share(self) -> Option<f64> {
         (self.images > 0).then(|| self.correct as f64 / self.images as f64)
     }
 }
 
-/// Whether the model classifies each image rightly.
+/// Whether the model classifies each image correctly.
 ///
 /// # Errors
 /// Returns [`Error::Label`](crate::Error::Label) if a label or target has no logit,
@@ -45,7 +45,7 @@ pub fn correct(model: &dyn Classifier, labeled: &LabeledBatch, settings: Setting
     Ok(rows.iter().enumerate().map(|(index, row)| decision(row) == labeled.label(index)).collect())
 }
 
-/// How many of the images the model classifies rightly.
+/// Number of images that the model classifies correctly.
 ///
 /// # Errors
 /// Returns the errors of [`correct`].
@@ -54,7 +54,7 @@ pub fn accuracy(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settin
     Ok(Accuracy::new(correct.iter().filter(|correct| **correct).count(), labeled.len()))
 }
 
-/// Which images are adversarial as they are.
+/// Which unperturbed images are already adversarial.
 pub(crate) fn already_adversarial(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<bool>> {
     let rows = logits_of(model, labeled, settings)?;
     Ok(rows.iter().enumerate().map(|(index, row)| labeled.criterion(index).is_met(row)).collect())

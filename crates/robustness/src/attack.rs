@@ -1,22 +1,23 @@
-//! What every attack offers.
+//! The interface of an attack.
 
 use crate::batch::Batch;
 use crate::{AttackKind, Norm, Result};
 
-/// An attack. It only has to leave a candidate for each image; bounds, verification and counts are the driver's business.
+/// An attack. It only leaves a candidate for each image; the driver enforces bounds, verifies results and counts
+/// passes.
 pub trait Attack: Sync {
-    /// Its name, for reports.
+    /// The name used in reports.
     fn name(&self) -> String;
 
-    /// The norm in which it measures perturbations.
+    /// The norm in which perturbations are measured.
     fn norm(&self) -> Norm;
 
-    /// Whether it uses up an epsilon or looks for the smallest perturbation.
+    /// Whether the attack uses a fixed epsilon or minimizes the perturbation.
     fn kind(&self) -> AttackKind;
 
-    /// Leaves, for each image of `batch`, the best point that it finds as the candidate.
+    /// For each image of `batch`, leaves the best point found as its candidate.
     ///
     /// # Errors
-    /// Returns the error of [`Batch`] if the model refuses a point or answers with a value that is not finite.
+    /// Returns the error of [`Batch`] if the model rejects a point or returns a value that is not finite.
     fn run(&self, batch: &mut Batch) -> Result<()>;
 }

@@ -1,24 +1,25 @@
-//! Accuracy under attacks of rising size.
+//! Accuracy under attacks of increasing size.
 
 use crate::accuracy::already_adversarial;
 use crate::driver::{Driver, Job};
 use crate::{Accuracy, Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Progress, Result, Settings};
 
-/// Accuracy under an attack of one size.
+/// Accuracy under attack at one epsilon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AttackPoint {
     /// Largest perturbation allowed.
     pub epsilon: f64,
-    /// How many of all images withstand it.
+    /// Number of images that withstand it, out of all.
     pub accuracy: Accuracy,
-    /// What it cost at this epsilon.
+    /// Cost at this epsilon.
     pub counts: Counts,
 }
 
-/// Accuracy at each of `epsilons`, which must ascend. An image that falls at one of them has fallen at all later ones.
+/// Accuracy at each of `epsilons`, which must increase. An image that falls at one epsilon counts as fallen at all
+/// larger ones.
 ///
 /// # Errors
-/// Returns [`Error::Level`] if the epsilons do not ascend, and the errors of [`attack()`](crate::attack()).
+/// Returns [`Error::Level`] if the epsilons do not increase, and the errors of [`attack()`](crate::attack()).
 pub fn attack_curve(
     model: &dyn Classifier,
     attack: &dyn Attack,
@@ -29,7 +30,7 @@ pub fn attack_curve(
 ) -> Result<Vec<AttackPoint>> {
     attack.norm().check(epsilons, labeled.area())?;
     if let Some(index) = epsilons.windows(2).position(|pair| pair[0] >= pair[1]) {
-        let expected = format!("more than {}, the one before", epsilons[index]);
+        let expected = format!("more than {}, the previous one", epsilons[index]);
         return Err(Error::Level { what: "epsilon", index: index + 1, expected, found: epsilons[index + 1] });
     }
     let driver = Driver { model, attack, kind: AttackKind::FixedEpsilon, labeled, settings };

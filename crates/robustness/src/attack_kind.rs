@@ -1,10 +1,10 @@
 //! The two kinds of attack.
 
-/// What an attack does with an epsilon.
+/// How an attack uses epsilon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttackKind {
-    /// The attack uses the epsilon up: it looks for the strongest perturbation within.
+    /// The attack looks for the strongest perturbation within epsilon.
     FixedEpsilon,
-    /// The attack looks for the smallest perturbation; epsilon is only where it may stop.
+    /// The attack looks for the smallest perturbation; epsilon only tells it when to stop.
     Minimization,
 }

@@ -1,4 +1,4 @@
-//! What an attack works on: some images, how far each may move, and a model that may be asked.
+//! The images that an attack works on, their epsilons, and access to the model.
 
 use crate::loss::Slope;
 use crate::pass::{self, Pass, batches};
@@ -6,11 +6,11 @@ use crate::{AttackKind, Classifier, Counts, Criterion, LabeledBatch, Loss, Norm,
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// Images under attack. The attack asks the model about points of its own ([`Batch::query`], [`Batch::pass`]) and leaves
-/// the best that it finds as candidates ([`Batch::set_candidate`], [`Batch::keep_if_closer`]). It simply does not ask about
-/// images that are done any more.
+/// Images under attack. The attack evaluates the model at points of its choice ([`Batch::query`], [`Batch::pass`]) and
+/// leaves the best ones as candidates ([`Batch::set_candidate`], [`Batch::keep_if_closer`]). It stops querying images
+/// that are done.
 ///
-/// Points are flat: the values of one image after another, in the order of the images asked about.
+/// Points are flat: the values of one image after another, in the order in which images are passed.
 pub struct Batch<'a> {
     model: &'a dyn Classifier,
     labeled: &'a LabeledBatch,
@@ -18,9 +18,9 @@ pub struct Batch<'a> {
     norm: Norm,
     kind: AttackKind,
     seed: u64,
-    /// Points that the model takes at once.
+    /// Points per call to the model.
     width: usize,
-    /// The pass at the images themselves, until an attack asks for it.
+    /// The pass at the unperturbed images, until an attack takes it.
     clean: Option<Pass>,
 }
 
@@ -40,7 +40,7 @@ struct Candidate {
     distance: f64,
 }
 
-/// A loss and its gradient, each at one point of every image that was asked about.
+/// A loss and its gradient, at one point of each queried image.
 pub struct Gradients {
     pass: Pass,
     slopes: Vec<Slope>,
@@ -49,17 +49,17 @@ pub struct Gradients {
 }
 
 impl Gradients {
-    /// The gradient at the `row`-th of the points, one value for each pixel.
+    /// The gradient at the `row`-th point, one value per pixel.
     pub fn of(&self, row: usize) -> &[f32] {
         &self.values[row * self.area..(row + 1) * self.area]
     }
 
-    /// The value of the loss at the `row`-th of the points.
+    /// The loss at the `row`-th point.
     pub fn loss(&self, row: usize) -> f64 {
         self.slopes[row].value
     }
 
-    /// The logits at the `row`-th of the points.
+    /// The logits at the `row`-th point.
     pub fn logits(&self, row: usize) -> &[f32] {
         self.pass.logits(row)
     }
@@ -88,7 +88,7 @@ impl<'a> Batch<'a> {
         Self { model, labeled, images, norm, kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
     }
 
-    /// With a pass that has been made at all images as they are.
+    /// Adds a pass already made at all unperturbed images.
     pub(crate) fn with_clean(self, clean: Option<Pass>) -> Self {
         Self { clean, ..self }
     }
@@ -98,12 +98,12 @@ impl<'a> Batch<'a> {
         self.images.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.images.is_empty()
     }
 
-    /// The numbers of all images within the batch.
+    /// Indices of all images in the batch.
     pub fn all(&self) -> Vec<usize> {
         (0..self.len()).collect()
     }
@@ -113,32 +113,32 @@ impl<'a> Batch<'a> {
         self.labeled.shape()
     }
 
-    /// Values of one image.
+    /// Number of values of an image.
     pub fn area(&self) -> usize {
         self.labeled.area()
     }
 
-    /// Image `image` as it was given.
+    /// The unperturbed image `image`.
     pub fn original(&self, image: usize) -> &'a [f32] {
         self.labeled.image(self.images[image].index)
     }
 
-    /// The originals of some images, flat.
+    /// The unperturbed images `images`, flat.
     pub fn originals(&self, images: &[usize]) -> Vec<f32> {
         images.iter().flat_map(|image| self.original(*image)).copied().collect()
     }
 
-    /// When a point of image `image` is adversarial.
+    /// The success criterion of image `image`.
     pub fn criterion(&self, image: usize) -> Criterion {
         self.labeled.criterion(self.images[image].index)
     }
 
-    /// How far image `image` may move.
+    /// The epsilon of image `image`.
     pub fn epsilon(&self, image: usize) -> f64 {
         self.images[image].epsilon
     }
 
-    /// An adversarial point of image `image` that is known from before, as a place to start from.
+    /// A known adversarial point of image `image` to start from.
     pub fn start(&self, image: usize) -> Option<&[f32]> {
         self.images[image].start.as_deref()
     }
@@ -147,19 +147,19 @@ impl<'a> Batch<'a> {
         self.images[image].start = Some(pixels.to_vec());
     }
 
-    /// The random stream of image `image`. It is the same in any batch, and another for each `attempt`.
+    /// The random stream of image `image`. It is the same in any batch and differs between `attempt`s.
     pub fn generator(&self, image: usize, attempt: u64) -> ChaCha8Rng {
         let mut generator = ChaCha8Rng::seed_from_u64(self.seed ^ attempt.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         generator.set_stream(self.labeled.numbers()[self.images[image].index] as u64);
         generator
     }
 
-    /// Logits at one point of each of `images`, which may name an image several times.
+    /// Logits at one point for each entry of `images`, which may repeat an image.
     ///
     /// # Errors
-    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite, [`Error::Size`](crate::Error::Size) if
-    /// the logits are not a row of at least two classes for each point, and [`Error::Model`](crate::Error::Model) if the
-    /// model fails.
+    /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a logit is not finite,
+    /// [`Error::Size`](crate::Error::Size) if the model does not return one row of at least two logits per point, and
+    /// [`Error::Model`](crate::Error::Model) if the model fails.
     pub fn query(&mut self, images: &[usize], points: &[f32]) -> Result<Vec<Vec<f32>>> {
         let area = self.area();
         let mut rows = Vec::with_capacity(images.len());
@@ -180,7 +180,7 @@ impl<'a> Batch<'a> {
         Ok(images.iter().zip(&rows).map(|(image, row)| self.criterion(*image).is_clearly_met(row)).collect())
     }
 
-    /// One pass at a point of each of `images`, to take gradients from by [`Batch::back`].
+    /// One forward pass at a point of each of `images`; [`Batch::back`] takes gradients from it.
     ///
     /// # Errors
     /// Returns the errors of [`Batch::query`].
@@ -194,8 +194,8 @@ impl<'a> Batch<'a> {
         Ok(pass)
     }
 
-    /// The gradient of the sum of each image's logits times its `factors`, flat, for the `images` that `pass` was made of.
-    /// The call is not counted for images whose factors are all 0.
+    /// The gradient of the sum of each image's logits weighted by its `factors`, flat, for the `images` of `pass`.
+    /// Images whose factors are all 0 are not counted.
     ///
     /// # Errors
     /// Returns [`Error::NotFinite`](crate::Error::NotFinite) if a gradient is not finite, and
@@ -220,7 +220,7 @@ impl<'a> Batch<'a> {
         self.gradients_by(images, points, |_| loss)
     }
 
-    /// As [`Batch::gradients`], each image with its own loss.
+    /// Like [`Batch::gradients`], with a loss of its own for each image.
     ///
     /// # Errors
     /// Returns the errors of [`Batch::query`] and [`Batch::back`].
@@ -233,13 +233,14 @@ impl<'a> Batch<'a> {
         Ok(Gradients { pass, slopes, area: self.area(), values })
     }
 
-    /// Sets the candidate of image `image`, whatever it was before.
+    /// Sets the candidate of image `image` unconditionally.
     pub fn set_candidate(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         self.images[image].candidate = Some(Candidate { pixels: pixels.to_vec(), distance });
     }
 
-    /// Makes an adversarial point the candidate of image `image` if it is closer to the original than the candidate so far.
+    /// Keeps an adversarial point as the candidate of image `image` if it is closer to the original than the current
+    /// one.
     pub fn keep_if_closer(&mut self, image: usize, pixels: &[f32]) {
         let distance = self.norm.distance(self.original(image), pixels);
         if self.images[image].candidate.as_ref().is_none_or(|best| distance < best.distance) {
@@ -252,13 +253,13 @@ impl<'a> Batch<'a> {
         self.images[image].candidate.as_ref().map(|best| (best.pixels.as_slice(), best.distance))
     }
 
-    /// Whether the candidate that [`Batch::keep_if_closer`] kept is as close as was asked for, so that the image is done.
+    /// Whether the candidate kept by [`Batch::keep_if_closer`] is close enough, so that the image is done.
     pub fn satisfied(&self, image: usize) -> bool {
         self.kind == AttackKind::FixedEpsilon
             && self.candidate(image).is_some_and(|(_, distance)| distance <= self.epsilon(image))
     }
 
-    /// `start` moved by `length` along `direction`, then back within the image's epsilon and [0, 1].
+    /// Moves `start` by `length` along `direction`, then projects it to within the image's epsilon and [0, 1].
     pub fn moved(&self, image: usize, start: &[f32], direction: &[f64], length: f64) -> Vec<f32> {
         let mut moved: Vec<f32> =
             start.iter().zip(direction).map(|(value, step)| (f64::from(*value) + length * step) as f32).collect();
@@ -266,7 +267,7 @@ impl<'a> Batch<'a> {
         moved
     }
 
-    /// Runs `work` on some of the images, whose costs are entered; the candidates that it leaves are returned.
+    /// Runs `work` on a subset of the images, adds its cost to theirs, and returns its candidates.
     pub(crate) fn nested(
         &mut self,
         images: &[usize],
@@ -275,7 +276,7 @@ impl<'a> Batch<'a> {
         self.elsewhere(images, self.model, work)
     }
 
-    /// The same, each image within another epsilon.
+    /// Like `nested`, with other epsilons.
     pub(crate) fn within(
         &mut self,
         images: &[usize],
@@ -288,7 +289,7 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// The same on another model.
+    /// Like `nested`, on another model.
     pub(crate) fn elsewhere(
         &mut self,
         images: &[usize],

@@ -1,21 +1,23 @@
-//! Bisection of the size of an attack, for one image.
+//! Bisection of epsilon for one image.
 
-/// How far to search with attacks that need an epsilon, and how finely.
+/// Range and precision of the search with attacks that need an epsilon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Search {
-    /// Largest perturbation tried. An image that withstands it is censored there.
+    /// Largest perturbation tried. Images that withstand it are censored there.
     pub largest: f64,
-    /// The bisection stops once a size that misleads and one that does not differ by this share of the former.
+    /// The bisection stops when the smallest successful and largest unsuccessful sizes differ by less than this
+    /// fraction of the former.
     pub tolerance: f64,
 }
 
-/// The sizes between which the smallest perturbation of an image lies, for one attack.
+/// The interval that contains the smallest perturbation of an image, for one attack.
 pub(crate) struct Bracket {
     lower: f64,
     upper: Option<f64>,
     /// The attack has not been tried yet.
     fresh: bool,
-    /// The attack fails at the largest size, or just below the size that another has found: no smaller one needs a try.
+    /// The attack fails at the largest size, or just below the size found by another attack, so smaller ones need no
+    /// try.
     hopeless: bool,
 }
 
@@ -32,7 +34,7 @@ impl Bracket {
     pub(crate) fn next(&self, search: Search) -> f64 {
         match self.upper {
             None => search.largest,
-            // Whether it can do better at all.
+            // First test whether this attack can improve at all.
             Some(upper) if self.fresh => upper * (1.0 - search.tolerance),
             Some(upper) => 0.5 * (self.lower + upper),
         }

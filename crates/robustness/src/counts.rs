@@ -1,23 +1,24 @@
-//! What attacks cost.
+//! Costs of attacks.
 
-/// What an attack cost for one image.
+/// Cost of an attack on one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Points at which the model was evaluated.
     pub queries: usize,
-    /// Gradients taken.
+    /// Gradients computed.
     pub gradient_calls: usize,
-    /// Those that were zero everywhere: an attack that meets them fails for want of a direction, not against robustness.
+    /// Gradients that were zero everywhere. An attack that gets only these fails for lack of a direction, not because
+    /// the model is robust.
     pub zero_gradients: usize,
 }
 
 impl Counts {
-    /// Passes through the model, forward and back.
+    /// Forward and backward passes through the model.
     pub fn passes(self) -> usize {
         self.queries + self.gradient_calls
     }
 
-    /// Of both.
+    /// Sum of both.
     pub fn plus(self, other: Self) -> Self {
         Self {
             queries: self.queries + other.queries,

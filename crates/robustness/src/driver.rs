@@ -1,13 +1,13 @@
-//! The driver of every attack, which trusts none of them.
+//! Runs an attack, then projects, clips and re-verifies its result.
 
 use crate::batch::Batch;
 use crate::pass::{self, Pass, batches};
 use crate::{Attack, AttackKind, Attacked, Classifier, LabeledBatch, Outcome, Progress, Result, Settings};
 use rayon::prelude::*;
 
-/// Attacks every image that is not adversarial as it is. Each final image is brought within `epsilon` and [0, 1] and is
-/// then judged on its own, whatever the attack thinks of it. An attack that looks for the smallest perturbation stops, for
-/// each image, once it is within epsilon.
+/// Attacks every image that is not already adversarial. Each final image is projected to within `epsilon` and [0, 1]
+/// and then verified on its own, whatever the attack reported. A minimization attack stops on each image once it is
+/// within epsilon.
 ///
 /// # Errors
 /// Returns [`Error::Level`](crate::Error::Level) if epsilon is below 0 or above the range of the norm,
@@ -26,13 +26,13 @@ pub fn attack(
     driver.attack_all(epsilon, observe)
 }
 
-/// Lets an attack that looks for the smallest perturbation ([`AttackKind::Minimization`]) do so, without any limit but [0, 1].
+/// Runs a minimization attack ([`AttackKind::Minimization`]) with no limit but [0, 1].
 ///
 /// # Errors
-/// Returns the errors of [`attack()`] but for that of the epsilon.
+/// Returns the errors of [`attack()`], except those about epsilon.
 ///
 /// # Panics
-/// Panics on an attack that needs an epsilon; [`crate::MinimalPerturbations::approach`] bisects it.
+/// Panics if the attack needs an epsilon; [`crate::MinimalPerturbations::approach`] bisects it.
 pub fn minimize_perturbation(
     model: &dyn Classifier,
     attack: &dyn Attack,
@@ -40,7 +40,7 @@ pub fn minimize_perturbation(
     settings: Settings,
     observe: &mut dyn FnMut(Progress),
 ) -> Result<Attacked> {
-    assert_eq!(attack.kind(), AttackKind::Minimization, "{} needs an epsilon", attack.name());
+    assert_eq!(attack.kind(), AttackKind::Minimization, "{} needs an epsilon; use MinimalPerturbations::approach", attack.name());
     let driver = Driver { model, attack, kind: AttackKind::Minimization, labeled, settings };
     driver.attack_all(attack.norm().range(labeled.area()), observe)
 }
@@ -49,7 +49,7 @@ pub fn minimize_perturbation(
 pub(crate) struct Driver<'a> {
     pub(crate) model: &'a dyn Classifier,
     pub(crate) attack: &'a dyn Attack,
-    /// What the attack is asked for: one that minimizes may be asked for no more than a point within epsilon.
+    /// The mode of the run: a minimization attack may also be run at a fixed epsilon.
     pub(crate) kind: AttackKind,
     pub(crate) labeled: &'a LabeledBatch,
     pub(crate) settings: Settings,
@@ -63,8 +63,8 @@ pub(crate) struct Job<'a> {
 }
 
 impl Driver<'_> {
-    /// Attacks each batch of images after the pass that tells which of them are adversarial as they are; an attack that
-    /// begins at the images begins with that pass.
+    /// Attacks each batch of images after a clean pass finds those that are already adversarial. Attacks that start at
+    /// the images reuse this pass.
     fn attack_all(&self, epsilon: f64, observe: &mut dyn FnMut(Progress)) -> Result<Attacked> {
         let labeled = self.labeled;
         let mut attacked = Attacked::unharmed(labeled, &vec![false; labeled.len()]);
@@ -91,7 +91,7 @@ impl Driver<'_> {
         Ok(attacked)
     }
 
-    /// Attacks some images, none of which is adversarial as it is, and enters what became of them.
+    /// Attacks images that are not already adversarial and records the outcomes.
     pub(crate) fn attack_some(&self, jobs: &[Job], attacked: &mut Attacked, observe: &mut dyn FnMut(Progress)) -> Result<()> {
         let total = jobs.len();
         for range in batches(total, self.settings.batch) {
@@ -101,7 +101,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Some images at once; `clean` is the pass at the images themselves, where it has been made.
+    /// Attacks one batch; `clean` is the pass at the unperturbed images, if already made.
     fn attack_batch(&self, jobs: &[Job], clean: Option<Pass>, attacked: &mut Attacked) -> Result<()> {
         let (labeled, norm) = (self.labeled, self.attack.norm());
         let _span = tracing::info_span!("attack", name = self.attack.name(), ?norm, images = jobs.len()).entered();
@@ -134,7 +134,7 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Whether each of these final images is adversarial, every one seen by itself.
+    /// Whether each final image is adversarial when evaluated on its own.
     fn verify(&self, indices: &[usize], finals: &[Vec<f32>]) -> Result<Vec<bool>> {
         let labeled = self.labeled;
         let one = |(index, pixels): (&usize, &Vec<f32>)| {

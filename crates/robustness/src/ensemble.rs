@@ -1,31 +1,32 @@
-//! The attacks that look for the smallest perturbation together.
+//! Ensembles of minimization attacks.
 
 use crate::{ApgdMinimal, Attack, BrendelBethge, DeepFool, FabTargeted, Fmn, LineSearch, Norm, PrimalDual, SigmaZero};
 
-/// Fewest passes that the attacks of an ensemble can be run in.
+/// The smallest budget of an ensemble, in passes.
 const FEWEST: usize = 100;
-/// What searches for the decision boundary cost: a line search of 12 queries, and 10 where the way along it begins.
+/// Cost of the decision boundary searches: 12 queries of the final line search and 10 where the boundary attack starts.
 const BISECTIONS: usize = 22;
-/// What a step of FAB towards each of nine classes costs, and one of DeepFool with this many candidates.
+/// Cost of a step of FAB towards nine classes, and of a DeepFool step with this many candidates.
 const FAB_STEP: usize = 27;
 const CANDIDATES: usize = 5;
-/// Passes from which on FAB is worth its steps.
+/// Budget from which FAB pays off.
 const FAB_FROM: usize = 250;
 
-/// Attacks in one norm, in the order in which they help each other, which together take no more than `passes` passes through
-/// the model for each image, forward and back (at least 100). The first looks for the nearest of the other classes, in few steps
-/// towards each; then comes one that gradients mislead less, from where the first has come; then one that follows the decision
-/// boundary, and a line search takes off what is left beyond it. Only where none of them finds an adversarial point the way along
-/// the decision boundary begins at a blend with noise, which costs up to 1,054 more.
+/// Attacks in one norm, ordered so that each helps the next, which together use at most `passes` forward and backward
+/// passes per image (at least 100). The first takes a few steps towards each of the other classes to find the nearest
+/// one. The second, which misleading gradients affect less, starts from there. The third follows the decision boundary,
+/// and a line search removes what remains beyond it. Only if none of them finds an adversarial point does the boundary
+/// attack start from a blend with noise, which costs up to 1,054 extra passes.
 ///
-/// Members, order and shares were chosen by local optimality ([`crate::local_optimality()`]) on networks that nothing is reported of.
+/// Members, order and budget shares were chosen by local optimality ([`crate::local_optimality()`]) on networks for
+/// which no results are reported.
 pub fn ensemble(norm: Norm, passes: usize) -> Vec<Box<dyn Attack>> {
     let left = passes.max(FEWEST) - BISECTIONS;
     let share = |part: f64| (part * left as f64) as usize;
-    // A step is a pass forward and one back.
+    // A step is one forward and one backward pass.
     let steps = |part: f64| (share(part) / 2).max(1);
     let few = DeepFool::new(norm).with_candidates(CANDIDATES).with_steps(share(0.33) / CANDIDATES);
-    // The classes are ranked by a query of its own.
+    // Ranking the classes takes one query.
     let nearest_class: Box<dyn Attack> = match passes < FAB_FROM {
         true => Box::new(few),
         false => Box::new(FabTargeted::new(norm).with_steps(((share(0.25) - 1) / FAB_STEP).max(1))),

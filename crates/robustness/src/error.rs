@@ -1,11 +1,13 @@
-//! What can be wrong with an evaluation.
+//! Errors of an evaluation.
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A pixel outside [0, 1], or not a number.
-    #[error("image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; normalization belongs inside the model")]
+    /// A pixel is outside [0, 1] or NaN.
+    #[error(
+        "image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; pass unnormalized images and normalize inside the model"
+    )]
     Pixel {
         /// Index of the image.
         image: usize,
@@ -14,17 +16,17 @@ pub enum Error {
         /// The value.
         found: f32,
     },
-    /// Sizes that do not fit together.
+    /// Two sizes do not match.
     #[error("{what}: expected {expected}, found {found}")]
     Size {
-        /// What has the size.
+        /// The quantity whose size is wrong.
         what: &'static str,
-        /// The size asked for.
+        /// The expected size.
         expected: String,
-        /// The size given.
+        /// The size found.
         found: String,
     },
-    /// A label or target class that the model has no logit for.
+    /// A label or target class has no logit.
     #[error("image {image}: class {found}, expected 0 to {} (the model has {classes} logits)", .classes - 1)]
     Label {
         /// Index of the image.
@@ -34,15 +36,15 @@ pub enum Error {
         /// Logits of the model.
         classes: usize,
     },
-    /// An attack towards the class that the image has.
-    #[error("image {image}: the target class {class} is its label; choose another, or no target")]
+    /// The target class of an attack is the image's own label.
+    #[error("image {image}: the target class {class} is the image's label; choose another class or no target")]
     Target {
         /// Index of the image.
         image: usize,
         /// The class.
         class: usize,
     },
-    /// A logit or gradient that is not a number, or infinite.
+    /// A logit or gradient is NaN or infinite.
     #[error("image {image}: the model's {what} {index} is {found}, expected a finite value; check the weights")]
     NotFinite {
         /// Index of the image.
@@ -54,39 +56,39 @@ pub enum Error {
         /// The value.
         found: f32,
     },
-    /// A level of noise or a size of perturbation that makes no sense.
+    /// A noise level or perturbation size is out of range.
     #[error("{what} {index}: expected {expected}, found {found}")]
     Level {
-        /// What it is a level of.
+        /// The quantity that has the level.
         what: &'static str,
-        /// Its index in the list given.
+        /// Index in the list of levels.
         index: usize,
-        /// What was asked for.
+        /// The expected range.
         expected: String,
         /// The value.
         found: f64,
     },
-    /// The JPEG codec refused.
+    /// The JPEG codec failed.
     #[error("JPEG: {reason}")]
     Jpeg {
-        /// What it said.
+        /// The codec's message.
         reason: String,
     },
-    /// Nothing to take a median or a mean of.
+    /// There is nothing to take a median or mean over.
     #[error(
-        "a figure over no images: either none was given or none is classified rightly to begin with, by both models where two are compared"
+        "no images to evaluate: either none were given, or none is classified correctly (by both models, if two are compared)"
     )]
     NoImages,
     /// The model failed.
     #[error("{doing}, images {first} to {last}: {source}")]
     Model {
-        /// What was computed.
+        /// The computation that failed.
         doing: &'static str,
         /// Index of the first image of the batch.
         first: usize,
         /// Index of the last image of the batch.
         last: usize,
-        /// What candle said.
+        /// The error from candle.
         source: candle_core::Error,
     },
 }

@@ -1,11 +1,11 @@
-//! Labeled images to test a model on.
+//! Labeled images for evaluation.
 
 use crate::{Criterion, Error, Result};
 
 /// Labeled images `[images, channels, height, width]`, every value in [0, 1].
 ///
-/// Each keeps the number under which it was first given: its random streams hang on that number, so that an image alone
-/// meets the same noise and the same random starts as in any subset and any batch.
+/// Each image keeps the number under which it was first given. Its random streams depend on this number, so that it
+/// gets the same noise and random starts on its own, in any subset and in any batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabeledBatch {
     shape: [usize; 3],
@@ -16,17 +16,17 @@ pub struct LabeledBatch {
 }
 
 impl LabeledBatch {
-    /// From `labels.len() * channels * height * width` values. Attacks are after any class but the label.
+    /// Makes a batch of `labels.len() * channels * height * width` values. Attacks aim at any class but the label.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if the number of values does not fit or a size is 0, and [`Error::Pixel`] if a value is outside
-    /// [0, 1].
+    /// Returns [`Error::Size`] if the number of values does not match or a size is 0, and [`Error::Pixel`] if a value
+    /// is outside [0, 1].
     pub fn new(channels: usize, height: usize, width: usize, pixels: Vec<f32>, labels: Vec<usize>) -> Result<Self> {
         let area = channels * height * width;
         if area == 0 || pixels.len() != labels.len() * area {
             return Err(Error::Size {
                 what: "values of the images",
-                expected: format!("{} images of {channels} x {height} x {width}, no size being 0", labels.len()),
+                expected: format!("{} images of {channels} x {height} x {width}, all sizes at least 1", labels.len()),
                 found: pixels.len().to_string(),
             });
         }
@@ -38,14 +38,14 @@ impl LabeledBatch {
         Ok(Self { shape: [channels, height, width], pixels, labels, criteria, numbers })
     }
 
-    /// The same images, but attacks are after these classes, one for each image.
+    /// The same images with a target class for each.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if there are more or fewer classes than images, and [`Error::Target`] if a class is its image's
-    /// label.
+    /// Returns [`Error::Size`] if the numbers of classes and images differ, and [`Error::Target`] if a target class is
+    /// the label of its image.
     pub fn with_targets(self, targets: &[usize]) -> Result<Self> {
         if targets.len() != self.len() {
-            let (expected, found) = (format!("{}, one for each image", self.len()), targets.len().to_string());
+            let (expected, found) = (format!("{}, one per image", self.len()), targets.len().to_string());
             return Err(Error::Size { what: "target classes", expected, found });
         }
         if let Some(index) = (0..targets.len()).find(|index| targets[*index] == self.labels[*index]) {
@@ -57,10 +57,10 @@ impl LabeledBatch {
         })
     }
 
-    /// The images at `indices`, in that order, under the numbers that they have here.
+    /// The images at `indices`, in that order. They keep their numbers.
     ///
     /// # Panics
-    /// Panics on an index beyond the images.
+    /// Panics if an index is out of range.
     pub fn subset(&self, indices: &[usize]) -> Self {
         Self {
             shape: self.shape,
@@ -76,7 +76,7 @@ impl LabeledBatch {
         self.labels.len()
     }
 
-    /// Whether there is no image.
+    /// Whether there are no images.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -86,7 +86,7 @@ impl LabeledBatch {
         self.shape
     }
 
-    /// Values of one image.
+    /// Number of values of an image.
     pub fn area(&self) -> usize {
         self.shape.iter().product()
     }
@@ -96,22 +96,22 @@ impl LabeledBatch {
         &self.pixels[index * self.area()..(index + 1) * self.area()]
     }
 
-    /// Class of image `index`.
+    /// Label of image `index`.
     pub fn label(&self, index: usize) -> usize {
         self.labels[index]
     }
 
-    /// Class of each image.
+    /// Labels of all images.
     pub fn labels(&self) -> &[usize] {
         &self.labels
     }
 
-    /// What attacks on image `index` are after.
+    /// Success criterion for attacks on image `index`.
     pub fn criterion(&self, index: usize) -> Criterion {
         self.criteria[index]
     }
 
-    /// Whether every label and every target is one of `classes` classes.
+    /// Checks that every label and target is below `classes`.
     pub(crate) fn check_classes(&self, classes: usize) -> Result<()> {
         for (index, image) in self.numbers.iter().enumerate() {
             if let Some(found) = [self.labels[index], self.criteria[index].class()].into_iter().find(|class| *class >= classes) {

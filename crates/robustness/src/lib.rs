@@ -1,8 +1,8 @@
-//! How a classifier holds up under noise and attack, for any model with batched logits.
+//! Robustness of classifiers to noise and adversarial attacks, for any model with batched logits.
 //!
-//! A model takes images in [0, 1] and keeps its normalization inside ([`Classifier`]). An attack only finds candidates; the
-//! driver around it ([`attack()`]) brings each within its bounds and judges it alone, so no attack can report a success that
-//! is none, and none can fail in silence: zero gradients are counted, and images that withstand everything are censored,
+//! A model takes images in [0, 1] and normalizes them itself ([`Classifier`]). An attack only proposes candidates;
+//! [`attack()`] projects each into its bounds and verifies it on its own. No attack can therefore report a false
+//! success, and none can fail silently: zero gradients are counted, and images that withstand everything are censored,
 //! not dropped.
 //!
 //! ```

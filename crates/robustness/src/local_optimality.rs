@@ -1,21 +1,21 @@
-//! How near to the best that is known an attack comes.
+//! Local optimality of attacks.
 
 use crate::{Error, Result};
 
-/// Local optimality of an attack (Cina et al. 2025, AttackBench): 1 where it finds the smallest perturbation known of every
-/// image, 0 where it finds nothing.
+/// Local optimality of an attack (Cina et al. 2025, AttackBench): 1 if it finds the smallest known perturbation of
+/// every image, 0 if it finds nothing.
 ///
-/// It compares areas under accuracy against size of the perturbation, up to the largest of the smallest perturbations: with A
-/// for the attack, A* for the best known of each image and M for a model that nothing misleads, it is 1 - (A - A*) / (M - A*).
-/// `distances` and `best` have one entry an image: 0 where the image is misclassified as it is, `None` where nothing was found.
-/// The best known is the smaller of both.
+/// It compares areas under the curve of accuracy against perturbation size, up to the largest of the smallest
+/// perturbations: with A for the attack, A* for the best known results and M for a model that is never misled, it is 1
+/// - (A - A*) / (M - A*). `distances` and `best` have one entry per image: 0 if the image is misclassified, `None` if
+/// nothing was found. The best known distance is the smaller of the two.
 ///
 /// # Errors
-/// Returns [`Error::Size`] if there are not as many distances as best ones, and [`Error::NoImages`] if nothing was found of any
-/// image that is classified rightly, so that there is nothing to compare with.
+/// Returns [`Error::Size`] if the numbers of distances differ, and [`Error::NoImages`] if no perturbation is known for
+/// any correctly classified image, so that there is nothing to compare with.
 pub fn local_optimality(distances: &[Option<f64>], best: &[Option<f64>]) -> Result<f64> {
     if distances.len() != best.len() {
-        let (expected, found) = (format!("{}, one for each of the best", best.len()), distances.len().to_string());
+        let (expected, found) = (format!("{}, one for each best distance", best.len()), distances.len().to_string());
         return Err(Error::Size { what: "distances", expected, found });
     }
     let size = |distance: &Option<f64>| distance.unwrap_or(f64::INFINITY);
@@ -27,7 +27,7 @@ pub fn local_optimality(distances: &[Option<f64>], best: &[Option<f64>]) -> Resu
     let area = |sizes: &mut dyn Iterator<Item = f64>| sizes.map(|size| size.min(largest)).sum::<f64>();
     let (found, least) = (area(&mut distances.iter().map(size)), area(&mut best.iter().copied()));
     let nothing = best.iter().filter(|size| **size > 0.0).count() as f64 * largest;
-    // Of one image the smallest perturbation is the largest, too.
+    // With a single image, the smallest perturbation is also the largest.
     Ok(if nothing > least { 1.0 - (found - least) / (nothing - least) } else { 1.0 })
 }
 
@@ -54,7 +54,7 @@ mod tests {
         let best = [Some(0.0), Some(0.1), Some(0.4)];
         assert_eq!(local_optimality(&best, &best).unwrap(), 1.0);
         assert_eq!(local_optimality(&[Some(0.0), None, None], &best).unwrap(), 0.0);
-        // What comes nearer than all others is the best known itself.
+        // An attack that beats all others is itself the best known.
         assert_eq!(local_optimality(&[Some(0.0), Some(0.05), Some(0.4)], &best).unwrap(), 1.0);
         assert!(matches!(local_optimality(&[Some(0.0)], &[Some(0.0)]), Err(Error::NoImages)));
         assert!(matches!(local_optimality(&[None], &best), Err(Error::Size { .. })));

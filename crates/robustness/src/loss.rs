@@ -1,24 +1,24 @@
-//! What gradient attacks make grow: functions of the logits, with their derivatives.
+//! Losses that gradient attacks maximize: functions of the logits and their derivatives.
 
 use crate::Criterion;
 use crate::criterion::{ranking, strongest_but};
 
-/// A function of an image's logits that grows as the attack comes nearer to its criterion.
+/// A function of an image's logits that grows as the attack approaches its criterion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// Log odds of all other classes together against the label's (against the criterion's class: the negative). It grows
-    /// exactly where cross-entropy grows and has the direction of its gradient, but does not vanish where the model is
-    /// certain: the gradient is that of cross-entropy over 1 - p(label).
+    /// Log odds of all other classes against the label (of a target class against all others). They increase exactly
+    /// when cross-entropy does, and their gradient has the same direction but does not vanish where the model is
+    /// certain: it is the gradient of cross-entropy divided by 1 - p(label).
     CrossEntropy,
-    /// Lead of the strongest other logit over the label's (Carlini and Wagner 2017).
+    /// Lead of the strongest other logit over the label's logit (Carlini and Wagner 2017).
     Margin,
-    /// Difference of logits ratio (Croce and Hein 2020): the margin over the distance of the largest logit and the third;
-    /// the margin itself where there are only two classes.
+    /// Difference of logits ratio (Croce and Hein 2020): the margin divided by the difference between the largest and
+    /// third largest logits; the plain margin if there are only two classes.
     Dlr,
-    /// The same towards one class: its lead over the label's logit, over the distance of the largest logit and the mean of
-    /// the third and fourth (AutoAttack's targeted loss); the lead itself where there are fewer than four classes.
+    /// Targeted DLR (AutoAttack): the target's lead over the label's logit, divided by the difference between the
+    /// largest logit and the mean of the third and fourth; the plain lead if there are fewer than four classes.
     TargetedDlr {
-        /// The class.
+        /// The target class.
         class: usize,
     },
 }
@@ -26,17 +26,17 @@ pub enum Loss {
 /// The loss of one image and its derivative with respect to each logit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slope {
-    /// Value of the loss.
+    /// The loss.
     pub value: f64,
-    /// Derivatives, one for each logit.
+    /// Derivatives, one per logit.
     pub factors: Vec<f32>,
 }
 
-/// What AutoAttack adds to the denominator of its ratio.
+/// AutoAttack adds this constant to the denominator of DLR.
 const RATIO_FLOOR: f64 = 1e-12;
 
 impl Loss {
-    /// At these logits, for this criterion.
+    /// Evaluates the loss at these logits for this criterion.
     pub fn slope(self, logits: &[f32], criterion: Criterion) -> Slope {
         match self {
             Self::CrossEntropy => log_odds(logits, criterion),
@@ -87,7 +87,7 @@ fn difference(logits: &[f32], more: usize, less: usize) -> Slope {
     Slope { value: f64::from(logits[more]) - f64::from(logits[less]), factors }
 }
 
-/// The quotient rule: `numerator` over the sum of some weighted logits.
+/// Quotient rule: `numerator` divided by a weighted sum of logits.
 fn over(numerator: Slope, logits: &[f32], denominator: &[(usize, f64)]) -> Slope {
     let below = denominator.iter().map(|(class, weight)| weight * f64::from(logits[*class])).sum::<f64>() + RATIO_FLOOR;
     let value = numerator.value / below;

@@ -1,12 +1,12 @@
-//! What a control would reach at a given clean accuracy, from networks of it that lie on either side.
+//! Results of a control at a matched clean accuracy, interpolated between its networks.
 
-/// A figure of a control at `accuracy` on clean images, interpolated in a line between the two of its networks that are nearest
-/// below and above. `path` holds accuracy on clean images and the figure, network by network, in any order; the figures of
-/// networks of equal accuracy are averaged. `None` where all of them lie on one side: nothing is extrapolated.
+/// A result of a control at clean accuracy `accuracy`, interpolated linearly between its networks just below and above.
+/// `path` holds the clean accuracy and the result of each network in any order; results of networks with equal accuracy
+/// are averaged. `None` if all networks lie on one side: nothing is extrapolated.
 ///
-/// A regularized network is less accurate than its baseline, and less accurate networks hold up better, or worse, by that alone.
-/// Networks of shorter trainings are the control, each complete, with the whole of its learning-rate schedule: one that is
-/// taken from the middle of a longer training differs from them in more than its accuracy.
+/// A regularized network is less accurate than its baseline, and lower accuracy alone can make a network more or less
+/// robust. The controls are therefore networks from shorter trainings, each complete with its own learning rate
+/// schedule: a network from the middle of a longer training would differ in more than its accuracy.
 ///
 /// ```
 /// let baseline = [(0.6, 0.2), (0.4, 0.3)];

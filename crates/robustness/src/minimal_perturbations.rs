@@ -1,4 +1,4 @@
-//! The smallest perturbation that misleads, image by image, over an ensemble of attacks.
+//! The smallest adversarial perturbation of each image over an ensemble of attacks.
 
 use crate::accuracy::already_adversarial;
 use crate::bracket::Bracket;
@@ -8,23 +8,23 @@ use crate::{
     Search, Settings,
 };
 
-/// Rounds of bisection at most; a tolerance of 1% needs about half of them.
+/// Maximum rounds of bisection; a tolerance of 1% needs about half as many.
 const ROUNDS: usize = 24;
 
-/// What is known about one image: the nearest adversarial point so far and its cost.
+/// The nearest adversarial point found so far for one image, and its cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ImageRecord {
-    /// Whether it was adversarial as it was.
+    /// Whether the unperturbed image was already adversarial.
     pub already: bool,
     /// The nearest adversarial image so far, verified on its own, and the attack that found it.
     pub nearest: Option<(Vec<f32>, String)>,
-    /// What it has cost.
+    /// The cost so far.
     pub counts: Counts,
 }
 
-/// The smallest perturbations found so far, in one norm: a record for each image. Attacks come one after the other
-/// ([`MinimalPerturbations::approach`]), and each starts from what the ones before have found. Between two of them the records
-/// can be written to disk and taken up again ([`MinimalPerturbations::restore`]).
+/// The smallest perturbations found so far in one norm, one record per image. Attacks run one after the other
+/// ([`MinimalPerturbations::approach`]), and each starts from what the earlier ones found. Between attacks the records
+/// can be saved and later restored ([`MinimalPerturbations::restore`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct MinimalPerturbations {
     norm: Norm,
@@ -32,7 +32,7 @@ pub struct MinimalPerturbations {
 }
 
 impl MinimalPerturbations {
-    /// Records that hold nothing but which images are adversarial as they are.
+    /// Starts with records that only say which images are already adversarial.
     ///
     /// # Errors
     /// Returns the errors of [`correct`](crate::correct).
@@ -44,7 +44,7 @@ impl MinimalPerturbations {
         Ok(Self { norm, records })
     }
 
-    /// From records that were kept before.
+    /// Restores saved records.
     pub fn restore(norm: Norm, records: Vec<ImageRecord>) -> Self {
         Self { norm, records }
     }
@@ -59,7 +59,7 @@ impl MinimalPerturbations {
         self.norm
     }
 
-    /// For each image, the distance of the nearest adversarial image that was found: 0 where the image is one itself.
+    /// For each image, the distance to the nearest adversarial image found: 0 if the image itself is adversarial.
     pub fn distances(&self, labeled: &LabeledBatch) -> Vec<Option<f64>> {
         let distance = |(index, record): (usize, &ImageRecord)| match (&record.nearest, record.already) {
             (_, true) => Some(0.0),
@@ -69,8 +69,8 @@ impl MinimalPerturbations {
         self.records.iter().enumerate().map(distance).collect()
     }
 
-    /// The smallest perturbations of the images that were not adversarial to begin with; those that withstood are censored
-    /// at the largest size that was searched.
+    /// The smallest perturbations of the images that were not already adversarial. Images that withstood all attacks
+    /// are censored at the largest size searched.
     pub fn perturbations(&self, labeled: &LabeledBatch, search: Search) -> Vec<Perturbation> {
         self.distances(labeled)
             .into_iter()
@@ -80,17 +80,17 @@ impl MinimalPerturbations {
             .collect()
     }
 
-    /// Accuracy at each of `epsilons`: how many of all images are classified rightly and withstand every perturbation of at
-    /// most that size, as far as was found. Images that are misclassified as they are count as fallen, so that networks of
-    /// different accuracy can be compared.
+    /// Accuracy at each of `epsilons`: the number of all images that are classified correctly and withstand every
+    /// perturbation of at most that size, as far as the attacks found. Misclassified images count as errors at every
+    /// epsilon, so that networks of different accuracy can be compared.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if there are other images than records, and [`Error::Level`] if an epsilon is below 0 or above
-    /// the largest size that was searched, beyond which nothing is known of the images that withstood.
+    /// Returns [`Error::Size`] if the numbers of images and records differ, and [`Error::Level`] if an epsilon is below
+    /// 0 or above the largest size searched, beyond which nothing is known about images that withstood.
     pub fn accuracies(&self, labeled: &LabeledBatch, search: Search, epsilons: &[f64]) -> Result<Vec<Accuracy>> {
         let perturbations = self.of_all_images(labeled, search)?;
         if let Some(index) = epsilons.iter().position(|epsilon| !(0.0..=search.largest).contains(epsilon)) {
-            let expected = format!("0 to {}, the largest size that was searched", search.largest);
+            let expected = format!("0 to {}, the largest size searched", search.largest);
             return Err(Error::Level { what: "epsilon", index, expected, found: epsilons[index] });
         }
         let standing = |epsilon: &f64| {
@@ -100,11 +100,11 @@ impl MinimalPerturbations {
         Ok(epsilons.iter().map(standing).collect())
     }
 
-    /// The smallest perturbation of every image: 0 where it is adversarial as it is, and censored at the largest size that was
-    /// searched where none is known up to there.
+    /// The smallest perturbation of every image: 0 if it is already adversarial, and censored at the largest size
+    /// searched if none is known up to there.
     pub(crate) fn of_all_images(&self, labeled: &LabeledBatch, search: Search) -> Result<Vec<Perturbation>> {
         if labeled.len() != self.records.len() {
-            let (expected, found) = (format!("{}, one for each record", self.records.len()), labeled.len().to_string());
+            let (expected, found) = (format!("{}, one per record", self.records.len()), labeled.len().to_string());
             return Err(Error::Size { what: "images", expected, found });
         }
         let one = |distance: Option<f64>| match distance {
@@ -114,13 +114,13 @@ impl MinimalPerturbations {
         Ok(self.distances(labeled).into_iter().map(one).collect())
     }
 
-    /// Lets one more attack try to come nearer. An attack that looks for the smallest perturbation runs once. For an attack
-    /// that needs an epsilon, the epsilon is bisected, image by image. A later attack only has to beat the earlier ones.
+    /// Lets one more attack try to find smaller perturbations. A minimization attack runs once. For an attack that
+    /// needs an epsilon, epsilon is bisected for each image. Later attacks only have to beat earlier ones.
     ///
     /// # Errors
-    /// Returns [`Error::Size`] if the attack has another norm or there are other images than records, [`Error::Level`] if the
-    /// largest size or the tolerance is not above 0 or the size is beyond the range of the norm, and the errors of
-    /// [`attack()`](crate::attack()).
+    /// Returns [`Error::Size`] if the attack's norm or the number of images does not match the records,
+    /// [`Error::Level`] if the largest size or the tolerance is not above 0 or the size exceeds the range of the norm,
+    /// and the errors of [`attack()`](crate::attack()).
     pub fn approach(
         &mut self,
         model: &dyn Classifier,
@@ -223,7 +223,7 @@ impl MinimalPerturbations {
         Ok(attacked)
     }
 
-    /// Takes over what an attack found for an image, if it is nearer.
+    /// Keeps an attack's result for an image if it is nearer.
     fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, labeled: &LabeledBatch) {
         let outcome = attacked.outcomes()[index];
         let record = &mut self.records[index];

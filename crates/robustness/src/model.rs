@@ -1,24 +1,24 @@
-//! What is tested: a function from images to logits.
+//! The interface of a model under test: a function from images to logits.
 
 use candle_core::{Device, ModuleT, Tensor};
 
 /// A model that classifies images.
 ///
-/// Normalization lives inside, dropout is off, batch norm uses its running statistics: the logits of an image depend on
-/// nothing but the image. Weights should be plain tensors rather than [`Var`](candle_core::Var)s: attacks need the gradient
-/// with respect to the images only, and candle computes one for every variable that it meets.
+/// The model normalizes images itself, with dropout off and batch norm using its running statistics, so that the logits
+/// of an image depend only on that image. Prefer plain tensors to [`Var`](candle_core::Var)s for the weights: attacks
+/// need gradients with respect to the images only, and candle computes one for every variable in the graph.
 ///
-/// What is a candle module already becomes a classifier by [`ModuleClassifier`].
+/// [`ModuleClassifier`] wraps a candle module.
 pub trait Classifier: Sync {
-    /// Logits `[batch, classes]` of `images`, `[batch, channels, height, width]`, f32 in [0, 1] (beyond only under noise
-    /// without clamp). For gradient attacks the result must be differentiable in `images` by candle's autograd; where it is
-    /// not, gradients are zero, and are counted.
+    /// Logits `[batch, classes]` of `images`, `[batch, channels, height, width]`, f32 in [0, 1] (beyond it only under
+    /// unclamped noise). Gradient attacks need a result that candle's autograd can differentiate with respect to
+    /// `images`; otherwise gradients are zero, and the zeros are counted.
     ///
     /// # Errors
     /// Returns candle's error if one of its operations fails.
     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor>;
 
-    /// Where the model lives.
+    /// The device of the model.
     fn device(&self) -> Device {
         Device::Cpu
     }
@@ -49,8 +49,8 @@ pub struct ModuleClassifier<M> {
 }
 
 impl<M: ModuleT + Sync> ModuleClassifier<M> {
-    /// Of a module that takes images `[batch, channels, height, width]` to logits `[batch, classes]`, and of the device on
-    /// which its weights are.
+    /// Wraps a module that maps images `[batch, channels, height, width]` to logits `[batch, classes]`; `device` is
+    /// where its weights are.
     pub fn new(module: M, device: Device) -> Self {
         Self { module, device }
     }

@@ -7,40 +7,40 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// A kind of noise, independent for every value of an image.
+/// A noise distribution, independent for every value of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noise {
     /// Normal with the level as standard deviation (section 4 of the paper).
     Gaussian,
     /// Uniform between minus and plus the level.
     Uniform,
-    /// Each value becomes 0 or 1, equally often, with the level as probability.
+    /// Salt and pepper: with the level as probability, each value becomes 0 or 1, equally often.
     SaltAndPepper,
 }
 
-/// What happens to values that noise takes out of [0, 1].
+/// Treatment of values that noise moves out of [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clamp {
-    /// They stay, so that the noise keeps its distribution; the model then sees values beyond [0, 1].
+    /// Keep them, so that the noise keeps its distribution; the model then gets values outside [0, 1].
     None,
-    /// They are set to 0 or 1.
+    /// Clip them to [0, 1].
     Unit,
-    /// Values beyond the image's own smallest and largest are set to those, as the lineage's code does (pixel-reg).
+    /// Clip them to the smallest and largest value of the image, as in the public code pixel-reg.
     OwnRange,
 }
 
-/// Accuracy at one level of noise.
+/// Accuracy at one noise level.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoisePoint {
-    /// The level.
+    /// The noise level.
     pub level: f64,
-    /// How many of the images are classified rightly.
+    /// Number of images classified correctly.
     pub accuracy: Accuracy,
 }
 
 impl Noise {
-    /// Adds noise to one image. The stream of random numbers belongs to the `number` of the image: it is the same in any
-    /// batch, and the same at every level, so that levels differ by nothing but the level.
+    /// Adds noise to one image. The random stream belongs to the image's `number`: it is the same in any batch and at
+    /// every level, so that only the level differs.
     pub fn add(self, image: &mut [f32], level: f64, clamp: Clamp, seed: u64, number: usize) {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(number as u64);
@@ -70,16 +70,16 @@ impl Noise {
         };
         match levels.iter().position(|level| !(0.0..=largest).contains(level)) {
             None => Ok(()),
-            Some(index) => Err(Error::Level { what: "level of noise", index, expected: expected.into(), found: levels[index] }),
+            Some(index) => Err(Error::Level { what: "noise level", index, expected: expected.into(), found: levels[index] }),
         }
     }
 }
 
-/// Accuracy at each of `levels`.
+/// Accuracy at each noise level.
 ///
 /// # Errors
-/// Returns [`Error::Level`] if a level is not finite, below 0 or no probability where it has to be one, [`Error::NotFinite`]
-/// if a logit is not finite, and [`Error::Model`] if the model fails.
+/// Returns [`Error::Level`] if a level is negative, not finite, or not a probability where one is needed,
+/// [`Error::NotFinite`] if a logit is not finite, and [`Error::Model`] if the model fails.
 pub fn noise_curve(
     model: &dyn Classifier,
     labeled: &LabeledBatch,
@@ -143,7 +143,7 @@ mod tests {
         let one = noisy(Noise::Gaussian, 0.1, Clamp::None, 1);
         assert_eq!(one, noisy(Noise::Gaussian, 0.1, Clamp::None, 1));
         assert_ne!(one, noisy(Noise::Gaussian, 0.1, Clamp::None, 2));
-        // Twice the level is twice the noise, value by value.
+        // Doubling the level doubles the noise, value by value.
         let twice = noisy(Noise::Gaussian, 0.2, Clamp::None, 1);
         assert!(one.iter().zip(&twice).all(|(a, b)| (2.0 * (a - 0.5) - (b - 0.5)).abs() < 1e-6));
     }

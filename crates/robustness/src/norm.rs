@@ -1,30 +1,30 @@
-//! Sizes of perturbations, and the way back into a ball.
+//! Norms of perturbations and projections onto their balls.
 
 use crate::{Error, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-/// How a perturbation is measured.
+/// The norm in which a perturbation is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Norm {
-    /// Largest change of a value.
+    /// Largest absolute change.
     Linf,
-    /// Euclidean length of all changes.
+    /// Euclidean length of the change.
     L2,
-    /// Sum of all changes.
+    /// Sum of absolute changes.
     L1,
-    /// Number of values that change, however much.
+    /// Number of changed values.
     L0,
 }
 
 impl Norm {
-    /// Size of the step from `original` to `changed`.
+    /// Norm of `changed - original`.
     pub fn distance(self, original: &[f32], changed: &[f32]) -> f64 {
         self.size_of(original.iter().zip(changed).map(|(a, b)| f64::from(*b) - f64::from(*a)))
     }
 
-    /// Size of a step.
+    /// Norm of a step.
     pub(crate) fn size(self, step: &[f64]) -> f64 {
         self.size_of(step.iter().copied())
     }
@@ -38,8 +38,8 @@ impl Norm {
         }
     }
 
-    /// Brings `changed` within `epsilon` of `original` and then within [0, 1], in Foolbox's order, so that
-    /// [`Norm::distance`] is at most `epsilon`, rounding included. What lies within already stays as it is.
+    /// Projects `changed` to within `epsilon` of `original` and then clips it to [0, 1], in Foolbox's order.
+    /// [`Norm::distance`] is then at most `epsilon`, rounding included. A point already inside is left unchanged.
     ///
     /// `original` must lie in [0, 1] and `changed` be finite.
     pub fn project(self, original: &[f32], changed: &mut [f32], epsilon: f64) {
@@ -48,7 +48,7 @@ impl Norm {
                 for (value, original) in changed.iter_mut().zip(original) {
                     let center = f64::from(*original);
                     let bounded = f64::from(*value).clamp(center - epsilon, center + epsilon) as f32;
-                    // Rounding to f32 may have stepped outside again.
+                    // Rounding to f32 may step outside again.
                     *value = match f64::from(bounded) - center {
                         change if change > epsilon => bounded.next_down(),
                         change if change < -epsilon => bounded.next_up(),
@@ -59,7 +59,7 @@ impl Norm {
             }
             Self::L2 => {
                 let mut length = self.distance(original, changed);
-                // Each pass leaves at most rounding errors of the size of f32's; a little more is taken off every time.
+                // Each pass leaves at most f32 rounding errors, so a little more is removed every time.
                 let mut slack = 1.0;
                 while length > epsilon {
                     let scale = epsilon / length * slack;
@@ -85,7 +85,7 @@ impl Norm {
                     for ((value, original), change) in changed.iter_mut().zip(original).zip(changes) {
                         *value = (f64::from(*original) + shrunk(change, taken_off)) as f32;
                     }
-                    // What rounding to f32 has put back on is aimed below the next time.
+                    // The next target compensates for what rounding to f32 added back.
                     target = (target - (self.distance(original, changed) - epsilon).max(0.0)).max(0.0);
                 }
                 changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
@@ -94,15 +94,15 @@ impl Norm {
                 let change = |index: usize, changed: &[f32]| (changed[index] - original[index]).abs();
                 let mut order: Vec<usize> = (0..changed.len()).filter(|index| change(*index, changed) != 0.0).collect();
                 order.sort_by(|a, b| change(*b, changed).total_cmp(&change(*a, changed)));
-                // The largest changes stay.
+                // Keep the largest changes.
                 order.iter().skip(epsilon as usize).for_each(|index| changed[*index] = original[*index]);
                 changed.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
             }
         }
     }
 
-    /// Length of a gradient in the dual norm: how fast a function changes along its steepest step of size 1 (in L0, a single
-    /// value that changes by 1, which is all that [0, 1] leaves it).
+    /// Dual norm of a gradient: the rate of change of a function along its steepest step of size 1 (in L0, changing a
+    /// single value by 1, the most that [0, 1] allows).
     pub(crate) fn dual_length(self, gradient: &[f32]) -> f64 {
         match self {
             Self::Linf => gradient.iter().map(|value| f64::from(value.abs())).sum(),
@@ -111,7 +111,8 @@ impl Norm {
         }
     }
 
-    /// A random direction of length 1: uniform on the sphere, signs at random, or up or down one value.
+    /// A random direction of length 1: uniform on the sphere (L2), random signs (Linf), or up or down along one value
+    /// (L1, L0).
     pub(crate) fn random_direction(self, area: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
         match self {
             Self::Linf => (0..area).map(|_| if generator.random::<bool>() { 1.0 } else { -1.0 }).collect(),
@@ -124,13 +125,13 @@ impl Norm {
         }
     }
 
-    /// A random step within the ball of radius 1, uniform in it; in L1 and L0 uniform along one value.
+    /// A random step, uniform in the ball of radius 1; in L1 and L0, uniform along a single value.
     pub(crate) fn random_step(self, area: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
         match self {
             Self::Linf => (0..area).map(|_| generator.random_range(-1.0..1.0)).collect(),
             Self::L2 => {
                 let direction = unit(&gaussian(area, generator));
-                // The power of the radius is uniform.
+                // The radius to the power of the dimension is uniform.
                 let radius = generator.random::<f64>().powf(1.0 / area as f64);
                 direction.into_iter().map(|value| value * radius).collect()
             }
@@ -141,7 +142,7 @@ impl Norm {
         }
     }
 
-    /// The largest distance of two images of `area` values in [0, 1].
+    /// The largest distance between two images of `area` values in [0, 1].
     pub fn range(self, area: usize) -> f64 {
         match self {
             Self::Linf => 1.0,
@@ -150,7 +151,7 @@ impl Norm {
         }
     }
 
-    /// The step of size 1 along which a loss with this gradient grows most; values without gradient stay.
+    /// The step of size 1 along which a loss with this gradient grows fastest; values with zero gradient do not move.
     pub(crate) fn steepest(self, gradient: &[f32]) -> Vec<f64> {
         match self {
             Self::Linf => gradient.iter().map(|value| if *value == 0.0 { 0.0 } else { f64::from(value.signum()) }).collect(),
@@ -169,7 +170,7 @@ impl Norm {
         }
     }
 
-    /// Checks sizes of perturbations of images of `area` values.
+    /// Checks perturbation sizes for images of `area` values.
     pub(crate) fn check(self, epsilons: &[f64], area: usize) -> Result<()> {
         let range = self.range(area);
         match epsilons.iter().position(|epsilon| !(0.0..=range).contains(epsilon)) {
@@ -177,15 +178,15 @@ impl Norm {
             Some(index) => Err(Error::Level {
                 what: "epsilon",
                 index,
-                expected: format!("0 to {range}, the largest {self:?} distance of two images in [0, 1]"),
+                expected: format!("0 to {range}, the largest {self:?} distance between two images in [0, 1]"),
                 found: epsilons[index],
             }),
         }
     }
 }
 
-/// How much to take off each of these changes so that their sizes sum to `total`, which is at most what they sum to now
-/// (Duchi et al. 2008: the Euclidean projection on the ball of L1).
+/// The amount to subtract from each change so that their sizes sum to `total`, which is at most their present sum
+/// (Duchi et al. 2008: Euclidean projection onto the L1 ball).
 pub(crate) fn excess(changes: &[f64], total: f64) -> f64 {
     let mut sizes: Vec<f64> = changes.iter().map(|change| change.abs()).collect();
     sizes.sort_by(|a, b| b.total_cmp(a));
@@ -202,7 +203,7 @@ pub(crate) fn excess(changes: &[f64], total: f64) -> f64 {
     taken_off
 }
 
-/// A change whose size is smaller by this much, and 0 where it is smaller than that.
+/// Soft threshold: shrinks a change by `taken_off`, or to 0 if it is smaller.
 pub(crate) fn shrunk(change: f64, taken_off: f64) -> f64 {
     (change.abs() - taken_off).max(0.0).copysign(change)
 }
@@ -247,8 +248,8 @@ mod tests {
     }
 
     proptest! {
-        /// No other point of the ball of L1 is nearer, by the condition of optimality: the way there makes an obtuse angle with
-        /// the way on to any corner of the ball.
+        /// No other point of the L1 ball is nearer. Optimality condition: the direction to the original point makes an
+        /// obtuse angle with the direction to any corner of the ball.
         #[test]
         fn the_projection_on_the_ball_of_l1_is_the_nearest_point(
             changes in prop::collection::vec(-1.0f64..1.0, 1..30),

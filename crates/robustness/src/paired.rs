@@ -1,26 +1,26 @@
-//! Two networks on the same images: how many times larger the perturbations have to be that mislead one of them.
+//! Paired comparison of two networks on the same images: the ratio of their smallest perturbations.
 
 use crate::student::half_width_of_mean;
 use crate::{Error, LabeledBatch, MinimalPerturbations, Perturbation, Result, Search};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Among the images that both networks classify rightly, those that withstood every attack.
+/// Images that both networks classify correctly and that withstood every attack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CensoredPairs {
-    /// Under the network alone: it is more robust there by an unknown factor, which counts as infinite.
+    /// Under the network only: the ratio is unknown but large, and counts as infinite.
     pub network: usize,
-    /// Under the reference alone: the factor counts as zero.
+    /// Under the reference only: the ratio counts as zero.
     pub reference: usize,
-    /// Under both: neither is known to be more robust, so that the factor counts as one.
+    /// Under both: neither network is known to be more robust, so the ratio counts as one.
     pub both: usize,
 }
 
-/// The smallest perturbations of a network over those of a reference, in the median over the images that both classify
-/// rightly.
+/// The median ratio of a network's smallest perturbations to those of a reference, over the images that both classify
+/// correctly.
 ///
-/// A median of each network's own images favors the less accurate of the two, whose remaining images are the easy ones. Here
-/// each image is compared with itself.
+/// Medians over each network's own correct images would favor the less accurate network, whose correct images are the
+/// easy ones. Here each image is compared with itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedRatio {
     log_ratio: f64,
@@ -31,42 +31,42 @@ pub struct PairedRatio {
 }
 
 impl PairedRatio {
-    /// The ratio: above 1 where the network is more robust than the reference. Infinite or 0 where more than half of the
-    /// images withstand everything under one network alone.
+    /// The ratio, above 1 if the network is more robust than the reference. It is infinite or 0 if more than half of
+    /// the images withstand everything under one network only.
     pub fn ratio(&self) -> f64 {
         self.log_ratio.exp()
     }
 
-    /// Its interval of 95% over images drawn with replacement, each with both of its perturbations. It says what other images
-    /// would change; what other trainings would change, [`mean_ratio`] says.
+    /// The 95% bootstrap interval over images, which are resampled together with both of their perturbations. It covers
+    /// the variation between images; [`mean_ratio`] covers that between trainings.
     pub fn interval(&self) -> (f64, f64) {
         (self.log_low.exp(), self.log_high.exp())
     }
 
-    /// Images that both networks classify rightly, over which it was taken.
+    /// Number of images that both networks classify correctly.
     pub fn images(&self) -> usize {
         self.images
     }
 
-    /// Those of them that withstood every attack.
+    /// Images that withstood every attack.
     pub fn censored(&self) -> CensoredPairs {
         self.censored
     }
 }
 
-/// Compares two networks of one seed on the images on which both were attacked. The interval is over `resamples` draws of
-/// images, from a stream of `seed`.
+/// Compares two networks of one seed on the images on which both were attacked. The interval uses `resamples` bootstrap
+/// samples of the images and the random stream of `seed`.
 ///
-/// The logarithms of the ratios are compared, so that the ratio of the reference over the network is one over that of the
-/// network over the reference. Perturbations beyond the largest size that was searched count as censored there, so that both
-/// networks are cut at one size. An image that withstands under one network alone then stands above all that was found: for
-/// a median its rank is what counts, and the true value is known to lie on that side. An image that withstands under both
-/// is a tie and counts as a ratio of 1 (Gehan, 1965): to leave it out would take the most robust images from the median of
-/// two robust networks, and to count it draws towards no difference.
+/// Log ratios are compared, so that swapping the networks inverts the ratio. Perturbations above the largest size
+/// searched are censored there, so that both networks are cut at the same size. An image that withstands under one
+/// network only then ranks above all ratios found; a median depends only on this rank, and the true value is known to
+/// lie on that side. An image that withstands under both is a tie and counts as a ratio of 1 (Gehan, 1965): leaving it
+/// out would remove the most robust images from the median of two robust networks, and counting it biases towards no
+/// difference.
 ///
 /// # Errors
-/// Returns [`Error::Size`] if the two have other norms or other numbers of images, and [`Error::NoImages`] if there is no image
-/// that both classify rightly.
+/// Returns [`Error::Size`] if the two differ in norm or number of images, and [`Error::NoImages`] if both classify no
+/// image correctly.
 pub fn paired_ratio(
     network: &MinimalPerturbations,
     reference: &MinimalPerturbations,
@@ -76,21 +76,21 @@ pub fn paired_ratio(
     seed: u64,
 ) -> Result<PairedRatio> {
     if network.norm() != reference.norm() {
-        let (expected, found) = (format!("{:?}, as of the reference", reference.norm()), format!("{:?}", network.norm()));
+        let (expected, found) = (format!("{:?}, the norm of the reference", reference.norm()), format!("{:?}", network.norm()));
         return Err(Error::Size { what: "norm of the network's perturbations", expected, found });
     }
     paired_ratio_of(&network.of_all_images(labeled, search)?, &reference.of_all_images(labeled, search)?, resamples, seed)
 }
 
-/// As [`paired_ratio`], of perturbations of all images in one order, 0 where an image is misclassified as it is: what is left of two
-/// networks when their adversarial images are not kept.
+/// Like [`paired_ratio`], for the perturbations of all images in the same order, 0 for a misclassified image. Use it
+/// when the adversarial images themselves were not kept.
 ///
 /// # Errors
-/// Returns [`Error::Size`] if the two have other numbers of images, and [`Error::NoImages`] if there is no image that both classify
-/// rightly.
+/// Returns [`Error::Size`] if the numbers of images differ, and [`Error::NoImages`] if both classify no image
+/// correctly.
 pub fn paired_ratio_of(network: &[Perturbation], reference: &[Perturbation], resamples: usize, seed: u64) -> Result<PairedRatio> {
     if network.len() != reference.len() {
-        let (expected, found) = (format!("{}, as of the reference", reference.len()), network.len().to_string());
+        let (expected, found) = (format!("{}, as many as of the reference", reference.len()), network.len().to_string());
         return Err(Error::Size { what: "perturbations of the network", expected, found });
     }
     let mut censored = CensoredPairs::default();
@@ -130,8 +130,8 @@ pub fn paired_ratio_of(network: &[Perturbation], reference: &[Perturbation], res
     Ok(PairedRatio { log_ratio, log_low: at(0.025), log_high: at(0.975), images, censored })
 }
 
-/// The middle value, or the mean of the two middle ones. Halfway from a finite value to infinity is infinity, and halfway
-/// between the two infinities is 0.
+/// The middle value, or the mean of the two middle ones. The mean of a finite value and infinity is infinity, and that
+/// of the two infinities is 0.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let (low, high) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
@@ -144,19 +144,19 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// The ratio of two networks' smallest perturbations over seeds.
+/// The ratio of two networks' smallest perturbations, averaged over seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MeanRatio {
-    /// Geometric mean of the seeds' ratios.
+    /// Geometric mean of the ratios of the seeds.
     pub ratio: f64,
-    /// Its interval of 95% by Student's t over the logarithms; `None` of a single seed.
+    /// Its 95% interval by Student's t on the logarithms; `None` for a single seed.
     pub interval: Option<(f64, f64)>,
-    /// Seeds it was taken over.
+    /// Number of seeds.
     pub seeds: usize,
 }
 
-/// What the seeds' ratios say together: what other trainings of the two networks would give. `None` of no seeds, and where a
-/// seed's ratio is infinite or 0, since too many of its images are censored.
+/// Averages the ratios of several seeds, to estimate the result of retraining both networks. `None` if there are no
+/// seeds, or if a ratio is infinite or 0 because too many images are censored.
 pub fn mean_ratio(seeds: &[PairedRatio]) -> Option<MeanRatio> {
     if seeds.is_empty() || seeds.iter().any(|seed| seed.log_ratio.is_infinite()) {
         return None;

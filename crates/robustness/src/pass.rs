@@ -1,9 +1,9 @@
-//! One pass of images through a model, and the way back from its logits to the pixels.
+//! One forward pass of images through a model, and gradients of its logits with respect to the pixels.
 
 use crate::{Classifier, Error, LabeledBatch, Result, Settings};
 use candle_core::{DType, Tensor, Var};
 
-/// Logits of all images, after the check that the model has one for each of their labels and targets.
+/// Logits of all images, after checking that every label and target has one.
 pub(crate) fn logits_of(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Vec<Vec<f32>>> {
     let mut rows = Vec::with_capacity(labeled.len());
     for batch in batches(labeled.len(), settings.batch) {
@@ -21,7 +21,7 @@ pub(crate) fn batches(count: usize, batch: usize) -> impl Iterator<Item = std::o
     (0..count).step_by(batch).map(move |start| start..count.min(start + batch))
 }
 
-/// Finite logits, a row for each of the images given as `pixels`.
+/// Finite logits, one row for each image in `pixels`.
 pub(crate) fn logits(model: &dyn Classifier, shape: [usize; 3], pixels: &[f32], numbers: &[usize]) -> Result<Vec<Vec<f32>>> {
     let images = tensor(model, shape, pixels, numbers).map_err(failed("copying images", numbers))?;
     read(&model.logits(&images).map_err(failed("logits", numbers))?, numbers)
@@ -44,14 +44,14 @@ fn read(logits: &Tensor, numbers: &[usize]) -> Result<Vec<Vec<f32>>> {
     Ok(rows)
 }
 
-/// One pass of some images through a model. Gradients at the pixels can be taken from it as often as one likes.
+/// One forward pass through a model. Gradients with respect to the pixels can be taken from it repeatedly.
 pub struct Pass {
     images: Var,
     output: Tensor,
     shape: [usize; 3],
     numbers: Vec<usize>,
     rows: Vec<Vec<f32>>,
-    /// Rows of the images that gradients are wanted for: all of them, or what [`Pass::of_rows`] has chosen.
+    /// Rows of the images whose gradients are wanted: all of them, or those chosen by [`Pass::of_rows`].
     chosen: Vec<usize>,
 }
 
@@ -65,7 +65,7 @@ impl Pass {
         Ok(Self { images, output, shape, numbers: numbers.to_vec(), rows, chosen: (0..numbers.len()).collect() })
     }
 
-    /// About some of the images only, by their rows.
+    /// Restricts the pass to some of its images, by row.
     pub(crate) fn of_rows(mut self, rows: Vec<usize>) -> Self {
         self.chosen = rows.into_iter().map(|row| self.chosen[row]).collect();
         self
@@ -76,7 +76,7 @@ impl Pass {
         &self.rows[self.chosen[row]]
     }
 
-    /// For each image, the gradient of the sum of its logits times these factors.
+    /// For each image, the gradient of its logits weighted by these factors.
     pub(crate) fn back(&self, factors: &[Vec<f32>]) -> Result<Vec<f32>> {
         let area: usize = self.shape.iter().product();
         let classes = self.rows.first().map_or(0, Vec::len);
@@ -88,7 +88,7 @@ impl Pass {
             .and_then(|factors| self.output.mul(&factors.to_dtype(self.output.dtype())?)?.sum_all()?.backward())
             .and_then(|gradients| match gradients.get(self.images.as_tensor()) {
                 Some(gradient) => gradient.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>(),
-                // No differentiable way from the logits back to the image.
+                // The logits do not depend differentiably on the images.
                 None => Ok(vec![0.0; self.numbers.len() * area]),
             })
             .map_err(failed("gradient", &self.numbers))?;

@@ -1,4 +1,4 @@
-//! The size of one smallest perturbation, which may only be known to be large.
+//! Size of the smallest perturbation of one image, possibly known only as a lower bound.
 
 /// The smallest perturbation found for an image.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -10,7 +10,7 @@ pub enum Perturbation {
 }
 
 impl Perturbation {
-    /// Its size, where one was found.
+    /// The size, if a perturbation was found.
     pub fn found(self) -> Option<f64> {
         match self {
             Self::Found(size) => Some(size),
@@ -18,7 +18,7 @@ impl Perturbation {
         }
     }
 
-    /// The size that was found, or withstood.
+    /// The size found or withstood.
     pub fn size(self) -> f64 {
         match self {
             Self::Found(size) | Self::Censored(size) => size,

@@ -1,16 +1,16 @@
-//! How evaluations are run, and how far they are.
+//! Settings and progress of an evaluation.
 
-/// How an evaluation is run.
+/// Settings of an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Seed of all random streams.
     pub seed: u64,
-    /// Images given to the model at once, at least 1. It changes the speed, not the results (up to what the model itself
-    /// rounds differently in another batch).
+    /// Images per call to the model, at least 1. It affects speed only; results differ at most by the model's own
+    /// rounding in different batch sizes.
     pub batch: usize,
 }
 
-/// Images done, of how many: told now and then during a long evaluation.
+/// Progress of a long evaluation, reported from time to time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// Images done.

@@ -1,20 +1,20 @@
-//! Intervals of means over few values, by Student's t.
+//! Confidence intervals of means of few values, by Student's t.
 
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2};
 
-/// How often an interval holds the true mean.
+/// Coverage of the intervals.
 const CONFIDENCE: f64 = 0.95;
 
-/// Half the width of the 95% interval of a mean over `count` independent values, from their standard deviation with ddof 1.
-/// `None` of fewer than two values, which have no standard deviation.
+/// Half width of the 95% interval of a mean of `count` independent values, from their standard deviation (ddof 1).
+/// `None` for fewer than two values.
 pub fn half_width_of_mean(standard_deviation: f64, count: usize) -> Option<f64> {
     (count >= 2).then(|| student_t(count - 1) * standard_deviation / (count as f64).sqrt())
 }
 
-/// The size that Student's t stays below in 95% of cases, at this many degrees of freedom, at least one.
+/// The two-sided 95% quantile of Student's t with this many degrees of freedom, at least one.
 fn student_t(degrees: usize) -> f64 {
     let (mut low, mut high) = (0.0, FRAC_PI_2);
-    // The angle stands between two neighboring numbers well before this many halvings.
+    // The angle converges to neighboring floating-point numbers well within this many bisections.
     for _ in 0..64 {
         let angle = 0.5 * (low + high);
         if within(angle, degrees) < CONFIDENCE {
@@ -26,8 +26,8 @@ fn student_t(degrees: usize) -> f64 {
     (degrees as f64).sqrt() * low.tan()
 }
 
-/// Probability that the size of t is at most `sqrt(degrees) * tan(angle)`: the finite sums of Abramowitz and Stegun (1964),
-/// 26.7.3 and 26.7.4, which are exact for whole degrees of freedom.
+/// Probability that |t| is at most `sqrt(degrees) * tan(angle)`: the finite sums 26.7.3 and 26.7.4 of Abramowitz and
+/// Stegun (1964), exact for integer degrees of freedom.
 fn within(angle: f64, degrees: usize) -> f64 {
     let (sin, cos) = angle.sin_cos();
     let is_odd = degrees % 2 == 1;
@@ -50,11 +50,12 @@ mod tests {
         for (degrees, expected) in table {
             assert_eq!(format!("{:.3}", student_t(degrees)), format!("{expected:.3}"), "{degrees} degrees of freedom");
         }
-        // The quantile of the normal distribution is their limit.
+        // The limit is the quantile of the normal distribution.
         assert!((student_t(100_000) - 1.959_964).abs() < 1e-4);
     }
 
-    /// The density of t is proportional to cos^(degrees - 1) of the angle: integrated point by point, it needs no closed form.
+    /// The density of t is proportional to cos^(degrees - 1) of the angle; integrating it numerically needs no closed
+    /// form.
     #[test]
     fn quantiles_hold_95_percent_of_the_integrated_density() {
         const POINTS: usize = 20_000;
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn one_value_has_no_interval() {
         assert_eq!((half_width_of_mean(0.0, 0), half_width_of_mean(0.0, 1)), (None, None));
-        // Two values at 0 and 1: a standard deviation of 1 / sqrt(2), and so a standard error of 1 / 2.
+        // Values 0 and 1: the standard deviation is 1 / sqrt(2), so the standard error is 1 / 2.
         assert!((half_width_of_mean(0.5f64.sqrt(), 2).unwrap() - 0.5 * 12.706).abs() < 1e-3);
     }
 }

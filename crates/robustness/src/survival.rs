@@ -1,37 +1,38 @@
-//! Smallest perturbations of many images, some of which are only known to be large.
+//! Survival analysis of smallest perturbations, some of which are censored.
 
 use crate::{Error, Perturbation, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A median and its bootstrap interval of 95%. Each of the three is censored where too many images withstand everything.
+/// A median with its 95% bootstrap interval. Each of the three values is censored if too many images withstand
+/// everything.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Median {
     /// The median.
     pub value: Perturbation,
-    /// Lower end, the 2.5th percentile over resampled sets of images.
+    /// Lower end: 2.5th percentile over resampled images.
     pub low: Perturbation,
-    /// Upper end, the 97.5th percentile.
+    /// Upper end: 97.5th percentile.
     pub high: Perturbation,
-    /// Images it was taken over.
+    /// Number of images.
     pub images: usize,
-    /// Those of them that were censored.
+    /// Number of censored images.
     pub censored: usize,
 }
 
-/// Share of images whose smallest perturbation is larger than a size, after Kaplan and Meier (1958): an image that is
-/// censored at some size counts among those at risk up to there and then leaves, whatever becomes of it. Where nothing is
-/// censored below the largest perturbation found, these are the plain shares.
+/// Fraction of images whose smallest perturbation is larger than a size (Kaplan and Meier 1958). An image censored at
+/// some size counts as at risk up to that size and then leaves the sample. If no image is censored below the largest
+/// perturbation found, these are plain fractions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Survival {
-    /// Sizes at which images fall, rising, and the share that stands beyond each.
+    /// Increasing sizes at which images fall, and the fraction that survives beyond each.
     steps: Vec<(f64, f64)>,
-    /// The largest size that is known to be withstood or found.
+    /// The largest size found or withstood.
     end: f64,
 }
 
 impl Survival {
-    /// Of these perturbations.
+    /// Estimates the survival function of these perturbations.
     ///
     /// # Errors
     /// Returns [`Error::NoImages`] if there are no perturbations.
@@ -40,7 +41,7 @@ impl Survival {
             return Err(Error::NoImages);
         }
         let mut sorted = perturbations.to_vec();
-        // Of equal sizes the found ones come first: a censored image withstood that size.
+        // At equal sizes, events precede censoring: a censored image withstood that size.
         sorted.sort_by(|a, b| a.size().total_cmp(&b.size()).then(a.found().is_none().cmp(&b.found().is_none())));
         let (mut steps, mut share, mut index): (Vec<(f64, f64)>, f64, usize) = (Vec::new(), 1.0, 0);
         while index < sorted.len() {
@@ -48,7 +49,7 @@ impl Survival {
             let here = sorted[index..].iter().take_while(|other| other.size() == size).count();
             let fallen = sorted[index..index + here].iter().filter(|other| other.found().is_some()).count();
             if fallen > 0 {
-                // Computed so that without censoring it is exactly the share that is left.
+                // Computed so that without censoring it equals the remaining fraction exactly.
                 share *= (at_risk - fallen) as f64 / at_risk as f64;
                 steps.push((size, share));
             }
@@ -57,16 +58,16 @@ impl Survival {
         Ok(Self { steps, end: sorted.last().map_or(0.0, |last| last.size()) })
     }
 
-    /// Share of images that withstand every perturbation of at most this size.
+    /// Fraction of images that withstand every perturbation of at most this size.
     pub fn beyond(&self, size: f64) -> f64 {
         self.steps.iter().take_while(|step| step.0 <= size).last().map_or(1.0, |step| step.1)
     }
 
-    /// The size beyond which half of the images stand; halfway to the next fall where exactly half do, as usual for a
-    /// median. Censored where more than half stand to the end.
+    /// The size that half of the images withstand; if exactly half do over an interval, its middle, as usual for a
+    /// median. Censored if more than half withstand everything.
     pub fn median(&self) -> Perturbation {
         const HALF: f64 = 0.5;
-        // Products of shares carry rounding errors.
+        // Products of fractions carry rounding errors.
         let near = |share: f64| (share - HALF).abs() < 1e-9;
         let Some(index) = self.steps.iter().position(|step| step.1 <= HALF || near(step.1)) else {
             return Perturbation::Censored(self.end);
@@ -79,11 +80,11 @@ impl Survival {
     }
 }
 
-/// The median of smallest perturbations ([`Survival::median`]) and its interval over images drawn with replacement.
+/// The median smallest perturbation ([`Survival::median`]) with a bootstrap interval over images.
 ///
 /// # Errors
-/// Returns [`Error::NoImages`] if there are no perturbations: no image was given, or the model is wrong about all of them to
-/// begin with.
+/// Returns [`Error::NoImages`] if there are no perturbations: no image was given, or the model misclassifies all of
+/// them.
 pub fn median(perturbations: &[Perturbation], resamples: usize, seed: u64) -> Result<Median> {
     let value = Survival::of(perturbations)?.median();
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
@@ -94,7 +95,7 @@ pub fn median(perturbations: &[Perturbation], resamples: usize, seed: u64) -> Re
             Ok(Survival::of(&drawn)?.median())
         })
         .collect::<Result<_>>()?;
-    // What is censored is larger than all that was found.
+    // Censored medians are larger than all found ones.
     medians.sort_by(|a, b| a.found().is_none().cmp(&b.found().is_none()).then(a.size().total_cmp(&b.size())));
     let at = |quantile: f64| match medians.len() {
         0 => value,
@@ -126,7 +127,7 @@ mod tests {
         assert_eq!(of(&[Censored(5.0), Found(1.0)]), Censored(5.0));
     }
 
-    /// The textbook case: images censored early leave those at risk.
+    /// Textbook case: images censored early leave the sample at risk.
     #[test]
     fn shares_are_those_of_kaplan_and_meier() {
         let values = [Found(1.0), Censored(1.0), Found(2.0), Censored(3.0), Found(4.0), Found(5.0)];

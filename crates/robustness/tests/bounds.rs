@@ -1,4 +1,4 @@
-//! What holds for every attack on every model: bounds, counts, and independence of the batch.
+//! Properties of every attack on every model: bounds, counts, and independence of the batch.
 
 mod models;
 
@@ -16,7 +16,7 @@ fn settings(batch: usize) -> Settings {
     Settings { seed: 5, batch }
 }
 
-/// Every attack, with little time: what holds here does not depend on strength.
+/// Every attack with few steps: these properties do not depend on strength.
 fn attacks() -> Vec<Box<dyn Attack>> {
     let mut attacks: Vec<Box<dyn Attack>> = vec![
         Box::new(Ddn::default().with_steps(8)),
@@ -65,7 +65,7 @@ proptest! {
         let model = Planes::random(3, 24, 0.7, seed);
         let labeled = model.labeled_batch(12, contrast, seed ^ 1);
         for attacker in attacks() {
-            // As far of the largest distance in every norm.
+            // The same fraction of the largest distance in every norm.
             let epsilon = epsilon * attacker.norm().range(24) / if attacker.norm() == Norm::L2 { 24f64.sqrt() } else { 1.0 };
             let attacked = attack(&model, attacker.as_ref(), &labeled, epsilon, settings(batch), &mut |_| {}).unwrap();
             for (index, outcome) in attacked.outcomes().iter().enumerate() {
@@ -73,7 +73,7 @@ proptest! {
                 prop_assert!(distance <= epsilon);
                 prop_assert_eq!(distance, outcome.distance);
                 prop_assert!(attacked.image(index).iter().all(|value| (0.0..=1.0).contains(value)));
-                // What is called a success is one, seen by itself.
+                // A reported success is adversarial when evaluated on its own.
                 let alone = LabeledBatch::new(1, 6, 4, attacked.image(index).to_vec(), vec![labeled.label(index)]).unwrap();
                 let right = accuracy(&model, &alone, settings(1)).unwrap();
                 prop_assert_eq!((right.correct(), right.images()), (usize::from(!outcome.success), 1));
@@ -146,7 +146,7 @@ fn a_model_that_is_always_wrong() {
     assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4), &mut |_| {}).unwrap().accuracy().share(), None);
 }
 
-/// Steps of one eighth: right on most images, and flat wherever one looks.
+/// Logits in steps of one eighth: correct on most images, and flat everywhere.
 struct Quantized(Planes);
 
 impl Classifier for Quantized {
@@ -174,7 +174,7 @@ fn zero_gradients_are_counted_and_failures_censored() {
     assert!(minimal.records().iter().any(|record| record.counts.zero_gradients > 0));
 }
 
-/// Claims whatever it likes.
+/// Leaves candidates far outside the bounds.
 struct Overshoot;
 
 impl Attack for Overshoot {
@@ -241,7 +241,7 @@ fn a_model_whose_logits_are_not_finite_is_refused_before_the_attack() {
     refused(masking_report(&Broken, &[], &labeled, &masking, settings(4), &mut |_| {}).unwrap_err());
 }
 
-/// A model that has broken down.
+/// A model that fails.
 struct Broken;
 
 impl Classifier for Broken {

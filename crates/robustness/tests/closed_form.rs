@@ -1,4 +1,4 @@
-//! On a linear model the smallest perturbation is known: the distance to the nearest of its planes.
+//! For a linear model the smallest perturbation is known: the distance to the nearest of its planes.
 
 mod models;
 
@@ -11,7 +11,7 @@ use models::{Planes, closed_form, to_plane};
 
 const SETTINGS: Settings = Settings { seed: 3, batch: 16 };
 
-/// Smallest perturbations that these attacks find together, over the closed form.
+/// Smallest perturbations found by these attacks together, divided by the closed form.
 fn ratios(model: &Planes, attacks: &[&dyn Attack], images: usize, tolerance: f64) -> Vec<f64> {
     let labeled = model.labeled_batch(images, 0.05, 4);
     let norm = attacks[0].norm();
@@ -37,7 +37,7 @@ fn assert_within(name: &str, ratios: &[f64], tolerance: f64) {
     }
 }
 
-/// Two classes: one plane, and every attack that is given the time finds it.
+/// Two classes have one plane, and every attack with enough steps finds it.
 #[test]
 fn every_attack_finds_the_nearest_point_of_a_plane() {
     let model = Planes::random(2, 64, 0.0, 1);
@@ -48,7 +48,7 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
             Box::new(Fgsm::new(norm)),
             Box::new(Bim::new(norm)),
             Box::new(mim),
-            // Foolbox's steps lead 1.3 epsilons far, too short for the way from one side of the ball to the other.
+            // Foolbox's steps cover 1.3 epsilons, too short to cross the ball.
             Box::new(Pgd::new(norm).with_relative_step(0.1).with_restarts(2)),
             Box::new(Pgd::new(norm).from_the_image()),
             Box::new(DeepFool::new(norm)),
@@ -71,7 +71,7 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
             assert_within(&name, &ratios(&model, &[attack.as_ref(), &line], 4, 0.004), 0.01);
         }
     }
-    // The weights of margin and distance move to the end.
+    // The weights of margin and distance change until the end.
     for norm in [Norm::Linf, Norm::L2, Norm::L1] {
         let line = LineSearch::new(norm);
         let found = ratios(&model, &[&PrimalDual::new(norm).with_steps(4000), &line], 8, 0.004);
@@ -79,12 +79,12 @@ fn every_attack_finds_the_nearest_point_of_a_plane() {
     }
     let line = LineSearch::new(Norm::L2);
     assert_within("ddn", &ratios(&model, &[&Ddn::default(), &line], 8, 0.004), 0.01);
-    // Foolbox's steps are as long as a fifth of the way here, and end up to a sixth beyond the nearest point.
+    // Foolbox's steps are a fifth of the distance here and overshoot the nearest point by up to a sixth.
     let fine = CarliniWagner::default().with_step(2e-4).with_steps(4000).with_searches(18);
     assert_within("carlini-wagner", &ratios(&model, &[&fine, &line], 8, 0.004), 0.01);
 }
 
-/// In L1 and L0 the bounds of [0, 1] decide: values go to their end, those first that bring most.
+/// In L1 and L0 the bounds of [0, 1] bind: values move to their ends, the most effective ones first.
 #[test]
 fn the_smallest_perturbations_in_l1_and_l0_are_found() {
     for (classes, seed) in [(2, 1), (10, 2)] {
@@ -95,7 +95,7 @@ fn the_smallest_perturbations_in_l1_and_l0_are_found() {
             let mut attacks: Vec<Box<dyn Attack>> =
                 vec![Box::new(DeepFool::new(norm)), Box::new(Fab::new(norm)), Box::new(FabTargeted::new(norm))];
             if classes == 2 {
-                // Of several planes these find one, which need not be the nearest.
+                // With several planes this attack finds one that need not be the nearest.
                 attacks.push(Box::new(BrendelBethge::new(norm).with_steps(200)));
                 attacks.push(Box::new(Fmn::new(norm).with_steps(500)));
                 if norm == Norm::L0 {
@@ -105,7 +105,7 @@ fn the_smallest_perturbations_in_l1_and_l0_are_found() {
             for attack in &attacks {
                 let name = format!("{} {norm:?}, {classes} classes", attack.name());
                 let ratios = ratios(&model, &[attack.as_ref(), &line], 8, 0.004);
-                // A count is right or wrong.
+                // A count is exact or wrong.
                 assert_within(&name, &ratios, if norm == Norm::L0 { 1e-9 } else { 0.01 });
             }
             let all = ensemble(norm, 400);
@@ -115,13 +115,13 @@ fn the_smallest_perturbations_in_l1_and_l0_are_found() {
     }
 }
 
-/// Random search comes near in few dimensions.
+/// Random search comes close in few dimensions.
 #[test]
 fn random_searches_find_it_in_few_dimensions() {
     let model = Planes::random(2, 16, 0.0, 1);
     assert_within("square", &ratios(&model, &[&Square::new(Norm::Linf)], 8, 0.004), 0.01);
     assert_within("boundary", &ratios(&model, &[&Boundary::default().with_steps(10_000)], 4, 0.004), 0.01);
-    // In L2 its changes are smooth bumps of at least 3 x 3 pixels, and the normal of these planes is not smooth.
+    // In L2 its changes are smooth bumps of at least 3 x 3 pixels, and the normals of these planes are not smooth.
     let bumps = ratios(&model, &[&Square::new(Norm::L2)], 8, 0.004);
     assert!(bumps.iter().all(|ratio| (1.0..1.7).contains(ratio)), "{bumps:?}");
     let noise = ratios(&model, &[&BlendedNoise::new(Norm::L2)], 8, 0.004);
@@ -162,7 +162,7 @@ fn the_plane_to_a_target_class() {
             minimal.approach(&model, &BrendelBethge::new(norm), &targeted, search, SETTINGS, &mut |_| {}).unwrap();
             for (index, distance) in minimal.distances(&targeted).into_iter().enumerate() {
                 let distance = distance.unwrap_or_else(|| panic!("{} finds no image of the class", attack.name()));
-                // The target must lead both others: at least the way to the plane between it and the label.
+                // The target must lead both other classes: at least the distance to the plane between it and the label.
                 let truth = to_plane(&model, labeled.image(index), labeled.label(index), targets[index], norm);
                 assert!(distance > 0.9999 * truth, "{}: {distance} below {truth}", attack.name());
             }
@@ -213,7 +213,7 @@ fn the_median_is_that_of_the_closed_form() {
     assert!((median.value.found().unwrap() / truth[20] - 1.0).abs() < 0.01);
     assert!(median.low <= median.value && median.value <= median.high);
 
-    // What cannot be reached within the search is censored at its end.
+    // Perturbations out of the search's reach are censored at its end.
     let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, SETTINGS).unwrap();
     let short = Search { largest: truth[10] * 1.001, tolerance: 0.005 };
     minimal.approach(&model, &Fgsm::new(Norm::L2), &labeled, short, SETTINGS, &mut |_| {}).unwrap();

@@ -1,6 +1,6 @@
-//! Against CIFAR-10-C's own construction: how much each family changes the same 100 images (`tests/golden/corruptions.py` made the
-//! figures).
-// Figures for whoever runs it with --nocapture.
+//! Compares with CIFAR-10-C's own construction: how much each corruption changes the same 100 images
+//! (`tests/golden/corruptions.py` made the numbers).
+// Prints results, visible with --nocapture.
 #![allow(clippy::print_stdout)]
 
 use brainprior_robustness::Corruption;
@@ -55,7 +55,7 @@ fn every_family_changes_images_as_much_as_that_of_cifar_10_c() {
             let number = |name: &str| peer[name][severity - 1].as_f64().unwrap();
             let (theirs, their_error) = (number("change"), number("error"));
             line += &format!("| {mean:.4}, {theirs:.4} ");
-            // A change that is off by 2%, or by a quarter of a byte, beyond what ten draws leave open.
+            // Allow 2% or a quarter of a byte beyond the uncertainty of ten draws.
             let open = 4.0 * (error * error + their_error * their_error).sqrt() + (0.02 * theirs).max(0.25 / 255.0);
             if (mean - theirs).abs() > open {
                 apart.push(format!("{} {severity}: {mean:.5}, theirs {theirs:.5}", corruption.name()));
@@ -66,7 +66,7 @@ fn every_family_changes_images_as_much_as_that_of_cifar_10_c() {
     assert!(apart.is_empty(), "{apart:#?}");
 }
 
-/// What has no randomness in it is the same image, but for what two libraries round differently.
+/// Corruptions without randomness give the same image, except where two libraries round differently.
 #[test]
 fn families_without_randomness_give_the_same_bytes() {
     let peers: Value = serde_json::from_str(&std::fs::read_to_string(golden("corruptions.json")).unwrap()).unwrap();
@@ -80,11 +80,11 @@ fn families_without_randomness_give_the_same_bytes() {
             let largest = differences.iter().copied().fold(0.0, f64::max);
             let share = differences.iter().filter(|difference| **difference > 0.5).count() as f64 / AREA as f64;
             println!("{} {severity}: {share:.4} of bytes differ, by at most {largest:.0}", corruption.name());
-            // These images were JPEG before, in steps of half the size: every odd coefficient lies in the middle of two at quality 50,
-            // and goes to the one or the other by how a coder computes.
+            // These images were already JPEGs with half the quantization step: every odd coefficient lies midway
+            // between two steps at quality 50 and rounds either way, depending on the codec.
             let is_in_the_middle = corruption == Corruption::Jpeg && severity == 4;
-            // Where a value is a byte, the last digit of a sum decides whether it is cut off to the one below. Coders of JPEG differ
-            // in their arithmetic.
+            // If a value is an integer byte, the last digit of a sum decides whether it is truncated to the byte below.
+            // JPEG codecs differ in their arithmetic.
             let (most, wide) = if corruption == Corruption::Jpeg { (0.6, 6.5) } else { (0.12, 1.5) };
             assert!(
                 is_in_the_middle || (share <= most && largest <= wide),

@@ -1,4 +1,4 @@
-//! Planted faults: each must be found, and an honest model must not be accused.
+//! Planted faults must each be found, and an honest model must not be accused.
 
 mod models;
 
@@ -70,7 +70,7 @@ impl Classifier for Stochastic {
 
 #[test]
 fn a_stochastic_layer_is_found() {
-    found(&report(&Stochastic(honest(), AtomicU64::new(0))), "repeatable", "something in it is random");
+    found(&report(&Stochastic(honest(), AtomicU64::new(0))), "repeatable", "something in the model is random");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn saturated_logits_are_found() {
     found(&report(&model), "zero gradients", "it saturates");
 }
 
-/// Values in eighths, which stop the gradient.
+/// Rounds values to eighths, which stops the gradient.
 struct Quantized(Planes);
 
 impl Classifier for Quantized {
@@ -94,10 +94,10 @@ fn a_quantizer_without_gradient_is_found() {
     found(&report, "zero gradients", "cannot be differentiated");
     found(&report, "slopes", "no gradient to follow");
     found(&report, "large epsilon", "gradient descent fails");
-    found(&report, "black-box", "bring down");
+    found(&report, "black-box", "that withstand gradient attacks");
 }
 
-/// The same with a gradient that is that of another function: values pass straight through in the way back.
+/// The same with a wrong gradient: the rounding is passed straight through backwards.
 struct StraightThrough(Planes);
 
 impl Classifier for StraightThrough {
@@ -112,7 +112,7 @@ fn a_gradient_of_another_function_is_found() {
     found(&report(&StraightThrough(honest())), "slopes", "not that of the model");
 }
 
-/// A model that was made for bytes.
+/// A model made for bytes.
 struct Bytes(Planes);
 
 impl Classifier for Bytes {
@@ -126,8 +126,8 @@ fn wrong_bounds_are_found() {
     found(&report(&Bytes(honest())), "bounds", "in [0, 255]: wrong bounds");
 }
 
-/// Layers of which only the strongest units get through (k-winners-take-all, Xiao et al. 2020): the function jumps wherever another
-/// unit wins, so that its gradient, right at each point, says little about the next.
+/// Layers that keep only the strongest units (k-winners-take-all, Xiao et al. 2020): the function jumps wherever
+/// another unit wins, so that its gradient, correct at each point, says little about neighboring points.
 struct WinnersTakeAll {
     layers: Vec<Tensor>,
     last: Tensor,
@@ -175,7 +175,7 @@ fn winners_that_take_all_fool_ddn_and_are_found() {
     let labeled = LabeledBatch::new(1, 16, 4, pixels, labels.collect()).unwrap();
     let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
     let report = masking_report(&model, &[], &labeled, &masking, SETTINGS, &mut |_| {}).unwrap();
-    found(&report, "searches", "gradients lead astray");
+    found(&report, "searches", "gradients are misleading");
     let ratio = report.checks.iter().find(|check| check.name == "searches").unwrap().figures[0].1;
     assert!(ratio > 1.0, "DDN's smallest perturbations are {ratio} times as large as those of Auto-PGD");
 }

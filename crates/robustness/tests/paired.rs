@@ -1,4 +1,4 @@
-//! Two networks on the same images, whose ratio is known.
+//! Paired comparisons of two networks with a known ratio.
 
 use brainprior_robustness::{
     CensoredPairs, Counts, Error, ImageRecord, LabeledBatch, MinimalPerturbations, Norm, PairedRatio, Perturbation, Search,
@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 const SEARCH: Search = Search { largest: 1.0, tolerance: 0.01 };
 
-/// What is known of one image under one network.
+/// The result for one image under one network.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Image {
     Wrong,
@@ -18,7 +18,7 @@ enum Image {
 }
 use Image::{Falls, Withstands, Wrong};
 
-/// Images of one black pixel, so that the nearest adversarial value is the distance itself.
+/// Images of one black pixel, so that the nearest adversarial value equals the distance.
 fn images(count: usize) -> LabeledBatch {
     LabeledBatch::new(1, 1, 1, vec![0.0; count], vec![0; count]).unwrap()
 }
@@ -41,7 +41,7 @@ fn own_median(network_images: &[Image]) -> f64 {
     median(&perturbations, 0, 0).unwrap().value.found().unwrap()
 }
 
-/// Sizes that half and double without rounding.
+/// Sizes that double and halve without rounding.
 fn sizes(count: usize, seed: u64) -> Vec<f32> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| generator.random_range(0.01f32..0.45)).collect()
@@ -60,14 +60,14 @@ fn twice_as_robust_on_every_image_is_a_ratio_of_two_exactly() {
 #[test]
 fn the_ratio_is_over_images_that_both_classify_rightly() {
     let sizes = sizes(200, 2);
-    // The network is right about the first 80 images, the reference about all but the first 20.
+    // The network is correct on the first 80 images, the reference on all but the first 20.
     let doubled: Vec<Image> = (0..200).map(|index| if index < 80 { Falls(2.0 * sizes[index]) } else { Wrong }).collect();
     let reference: Vec<Image> = (0..200).map(|index| if index >= 20 { Falls(sizes[index]) } else { Wrong }).collect();
     let found = compare(&doubled, &reference);
     assert_eq!((found.ratio(), found.interval(), found.images()), (2.0, (2.0, 2.0), 60));
 }
 
-/// What an inaccurate network still gets right are the easy images: their median misleads.
+/// An inaccurate network is correct on the easy images only, so its own median is misleading.
 #[test]
 fn medians_of_own_images_mislead_where_the_paired_ratio_does_not() {
     let sizes: Vec<f32> = (1..=1000).map(|index| index as f32 / 1001.0).collect();
@@ -77,7 +77,7 @@ fn medians_of_own_images_mislead_where_the_paired_ratio_does_not() {
     assert!((own - 1.24).abs() < 0.005, "{own}");
     let found = compare(&inaccurate, &reference);
     assert!((found.ratio() - 0.97).abs() < 1e-6 && found.interval().1 < 1.0, "{found:?}");
-    // Accuracy over all images says so too: lower at every epsilon up to where both have fallen.
+    // Accuracy over all images agrees: it is lower at every epsilon until both networks fail on all images.
     let epsilons: Vec<f64> = (0..19).map(|step| f64::from(step) / 20.0).collect();
     let at = |network_images: &[Image]| network(network_images).accuracies(&images(1000), SEARCH, &epsilons).unwrap();
     for (epsilon, (ours, theirs)) in epsilons.iter().zip(at(&inaccurate).into_iter().zip(at(&reference))) {
@@ -90,19 +90,19 @@ fn images_that_withstand_keep_their_side() {
     let ours = [Withstands, Falls(0.2), Falls(0.2), Withstands, Wrong];
     let theirs = [Falls(0.1), Withstands, Falls(0.1), Withstands, Withstands];
     let found = compare(&ours, &theirs);
-    // Infinity, 0, 2 and 1: the median is halfway, in logarithms, between 1 and 2.
+    // Ratios infinity, 0, 2 and 1: the median is halfway, in logarithms, between 1 and 2.
     assert!((found.ratio() - 2f64.sqrt()).abs() < 1e-12);
     assert_eq!((found.images(), found.censored()), (4, CensoredPairs { network: 1, reference: 1, both: 1 }));
     assert_eq!(compare(&[Withstands, Withstands, Falls(0.2)], &[Falls(0.1); 3]).ratio(), f64::INFINITY);
     assert_eq!(compare(&[Falls(0.1); 3], &[Withstands, Withstands, Falls(0.2)]).ratio(), 0.0);
     assert_eq!(compare(&[Withstands, Falls(0.1)], &[Falls(0.1), Withstands]).ratio(), 1.0);
-    // What was found beyond the search is censored for both.
+    // Results beyond the search are censored for both networks.
     let short = Search { largest: 0.15, ..SEARCH };
     let found = paired_ratio(&network(&[Falls(0.3)]), &network(&[Falls(0.2)]), &images(1), short, 10, 0).unwrap();
     assert_eq!((found.ratio(), found.censored().both), (1.0, 1));
 }
 
-/// The definition, image by image, without anything that is shared with the library.
+/// The definition, image by image, sharing no code with the library.
 fn naive(ours: &[Image], theirs: &[Image]) -> f64 {
     let mut logs: Vec<f64> = Vec::new();
     for (ours, theirs) in ours.iter().zip(theirs) {
@@ -141,7 +141,7 @@ fn ratios_are_those_of_a_naive_reference_and_of_the_other_side_inverted() {
 
 #[test]
 fn bootstrap_intervals_have_the_width_of_a_median_and_repeat() {
-    // Logarithms uniform over 1: the standard error of their median is 1 / (2 sqrt(n)).
+    // Logarithms uniform over a unit interval: the standard error of their median is 1 / (2 sqrt(n)).
     let ours: Vec<Image> = (0..400).map(|index| Falls((0.1 * ((f64::from(index) + 0.5) / 400.0).exp()) as f32)).collect();
     let found = compare(&ours, &[Falls(0.1); 400]);
     let (low, high) = found.interval();
@@ -164,7 +164,7 @@ fn seeds_are_summed_up_by_student_t_over_logarithms() {
     assert!((0.5 * (high / low).ln() - 12.706 * 0.5 * (b - a)).abs() < 1e-4, "{two:?}");
     assert!(low < 1.0, "two seeds show little: {two:?}");
 
-    // Eleven seeds, of which the tables often know nothing: 1, 2, ..., 11 have a standard deviation of sqrt(11).
+    // Eleven seeds, beyond many printed tables: 1, 2, ..., 11 have a standard deviation of sqrt(11).
     let seeds: Vec<PairedRatio> = (1..=11).map(|step| seed_of((0.1 * f64::from(step)).exp() as f32)).collect();
     let many = mean_ratio(&seeds).unwrap();
     let (low, high) = many.interval.unwrap();
@@ -202,11 +202,11 @@ fn accuracies_count_all_images_and_end_where_the_search_ends() {
         let accuracies = minimal.accuracies(&images(5), search, epsilons).unwrap();
         accuracies.into_iter().map(|accuracy| (accuracy.correct(), accuracy.images())).collect()
     };
-    // A perturbation of exactly epsilon misleads.
+    // A perturbation of exactly epsilon succeeds.
     assert_eq!(counts(&[0.0, 0.2, 0.25, 0.5, 0.75]), [(3, 5), (3, 5), (2, 5), (1, 5), (1, 5)]);
     let error = minimal.accuracies(&images(5), search, &[0.1, 0.8]).unwrap_err();
     assert!(matches!(error, Error::Level { index: 1, .. }) && error.to_string().contains("0.75"), "{error}");
     assert!(minimal.accuracies(&images(4), search, &[0.1]).is_err());
-    assert_eq!(minimal.perturbations(&images(5), search).len(), 3, "medians are over the images that are right");
+    assert_eq!(minimal.perturbations(&images(5), search).len(), 3, "medians are over correctly classified images");
     assert!(minimal.perturbations(&images(5), search).contains(&Perturbation::Censored(0.75)));
 }

@@ -1,5 +1,5 @@
-//! Against Foolbox: the same weights, the same 200 images (`tests/golden/peers.py` made the figures).
-// Figures for whoever runs it with --nocapture.
+//! Compares with Foolbox on the same weights and 200 images (`tests/golden/peers.py` made the numbers).
+// Prints results, visible with --nocapture.
 #![allow(clippy::print_stdout)]
 
 use brainprior_classifier::ResNet;
@@ -63,7 +63,7 @@ fn logits_are_those_of_pytorch() {
     }
 }
 
-/// Deterministic attacks: the norm of every single perturbation.
+/// Deterministic attacks: the norm of every single perturbation agrees.
 #[test]
 fn deterministic_attacks_agree_image_by_image() {
     let (network, labeled, peers) = (network(), labeled_batch(), peers());
@@ -88,8 +88,8 @@ fn deterministic_attacks_agree_image_by_image() {
                 apart += usize::from((found - expected).abs() >= 1e-4);
                 assert!((found - expected).abs() < 0.05 * expected, "{what}");
             }
-            // A step of DDN that ends on the decision boundary turns by what is rounded, and the steps after it by 5% of the
-            // radius: Foolbox in double precision departs from itself in single precision for 4 of these images, by up to
+            // A DDN step that ends on the decision boundary is decided by rounding, which changes the radius by 5% per
+            // step: for 4 of these images Foolbox in double precision differs from itself in single precision by up to
             // 5e-3.
             let most = if attacker.name() == "ddn" { 8 } else { 0 };
             assert!(apart <= most, "{} {norm:?}: {apart} of 200 images differ by 1e-4 or more", attacker.name());
@@ -97,7 +97,7 @@ fn deterministic_attacks_agree_image_by_image() {
     }
 }
 
-/// Attacks with random starts: as few images stand as under theirs, up to the error of a sample of 200.
+/// Attacks with random starts: no more images withstand them than Foolbox's, up to the error of a sample of 200.
 #[test]
 fn random_attacks_in_linf_leave_no_more_images_standing() {
     leave_no_more_images_standing(Norm::Linf);
@@ -129,7 +129,7 @@ fn leave_no_more_images_standing(norm: Norm) {
     }
 }
 
-/// The median of the smallest perturbations that these attacks find together.
+/// The median of the smallest perturbations found by these attacks together.
 fn median(network: &Network, labeled: &LabeledBatch, norm: Norm, attacks: &[&dyn Attack]) -> f64 {
     let search = Search { largest: norm.range(1024), tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(network, labeled, norm, SETTINGS).unwrap();
@@ -139,7 +139,7 @@ fn median(network: &Network, labeled: &LabeledBatch, norm: Norm, attacks: &[&dyn
     Survival::of(&minimal.perturbations(labeled, search)).unwrap().median().found().unwrap()
 }
 
-/// No attack's median is more than 2% above that of the same attack elsewhere.
+/// No attack's median is more than 2% above that of the same attack in another library.
 #[test]
 fn smallest_perturbations_in_linf_are_as_small_as_theirs() {
     are_as_small_as_theirs(Norm::Linf);
@@ -167,7 +167,7 @@ fn are_as_small_as_theirs(norm: Norm) {
     }
 }
 
-/// The boundary attack after a few of its random steps, against five walks of Foolbox.
+/// The boundary attack after a few random steps, compared with five walks of Foolbox.
 #[test]
 fn the_boundary_attack_comes_as_near() {
     let (network, labeled, peers) = (network(), labeled_batch(), peers());
@@ -179,7 +179,7 @@ fn the_boundary_attack_comes_as_near() {
     assert!(ours <= 1.02 * mean + 2.0 * spread * (1.0f64 + 0.2).sqrt(), "{ours}, theirs {mean}, from walk to walk {spread}");
 }
 
-/// The ensemble's median is at or below that of the best single attack of Foolbox and AutoAttack.
+/// The ensemble's median is at most that of the best single attack of Foolbox and AutoAttack.
 #[test]
 fn the_ensemble_is_at_or_below_the_best_of_the_others() {
     let (network, labeled, peers) = (network(), labeled_batch(), peers());
@@ -202,8 +202,8 @@ fn the_ensemble_is_at_or_below_the_best_of_the_others() {
     }
 }
 
-/// At equal numbers of passes the ensemble is nearer to the best known of each image than every single attack of adv-lib, Foolbox
-/// and torchattacks (`tests/golden/equal_budgets.py` made their distances, on the first 100 images).
+/// At equal numbers of passes the ensemble is closer to the best known perturbations than every single attack of
+/// adv-lib, Foolbox and torchattacks (`tests/golden/equal_budgets.py` made their distances, on the first 100 images).
 #[test]
 fn at_equal_passes_the_ensemble_is_nearer_to_the_best_than_any_other() {
     type Sizes = BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>;
@@ -240,7 +240,7 @@ fn at_equal_passes_the_ensemble_is_nearer_to_the_best_than_any_other() {
     }
 }
 
-/// Networks refuse batches of no images: an attack that has misled them all asks nothing more.
+/// Networks reject empty batches: an attack that has misled the model on all images makes no more queries.
 #[test]
 fn nothing_is_asked_about_images_that_have_fallen() {
     let (network, labeled) = (network(), labeled_batch().subset(&[0, 1, 2]));

@@ -5,35 +5,37 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct AttackArguments {
-    /// The network: a checkpoint of brainprior, or the state dict of an equal PyTorch module, also under torchvision's names (.safetensors, .pt,
-    /// .pth)
+    /// The network: a checkpoint of brainprior, or the state dict of an equivalent PyTorch module, also under
+    /// torchvision's names (.safetensors, .pt, .pth)
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: PathBuf,
-    /// Labelled images, whose test part is attacked: CIFAR (folder or .tar.gz), a folder of pictures or .safetensors
+    /// Labeled images, of which the test images are attacked: CIFAR (folder or .tar.gz), a folder of pictures, or
+    /// .safetensors
     #[arg(long, value_name = "SET")]
     pub(crate) images: PathBuf,
-    /// How many of the test images
+    /// Number of test images
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) count: u16,
     /// Norm of the perturbations
     #[arg(long, value_enum, default_value_t = NormName::Both)]
     pub(crate) norm: NormName,
-    /// Where results and what is done so far are kept [default: attacks/, the checkpoint's folder and name]
+    /// Folder for results and progress [default: attacks/, then the checkpoint's folder and name]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// Another network, whose perturbations are tried on this one in the checks for masking. May be repeated
+    /// Another network from which perturbations are transferred in the masking checks. May be repeated
     #[arg(long = "source", value_name = "FILE")]
     pub(crate) sources: Vec<PathBuf>,
-    /// Images of a block; an interrupted call goes on with the next attack of its block
+    /// Images per block; an interrupted call resumes with the next attack of its block
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) block: u16,
-    /// Passes through the network for each image and norm, forward and back, all attacks together
+    /// Forward and backward passes per image and norm, for all attacks together
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(100..))]
     pub(crate) budget: u16,
-    /// Images for the checks for masking, the first that the network is right about; fewer than 100 are too few to tell
+    /// Images for the masking checks: the first that the network classifies correctly; fewer than 100 are too few to
+    /// tell
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) masking_images: u16,
-    /// Leave the checks for masking out
+    /// Skip the masking checks
     #[arg(long)]
     pub(crate) no_masking: bool,
     /// Seed of all random streams
@@ -57,7 +59,7 @@ pub(crate) enum NormName {
     All,
 }
 
-/// Attacks, and prints what was found.
+/// Runs the attacks and prints the results.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: AttackArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
     use brainprior_pipeline::adversarial;

@@ -1,4 +1,4 @@
-//! Checks of the dependencies: licenses, sources and bans by cargo-deny, unused ones by cargo-machete.
+//! Checks of the dependencies: licenses, sources and bans with cargo-deny, unused ones with cargo-machete.
 
 use crate::bootstrap::cargo_command;
 use crate::native_tools::Environment;
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A checker that cargo installs: its package, the version that the checks were written for, and what it is asked.
+/// A checker installed by cargo: its package, the version for which the checks were written, and its arguments.
 struct Checker {
     package: &'static str,
     version: &'static str,
@@ -14,15 +14,15 @@ struct Checker {
 }
 
 const CHECKERS: [Checker; 2] = [
-    // Advisories are left out: they need a database that is fetched by git, which not every machine can reach.
+    // Advisories are left out: they need a database fetched by git, which not every machine can reach.
     Checker { package: "cargo-deny", version: "0.20.2", arguments: &["--all-features", "check", "licenses", "bans", "sources"] },
     Checker { package: "cargo-machete", version: "0.9.2", arguments: &["--with-metadata"] },
 ];
 
-/// Installs the checkers below the target folder where they are missing, and runs them on the workspace.
+/// Installs missing checkers into the target folder and runs them on the workspace.
 ///
 /// # Errors
-/// Names the checker that could not be installed, or that found something; what it found stands above.
+/// Names the checker that could not be installed or reported problems; its output is printed above.
 pub(crate) fn run(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
     let tools = target.join("tools");
     let mut complaints = Vec::new();
@@ -37,10 +37,10 @@ pub(crate) fn run(workspace: &Path, target: &Path, environment: &Environment) ->
             complaints.push(checker.package);
         }
     }
-    if complaints.is_empty() { Ok(()) } else { bail!("{} found something: see above", complaints.join(" and ")) }
+    if complaints.is_empty() { Ok(()) } else { bail!("{} reported problems: see above", complaints.join(" and ")) }
 }
 
-/// The program of a checker, which is built the first time.
+/// The program of a checker, built the first time.
 fn installed(checker: &Checker, workspace: &Path, tools: &Path, environment: &Environment) -> Result<PathBuf> {
     let program = tools.join("bin").join(checker.package);
     let version = Command::new(&program).arg("--version").output().ok();

@@ -5,34 +5,35 @@ use clap::{Args, ValueEnum};
 
 #[derive(Args, Debug)]
 pub(crate) struct BenchArguments {
-    /// What to time
+    /// The benchmark
     pub(crate) name: BenchName,
-    /// Counted runs of each case; one more runs first
+    /// Timed runs of each case, after one warm-up run
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) repeats: u16,
     /// Only cases whose name or shape contains this text
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// What steps of training, and the operations of such a step, are computed in
+    /// Precision of training steps and their operations
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     pub(crate) precision: Precision,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum BenchName {
-    /// Convolutions, batch norm, sampling: GFLOP/s at the sizes of a ResNet18 and of a response model
+    /// Convolutions, batch norm and sampling: GFLOP/s at the sizes of a ResNet18 and a response model
     Ops,
-    /// Response models: steps of training, prediction, an epoch at the size of the paper's scans; images a second, peak memory
+    /// Response models: training steps, prediction, an epoch at the size of the paper's scans; images per second, peak
+    /// memory
     Response,
-    /// Similarities of all pairs: in memory, into a file, growing with the images, and streamed
+    /// Similarities of all pairs: in memory, into a file, for growing numbers of images, and streamed
     Similarity,
-    /// Steps of the joint training of a ResNet18, loader included: seconds, images a second, peak memory
+    /// Joint training steps of a ResNet18, including the loader: seconds, images per second, peak memory
     Training,
-    /// Attacks on 100 images, ResNet18 with 16 base channels: FGSM, PGD, DeepFool, DDN; images a second
+    /// Attacks on 100 images with a ResNet18 of 16 base channels: FGSM, PGD, DeepFool, DDN; images per second
     Attacks,
 }
 
-/// Times, and prints each case as soon as it is timed.
+/// Runs the benchmark and prints each case as soon as it is timed.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: BenchArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
     use brainprior_pipeline::bench;

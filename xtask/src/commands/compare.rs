@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub(crate) struct CompareArguments {
     /// A similarity matrix (.h5), or a scan, whose repeated images are compared
     pub(crate) first: PathBuf,
-    /// Another; images are matched by content
+    /// A second one; images are matched by content
     pub(crate) second: PathBuf,
 }
 

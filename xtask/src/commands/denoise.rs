@@ -5,27 +5,27 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct DenoiseArguments {
-    /// Scans, each fitted by itself
+    /// Scans, each fitted separately
     #[arg(required = true)]
     pub(crate) scans: Vec<PathBuf>,
-    /// The known truth of each scan, in the same order; it measures and takes part in no choice
+    /// The ground truth of each scan, in the same order; used for evaluation only
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) truth: Vec<PathBuf>,
-    /// One fit of all scans instead, which must show images of one size
+    /// Fit all scans together; their images must have the same size
     #[arg(long)]
     pub(crate) together: bool,
-    /// Fits of each denoiser; figures are means over them
+    /// Fits per denoiser; results are averaged over them
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds: u64,
-    /// Configuration (TOML), whose sections response and prediction count
+    /// Configuration (TOML); only its sections response and prediction are used
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Override one setting, as of `pipeline`
+    /// Override one setting, as in `pipeline`
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) settings: Vec<String>,
 }
 
-/// Fits, and prints a table for each scan.
+/// Fits the denoisers and prints a table for each scan.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: DenoiseArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
     let options = brainprior_pipeline::denoise::Options {

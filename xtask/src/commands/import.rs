@@ -9,16 +9,16 @@ pub(crate) struct ImportArguments {
     pub(crate) kind: SourceKind,
 }
 
-/// What a recording lies in.
+/// Format of the recording.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SourceKind {
-    /// Arrays (.npy, .npz, HDF5, MATLAB 7.3) and pictures (a folder or .zip of PNG or JPEG), which a TOML file describes
+    /// Arrays (.npy, .npz, HDF5, MATLAB 7.3) and pictures (a folder or .zip of PNG or JPEG), described by a TOML file
     Arrays(Paths),
-    /// A session in the folders of experanto: image trials, responses 0.05 to 0.55 s after onset, pupil and running
+    /// An experanto session folder: image trials, responses 0.05 to 0.55 s after onset, pupil and running
     Experanto(Paths),
-    /// An NWB file in which images were shown: NWB 2, or NWB 1 of the Allen Brain Observatory
+    /// An NWB file with image presentations: NWB 2, or NWB 1 of the Allen Brain Observatory
     Nwb(Box<NwbArguments>),
-    /// The folder of suite2p, with a table of onsets
+    /// A suite2p folder, with a table of onsets
     Suite2p(Box<Suite2pArguments>),
 }
 
@@ -36,19 +36,20 @@ pub(crate) struct NwbArguments {
     pub(crate) paths: Paths,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Series of responses, or the table units: its path in the file; once for each plane [default: the only one, or dF/F]
+    /// Path in the file of a response series or the table units; once per plane [default: the only one, or dF/F]
     #[arg(long, value_name = "PATH")]
     pub(crate) responses: Vec<String>,
-    /// What says which image was shown when: an IndexSeries, a series of images or a table of intervals [default: the only one]
+    /// Path of the presentations: an IndexSeries, a series of images or a table of intervals [default: the only one]
     #[arg(long, value_name = "PATH")]
     pub(crate) presentations: Option<String>,
-    /// Images that a table of intervals means [default: the only ones]
+    /// Images that a table of intervals refers to [default: the only ones]
     #[arg(long, value_name = "PATH")]
     pub(crate) images: Option<String>,
-    /// Column of a table of intervals that names images, or numbers them from 0 [default: image_name, image_index, stimulus_index or frame]
+    /// Column of the table of intervals with image names or numbers from 0 [default: image_name, image_index,
+    /// stimulus_index or frame]
     #[arg(long, value_name = "NAME")]
     pub(crate) column: Option<String>,
-    /// Leave running and pupil out
+    /// Ignore running and pupil data
     #[arg(long)]
     pub(crate) no_behavior: bool,
 }
@@ -59,51 +60,52 @@ pub(crate) struct Suite2pArguments {
     pub(crate) paths: Paths,
     #[command(flatten)]
     pub(crate) common: Common,
-    /// Which image came on when: .csv with the columns image, and seconds or frame; or .npy of two columns
+    /// Image onsets: .csv with the columns image, and seconds or frame; or .npy with two columns
     #[arg(long, value_name = "FILE")]
     pub(crate) onsets: PathBuf,
-    /// What the onsets of .npy are counted in
+    /// Unit of the onsets in an .npy file
     #[arg(long, value_enum, value_name = "UNIT")]
     pub(crate) onsets_in: Option<OnsetsIn>,
     /// The images: an array, or a folder or .zip of pictures
     #[arg(long, value_name = "FILE")]
     pub(crate) images: PathBuf,
-    /// Volumes a second: fs of ops.npy, which is a pickle and is not opened
+    /// Volumes per second: fs in ops.npy, which is a pickle and is not opened
     #[arg(long, value_name = "HZ")]
     pub(crate) rate: f64,
-    /// What a response is made of
+    /// Traces used as responses
     #[arg(long, value_enum, default_value_t = TracesOf::Spks)]
     pub(crate) traces: TracesOf,
-    /// Number of the first image in the onsets: 0, or 1 as MATLAB counts
+    /// Number of the first image in the onsets: 0, or 1 as in MATLAB
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) first_image: usize,
 }
 
-/// What no recording says.
+/// Settings that no recording contains.
 #[derive(Args, Debug)]
 pub(crate) struct Common {
-    /// Seconds from the onset of an image to that of the window over which responses are averaged
+    /// Seconds from the onset of an image to the start of the window over which responses are averaged
     #[arg(long, value_name = "SECONDS", default_value_t = 0.05, allow_negative_numbers = true)]
     pub(crate) lag: f64,
-    /// Seconds that the window lasts
+    /// Length of this window in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5)]
     pub(crate) window: f64,
-    /// How many images are for training, validation and test: TRAIN,VALIDATION,TEST; those of the test are drawn among images with repeats
+    /// Numbers of images for training, validation and test: TRAIN,VALIDATION,TEST; test images are drawn from those
+    /// with repeats
     #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
     pub(crate) tiers: Option<Vec<usize>>,
-    /// By which tiers are drawn
+    /// Seed for drawing the tiers
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// Height and width to average images down to: HEIGHT,WIDTH
     #[arg(long, value_name = "PIXELS", value_delimiter = ',')]
     pub(crate) size: Option<Vec<usize>>,
-    /// The values of black and white in images that are no bytes: BLACK,WHITE
+    /// Values of black and white in images that are not bytes: BLACK,WHITE
     #[arg(long, value_name = "VALUES", value_delimiter = ',', allow_negative_numbers = true)]
     pub(crate) range: Option<Vec<f64>>,
     /// The axes of images, such as height,width or image,height,width
     #[arg(long, value_name = "AXES", value_delimiter = ',')]
     pub(crate) image_axes: Option<Vec<String>>,
-    /// What becomes of images in color
+    /// Conversion of color images
     #[arg(long, value_enum, value_name = "WAY")]
     pub(crate) color: Option<ColorTo>,
 }
@@ -126,7 +128,7 @@ pub(crate) enum OnsetsIn {
 pub(crate) enum TracesOf {
     /// Deconvolved traces, spks.npy
     Spks,
-    /// F.npy less 0.7 times Fneu.npy
+    /// F.npy minus 0.7 times Fneu.npy
     F,
 }
 

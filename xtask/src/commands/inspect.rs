@@ -9,7 +9,7 @@ pub(crate) struct InspectArguments {
     pub(crate) file: PathBuf,
 }
 
-/// Prints what is in the file.
+/// Prints the contents of the file.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: &InspectArguments) -> anyhow::Result<()> {
     print!("{}", brainprior_pipeline::files::inspect(&arguments.file)?);

@@ -1,4 +1,4 @@
-//! One file for each command: its options, and what the library is asked for.
+//! One file per command: its options, and its call of the library.
 
 pub(crate) mod attack;
 #[cfg(not(feature = "pipeline"))]
@@ -22,7 +22,7 @@ pub(crate) mod test;
 pub(crate) mod torture;
 pub(crate) mod validate;
 
-/// Runs what was typed.
+/// Runs the command.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<()> {
     use crate::command_line::Command;
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
     brainprior_pipeline::run::prepare(threads)?;
     let device = arguments.device.into();
     if !matches!(arguments.command, Command::Pipeline(_)) {
-        // A run has a log as well, as soon as its folder is there.
+        // A run also writes a log, as soon as its folder exists.
         crate::terminal::listen(None)?;
     }
     match arguments.command {
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: crate::command_line::Arguments) -> anyhow::Result<(
         Command::Inspect(options) => inspect::run(&options),
         Command::Torture(options) => torture::run(&options, threads),
         Command::Test(_) | Command::Wheel | Command::CheckCuda | Command::Audit | Command::Fuzz { .. } => {
-            anyhow::bail!("this belongs to the light half; run it with `cargo xtask`")
+            anyhow::bail!("this command needs the build by the launcher; run it with `cargo xtask`")
         }
     }
 }

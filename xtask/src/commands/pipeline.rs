@@ -6,42 +6,44 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct PipelineArguments {
-    /// Configuration (TOML); without it the embedded default, which needs no files
+    /// Configuration (TOML) [default: the embedded default, which needs no files]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Override one setting; the value is TOML, a bare word is taken as a string. May be repeated
+    /// Override one setting; the value is TOML, and a bare word is a string. May be repeated
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
-    /// What response models and networks are trained in: the settings training.precision and response.optimization.precision
+    /// Precision of training for response models and networks: the settings training.precision and
+    /// response.optimization.precision
     #[arg(long, value_enum)]
     pub(crate) precision: Option<Precision>,
-    /// Run directory [default: runs/ and the name of the configuration]
+    /// Run directory [default: runs/ plus the name of the configuration]
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
     /// Run only this stage (its inputs must exist already)
     #[arg(long, value_name = "STAGE")]
     pub(crate) only: Option<String>,
-    /// Train and measure this condition alone (by its name, as results have it); with --only its inputs must exist already
+    /// Train and evaluate only this condition (by its name in the results); with --only its inputs must exist already
     #[arg(long, value_name = "CONDITION")]
     pub(crate) condition: Option<String>,
-    /// Train and measure this seed alone
+    /// Train and evaluate only this seed
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Print a script that spreads the run over a batch system, and stop
+    /// Print a script that distributes the run over a batch system, and stop
     #[arg(long, value_name = "SYSTEM", value_enum)]
     pub(crate) emit: Option<BatchSystem>,
-    /// With --emit: at most N tasks of the grid at once (Slurm's `%N`), where a queue is shared [default: as many as it has room for]
+    /// With --emit: run at most N tasks of the grid at once (Slurm's `%N`), for shared queues [default: no limit]
     #[arg(long, value_name = "N", requires = "emit")]
     pub(crate) at_once: Option<std::num::NonZeroU32>,
-    /// Say which stages would run and which are done, then stop
+    /// Report which stages would run and which are finished, then stop
     #[arg(long)]
     pub(crate) dry_run: bool,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
 pub(crate) enum BatchSystem {
-    /// A job for what comes before, arrays with a task for each condition and seed (as many as MaxArraySize asks for), a job for
-    /// what comes after. Preempted tasks go on by themselves; where one job is refused, those before it are canceled
+    /// A job for everything before the grid, array jobs with one task per condition and seed (split by MaxArraySize),
+    /// and a job for everything after. Preempted tasks resume by themselves; if one job is refused, the earlier ones
+    /// are canceled
     Slurm,
 }
 

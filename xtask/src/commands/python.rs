@@ -1,4 +1,4 @@
-//! The package for Python: its wheel, and its tests.
+//! The Python package: its wheel and its tests.
 
 use crate::bootstrap::minutes;
 use crate::native_tools::Environment;
@@ -7,33 +7,32 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Where the package lies in the workspace.
+/// The package's folder in the workspace.
 const PACKAGE: &str = "crates/python";
 
-/// Pythons that are looked for: the newest first, and then whatever the system calls so.
+/// Names of Python interpreters to try: the newest first, then the system's default.
 const PYTHONS: [&str; 6] = ["python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python3"];
 
 /// Builds the wheel into `target/wheels`.
 ///
 /// # Errors
-/// There is no Python that will do; something cannot be installed or built: see above.
+/// Returns an error if there is no suitable Python, or if something cannot be installed or built; the output is printed
+/// above.
 pub(crate) fn wheel(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
-    let Some(python) = found() else {
-        bail!("no Python of 3.10 or later with venv was found: install one (Debian: python3-venv)")
-    };
+    let Some(python) = found() else { bail!("no Python 3.10 or later with venv was found: install one (Debian: python3-venv)") };
     let wheel = built(workspace, target, environment, &tools(target, python, &["maturin>=1.7,<2"])?)?;
     println!("{}", wheel.display());
     Ok(())
 }
 
-/// Builds the wheel, installs it beside pytest, and runs the package's tests; those of PyTorch where it is asked for.
+/// Builds the wheel, installs it with pytest, and runs the package's tests, optionally those with PyTorch.
 ///
 /// # Errors
-/// As [`wheel`]; a test failed.
+/// Returns the errors of [`wheel`], and an error if a test fails.
 pub(crate) fn test(workspace: &Path, target: &Path, environment: &Environment, torch: bool) -> Result<()> {
     let started = Instant::now();
     let Some(python) = found() else {
-        println!("tests of the package for Python: left out, since no Python of 3.10 or later with venv was found");
+        println!("tests of the Python package: skipped, since no Python 3.10 or later with venv was found");
         return Ok(());
     };
     let mut packages = vec!["maturin>=1.7,<2", "numpy", "pytest"];
@@ -51,13 +50,13 @@ pub(crate) fn test(workspace: &Path, target: &Path, environment: &Environment, t
     }
     let status = pytest.status().context("could not start pytest")?;
     if !status.success() {
-        bail!("tests of the package for Python failed: see above");
+        bail!("tests of the Python package failed: see above");
     }
-    println!("the package for Python: {}", minutes(started.elapsed().as_secs_f64()));
+    println!("the Python package: {}", minutes(started.elapsed().as_secs_f64()));
     Ok(())
 }
 
-/// A Python that will do.
+/// A suitable Python.
 fn found() -> Option<&'static str> {
     let asked = "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))";
     PYTHONS.into_iter().find(|python| {
@@ -66,7 +65,7 @@ fn found() -> Option<&'static str> {
     })
 }
 
-/// The Python of an environment below the target folder that has these packages.
+/// The Python of an environment in the target folder with these packages.
 fn tools(target: &Path, python: &str, packages: &[&str]) -> Result<PathBuf> {
     let folder = target.join("tools/python");
     let own = folder.join("bin/python");
@@ -90,10 +89,10 @@ fn pip(python: &Path, what: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// The wheel, built in the target folder of the workspace, where much of it may lie compiled already.
+/// The wheel, built in the workspace's target folder, where much of it may be compiled already.
 fn built(workspace: &Path, target: &Path, environment: &Environment, python: &Path) -> Result<PathBuf> {
     let wheels = target.join("wheels");
-    // What earlier calls left would be taken for the one of this call.
+    // Wheels of earlier calls would be mistaken for this one.
     match std::fs::remove_dir_all(&wheels) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("could not remove {}", wheels.display()));
@@ -106,9 +105,9 @@ fn built(workspace: &Path, target: &Path, environment: &Environment, python: &Pa
     maturin.envs(environment.iter().map(|(name, value)| (*name, value.as_str()))).env("CARGO_TARGET_DIR", target);
     let status = maturin.status().context("could not start maturin")?;
     if !status.success() {
-        bail!("maturin could not build the package for Python: see above");
+        bail!("maturin could not build the Python package: see above");
     }
     let files = std::fs::read_dir(&wheels).with_context(|| format!("could not read {}", wheels.display()))?;
     let mut files = files.filter_map(|file| Some(file.ok()?.path()));
-    files.find(|path| path.extension().is_some_and(|ending| ending == "whl")).context("maturin made no wheel")
+    files.find(|path| path.extension().is_some_and(|ending| ending == "whl")).context("maturin built no wheel")
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 pub(crate) struct RecordsArguments {
     /// The folder of records, for example docs/experiments/records
     pub(crate) folder: PathBuf,
-    /// Run directories whose measured networks are added first
+    /// Run directories whose evaluated networks are added first
     #[arg(long, value_name = "RUN", num_args = 1..)]
     pub(crate) add: Vec<PathBuf>,
 }

@@ -5,46 +5,46 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct SimilarityArguments {
-    /// Files of responses (.h5); similarities are averaged over them, images being matched by content
+    /// Files of responses (.h5); similarities are averaged over them, with images matched by content
     pub(crate) responses: Vec<PathBuf>,
-    /// Folder for what is written
+    /// Output folder
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Dataset in each file with one weight for each neuron [default: all count alike]
+    /// Dataset in each file with one weight per neuron [default: equal weights]
     #[arg(long, value_name = "DATASET")]
     pub(crate) weights: Option<String>,
-    /// Only images that every file has, instead of those of any
+    /// Use only images that every file has, instead of those of any file
     #[arg(long)]
     pub(crate) intersection: bool,
-    /// Also write the matrix, in this precision
+    /// Also write the full matrix in this precision
     #[arg(long, value_name = "PRECISION")]
     pub(crate) matrix: Option<MatrixPrecision>,
-    /// Nearest images to keep for each image
+    /// Nearest images to keep per image
     #[arg(long = "neighbours", value_name = "N", default_value_t = 10)]
     pub(crate) neighbors: usize,
-    /// Pairs to draw uniformly, or all where there are fewer
+    /// Pairs to sample uniformly; all if there are fewer
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) pairs: usize,
-    /// Seed of the drawn pairs
+    /// Seed of the sample
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// MiB that the vectors may take; where they do not fit, responses are read again for each band of images
+    /// Memory limit in MiB for the vectors; if they do not fit, responses are read again for each band of images
     #[arg(long, value_name = "MIB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) memory: u32,
-    /// Synthetic responses instead of files, as 100000x2000
+    /// Synthetic responses instead of files, for example 100000x2000
     #[arg(long, value_name = "IMAGESxNEURONS")]
     pub(crate) synthetic: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum MatrixPrecision {
-    /// Four bytes a pair
+    /// Four bytes per pair
     F32,
-    /// Two bytes a pair, off by at most 0.00025
+    /// Two bytes per pair, with errors of at most 0.00025
     F16,
 }
 
-/// Measures, and says where each file lies.
+/// Computes the similarities and prints where each file is.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: SimilarityArguments, device: brainprior_pipeline::run::DeviceName) -> anyhow::Result<()> {
     use brainprior_pipeline::similarities;

@@ -9,11 +9,11 @@ use clap::Args;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct TestArguments {
-    /// Also build the package for Python and run its tests, where there is a Python of 3.10 or later with venv; its dependencies are
-    /// compiled with other features, which takes some minutes more
+    /// Also build the Python package and run its tests, if there is a Python 3.10 or later with venv; its dependencies
+    /// are compiled with other features, which takes some minutes more
     #[arg(long)]
     pub(crate) python: bool,
-    /// As --python, with the tests that need PyTorch, which pip downloads
+    /// Like --python, including the tests that need PyTorch, which pip downloads
     #[arg(long)]
     pub(crate) torch: bool,
 }

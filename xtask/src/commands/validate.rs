@@ -9,7 +9,7 @@ pub(crate) struct ValidateArguments {
     pub(crate) file: PathBuf,
 }
 
-/// Prints that the file is valid; what is wrong with it is the error.
+/// Prints that the file is valid, or returns what is wrong as the error.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: &ValidateArguments) -> anyhow::Result<()> {
     println!("{}", brainprior_pipeline::files::validate(&arguments.file)?);

@@ -89,6 +89,6 @@ pub(super) fn beside_raw(beside: &Path, name: &str) -> Option<PathBuf> {
     place.is_file().then_some(place)
 }
 
-fn canonical(path: &Path) -> PathBuf {
+pub(super) fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

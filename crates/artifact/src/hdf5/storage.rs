@@ -1,6 +1,6 @@
 //! Whether the data of a dataset are in reach. HDF5 reads fill values, most often zeros, where they are not.
 
-use super::sources::{beside_link, beside_raw};
+use super::sources::{beside_link, beside_raw, canonical};
 use super::virtual_map::{Part, parts};
 use super::{Input, refusal};
 use crate::{FileError, Result};
@@ -76,10 +76,10 @@ impl Input {
         let gone = |found: String| self.mismatch(name, "data", format!("that they lie in {found}"), BRING_BACK);
         // A pattern stands for as many files or datasets as there are; the shape tells when one is missing.
         if file.replace("%%", "").contains("%b") || source.replace("%%", "").contains("%b") {
-            return match first_of_pattern(&self.path, file) {
-                Some(_) => Ok(()),
-                None => Err(gone(format!("files {file:?}, of which the first is not there"))),
-            };
+            if first_of_pattern(&self.path, file).is_none() {
+                return Err(gone(format!("files {file:?}, of which the first is not there")));
+            }
+            return if file == "." { self.check_blocks(name, source) } else { Ok(()) };
         }
         let (file, source) = (file.replace("%%", "%"), source.replace("%%", "%"));
         let opened;
@@ -93,12 +93,40 @@ impl Input {
         };
         let found = input.find(&source).map_err(|error| gone(format!("{source} of {file:?}, which cannot be read ({error})")))?;
         let dataset = found.ok_or_else(|| gone(format!("{source} of {file:?}, which has nothing of that name")))?;
+        if canonical(&input.path) == canonical(&self.path) {
+            self.check_own(name, &source, &dataset)?;
+        }
         let shape = dataset.shape();
         if let Some(wanted) = reaches.as_ref().filter(|wanted| shape.iter().zip(*wanted).any(|(size, wanted)| size < wanted)) {
             let found = format!("{source} of {file:?}, of which {wanted:?} values are asked for and {shape:?} are there");
             return Err(gone(found));
         }
         input.check(&source, &dataset, depth + 1)
+    }
+
+    /// Every dataset of this file for which a pattern stands: HDF5 counts up until there is none.
+    fn check_blocks(&self, name: &str, pattern: &str) -> Result<()> {
+        for block in 0usize.. {
+            let source = pattern.replace("%b", &block.to_string()).replace("%%", "%");
+            let Some(dataset) = self.find(&source)? else { break };
+            self.check_own(name, &source, &dataset)?;
+        }
+        Ok(())
+    }
+
+    /// A source in the file of the virtual dataset itself must lie in that file. If a link leads from there into another
+    /// file, HDF5 2.2.0 can end the process by a fault when it reads the virtual dataset.
+    fn check_own(&self, name: &str, source: &str, dataset: &Dataset) -> Result<()> {
+        let found = PathBuf::from(dataset.filename());
+        if canonical(&found) == canonical(&self.path) {
+            return Ok(());
+        }
+        Err(self.mismatch(
+            name,
+            format!("its source {source} in this file"),
+            format!("that a link leads from there to {}, from where HDF5 cannot read virtual data safely", found.display()),
+            "name that file as the source of the virtual dataset, or write the data into this one",
+        ))
     }
 
     fn check_chunks(&self, name: &str, dataset: &Dataset) -> Result<()> {
@@ -127,4 +155,38 @@ fn first_of_pattern(beside: &Path, pattern: &str) -> Option<PathBuf> {
         return Some(beside.to_owned());
     }
     beside_link(beside, &pattern.replace("%b", "0").replace("%%", "%"), "HDF5_VDS_PREFIX")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reading such a source as part of a virtual dataset can end the process, so that the check is tried on the source alone.
+    #[test]
+    fn a_source_behind_an_external_link_is_not_of_this_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["own.h5", "other.h5"].map(|name| folder.path().join(name));
+        for (path, name) in [(&path, "block0"), (&other, "far")] {
+            let file = hdf5::File::create(path).unwrap();
+            file.new_dataset_builder().with_data(&[1f32, 2.0]).create(name).unwrap();
+        }
+        let file = hdf5::File::open_rw(&path).unwrap();
+        file.link_external("other.h5", "/far", "block1").unwrap();
+        file.link_soft("/block1", "soft").unwrap();
+        file.close().unwrap();
+
+        let input = Input::open(&path).unwrap();
+        let check = |source: &str| input.check_own("responses", source, &input.find(source).unwrap().unwrap());
+        check("block0").unwrap();
+        for source in ["block1", "soft"] {
+            let error = check(source).unwrap_err().to_string();
+            assert!(
+                ["responses", &format!("source {source} in this file"), "other.h5"].iter().all(|part| error.contains(part)),
+                "{error}"
+            );
+        }
+        let error = input.check_blocks("responses", "block%b").unwrap_err().to_string();
+        assert!(error.contains("source block1"), "{error}");
+        input.check_blocks("responses", "other%b").unwrap();
+    }
 }

@@ -1,5 +1,5 @@
-//! The joint loss once more, in f64 and for clarity alone: nothing here is shared with the code under test but the names
-//! of tensors.
+//! A reference implementation of the joint loss in f64, written for clarity. It shares nothing with the code under test
+//! except the names of tensors.
 
 use crate::ResNet;
 use std::collections::HashMap;
@@ -25,7 +25,7 @@ impl Images {
         &self.values[b * area..(b + 1) * area]
     }
 
-    /// Values of a channel over all images.
+    /// Indices of one channel over all images.
     fn channel(&self, c: usize) -> Vec<usize> {
         let [batch, _, height, width] = self.dims;
         let at = |b: usize| (0..height * width).map(move |pixel| self.place(b, c, 0, 0) + pixel);
@@ -43,7 +43,7 @@ impl Images {
 }
 
 impl Images {
-    /// Cosine of two images whose channels are centered by `center`.
+    /// Cosine of two images with channels centered by `center`.
     pub(super) fn centered_cosine(&self, first: usize, second: usize, center: &[f64]) -> f64 {
         let centered = |b: usize| -> Vec<f64> {
             let area = self.dims[2] * self.dims[3];
@@ -107,7 +107,7 @@ impl Network {
         y
     }
 
-    /// Normalization by the batch's own statistics.
+    /// Batch norm with the batch's own statistics.
     fn norm(&self, name: &str, mut x: Images) -> Images {
         let (scale, shift) = (&self.values[&format!("{name}.weight")], &self.values[&format!("{name}.bias")]);
         for c in 0..x.dims[1] {
@@ -122,7 +122,7 @@ impl Network {
         x
     }
 
-    /// Outputs of the stem and of each stage.
+    /// Outputs of the stem and each stage.
     pub(super) fn layer_outputs(&self, images: &Images) -> Vec<Images> {
         let mut x = images.clone();
         x.values.iter_mut().for_each(|value| *value = 5.0 * (*value - 0.5));
@@ -147,7 +147,7 @@ impl Network {
         layers
     }
 
-    /// Mean cross entropy of images whose last stage is 4 x 4 pixels.
+    /// Mean cross-entropy of images whose last stage has 4 x 4 pixels.
     pub(super) fn cross_entropy(&self, images: &Images, labels: &[u32]) -> f64 {
         let last = self.layer_outputs(images).pop().unwrap();
         assert_eq!(last.dims[2..], [4, 4]);
@@ -163,7 +163,7 @@ impl Network {
         loss / labels.len() as f64
     }
 
-    /// Mean of (arctanh S - arctanh target)^2, features being centered by `centers`.
+    /// Mean of (arctanh S - arctanh target)^2 for features centered by `centers`.
     pub(super) fn similarity_loss(&self, images: &Images, target: &[f32], centers: &[Vec<f64>]) -> f64 {
         let layers = self.layer_outputs(images);
         let powers: Vec<f64> = self.values["gamma"].iter().map(|logit| logit.exp()).collect();

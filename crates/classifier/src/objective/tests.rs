@@ -11,7 +11,7 @@ use std::path::Path;
 
 const ALPHA: f64 = 20.0;
 
-/// A tiny network whose every tensor is random, so that none drops out of a test.
+/// A tiny network with all tensors random, so that none escapes a test.
 fn network() -> ResNet {
     let config = NetConfig { blocks: vec![1, 1], base_channels: 2, input_channels: 1, classes: 3, blur: None };
     let mut generator = ChaCha8Rng::seed_from_u64(4);
@@ -30,13 +30,13 @@ fn images(dims: [usize; 4], seed: u64) -> (Tensor, Images) {
     (Tensor::from_vec(values, (dims[0], dims[1], dims[2], dims[3]), &Device::Cpu).unwrap(), wide)
 }
 
-/// A training of this network, all else being the default.
+/// A training configuration for this network, otherwise default.
 fn config_of(network: &ResNet) -> TrainConfig {
     let net = network.config();
     TrainConfig { blocks: net.blocks.clone(), base_channels: net.base_channels, ..TrainConfig::default() }
 }
 
-/// Centers after batches of pairs, from zero.
+/// Centers after batches of pairs, starting at zero.
 fn reference_centers(network: &reference::Network, batches: &[&Images]) -> Vec<Vec<f64>> {
     let mut centers: Vec<Vec<f64>> = network.layer_outputs(batches[0]).iter().map(|layer| vec![0.0; layer.dims[1]]).collect();
     for batch in batches {
@@ -64,7 +64,7 @@ fn the_joint_loss_and_its_gradient_are_those_of_the_formula() {
     let classified = classification(&network, &labeled, &Tensor::new(&labels, &Device::Cpu).unwrap()).unwrap();
     let joint = (classified.loss + pairs.loss.affine(ALPHA, 0.0).unwrap()).unwrap();
 
-    // Centers are not differentiated: they stay as they are while parameters are moved.
+    // Centers are not differentiated: keep them fixed while parameters are perturbed.
     let fixed = reference_centers(&naive, &[&wide_earlier, &wide_stimuli]);
     let loss = |network: &reference::Network| {
         network.cross_entropy(&wide_labeled, &labels) + ALPHA * network.similarity_loss(&wide_stimuli, &target, &fixed)
@@ -108,7 +108,7 @@ fn the_lineages_loss_is_four_times_the_papers() {
     assert!((loss(4.0) - 4.0 * loss(1.0)).abs() < 1e-5 * loss(4.0));
 }
 
-/// Against PyTorch: `tests/golden/joint_step.py` made the file.
+/// Compares with PyTorch: `tests/golden/joint_step.py` made the file.
 #[test]
 fn logits_loss_and_gradients_are_those_of_pytorch() {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/joint_step.safetensors"));
@@ -129,7 +129,7 @@ fn logits_loss_and_gradients_are_those_of_pytorch() {
         close("similarities", &pairs.similarity, &tensor("similarities"), 1e-5);
         close(loss, &pairs.loss, &tensor(loss), 1e-5);
         if loss_scale == 4.0 {
-            // The lineage's code adds 1e-5 within both of its logarithms, which moves its loss by 2e-5.
+            // pixel-reg adds 1e-5 inside both of its logarithms, which changes its loss by 2e-5.
             close(loss, &pairs.loss, &tensor("lineage_code_loss"), 3e-5);
         }
         let joint = (images.loss + pairs.loss.affine(ALPHA, 0.0).unwrap()).unwrap();
@@ -138,7 +138,7 @@ fn logits_loss_and_gradients_are_those_of_pytorch() {
         let (mut error, mut size) = (0.0, 0.0);
         for (name, variable) in &variables {
             let (found, expected) = (gradients.get(variable).unwrap(), tensor(&format!("{prefix}.{name}")));
-            // PyTorch's own gradients in single precision are up to 1.3e-5 off in one tensor.
+            // PyTorch's own single-precision gradients are off by up to 1.3e-5 in one tensor.
             close(name, found, &expected, 2e-5);
             let squares = |tensor: &Tensor| f64::from(tensor.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap());
             error += squares(&(found - &expected).unwrap());
@@ -171,7 +171,7 @@ fn layers_out_of_use_take_no_part() {
         assert!((both - (0.25 * first + 0.75 * last)).abs() < 1e-6);
     }
 
-    // Centered by the batch, against the naive network.
+    // Centered by the batch; compared with the reference network.
     let naive = reference::Network::of(&network());
     let layers = naive.layer_outputs(&wide);
     let (found, _) = similarity(vec![1], Mixture::Learned, Centering::Batch);
@@ -186,7 +186,7 @@ fn golden(file: &Archive, name: &str) -> Tensor {
     read(file, &name, file.tensor(&name).unwrap().shape()).unwrap()
 }
 
-/// Errors are measured by the largest element.
+/// Errors are relative to the largest element.
 #[track_caller]
 fn close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
     assert_eq!(found.elem_count(), expected.elem_count(), "{what}");

@@ -70,7 +70,7 @@ net.train()
 cross_entropy = F.cross_entropy(net(images.double()), labels)
 similarities = net.similarity(stimuli.double())
 similarity_loss = (torch.atanh(similarities) - torch.atanh(target.double())).square().mean()
-# The lineage's 2 arctanh, whose loss is four times that; and as its code has it, with e = 1e-5 in both logarithms.
+# pixel-reg's 2 arctanh, whose loss is four times that; and exactly as its code computes it, with e = 1e-5 in both logarithms.
 twice = lambda s: torch.log(1 + s) - torch.log(1 - s)
 code = lambda s, e=1e-5: torch.log(1 + s + e) - torch.log(1 - s + e)
 lineage_loss = (twice(similarities) - twice(target.double())).square().mean()

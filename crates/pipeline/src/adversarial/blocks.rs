@@ -1,5 +1,5 @@
-//! The nearest adversarial images, block by block and attack by attack: each block is a task with an artifact of its own, and
-//! what the attacks have found so far lies on disk, so that an interrupted run goes on with the next attack.
+//! The nearest adversarial images, block by block and attack by attack. Each block is a task with its own artifact, and
+//! the results so far are on disk, so that an interrupted run resumes with the next attack.
 
 use super::{BATCH, norm_name};
 use crate::run::{Key, Progress, Record, RunDirectory};
@@ -15,48 +15,48 @@ use std::path::Path;
 const NEAREST: &str = "nearest.safetensors";
 const FORMAT: &str = "brainprior-nearest";
 const VERSION: u32 = 2;
-/// Relative precision where an attack's epsilon is bisected.
+/// Relative tolerance of the bisection over epsilon.
 const TOLERANCE: f64 = 0.01;
 
-/// What decides the result of one block.
+/// Settings that decide the result of a block.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Protocol {
-    /// Passes through the network for each image, forward and back.
+    /// Forward and backward passes per image.
     pub(crate) passes: usize,
-    /// Images of a block.
+    /// Images per block.
     pub(crate) block: usize,
 }
 
-/// What a file says about itself.
+/// Header of a file of blocks.
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: String,
     version: u32,
     norm: String,
-    /// Hash of the key of the task.
+    /// Hash of the task's key.
     key: String,
-    /// How many of the attacks have run.
+    /// Number of attacks already run.
     attacks_done: usize,
-    /// Names that `found_by` counts.
+    /// Names of the attacks counted by `found_by`.
     attacks: Vec<String>,
 }
 
-/// How far a block was after one of its attacks.
+/// The state of a block after one of its attacks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct After {
-    /// The nearest adversarial image known of each, 0 where it is one itself.
+    /// Distance to the nearest known adversarial image, 0 if the image itself is adversarial.
     pub(crate) distances: Vec<Option<f64>>,
-    /// Passes that each has cost.
+    /// Passes used for each image so far.
     pub(crate) passes: Vec<usize>,
 }
 
-/// Where nothing is adversarial yet.
+/// The largest size of perturbations: no image can be adversarial beyond it.
 pub(crate) fn search(norm: Norm, area: usize) -> Search {
     Search { largest: norm.range(area), tolerance: TOLERANCE }
 }
 
-/// Runs the ensemble of one norm on all blocks that are not done. `key` holds what the network and the images are; the
-/// tasks are called `prefix/NORM/block-N`. The records, or nothing on a dry run.
+/// Runs the ensemble of one norm on all unfinished blocks. `key` covers the network and the images; the tasks are named
+/// `prefix/NORM/block-N`. Returns the records, or nothing on a dry run.
 pub(crate) fn measure_blocks(
     run: &RunDirectory,
     progress: &dyn Progress,
@@ -67,7 +67,7 @@ pub(crate) fn measure_blocks(
     norm: Norm,
     protocol: Protocol,
 ) -> Result<Option<Vec<Record>>> {
-    // Another ensemble finds other images, and counts its attacks differently.
+    // Another ensemble gives other results and counts its attacks differently.
     let attacks: Vec<String> = ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).collect();
     let mut records = Vec::new();
     for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
@@ -91,7 +91,7 @@ pub(crate) fn measure_blocks(
     Ok(Some(records))
 }
 
-/// One block: all attacks that have not run.
+/// Runs the remaining attacks on one block.
 fn approach(
     progress: &dyn Progress,
     task: &str,
@@ -119,7 +119,7 @@ fn approach(
     Ok(())
 }
 
-/// The blocks of a norm put together again.
+/// Reads the blocks of a norm and joins them.
 pub(crate) fn read_blocks(
     run: &RunDirectory,
     prefix: &str,
@@ -130,7 +130,7 @@ pub(crate) fn read_blocks(
     Ok(read_traced(run, prefix, labeled, norm, block)?.0)
 }
 
-/// The same, and how far they were after each attack.
+/// The same, with the state after each attack.
 pub(crate) fn read_traced(
     run: &RunDirectory,
     prefix: &str,
@@ -184,7 +184,7 @@ fn write(path: &Path, key: &str, trace: &[After], minimal: &MinimalPerturbations
     let [channels, height, width] = block.shape();
     let images = block.len();
     let after = |value: &dyn Fn(&After) -> Vec<[u8; 4]>| trace.iter().flat_map(value).flatten().collect::<Vec<u8>>();
-    // Nothing found is a distance of -1.
+    // A distance of -1 means that nothing was found.
     let distances = after(&|after| after.distances.iter().map(|size| (size.unwrap_or(-1.0) as f32).to_le_bytes()).collect());
     let passes = after(&|after| after.passes.iter().map(|passes| (*passes as i32).to_le_bytes()).collect());
     let tensors = [
@@ -198,7 +198,7 @@ fn write(path: &Path, key: &str, trace: &[After], minimal: &MinimalPerturbations
 }
 
 fn read(path: &Path, block: &LabeledBatch, norm: Norm) -> Result<(Header, MinimalPerturbations, Vec<After>)> {
-    let file = Archive::read(path, "remove it and run again")?;
+    let file = Archive::read(path, "remove it and run the same command again")?;
     let header: Header = file.header()?;
     let (images, area, [channels, height, width]) = (block.len(), block.area(), block.shape());
     let nearest: Vec<f32> = file.values("nearest", &[images, channels, height, width])?;
@@ -237,7 +237,7 @@ mod tests {
     use candle_core::Tensor;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// Bright or dark, which fails after some calls.
+    /// Classifies bright and dark, and fails after some calls.
     struct Model(AtomicUsize);
 
     impl Classifier for Model {
@@ -276,7 +276,7 @@ mod tests {
         let (_, trace) = read_traced(&run, "attack", &labeled, Norm::L2, protocol.block).unwrap();
         assert_eq!(trace.len(), ensemble(Norm::L2, protocol.passes).len());
         assert!(trace.iter().all(|after| after.distances.len() == 5 && after.passes.iter().all(|passes| *passes <= 100)));
-        assert!(1_000_000 - left < calls, "what was done is not done again");
+        assert!(1_000_000 - left < calls, "finished work is not repeated");
         assert_eq!(measure(broken.path(), 0).unwrap().1, expected, "nothing is left to do");
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask attack`: the paper's protocol on any checkpoint and any image set.
+//! `cargo xtask attack`: the paper's evaluation for any checkpoint and image set.
 
 use super::{
     Attackable, BATCH, COMPARED_AT, Protocol, blocks::After, curve, labeled_batch, masking, measure_blocks, norm_name,
@@ -18,10 +18,10 @@ use candle_core::Device;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The terminal shows every so many of the sizes that the file has.
+/// The terminal shows every n-th of the sizes in the file.
 const SHOWN: usize = 5;
 
-/// Norms of perturbations.
+/// Norms to attack in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormName {
     /// Largest change of a pixel.
@@ -38,46 +38,47 @@ pub enum NormName {
     All,
 }
 
-/// What is attacked, and how thoroughly.
+/// Options of the command.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The network: a checkpoint of brainprior, or the state dict of an equal PyTorch module.
+    /// The network: a checkpoint of brainprior, or the state dict of an equivalent PyTorch module.
     pub checkpoint: PathBuf,
-    /// Labeled images, whose test part is attacked.
+    /// Labeled images, of which the test images are attacked.
     pub images: PathBuf,
-    /// How many of the test images, from the first.
+    /// Number of test images, from the first.
     pub count: usize,
     /// Norm of the perturbations.
     pub norm: NormName,
-    /// Where results and what is done so far are kept; without it `attacks/`, the checkpoint's folder and name.
+    /// Output folder, which also holds the progress; `attacks/` plus the checkpoint's folder and name by default.
     pub out: Option<PathBuf>,
-    /// Other networks, whose perturbations are tried on this one in the checks for masking.
+    /// Source networks for the transfer check.
     pub sources: Vec<PathBuf>,
-    /// Images of a block; an interrupted call goes on with the next attack of its block.
+    /// Images per block; an interrupted call resumes with the next attack of its block.
     pub block: usize,
-    /// Passes through the network for each image, forward and back, all attacks together.
+    /// Forward and backward passes per image, for all attacks together.
     pub budget: usize,
-    /// Images for the checks for masking, the first that the network is right about; without it these are left out.
+    /// Number of correctly classified images for the masking checks, from the first; `None` skips the checks.
     pub masking_images: Option<usize>,
     /// Seed of all random streams.
     pub seed: u64,
-    /// The commit that the program was built from, which records name.
+    /// The commit of the program, for the records.
     pub commit: Option<&'static str>,
 }
 
-/// What was found.
+/// Results of the command.
 #[derive(Clone, Debug)]
 pub struct Attacked {
-    /// For people: a table of the smallest perturbations, and whether they can be believed.
+    /// A table of the smallest perturbations, and whether they can be trusted.
     pub text: String,
-    /// `attack.json`, with every figure.
+    /// Path of `attack.json` with all results.
     pub figures: PathBuf,
 }
 
-/// Attacks a checkpoint, going on with what an interrupted call left.
+/// Attacks a checkpoint, resuming an interrupted call.
 ///
 /// # Errors
-/// A file that cannot be read; a checkpoint that does not fit the images; a folder that cannot be written to.
+/// Returns an error if a file cannot be read, the checkpoint does not match the images, or the folder cannot be
+/// written.
 pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Result<Attacked> {
     let set = read_labeled(&options.images)?;
     let load = |path: &PathBuf| checked(ResNet::load(path)?.to_device(device)?, &set.test, path);
@@ -92,7 +93,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         .on(device)
         .input("checkpoint", &hash::of_path(&options.checkpoint)?)
         .input("images", &hash::of_path(&options.images)?);
-    progress.line(&format!("{} images of {}, in {}", labeled.len(), options.images.display(), root.display()));
+    progress.line(&format!("{} images of {}, results in {}", labeled.len(), options.images.display(), root.display()));
     let clean = accuracy(&model, &labeled, settings)?.share().context("the set has no test images")?;
 
     let protocol = Protocol { passes: options.budget, block: options.block };
@@ -138,7 +139,7 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
     Ok(Attacked { text: text(&report), figures })
 }
 
-/// The checkpoint's folder and file without its ending: every training of a run leaves files of the same names.
+/// The folder and name of the checkpoint without extension; every training of a run uses the same file names.
 fn name_of(checkpoint: &Path) -> String {
     let absolute = std::path::absolute(checkpoint).unwrap_or_else(|_| checkpoint.to_owned());
     let folder = absolute.parent().and_then(Path::file_name);
@@ -150,7 +151,7 @@ fn checked(network: ResNet, images: &LabeledImages, path: &Path) -> Result<Attac
     Attackable::new(network, images).with_context(|| path.display().to_string())
 }
 
-/// The curve at twenty steps up to where nearly all images have fallen.
+/// Accuracy at twenty sizes, up to the one at which nearly all images have fallen.
 fn steps(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Result<Vec<Point>> {
     let mut sizes: Vec<f64> = minimal.distances(labeled).into_iter().flatten().collect();
     sizes.sort_by(f64::total_cmp);
@@ -166,7 +167,7 @@ fn found_by(minimal: &MinimalPerturbations) -> BTreeMap<String, usize> {
     counts
 }
 
-/// How far the ensemble was after each of its attacks.
+/// Progress of the ensemble after each of its attacks.
 fn added(norm: Norm, protocol: Protocol, trace: &[After]) -> Result<Vec<Added>> {
     let Some(last) = trace.last() else { return Ok(vec![]) };
     let one = |(attack, after): (String, &After)| -> Result<Added> {
@@ -187,9 +188,9 @@ fn added(norm: Norm, protocol: Protocol, trace: &[After]) -> Result<Vec<Added>> 
     ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).zip(trace).map(one).collect()
 }
 
-/// The ensemble's way to the smallest perturbations.
+/// The table of the ensemble's progress.
 fn way(report: &AttackReport) -> Vec<Vec<String>> {
-    let heads = ["norm", "after", "passes", "most", "found", "median", "local optimality"];
+    let heads = ["norm", "after", "passes", "most passes", "images found", "median", "local optimality"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for (name, all) in &report.ensemble {
         let figure = |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.5}"));
@@ -208,7 +209,7 @@ fn way(report: &AttackReport) -> Vec<Vec<String>> {
     rows
 }
 
-/// Accuracy over all images at some sizes of each norm: networks of other accuracy are compared by this.
+/// Accuracy over all images at some sizes per norm, which makes networks of different accuracy comparable.
 fn within(report: &AttackReport) -> Vec<Vec<String>> {
     let mut rows = vec![["norm", "size", "accuracy"].map(str::to_owned).to_vec()];
     for (name, curve) in &report.accuracy {
@@ -234,12 +235,14 @@ fn text(report: &AttackReport) -> String {
     }
     let mut text = format!("\nclean accuracy {:.1}% of {} images\n\n", 100.0 * report.clean_accuracy, report.attacked);
     if report.minimal_perturbation.values().all(|found| found.images == 0) {
-        text += "every image is misclassified as it is: there is nothing to attack\n\n";
+        text += "the network misclassifies every image: there is nothing to attack\n\n";
     } else {
-        text += &format!("accuracy over all images within a size of the perturbation\n{}\n", table::aligned(&within(report)));
-        text +=
-            &format!("after each attack of the ensemble, against what is known at its end\n{}\n", table::aligned(&way(report)));
-        text += &format!("smallest perturbations of the images that are classified rightly\n{}\n", table::aligned(&rows));
+        text += &format!("accuracy over all images, by largest perturbation allowed\n{}\n", table::aligned(&within(report)));
+        text += &format!(
+            "progress after each attack of the ensemble, relative to the final result\n{}\n",
+            table::aligned(&way(report))
+        );
+        text += &format!("smallest perturbations of the correctly classified images\n{}\n", table::aligned(&rows));
     }
     if let Some(masking) = &report.masking {
         text += &format!("masking: {}\n", masking.verdict);

@@ -1,4 +1,4 @@
-//! Smallest perturbations of two networks, image by image, in the form of the artifacts.
+//! Paired comparison of two networks' smallest perturbations, as artifacts.
 
 use super::blocks::search;
 use super::summary::RESAMPLES;
@@ -6,10 +6,10 @@ use crate::artifacts::{Ratio, SeedRatio};
 use anyhow::Result;
 use brainprior_robustness::{Error, LabeledBatch, MinimalPerturbations, PairedRatio, mean_ratio, paired_ratio};
 
-/// The ratios of the networks of each seed, by seed; nothing where no image is classified rightly by both.
+/// The ratio of the networks of each seed; `None` if both classify no image correctly.
 pub(crate) type BySeed = Vec<(u64, Option<PairedRatio>)>;
 
-/// The smallest perturbations of a network over those of a reference of the same seed.
+/// Ratio of a network's smallest perturbations to those of a reference with the same seed.
 pub(crate) fn compare(
     network: &MinimalPerturbations,
     reference: &MinimalPerturbations,
@@ -22,7 +22,7 @@ pub(crate) fn compare(
     }
 }
 
-/// What the seeds say together.
+/// The ratio averaged over seeds.
 pub(crate) fn over_seeds(seeds: &BySeed) -> Ratio {
     let all: Option<Vec<PairedRatio>> = seeds.iter().map(|(_, found)| *found).collect();
     let mean = all.and_then(|seeds| mean_ratio(&seeds));
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use brainprior_robustness::{Counts, ImageRecord, Norm};
 
-    /// One black pixel an image, so that the nearest adversarial value is the distance; 0 where the network is wrong.
+    /// One black pixel per image, so that the nearest adversarial value is the distance; 0 if the network is wrong.
     fn network(sizes: &[f32]) -> MinimalPerturbations {
         let record = |size: &f32| ImageRecord {
             already: *size == 0.0,
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn an_inaccurate_network_gains_nothing_by_the_images_that_it_gets_wrong() {
-        // Right about the two robust images alone, on which it is no more robust.
+        // Correct only on the two robust images, on which it is no more robust.
         let found = compared(&[0.0, 0.0, 0.0, 0.4, 0.4], &[0.1, 0.1, 0.1, 0.4, 0.4]).unwrap();
         assert_eq!((found.ratio(), found.images()), (1.0, 2));
     }
@@ -86,7 +86,7 @@ mod tests {
         let half = compared(&[0.125, 0.25], &[0.25, 0.5]);
         let two = over_seeds(&vec![(0, double), (1, half)]);
         assert!((two.ratio.unwrap() - 1.0).abs() < 1e-12);
-        // Logarithms of ln 2 about 0, and 12.706 standard errors of ln 2.
+        // Log ratios 0 and 2 ln 2: mean ln 2, half width 12.706 ln 2.
         assert!((two.high.unwrap().ln() - 12.706 * 2f64.ln()).abs() < 1e-3, "{two:?}");
     }
 

@@ -1,4 +1,4 @@
-//! Attacks on trained networks, as the stage `robustness` and the command `attack` share them.
+//! Attacks on trained networks, shared by the stage `robustness` and the command `attack`.
 
 mod blocks;
 mod command;
@@ -16,33 +16,33 @@ use brainprior_images::LabeledImages;
 use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Tensor};
 
-/// The checks for masking compare attacks at this many times the median smallest perturbation in Linf.
+/// The masking checks compare attacks at this multiple of the median smallest Linf perturbation.
 pub(crate) const COMPARED_AT: f64 = 1.5;
-/// Images that a network takes at once.
+/// Evaluation batch size.
 pub(crate) const BATCH: usize = 100;
 
-/// A trained network as `robustness` sees it.
+/// A trained network as a classifier under attack.
 pub(crate) struct Attackable(pub(crate) ResNet);
 
 impl Attackable {
-    /// Checked against the images that it is to classify.
+    /// Checks that the network can classify these images.
     pub(crate) fn new(network: ResNet, images: &LabeledImages) -> Result<Self> {
         let (config, side) = (network.config(), network.config().smallest_side());
         ensure!(
             config.input_channels == images.channels(),
-            "the checkpoint was trained on images of {} channels, the set has {}: give the set that it was trained on",
+            "the checkpoint was trained on images of {} channels, but the set has {}: give the set on which it was trained",
             config.input_channels,
             images.channels()
         );
         ensure!(
             config.classes >= images.classes(),
-            "the checkpoint tells {} classes apart, the set has {}: give the set that it was trained on",
+            "the checkpoint has {} classes, but the set has {}: give the set on which it was trained",
             config.classes,
             images.classes()
         );
         ensure!(
             images.height() >= side && images.width() >= side,
-            "the checkpoint halves images {} times and averages 4 x 4, the set's are {} x {}: give the set that it was trained on",
+            "the checkpoint halves images {} times and then averages 4 x 4 pixels, but the set's images are {} x {}: give the set on which it was trained",
             config.blocks.len() - 1,
             images.height(),
             images.width()
@@ -73,7 +73,7 @@ pub(crate) fn labeled_batch(images: &LabeledImages, count: usize) -> Result<Labe
     Ok(LabeledBatch::new(images.channels(), images.height(), images.width(), pixels, labels)?)
 }
 
-/// As in file names and artifacts.
+/// The name of a norm in file names and artifacts.
 pub(crate) fn norm_name(norm: Norm) -> &'static str {
     match norm {
         Norm::Linf => "linf",
@@ -99,8 +99,8 @@ mod tests {
             Attackable::new(ResNet::new(&config, 1).unwrap(), images).err().map(|error| error.to_string()).unwrap_or_default()
         };
         assert_eq!(refused(&images(1, 32, 10)), "");
-        assert!(refused(&images(3, 32, 10)).contains("trained on images of 1 channels, the set has 3"));
-        assert!(refused(&images(1, 24, 10)).contains("the set's are 24 x 24"));
-        assert!(refused(&images(1, 32, 100)).contains("tells 10 classes apart, the set has 100"));
+        assert!(refused(&images(3, 32, 10)).contains("trained on images of 1 channels, but the set has 3"));
+        assert!(refused(&images(1, 24, 10)).contains("the set's images are 24 x 24"));
+        assert!(refused(&images(1, 32, 100)).contains("has 10 classes, but the set has 100"));
     }
 }

@@ -1,4 +1,4 @@
-//! What attacks found, in the form of the artifacts.
+//! Attack results as artifacts.
 
 use super::Attackable;
 use super::blocks::search;
@@ -10,10 +10,10 @@ use brainprior_robustness::{
     Settings, correct, masking_report, median,
 };
 
-/// Resamples behind an interval over images.
+/// Bootstrap samples for intervals over images.
 pub(crate) const RESAMPLES: usize = 1000;
 
-/// Median over the images that the network is right about to begin with.
+/// Median over the correctly classified images.
 pub(crate) fn summarize(minimal: &MinimalPerturbations, labeled: &LabeledBatch, seed: u64) -> Result<MinimalPerturbation> {
     let perturbations: Vec<Perturbation> = minimal.perturbations(labeled, search(minimal.norm(), labeled.area()));
     if perturbations.is_empty() {
@@ -29,16 +29,16 @@ pub(crate) fn summarize(minimal: &MinimalPerturbations, labeled: &LabeledBatch, 
     })
 }
 
-/// Accuracy at each of `epsilons`: the share of all images that are classified rightly and whose smallest perturbation is
-/// larger.
+/// Accuracy at each of `epsilons`: the fraction of all images that are classified correctly and whose smallest
+/// perturbation is larger.
 pub(crate) fn curve(minimal: &MinimalPerturbations, labeled: &LabeledBatch, epsilons: &[f64]) -> Result<Vec<Point>> {
     let accuracies = minimal.accuracies(labeled, search(minimal.norm(), labeled.area()), epsilons)?;
     let point = |(level, accuracy): (&f64, Accuracy)| Point { level: *level, accuracy: accuracy.share().unwrap_or_default() };
     Ok(epsilons.iter().zip(accuracies).map(point).collect())
 }
 
-/// The masking report in the form of the artifacts, on the first `count` images that the network is right about: where it is wrong
-/// there is nothing to mask.
+/// The masking report as an artifact, on the first `count` correctly classified images: on misclassified ones there is
+/// nothing to mask.
 pub(crate) fn masking(
     progress: &dyn Progress,
     model: &Attackable,
@@ -48,7 +48,7 @@ pub(crate) fn masking(
     masking: &MaskingSettings,
     settings: Settings,
 ) -> Result<Masking> {
-    ensure!(!labeled.is_empty(), "masking: there are no images to check the network on");
+    ensure!(!labeled.is_empty(), "masking: there are no images on which to check the network");
     let labeled = &labeled.subset(&first_right(&correct(model, labeled, settings)?, count));
     let sources: Vec<&dyn Classifier> = sources.iter().map(|source| source as &dyn Classifier).collect();
     let mut bar = progress.bar("masking", 11);
@@ -58,8 +58,8 @@ pub(crate) fn masking(
     Ok(artifact(&report, masking.epsilon))
 }
 
-/// The first `count` images that are classified rightly; of a network that is right about none the first one, on which the checks
-/// that need no such image are made.
+/// The first `count` correctly classified images. If there is none, the first image, for the checks that need no
+/// correct one.
 fn first_right(correct: &[bool], count: usize) -> Vec<usize> {
     let right: Vec<usize> = (0..correct.len()).filter(|image| correct[*image]).take(count).collect();
     if right.is_empty() { vec![0] } else { right }

@@ -1,10 +1,10 @@
-//! `attack.json`, which the command `attack` writes.
+//! `attack.json`, written by the command `attack`.
 
 use super::{Masking, MinimalPerturbation, Point};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// What one call found out about one checkpoint.
+/// Results for one checkpoint.
 #[derive(Serialize)]
 pub(crate) struct AttackReport {
     pub(crate) format: &'static str,
@@ -16,26 +16,26 @@ pub(crate) struct AttackReport {
     pub(crate) attacked: usize,
     pub(crate) clean_accuracy: f64,
     pub(crate) minimal_perturbation: BTreeMap<String, MinimalPerturbation>,
-    /// Accuracy at rising sizes of the smallest perturbations.
+    /// Accuracy at increasing perturbation sizes.
     pub(crate) accuracy: BTreeMap<String, Vec<Point>>,
-    /// How many images each attack came nearest to.
+    /// Number of images for which each attack found the smallest perturbation.
     pub(crate) found_by: BTreeMap<String, BTreeMap<String, usize>>,
-    /// What each attack of the ensemble added, in their order.
+    /// The contribution of each attack of the ensemble, in order.
     pub(crate) ensemble: BTreeMap<String, Vec<Added>>,
     pub(crate) masking: Option<Masking>,
 }
 
-/// How far the ensemble was after one of its attacks.
+/// Progress of the ensemble after one of its attacks.
 #[derive(Serialize)]
 pub(crate) struct Added {
     pub(crate) attack: String,
-    /// Passes so far for each image under attack: their mean and the most.
+    /// Passes so far per attacked image: mean and maximum.
     pub(crate) mean_passes: f64,
     pub(crate) most_passes: usize,
-    /// Images of which an adversarial one is known, of those that are classified rightly.
+    /// Number of correctly classified images with a known adversarial example.
     pub(crate) found: usize,
-    /// Of those of which none is known infinite: then nothing.
+    /// Median smallest perturbation, infinite for images without one; `None` if infinite.
     pub(crate) median: Option<f64>,
-    /// Against what is known at the end; nothing where nothing is.
+    /// Relative to the final results; `None` if nothing was found.
     pub(crate) local_optimality: Option<f64>,
 }

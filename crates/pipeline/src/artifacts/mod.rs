@@ -1,5 +1,5 @@
-//! What the stages write and the report reads, as plain data. Nothing here knows who writes it or what is drawn of it; a field
-//! that is added or renamed changes a file on disk, whose spec lies in `data-specs/`.
+//! Data that stages write and the report reads, as plain structs. Nothing here depends on stages or the report; adding
+//! or renaming a field changes a file on disk, whose spec is in `data-specs/`.
 
 mod attack;
 mod compared;

@@ -1,26 +1,26 @@
-//! What stage `response` writes beside the models and their predictions.
+//! What stage `response` writes, besides models and predictions.
 
 use serde::{Deserialize, Serialize};
 
-/// The whole stage.
+/// Summary of the stage.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ResponseSummary {
     pub(crate) scans: Vec<ScanSummary>,
-    /// Kernels of the core's first layer, plane by plane, row by row.
+    /// Kernels of the core's first layer: plane, row, column.
     pub(crate) filters: Vec<Vec<Vec<f32>>>,
 }
 
-/// What later stages and the report ask of a scan's model.
+/// The summary of a scan's model that later stages and the report need.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSummary {
     pub(crate) name: String,
-    /// Trials of the training tier that did not train, since their images validate in another scan.
+    /// Training trials left out because their images are validation images of another scan.
     pub(crate) left_out: usize,
     /// Correlation of prediction and response over held-out trials, per neuron.
     pub(crate) v: Vec<f32>,
-    /// How far predictions and single trials can be trusted.
+    /// Error variances of predictions and single trials.
     pub(crate) variances: Variances,
-    /// What the shares of the two models are, where two are mixed.
+    /// Weights of the two models in the predictions, if two are mixed.
     pub(crate) shares: Option<Shares>,
     pub(crate) test_correlation: Option<Estimate>,
     pub(crate) correlation_to_average: Option<Estimate>,
@@ -31,25 +31,25 @@ pub(crate) struct ScanSummary {
     pub(crate) fields: ReceptiveFields,
 }
 
-/// Of each neuron, in the units of the scan.
+/// Variances per neuron, in the units of the scan.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Variances {
-    /// Of the predictions' error about the expected response.
+    /// Error variance of the predictions of the expected response.
     pub(crate) error: Vec<f64>,
-    /// Of one trial about it.
+    /// Variance of a single trial about the expected response.
     pub(crate) noise: Vec<f64>,
-    /// Mean response less mean prediction.
+    /// Mean response minus mean prediction.
     pub(crate) level: Vec<f64>,
 }
 
-/// Of two models in one prediction.
+/// Weights of two models in one prediction.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Shares {
     pub(crate) convolutional: f64,
     pub(crate) linear: f64,
 }
 
-/// A figure over neurons (a median, or a slope) with its bootstrap interval of 95%.
+/// An estimate over neurons (a median or slope) with its 95% bootstrap interval.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Estimate {
     pub(crate) value: f64,
@@ -58,37 +58,37 @@ pub(crate) struct Estimate {
     pub(crate) neurons: usize,
 }
 
-/// A neuron's repeat averages against its predictions, over the oracle images.
+/// A neuron's repeat averages and predictions for the oracle images.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ExampleNeuron {
     pub(crate) scan: String,
     pub(crate) neuron: usize,
     pub(crate) correlation: f64,
-    /// Predicted, measured.
+    /// Pairs of predicted and measured responses.
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// Per neuron of a scan: oracle correlation and test correlation, and where it is defined the share of explainable variance that is
-/// explained.
+/// Oracle and test correlation of each neuron of a scan, and the fraction of explainable variance explained, if
+/// defined.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct NeuronCorrelations {
     pub(crate) scan: String,
     pub(crate) oracle: Vec<f64>,
     pub(crate) test: Vec<f64>,
     pub(crate) feve: Vec<f64>,
-    /// Of test on oracle correlation, through the origin.
+    /// Slope of test against oracle correlation, through the origin.
     pub(crate) slope: Option<f64>,
 }
 
-/// Centres of a scan's receptive fields, and an image that it showed.
+/// Centers of a scan's receptive fields, and one of its images.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ReceptiveFields {
     pub(crate) scan: String,
     pub(crate) height: usize,
     pub(crate) width: usize,
-    /// Row by row.
+    /// Row-major.
     pub(crate) image: Vec<f32>,
-    /// (x, y), -1 and 1 at the outer edges of the image.
+    /// (x, y), where -1 and 1 are the outer edges of the image.
     pub(crate) centers: Vec<[f32; 2]>,
     /// Test correlation of each neuron.
     pub(crate) correlations: Vec<f32>,

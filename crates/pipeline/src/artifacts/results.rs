@@ -1,5 +1,5 @@
-//! `results.json`: every figure of a run, after `data-specs/results.toml`. Times are kept apart in `times.json`, so that
-//! equal runs give equal bytes.
+//! `results.json` with all results of a run, specified in `data-specs/results.toml`. Times are in `times.json` instead,
+//! so that equal runs give equal bytes.
 
 use super::{
     Comparison, ConditionSummary, Estimate, NetworkResult, Shares, SimilarityToOtherRepeats, SimilarityToTruth, TargetResult,
@@ -7,7 +7,7 @@ use super::{
 };
 use serde::{Deserialize, Serialize};
 
-/// All figures of a run.
+/// All results of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) format: String,
@@ -18,16 +18,16 @@ pub(crate) struct Results {
     pub(crate) seed: u64,
     pub(crate) device: String,
     pub(crate) scans: Vec<ScanResult>,
-    /// How targets weight neurons; earlier files do not say it.
+    /// Weighting of neurons in targets; absent in files of earlier versions.
     pub(crate) weights: Option<TargetWeighting>,
     pub(crate) targets: Vec<TargetResult>,
     pub(crate) networks: Vec<NetworkResult>,
     pub(crate) conditions: Vec<ConditionSummary>,
-    /// Of every condition but the baseline with the baseline; none where there is no baseline.
+    /// Every other condition compared with the baseline; empty without a baseline.
     pub(crate) comparisons: Vec<Comparison>,
 }
 
-/// A scan, its reliability, and how well the model predicts it.
+/// A scan, its reliability, and the model's predictive performance on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ScanResult {
     pub(crate) name: String,
@@ -41,17 +41,17 @@ pub(crate) struct ScanResult {
     pub(crate) correlation_to_average: Option<Estimate>,
     pub(crate) fraction_oracle: Option<Estimate>,
     pub(crate) feve: Option<Estimate>,
-    /// Shares of the convolutional model and of the linear readouts in the predictions, where both are mixed.
+    /// Weights of the convolutional model and of the linear readouts in the predictions, if both are mixed.
     pub(crate) shares: Option<Shares>,
-    /// Whether the denoised target is nearer to the repeats than one trial is.
+    /// Whether the denoised target is closer to the repeats than a single trial is.
     pub(crate) verdict: Option<Verdict>,
-    /// By what responses were divided before similarities were computed.
+    /// The quantity by which responses were divided before computing similarities.
     pub(crate) standardized_over: String,
-    /// Agreement over pairs of oracle images with the similarity of the known truth, where there is one.
+    /// Agreement with the similarity of the ground truth over pairs of oracle images, if known.
     pub(crate) similarity_to_truth: Option<SimilarityToTruth>,
-    /// Agreement over pairs of oracle images with the similarity of the repeats that the compared trial is not among (paper,
-    /// section 3), weighted as targets are.
+    /// Agreement over pairs of oracle images with the similarity of the other repeats, excluding the compared trial
+    /// (paper, section 3), weighted as in targets.
     pub(crate) similarity_to_other_repeats: SimilarityToOtherRepeats,
-    /// The same, reliability and agreement with the known truth in each weighting.
+    /// The same, with reliability and agreement with the ground truth, for each weighting.
     pub(crate) similarity_weightings: Vec<WeightingResult>,
 }

@@ -11,19 +11,19 @@ pub(crate) struct NetworkResult {
     pub(crate) seed: u64,
     pub(crate) clean_accuracy: f64,
     pub(crate) gaussian_noise: Vec<Point>,
-    /// The same on the training images that were held back: what choices are made by.
+    /// The same on the validation images, by which choices are made.
     pub(crate) validation: Validation,
-    /// Error under each family of corruptions, severity 1 to 5.
+    /// Error rate under each corruption, severity 1 to 5.
     pub(crate) corruptions: BTreeMap<String, [f64; 5]>,
-    /// Whether those are of published images, rather than of corruptions that were made here.
+    /// Whether the corrupted images are published ones rather than made here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) published_corruptions: bool,
-    /// Mean over families of the mean over severities.
+    /// Mean over corruptions of the mean over severities.
     pub(crate) mean_corruption_error: Option<f64>,
     pub(crate) attacks: BTreeMap<String, Vec<Point>>,
     pub(crate) minimal_perturbation: BTreeMap<String, MinimalPerturbation>,
     pub(crate) masking: Option<Masking>,
-    /// Final mixture over the stem and the stages.
+    /// Final weights of the stem and the stages.
     pub(crate) gamma: Vec<f64>,
     /// Correlation of the network's similarities with the target's over the last epoch.
     pub(crate) pair_correlation: Option<f64>,
@@ -32,16 +32,16 @@ pub(crate) struct NetworkResult {
     pub(crate) kept: Kept,
 }
 
-/// Where in its training the network was taken.
+/// The point in training from which the network was taken.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    /// From 1.
+    /// Epoch, from 1.
     pub(crate) epoch: usize,
-    /// At the end of that epoch.
+    /// Learning rate at the end of that epoch.
     pub(crate) learning_rate: f64,
 }
 
-/// A network on the training images that were held back.
+/// A network on the validation images.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Validation {
     pub(crate) images: usize,
@@ -49,17 +49,17 @@ pub(crate) struct Validation {
     pub(crate) gaussian_noise: Vec<Point>,
 }
 
-/// Accuracy at one level of noise or attack.
+/// Accuracy at one noise level or perturbation size.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Point {
     pub(crate) level: f64,
     pub(crate) accuracy: f64,
 }
 
-/// The smallest perturbation that changes the decision, over images.
+/// Median smallest perturbation over images.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct MinimalPerturbation {
-    /// Absent where more than half of the images withstand the largest level tried.
+    /// Absent if more than half of the images withstand the largest perturbation tried.
     pub(crate) median: Option<f64>,
     pub(crate) low: Option<f64>,
     pub(crate) high: Option<f64>,
@@ -67,28 +67,28 @@ pub(crate) struct MinimalPerturbation {
     pub(crate) censored: usize,
 }
 
-/// Whether attacks on a network can be believed.
+/// Whether attacks on a network can be trusted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Masking {
     /// Linf size at which attacks were compared.
     pub(crate) epsilon: f64,
-    /// Images that the network is right about, on which it was checked.
+    /// Number of correctly classified images used for the checks.
     pub(crate) images: usize,
     pub(crate) sign: MaskingSign,
-    /// What to make of it, in words.
+    /// The verdict in words.
     pub(crate) verdict: String,
     pub(crate) checks: Vec<Check>,
 }
 
-/// Whether the checks found a sign of gradient masking.
+/// Result of the gradient masking checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MaskingSign {
-    /// None found, on images enough.
+    /// No check found anything, on enough images.
     None,
-    /// None found, on too few images to tell.
+    /// No check found anything, on too few images.
     TooFewImages,
-    /// At least one found.
+    /// At least one check found something.
     Found,
 }
 
@@ -96,34 +96,35 @@ pub(crate) enum MaskingSign {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Check {
     pub(crate) name: String,
-    /// Each figure by what it is.
+    /// Measured values by description.
     pub(crate) figures: BTreeMap<String, f64>,
-    /// What is wrong, in words.
+    /// The problem in words, if any.
     pub(crate) finding: Option<String>,
 }
 
-/// Where [`NetworkResult`] stands.
+/// File of the [`NetworkResult`].
 pub(crate) const CURVES: &str = "curves.json";
 
-/// Plain mean over families of corruptions of the mean over severities; nothing of no family.
+/// Mean over corruptions of the mean over severities; `None` if there are none.
 pub(crate) fn mean_over_families<'a>(errors: impl Iterator<Item = &'a [f64; 5]>) -> Option<f64> {
     let means: Vec<f64> = errors.map(|errors| errors.iter().sum::<f64>() / 5.0).collect();
     (!means.is_empty()).then(|| means.iter().sum::<f64>() / means.len() as f64)
 }
 
-/// The smallest perturbation of each attacked image, by norm: 0 where the network is wrong as it is, absent where nothing was found.
+/// The smallest perturbation of each attacked image, by norm: 0 if the network misclassifies it, `None` if nothing was
+/// found.
 pub(crate) type Distances = BTreeMap<String, Vec<Option<f64>>>;
 
-/// Their file beside the figures of a network.
+/// File of the distances.
 pub(crate) const DISTANCES: &str = "distances.json";
 
-/// Some test images and the nearest images that mislead a network about them.
+/// Some test images and their nearest adversarial images.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Pictures {
     pub(crate) height: usize,
     pub(crate) width: usize,
-    /// Values in [0, 1], row by row.
+    /// Values in [0, 1], row-major.
     pub(crate) originals: Vec<Vec<f32>>,
-    /// Nothing where the network is wrong about the original or withstood.
+    /// `None` if the network misclassifies the original or withstood.
     pub(crate) adversarial: Vec<Option<Vec<f32>>>,
 }

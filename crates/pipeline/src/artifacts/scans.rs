@@ -1,22 +1,22 @@
-//! What stage `scans` writes beside the scans.
+//! What stage `scans` writes, besides the scans.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// Where the scans of a run lie.
+/// Locations of the scans of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanIndex {
     pub(crate) scans: Vec<ScanSource>,
 }
 
-/// One scan's file and, where it is known, its truth.
+/// The file of a scan and of its ground truth, if known.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSource {
-    /// What the run calls it; no two scans of a run have one name.
+    /// Name of the scan, unique in the run.
     pub(crate) name: String,
     pub(crate) scan: PathBuf,
     pub(crate) truth: Option<PathBuf>,
-    /// What was unusual when the scan was read, a sentence each.
+    /// Remarks on unusual content, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) remarks: Vec<String>,
 }

@@ -1,22 +1,22 @@
-//! Networks of one condition summed up over their seeds.
+//! Networks of one condition summarized over seeds.
 
 use super::{NetworkResult, Point, Pull, SetBy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A figure over seeds.
+/// A value over seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) mean: f64,
-    /// With ddof 1; absent of a single seed, which has none.
+    /// Standard deviation with ddof 1; absent for a single seed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standard_deviation: Option<f64>,
-    /// Of each seed, in their order.
+    /// The value of each seed, in order.
     pub(crate) values: Vec<f64>,
 }
 
 impl Spread {
-    /// Over the values of the seeds, at least one.
+    /// Summarizes the values of the seeds, of which there is at least one.
     pub(crate) fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
@@ -25,8 +25,8 @@ impl Spread {
         Self { mean, standard_deviation, values: values.to_vec() }
     }
 
-    /// How far a band about the mean reaches on either side: to both values of two seeds, one standard deviation of more, nowhere
-    /// of one.
+    /// Half width of a band about the mean: up to both values for two seeds, one standard deviation for more, 0 for
+    /// one.
     pub(crate) fn band(&self) -> f64 {
         match (self.values.as_slice(), self.standard_deviation) {
             ([one, other], _) => 0.5 * (one - other).abs(),
@@ -40,7 +40,7 @@ impl Spread {
 pub(crate) struct LevelSummary {
     pub(crate) level: f64,
     pub(crate) accuracy: Spread,
-    /// Accuracy over clean accuracy, of the same network.
+    /// Accuracy divided by clean accuracy of the same network.
     pub(crate) retention: Spread,
 }
 
@@ -51,14 +51,14 @@ pub(crate) struct LevelAccuracy {
     pub(crate) accuracy: Spread,
 }
 
-/// A condition on the training images that were held back, over its seeds.
+/// A condition on the validation images, over its seeds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ValidationSummary {
     pub(crate) clean_accuracy: Spread,
     pub(crate) gaussian_noise: Vec<LevelAccuracy>,
 }
 
-/// How strongly a condition's target pulls, over its seeds.
+/// Strength of a condition's target, over its seeds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct PullSummary {
     /// Which of the two was set.
@@ -74,17 +74,17 @@ pub(crate) struct ConditionSummary {
     pub(crate) seeds: usize,
     pub(crate) clean_accuracy: Spread,
     pub(crate) gaussian_noise: Vec<LevelSummary>,
-    /// What choices are made by.
+    /// Results on validation images, by which choices are made.
     pub(crate) validation: ValidationSummary,
     /// Absent without a target.
     pub(crate) pull: Option<PullSummary>,
-    /// Absent where corruptions were not measured.
+    /// Absent if corruptions were not measured.
     pub(crate) mean_corruption_error: Option<Spread>,
     pub(crate) attacks: BTreeMap<String, Vec<LevelSummary>>,
     pub(crate) minimal_perturbation: BTreeMap<String, Option<Spread>>,
 }
 
-/// Names in the order in which they appear first.
+/// Distinct names in order of first appearance.
 pub(crate) fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut order: Vec<&str> = Vec::new();
     for name in names {
@@ -95,7 +95,7 @@ pub(crate) fn each_once<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str
     order
 }
 
-/// Sums up the networks of each condition, in the order in which the conditions appear.
+/// Summarizes the networks of each condition, in order of first appearance.
 pub(crate) fn summarize(networks: &[NetworkResult]) -> Vec<ConditionSummary> {
     let conditions = each_once(networks.iter().map(|network| network.condition.as_str()));
     conditions.into_iter().map(|condition| summarize_one(condition, networks)).collect()

@@ -1,9 +1,9 @@
-//! What stage `similarity` writes beside the matrices.
+//! What stage `similarity` writes, besides the matrices.
 
 use brainprior_similarity::Agreement;
 use serde::{Deserialize, Serialize};
 
-/// What the stage found.
+/// Results of the stage.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SimilaritySummary {
     pub(crate) weights: TargetWeighting,
@@ -11,25 +11,26 @@ pub(crate) struct SimilaritySummary {
     pub(crate) scans: Vec<ScanSimilarity>,
 }
 
-/// How neurons are weighted in targets.
+/// Weighting of neurons in targets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TargetWeighting {
     /// `equal`, or `w v`.
     pub(crate) weights: String,
-    /// Whether held-out images chose, or the configuration.
+    /// Whether held-out images chose the weighting, rather than the configuration.
     pub(crate) chosen: bool,
-    /// Correlation of the similarities of predictions with noise-free ones on held-out images, mean over scans, in either weighting.
+    /// Correlation between the similarities of predictions and noise-free ones on held-out images, averaged over scans,
+    /// for each weighting.
     pub(crate) equal: Option<f64>,
     pub(crate) signal_to_noise: Option<f64>,
 }
 
 impl TargetWeighting {
-    /// In words.
+    /// A sentence about the weighting.
     pub(crate) fn sentence(&self) -> String {
         let figure = |of: Option<f64>| of.map_or("–".into(), |of| format!("{of:.2}"));
-        let by = if self.chosen { "as held-out images chose" } else { "as similarity.weights says" };
+        let by = if self.chosen { "as chosen on held-out images" } else { "as set by similarity.weights" };
         format!(
-            "targets weight neurons {}, {by}: similarities of predictions correlate with noise-free ones at {} with equal weights, at {} with w v",
+            "targets weight neurons {}, {by}: similarities of predictions correlate with noise-free ones at {} with equal weights and {} with w v",
             if self.weights == "equal" { "equally" } else { "by w v" },
             figure(self.equal),
             figure(self.signal_to_noise)
@@ -37,10 +38,10 @@ impl TargetWeighting {
     }
 }
 
-/// One scan's similarities of its oracle images, compared. A figure is absent where there is none, as with two oracle images.
+/// Similarities of one scan's oracle images, compared. A value is absent if undefined, as with two oracle images.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ScanSimilarity {
-    /// By what responses were divided.
+    /// The quantity by which responses were divided.
     pub(crate) standardized_over: String,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) to_other_repeats: SimilarityToOtherRepeats,
@@ -48,17 +49,17 @@ pub(crate) struct ScanSimilarity {
     pub(crate) weightings: Vec<WeightingResult>,
 }
 
-/// Whether denoising is worth it: denoised responses and one trial of each image against the mean over the other trials, with the same
-/// weights on both sides.
+/// Whether denoising helps: denoised responses and single trials, each compared with the mean over the other trials
+/// with equal weighting on both sides.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Verdict {
-    /// Whether the denoised target is nearer.
+    /// Whether the denoised target is closer.
     pub(crate) denoised_is_nearer: bool,
-    /// In words, with what to do where it is not.
+    /// The verdict in words, with advice if denoising does not help.
     pub(crate) text: String,
 }
 
-/// A target of the regularizer.
+/// A target of the similarity loss.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TargetResult {
     pub(crate) name: String,
@@ -68,22 +69,22 @@ pub(crate) struct TargetResult {
     pub(crate) standard_deviation: f64,
     /// Agreement with the denoised target over all pairs.
     pub(crate) with_denoised: Option<SimilarityAgreement>,
-    /// The same method on the oracle images, which it never saw, against the similarity of the mean over their repeats but the
-    /// first, which is the one that `raw` is made of. The target `oracle` is made of these repeats and has no such figure.
+    /// The target's method on the held-out oracle images, compared with the similarity of the mean over all repeats but
+    /// the first, of which `raw` is made. Absent for the target `oracle`, which is made of these repeats.
     pub(crate) with_oracle: Option<SimilarityAgreement>,
 }
 
-/// How far similarities agree with a reference over pairs of images, in order and in size.
+/// Agreement of similarities with a reference over pairs of images, in order and size.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct SimilarityAgreement {
-    /// Pearson's correlation.
+    /// Pearson correlation.
     pub(crate) correlation: f64,
-    /// Its interval of 95% over images, where there is one.
+    /// Its 95% interval over images, if available.
     pub(crate) low: Option<f64>,
     pub(crate) high: Option<f64>,
-    /// Of the least-squares line of the similarities on the reference.
+    /// Slope of the least-squares line of the similarities on the reference.
     pub(crate) slope: f64,
-    /// Standard deviation of the similarities over that of the reference.
+    /// Standard deviation of the similarities divided by that of the reference.
     pub(crate) spread_ratio: f64,
 }
 
@@ -99,7 +100,7 @@ impl From<Agreement> for SimilarityAgreement {
     }
 }
 
-/// Agreements over pairs of oracle images, every neuron weighted alike on both sides.
+/// Agreements over pairs of oracle images, with the same neuron weights on both sides.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WeightingResult {
     pub(crate) weights: String,
@@ -113,27 +114,27 @@ pub(crate) struct WeightingResult {
     pub(crate) combined_with_all_to_truth: Option<SimilarityAgreement>,
 }
 
-/// How far the repeats agree, and the roots: what the truth could reach.
+/// Reliability of the repeats, and the square roots, which are noise ceilings.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct ReliabilityResult {
     pub(crate) single_trials: f64,
-    /// Of split halves, corrected for the half number of trials.
+    /// Split-half reliability, corrected for the halved number of trials.
     pub(crate) average: f64,
     pub(crate) ceiling_of_single_trials: f64,
     pub(crate) ceiling_of_average: f64,
 }
 
-/// Over the pairs of oracle images; responses and truth at equal weights but in the last.
+/// Over pairs of oracle images; responses and truth with equal weights, except in the last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SimilarityToTruth {
     pub(crate) single_trials: Option<SimilarityAgreement>,
     pub(crate) repeat_average: Option<SimilarityAgreement>,
     pub(crate) denoised_equal_weights: Option<SimilarityAgreement>,
-    /// Denoised responses as targets are made.
+    /// Denoised responses weighted as in targets.
     pub(crate) denoised_weighted: Option<SimilarityAgreement>,
 }
 
-/// For each repeat, against the similarity of the mean over the other repeats; means over the repeats.
+/// Each repeat compared with the mean over the other repeats; averaged over repeats.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct SimilarityToOtherRepeats {
     pub(crate) single_trials: Option<SimilarityAgreement>,

@@ -1,4 +1,4 @@
-//! What stage `trade-off` writes for each network, and what is gathered of it.
+//! What stage `trade-off` writes for each network, and its summary.
 
 use super::Point;
 use serde::{Deserialize, Serialize};
@@ -11,16 +11,16 @@ pub(crate) struct Snapshot {
     pub(crate) gaussian_noise: Vec<Point>,
 }
 
-/// One arm of the grid, followed over epochs.
+/// One condition followed over epochs.
 pub(crate) struct Followed {
     pub(crate) name: String,
-    /// What is done, as all arms say that differ in settings alone.
+    /// The kind of condition, shared by those that differ only in settings.
     pub(crate) kind: String,
-    /// Keys of the settings that it has of its own.
+    /// Keys of its own settings.
     pub(crate) own: Vec<String>,
-    /// Whether its similarities are pulled towards a target, `alpha` being how strongly.
+    /// Whether it has a target, with strength `alpha`.
     pub(crate) has_target: bool,
     pub(crate) alpha: f64,
-    /// Over seeds: every epoch, and the position among them of the network that the training kept.
+    /// For each seed, all epochs and the index of the network that the training kept.
     pub(crate) seeds: Vec<(Vec<Snapshot>, usize)>,
 }

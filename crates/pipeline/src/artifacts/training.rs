@@ -1,19 +1,19 @@
-//! What stage `train` writes beside the networks.
+//! What stage `train` writes, besides the networks.
 
 use serde::{Deserialize, Serialize};
 
-/// How strongly a target pulls at a network's similarities.
+/// Strength of a network's target.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Pull {
     /// Which of the two was set; the other follows from the target.
     pub(crate) set: SetBy,
     /// Weight of the similarity loss.
     pub(crate) alpha: f64,
-    /// That times the mean over all pairs of arctanh(target)^2, and times the scale of the loss.
+    /// Alpha times the mean of arctanh(target)^2 over all pairs, times the scale of the loss.
     pub(crate) force: f64,
 }
 
-/// By what a target's strength is given.
+/// How a target's strength is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SetBy {

@@ -1,5 +1,5 @@
-//! Attacks on a ResNet18 with 16 base channels and fresh weights: 100 images without pattern, whose labels are the network's
-//! own decisions, so that every image has to be attacked.
+//! Attacks on a randomly initialized ResNet18 with 16 base channels: 100 random images labeled with the network's own
+//! decisions, so that every image has to be attacked.
 
 use super::{Bencher, Case};
 use crate::adversarial::Attackable;
@@ -17,7 +17,7 @@ const BASE: usize = 16;
 const EPSILON: f64 = 0.01;
 const SETTINGS: Settings = Settings { seed: 0, batch: IMAGES };
 
-/// Runs all of them.
+/// Runs all cases.
 pub(super) fn run(bencher: &Bencher) -> Result<()> {
     let network =
         Attackable(ResNet::new(&NetConfig { base_channels: BASE, ..NetConfig::default() }, 0)?.to_device(&bencher.device)?);

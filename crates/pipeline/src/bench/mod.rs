@@ -1,4 +1,4 @@
-//! How fast the hot paths run on this machine, in JSON with the names that a peer's own script can use for the same work.
+//! Benchmarks of the hot paths, printed as JSON with the field names used by scripts for other libraries.
 
 mod attacks;
 mod ops;
@@ -14,50 +14,50 @@ use candle_core::Device;
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
-/// What can be timed.
+/// The available benchmarks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BenchName {
-    /// Convolutions, batch norm, sampling, at the sizes of a ResNet18 and of a response model.
+    /// Convolutions, batch norm and sampling at the sizes of a ResNet18 and a response model.
     Ops,
-    /// Response models: steps of training, prediction, an epoch at the size of the paper's scans.
+    /// Response models: training steps, prediction, and an epoch at the size of the paper's scans.
     Response,
-    /// Similarities of all pairs: in memory, into a file, growing with the images, and streamed.
+    /// Similarities of all pairs: in memory, into a file, for growing numbers of images, and streamed.
     Similarity,
-    /// Steps of the joint training of a ResNet18, loader included.
+    /// Joint training steps of a ResNet18, including the data loader.
     Training,
-    /// Attacks on 100 images, ResNet18 with 16 base channels.
+    /// Attacks on 100 images with a ResNet18 of 16 base channels.
     Attacks,
 }
 
-/// What is timed, and how often.
+/// Options of a benchmark.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which bench.
+    /// The benchmark.
     pub name: BenchName,
-    /// Counted runs of each case; one more runs first.
+    /// Timed runs of each case, after one warm-up run.
     pub repeats: usize,
-    /// Only cases whose name or shape contains this text; all where it is empty.
+    /// Only cases whose name or shape contains this text; all if empty.
     pub filter: String,
-    /// What steps, and the operations of a step, are computed in.
+    /// Precision of training steps and their operations.
     pub precision: Precision,
 }
 
-/// One case, timed.
+/// The timing of one case.
 #[derive(Clone, Debug)]
 pub struct Measurement {
-    /// One object, for programs.
+    /// A JSON object for programs.
     pub json: Value,
-    /// One line, for people.
+    /// One line for people.
     pub text: String,
 }
 
-/// Runs one bench; each case is handed to `observer` as soon as it is timed.
+/// Runs one benchmark and passes each case to `observer` as soon as it is timed.
 ///
 /// # Errors
-/// Whatever the work that is timed says.
+/// Returns an error if the timed work fails.
 pub fn run(options: &Options, device: Device, observer: &(dyn Fn(Measurement) + Sync)) -> Result<()> {
     let bencher = Bencher { repeats: options.repeats, filter: &options.filter, precision: options.precision, device, observer };
-    // On a worker thread, as the stages of the pipeline do their work.
+    // On a worker thread, like the stages of the pipeline.
     rayon::scope(|_| match options.name {
         BenchName::Ops => ops::run(&bencher),
         BenchName::Response => response::run(&bencher),
@@ -67,37 +67,37 @@ pub fn run(options: &Options, device: Device, observer: &(dyn Fn(Measurement) + 
     })
 }
 
-/// What every bench is given.
+/// Shared state of the benchmarks.
 struct Bencher<'a> {
-    /// Counted runs of each case.
+    /// Timed runs of each case.
     repeats: usize,
     /// Only cases whose name or shape contains this text run.
     filter: &'a str,
     precision: Precision,
-    /// Where tensors live.
+    /// Device of the tensors.
     device: Device,
     observer: &'a (dyn Fn(Measurement) + Sync),
 }
 
-/// One piece of work, as it is reported.
+/// One case.
 struct Case {
-    /// What is done.
+    /// The kind of work.
     bench: &'static str,
-    /// At which size.
+    /// The size of the work.
     shape: String,
-    /// Amounts of work in one run, each reported per second.
+    /// Amounts of work per run, each reported per second.
     work: Vec<(&'static str, f64)>,
-    /// Further fields, as they are.
+    /// Further fields of the JSON object.
     labels: Vec<(&'static str, Value)>,
 }
 
 impl Bencher<'_> {
-    /// Whether the case was asked for.
+    /// Whether the case was requested.
     fn wants(&self, case: &Case) -> bool {
         format!("{} {}", case.bench, case.shape).contains(self.filter)
     }
 
-    /// Times `work` after one run that is not counted, and reports the case with the median.
+    /// Times `work` after one warm-up run, and reports the median.
     fn measure(&self, case: Case, mut work: impl FnMut() -> Result<()>) -> Result<()> {
         if !self.wants(&case) {
             return Ok(());
@@ -155,15 +155,15 @@ fn spoken_rate(name: &str, rate: f64) -> String {
     }
 }
 
-/// The most memory this process has held at once since [`forget_peak_memory`], in bytes; none where the system does not say.
+/// Peak memory of this process in bytes since [`forget_peak_memory`]; `None` if the system does not report it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Starts the peak anew from what is held now. Where the system cannot, the peak is that of the whole process, which is never
-/// too small.
+/// Resets the peak to the current memory use. If the system cannot, the peak is that of the whole process, which is
+/// never too small.
 fn forget_peak_memory() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

@@ -1,5 +1,5 @@
-//! Single operations at the sizes of a ResNet18 on CIFAR and of a response model's core: convolution forward and with its
-//! gradients, batch norm with ReLU, bilinear sampling.
+//! Single operations at the sizes of a ResNet18 on CIFAR and of a response model's core: convolutions with and without
+//! gradients, batch norm with ReLU, and bilinear sampling.
 
 use super::{Bencher, Case};
 use crate::synthetic::numbers;
@@ -7,7 +7,7 @@ use anyhow::Result;
 use brainprior_kernels::{Activation, Conv2dGeometry, FeatureMap, Precision, batch_norm_train, conv2d, grid_sample};
 use candle_core::{Tensor, Var};
 
-/// Images, channels in and out, height, width, kernel, stride.
+/// Images, input channels, output channels, height, width, kernel, stride.
 const CONVOLUTIONS: [[usize; 7]; 7] = [
     [64, 1, 64, 32, 32, 7, 1],
     [64, 64, 64, 32, 32, 3, 1],
@@ -18,7 +18,7 @@ const CONVOLUTIONS: [[usize; 7]; 7] = [
     [32, 1, 32, 36, 64, 9, 1],
 ];
 
-/// Runs all of them.
+/// Runs all cases.
 pub(super) fn run(bencher: &Bencher) -> Result<()> {
     for shape in CONVOLUTIONS {
         convolution(bencher, shape)?;
@@ -36,7 +36,7 @@ fn convolution(bencher: &Bencher, [images, inputs, outputs, height, width, kerne
     let plain = weight.as_tensor().detach();
     let flops = 2.0 * (conv2d(&x, &plain, geometry)?.elem_count() * inputs * kernel * kernel) as f64;
     let case = |bench, passes: f64| Case { bench, shape: shape.clone(), work: vec![("flops", passes * flops)], labels: vec![] };
-    // Features of mixed precision stay as they are from one operation to the next.
+    // In mixed precision, features stay in that precision from one operation to the next.
     let features = |x: &Tensor| FeatureMap::new(x)?.in_precision(bencher.precision);
     let images = features(&x)?;
     bencher.measure(case("conv2d_forward", 1.0), || match bencher.precision {

@@ -1,6 +1,6 @@
-//! Training and prediction of response models: ten steps of 64 images of the model that the peer's script builds, prediction of
-//! 5,000 images, a stream of 100,000, and an epoch at the size of the paper's scans. Scans are made of noise, since time does not
-//! depend on values.
+//! Training and prediction of response models: ten steps of 64 images of the model that the script for the other
+//! library builds, prediction of 5,000 images, a stream of 100,000, and an epoch at the size of the paper's scans. The
+//! scans are noise, since time does not depend on values.
 
 use super::{Bencher, Case};
 use crate::synthetic::numbers;
@@ -18,16 +18,16 @@ use std::time::Instant;
 const HEIGHT: usize = 36;
 const WIDTH: usize = 64;
 const BATCH: usize = 64;
-/// Steps of an epoch of the peer's work.
+/// Training steps per epoch in the comparison.
 const STEPS: usize = 10;
-/// Neurons of the scan that the peer's script reads.
+/// Neurons of the scan in the comparison.
 const PEER_NEURONS: usize = 400;
 /// The paper's scans: neurons, and images that are not repeated.
 const PAPER: (usize, usize) = (8000, 5000);
-/// Images that are predicted one after the other, none of them kept.
+/// Images predicted one after the other without keeping the results.
 const STREAM: usize = 100_000;
 
-/// Runs all of them.
+/// Runs all cases.
 pub(super) fn run(bencher: &Bencher) -> Result<()> {
     let steps = |shape: &str| Case {
         bench: "response_training",
@@ -41,8 +41,8 @@ pub(super) fn run(bencher: &Bencher) -> Result<()> {
     paper_epoch(bencher)
 }
 
-/// Three layers of 32 channels, kernels of 13, 3 and 3 within the image, all of them read at positions drawn from a Gaussian; a
-/// shifter, no modulator.
+/// The model of the comparison: three layers of 32 channels, kernels of 13, 3 and 3, all of them read out at positions
+/// drawn from a Gaussian; with a shifter but no modulator.
 fn peer() -> Config {
     Config {
         core: CoreConfig {
@@ -96,7 +96,7 @@ fn predict(bencher: &Bencher, case: Case, model: &ResponseModel) -> Result<()> {
     })
 }
 
-/// The default model over a stream of images.
+/// The default model on a stream of images.
 fn stream(bencher: &Bencher) -> Result<()> {
     let case = Case {
         bench: "response_stream",
@@ -115,12 +115,12 @@ fn stream(bencher: &Bencher) -> Result<()> {
     let (started, mut rows) = (Instant::now(), 0);
     let endless = (0..STREAM).map(|i| images.image(i % BATCH));
     model.predict_stream(0, endless, &BehavioralState::default(), &mut |_| rows += 1)?;
-    ensure!(rows == STREAM, "{rows} of {STREAM} images were predicted");
+    ensure!(rows == STREAM, "predicted {rows} of {STREAM} images");
     bencher.report(case, vec![started.elapsed().as_secs_f64()]);
     Ok(())
 }
 
-/// One epoch, validation included, at the size of a scan of the paper.
+/// One epoch, including validation, at the size of one of the paper's scans.
 fn paper_epoch(bencher: &Bencher) -> Result<()> {
     let (neurons, images) = PAPER;
     let case = Case {

@@ -1,5 +1,6 @@
-//! Similarities of all pairs: in memory, into a file, as they grow with the number of images, and streamed where neither
-//! memory nor disk holds them. Rates count `n (n + 1) m` operations for n images of m neurons, as the peers' symmetric product.
+//! Similarities of all pairs: in memory, into a file, for growing numbers of images, and streamed if neither memory nor
+//! disk can hold them. Rates count `n (n + 1) m` operations for n images and m neurons, like the symmetric products of
+//! other libraries.
 
 use super::{Bencher, Case, forget_peak_memory};
 use crate::synthetic;
@@ -13,13 +14,13 @@ use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the peers are timed on.
+/// Sizes timed with other libraries.
 const SIZES: [(usize, usize); 2] = [(5000, 8000), (5000, 2000)];
 
-/// What a GPU is timed on, transfers to and from it included.
+/// Sizes timed on a GPU, including transfers.
 const ON_GPU: [(usize, usize); 2] = [(5000, 8000), (32_000, 8000)];
 
-/// Images of the growing matrices, of [`NEURONS`] neurons.
+/// Images of the growing matrices, with [`NEURONS`] neurons.
 const GROWTH: [usize; 6] = [1000, 2000, 4000, 8000, 16_000, 32_000];
 const NEURONS: usize = 2000;
 
@@ -28,10 +29,10 @@ const STREAMED: usize = 100_000;
 const NEIGHBORS: usize = 10;
 const SAMPLE: usize = 1_000_000;
 
-/// Share of the streamed pairs that is computed; the rest of the time is extrapolated, since pairs cost the same.
+/// Fraction of the streamed pairs that is computed; the remaining time is extrapolated, since all pairs cost the same.
 const SHARE: f64 = 0.06;
 
-/// Runs all of them.
+/// Runs all cases.
 pub(super) fn run(bencher: &Bencher) -> Result<()> {
     if !bencher.device.is_cpu() {
         return ON_GPU.into_iter().try_for_each(|(images, neurons)| matrix(bencher, "similarity", images, neurons));
@@ -63,7 +64,7 @@ fn case(bench: &'static str, images: usize, neurons: usize) -> Case {
     }
 }
 
-/// Responses about a mean of 1, and weights.
+/// Responses with mean 1, and weights.
 fn responses(images: usize, neurons: usize) -> (Vec<ImageId>, Array2<f32>, Vec<f32>) {
     let ids = (0..images as u64).map(ImageId::from_u64).collect();
     (
@@ -95,7 +96,7 @@ fn matrix(bencher: &Bencher, bench: &'static str, images: usize, neurons: usize)
     })
 }
 
-/// Weighted, centred, normalised, multiplied, written, synced, renamed.
+/// Weights, centers, normalizes, multiplies, writes, syncs and renames.
 fn files(bencher: &Bencher, images: usize, neurons: usize) -> Result<()> {
     for (bench, precision) in [("similarity_file_f32", Precision::F32), ("similarity_file_f16", Precision::F16)] {
         let case = case(bench, images, neurons);
@@ -104,7 +105,8 @@ fn files(bencher: &Bencher, images: usize, neurons: usize) -> Result<()> {
         }
         let (ids, values, weights) = responses(images, neurons);
         let view = values.view();
-        let folder = tempfile::tempdir_in(".").context("could not make a folder here for the file to be timed")?;
+        let folder =
+            tempfile::tempdir_in(".").context("could not create a folder for the timed file in the working directory")?;
         bencher.measure(case, || {
             let source = ScanVectors { name: "bench", ids: &ids, rows: &view, weights: &weights };
             let sweep = Sweep { memory: 4 << 30, ..Sweep::default() };
@@ -119,7 +121,7 @@ fn files(bencher: &Bencher, images: usize, neurons: usize) -> Result<()> {
     Ok(())
 }
 
-/// The first pairs of a sweep that is too large for memory, with responses made whenever they are read.
+/// The first pairs of a sweep that is too large for memory, with responses computed on reading.
 fn streamed(bencher: &Bencher) -> Result<()> {
     let mut case = case("similarity_streamed", STREAMED, NEURONS);
     if !bencher.wants(&case) {
@@ -137,7 +139,7 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let first = AtomicU64::new(u64::MAX);
     let seen = AtomicU64::new(0);
     let observer = |progress: Progress| {
-        // Packing comes before the first pair, once; it is measured apart.
+        // Packing happens once, before the first pair, and is measured separately.
         first.fetch_min(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
         seen.store(progress.pairs, Ordering::Relaxed);
         (progress.pairs as f64) < SHARE * progress.total as f64
@@ -152,7 +154,7 @@ fn streamed(bencher: &Bencher) -> Result<()> {
     let share = seen / pairs(STREAMED);
     case.work = vec![("flops", share * flops(STREAMED, NEURONS)), ("pairs", seen)];
     case.labels = vec![
-        ("kept", json!(format!("{NEIGHBORS} neighbours of each image, {SAMPLE} pairs drawn uniformly"))),
+        ("kept", json!(format!("{NEIGHBORS} neighbors of each image, {SAMPLE} pairs drawn uniformly"))),
         ("share_of_pairs_computed", json!(share)),
         ("means_seconds", json!(prepared)),
         ("before_first_pair_seconds", json!(packed)),

@@ -1,5 +1,5 @@
-//! Steps of the joint training as the trainer takes them, loader and augmentation included: 64 labeled images of 32 x 32 and
-//! pairs of stimuli of 36 x 64, ResNet18.
+//! Steps of the joint training including loader and augmentation: 64 labeled images of 32 x 32, pairs of stimuli of 36
+//! x 64, ResNet18.
 
 use super::{Bencher, Case};
 use crate::synthetic::{mixed, numbers};
@@ -16,7 +16,7 @@ const STIMULI: usize = 200;
 /// Base channels and pairs.
 const STEPS: [(usize, usize); 3] = [(64, 0), (64, 16), (16, 16)];
 
-/// Runs all of them.
+/// Runs all cases.
 pub(super) fn run(bencher: &Bencher) -> Result<()> {
     STEPS.into_iter().try_for_each(|(base, pairs)| step(bencher, base, pairs))
 }
@@ -32,7 +32,7 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
         return Ok(());
     }
     super::forget_peak_memory();
-    // One step that is not counted, and one image to validate on.
+    // One warm-up step, and one validation image.
     let images = labeled((bencher.repeats + 1) * BATCH + 1)?;
     let target = if pairs == 0 { Target::None } else { similarities()? };
     let config = TrainConfig {

@@ -1,4 +1,4 @@
-//! Arms of the grid: a target, and settings of a training that differ from those of `[training]`.
+//! Conditions of the grid: a target, and training settings that differ from `[training]`.
 
 use super::known::Known;
 use super::{Target, overrides};
@@ -7,7 +7,7 @@ use brainprior_classifier::{RobustTraining, TrainConfig};
 use serde::{Deserialize, Serialize, Serializer};
 use toml::{Table, Value};
 
-/// One of `training.conditions`.
+/// One entry of `training.conditions`.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Arm {
     name: String,
@@ -20,22 +20,22 @@ pub(crate) struct Arm {
     written: Table,
 }
 
-/// Which network of a training is measured.
+/// Which network of a training is evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Keep {
-    /// That of the lowest loss on the images held back.
+    /// The one with the lowest loss on the validation images.
     #[default]
     Best,
-    /// That after the last epoch, at the end of the schedule.
+    /// The one after the last epoch, at the end of the learning rate schedule.
     Last,
 }
 
-/// Keys of `[training]` that concern pairs of stimuli alone: those that [`without_target`] resets.
+/// Keys of `[training]` that only concern pairs of stimuli, which [`without_target`] resets.
 const OF_PAIRS: [&str; 9] =
     ["pairs", "alpha", "alpha_warm_up", "layers", "mixture", "centering", "target_limit", "loss_scale", "running_statistics"];
 
-/// The keys of an arm's own.
+/// Keys of a condition itself.
 #[derive(Deserialize)]
 struct Written {
     target: Target,
@@ -47,21 +47,21 @@ struct Written {
 }
 
 impl Arm {
-    /// The arm that `written` describes, over the settings that `[training]` has.
+    /// Makes the condition described by `written`, based on the settings in `[training]`.
     ///
     /// # Errors
-    /// A target or key that does not exist; a value out of range; a name that cannot be that of a folder.
+    /// Returns an error if a target or key does not exist, a value is out of range, or a name cannot be a folder name.
     pub(crate) fn new(written: Table, common: &Table, known: &Known) -> Result<Self> {
         let inline = Value::Table(written.clone());
         let wrong = || format!("training.conditions, {inline}");
         let Written { target, name, force, keep, training: mut own } = written.clone().try_into().with_context(wrong)?;
         if let Some(force) = force {
-            ensure!(!own.contains_key("alpha"), "{}: `force` stands in the place of `alpha`; leave one of them out", wrong());
+            ensure!(!own.contains_key("alpha"), "{}: `force` replaces `alpha`; leave one of them out", wrong());
             ensure!(target.has_pairs(), "{}: target `{}` has no force; leave it out", wrong(), target.name());
-            ensure!(force >= 0.0 && force.is_finite(), "{}: force: expected a number not below 0, found {force}", wrong());
+            ensure!(force >= 0.0 && force.is_finite(), "{}: force: expected a number of at least 0, found {force}", wrong());
         }
         if let Some(key) = OF_PAIRS.into_iter().find(|key| !target.has_pairs() && own.contains_key(*key)) {
-            bail!("{}: target `{}` has no pairs, so that {key} decides nothing; leave it out", wrong(), target.name());
+            bail!("{}: target `{}` has no pairs, so {key} has no effect; leave it out", wrong(), target.name());
         }
         let mut settings = common.clone();
         overrides::merge(&mut settings, own.clone(), known, &wrong(), "training.conditions")?;
@@ -75,57 +75,57 @@ impl Arm {
         let usable = |c: char| c.is_alphanumeric() || " ._=,+-[]{}".contains(c);
         ensure!(
             name.starts_with(char::is_alphanumeric) && name.chars().all(usable),
-            "{}: the name `{name}` is also that of folders; give one of letters, digits, spaces and . _ - = , + by name = \"..\"",
+            "{}: the name `{name}` is also used for folders; give one with only letters, digits, spaces and . _ - = , + by name = \"..\"",
             wrong()
         );
         let training = if target.has_pairs() { training } else { without_target(training) };
-        // A force decides alpha once the target is known.
+        // A force sets alpha once the target is known.
         let training = if force.is_some() { TrainConfig { alpha: TrainConfig::default().alpha, ..training } } else { training };
         Ok(Self { name, kind, own, target, force, keep: keep.unwrap_or_default(), training, written })
     }
 
-    /// As in results and on the command line.
+    /// Name in results and on the command line.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// As in the names of folders.
+    /// Name in folder names.
     pub(crate) fn folder(&self) -> String {
         self.name.replace(' ', "_")
     }
 
-    /// What is done, whatever its settings: the target, or `noise-augmented`, `adversarial`, or both.
+    /// What the condition does, apart from its settings: the target, or `noise-augmented`, `adversarial`, or both.
     pub(crate) fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// Keys of the settings that it has of its own, but for what `kind` says.
+    /// Keys of its own settings that `kind` does not already express.
     pub(crate) fn own(&self) -> impl Iterator<Item = &str> {
         self.own.keys().map(String::as_str)
     }
 
-    /// What the similarities are pulled towards.
+    /// The target of the similarity loss.
     pub(crate) fn target(&self) -> Target {
         self.target
     }
 
-    /// How strongly the target pulls, where that is said in the place of alpha.
+    /// The force of the target, if given in place of alpha.
     pub(crate) fn force(&self) -> Option<f64> {
         self.force
     }
 
-    /// Which network of its training is measured.
+    /// Which network of its training is evaluated.
     pub(crate) fn keep(&self) -> Keep {
         self.keep
     }
 
-    /// `[training]` with this arm's own settings. Without a target, those that concern pairs have their defaults: they decide
-    /// nothing, so that a change of them makes no network stale and no interrupted training another.
+    /// `[training]` with this condition's own settings. Without a target, the settings of pairs have their defaults:
+    /// they have no effect, so that changing them makes no network stale and interrupts no resumable training.
     pub(crate) fn training(&self) -> &TrainConfig {
         &self.training
     }
 
-    /// Whether it is the training of `baseline` over fewer epochs, or as many, gone through to the end of its own schedule.
+    /// Whether it is the training of `baseline` with at most as many epochs, completing its own learning rate schedule.
     pub(crate) fn is_shorter(&self, baseline: &Self) -> bool {
         self.target == baseline.target
             && self.keep == Keep::Last
@@ -153,7 +153,7 @@ fn kind(target: Target, robust: Option<RobustTraining>) -> String {
     words.join(" ")
 }
 
-/// What is done, then the other settings: `denoised alpha=80 layers=[0,2]`.
+/// A description: the kind, then the other settings, as in `denoised alpha=80 layers=[0,2]`.
 fn described(kind: &str, own: &Table) -> String {
     let settings = own.iter().map(|(key, value)| format!("{key}={}", compact(value)));
     std::iter::once(kind.to_owned()).chain(settings).collect::<Vec<_>>().join(" ")
@@ -233,14 +233,14 @@ mod tests {
             ("{ target = \"denoised\", alfa = 80 }", ["alfa = 80", "did you mean `alpha`"]),
             ("{ target = \"denoise\" }", ["unknown target `denoise`", "`denoised`"]),
             ("{ alpha = 80 }", ["missing field `target`", "alpha = 80"]),
-            ("{ target = \"raw\", alpha = -1 }", ["alpha: expected a number not below 0", "-1"]),
+            ("{ target = \"raw\", alpha = -1 }", ["alpha: expected a number of at least 0", "-1"]),
             ("{ target = \"raw\", layers = [] }", ["layers = []", "leave it out"]),
             ("{ target = \"raw\", snapshots = true }", ["unknown key", "snapshots"]),
             ("{ target = \"raw\", noise_std = 0.1 }", ["unknown key", "noise_std"]),
-            ("{ target = \"raw\", alpha = 3, force = 1 }", ["`force` stands in the place of `alpha`", "alpha = 3"]),
-            ("{ target = \"none\", alpha = 2 }", ["target `none` has no pairs", "alpha decides nothing; leave it out"]),
+            ("{ target = \"raw\", alpha = 3, force = 1 }", ["`force` replaces `alpha`", "alpha = 3"]),
+            ("{ target = \"none\", alpha = 2 }", ["target `none` has no pairs", "alpha has no effect; leave it out"]),
             ("{ target = \"none\", force = 1 }", ["target `none` has no force", "leave it out"]),
-            ("{ target = \"raw\", force = -1 }", ["not below 0", "found -1"]),
+            ("{ target = \"raw\", force = -1 }", ["at least 0", "found -1"]),
             ("{ target = \"raw\", keep = \"first\" }", ["first", "`best`"]),
             ("{ target = \"none\", stop_at_accuracy_of = \"raw\" }", ["unknown key", "keep = \"last\""]),
         ] {

@@ -1,12 +1,12 @@
-//! What can be set: the keys of the embedded default. One that is left out by default stands there behind a `#` without a space,
-//! with a value as it could have; so do further kinds of values of a key.
+//! The valid keys: those of the embedded default. A key that is unset by default appears there behind a `#` without a
+//! space, with an example value; so do further types of values of a key.
 
 use super::DEFAULT;
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// The keys of a section and of the sections within it.
+/// The keys of a section and its subsections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     sections: BTreeMap<String, Known>,
@@ -14,10 +14,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// What `text`, a configuration with every key, lets be set.
+    /// Reads the keys of `text`, a configuration with every key.
     ///
     /// # Errors
-    /// Text that is not TOML, or a line behind `#` that is not.
+    /// Returns an error if the text, or a line behind `#`, is not TOML.
     pub(crate) fn of(text: &str) -> Result<Self> {
         let mut known = Self::default();
         known.add(&text.parse().context("the embedded default is not valid TOML")?);
@@ -33,8 +33,8 @@ impl Known {
         Ok(known)
     }
 
-    /// What may stand in one of `training.conditions`: keys of its own, and settings of a training. Where networks are kept
-    /// after each epoch, those of all are.
+    /// Keys allowed in an entry of `training.conditions`: its own and all training settings. `snapshots` is not among
+    /// them, since it holds for all conditions.
     pub(crate) fn of_conditions() -> Result<Self> {
         let mut training = Self::of(DEFAULT)?.at("training").clone();
         let own = training.sections.remove("conditions").unwrap_or_default();
@@ -48,7 +48,7 @@ impl Known {
         self.sections.get(name)
     }
 
-    /// Values as a key could have them, the default first where there is one.
+    /// Example values of a key; the default comes first if there is one.
     pub(crate) fn examples(&self, key: &str) -> Option<&[Value]> {
         self.keys.get(key).map(Vec::as_slice)
     }
@@ -66,7 +66,7 @@ impl Known {
     fn add(&mut self, table: &Table) {
         for (key, value) in table {
             match value {
-                // Written as `{ .. }` behind `#` it is a value, as a section it has a line of its own.
+                // A value if written as `{ .. }` behind `#`, a section if it has its own header line.
                 Value::Table(section) if !self.keys.contains_key(key) => self.at(key).add(section),
                 value => {
                     let tables = value.as_array().into_iter().flatten().filter_map(Value::as_table);

@@ -20,10 +20,10 @@ use std::path::{Path, PathBuf};
 
 const DEFAULT: &str = include_str!("../../../../xtask/configs/default.toml");
 
-/// A prediction that has seen a trial holds its noise, which would then count twice.
+/// Predictions that have seen a trial contain its noise, which combining them with the trial would count twice.
 const FOLDS_OF_COMBINED: usize = 5;
 
-/// Everything that decides what a run computes.
+/// All settings that decide what a run computes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -68,7 +68,7 @@ pub(crate) struct Images {
     pub(crate) skip_test: usize,
 }
 
-/// How the fitted models predict the target's responses.
+/// How the fitted models predict the responses for targets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Prediction {
@@ -79,13 +79,13 @@ pub(crate) struct Prediction {
     pub(crate) layers: Vec<Layer>,
 }
 
-/// What predicts responses.
+/// The models that predict responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Denoiser {
     /// The convolutional model of `[response]`.
     Convolutional,
-    /// That model and linear readouts of fixed features, in shares that held-out trials decide.
+    /// This model mixed with linear readouts of fixed features, with weights chosen on held-out trials.
     Mixed,
 }
 
@@ -99,16 +99,16 @@ pub(crate) struct Similarity {
     pub(crate) layer: Layer,
 }
 
-/// What each neuron counts in targets.
+/// Weighting of neurons in targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Weights {
-    /// One of the following, whichever brings targets nearer to noise-free similarities of held-out images.
+    /// One of the following, whichever brings targets closer to noise-free similarities of held-out images.
     #[serde(rename = "automatic")]
     Automatic,
-    /// One over its standard deviation.
+    /// The inverse standard deviation.
     #[serde(rename = "equal")]
     Equal,
-    /// The same times w of measured responses, times w v of predicted ones.
+    /// The same times w for measured responses, times w v for predicted ones.
     #[serde(rename = "w v")]
     SignalToNoise,
 }
@@ -128,20 +128,21 @@ pub(crate) struct Robustness {
 }
 
 impl Config {
-    /// The embedded default under an optional file and `settings` of the form `section.key=value`; relative paths are relative
-    /// to where the process runs.
+    /// Resolves the embedded default, an optional file and `settings` of the form `section.key=value`; relative paths
+    /// are relative to the working directory.
     ///
     /// # Errors
-    /// A key that does not exist, with the nearest that does; a value that does not fit, with its key; a file that does not exist.
+    /// Returns an error if a key does not exist (with the nearest valid one), a value does not fit (with its key), or a
+    /// file does not exist.
     pub fn load(file: Option<&Path>, settings: &[String]) -> Result<Self> {
         let table = overrides::layer(DEFAULT, file, settings)?;
-        let config: Self = table.try_into().context("the configuration does not fit")?;
+        let config: Self = table.try_into().context("the configuration is not valid")?;
         config.response.check()?;
         config.check()?;
         Ok(config)
     }
 
-    /// As the run directory is called where no other was given.
+    /// Default name of the run directory.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -158,16 +159,16 @@ impl Config {
             ("robustness.corruption_images", self.robustness.corruption_images),
             ("robustness.masking_images", self.robustness.masking_images),
         ] {
-            ensure!(value > 0, "{key} is 0; it must be at least 1");
+            ensure!(value > 0, "{key} is 0; set it to at least 1");
         }
         if let Some(folds @ (0 | 1)) = self.prediction.folds {
-            bail!("prediction.folds is {folds}; give at least 2, or leave it out for predictions in-sample");
+            bail!("prediction.folds is {folds}; give at least 2, or leave it out for in-sample predictions");
         }
         self.training.check()?;
         for levels in [&self.robustness.gaussian, &self.robustness.linf, &self.robustness.l2] {
             ensure!(
                 !levels.is_empty() && levels.windows(2).all(|pair| pair[0] < pair[1]),
-                "robustness: levels must rise and be at least one, found {levels:?}"
+                "robustness: expected one or more increasing levels, found {levels:?}"
             );
         }
         Ok(())
@@ -180,7 +181,7 @@ impl Config {
             let scans = files.as_ref().map_or(0, Vec::len);
             ensure!(
                 !truth.is_empty() && truth.len() == scans,
-                "scans.truth has {} files, scans.files has {scans}: give one truth file for each scan, in the same order, or leave it \
+                "scans.truth has {} files, but scans.files has {scans}: give one truth file for each scan, in the same order, or leave it \
                  out",
                 truth.len()
             );
@@ -188,9 +189,9 @@ impl Config {
         let scans = files.iter().chain(truth).flatten().map(|path| ("scans", "simulated scans", path));
         let stimuli = self.simulation.stimuli.iter().map(|path| ("simulation.stimuli", "procedural stimuli", path));
         let images = self.images.file.iter().map(|path| ("images.file", "procedural images", path));
-        let corrupted = self.images.corrupted.iter().map(|path| ("images.corrupted", "corruptions that are made here", path));
+        let corrupted = self.images.corrupted.iter().map(|path| ("images.corrupted", "corruptions made here", path));
         let network = self.similarity.network.iter().map(|path| ("similarity.network", "a run without features", path));
-        let transferred = self.prediction.network.iter().map(|path| ("prediction.network", "features that nobody trained", path));
+        let transferred = self.prediction.network.iter().map(|path| ("prediction.network", "untrained features", path));
         let given = scans.chain(stimuli).chain(images).chain(corrupted);
         for (key, without, path) in given.chain(network).chain(transferred) {
             ensure!(!path.as_os_str().is_empty(), "{key} is an empty path; leave it out for {without}");
@@ -204,27 +205,27 @@ impl Config {
         let wants_features = self.training.conditions.iter().any(|arm| arm.target() == features);
         ensure!(
             !wants_features || self.similarity.network.is_some(),
-            "training.conditions: `features` takes those of a trained network; set similarity.network to a checkpoint, for example \
-             one of an earlier run: runs/default/train/none-seed0/best.safetensors"
+            "training.conditions: target `features` needs a trained network; set similarity.network to a checkpoint, for example \
+             from an earlier run: runs/default/train/none-seed0/best.safetensors"
         );
         Ok(())
     }
 
-    /// Folds that predict each image by models that never saw it: those that are asked for, or, where a target combines predictions with
-    /// the trials themselves, [`FOLDS_OF_COMBINED`].
+    /// Number of folds for predicting each image with models that never saw it: the configured number, or
+    /// [`FOLDS_OF_COMBINED`] if a target combines predictions with the trials themselves.
     pub(crate) fn folds(&self) -> Option<usize> {
         let combined = Target::Matrix(MatrixTarget::Combined);
         let wanted = self.training.conditions.iter().any(|arm| arm.target() == combined);
         self.prediction.folds.or(wanted.then_some(FOLDS_OF_COMBINED))
     }
 
-    /// A seed of its own for each stage and part, so that adding a part changes no other.
+    /// The seed of a stage or part. Each has its own, so that adding a part changes no other.
     pub(crate) fn seed_of(&self, part: &str) -> u64 {
         let hash = hash::of_bytes(format!("{}/{part}", self.seed).as_bytes());
         u64::from_str_radix(&hash[..16], 16).expect("a hash is hexadecimal")
     }
 
-    /// The same with files named from the root, so that it holds wherever the command runs.
+    /// The same with absolute paths, valid in any working directory.
     pub(crate) fn with_absolute_paths(mut self) -> Result<Self> {
         let files = self.scans.files.iter_mut().chain(&mut self.scans.truth).flatten();
         let networks = self.similarity.network.iter_mut().chain(&mut self.prediction.network);
@@ -235,7 +236,7 @@ impl Config {
         Ok(self)
     }
 
-    /// As TOML, for the run directory.
+    /// The configuration as TOML, for the run directory.
     pub(crate) fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self).context("the configuration cannot be written as TOML")
     }
@@ -347,11 +348,11 @@ mod tests {
         for (setting, part) in [
             ("training.epochs=0", "training.epochs: expected at least 1, found 0"),
             ("training.conditions=[]", "training.conditions is empty"),
-            ("training.conditions=[{target=\"raw\"},{target=\"raw\"}]", "`raw` stands there twice"),
+            ("training.conditions=[{target=\"raw\"},{target=\"raw\"}]", "`raw` appears twice"),
             ("training.conditions=[{target=\"features\"}]", "set similarity.network to a checkpoint"),
             ("training.centering=both", "both"),
             ("prediction.folds=1", "prediction.folds is 1"),
-            ("robustness.gaussian=[0.2, 0.1]", "must rise"),
+            ("robustness.gaussian=[0.2, 0.1]", "increasing levels"),
             ("scans.files=nowhere.h5", "nowhere.h5 does not exist"),
         ] {
             let error = format!("{:#}", load(&[setting]).unwrap_err());
@@ -368,10 +369,10 @@ mod tests {
             ("similarity.network=", "leave it out for"),
             ("similarity.images=0", "\"all\""),
             ("similarity.network_layer=conv3_1", "layer = \"conv3_1\""),
-            ("prediction.folds=0", "leave it out for predictions in-sample"),
+            ("prediction.folds=0", "leave it out for in-sample predictions"),
             ("response.core.contrast_window=0", "\"none\""),
             ("training.layers=[]", "leave it out for all layers"),
-            ("training.alpha_warm_up=0", "leave it out for an alpha that is constant"),
+            ("training.alpha_warm_up=0", "leave it out for a constant alpha"),
             ("training.gamma=[]", "mixture = { fixed"),
             ("training.early_matches=raw", "keep = \"last\""),
             ("training.stop_after=3", "keep = \"last\""),

@@ -6,13 +6,14 @@ use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use toml::{Table, Value};
 
-/// Parts of a key, at most.
+/// Maximum number of parts of a key.
 const DEEPEST: usize = 8;
 
-/// Puts `file` and then `overrides` (`section.key=value`) over `default`.
+/// Overrides `default` by `file` and then by `overrides` (`section.key=value`).
 ///
 /// # Errors
-/// An unknown key, with the nearest valid one; a value of a type that the key never has; a file that is not TOML.
+/// Returns an error if a key is unknown (with the nearest valid one), a value has the wrong type, or a file is not
+/// TOML.
 pub(crate) fn layer(default: &str, file: Option<&Path>, overrides: &[String]) -> Result<Table> {
     let known = Known::of(default)?;
     let mut table: Table = default.parse().context("the embedded default is not valid TOML")?;
@@ -26,15 +27,15 @@ pub(crate) fn layer(default: &str, file: Option<&Path>, overrides: &[String]) ->
         let (key, value) = item
             .split_once('=')
             .with_context(|| format!("--set {item}: expected SECTION.KEY=VALUE, for example training.epochs=12"))?;
-        // No section lies as deep; one in the other they would be merged, and taken apart again, by as many calls.
-        ensure!(key.matches('.').count() < DEEPEST, "--set {item}: a key of more than {DEEPEST} parts");
+        // No section is nested as deeply; merging deeper ones would recurse as deeply.
+        ensure!(key.matches('.').count() < DEEPEST, "--set {item}: the key has more than {DEEPEST} parts");
         let over = nested(key.trim(), parse_value(value.trim()));
         merge(&mut table, over, &known, &format!("--set {item}"), "")?;
     }
     Ok(table)
 }
 
-/// A value in TOML; what is not TOML (a bare word, a path) is a string.
+/// Parses a value as TOML; anything else (a bare word, a path) is a string.
 fn parse_value(text: &str) -> Value {
     format!("value = {text}")
         .parse::<Table>()
@@ -55,10 +56,10 @@ fn nested(key: &str, value: Value) -> Table {
     table
 }
 
-/// Puts the keys of `over`, which `source` has in `section`, into `base`.
+/// Merges the keys of `over`, found by `source` in `section`, into `base`.
 ///
 /// # Errors
-/// An unknown key, with the nearest valid one; a value of a type that the key never has.
+/// Returns an error if a key is unknown (with the nearest valid one) or a value has the wrong type.
 pub(crate) fn merge(base: &mut Table, over: Table, known: &Known, source: &str, section: &str) -> Result<()> {
     for (key, value) in over {
         let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
@@ -78,7 +79,7 @@ pub(crate) fn merge(base: &mut Table, over: Table, known: &Known, source: &str, 
     Ok(())
 }
 
-/// Takes the new value if some example has its type; a whole number serves where a fraction is expected.
+/// Accepts the new value if some example has its type; integers are accepted for floats.
 fn fitting(examples: &[Value], value: Value, source: &str, path: &str) -> Result<Value> {
     let fits = |value: &Value| examples.iter().any(|example| example.same_type(value));
     if fits(&value) {
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn a_key_of_very_many_parts_is_refused() {
         let error = set(&[&format!("{}b=1", "a.".repeat(100_000))]).unwrap_err().to_string();
-        assert!(error.ends_with("a key of more than 8 parts"), "{}", &error[error.len() - 60..]);
+        assert!(error.ends_with("the key has more than 8 parts"), "{}", &error[error.len() - 60..]);
     }
 
     #[test]

@@ -1,37 +1,38 @@
-//! What earlier configurations wrote, refused with what is written in its place.
+//! Keys of earlier versions, rejected with their replacement.
 
 use super::known::Known;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// The sentence for a key that is no more.
+/// The message for a key that no longer exists.
 pub(crate) fn key(path: &str) -> Option<String> {
     // A condition has the keys of [training].
     let path = path.replacen("training.conditions.", "training.", 1);
     let instead = match path.as_str() {
-        "training.gamma" => "fixed shares are written mixture = { fixed = [3, 1] }; leave it out for learned ones",
-        "training.taps" => "it is training.layers",
-        "training.centring" => "it is training.centering",
+        "training.gamma" => "write fixed weights as mixture = { fixed = [3, 1] }; leave it out for learned ones",
+        "training.taps" => "it is now training.layers",
+        "training.centring" => "it is now training.centering",
         "training.early_matches" | "training.stop_at_accuracy_of" | "training.stop_after" => {
-            "a training that stops within its schedule is no control; shorter ones with a schedule of their own are: add conditions \
+            "a training stopped within its schedule is not a valid control; add shorter trainings with their own schedule: \
              { target = \"none\", epochs = 5, keep = \"last\" }, and the report interpolates between them"
         }
-        "training.noise_std" => "beside the target of a condition write robust_training = { noise = { std = 0.2 } }",
+        "training.noise_std" => "in the condition, write robust_training = { noise = { std = 0.2 } }",
         "training.attack_epsilon" | "training.attack_steps" => {
-            "beside the target of a condition write robust_training = { adversarial = { epsilon = 0.016, steps = 5 } }"
+            "in the condition, write robust_training = { adversarial = { epsilon = 0.016, steps = 5 } }"
         }
-        "similarity.network_layer" => "a name is given as similarity.layer, too: layer = \"conv3_1\"",
+        "similarity.network_layer" => "give the name as similarity.layer: layer = \"conv3_1\"",
         "robustness.border_steps" | "robustness.decision_boundary_steps" => {
-            "all attacks together have robustness.passes, forward and back, for each image"
+            "robustness.passes is the budget of all attacks together, in forward and backward passes per image"
         }
-        "response.optimisation" => "it is response.optimization",
-        "similarity.tap" => "it is similarity.layer",
+        "response.optimisation" => "it is now response.optimization",
+        "similarity.tap" => "it is now similarity.layer",
         _ => return None,
     };
     Some(instead.to_owned())
 }
 
-/// The table for a line of the earlier `training.conditions`, as `denoised alpha=80`; a line that never was one stays without.
+/// Converts a line of the earlier `training.conditions`, such as `denoised alpha=80`, to a table; `None` if it never
+/// was valid.
 pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
     let mut words = line.split_whitespace();
     let word = words.next()?;
@@ -46,7 +47,7 @@ pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
         examples.filter_map(|example| example.get(kind)?.as_table()).next().cloned()
     };
     let mut taken = |key: &str, or: &Value| own.remove(key).unwrap_or_else(|| or.clone());
-    // Which accuracy a control reached is read off between several, by the report.
+    // The report now interpolates between several controls instead of matching one.
     taken("early_matches", &Value::Boolean(true));
     let epochs = known.examples("epochs").and_then(|examples| examples.first()?.as_integer())?;
     let half = Value::Integer(epochs / 2);
@@ -74,7 +75,7 @@ pub(crate) fn condition(line: &str, known: &Known) -> Option<String> {
         target => add("target", name(super::Target::try_from(target.to_owned()).ok()?.name())),
     }
     for (key, value) in own {
-        // Nothing and 0 stood for what is left out now.
+        // An empty value or 0 used to mean unset.
         let nothing = value.as_array().is_some_and(Vec::is_empty);
         match key {
             "gamma" | "layers" | "taps" if nothing => {}

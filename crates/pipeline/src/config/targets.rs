@@ -1,8 +1,8 @@
-//! What the similarities of a classifier can be pulled towards.
+//! Targets of the similarity loss.
 
 use serde::{Deserialize, Serialize};
 
-/// An enum whose variants have the names that configuration and artifacts use, and a list that cannot lack one of them.
+/// An enum with the names used in configuration and artifacts, and a list that cannot miss a variant.
 macro_rules! named {
     ($(#[$about:meta])* enum $Enum:ident { $($(#[$meaning:meta])* $Variant:ident = $name:literal,)* }) => {
         $(#[$about])*
@@ -14,7 +14,7 @@ macro_rules! named {
         impl $Enum {
             const ALL: &[Self] = &[$(Self::$Variant,)*];
 
-            /// As in configuration and artifacts.
+            /// Name in configuration and artifacts.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Self::$Variant => $name,)*
@@ -25,47 +25,47 @@ macro_rules! named {
 }
 
 named! {
-    /// A matrix that stage `similarity` makes.
+    /// A matrix made by stage `similarity`.
     enum MatrixTarget {
         /// Similarity of predicted responses.
         Denoised = "denoised",
-        /// Similarity of predicted responses combined with the measured ones, each as precise as it is.
+        /// Similarity of predicted responses combined with the measured ones, weighted by their precision.
         Combined = "combined",
-        /// The denoised similarity under one permutation of the images.
+        /// The denoised similarity with the images permuted.
         Shuffled = "shuffled",
-        /// Similarity of Gaussian responses of the denoised eigenspectrum, which know nothing of the images.
+        /// Similarity of Gaussian responses with the denoised eigenspectrum, unrelated to the images.
         Random = "random",
         /// Similarity of single trials.
         Raw = "raw",
-        /// Similarity of the repeat averages, over the oracle images alone.
+        /// Similarity of the repeat averages, for the oracle images only.
         Oracle = "oracle",
         /// Similarity of the images' pixels.
         Pixels = "pixels",
-        /// Similarity of the images' pixels under a Gaussian.
+        /// Similarity of the Gaussian-blurred pixels.
         LowPassPixels = "low-pass-pixels",
         /// Similarity of the energies of oriented filters.
         OrientationEnergy = "orientation-energy",
-        /// The denoised similarity, brought to -1, 0 or 1 (Attias et al. 2024).
+        /// The denoised similarity, thresholded to -1, 0 or 1 (Attias et al. 2024).
         Thresholded = "thresholded",
         /// Similarity of the features of a trained network.
         Features = "features",
     }
 }
 
-/// What a classifier's similarities are pulled towards.
+/// The target of a classifier's similarity loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) enum Target {
-    /// Nothing: no pairs are trained on.
+    /// None: no pairs are trained on.
     None,
-    /// Similarity of the class labels, on pairs of training images: the regularizer without a brain.
+    /// Similarity of class labels on pairs of training images: regularization without neural data.
     Labels,
-    /// A matrix that stage `similarity` makes.
+    /// A matrix made by stage `similarity`.
     Matrix(MatrixTarget),
 }
 
 impl Target {
-    /// As in configuration and artifacts.
+    /// Name in configuration and artifacts.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "none",

@@ -1,4 +1,4 @@
-//! `[training]`: the settings of the library's trainings, and what is trained by them.
+//! `[training]`: training settings and the conditions trained with them.
 
 use super::known::Known;
 use super::{Arm, Target, replaced};
@@ -12,7 +12,7 @@ use toml::{Table, Value};
 #[serde(try_from = "Section")]
 pub(crate) struct Training {
     pub(crate) seeds: u64,
-    /// What all arms have that say nothing else.
+    /// Settings of all conditions unless they override them.
     #[serde(flatten)]
     pub(crate) common: TrainConfig,
     pub(crate) conditions: Vec<Arm>,
@@ -37,7 +37,7 @@ impl TryFrom<Section> for Training {
 impl Training {
     fn resolved(section: Section) -> Result<Self> {
         let Section { seeds, conditions, common } = section;
-        // First, so that what is wrong with it is not said of a condition.
+        // Check these first, so that an error is not attributed to a condition.
         let settings: TrainConfig = common.clone().try_into()?;
         check(&settings)?;
         let known = Known::of_conditions()?;
@@ -46,34 +46,35 @@ impl Training {
         Ok(Self { seeds, common: settings, conditions })
     }
 
-    /// The condition that all others are compared with: the first without a target and with nothing that makes it robust, one
-    /// without settings of its own before one that has some.
+    /// The reference condition for all others: the first without a target and robust training, preferably one without
+    /// settings of its own.
     pub(crate) fn baseline(&self) -> Option<&Arm> {
         let mut plain = self.conditions.iter().filter(|arm| arm.kind() == Target::None.name());
         plain.clone().find(|arm| arm.own().next().is_none()).or_else(|| plain.next())
     }
 
-    /// Whether trainings can be asked for this, as far as that is known without their data.
+    /// Checks the settings as far as possible without the data.
     pub(crate) fn check(&self) -> Result<()> {
         ensure!(!self.conditions.is_empty(), "training.conditions is empty; give at least {{ target = \"none\" }}");
         for (index, arm) in self.conditions.iter().enumerate() {
             ensure!(
                 self.conditions[..index].iter().all(|other| other.folder() != arm.folder()),
-                "training.conditions: `{}` stands there twice; tell them apart by name = \"..\"",
+                "training.conditions: `{}` appears twice; tell them apart by name = \"..\"",
                 arm.name()
             );
         }
         Ok(())
     }
 
-    /// Shorter trainings of the baseline, each complete: between them lies what it reaches at another clean accuracy.
+    /// Shorter, complete trainings of the baseline, between which the report interpolates its results to other clean
+    /// accuracies.
     pub(crate) fn shorter(&self) -> Vec<&Arm> {
         let Some(baseline) = self.baseline() else { return Vec::new() };
         self.conditions.iter().filter(|arm| *arm != baseline && arm.is_shorter(baseline)).collect()
     }
 }
 
-/// The conditions, unless some are lines of an earlier version.
+/// The conditions as tables; lines of an earlier version are an error.
 fn tables(conditions: Vec<Value>, known: &Known) -> Result<Vec<Table>> {
     let mut tables = Vec::new();
     let mut lines = Vec::new();
@@ -81,7 +82,7 @@ fn tables(conditions: Vec<Value>, known: &Known) -> Result<Vec<Table>> {
         match value {
             Value::Table(table) => tables.push(table),
             Value::String(line) => lines.push(line),
-            value => bail!("training.conditions: expected tables, as {{ target = \"denoised\" }}, found {value}"),
+            value => bail!("training.conditions: expected tables like {{ target = \"denoised\" }}, found {value}"),
         }
     }
     if lines.is_empty() {
@@ -90,16 +91,16 @@ fn tables(conditions: Vec<Value>, known: &Known) -> Result<Vec<Table>> {
     let replacements: Option<Vec<String>> = lines.iter().map(|line| replaced::condition(line, known)).collect();
     match replacements {
         Some(replacements) => bail!(
-            "training.conditions holds tables now, not lines; instead of {lines:?} write\n[\n    {},\n]",
+            "training.conditions now holds tables, not lines; instead of {lines:?} write\n[\n    {},\n]",
             replacements.join(",\n    ")
         ),
-        None => bail!("training.conditions: expected tables, as {{ target = \"denoised\" }}, found {lines:?}"),
+        None => bail!("training.conditions: expected tables like {{ target = \"denoised\" }}, found {lines:?}"),
     }
 }
 
-/// Whether a training can be asked for this, as far as that is known without its data.
+/// Checks the settings as far as possible without the data.
 pub(crate) fn check(settings: &TrainConfig) -> Result<()> {
-    ensure!(settings.alpha_warm_up != Some(0.0), "training.alpha_warm_up is 0; leave it out for an alpha that is constant");
+    ensure!(settings.alpha_warm_up != Some(0.0), "training.alpha_warm_up is 0; leave it out for a constant alpha");
     ensure!(settings.layers.as_deref() != Some(&[]), "training.layers is empty; leave it out for all layers");
     settings.check().map_err(|error| anyhow::anyhow!("training.{error}"))
 }

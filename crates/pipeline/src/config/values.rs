@@ -3,17 +3,17 @@
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 
-/// How many images.
+/// A number of images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected \"all\" or a number of images, at least 1; 0 for all is written \"all\" now")]
+#[serde(untagged, expecting = "expected \"all\" or a number of images, at least 1; instead of 0 write \"all\"")]
 pub(crate) enum Extent {
-    /// That many, the first ones; fewer where there are fewer.
+    /// The first so many, or fewer if there are not enough.
     First(NonZeroUsize),
-    /// Every one.
+    /// All images.
     Every(All),
 }
 
-/// The word for it.
+/// The word `all`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum All {
@@ -23,10 +23,10 @@ pub(crate) enum All {
 
 /// A layer of a trained network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected the number of a layer (0: stem, s: stage s) or a name, as \"conv3_1\"")]
+#[serde(untagged, expecting = "expected the number of a layer (0: stem, s: stage s) or a name such as \"conv3_1\"")]
 pub(crate) enum Layer {
-    /// Of a classifier of ours: 0 for the stem, s for stage s.
+    /// Of one of our classifiers: 0 for the stem, s for stage s.
     Number(usize),
-    /// Of a VGG network, as `conv3_1`.
+    /// Of a VGG network, such as `conv3_1`.
     Name(String),
 }

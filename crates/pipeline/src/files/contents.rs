@@ -1,4 +1,4 @@
-//! What a file holds: every dataset, tensor or field with its type and shape, whatever the container.
+//! Contents of a file: every dataset, tensor or field with its type and shape, for any container.
 
 use super::spec::Container;
 use anyhow::{Context, Result};
@@ -7,10 +7,10 @@ use brainprior_artifact::archive::Archive;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Names to types and shapes.
+/// Types and shapes by name.
 pub(crate) type Contents = BTreeMap<String, Entry>;
 
-/// Lists a file of the given container.
+/// Lists a file with the given container.
 pub(crate) fn list(path: &Path, container: Container) -> Result<Contents> {
     match container {
         Container::Hdf5 => Ok(brainprior_artifact::hdf5::list(path)?),
@@ -24,12 +24,12 @@ pub(crate) fn list(path: &Path, container: Container) -> Result<Contents> {
 }
 
 pub(crate) fn of_safetensors(path: &Path) -> Result<Contents> {
-    of_archive(&Archive::read(path, "name a whole safetensors file")?)
+    of_archive(&Archive::read(path, "use an undamaged safetensors file")?)
 }
 
-/// Of a network's weights, in any file from which they are taken.
+/// Lists the weights of a network in any supported file.
 pub(crate) fn of_weights(path: &Path) -> Result<Contents> {
-    of_archive(&Archive::read_weights(path, "name a file of a network's weights")?)
+    of_archive(&Archive::read_weights(path, "use a file with network weights")?)
 }
 
 fn of_archive(file: &Archive) -> Result<Contents> {
@@ -50,7 +50,7 @@ fn of_json(path: &Path) -> Result<Contents> {
 
 fn of_toml(path: &Path) -> Result<Contents> {
     let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-    let value: serde_json::Value = toml::from_str(&text).with_context(|| format!("{} is no TOML", path.display()))?;
+    let value: serde_json::Value = toml::from_str(&text).with_context(|| format!("{} is not valid TOML", path.display()))?;
     let mut contents = Contents::new();
     walk_json(&value, "", &mut contents);
     Ok(contents)

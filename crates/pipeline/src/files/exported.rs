@@ -1,4 +1,4 @@
-//! What `export matrix` writes: an array of NumPy, and beside it the identities of its images.
+//! The two files of `export matrix`: a NumPy array and the identities of its images.
 
 use super::contents::Contents;
 use anyhow::Result;
@@ -6,11 +6,11 @@ use brainprior_artifact::npy::{Header, Npy, Values};
 use brainprior_artifact::{Entry, FileError};
 use std::path::{Path, PathBuf};
 
-/// Enough of an array file to hold its header.
+/// Enough of an array file to contain its header.
 const HEADER: usize = 4096;
 const BESIDE: &str = ".images.npy";
 
-/// The matrix and the identities that belong together, if `path` is one of such two files.
+/// The matrix and the identities, if `path` is either of the two files.
 pub(crate) fn both(path: &Path) -> Option<[PathBuf; 2]> {
     let name = path.file_name()?.to_str()?;
     let stem = name.strip_suffix(BESIDE).or_else(|| name.strip_suffix(".npy"))?;
@@ -31,10 +31,11 @@ pub(crate) fn list(path: &Path) -> Result<Contents> {
     names.into_iter().zip(files).map(entry).collect()
 }
 
-/// Reads the two.
+/// Reads both files.
 ///
 /// # Errors
-/// A file that is cut short; values that are no square of numbers from -1 to 1 with a row for each identity.
+/// Returns an error if a file is truncated, or if the values are not a square of numbers from -1 to 1 with one row per
+/// identity.
 pub(crate) fn read(path: &Path) -> Result<()> {
     let [matrix, beside] = both(path).unwrap_or_else(|| [path.to_owned(), path.with_extension("images.npy")]);
     let parse = |file: &Path| -> Result<Npy> {
@@ -52,7 +53,7 @@ pub(crate) fn read(path: &Path) -> Result<()> {
         return Err(FileError::mismatch(&matrix, "the array", "f32", "another type", advice).into());
     };
     if found.shape != [images, images] {
-        let expected = format!("{images} x {images}, as {} has images", beside.display());
+        let expected = format!("{images} x {images}, as many as {} has images", beside.display());
         return Err(FileError::mismatch(&matrix, "the array", expected, format!("shape {:?}", found.shape), advice).into());
     }
     match values.iter().position(|value| !(-1.0..=1.0).contains(value)) {

@@ -1,4 +1,4 @@
-//! A file for people: what kind it is, what it holds, and for scans the tiers, repeats and reliability.
+//! A description of a file for people: its kind, its contents, and the tiers, repeats and reliability of scans.
 
 use super::contents::{self, Contents};
 use super::judgement::{Content, Judgement, judge};
@@ -10,10 +10,11 @@ use brainprior_recording::{Notes, Scan, Tier, median, reliability};
 use std::fmt::Write;
 use std::path::Path;
 
-/// The text that `cargo xtask inspect` prints.
+/// The text printed by `cargo xtask inspect`.
 ///
 /// # Errors
-/// A file that its reader refuses, as the stages would, and one of no known kind whose datasets cannot be listed.
+/// Returns an error if the file's reader rejects it, as the stages would, or if the kind is unknown and the datasets
+/// cannot be listed.
 pub fn inspect(path: &Path) -> Result<String> {
     let kind = match recognize(path)? {
         Recognized::Known(kind) => kind,
@@ -70,15 +71,15 @@ fn describe_scan(scan: &Scan, notes: &Notes, text: &mut String) -> Result<()> {
         _ => {
             let shown = scan.trial_image().iter().collect::<std::collections::HashSet<_>>().len();
             let why = match shown < scan.tiers().len() {
-                true => "images are repeated, but none in tier test, where oracle images are looked for",
+                true => "images are repeated, but none in tier test, which holds the oracle images",
                 false => "no image is repeated",
             };
-            writeln!(text, "  oracle images     none: {why}, so that no neuron has a reliability")?;
+            writeln!(text, "  oracle images     none: {why}, so neurons have no reliability")?;
         }
     }
     let columns = |present: Option<usize>| present.map_or("missing".to_owned(), |count| format!("{count} columns"));
-    writeln!(text, "  behaviour         {}", columns(scan.behavior().map(|array| array.ncols())))?;
-    writeln!(text, "  pupil centre      {}", columns(scan.pupil_center().map(|array| array.ncols())))?;
+    writeln!(text, "  behavior          {}", columns(scan.behavior().map(|array| array.ncols())))?;
+    writeln!(text, "  pupil center      {}", columns(scan.pupil_center().map(|array| array.ncols())))?;
     if repeats.is_empty() {
         return Ok(());
     }

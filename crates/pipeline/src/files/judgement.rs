@@ -1,5 +1,5 @@
-//! What a file holds, and whether it is valid: the verdict is that of the reader which the stages use, and for kinds that no
-//! stage reads back that of the data spec.
+//! The contents and validity of a file. The verdict is that of the reader used by the stages, or of the data spec for
+//! kinds that no stage reads.
 
 use super::contents::{self, Contents};
 use super::spec::{Container, Kind, Spec};
@@ -15,31 +15,30 @@ use std::path::Path;
 /// A valid file.
 pub(crate) struct Judgement {
     pub(crate) spec: Spec,
-    /// Its datasets, where they can be listed.
+    /// Its datasets, if they can be listed.
     pub(crate) contents: Option<Contents>,
     pub(crate) content: Content,
-    /// What is unusual, a sentence each.
+    /// Remarks on unusual content, one sentence each.
     pub(crate) remarks: Vec<String>,
 }
 
-/// What a reader made of a file.
+/// The result of reading a file.
 pub(crate) enum Content {
     Scan(Box<(Scan, Notes)>),
     Images(Box<LabeledSplit>),
-    /// Of another kind, which was read and is not looked at further.
+    /// Another kind, read but not examined further.
     Other,
-    /// Of a kind that no stage reads back.
+    /// A kind that no stage reads.
     Unread,
 }
 
 /// Reads a file and compares it with its spec.
 ///
 /// # Errors
-/// What the reader says, a sentence; of JSON, and of what no stage reads, everything in which the file departs from the spec, a line
-/// each.
+/// Returns the reader's error; for JSON and kinds that no stage reads, all differences from the spec, one per line.
 pub(crate) fn judge(path: &Path, kind: Kind) -> Result<Judgement> {
     let spec = kind.spec()?;
-    // CIFAR's own formats have no list of datasets; their reader checks them in full.
+    // CIFAR's own formats have no list of datasets; their reader checks them completely.
     let contents = match (spec.format, path.extension().is_some_and(|ending| ending == "safetensors")) {
         (Container::Safetensors, false) if kind == Kind::Checkpoint => contents::of_weights(path).ok(),
         (Container::Safetensors, false) => None,
@@ -51,7 +50,7 @@ pub(crate) fn judge(path: &Path, kind: Kind) -> Result<Judgement> {
         format!("{shown} is not a valid {title} (data-spec version {version}):\n  {}", problems.join("\n  "))
     };
     match read(path, kind) {
-        // Of JSON a reader says where it stopped, and the spec everything that is missing.
+        // For JSON, the reader says where it stopped, and the spec says everything that is missing.
         Err(_) | Ok(Content::Unread) if spec.format == Container::Json && !problems.is_empty() => bail!(departs()),
         Ok(Content::Unread) if !problems.is_empty() => bail!(departs()),
         Err(error) => bail!("{error:#}"),
@@ -60,7 +59,9 @@ pub(crate) fn judge(path: &Path, kind: Kind) -> Result<Judgement> {
                 Content::Scan(read) => read.1.remarks(),
                 _ => vec![],
             };
-            remarks.extend(problems.iter().map(|problem| format!("not as the data spec says, in what is not read: {problem}")));
+            remarks.extend(
+                problems.iter().map(|problem| format!("differs from the data spec in a part that is not read: {problem}")),
+            );
             Ok(Judgement { spec, contents, content, remarks })
         }
     }

@@ -1,4 +1,4 @@
-//! What kind of file a path is, by its content. What is of no known kind is called that, with what was found in it.
+//! Recognizes the kind of a file by its content. For an unknown kind it reports what was found.
 
 use super::contents::Contents;
 use super::spec::{Container, Kind};
@@ -9,39 +9,39 @@ use serde_json::Value;
 use std::io::Read;
 use std::path::Path;
 
-/// How many names of an unknown file are told.
+/// Number of names listed for an unknown file.
 const NAMES_SHOWN: usize = 6;
 
-/// What a path is.
+/// The kind of a path.
 pub(crate) enum Recognized {
-    /// Of a kind that has a data spec.
+    /// A kind with a data spec.
     Known(Kind),
-    /// Of none.
+    /// No known kind.
     Unknown(Unknown),
 }
 
-/// A file of no known kind.
+/// A file of unknown kind.
 pub(crate) struct Unknown {
-    /// What it is as far as can be seen.
+    /// Description of the content, as far as it can be told.
     pub(crate) found: String,
-    /// In what its datasets lie, where they can be listed.
+    /// The container of its datasets, if they can be listed.
     pub(crate) container: Option<Container>,
     would_be_read: &'static str,
     advice: &'static str,
 }
 
 const ANY: &str = "a scan, truth, responses, similarities, pairs or neighbors (.h5), a Sensorium tree (a folder or .zip), a layout of arrays (.toml), \
-                   labelled images (.safetensors, a folder of pictures, or CIFAR as a folder or .tar.gz), a network's weights (.safetensors, .pt, .pth), or results.json, \
+                   labeled images (.safetensors, a folder of pictures, or CIFAR as a folder or .tar.gz), a network's weights (.safetensors, .pt, .pth), or results.json, \
                    attack.json, histogram.json or times.json, or what `export` writes";
-const ANY_HDF5: &str = "a scan (images, responses, tiers), truth, responses, similarities, pairs or neighbors as data-specs says";
-const ANY_TENSORS: &str = "labelled images (train_images ...), a classifier (stem.0.weight ... head.bias, or conv1.weight ... fc.bias) or a VGG \
-                           network (features.0.weight ...) as data-specs says";
+const ANY_HDF5: &str = "a scan (images, responses, tiers), truth, responses, similarities, pairs or neighbors as in data-specs";
+const ANY_TENSORS: &str = "labeled images (train_images ...), a classifier (stem.0.weight ... head.bias, or conv1.weight ... fc.bias) or a VGG \
+                           network (features.0.weight ...) as in data-specs";
 const ANY_JSON: &str = "results.json, attack.json, histogram.json or times.json";
 
 impl Unknown {
-    /// The refusal.
+    /// The error.
     pub(crate) fn error(&self, path: &Path) -> FileError {
-        let found = format!("{}, which is of no known kind", self.found);
+        let found = format!("{}, which is of unknown kind", self.found);
         FileError::mismatch(path, "kind of file", self.would_be_read, found, self.advice)
     }
 }
@@ -50,15 +50,15 @@ fn unknown(found: impl Into<String>, would_be_read: &'static str, advice: &'stat
     Recognized::Unknown(Unknown { found: found.into(), container: None, would_be_read, advice })
 }
 
-/// The same, whose datasets can be listed.
+/// An unknown file whose datasets can be listed.
 fn listable(container: Container, found: String, would_be_read: &'static str, advice: &'static str) -> Recognized {
     Recognized::Unknown(Unknown { found, container: Some(container), would_be_read, advice })
 }
 
-/// What `path` is.
+/// Recognizes `path`.
 ///
 /// # Errors
-/// A file or folder that cannot be read; an HDF5 file that cannot be opened.
+/// Returns an error if a file or folder cannot be read, or an HDF5 file cannot be opened.
 pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     if path.is_dir() {
         return of_folder(path);
@@ -78,7 +78,7 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     if ends(&[".pt", ".pth"]) && start.first() == Some(&0x80) {
         return of_torch(path);
     }
-    // The reader of image sets also knows how to say that a packed file must be unpacked first.
+    // The reader of image sets also tells users to unpack other archives first.
     if ends(&[".tar.gz", ".tgz", ".xz"]) {
         return Ok(Recognized::Known(Kind::ImageSet));
     }
@@ -95,21 +95,21 @@ pub(crate) fn recognize(path: &Path) -> Result<Recognized> {
     Ok(if start.starts_with(b"MATLAB 5.0 MAT-file") {
         unknown("a MATLAB 5 file", ANY, "save it with -v7.3, or write HDF5 with h5write")
     } else if start.starts_with(b"CDF") {
-        unknown("a netCDF-3 file", ANY, "make it netCDF-4: nccopy -k nc4 FILE NEW")
+        unknown("a netCDF-3 file", ANY, "convert it to netCDF-4: nccopy -k nc4 FILE NEW")
     } else if start.starts_with(b"\x93NUMPY") && super::exported::both(path).is_some() {
         Recognized::Known(Kind::ExportedMatrix)
     } else if start.starts_with(b"\x93NUMPY") {
         unknown(
             "a single NumPy array",
             ANY,
-            "describe it in a layout, and bring it in: cargo xtask import arrays LAYOUT.toml OUT.h5",
+            "describe it in a layout and import it: cargo xtask import arrays LAYOUT.toml OUT.h5",
         )
     } else if start.first() == Some(&0x80) {
         unknown("a Python pickle", ANY, "save tensors with torch.save or safetensors.torch.save_file, and arrays as HDF5")
     } else if ends(&[".h5", ".hdf5", ".nwb", ".nc", ".mat"]) {
-        unknown(format!("{begins} and has no HDF5 signature"), ANY, "compare its size with the original: it may be cut off")
+        unknown(format!("{begins} and has no HDF5 signature"), ANY, "compare its size with the original: it may be truncated")
     } else {
-        unknown(begins, ANY, "name a file of such a kind")
+        unknown(begins, ANY, "use a file of one of these kinds")
     })
 }
 
@@ -131,7 +131,7 @@ fn of_folder(path: &Path) -> Result<Recognized> {
         "cifar-10-batches-py",
         "cifar-100-python",
     ];
-    // Of CIFAR-100 for Python a file is called `meta`, as a folder of a Sensorium tree is.
+    // CIFAR-100 for Python has a file called `meta`, the name of a folder in a Sensorium tree.
     if cifar.into_iter().any(has) || has("train") || has("test") {
         return Ok(Recognized::Known(Kind::ImageSet));
     }
@@ -139,17 +139,17 @@ fn of_folder(path: &Path) -> Result<Recognized> {
         return Ok(Recognized::Known(Kind::Sensorium));
     }
     if has("screen") && has("responses") {
-        return Ok(unknown("a session of experanto", ANY, "bring it in: cargo xtask import experanto FOLDER OUT.h5"));
+        return Ok(unknown("a session of experanto", ANY, "import it: cargo xtask import experanto FOLDER OUT.h5"));
     }
     if has("suite2p") || has("plane0") || has("spks.npy") {
         let advice =
-            "bring it in with a table of onsets: cargo xtask import suite2p FOLDER OUT.h5 --onsets FILE --images FILE --rate HZ";
+            "import it with a table of onsets: cargo xtask import suite2p FOLDER OUT.h5 --onsets FILE --images FILE --rate HZ";
         return Ok(unknown("a folder of suite2p", ANY, advice));
     }
-    Ok(unknown(format!("a folder with {}", some(names)), ANY, "name a folder of such a kind, or a file in it"))
+    Ok(unknown(format!("a folder with {}", some(names)), ANY, "use a folder of one of these kinds, or a file in it"))
 }
 
-/// By the name of the first member, which stands at the beginning.
+/// Recognizes a zip file by the name of its first member, which is at the beginning.
 fn of_zip(path: &Path, start: &[u8]) -> Result<Recognized> {
     let length = start.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     let first = String::from_utf8_lossy(start.get(30..30 + length).unwrap_or_default()).into_owned();
@@ -158,26 +158,26 @@ fn of_zip(path: &Path, start: &[u8]) -> Result<Recognized> {
     }
     if first.ends_with(".npy") && !first.contains('/') {
         return Ok(unknown(
-            "what numpy.savez writes",
+            "a NumPy .npz file",
             ANY,
-            "describe them in a layout, and bring them in: cargo xtask import arrays LAYOUT.toml OUT.h5",
+            "describe the arrays in a layout and import them: cargo xtask import arrays LAYOUT.toml OUT.h5",
         ));
     }
     Ok(Recognized::Known(Kind::Sensorium))
 }
 
-/// What PyTorch saved: a refusal of its reader is that of the file.
+/// Recognizes a PyTorch file; an error of its reader is that of the file.
 fn of_torch(path: &Path) -> Result<Recognized> {
     Ok(of_tensors(super::contents::of_weights(path)?, Container::Weights))
 }
 
 fn of_hdf5(path: &Path) -> Result<Recognized> {
     let input = Input::open(path)?;
-    // A name that leads nowhere is there, too: the reader says what is wrong with it.
+    // A link that leads nowhere counts as present: the reader reports the problem.
     let has = |name: &str| input.has(name).unwrap_or(true);
     if let Ok(version) = input.text_attribute("nwb_version") {
         let found = format!("an NWB file of version {version}");
-        let advice = "bring it in: cargo xtask import nwb FILE OUT.h5";
+        let advice = "import it: cargo xtask import nwb FILE OUT.h5";
         return Ok(listable(Container::Hdf5, found, ANY_HDF5, advice));
     }
     let format = input.text_attribute("format").unwrap_or_default();
@@ -193,7 +193,7 @@ fn of_hdf5(path: &Path) -> Result<Recognized> {
         _ => {
             let names = brainprior_artifact::hdf5::list(path)?.into_keys().collect();
             let found = format!("an HDF5 file with {}", some(names));
-            let advice = "write it in one of these layouts, or name another file";
+            let advice = "write it in one of these layouts, or use another file";
             return Ok(listable(Container::Hdf5, found, ANY_HDF5, advice));
         }
     }))
@@ -215,7 +215,7 @@ fn of_tensors(contents: Contents, container: Container) -> Recognized {
         Kind::Vgg
     } else {
         let found = format!("tensors {}", some(contents.into_keys().collect()));
-        let advice = "rename the tensors as the spec says, or name another file";
+        let advice = "rename the tensors as in the spec, or use another file";
         return listable(container, found, ANY_TENSORS, advice);
     })
 }
@@ -223,7 +223,7 @@ fn of_tensors(contents: Contents, container: Container) -> Recognized {
 fn of_json(path: &Path) -> Result<Recognized> {
     let value: Value = brainprior_artifact::json::read(path)?;
     let Value::Object(fields) = &value else {
-        return Ok(unknown("JSON that is no object", ANY_JSON, "name another file"));
+        return Ok(unknown("JSON that is not an object", ANY_JSON, "use another file"));
     };
     let format = fields.get("format").and_then(Value::as_str).unwrap_or_default();
     Ok(match format {
@@ -233,12 +233,12 @@ fn of_json(path: &Path) -> Result<Recognized> {
         _ if !fields.is_empty() && fields.values().all(Value::is_number) => Recognized::Known(Kind::Times),
         _ => {
             let found = format!("JSON with {}", some(fields.keys().cloned().collect()));
-            listable(Container::Json, found, ANY_JSON, "name another file")
+            listable(Container::Json, found, ANY_JSON, "use another file")
         }
     })
 }
 
-/// The first of some names.
+/// The first few names.
 fn some(names: Vec<String>) -> String {
     let more = names.len().saturating_sub(NAMES_SHOWN);
     match names[..] {

@@ -1,5 +1,5 @@
-//! `validate` and `inspect`: any file of the chain, against its spec and for people. Both ask the reader that the stages use,
-//! and can therefore not disagree with it.
+//! `validate` and `inspect`: check any file of the pipeline against its spec, or describe it. Both use the reader of
+//! the stages, so they cannot disagree with it.
 
 mod contents;
 mod exported;
@@ -15,10 +15,10 @@ use judgement::Judgement;
 use kind::{Recognized, recognize};
 use std::path::Path;
 
-/// Checks a file as the pipeline would read it, and against its spec. Returns the report for people.
+/// Checks a file as the pipeline would read it, and against its spec. Returns a report.
 ///
 /// # Errors
-/// What its reader says, and everything in which the file departs from its spec, one line each.
+/// Returns the reader's error, and all differences from the spec, one per line.
 pub fn validate(path: &Path) -> Result<String> {
     let kind = match recognize(path)? {
         Recognized::Known(kind) => kind,
@@ -46,7 +46,7 @@ mod tests {
         assert!(error.contains("scan.h5") && error.contains("HDF5 signature"), "{error}");
         let path = folder.path().join("notes.txt");
         std::fs::write(&path, "hello").unwrap();
-        assert!(validate(&path).unwrap_err().to_string().contains("of no known kind"));
+        assert!(validate(&path).unwrap_err().to_string().contains("of unknown kind"));
     }
 
     #[test]

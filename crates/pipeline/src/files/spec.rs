@@ -1,4 +1,4 @@
-//! The specs of `data-specs/`, read by machine: each format's datasets with type, shape and meaning.
+//! The machine-readable specs in `data-specs/`: the datasets of each format with type, shape and meaning.
 
 use anyhow::{Context, Result};
 use brainprior_artifact::Entry;
@@ -52,7 +52,7 @@ impl Kind {
 
     /// The spec of this kind.
     pub(crate) fn spec(self) -> Result<Spec> {
-        toml::from_str(self.text()).with_context(|| format!("the spec of {self:?} is not valid"))
+        toml::from_str(self.text()).with_context(|| format!("the spec of {self:?} is invalid"))
     }
 }
 
@@ -67,14 +67,14 @@ pub(crate) struct Spec {
     pub(crate) datasets: Vec<Dataset>,
 }
 
-/// What the datasets lie in.
+/// The container of the datasets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Container {
     Hdf5,
     Folder,
     Safetensors,
-    /// Safetensors, or what `torch.save` writes.
+    /// Safetensors, or a file written by `torch.save`.
     Weights,
     Npy,
     Json,
@@ -95,13 +95,13 @@ pub(crate) struct Dataset {
 }
 
 impl Dataset {
-    /// Whether `name` is this dataset: equal, or equal but for parts that the spec writes as `*`.
+    /// Whether `name` is this dataset; parts written as `*` in the spec match anything.
     pub(crate) fn matches(&self, name: &str) -> bool {
         wildcard(self.path.trim_start_matches('/').as_bytes(), name.trim_start_matches('/').as_bytes())
     }
 
     fn accepts(&self, dtype: &str) -> bool {
-        // A kind of number and its width: `f32`.
+        // A kind of number with its width: `f32`.
         let is = |kind: &str| dtype.strip_prefix(kind).is_some_and(|bits| bits.bytes().all(|digit| digit.is_ascii_digit()));
         self.dtype.split('|').map(str::trim).any(|accepted| match accepted {
             "float" | "number" => is("f") || is("bf"),
@@ -122,7 +122,7 @@ fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 impl Spec {
-    /// Everything in which `found` departs from the spec, a line each.
+    /// All differences between `found` and the spec, one per line.
     pub(crate) fn problems(&self, found: &BTreeMap<String, Entry>) -> Vec<String> {
         let mut sizes: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
         let mut problems = Vec::new();

@@ -1,4 +1,4 @@
-//! The grid of conditions and seeds: its parts, which of them were asked for, and how a batch system spreads them.
+//! The grid of conditions and seeds: its parts, the selection of parts, and scripts for batch systems.
 
 mod slurm;
 
@@ -16,7 +16,7 @@ pub(crate) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Every condition and seed of the run; conditions with a target, which take longest, come first.
+    /// Every condition and seed of the run; conditions with a target come first, since they take longest.
     pub(crate) fn all(context: &'a Context) -> Vec<Self> {
         let training = &context.config.training;
         let mut parts: Vec<Self> = training
@@ -28,7 +28,7 @@ impl<'a> Part<'a> {
         parts
     }
 
-    /// Those that were asked for on the command line.
+    /// The parts selected on the command line.
     pub(crate) fn selected(context: &'a Context) -> Vec<Self> {
         let chosen = |part: &Self| {
             context.selection.condition.as_ref().is_none_or(|name| name == part.condition.name())
@@ -37,13 +37,13 @@ impl<'a> Part<'a> {
         Self::all(context).into_iter().filter(chosen).collect()
     }
 
-    /// Where it stands in results: by condition as the configuration has them, then by seed.
+    /// Sort key in results: by condition in the order of the configuration, then by seed.
     pub(crate) fn place(self, context: &Context) -> (Option<usize>, u64) {
         (context.config.training.conditions.iter().position(|arm| arm == self.condition), self.seed)
     }
 
-    /// Seed of its training. Networks of one seed begin with the same weights and see the same batches whatever their condition, so
-    /// that conditions are compared in pairs.
+    /// Seed of its training. Networks of one seed start with equal weights and see the same batches in every condition,
+    /// so that conditions can be compared in pairs.
     pub(crate) fn seed_of_training(self, context: &Context) -> u64 {
         context.config.seed_of(&format!("train/seed{}", self.seed))
     }
@@ -54,14 +54,14 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Refuses a selection that names no part of the grid.
+/// Returns an error if the selection is not part of the grid.
 pub(crate) fn check_selection(context: &Context) -> Result<()> {
     let training = &context.config.training;
     let names: Vec<&str> = training.conditions.iter().map(Arm::name).collect();
     if let Some(condition) = &context.selection.condition {
         ensure!(
             names.contains(&condition.as_str()),
-            "--condition {condition}: not among training.conditions, which are: {}",
+            "--condition {condition}: not in training.conditions, which are: {}",
             names.join("; ")
         );
     }

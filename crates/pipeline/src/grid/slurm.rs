@@ -1,4 +1,4 @@
-//! `--emit slurm`: a script that spreads a run over a cluster.
+//! `--emit slurm`: a script that distributes a run over a cluster.
 
 use crate::config::Config;
 use crate::run::DeviceName;
@@ -11,35 +11,37 @@ use std::path::Path;
 /// A batch system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchSystem {
-    /// A job for what comes before the grid, arrays with a task for each condition and seed, a job for what comes after.
+    /// A job for everything before the grid, array jobs with one task per condition and seed, and a job for everything
+    /// after.
     Slurm,
 }
 
-/// What a task of a batch system is given.
+/// Resources of a task.
 #[derive(Clone, Copy, Debug)]
 pub struct Resources {
-    /// Processors, where the batch system is not told another number.
+    /// Number of threads, unless the batch system sets another.
     pub threads: usize,
-    /// Where it computes.
+    /// The device.
     pub device: DeviceName,
-    /// How many tasks of the grid may run at once; any number where there is none.
+    /// Maximum number of concurrent tasks of the grid, if limited.
     pub at_once: Option<NonZeroU32>,
 }
 
-/// The script that spreads a run over `system`.
+/// The script that distributes a run over `system`.
 ///
 /// # Errors
-/// A run directory that cannot be made or written to; a file of the configuration that does not exist.
+/// Returns an error if the run directory cannot be created or written, or if a file of the configuration does not
+/// exist.
 pub fn script(system: BatchSystem, config: &Config, run: &Path, resources: Resources) -> Result<String> {
     match system {
         BatchSystem::Slurm => slurm(config, run, resources),
     }
 }
 
-/// The script. It submits itself, each job waiting for the one before: everything up to the similarities, tasks that train, one for
-/// each condition and seed, tasks that measure (perturbations are tried on other networks, too, so that all have to be there), the
-/// report. Tasks come in as many arrays as the size asks for that Slurm allows, which the script finds out. The resolved
-/// configuration is written to the run directory first.
+/// Makes the script, which submits itself as jobs that depend on each other: everything up to the similarities;
+/// training tasks, one per condition and seed; evaluation tasks (which transfer perturbations between networks, so all
+/// must be trained); and the report. The script asks Slurm for its limit on array sizes and splits the tasks
+/// accordingly. The resolved configuration is first written to the run directory.
 fn slurm(config: &Config, run: &Path, resources: Resources) -> Result<String> {
     let Resources { threads, device, at_once } = resources;
     std::fs::create_dir_all(run.join("slurm")).with_context(|| format!("could not create {}", run.display()))?;
@@ -68,10 +70,10 @@ fn slurm(config: &Config, run: &Path, resources: Resources) -> Result<String> {
     let device = if device == DeviceName::Cpu { String::new() } else { format!(" --device {}", device.name()) };
     Ok(format!(
         r#"#!/bin/bash
-# The run {name} on a cluster: `bash THIS_FILE` submits it; options given behind it go to every sbatch,
+# The run {name} on a cluster: `bash THIS_FILE` submits it; further options are passed to every sbatch,
 # for example `bash THIS_FILE --partition=gpu --time=12:00:00`.
-# Interrupted jobs go on where they were when the same command is given again; what is done is not done twice. A job that Slurm
-# preempts, or whose node fails, is queued again by Slurm and goes on by itself.
+# Give the same command again to resume interrupted jobs; finished work is not repeated. A job that Slurm
+# preempts, or whose node fails, is queued again by Slurm and resumes by itself.
 set -euo pipefail
 run={run}
 {variables}pipeline() {{ {program} --threads "${{SLURM_CPUS_PER_TASK:-{threads}}}"{device} pipeline --config {settings} --run "$run" "$@"; }}
@@ -85,36 +87,36 @@ submit)
   common=(--parsable --requeue --open-mode=append --cpus-per-task={threads} --export=ALL "$@")
   submitted=()
   complete=no
-  # Where a job is refused, those before it would wait for nothing, or work for nothing.
+  # If a job is refused, the jobs submitted before it would wait or work for nothing.
   withdraw() {{
     if [ "$complete" = no ]; then
       if [ ${{#submitted[@]}} -eq 0 ]; then
-        echo "nothing was submitted: the reason stands above" >&2
+        echo "nothing was submitted; see the error above" >&2
       elif scancel "${{submitted[@]}}"; then
-        echo "not everything could be submitted (the reason stands above), and the jobs that were are canceled: ${{submitted[*]}}" >&2
+        echo "not everything could be submitted (see the error above); the submitted jobs are canceled: ${{submitted[*]}}" >&2
       else
-        echo "not everything could be submitted (the reason stands above); cancel these jobs by hand: scancel ${{submitted[*]}}" >&2
+        echo "not everything could be submitted (see the error above); cancel these jobs by hand: scancel ${{submitted[*]}}" >&2
       fi
     fi
   }}
   trap withdraw EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  # Submits a job of the kind $1 with these options, and leaves its number in `job`.
+  # Submits a job of kind $1 with these options and stores its number in `job`.
   submit() {{
     job=$(BRAINPRIOR_JOB=$1 BRAINPRIOR_FIRST=${{first:-0}} sbatch "${{common[@]}}" --job-name={job}-"$1" "${{@:2}}" "$here")
     job=${{job%%;*}}
     submitted+=("$job")
   }}
-  # Slurm counts the tasks of an array from 0 and allows numbers below MaxArraySize: a larger grid comes in several arrays.
+  # Slurm counts the tasks of an array from 0 and allows numbers below MaxArraySize: a larger grid is split into several arrays.
   largest=$(scontrol show config 2>/dev/null | awk '$1 == "MaxArraySize" {{ print $3 }}' || true)
   largest=${{largest:-1001}}
   tasks={tasks}
   if [ "$largest" -lt 1 ]; then
-    echo "this Slurm takes no arrays (MaxArraySize is $largest): ask its administrator for them, or run without --emit" >&2
+    echo "this Slurm accepts no array jobs (MaxArraySize is $largest): ask its administrator to allow them, or run without --emit" >&2
     exit 1
   fi
-  # Submits the tasks of the kind $1 after the jobs $2, and leaves the numbers of their arrays in `jobs`, each behind a colon.
+  # Submits the tasks of kind $1 after the jobs $2 and stores the numbers of their arrays in `jobs`, each after a colon.
   arrays() {{
     jobs=
     local after=afterok$2 first count
@@ -155,13 +157,13 @@ esac
         program = quoted(&program.display().to_string()),
         settings = quoted(&settings.display().to_string()),
         job = quoted(&config.name),
-        // An array's own limit does not know of the other arrays, so that they come one after the other.
+        // An array's limit does not cover the other arrays, so they run one after the other.
         chained = if limit.is_empty() { "" } else { "      after=afterok$2,afterany:$job\n" },
         stages = if training.common.snapshots { "train trade-off" } else { "train" },
     ))
 }
 
-/// One word of a shell.
+/// Quotes one word for a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-=".contains(c);
     if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }

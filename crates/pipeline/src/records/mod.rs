@@ -1,7 +1,7 @@
-//! `records`: a small file for each network of an experiment, to be committed, and tables of whatever such files there are.
+//! `records`: one small file per network of an experiment, which can be committed, and tables made from such files.
 //!
-//! An experiment of many hours runs on more than one machine, and its run directories are not kept. What is kept of each network is one
-//! JSON file: every figure, the smallest perturbation of each image, and what the network was made from.
+//! A long experiment runs on several machines, and its run directories are not kept. Of each network, one JSON file is
+//! kept: all results, the smallest perturbation of each image, and what the network was made from.
 
 mod tables;
 
@@ -17,37 +17,37 @@ use std::path::{Path, PathBuf};
 const FORMAT: &str = "brainprior-network-record";
 const VERSION: u32 = 1;
 
-/// What is kept of one network.
+/// The record of one network.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NetworkRecord {
     format: String,
     version: u32,
-    /// The name of the configuration.
+    /// Name of the configuration.
     experiment: String,
-    /// What the program was built from that trained the network; absent where it was built without git.
+    /// Commit of the program that trained the network; absent if it was built without git.
     commit: Option<String>,
-    /// The processor that measured it.
+    /// The processor that evaluated it.
     processor: String,
     /// Settings, hashes of the inputs, seed and device of the training.
     key: Key,
-    /// A hash of `key`: equal configurations make equal networks.
+    /// A hash of `key`: equal keys give equal networks.
     config_hash: String,
-    /// Seconds that the training took.
+    /// Duration of the training in seconds.
     training_seconds: f64,
     figures: NetworkResult,
     /// The smallest perturbation of each attacked image.
     distances: Distances,
 }
 
-/// Writes a record into `folder` for each network of the run directory `run` whose robustness is measured, and says which.
+/// Writes a record into `folder` for each evaluated network of the run directory `run`, and lists them.
 ///
 /// # Errors
-/// A folder that is no run directory or in which no network is measured; files that cannot be read or written, or are not what was
-/// recorded.
+/// Returns an error if `run` is not a run directory, no network is evaluated in it, a file cannot be read or written,
+/// or a file differs from its record.
 pub fn add(run: &Path, folder: &Path) -> Result<String> {
     let config = run.join("config.toml");
     let text = std::fs::read_to_string(&config)
-        .with_context(|| format!("{} is no run directory: could not read {}", run.display(), config.display()))?;
+        .with_context(|| format!("{} is not a run directory: could not read {}", run.display(), config.display()))?;
     let settings: toml::Table = text.parse().with_context(|| format!("{}: not TOML", config.display()))?;
     let Some(experiment) = settings.get("name").and_then(toml::Value::as_str) else {
         bail!("{}: no `name`, expected the configuration of a run", config.display())
@@ -55,11 +55,11 @@ pub fn add(run: &Path, folder: &Path) -> Result<String> {
     std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
     let measured = run.join("robustness");
     let mut parts: Vec<PathBuf> = std::fs::read_dir(&measured)
-        .with_context(|| format!("{}: no network is measured yet; run stage `robustness` first", run.display()))?
+        .with_context(|| format!("{}: no network has been evaluated yet; run stage `robustness` first", run.display()))?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
     parts.retain(|part| Record::path(part).is_file());
-    ensure!(!parts.is_empty(), "{}: no network is measured yet; run stage `robustness` first", run.display());
+    ensure!(!parts.is_empty(), "{}: no network has been evaluated yet; run stage `robustness` first", run.display());
     parts.sort();
     let mut said = String::new();
     for part in parts {
@@ -74,7 +74,7 @@ pub fn add(run: &Path, folder: &Path) -> Result<String> {
 fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<NetworkRecord> {
     let measurement: Record = json::read(&Record::path(part))?;
     if let Some(file) = measurement.changed(part) {
-        bail!("{}: not what stage `robustness` wrote; run that stage again", part.join(file).display());
+        bail!("{}: changed since stage `robustness` wrote it; run that stage again", part.join(file).display());
     }
     ensure!(
         measurement.outputs.contains_key(DISTANCES),
@@ -96,7 +96,7 @@ fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<Netwo
     })
 }
 
-/// As the system calls it.
+/// Name of the processor, as the system reports it.
 fn processor() -> String {
     let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = known.lines().find_map(|line| line.strip_prefix("model name")).and_then(|rest| rest.split(':').nth(1));
@@ -104,7 +104,7 @@ fn processor() -> String {
     format!("{model}, {}", brainprior_kernels::instruction_set())
 }
 
-/// Every record in a folder, by name.
+/// Reads every record in a folder, sorted by name.
 fn read(folder: &Path) -> Result<Vec<NetworkRecord>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("could not read {}", folder.display()))?;
     let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;

@@ -1,4 +1,4 @@
-//! Tables of records: every condition by itself, and less the baseline of its seed.
+//! Tables made from records: every condition, and its difference from the baseline of the same seed.
 
 use super::NetworkRecord;
 use crate::adversarial::{BySeed, RESAMPLES, over_seeds};
@@ -9,13 +9,13 @@ use brainprior_images::is_in_mean;
 use brainprior_robustness::{Corruption, Perturbation, paired_ratio_of};
 use std::path::Path;
 
-/// The condition that others are held against.
+/// The reference condition.
 const BASELINE: &str = "none";
 
-/// Tables, in Markdown, of the records in `folder`.
+/// Markdown tables of the records in `folder`.
 ///
 /// # Errors
-/// A folder without records; records that cannot be read.
+/// Returns an error if the folder has no records or they cannot be read.
 pub fn tables(folder: &Path) -> Result<String> {
     of_records(&super::read(folder)?)
 }
@@ -37,7 +37,7 @@ fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
     for record in records {
         ensure!(
             of(record) == levels,
-            "{} of seed {}: levels of noise {:?}, other records have {levels:?}; keep experiments with other levels in another folder",
+            "{} of seed {}: noise levels {:?}, but other records have {levels:?}; keep experiments with different levels in different folders",
             record.figures.condition,
             record.figures.seed,
             of(record)
@@ -102,11 +102,10 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
         .collect();
     made.sort();
     made.dedup();
-    text + &format!("Percent and points of percent; {} Made by {}.\n", table::OVER_SEEDS, made.join("; "))
+    text + &format!("Percent and percentage points; {} Made by {}.\n", table::OVER_SEEDS, made.join("; "))
 }
 
-/// Networks that differ in nothing but their condition: one seed of training, the same images, the same arithmetic, and the same
-/// measurements.
+/// Whether two networks differ only in their condition: same training seed, images, arithmetic and measurements.
 fn are_a_pair(record: &NetworkRecord, baseline: &NetworkRecord) -> bool {
     let lengths =
         |record: &NetworkRecord| record.distances.iter().map(|(norm, all)| (norm.clone(), all.len())).collect::<Vec<_>>();
@@ -116,7 +115,7 @@ fn are_a_pair(record: &NetworkRecord, baseline: &NetworkRecord) -> bool {
         && lengths(record) == lengths(baseline)
 }
 
-/// The columns: a name, by what a share is multiplied, and the figure.
+/// The columns: name, factor, and value.
 fn figures(levels: &[f64]) -> Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Option<f64> + '_>)> {
     let mut figures: Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Option<f64>>)> = vec![
         ("validation".into(), 100.0, Box::new(|network| Some(network.validation.clean_accuracy))),
@@ -133,12 +132,12 @@ fn figures(levels: &[f64]) -> Vec<(String, f64, Box<dyn Fn(&NetworkResult) -> Op
     figures
 }
 
-/// The families of CIFAR-10-C's mean that need no photographs: all but frost.
+/// The corruptions of CIFAR-10-C's mean that need no photographs: all but frost.
 fn main_families() -> impl Iterator<Item = &'static str> {
     Corruption::ALL.into_iter().map(Corruption::name).filter(|family| is_in_mean(family))
 }
 
-/// Plain mean over those families and their severities; nothing where one was not measured.
+/// Mean over these corruptions and severities; `None` if one was not measured.
 fn main_error(network: &NetworkResult) -> Option<f64> {
     let errors: Vec<&[f64; 5]> = main_families().map(|family| network.corruptions.get(family)).collect::<Option<_>>()?;
     mean_over_families(errors.into_iter())
@@ -209,7 +208,7 @@ mod tests {
 
     #[test]
     fn conditions_are_compared_within_each_seed() {
-        // Seeds differ by 20 points, conditions by 5 within each seed: paired, nothing is left of the seeds.
+        // Seeds differ by 20 points, conditions by 5 within each seed: pairing removes the difference between seeds.
         let mut records = Vec::new();
         for (seed, clean) in [(0, 0.5), (1, 0.6), (2, 0.7)] {
             records.push(record("none", seed, [clean, clean - 0.25], &[0.25, 0.5, 0.0]));
@@ -259,6 +258,6 @@ mod tests {
         let mut other = record("denoised", 0, [0.5, 0.25], &[0.25]);
         other.figures.gaussian_noise[1].level = 0.3;
         let error = of_records(&[record("none", 0, [0.5, 0.25], &[0.25]), other]).unwrap_err().to_string();
-        assert!(error.contains("denoised of seed 0: levels of noise [0.0, 0.3]"), "{error}");
+        assert!(error.contains("denoised of seed 0: noise levels [0.0, 0.3]"), "{error}");
     }
 }

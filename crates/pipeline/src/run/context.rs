@@ -1,4 +1,4 @@
-//! What every stage is given.
+//! The context of a run, passed to every stage.
 
 use super::{Key, Mode, Progress, Record, RunDirectory};
 use crate::config::Config;
@@ -13,16 +13,16 @@ pub struct Context {
     pub(crate) run: RunDirectory,
     pub(crate) progress: Box<dyn Progress>,
     pub(crate) selection: Selection,
-    /// Where models are fitted, networks trained and attacked.
+    /// Device for fitting, training and attacking.
     pub(crate) device: Device,
 }
 
 impl Context {
-    /// Opens the run directory at `root`, makes it where it is not there yet, and writes the resolved configuration into it;
-    /// a dry run writes nothing. Records name `commit`, which the program was built from.
+    /// Opens the run directory at `root`, creating it if needed, and writes the resolved configuration into it; a dry
+    /// run writes nothing. Records contain `commit`, the commit of the program.
     ///
     /// # Errors
-    /// A folder that cannot be made or written to.
+    /// Returns an error if the folder cannot be created or written.
     pub fn open(
         config: Config,
         root: &Path,
@@ -39,13 +39,13 @@ impl Context {
         Ok(Self { config, run, progress, selection, device })
     }
 
-    /// Does a task of this run unless it is done; see [`RunDirectory::task`].
+    /// Runs a task unless it is finished; see [`RunDirectory::task`].
     pub(crate) fn task(&self, key: Key, work: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Option<Record>> {
         self.run.task(key, &*self.progress, work)
     }
 }
 
-/// The part of the grid that was asked for; all of it where nothing was.
+/// The selected part of the grid; all of it by default.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// A condition by its name in `training.conditions`.
@@ -55,7 +55,7 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether the whole grid was asked for.
+    /// Whether the whole grid is selected.
     pub(crate) fn is_all(&self) -> bool {
         self.condition.is_none() && self.seed.is_none()
     }

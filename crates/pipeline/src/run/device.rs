@@ -1,25 +1,25 @@
-//! The device that was asked for.
+//! The device on which a run computes.
 
 use anyhow::Result;
 use brainprior_kernels::{Precision, instruction_set};
 use candle_core::Device;
 
-/// Where models are fitted, networks trained and attacked.
+/// A device for fitting, training and attacking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceName {
-    /// This machine's processors.
+    /// The processors of this machine.
     Cpu,
     /// The first NVIDIA GPU.
     Cuda,
-    /// The same in mixed precision: convolutions and matrix products round their factors to TF32 and add up in f32.
+    /// The GPU in mixed precision: convolutions and matrix products round their factors to TF32 and accumulate in f32.
     CudaTf32,
 }
 
 impl DeviceName {
-    /// Opens the device; every tensor of the process is to be made on this one.
+    /// Opens the device, which all tensors of the process must use.
     ///
     /// # Errors
-    /// No such device, and what to do about it.
+    /// Returns an error with advice if there is no such device.
     pub fn open(self) -> Result<Device> {
         match self {
             Self::Cpu => Ok(Device::Cpu),
@@ -28,7 +28,7 @@ impl DeviceName {
         }
     }
 
-    /// Which of them an open device is.
+    /// The name of an open device.
     pub(crate) fn of(device: &Device) -> Self {
         if device.is_cpu() {
             return Self::Cpu;
@@ -40,7 +40,7 @@ impl DeviceName {
         Self::Cuda
     }
 
-    /// As on the command line, in records and in results.
+    /// Name on the command line, in records and in results.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
@@ -54,7 +54,7 @@ impl DeviceName {
 fn cuda(tf32: bool) -> Result<Device> {
     brainprior_kernels::cuda::set_tf32(tf32);
     brainprior_kernels::cuda::device(0).map_err(|error| {
-        // The first line: a backtrace may follow it.
+        // Only the first line: a backtrace may follow.
         let error = error.to_string();
         let error = error.lines().next().unwrap_or_default();
         anyhow::anyhow!(
@@ -65,10 +65,10 @@ fn cuda(tf32: bool) -> Result<Device> {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(_tf32: bool) -> Result<Device> {
-    anyhow::bail!("this program was built without CUDA; `cargo xtask` builds it with, where the command line has --device cuda")
+    anyhow::bail!("this program was built without CUDA; `cargo xtask` with --device cuda builds it with CUDA")
 }
 
-/// A device, and what is computed there in other than f32.
+/// Description of a device and of any computation that is not in f32.
 pub(crate) fn described(device: &str, precision: Precision) -> String {
     match precision {
         Precision::F32 => device.to_owned(),

@@ -1,4 +1,4 @@
-//! A run directory: one folder per task, a record beside each finished artifact, nothing done twice.
+//! A run directory: one folder per task, a record with each finished artifact; finished work is never repeated.
 
 use super::{Key, Progress, Record};
 use anyhow::{Context, Result, bail};
@@ -11,25 +11,25 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// What to do with tasks that are not done yet.
+/// What to do with unfinished tasks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mode {
     /// Run them.
     Run,
-    /// Run those of one stage; those of others must be done.
+    /// Run the tasks of one stage; those of the other stages must be finished.
     Only(String),
-    /// Say that they would run.
+    /// Only report that they would run.
     Dry,
 }
 
 /// Why a task has to run.
 #[derive(Debug)]
 pub(crate) enum Stale {
-    /// It has no record: it never ended.
+    /// There is no record, so it never finished.
     NotDone,
-    /// Its record is that of another key.
+    /// Its record has another key.
     MadeOtherwise(Difference),
-    /// This file is no longer what it wrote.
+    /// This output was changed since.
     Changed(String),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Stale {
         match self {
             Self::NotDone => write!(f, "it was never finished"),
             Self::MadeOtherwise(difference) => write!(f, "{difference}"),
-            Self::Changed(file) => write!(f, "{file} is not what it wrote"),
+            Self::Changed(file) => write!(f, "its output {file} was changed"),
         }
     }
 }
@@ -52,10 +52,10 @@ pub(crate) struct RunDirectory {
     done: AtomicUsize,
 }
 
-/// Where the lock of each task lies: apart from its folder, which is cleared.
+/// Folder of the task locks, outside of the task folders, which may be cleared.
 const LOCKS: &str = ".locks";
 
-/// The key of the task that a folder was last given to.
+/// The key of the unfinished task that last used a folder.
 const IN_PROGRESS: &str = "in-progress.json";
 
 impl RunDirectory {
@@ -67,7 +67,7 @@ impl RunDirectory {
         Ok(Self { root: root.to_path_buf(), mode, commit: None, done: AtomicUsize::new(0) })
     }
 
-    /// The same, whose records name the commit that the program was built from, where that is known.
+    /// The same, with the program's commit in its records, if known.
     pub(crate) fn built_from(self, commit: Option<&str>) -> Self {
         Self { commit: commit.map(str::to_owned), ..self }
     }
@@ -77,17 +77,17 @@ impl RunDirectory {
         &self.root
     }
 
-    /// Whether tasks are only named.
+    /// Whether tasks are only reported, not run.
     pub(crate) fn is_dry(&self) -> bool {
         self.mode == Mode::Dry
     }
 
-    /// Whether this stage alone was asked for.
+    /// Whether only this stage was requested.
     pub(crate) fn is_only(&self, stage: &str) -> bool {
         matches!(&self.mode, Mode::Only(only) if only == stage)
     }
 
-    /// Whether one stage alone was asked for, and another than this.
+    /// Whether only one stage was requested, and not this one.
     pub(crate) fn is_only_another(&self, stage: &str) -> bool {
         matches!(&self.mode, Mode::Only(only) if only != stage)
     }
@@ -97,7 +97,8 @@ impl RunDirectory {
         self.root.join(task)
     }
 
-    /// The record of a task whose artifact is there, is unchanged, and was made from this very key; otherwise why it is stale.
+    /// The record of a task whose outputs exist, are unchanged and were made with exactly this key; otherwise why the
+    /// task is stale.
     pub(crate) fn finished(&self, key: &Key) -> Result<Record, Stale> {
         let folder = self.folder(key.task());
         let Ok(record) = json::read::<Record>(&Record::path(&folder)) else { return Err(Stale::NotDone) };
@@ -127,7 +128,7 @@ impl RunDirectory {
         Ok(lock::take(&self.lock(name)?)?)
     }
 
-    /// The lock of a task, by a path that can be made.
+    /// Path of a task's lock, whose folder is created.
     fn lock(&self, task: &str) -> Result<PathBuf> {
         let path = self.root.join(LOCKS).join(task);
         let folder = path.parent().context("a lock lies in a folder")?;
@@ -135,7 +136,7 @@ impl RunDirectory {
         Ok(path)
     }
 
-    /// Whether another process works on a task right now.
+    /// Whether another process is working on a task.
     pub(crate) fn is_busy(&self, task: &str) -> Result<bool> {
         if self.mode == Mode::Dry {
             return Ok(false);
@@ -143,19 +144,19 @@ impl RunDirectory {
         Ok(lock::try_take(&self.lock(task)?)?.is_none())
     }
 
-    /// Waits until no other process works on a task.
+    /// Waits until no other process works on a task, and locks it.
     fn take(&self, task: &str, progress: &dyn Progress) -> Result<Lock> {
         let path = self.lock(task)?;
         if let Some(lock) = lock::try_take(&path)? {
             return Ok(lock);
         }
-        progress.line(&format!("  … {task:<28} waits for another process that works on it"));
+        progress.line(&format!("  … {task:<28} waiting for another process that is working on it"));
         Ok(lock::take(&path)?)
     }
 
-    /// Runs `work` unless its artifact is there already. `work` gets the task's folder and returns the files that it
-    /// wrote, relative to that folder. Returns nothing on a dry run of a task that is not done. Processes that share a run
-    /// directory do a task once: the others wait for it.
+    /// Runs `work` unless its artifact exists. `work` gets the task's folder and returns the files it wrote, relative
+    /// to that folder. Returns `None` for an unfinished task on a dry run. Processes that share a run directory run a
+    /// task once: the others wait for it.
     pub(crate) fn task(
         &self,
         key: Key,
@@ -176,7 +177,7 @@ impl RunDirectory {
                 return Ok(None);
             }
             Mode::Only(only) if only != stage => bail!(
-                "--only {only}: its input `{}` is missing or was made with other settings ({stale}); run the same command with --only {stage}, or without --only",
+                "--only {only}: its input `{}` is missing or outdated ({stale}); run the same command with --only {stage}, or without --only",
                 key.task()
             ),
             _ => {}
@@ -203,13 +204,13 @@ impl RunDirectory {
             outputs.insert(file, hash);
         }
         if let Some(input) = key.changed_input(&self.root) {
-            // Nor may what was begun be gone on with.
+            // An interrupted state of such a task must not be resumed either.
             let marker = folder.join(IN_PROGRESS);
             std::fs::remove_file(&marker).with_context(|| format!("could not remove {}", marker.display()))?;
             bail!(
-                "stage `{}` read {}, which was changed meanwhile, so that what it made is dropped; see to it that nothing else writes there, and give the same command again",
-                key.task(),
-                input.display()
+                "{} was changed while stage `{}` read it, so the stage's results were discarded; make sure that nothing else writes there, and run the same command again",
+                input.display(),
+                key.task()
             );
         }
         let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64(), commit: self.commit.clone() };
@@ -219,7 +220,7 @@ impl RunDirectory {
         Ok(Some(record))
     }
 
-    /// Removes checkpoints that were left by a task of another key, so that none is taken up by mistake.
+    /// Removes checkpoints of a task with another key, so that none is resumed by mistake.
     fn forget_other_work(&self, folder: &Path, key: &Key) -> Result<()> {
         let marker = folder.join(IN_PROGRESS);
         let same = json::read::<Key>(&marker).is_ok_and(|found| found == *key);
@@ -257,7 +258,7 @@ mod tests {
         let mut called = false;
         run.task(Key::new("stage/part", 2, 7), &Silent, |folder| {
             called = true;
-            assert!(!folder.join("x").exists(), "what another key left is gone");
+            assert!(!folder.join("x").exists(), "files of another key are removed");
             write(folder, "three")
         })
         .unwrap();
@@ -287,7 +288,7 @@ mod tests {
             assert!(run.finished(&key()).is_err());
         }
         run.task(key(), &Silent, |folder| {
-            assert!(!folder.join("x").exists(), "what was made of changed inputs is gone");
+            assert!(!folder.join("x").exists(), "results of changed inputs are removed");
             write(folder, "two")
         })
         .unwrap();
@@ -323,7 +324,7 @@ mod tests {
         assert_eq!(why(key(4, "a")), "settings.epochs: expected 4, found 3");
         assert_eq!(why(key(3, "b")), "inputs.images: expected \"b\", found \"a\"");
         std::fs::write(folder.path().join("train/none-seed0/x"), "other").unwrap();
-        assert_eq!(why(key(3, "a")), "x is not what it wrote");
+        assert_eq!(why(key(3, "a")), "its output x was changed");
     }
 
     #[test]

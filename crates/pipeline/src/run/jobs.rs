@@ -1,12 +1,12 @@
-//! Independent jobs side by side, each on one processor: small networks gain little from being spread over several.
+//! Runs independent jobs in parallel, each on one processor: small networks gain little from several.
 
 use anyhow::{Context, Result, anyhow};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Runs `work` on every job, at most one per worker thread, and returns the results in the order of the jobs. Those that
-/// are left over when every thread has had its share run last and divide the threads among them. After a failure no further
-/// job starts; the first failure in order is returned.
+/// Runs `work` on every job, at most one per worker thread, and returns the results in the order of the jobs. The jobs
+/// left over after an even share run last and divide the threads among them. After a failure no further job starts; the
+/// first failure in order is returned.
 pub(crate) fn run<J: Send, R: Send>(jobs: Vec<J>, work: impl Fn(J) -> Result<R> + Sync) -> Result<Vec<R>> {
     let count = jobs.len();
     let workers = rayon::current_num_threads().min(count).max(1);

@@ -1,7 +1,7 @@
-//! One run: its folder, the records that say what each artifact was made from, the device, and who is told of progress.
+//! A run: its directory, the records of what each artifact was made from, the device, and progress reports.
 //!
-//! Why a task runs again is decided in one place, `RunDirectory::finished`: its `Key` is another than the recorded one, or an
-//! output is not what was recorded.
+//! `RunDirectory::finished` decides whether a task runs again: its `Key` differs from the recorded one, or an output
+//! was changed.
 
 mod context;
 mod device;
@@ -20,12 +20,12 @@ pub(crate) use record::{Key, Record};
 
 use anyhow::{Context as _, Result};
 
-/// Prepares this process, once: a pool of `threads` workers, which change the time of a run and never its results.
+/// Prepares this process, once: creates a pool of `threads` workers, which affects only speed, never results.
 ///
 /// # Errors
-/// The pool is there already, or the system refuses threads.
+/// Returns an error if the pool already exists or the system refuses threads.
 pub fn prepare(threads: usize) -> Result<()> {
-    // Every failed call of HDF5 becomes an error of ours; its own stack traces would only hide that.
+    // HDF5 errors become errors of ours; its stack traces would only hide them.
     hdf5::silence_errors(true);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("could not start worker threads")
 }

@@ -1,24 +1,24 @@
-//! Who is told how a run goes on. The library owns no terminal.
+//! The interface for progress reports. The library does not write to the terminal itself.
 
-/// Told what a run does, from several threads at once.
+/// Receives progress reports, from several threads at once.
 pub trait Progress: Send + Sync {
-    /// One line for people.
+    /// Prints one line.
     fn line(&self, text: &str);
 
-    /// A bar over `total` steps, which is shown until it is dropped.
+    /// Shows a bar over `total` steps until it is dropped.
     fn bar(&self, name: &str, total: u64) -> Box<dyn Bar>;
 
-    /// A task whose artifact was there already.
+    /// Reports a task whose artifact already exists.
     fn done_before(&self, task: &str) {
         self.line(&format!("  ✓ {task:<28} already done"));
     }
 
-    /// A task that a dry run would start, and why.
+    /// Reports a task that a dry run would start, and why.
     fn would_run(&self, task: &str, because: &str) {
         self.line(&format!("  · {task:<28} would run: {because}"));
     }
 
-    /// A task that has just ended.
+    /// Reports a task that has just finished.
     fn finished(&self, task: &str, seconds: f64) {
         self.line(&format!("  ✓ {task:<28} {seconds:7.1} s"));
     }
@@ -26,14 +26,14 @@ pub trait Progress: Send + Sync {
 
 /// Progress of one task.
 pub trait Bar: Send {
-    /// Begins at `position`, which an earlier run reached, so that the remaining time counts this run's speed alone.
+    /// Starts at `position`, reached by an earlier run, so that the remaining time only uses the speed of this run.
     fn begin_at(&mut self, position: u64);
 
-    /// Moves to `position` of `total` and shows `message` behind the bar.
+    /// Moves to `position` of `total` and shows `message` after the bar.
     fn set(&mut self, position: u64, total: u64, message: &str);
 }
 
-/// Tells nobody.
+/// Discards progress reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Silent;
 

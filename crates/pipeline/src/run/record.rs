@@ -1,4 +1,4 @@
-//! What a task depends on, and the record that lies beside its artifact.
+//! The key of a task, which holds everything it depends on, and the record stored with its artifact.
 
 use super::DeviceName;
 use super::described;
@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Version of the record's own layout; a newer layout makes older artifacts stale.
+/// Version of the record's layout; a new version makes older artifacts stale.
 const RECORD_VERSION: u32 = 3;
 
-/// Beside each artifact.
+/// File name of the record.
 const FILE: &str = "record.json";
 
-/// What a task depends on. Two tasks with equal keys make equal artifacts.
+/// Everything a task depends on. Tasks with equal keys make equal artifacts.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Key {
     /// Layout version of this record.
     record_version: u32,
     /// Version of brainprior.
     crate_version: String,
-    /// Which task, for example `train/denoised-seed0`.
+    /// Name of the task, for example `train/denoised-seed0`.
     task: String,
-    /// The part of the configuration that the task reads, the hash of each input by a name that does not depend on where it
-    /// lies, and the stage's own seed.
+    /// The settings that the task reads, the hash of each input under a name independent of its location, and the
+    /// stage's seed.
     #[serde(flatten)]
     identity: Identity,
-    /// Where the numbers were computed.
+    /// Device and precision of the computation.
     device: String,
-    /// Where inputs lie that are not named as files of other tasks. It is no part of what a task depends on.
+    /// Locations of inputs that are not outputs of other tasks. They are not part of the key.
     #[serde(skip)]
     places: BTreeMap<String, PathBuf>,
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        // Every field but the places stands here by name, so that the compiler asks about a new one.
+        // Name every field, so that the compiler reports a new one.
         let Self { record_version, crate_version, task, identity, device, places: _ } = self;
         (record_version, crate_version, task, identity, device)
             == (&other.record_version, &other.crate_version, &other.task, &other.identity, &other.device)
@@ -45,7 +45,7 @@ impl PartialEq for Key {
 }
 
 impl Key {
-    /// A key for `task` with `settings`; inputs are added by [`Key::input`].
+    /// A key for `task` with `settings`; [`Key::input`] adds inputs.
     pub(crate) fn new(task: &str, settings: impl Serialize, seed: u64) -> Self {
         Self {
             record_version: RECORD_VERSION,
@@ -57,19 +57,19 @@ impl Key {
         }
     }
 
-    /// A task with settings of its own and the inputs, seed and device of this one.
+    /// A task with its own settings and the inputs, seed and device of this one.
     pub(crate) fn with(&self, task: &str, settings: impl Serialize) -> Self {
         let identity = Identity::new(&settings, self.seed());
         let identity = self.identity.inputs().iter().fold(identity, |identity, (name, hash)| identity.input(name, hash));
         Self { task: task.to_owned(), identity, ..self.clone() }
     }
 
-    /// As in the run directory.
+    /// Name of the task in the run directory.
     pub(crate) fn task(&self) -> &str {
         &self.task
     }
 
-    /// The stage that the task is part of.
+    /// The stage of the task.
     pub(crate) fn stage(&self) -> &str {
         self.task.split('/').next().unwrap_or_default()
     }
@@ -79,12 +79,12 @@ impl Key {
         self.identity.seed()
     }
 
-    /// Where the numbers were computed, in which precision, and by which instructions where that decides their bits.
+    /// Device and precision of the computation, and the instruction set if it affects the results.
     pub(crate) fn device(&self) -> &str {
         &self.device
     }
 
-    /// Name and hash of each output of another task that this one reads.
+    /// Names and hashes of the outputs of another task that this one reads.
     pub(crate) fn inputs_of(&self, task: &str) -> Vec<(&String, &Hash)> {
         let of_task = |name: &str| name.strip_prefix(task).is_some_and(|file| file.starts_with('/'));
         self.identity.inputs().iter().filter(|(name, _)| of_task(name)).collect()
@@ -95,7 +95,7 @@ impl Key {
         Self { device: DeviceName::of(device).name().to_owned(), ..self }
     }
 
-    /// The same task, computed in this precision: results of mixed precision are the same bits on the same instructions alone.
+    /// The same task in this precision; in mixed precision, only the same instruction set gives the same bits.
     pub(crate) fn in_precision(self, precision: Precision) -> Self {
         Self { device: described(&self.device, precision), ..self }
     }
@@ -114,14 +114,14 @@ impl Key {
         Self { identity: self.identity.input(name, hash), ..self }
     }
 
-    /// Says where the input `name` lies, which is not the name of a file of another task.
+    /// Sets the location of the input `name` if it is not an output of another task.
     pub(crate) fn lies_at(mut self, name: &str, path: &Path) -> Self {
         self.places.insert(name.to_owned(), path.to_owned());
         self
     }
 
-    /// The first input that is not what the key says any more. Inputs are files of other tasks in the run directory at `root`, and
-    /// those of which [`Key::lies_at`] tells where they lie.
+    /// The first input that no longer matches the key. Inputs are outputs of other tasks in the run directory at
+    /// `root`, and files whose locations were set with [`Key::lies_at`].
     pub(crate) fn changed_input(&self, root: &Path) -> Option<PathBuf> {
         let mut files = self.identity.inputs().iter().filter_map(|(name, hash)| {
             let place = self.places.get(name).cloned();
@@ -130,8 +130,8 @@ impl Key {
         files.find(|(path, hash)| is_changed(path, hash)).map(|(path, _)| path)
     }
 
-    /// Adds those given files of another task whose names begin with `prefix`: they lie outside the run directory, so that
-    /// the task's own outputs do not tell when they change.
+    /// Adds the given files of another task whose names begin with `prefix`. They are outside the run directory, so the
+    /// task's own outputs do not reveal when they change.
     pub(crate) fn given(self, record: &Record, prefix: &str) -> Self {
         let given = record.key.identity.inputs().iter().filter(|(name, _)| name.starts_with(prefix));
         given.fold(self, |key, (name, hash)| key.input(name, hash))
@@ -142,40 +142,40 @@ impl Key {
         record.outputs.iter().fold(self, |key, (file, hash)| key.input(&format!("{}/{file}", record.key.task), hash))
     }
 
-    /// The first thing in which `found` is another key.
+    /// The first difference between `found` and this key.
     pub(crate) fn first_difference(&self, found: &Self) -> Option<Difference> {
         first_difference(self, found)
     }
 }
 
-/// What lies beside a finished artifact.
+/// The record stored with a finished artifact.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
-    /// What it was made from.
+    /// The key from which it was made.
     pub(crate) key: Key,
     /// Hash of each file that the task wrote, by path within the task's folder.
     pub(crate) outputs: BTreeMap<String, Hash>,
-    /// How long the task took, in seconds.
+    /// Duration of the task in seconds.
     pub(crate) seconds: f64,
-    /// The commit that was checked out when the program was built; absent where it was built without git. It is no part of the
-    /// key: another build of one version is taken as equal.
+    /// The commit from which the program was built; absent without git. It is not part of the key: builds of the same
+    /// version count as equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
 }
 
 impl Record {
-    /// Where the record of a task's folder lies.
+    /// Path of the record in a task's folder.
     pub(crate) fn path(folder: &Path) -> PathBuf {
         folder.join(FILE)
     }
 
-    /// The first file of the task's folder that is no longer what the task wrote.
+    /// The first output of the task that was changed.
     pub(crate) fn changed(&self, folder: &Path) -> Option<&str> {
         self.outputs.iter().find(|(file, hash)| is_changed(&folder.join(file), hash)).map(|(file, _)| file.as_str())
     }
 }
 
-/// Whether a file is another than the one of this hash, or cannot be read.
+/// Whether a file differs from this hash or cannot be read.
 fn is_changed(path: &Path, expected: &Hash) -> bool {
     hash::of_path(path).map_or(true, |found| found != *expected)
 }

@@ -1,4 +1,4 @@
-//! Predictions and trials of one scan in one estimate of what its neurons do.
+//! Combines the predictions and trials of one scan into one estimate of its neurons' responses.
 
 use anyhow::Result;
 use brainprior_images::ImageId;
@@ -7,9 +7,9 @@ use brainprior_similarity::{ErrorVariances, ScanWeights, unexplained_by_combined
 use ndarray::Array2;
 use std::collections::{BTreeMap, HashMap};
 
-/// Responses of one scan to the images of `predicted`, combined with what was measured outside the test tier, and what has to be added to
-/// squared lengths so that their similarities have the size of noise-free ones: found on the oracle images with as many trials of
-/// each as an image of the target has in the middle.
+/// Responses of one scan to the images of `predicted`, combined with the trials outside the test tier, and the amount
+/// to add to squared lengths so that their similarities are as large as noise-free ones. This amount is estimated on
+/// the oracle images, using the median number of trials per target image.
 pub(super) fn scan(
     scan: &Scan,
     oracle: &Responses,
@@ -27,7 +27,7 @@ pub(super) fn scan(
     Ok((combined, added))
 }
 
-/// Mean over the trials outside the test tier of each image, and their numbers.
+/// Mean response to each image over the trials outside the test tier, and the numbers of trials.
 fn outside_test(scan: &Scan) -> Result<(Responses, HashMap<ImageId, usize>)> {
     let mut of_image: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (trial, image) in scan.trial_image().iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What the report compares: each condition with the baseline, on the same images and at the same clean accuracy.
+//! The comparisons in the report: each condition with the baseline, on the same images and at the same clean accuracy.
 
 use super::{images, robustness};
 use crate::adversarial::{BySeed, compare, labeled_batch, norm_name, over_seeds};
@@ -10,13 +10,13 @@ use anyhow::Result;
 use brainprior_robustness::{LabeledBatch, Norm, at_accuracy};
 use std::collections::BTreeMap;
 
-/// Learning rates that differ by no more than rounding are equal.
+/// Learning rates are equal if they differ by no more than rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// A figure of a network.
+/// A result of a network.
 type Figure<'a> = &'a dyn Fn(&NetworkResult) -> Option<f64>;
 
-/// Every condition but the baseline with the baseline, over the seeds that both are measured for; nothing where there is none.
+/// Compares every other condition with the baseline over the seeds measured for both; empty if there is no baseline.
 pub(super) fn all(context: &Context, networks: &[NetworkResult]) -> Result<Vec<Comparison>> {
     let training = &context.config.training;
     let Some(baseline) = training.baseline().filter(|_| !networks.is_empty()) else { return Ok(Vec::new()) };
@@ -66,12 +66,12 @@ fn perturbations(
     [Norm::Linf, Norm::L2].into_iter().map(ratio).collect()
 }
 
-/// A condition less what the controls reach at its own accuracy on clean images, seed by seed.
+/// Differences between a condition and the controls at equal clean accuracy, by seed.
 fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&str]) -> AtEqualAccuracy {
     let own: Vec<&NetworkResult> = networks.iter().filter(|network| network.condition == condition).collect();
     let path = |network: &NetworkResult| -> Vec<&NetworkResult> {
         let same_seed = networks.iter().filter(|other| other.seed == network.seed);
-        // A network from where the learning rate was higher differs from the one that it is compared with in more than accuracy.
+        // A control with a higher final learning rate would differ in more than accuracy.
         let annealed = |control: &&NetworkResult| {
             controls.contains(&control.condition.as_str())
                 && control.kept.learning_rate <= network.kept.learning_rate * (1.0 + ROUNDING)
@@ -101,7 +101,7 @@ fn at_equal_accuracy(networks: &[NetworkResult], condition: &str, controls: &[&s
     };
     let clean = |network: &NetworkResult| Some(network.clean_accuracy);
     let attacks = paths.first().map(|(network, _)| network.attacks.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    // Fewer images are attacked than are made noisy: the accuracies are to be equal on these.
+    // Fewer images are attacked than tested under noise: match the accuracies on these.
     let attacked = |name: String| {
         let unharmed = |network: &NetworkResult| Some(network.attacks.get(&name)?.first()?.accuracy);
         let found = levels(&unharmed, &|network| network.attacks.get(&name));
@@ -121,10 +121,10 @@ mod tests {
     use super::*;
     use crate::artifacts::{Kept, Validation};
 
-    /// Accuracy on clean images and at noise 0.2, and the learning rate where it was kept.
+    /// Accuracy on clean images and at noise 0.2, and the final learning rate.
     fn network(condition: &str, seed: u64, [clean, noisy, learning_rate]: [f64; 3]) -> NetworkResult {
         let points = vec![Point { level: 0.0, accuracy: clean }, Point { level: 0.2, accuracy: noisy }];
-        // The images that are attacked happen to be easy for the compared network.
+        // The attacked images happen to be easy for the compared network.
         let easy = if CONTROLS.contains(&condition) { 0.0 } else { 0.125 };
         let attacked = vec![Point { level: 0.0, accuracy: clean + easy }, Point { level: 0.2, accuracy: noisy + 0.5 * easy }];
         NetworkResult {
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_network_on_the_baselines_own_path_gains_nothing() {
-        // Noisy is half of clean along the whole path.
+        // Noisy accuracy is half of clean accuracy for all controls.
         let path = [("none epochs=2", 0.25), ("none epochs=5", 0.5), ("none", 0.75)];
         let controls = path.map(|(name, clean)| network(name, 0, [clean, 0.5 * clean, 0.001]));
         let of = |clean: f64, noisy: f64| {
@@ -188,7 +188,7 @@ mod tests {
     fn no_control_stands_at_a_higher_learning_rate_than_the_network_that_it_is_compared_with() {
         let networks = [
             network("none epochs=2", 0, [0.25, 0.125, 0.001]),
-            // Taken where the learning rate had started again: much better under noise than it will be at the end.
+            // Taken after a restart of the learning rate: much better under noise than at the end.
             network("none epochs=5", 0, [0.5, 0.5, 0.1]),
             network("none", 0, [0.75, 0.375, 0.001]),
             network("denoised", 0, [0.5, 0.25, 0.001]),

@@ -1,4 +1,5 @@
-//! The published corruptions of the test images in use: cut out beside the labelled set of the run, and how networks err on them.
+//! Published corruptions of the run's test images: extracts them, stores them next to the labeled set, and evaluates
+//! networks on them.
 
 use crate::adversarial::labeled_batch;
 use crate::artifacts::mean_over_families;
@@ -10,13 +11,13 @@ use brainprior_robustness::{Classifier, Progress, Settings, accuracy};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Beside the labelled set.
+/// File next to the labeled set.
 pub(super) const FILE: &str = "corrupted.safetensors";
 
-/// Errors by family at severity 1 to 5, and the mean corruption error.
+/// Error rates by corruption at severity 1 to 5, and the mean corruption error.
 pub(super) type Errors = (BTreeMap<String, [f64; 5]>, Option<f64>);
 
-/// Writes a tensor u8 `[5, images, channels, height, width]` for each family.
+/// Writes a tensor u8 `[5, images, channels, height, width]` for each corruption.
 pub(super) fn write(path: &Path, families: &[CorruptedFamily]) -> Result<()> {
     let joined: Vec<Vec<u8>> =
         families.iter().map(|family| family.severities.iter().flat_map(LabeledImages::pixels).copied().collect()).collect();
@@ -29,7 +30,7 @@ pub(super) fn write(path: &Path, families: &[CorruptedFamily]) -> Result<()> {
     Ok(archive::write(path, &in_mean, tensors)?)
 }
 
-/// How often a network errs on the published images; nothing where the run has none.
+/// Error rates of a network on the published images; `None` if the run has none.
 pub(super) fn errors(
     context: &Context,
     model: &dyn Classifier,
@@ -50,7 +51,12 @@ pub(super) fn errors(
         let [5, images, channels, height, width] = tensor.shape()[..] else {
             return Err(file.mismatch(name, "five severities of images", format!("{:?}", tensor.shape())).into());
         };
-        ensure!(images <= test.len(), "{}: {images} images, where {} are tested", path.display(), test.len());
+        ensure!(
+            images <= test.len(),
+            "{}: expected at most {} images, the number of test images, found {images}; run the stage images again",
+            path.display(),
+            test.len()
+        );
         let mut of_family = [0.0; 5];
         for (error, pixels) in of_family.iter_mut().zip(tensor.data().chunks_exact(images * channels * height * width)) {
             let (labels, names) = (test.labels()[..images].to_vec(), test.class_names().to_vec());

@@ -1,4 +1,4 @@
-//! Feature maps of a trained network: a classifier of ours by its checkpoint, or a VGG network by its state dict.
+//! Feature maps of a trained network: one of our classifiers from a checkpoint, or a VGG network from a state dict.
 
 use crate::config::Layer;
 use anyhow::{Result, ensure};
@@ -8,10 +8,11 @@ use brainprior_similarity::{Network, network_maps};
 use candle_core::{Device, Tensor};
 use std::path::Path;
 
-/// Images that a network takes at once.
+/// Images per call to the network.
 const BATCH: usize = 100;
 
-/// Maps `[images, channels, rows, columns]` of one layer of the network in `file`; `key` is the setting that names the layer.
+/// Maps `[images, channels, rows, columns]` of one layer of the network in `file`; `key` names the setting of the
+/// layer.
 pub(crate) fn maps(file: &Path, layer: &Layer, key: &str, stimuli: &StimulusSet) -> Result<Tensor> {
     let layer = match layer {
         Layer::Name(layer) => {

@@ -1,4 +1,4 @@
-//! Stage `images`: the labelled set of the run, in grayscale or colour and at the sizes asked for, in one format.
+//! Stage `images`: the labeled set of the run, in grayscale or color and at the requested sizes, in one format.
 
 use super::{Inputs, Outcome, Stage, corrupted};
 use crate::run::{Context, Key};
@@ -9,7 +9,7 @@ use brainprior_images::{CorruptedFamily, LabeledImages, LabeledSplit, procedural
 
 const FILE: &str = "images.safetensors";
 
-/// Makes or cuts out the labelled set.
+/// Makes or extracts the labeled set.
 pub(super) struct Images;
 
 impl Stage for Images {
@@ -30,7 +30,7 @@ impl Stage for Images {
             }
             None => Key::new("images", sizes, context.config.seed_of("images")),
         };
-        // The number of those that networks are measured on is in the key where it matters alone.
+        // The number of images affects the key only if corrupted images are given.
         let key = match &settings.corrupted {
             Some(folder) => {
                 let taken = format!("the first {} of {}", corrupted_images(context), hash::of_path(folder)?);
@@ -46,7 +46,7 @@ impl Stage for Images {
             corrupted::write(&folder.join(corrupted::FILE), &corruptions)?;
             Ok(vec![FILE.into(), corrupted::FILE.into()])
         })?;
-        // A dry run says what the task would say of a set that is given.
+        // A dry run reports the same problems with a given set as the task would.
         if record.is_none() && settings.file.is_some() {
             prepared(context, seed)?;
         }
@@ -54,7 +54,7 @@ impl Stage for Images {
     }
 }
 
-/// The labelled set of the run, as later stages read it, and its test images under published corruptions.
+/// The labeled set of the run as later stages read it, and its test images under published corruptions.
 fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<CorruptedFamily>>)> {
     let settings = &context.config.images;
     let name = || settings.file.as_ref().map_or("the procedural set".into(), |file| file.display().to_string());
@@ -66,17 +66,17 @@ fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<Co
     for (tier, found, wanted) in [("train", train.len(), settings.train), ("test", rest.len(), settings.test)] {
         ensure!(
             found >= wanted,
-            "images.{tier} = {wanted}, but {} has {found}; lower it with --set images.{tier}={found}",
+            "images.{tier} = {wanted}, but {} has only {found}; lower it with --set images.{tier}={found}",
             name()
         );
     }
-    // Said here, since the networks come after hours of fits.
+    // Check this now, since networks are only trained after hours of fits.
     let network = NetConfig { blocks: context.config.training.common.blocks.clone(), ..NetConfig::default() };
     let (side, height, width) = (network.smallest_side(), train.height(), train.width());
     ensure!(
         height.min(width) >= side,
-        "{}: its images are {height} x {width} pixels, expected at least {side} x {side} for a network of {} stages: enlarge the images, or \
-         take stages out of training.blocks",
+        "{}: expected images of at least {side} x {side} pixels for a network of {} stages, found {height} x {width}: enlarge the images, or \
+         remove stages from training.blocks",
         name(),
         network.blocks.len()
     );
@@ -94,12 +94,12 @@ fn prepared(context: &Context, seed: u64) -> Result<(LabeledSplit, Option<Vec<Co
     Ok((split, corruptions))
 }
 
-/// How many test images networks are measured on under corruptions.
+/// Number of test images under corruptions.
 fn corrupted_images(context: &Context) -> usize {
     context.config.robustness.corruption_images.min(context.config.images.test)
 }
 
-/// Reads the labelled set of the run.
+/// Reads the labeled set of the run.
 pub(crate) fn load(context: &Context) -> Result<LabeledSplit> {
     Ok(read_labeled(&context.run.folder("images").join(FILE))?)
 }

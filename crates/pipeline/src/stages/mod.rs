@@ -1,6 +1,6 @@
-//! The stages, and the one function that walks through them.
+//! The stages, and the function that runs them in order.
 //!
-//! A new stage is a file here whose type is a `Stage`, with a place in `CHAIN`; the structs that it writes stand in
+//! A new stage is a file here with a type that implements `Stage`, listed in `CHAIN`; the structs it writes are in
 //! `artifacts/`.
 
 mod combined;
@@ -26,24 +26,24 @@ use brainprior_artifact::json;
 use report::LivePage;
 use std::path::PathBuf;
 
-/// Part of the chain from scans to the report.
+/// A part of the pipeline.
 trait Stage: Sync {
-    /// As `--only` takes it; its tasks are called so, or begin with it and a slash.
+    /// Name for `--only`; its tasks have this name, or begin with it and a slash.
     fn name(&self) -> &'static str;
 
-    /// The stages whose records it is given, because it reads what they wrote. It gets no others.
+    /// The stages whose records it receives because it reads their outputs. It receives no others.
     fn inputs(&self) -> &'static [&'static str];
 
-    /// Whether this run has it at all; otherwise it is passed over without a word.
+    /// Whether this run includes the stage; otherwise it is skipped silently.
     fn is_wanted(&self, _context: &Context) -> bool {
         true
     }
 
-    /// Does those of its tasks that are not done.
+    /// Runs its unfinished tasks.
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome>;
 }
 
-/// In this order.
+/// All stages in order.
 const CHAIN: [&dyn Stage; 8] = [
     &scans::Scans,
     &images::Images,
@@ -55,11 +55,11 @@ const CHAIN: [&dyn Stage; 8] = [
     &report::Report,
 ];
 
-/// What a stage came to.
+/// The outcome of a stage.
 enum Outcome {
-    /// The records of its tasks; on a dry run of those that are done.
+    /// The records of its tasks; on a dry run, of the finished ones.
     Done(Vec<Record>),
-    /// A dry run cannot know what later stages would do.
+    /// A dry run cannot tell what later stages would do.
     Unknown,
 }
 
@@ -69,28 +69,28 @@ impl From<Option<Record>> for Outcome {
     }
 }
 
-/// The records of what a stage reads, and the page that shows how far the run is.
+/// The records of a stage's inputs, and the page that shows the run so far.
 struct Inputs<'a> {
     records: Vec<&'a Record>,
     page: &'a LivePage,
 }
 
 impl<'a> Inputs<'a> {
-    /// The record of a task, if it is done.
+    /// The record of a task, if it is finished.
     fn find(&self, task: &str) -> Option<&'a Record> {
         self.records.iter().copied().find(|record| record.key.task() == task)
     }
 
-    /// The record of a stage that is one task.
+    /// The record of a stage with a single task.
     fn of(&self, stage: &str) -> Result<&'a Record> {
-        self.find(stage).with_context(|| format!("stage `{stage}` is not among the inputs of the one that reads it"))
+        self.find(stage).with_context(|| format!("stage `{stage}` is not listed in the inputs of the stage that reads it"))
     }
 }
 
-/// What a whole run leaves for people.
+/// What a complete run returns.
 #[derive(Clone, Debug)]
 pub struct Finished {
-    /// One line for each condition, and a header.
+    /// A header and one line per condition.
     pub table: String,
     /// `report.html`.
     pub report: PathBuf,
@@ -98,10 +98,10 @@ pub struct Finished {
     pub figures: PathBuf,
 }
 
-/// The mode that the command line asks for: `only` one stage, or a dry run.
+/// The mode for these arguments: `only` one stage, or a dry run.
 ///
 /// # Errors
-/// No stage has the name `only`.
+/// Returns an error if there is no stage named `only`.
 pub fn mode(only: Option<&str>, dry_run: bool) -> Result<Mode> {
     if let Some(stage) = only.filter(|stage| CHAIN.iter().all(|known| known.name() != *stage)) {
         bail!("--only {stage}: no such stage; the stages are {}", CHAIN.map(|stage| stage.name()).join(", "));
@@ -113,18 +113,18 @@ pub fn mode(only: Option<&str>, dry_run: bool) -> Result<Mode> {
     })
 }
 
-/// Walks through the stages in order, up to the one that was asked for. Nothing is returned where the report was not made.
+/// Runs the stages in order, up to the requested one. Returns `None` if the report was not made.
 ///
 /// # Errors
-/// A selection that names no part of the grid; an input that `--only` needs and that is not there; whatever a stage says.
+/// Returns an error if the selection is not part of the grid, an input of `--only` is missing, or a stage fails.
 pub fn run(context: &Context) -> Result<Option<Finished>> {
     grid::check_selection(context)?;
     let (mut records, mut unknown): (Vec<Record>, Vec<&str>) = (Vec::new(), Vec::new());
     let page = LivePage::default();
     for stage in CHAIN.iter().filter(|stage| stage.is_wanted(context)) {
-        // What stands on nothing unknown is asked all the same: a dry run says what it would refuse.
+        // Stages with known inputs are still asked: a dry run reports what they would reject.
         if stage.inputs().iter().any(|input| unknown.contains(input)) {
-            context.progress.would_run(stage.name(), "what it needs would be made");
+            context.progress.would_run(stage.name(), "its inputs would be made first");
             unknown.push(stage.name());
             continue;
         }
@@ -166,7 +166,7 @@ mod tests {
         for (place, stage) in CHAIN.iter().enumerate() {
             let before: Vec<&str> = CHAIN[..place].iter().map(|stage| stage.name()).collect();
             assert!(stage.inputs().iter().all(|input| before.contains(input)), "{}: {:?}", stage.name(), stage.inputs());
-            assert!(!before.contains(&stage.name()), "{} stands there twice", stage.name());
+            assert!(!before.contains(&stage.name()), "{} appears twice", stage.name());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Stage `robustness`: every network under noise, corruption and attack.
+//! Stage `robustness`: evaluates every network under noise, corruption and attack.
 
 use super::{Inputs, Outcome, Stage, corrupted, train};
 use crate::adversarial::{
@@ -21,14 +21,14 @@ use std::path::Path;
 /// Stage and folder of the nearest adversarial images.
 const BLOCKS: &str = "robustness/nearest";
 const PICTURES: &str = "pictures.json";
-/// Images of a block of the smallest perturbations.
+/// Images per block of smallest perturbations.
 const BLOCK: usize = 100;
 /// Images shown in the report.
 const SHOWN: usize = 6;
-/// Other networks whose perturbations are tried on each.
+/// Number of source networks for the transfer check.
 const SOURCES: usize = 2;
 
-/// Measures every network that is not measured yet.
+/// Evaluates every network that is not evaluated yet.
 pub(super) struct Robustness;
 
 impl Stage for Robustness {
@@ -43,13 +43,13 @@ impl Stage for Robustness {
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
         let images = inputs.of("images")?;
         let trained = train::trained(context, inputs);
-        // Perturbations of other parts of the grid are tried on each, whether those were asked for or not.
+        // The transfer check uses other parts of the grid, whether or not they were selected.
         let grid: Vec<(Part, Record)> = match context.selection.is_all() {
             true => trained.iter().map(|(part, record)| (*part, (*record).clone())).collect(),
             false => train::finished(context, inputs)?,
         };
         let measured = jobs::run(trained, |(part, record)| {
-            // One seed for all parts: every network sees the same noise and the same random starts.
+            // One seed for all parts: every network gets the same noise and random starts.
             let seed = context.config.seed_of("robustness");
             let settings = &context.config.robustness;
             let kept = |part: Part, record: &Record, key: Key| {
@@ -89,12 +89,12 @@ pub(super) fn measured(context: &Context, images: &Record, part: Part, trained: 
     context.run.recorded(&key(context, images, part, trained))
 }
 
-/// Networks of one seed and another condition began with the same weights and saw the same batches.
+/// Networks of another condition with the same seed started with the same weights and saw the same batches.
 fn is_source(part: Part, other: Part) -> bool {
     other.seed == part.seed && other.condition != part.condition
 }
 
-/// One network under test.
+/// One network under evaluation.
 struct Subject<'a> {
     context: &'a Context,
     part: Part<'a>,
@@ -106,7 +106,7 @@ fn protocol(settings: &crate::config::Robustness) -> Protocol {
 }
 
 impl Subject<'_> {
-    /// The smallest perturbations; nothing on a dry run.
+    /// The smallest perturbations; `None` on a dry run.
     fn blocks(
         &self,
         key: &Key,
@@ -220,7 +220,7 @@ impl Subject<'_> {
     }
 }
 
-/// The first images and what misleads the network about them.
+/// The first images and their nearest adversarial images.
 fn shown(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Pictures {
     let [_, height, width] = labeled.shape();
     let plane = |pixels: &[f32]| pixels[..height * width].to_vec();
@@ -234,12 +234,12 @@ fn shown(minimal: &MinimalPerturbations, labeled: &LabeledBatch) -> Pictures {
     }
 }
 
-/// The smallest perturbations of a part, of the images that it was attacked on.
+/// The smallest perturbations of a part, for the attacked images.
 pub(crate) fn nearest(context: &Context, part: Part, attacked: &LabeledBatch, norm: Norm) -> Result<MinimalPerturbations> {
     read_blocks(&context.run, &part.task(BLOCKS), attacked, norm, BLOCK)
 }
 
-/// The figures of a part.
+/// The results of a part.
 pub(crate) fn load(context: &Context, part: Part) -> Result<NetworkResult> {
     Ok(json::read(&context.run.folder(&part.task("robustness")).join(CURVES))?)
 }

@@ -1,5 +1,5 @@
-//! Stage `scans`: simulates scans where no files are given, then reads every scan as anyone's file and measures how
-//! reliable its neurons are.
+//! Stage `scans`: simulates scans unless files are given, then reads every scan like any other file and computes the
+//! reliability of its neurons.
 
 use super::{Inputs, Outcome, Stage};
 use crate::artifacts::{ScanIndex, ScanSource};
@@ -17,15 +17,15 @@ use std::path::{Component, Path, PathBuf};
 const HEIGHT: usize = 36;
 const WIDTH: usize = 64;
 
-/// A scan with everything that later stages ask of it.
+/// A scan with everything that later stages need.
 pub(crate) struct Loaded {
     pub(crate) scan: Scan,
     pub(crate) reliability: Reliability,
-    /// For measuring only.
+    /// For evaluation only.
     pub(crate) truth: Option<KnownTruth>,
 }
 
-/// What simulated a scan.
+/// The ground truth of a simulated scan.
 pub(crate) struct KnownTruth {
     /// Expected responses to the scan's stimuli, in its order.
     pub(crate) responses: Responses,
@@ -68,7 +68,7 @@ impl Stage for Scans {
             json::write(&folder.join(INDEX), &ScanIndex { scans: sources(context, files)? })?;
             Ok(vec![INDEX.into()])
         })?;
-        // A dry run says what the task would say of files that are given.
+        // A dry run reports the same problems with given files as the task would.
         if record.is_none() {
             sources(context, files)?;
         }
@@ -85,7 +85,7 @@ fn sources(context: &Context, files: &[PathBuf]) -> Result<Vec<ScanSource>> {
         let (scan, notes) = read_scan_with_notes(path)?;
         if let Some(first) = seen.insert(content(&scan), path) {
             bail!(
-                "scans.files: {} and {} hold the same responses to the same images, which would count twice; remove one of them",
+                "scans.files: {} and {} hold the same responses to the same images, which would be counted twice; remove one of them",
                 first.display(),
                 path.display()
             );
@@ -100,7 +100,7 @@ fn sources(context: &Context, files: &[PathBuf]) -> Result<Vec<ScanSource>> {
     Ok(scans)
 }
 
-/// The key with the content of a given file, and of all other files from which its data come.
+/// Adds the content of a given file to the key, and of all other files that contain its data.
 fn given(key: Key, name: &str, path: &Path) -> Result<Key> {
     let mut key = key.input(name, &hash::of_path(path)?).lies_at(name, path);
     if path.is_file() && is_hdf5(path)? {
@@ -112,7 +112,7 @@ fn given(key: Key, name: &str, path: &Path) -> Result<Key> {
     Ok(key)
 }
 
-/// The key of a later stage that reads the given scans, and where they lie.
+/// The key of a later stage that reads the given scans, with their locations.
 pub(super) fn read_by(key: Key, context: &Context) -> Key {
     let files = context.config.scans.files.iter().flatten().enumerate();
     files.fold(key, |key, (index, path)| key.lies_at(&format!("scan {index}"), path))
@@ -122,7 +122,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(path).with_context(|| format!("could not resolve {}", path.display()))
 }
 
-/// What a scan holds, whatever file it lies in.
+/// Hash of a scan's content, independent of its file.
 fn content(scan: &Scan) -> String {
     let mut bytes = Vec::new();
     for image in scan.trial_image() {
@@ -132,8 +132,8 @@ fn content(scan: &Scan) -> String {
     hash::of_bytes(&bytes)
 }
 
-/// The name of each file without its extension; where two share it, with the extension and as many of the folders above as
-/// tell them apart.
+/// The file names without extension; names that occur twice get the extension and as many parent folders as needed to
+/// distinguish them.
 fn distinct_names(paths: &[PathBuf]) -> Vec<String> {
     let name = |path: &Path, parts: usize| {
         if parts == 0 {
@@ -196,7 +196,7 @@ fn shown(settings: &Simulation, seed: u64) -> Result<(StimulusSet, StimulusSet)>
     let first = |images: Vec<usize>, wanted: usize, key: &str, which: &str| {
         ensure!(
             images.len() >= wanted,
-            "simulation.stimuli: {} has {} images that {which}, simulation.{key} asks for {wanted}; set simulation.{key}={} or less",
+            "simulation.stimuli: {} has {} images that {which}, but simulation.{key} asks for {wanted}; set simulation.{key}={} or less",
             path.display(),
             images.len(),
             images.len()
@@ -207,18 +207,18 @@ fn shown(settings: &Simulation, seed: u64) -> Result<(StimulusSet, StimulusSet)>
     Ok((once, first(repeated, settings.oracle_images, "oracle_images", "it repeats in tier test")?))
 }
 
-/// Where the scans of the run lie.
+/// Locations of the scans of the run.
 pub(super) fn index(context: &Context) -> Result<ScanIndex> {
     Ok(json::read(&context.run.folder("scans").join(INDEX))?)
 }
 
-/// Reads the scans of the run, their reliability and their truth.
+/// Reads the scans of the run, with their reliability and ground truth.
 pub(crate) fn load(context: &Context) -> Result<Vec<Loaded>> {
     let folder = context.run.folder("scans");
     let index = index(context)?;
     let mut loaded = Vec::new();
     for source in index.scans {
-        // Joining an absolute path gives that path, so that given files and simulated ones are found alike.
+        // Joining an absolute path returns that path, so given and simulated files are found alike.
         let scan = read_scan(&folder.join(&source.scan))?.with_name(source.name);
         let reliability = reliability(&scan)?;
         let truth = match source.truth {
@@ -263,7 +263,7 @@ mod tests {
         assert!(seen.ids().iter().all(|id| once.position(*id).is_some()));
         assert!(repeated.ids().iter().all(|id| oracle.position(*id).is_some()));
         let error = shown(&Simulation { images: 7, ..wanted }, 0).unwrap_err().to_string();
-        assert!(error.contains("has 6 images that it does not repeat in tier test, simulation.images asks for 7"), "{error}");
+        assert!(error.contains("has 6 images that it does not repeat in tier test, but simulation.images asks for 7"), "{error}");
     }
 
     #[test]

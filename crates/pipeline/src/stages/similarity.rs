@@ -1,4 +1,4 @@
-//! Stage `similarity`: one matrix for each target, averaged over scans, and what they say about the oracle images.
+//! Stage `similarity`: one matrix per target, averaged over scans, and comparisons on the oracle images.
 
 use super::features::maps;
 use super::response::{self, Predicted};
@@ -24,26 +24,26 @@ use ndarray::ArrayView2;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Standard deviation, pixels, of the Gaussian of low-pass pixels: that of the blur which does nearly what neural data do (Li et al., PLOS
-/// Computational Biology 2023).
+/// Standard deviation in pixels of the Gaussian for low-pass pixels: that of the blur whose effect is close to that of
+/// neural data (Li et al., PLOS Computational Biology 2023).
 const LOW_PASS: f32 = 1.5;
 const SUMMARY: &str = "summary.json";
 
-/// The matrices of oracle images, averaged over scans that know every pair of them together. Scans that show other oracle images
-/// are a group of their own, and are compared by themselves.
+/// The matrices of oracle images, averaged over scans that together contain every pair. Scans with other oracle images
+/// form a separate group with its own comparison.
 struct OracleGroup {
     measured: SimilarityMatrix,
     denoised: SimilarityMatrix,
-    /// Of the first trials, combined with the denoised responses.
+    /// First trials combined with the denoised responses.
     combined: SimilarityMatrix,
     single: SimilarityMatrix,
-    /// The repeats that `single` is not among.
+    /// The repeats except those in `single`.
     others: SimilarityMatrix,
     truth: Option<SimilarityMatrix>,
 }
 
 impl OracleGroup {
-    /// Of one scan or more, those with more images first.
+    /// The groups of one or more scans, larger sets of images first.
     fn all(compared: &[OracleComparison]) -> Result<Vec<Self>> {
         let images: Vec<&[ImageId]> = compared.iter().map(|found| found.repeat_average.ids()).collect();
         groups_of_scans(&images).into_iter().map(|group| Self::of(group.iter().map(|scan| &compared[*scan]).collect())).collect()
@@ -52,7 +52,7 @@ impl OracleGroup {
     fn of(compared: Vec<&OracleComparison>) -> Result<Self> {
         let mean = |of: &dyn Fn(&OracleComparison) -> Option<&SimilarityMatrix>| -> Result<Option<SimilarityMatrix>> {
             let matrices: Vec<&SimilarityMatrix> = compared.iter().filter_map(|found| of(found)).collect();
-            // The truth may be known of scans that do not hold every pair.
+            // The truth may be known only for scans that do not contain every pair.
             let images: Vec<&[ImageId]> = matrices.iter().map(|matrix| matrix.ids()).collect();
             Ok(if matrices.is_empty() || groups_of_scans(&images).len() > 1 { None } else { Some(average(&matrices)?) })
         };
@@ -72,7 +72,7 @@ pub(super) fn oracle_file(name: &str) -> String {
     format!("oracle-{name}.h5")
 }
 
-/// Computes every target that a condition asks for, and the comparisons.
+/// Computes every target requested by a condition, and the comparisons.
 pub(super) struct Similarity;
 
 impl Stage for Similarity {
@@ -107,7 +107,7 @@ impl Stage for Similarity {
 
 fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> Result<Vec<String>> {
     let config = &context.config;
-    // What is said of the shuffled target is said of that of the first seed.
+    // Comparisons of the shuffled target use that of the first seed.
     let seed = shuffle(context, 0);
     let loaded = super::scans::load(context)?;
     let predicted = response::predictions(context, loaded.len())?;
@@ -216,7 +216,7 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
             pairs: matrix.pairs(),
             mean: values.mean,
             standard_deviation: values.standard_deviation,
-            // The oracle images are not among those of the target.
+            // The target does not contain the oracle images.
             with_denoised: where_defined(match target {
                 MatrixTarget::Oracle => agreement(&matrix, &largest.denoised),
                 MatrixTarget::Denoised
@@ -249,7 +249,7 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
     Ok(outputs)
 }
 
-/// How neurons are weighted in targets, and what held-out images say of it.
+/// The weighting of neurons in targets, and its evaluation on held-out images.
 fn weighting(
     asked: Weights,
     loaded: &[Loaded],
@@ -273,7 +273,7 @@ fn weighting(
     Ok((weights, TargetWeighting { weights: name.to_owned(), chosen, equal, signal_to_noise }))
 }
 
-/// `None` where similarities do not vary, as those of two images do not.
+/// `None` if similarities are constant, as with two images.
 fn where_defined(found: brainprior_similarity::Result<Agreement>) -> Result<Option<Agreement>> {
     match found {
         Err(Error::Constant { .. }) => Ok(None),
@@ -281,7 +281,7 @@ fn where_defined(found: brainprior_similarity::Result<Agreement>) -> Result<Opti
     }
 }
 
-/// Over groups of scans whose oracle images differ.
+/// Averages over groups of scans with different oracle images.
 fn mean(found: &[Agreement]) -> Option<SimilarityAgreement> {
     let mean = |of: fn(&Agreement) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
     (!found.is_empty()).then(|| SimilarityAgreement {
@@ -293,7 +293,7 @@ fn mean(found: &[Agreement]) -> Option<SimilarityAgreement> {
     })
 }
 
-/// As it stands in results.
+/// The comparison as it appears in results.
 fn summarized(found: &OracleComparison, weights: &ScanWeights, verdict: Option<Verdict>) -> ScanSimilarity {
     let of = |found: Option<Agreement>| found.map(SimilarityAgreement::from);
     let to_others = |found: ToOtherRepeats| SimilarityToOtherRepeats {
@@ -357,7 +357,7 @@ fn raw(loaded: &[Loaded], weights: &[ScanWeights], stimuli: &StimulusSet) -> Res
     single_trial_similarity(&scans, stimuli).context("raw: one measured trial of each image of the target")
 }
 
-/// The network that `similarity.network` names.
+/// The network file set by `similarity.network`.
 fn network(context: &Context) -> Result<&Path> {
     context
         .config
@@ -367,7 +367,7 @@ fn network(context: &Context) -> Result<&Path> {
         .context("target `features` needs similarity.network, the checkpoint of a network")
 }
 
-/// The formula of the other targets on the features of the network that `similarity.network` names.
+/// The similarity of features of the network set by `similarity.network`, by the formula of the other targets.
 fn features(context: &Context, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let file = network(context)?;
     let layer = match &context.config.similarity.layer {
@@ -388,7 +388,7 @@ pub(crate) fn of_labels(images: &LabeledImages, count: usize) -> Result<Target> 
     Ok(Target::Similarity { stimuli, matrix })
 }
 
-/// The file of a target's matrix; a shuffled or random one is the denoised one until a network takes it.
+/// The file of a target's matrix; shuffled and random targets use the denoised one until they are loaded for a network.
 pub(crate) fn file_of(target: MatrixTarget) -> String {
     let of = match target {
         MatrixTarget::Shuffled | MatrixTarget::Random => MatrixTarget::Denoised,
@@ -397,7 +397,7 @@ pub(crate) fn file_of(target: MatrixTarget) -> String {
     format!("{}.h5", of.name())
 }
 
-/// The matrix of a target for the networks of a seed: each seed has a shuffle and random responses of its own.
+/// The matrix of a target for the networks of a seed: each seed has its own shuffle and random responses.
 pub(crate) fn load_for(context: &Context, target: MatrixTarget, seed: u64) -> Result<SimilarityMatrix> {
     let matrix = SimilarityMatrix::read(&context.run.folder("similarity").join(file_of(target)))?;
     Ok(match target {
@@ -412,7 +412,7 @@ fn shuffle(context: &Context, seed: u64) -> u64 {
     context.config.seed_of(&format!("shuffle/seed{seed}"))
 }
 
-/// The images of a target's matrix, in the order of its `ids`.
+/// The images of a target's matrix, in the order of `ids`.
 pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Loaded], ids: &[ImageId]) -> Result<StimulusSet> {
     let shown = match target {
         MatrixTarget::Oracle => {
@@ -430,7 +430,7 @@ pub(crate) fn stimuli_of(context: &Context, target: MatrixTarget, loaded: &[Load
         | MatrixTarget::Thresholded
         | MatrixTarget::Features => target_images(context, loaded)?,
     };
-    // Where scans have no images in common a matrix may hold those of some scans alone.
+    // If scans share no images, a matrix may contain images of only some scans.
     let place = |id: &ImageId| shown.position(*id).with_context(|| format!("no scan shows image {id} of {}", file_of(target)));
     Ok(shown.subset(&ids.iter().map(place).collect::<Result<Vec<_>>>()?))
 }
@@ -470,7 +470,7 @@ mod tests {
         assert_eq!(of(MatrixTarget::Shuffled, 1), shuffled[1], "the same each time");
         for mut found in shuffled {
             found.sort_by(f32::total_cmp);
-            assert_eq!(found, values, "nothing but the order is another");
+            assert_eq!(found, values, "only the order differs");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Stage `trade-off`: clean against noisy accuracy after every epoch of every network, where the networks were kept
-//! (`training.snapshots`). A regulariser that only trades one for the other moves along the baseline's curve.
+//! Stage `trade-off`: clean and noisy accuracy after every epoch of every network, if networks are kept
+//! (`training.snapshots`). A regularizer that merely trades one for the other moves along the baseline's curve.
 
 use super::train;
 use super::{Inputs, Outcome, Stage};
@@ -15,7 +15,7 @@ use brainprior_robustness::{Clamp, Noise, Settings, accuracy, noise_curve};
 
 const CURVE: &str = "curve.json";
 
-/// Measures every network that is not measured yet.
+/// Evaluates every network that is not evaluated yet.
 pub(super) struct TradeOff;
 
 impl Stage for TradeOff {
@@ -27,7 +27,7 @@ impl Stage for TradeOff {
         &["images", "train"]
     }
 
-    /// No later stage but the report reads it.
+    /// Only the report reads it.
     fn is_wanted(&self, context: &Context) -> bool {
         context.config.training.common.snapshots && !context.run.is_only_another(self.name())
     }
@@ -76,7 +76,7 @@ fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     Ok(snapshots)
 }
 
-/// The curves of all arms; none where networks were not kept.
+/// The curves of all conditions; empty if networks were not kept.
 pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
     let training = &context.config.training;
     if !training.common.snapshots {
@@ -101,7 +101,7 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
     training.conditions.iter().map(follow).collect()
 }
 
-/// Draws what was measured and writes the table, where the whole grid is there.
+/// Draws the curves and writes the table, once the whole grid is evaluated.
 fn summarize(context: &Context) -> Result<()> {
     let followed = curves(context)?;
     let folder = context.run.folder("trade-off");

@@ -1,10 +1,10 @@
-//! Whether denoising a scan is worth it, in words.
+//! The verdict in words on whether denoising a scan helps.
 
 use crate::artifacts::Verdict;
 use brainprior_similarity::ToOtherRepeats;
 
-/// From similarities of the oracle images, each against the mean over trials that the compared one is not among, weighted alike; `None`
-/// where similarities do not vary.
+/// From similarities of the oracle images, each compared with the mean over the other trials with equal weighting;
+/// `None` if similarities are constant.
 pub(crate) fn of(found: &ToOtherRepeats) -> Option<Verdict> {
     let (denoised, single) = (found.denoised?, found.single_trials?);
     let denoised_is_nearer = denoised.correlation > single.correlation;
@@ -17,18 +17,18 @@ pub(crate) fn of(found: &ToOtherRepeats) -> Option<Verdict> {
         if denoised_is_nearer { format!("{figures}: denoising helps") } else { format!("{figures}: denoising does not help") };
     match (denoised_is_nearer, combined) {
         (true, Some(combined)) => {
-            text += &format!(", and target `combined`, at {:.2}, is nearer still", combined.correlation);
+            text += &format!(", and target `combined` is closer still, at {:.2}", combined.correlation);
         }
         (true, None) => {}
         (false, Some(combined)) => {
             text += &format!(
-                "; take target `combined`, at {:.2}, or give prediction.network a network's features, more images, or more trials",
+                "; use target `combined`, at {:.2}, or set prediction.network, or record more images or trials",
                 combined.correlation
             );
         }
         (false, None) => {
-            text += "; take target `raw`, or `oracle` where images are repeated, and look at the fit: too few trials, neurons that say \
-                     nothing of the image, or images that are not those that were shown";
+            text += "; use target `raw`, or `oracle` for repeated images, and check the fit: there may be too few trials, neurons \
+                     that do not respond to the images, or images other than those shown";
         }
     }
     Some(Verdict { denoised_is_nearer, text })
@@ -46,13 +46,13 @@ mod tests {
             super::of(&ToOtherRepeats { denoised: at(denoised), single_trials: at(single), combined: at(combined) }).unwrap()
         };
         let good = of(0.54, 0.43, 0.66);
-        assert!(good.denoised_is_nearer && good.text.ends_with("`combined`, at 0.66, is nearer still"), "{}", good.text);
+        assert!(good.denoised_is_nearer && good.text.ends_with("`combined` is closer still, at 0.66"), "{}", good.text);
         let bad = of(0.39, 0.53, 0.6);
         assert!(
             !bad.denoised_is_nearer
-                && bad.text.contains("0.39, one trial at 0.53: denoising does not help; take target `combined`")
+                && bad.text.contains("0.39, one trial at 0.53: denoising does not help; use target `combined`")
         );
-        assert!(of(0.1, 0.5, 0.4).text.contains("take target `raw`"));
+        assert!(of(0.1, 0.5, 0.4).text.contains("use target `raw`"));
         assert!(super::of(&ToOtherRepeats { denoised: None, single_trials: at(0.5), combined: None }).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Adam (Kingma and Ba 2015), which some attacks take their steps by.
+//! The Adam optimizer (Kingma and Ba 2015), used by several attacks.
 
 const FIRST: f64 = 0.9;
 const SECOND: f64 = 0.999;
@@ -12,13 +12,13 @@ pub(super) struct Adam {
 }
 
 impl Adam {
-    /// For so many values, before any step.
+    /// Initial state for this many values.
     pub(super) fn new(values: usize) -> Self {
         Self { mean: vec![0.0; values], square: vec![0.0; values], steps: 0 }
     }
 
-    /// Takes in one more gradient. For each value the direction of descent for a rate of 1, and by how much its gradients were
-    /// divided: the metric in which the step is the steepest.
+    /// Adds one gradient. Returns, for each value, the descent step at learning rate 1 and the divisor of its gradient,
+    /// which is the metric in which the step is steepest.
     pub(super) fn step(&mut self, gradient: impl Iterator<Item = f64>) -> Vec<(f64, f64)> {
         self.steps += 1;
         let (first, second) = (1.0 - FIRST.powi(self.steps), 1.0 - SECOND.powi(self.steps));
@@ -38,7 +38,7 @@ impl Adam {
 mod tests {
     use super::*;
 
-    /// Of equal gradients the means are the gradient, whatever the number of steps.
+    /// With constant gradients, the running mean equals the gradient after any number of steps.
     #[test]
     fn equal_gradients_make_steps_of_length_one_against_them() {
         let mut adam = Adam::new(2);

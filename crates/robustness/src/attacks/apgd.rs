@@ -3,8 +3,8 @@
 use super::decision_boundary::candidate_classes;
 use crate::{Attack, AttackKind, Batch, Criterion, Loss, Norm, Result};
 
-/// Gradient ascent with momentum that halves its own step and goes back to its best point when it stops gaining (Croce
-/// and Hein 2020). The defaults of AutoAttack: 100 iterations, one random start, rho 0.75.
+/// Gradient ascent with momentum that halves its step length and returns to its best point when progress stalls (Croce
+/// and Hein 2020). The defaults are those of AutoAttack: 100 iterations, one random start, rho 0.75.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Apgd {
     norm: Norm,
@@ -13,8 +13,8 @@ pub struct Apgd {
     restarts: usize,
 }
 
-/// Auto-PGD towards each of the most likely other classes in turn (APGD-T of AutoAttack): the targeted ratio of logits, 9
-/// classes, 100 iterations each.
+/// Auto-PGD towards each of the most likely other classes in turn (AutoAttack's APGD-T): targeted DLR loss, 9 classes,
+/// 100 iterations each.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ApgdTargeted {
     norm: Norm,
@@ -22,40 +22,40 @@ pub struct ApgdTargeted {
     classes: usize,
 }
 
-/// Part of the steps that must gain for the step length to stay.
+/// The step length is kept if at least this fraction of the steps improves the loss.
 const RHO: f64 = 0.75;
-/// Momentum keeps this much of the new step.
+/// Weight of the new step against momentum.
 const FRESH: f64 = 0.75;
 
 impl Apgd {
-    /// With AutoAttack's defaults, cross-entropy, in this norm.
+    /// Uses AutoAttack's defaults with cross-entropy in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, loss: Loss::CrossEntropy, steps: 100, restarts: 1 }
     }
 
-    /// With another loss.
+    /// Replaces cross-entropy by another loss.
     pub fn with_loss(self, loss: Loss) -> Self {
         Self { loss, ..self }
     }
 
-    /// With another number of iterations.
+    /// Sets the number of iterations.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
 
-    /// With this many random starts (at least 1).
+    /// Sets the number of random starts (at least 1).
     pub fn with_restarts(self, restarts: usize) -> Self {
         Self { restarts: restarts.max(1), ..self }
     }
 }
 
 impl ApgdTargeted {
-    /// With AutoAttack's defaults, in this norm.
+    /// Uses AutoAttack's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 100, classes: 9 }
     }
 
-    /// With another number of iterations for each class.
+    /// Sets the number of iterations per class.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
@@ -109,7 +109,7 @@ impl Attack for ApgdTargeted {
         for rank in 0..self.classes {
             let (with, without): (Vec<usize>, Vec<usize>) = standing.iter().partition(|image| match batch.criterion(**image) {
                 Criterion::Misclassification { .. } => rank < classes[**image].len(),
-                // There is but one class to go to.
+                // A targeted attack has only one class.
                 Criterion::TargetedMisclassification { .. } => rank == 0,
             });
             let criteria: Vec<Criterion> = batch.all().into_iter().map(|image| batch.criterion(image)).collect();
@@ -135,16 +135,16 @@ struct Climber {
     best: Vec<f32>,
     best_gradient: Vec<f32>,
     best_loss: f64,
-    /// At the last check: the best loss, and whether the step was halved.
+    /// The best loss at the last check, and whether the step was halved then.
     checked_loss: f64,
     halved: bool,
-    /// Steps since the last check that gained over the one before.
+    /// Number of steps since the last check that improved on the previous step.
     gains: usize,
     last_loss: f64,
 }
 
-/// One run of all `images`, each from its point of `starts`; those that withstand it are returned. Candidates are the adversarial
-/// points, and of the images that withstand the points of largest loss.
+/// Runs Auto-PGD on all `images`, each from its point in `starts`, and returns the images that withstand it. The
+/// candidates are adversarial points; for images that withstand, the points of largest loss.
 pub(super) fn ascend(
     batch: &mut Batch,
     norm: Norm,
@@ -197,7 +197,7 @@ pub(super) fn ascend(
     Ok(climbers.into_iter().map(|climber| climber.image).collect())
 }
 
-/// A random point of each image's ball.
+/// A random point in the ball of each image.
 fn random_starts(batch: &Batch, norm: Norm, images: &[usize], attempt: u64) -> Vec<Vec<f32>> {
     images
         .iter()

@@ -1,15 +1,15 @@
-//! Auto-PGD in a search over epsilon.
+//! Auto-PGD with a search over epsilon.
 
 use super::apgd::ascend;
 use super::decision_boundary::candidate_classes;
 use crate::{Attack, AttackKind, Batch, Criterion, Loss, Norm, Result};
 
-/// Auto-PGD ([`crate::Apgd`]) in ever smaller balls: a search over epsilon, image by image, each run starting from where the
-/// last one ended.
+/// Auto-PGD ([`crate::Apgd`]) in ever smaller balls: a search over epsilon for each image, in which each run starts
+/// where the last one ended.
 ///
-/// A run that finds an adversarial point ends there, and the next ball is smaller; one that finds none in its share of the passes
-/// makes the next ball larger. Where an attack before has found a point, the search starts from it, else from the image, where
-/// the decision boundary would be if the model were linear.
+/// A run ends when it finds an adversarial point, and the next ball is smaller; a run that uses up its share of the
+/// passes makes the next ball larger. The search starts from the result of an earlier attack if there is one, otherwise
+/// from the image with the epsilon at which a linear model would fail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ApgdMinimal {
     norm: Norm,
@@ -19,59 +19,59 @@ pub struct ApgdMinimal {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Towards {
-    /// One loss for all runs.
+    /// The same loss in all runs.
     Loss(Loss),
-    /// The targeted ratio of logits, towards the most likely classes in turn, the one that succeeded last before the others.
+    /// Targeted DLR towards the most likely classes in turn, starting with the class that succeeded last.
     Classes,
 }
 
-/// A run has this share of all steps.
+/// Each run gets one in this many of all steps.
 const SHARE: usize = 12;
 const FEWEST: usize = 4;
-/// Classes that are tried before a ball is given up.
+/// Number of classes tried before a ball is given up.
 const CLASSES: usize = 3;
-/// By how much the first ball is smaller than a point that is known, and larger than a linear model would have it.
+/// How much smaller than a known point, or larger than the linear estimate, the first ball is.
 const NARROWER: f64 = 0.05;
 const WIDER: f64 = 1.5;
-/// The search ends when the largest ball that holds and the smallest that does not differ by this share.
+/// The search ends when the largest failed and the smallest successful ball differ by less than this fraction.
 const TOLERANCE: f64 = 1e-3;
 
 impl ApgdMinimal {
-    /// 500 steps on cross-entropy, in this norm.
+    /// Uses 500 steps on cross-entropy in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 500, towards: Towards::Loss(Loss::CrossEntropy) }
     }
 
-    /// On another loss.
+    /// Replaces cross-entropy by another loss.
     pub fn with_loss(self, loss: Loss) -> Self {
         Self { towards: Towards::Loss(loss), ..self }
     }
 
-    /// Towards single classes, by the targeted ratio of logits.
+    /// Attacks single classes, with the targeted DLR loss.
     pub fn targeted(self) -> Self {
         Self { towards: Towards::Classes, ..self }
     }
 
-    /// With another number of steps in all, each a pass forward and one back.
+    /// Sets the total number of steps, each one forward and one backward pass.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
 }
 
-/// The search of one image.
+/// The search for one image.
 struct Hunt {
     image: usize,
-    /// Where the next run starts.
+    /// Starting point of the next run.
     warm: Vec<f32>,
-    /// The largest ball that was given up, and the distance of the nearest adversarial point.
+    /// The largest ball given up, and the distance to the nearest adversarial point.
     low: f64,
     high: Option<f64>,
     epsilon: f64,
     narrower: f64,
-    /// Classes in the order in which they are tried, and the one that is.
+    /// Classes in the order in which they are tried, and the current one.
     classes: Vec<usize>,
     rank: usize,
-    /// Passes that are left.
+    /// Remaining passes.
     left: usize,
 }
 
@@ -100,7 +100,7 @@ impl Attack for ApgdMinimal {
             Towards::Classes => self.steps / SHARE / CLASSES,
         };
         let steps = each.max(FEWEST);
-        // The point that a run starts from costs a pass of its own.
+        // Evaluating the starting point costs one pass of its own.
         let most = 2 * (steps + 1);
         let mut hunts = self.begin(batch)?;
         loop {

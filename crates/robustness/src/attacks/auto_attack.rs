@@ -4,14 +4,14 @@ use super::{Apgd, ApgdTargeted, FabTargeted, Square};
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
 /// The standard ensemble of Croce and Hein (2020) in its order: Auto-PGD on cross-entropy, Auto-PGD towards 9 classes,
-/// FAB towards 9 classes, Square with 5,000 queries; each on the images that the ones before left standing.
+/// FAB towards 9 classes, and Square with 5,000 queries, each on the images that withstood the earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoAttack {
     norm: Norm,
 }
 
 impl AutoAttack {
-    /// In this norm.
+    /// Makes the ensemble for this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm }
     }
@@ -43,7 +43,7 @@ impl Attack for AutoAttack {
     }
 }
 
-/// Makes candidates of those results that are adversarial within epsilon; the images that still stand are returned.
+/// Keeps results that are adversarial within epsilon as candidates; returns the images that still stand.
 pub(super) fn keep_fallen(
     batch: &mut Batch,
     norm: Norm,

@@ -3,14 +3,14 @@
 use super::descent::Descent;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// Steps along the gradient from the image, each followed by the way back into the ball (Kurakin et al. 2017). The
-/// defaults of Foolbox 3.3: 10 steps of 0.2 epsilon. As there, all steps are made and the last point is the result, so that
-/// an image is pushed as far beyond the decision boundary as the ball allows; [`crate::Pgd`] stops at the decision boundary.
+/// Gradient steps from the image, each projected back into the ball (Kurakin et al. 2017), with the defaults of Foolbox
+/// 3.3: 10 steps of 0.2 epsilon. As in Foolbox, all steps run and the last point is the result, so that an image is
+/// pushed as far beyond the decision boundary as the ball allows; [`crate::Pgd`] stops at the boundary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bim(Descent);
 
 impl Bim {
-    /// With Foolbox's defaults, in this norm.
+    /// Uses Foolbox's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self(Descent {
             norm,

@@ -1,11 +1,11 @@
-//! Blends with noise, which give attacks along the decision boundary a place to start from.
+//! Blends with noise: starting points for attacks along the decision boundary.
 
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 
-/// Mixes the image with uniform noise until it is adversarial. The defaults of Foolbox 3.3
-/// (`LinearSearchBlendedUniformNoiseAttack`): up to 1,000 draws of noise until one is adversarial itself, then 1,000 steps
-/// from the image towards it. Where noise always has the wrong class, plain gray images and the inverted image are tried.
+/// Blends the image with uniform noise until it is adversarial. The defaults are those of Foolbox 3.3
+/// (`LinearSearchBlendedUniformNoiseAttack`): up to 1,000 draws of noise until one is adversarial, then 1,000 steps
+/// from the image towards it. If no noise image is adversarial, plain gray images and the inverted image are tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BlendedNoise {
     norm: Norm,
@@ -13,13 +13,13 @@ pub struct BlendedNoise {
 }
 
 const DRAWS: usize = 1000;
-/// Draws asked about at once.
+/// Draws per call to the model.
 const AT_ONCE: usize = 20;
-/// Steps towards the noise where it serves another attack, as in Foolbox.
+/// Blending steps if the result only starts another attack, as in Foolbox.
 const STEPS_FOR_A_START: usize = 50;
 
 impl BlendedNoise {
-    /// With Foolbox's defaults; the norm only measures.
+    /// Uses Foolbox's defaults; the norm is only used to measure.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 1000 }
     }
@@ -48,8 +48,8 @@ impl Attack for BlendedNoise {
     }
 }
 
-/// Where an attack along the decision boundary starts from: what is known already, else a blend with noise; none where
-/// nothing that was tried is adversarial.
+/// Starting point of an attack along the decision boundary: the known adversarial point, otherwise a blend with noise;
+/// `None` if nothing tried is adversarial.
 pub(super) fn start(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>> {
     match batch.start(image) {
         Some(known) => Ok(Some(known.to_vec())),
@@ -85,7 +85,7 @@ fn adversarial_noise(batch: &mut Batch, image: usize) -> Result<Option<Vec<f32>>
     loop {
         let some: Vec<Vec<f32>> = match left {
             0 => std::mem::take(&mut plain),
-            // Most often the first draw will do.
+            // Usually the first draw suffices.
             DRAWS => vec![(0..area).map(|_| generator.random()).collect()],
             _ => (0..left.min(AT_ONCE)).map(|_| (0..area).map(|_| generator.random()).collect()).collect(),
         };

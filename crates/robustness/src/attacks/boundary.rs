@@ -6,12 +6,12 @@ use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand_chacha::ChaCha8Rng;
 use std::collections::VecDeque;
 
-/// A random walk along the decision boundary that steps towards the image where it may and sees nothing but decisions
-/// (Brendel et al. 2018); L2.
+/// A random walk along the decision boundary that approaches the image and uses only the model's decisions (Brendel et
+/// al. 2018); L2.
 ///
-/// The defaults of Foolbox 3.3 (`BoundaryAttack`): 25,000 steps, both step lengths 0.01 of the distance at first, changed by
-/// a factor of 1.5 after how often steps succeed, looked at every 10 steps; an image is done once its step towards the image
-/// is below 1e-7. Here every image has its own random directions.
+/// The defaults are those of Foolbox 3.3 (`BoundaryAttack`): 25,000 steps, both step lengths initially 0.01 of the
+/// distance and changed by a factor of 1.5 according to the success rate, which is checked every 10 steps. An image is
+/// done once its step towards the image falls below 1e-7. Unlike in Foolbox, every image has its own random directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Boundary {
     steps: usize,
@@ -29,7 +29,7 @@ impl Default for Boundary {
 }
 
 impl Boundary {
-    /// With another number of steps, each one query.
+    /// Sets the number of steps, each one query.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps }
     }
@@ -45,7 +45,7 @@ struct Walker {
     inward_succeeded: Successes,
 }
 
-/// The newest successes and failures, up to a number.
+/// The most recent successes and failures.
 struct Successes {
     newest: VecDeque<bool>,
     most: usize,
@@ -63,7 +63,7 @@ impl Successes {
         self.newest.push_back(success);
     }
 
-    /// The share of successes once there are enough to tell.
+    /// The success rate, once there are enough samples.
     fn share(&self) -> Option<f64> {
         let successes = self.newest.iter().filter(|success| **success).count();
         (self.newest.len() == self.most).then(|| successes as f64 / self.most as f64)
@@ -127,7 +127,7 @@ impl Attack for Boundary {
 }
 
 impl Walker {
-    /// A step around the image, and the same followed by one towards it (first of the pair).
+    /// A step around the image, and the same step followed by one towards the image (the first of the pair).
     fn draw_proposal(&mut self, original: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let home: Vec<f32> = original.iter().zip(&self.point).map(|(a, b)| a - b).collect();
         let distance = l2(&home).max(f64::MIN_POSITIVE);

@@ -7,14 +7,15 @@ use crate::criterion::clear_lead;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 use rayon::prelude::*;
 
-/// Follows the decision boundary from an adversarial point to the one that is nearest to the image (Brendel et al. 2019): in each
-/// step the decision boundary is taken for flat, and the nearest point of it within a ball of trust is the next to stand on.
+/// Follows the decision boundary from an adversarial point to the boundary point nearest to the image (Brendel et al.
+/// 2019): each step moves to the nearest point of the linearized boundary within a trust region.
 ///
-/// The defaults of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps, overshoot 1.1,
-/// momentum 0.8, trust halved 20 times, a bisection of 10 steps at the start. There the first trust is 0.001 times the number of
-/// values in the whole batch, so that an image's result depends on its company; here it is what a batch of 200 gives. At the
-/// 0.001 times one image's values of a batch of one, the last steps are too short to arrive (medians 3% to 6% larger). In L1 and
-/// L0 trust is the largest change of a value, 0.5 at first and halved ten times.
+/// The defaults are those of Foolbox 3.3 (`L2BrendelBethgeAttack`, `LinfinityBrendelBethgeAttack`): 1,000 steps,
+/// overshoot 1.1, momentum 0.8, a trust region halved 20 times, and 10 initial bisections. Foolbox sets the initial
+/// radius to 0.001 times the number of values in the whole batch, so that an image's result depends on its batch; here
+/// the radius is that of a batch of 200. With the radius of a batch of one, the last steps are too short to converge
+/// (medians 3% to 6% larger). In L1 and L0 the radius limits the change of each value, initially to 0.5, and is halved
+/// ten times.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BrendelBethge {
     norm: Norm,
@@ -23,21 +24,21 @@ pub struct BrendelBethge {
 
 const OVERSHOOT: f64 = 1.1;
 const MOMENTUM: f64 = 0.8;
-/// First radius, over the number of values of an image.
+/// Initial radius divided by the number of values in an image.
 const TRUST: f64 = 0.2;
 const HALVINGS_OF_TRUST: usize = 20;
-/// The same in L1 and L0.
+/// The same for L1 and L0.
 const SPARSE_TRUST: f64 = 0.5;
 const SPARSE_HALVINGS: usize = 10;
 const BISECTIONS: usize = 10;
 
 impl BrendelBethge {
-    /// With Foolbox's defaults, in this norm (in L1 and L0 with steps of our own).
+    /// Uses Foolbox's defaults in this norm (in L1 and L0 steps of our own design).
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 1000 }
     }
 
-    /// With another number of steps; the trust is still halved 20 times.
+    /// Sets the number of steps; the trust region is still halved 20 times.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
@@ -101,7 +102,7 @@ impl BrendelBethge {
         matches!(self.norm, Norm::L1 | Norm::L0)
     }
 
-    /// On the decision boundary, between the image and an adversarial point.
+    /// Starting points on the decision boundary, between the image and an adversarial point.
     fn begin(&self, batch: &mut Batch) -> Result<Vec<Walker>> {
         let mut walkers = Vec::with_capacity(batch.len());
         let mut far = Vec::with_capacity(batch.len());
@@ -136,7 +137,7 @@ impl BrendelBethge {
 
 impl Walker {
     fn advance(&mut self, norm: Norm, original: &[f32], margin: f64, clear: f64) {
-        // Somewhat beyond the decision boundary, from either side, and always so far that the point counts.
+        // Overshoot the boundary slightly from either side, always far enough for the point to count as adversarial.
         let change = 2.0 * clear - if margin < 0.0 { OVERSHOOT * margin } else { (2.0 - OVERSHOOT) * margin };
         let problem = Problem { original, point: &self.point, normal: &self.normal, change, radius: self.trust };
         let step = step(norm, &problem);

@@ -1,15 +1,16 @@
-//! The attack of Carlini and Wagner.
+//! The Carlini-Wagner attack.
 
 use super::adam::Adam;
 use crate::criterion::strongest_but;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Minimizes |x - image|^2 + c max(0, -margin), x = (tanh w + 1) / 2 being within [0, 1] whatever w is, and searches for the
-/// smallest c that misleads (Carlini and Wagner 2017); L2.
+/// Minimizes |x - image|^2 + c max(0, -margin) with x = (tanh w + 1) / 2, which stays in [0, 1] for any w, and searches
+/// for the smallest c that misleads the model (Carlini and Wagner 2017); L2.
 ///
-/// The defaults of Foolbox 3.3 (`L2CarliniWagnerAttack`): 9 values of c, the first 0.001, times 10 until one misleads, then
-/// by bisection; up to 10,000 steps of Adam of length 0.01 for each, confidence 0, ended early where a tenth of the steps
-/// has brought less than 0.01%. There that is decided for all images of a batch together, here for each by itself.
+/// The defaults are those of Foolbox 3.3 (`L2CarliniWagnerAttack`): 9 values of c, starting at 0.001, multiplied by 10
+/// until one succeeds and then bisected; for each, up to 10,000 Adam steps of length 0.01, confidence 0, ended early if
+/// a tenth of the steps improves the loss by less than 0.01%. Foolbox decides this for the whole batch, this attack for
+/// each image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CarliniWagner {
     searches: usize,
@@ -18,7 +19,7 @@ pub struct CarliniWagner {
     first: f64,
 }
 
-/// What keeps the edge of [0, 1] at a finite w.
+/// Keeps w finite at the edges of [0, 1].
 const INSIDE: f64 = 0.999_999;
 const PROGRESS: f64 = 0.9999;
 
@@ -29,23 +30,23 @@ impl Default for CarliniWagner {
 }
 
 impl CarliniWagner {
-    /// With another number of steps for each value of c.
+    /// Sets the number of steps for each value of c.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
 
-    /// With steps of Adam of another length (in w): shorter ones come nearer, and need more steps to get there.
+    /// Sets the Adam step length (in w): shorter steps find smaller perturbations but need more steps.
     pub fn with_step(self, step: f64) -> Self {
         Self { step, ..self }
     }
 
-    /// With another number of values of c.
+    /// Sets the number of values of c.
     pub fn with_searches(self, searches: usize) -> Self {
         Self { searches, ..self }
     }
 }
 
-/// The search for c.
+/// The bisection of c.
 struct Constant {
     value: f64,
     low: f64,
@@ -56,7 +57,7 @@ struct Walker {
     image: usize,
     w: Vec<f64>,
     adam: Adam,
-    /// The image as it comes back from w: what distances are measured from.
+    /// The image after the round trip through w, from which distances are measured.
     home: Vec<f64>,
     found: bool,
     checked: f64,
@@ -93,7 +94,7 @@ impl Attack for CarliniWagner {
 }
 
 impl CarliniWagner {
-    /// One descent of every image with its c; whether each was misled on the way.
+    /// Optimizes every image with its own c and returns whether each was misled on the way.
     fn minimize(&self, batch: &mut Batch, constants: &[Constant]) -> Result<Vec<bool>> {
         let mut found = vec![false; batch.len()];
         let unsatisfied = batch.all().into_iter().filter(|image| !batch.satisfied(*image));
@@ -115,7 +116,7 @@ impl CarliniWagner {
                     let (criterion, logits) = (batch.criterion(*image), pass.logits(row));
                     let mut factors = vec![0.0; logits.len()];
                     if margins[row] < 0.0 {
-                        // Down with minus the margin.
+                        // Descend on the negative margin.
                         factors[criterion.class()] = -criterion.sign() as f32;
                         factors[strongest_but(logits, criterion.class())] = criterion.sign() as f32;
                     }
@@ -163,7 +164,7 @@ impl Walker {
         point.iter().zip(&self.home).map(|(value, home)| (f64::from(*value) - home).powi(2)).sum()
     }
 
-    /// One step of Adam.
+    /// One Adam step.
     fn descend(&mut self, point: &[f32], gradient: &[f32], constant: f64, length: f64) {
         let slope = |((x, gradient), home): ((&f32, &f32), &f64)| {
             let x = f64::from(*x);

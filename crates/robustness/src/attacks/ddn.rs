@@ -1,14 +1,15 @@
-//! Decoupled direction and norm.
+//! Decoupled direction and norm (DDN).
 
 use super::falling;
 use crate::norm::gaussian;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// Steps along the gradient on a sphere around the image whose radius shrinks while the point is adversarial and grows
-/// while it is not (Rony et al. 2019); L2.
+/// Gradient steps on a sphere around the image whose radius shrinks while the point is adversarial and grows while it
+/// is not (Rony et al. 2019); L2.
 ///
-/// The defaults of Foolbox 3.3 (`DDNAttack`): 100 steps, radius 1 at first, changed by 5% a step; steps of length 1 that
-/// fall to 0.01 along a cosine. Where a gradient vanishes the step has a random direction, as there.
+/// The defaults are those of Foolbox 3.3 (`DDNAttack`): 100 steps, an initial radius of 1 that changes by 5% per step,
+/// and step lengths annealed from 1 to 0.01 along a cosine. As in Foolbox, a vanishing gradient is replaced by a random
+/// direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ddn {
     steps: usize,
@@ -25,7 +26,7 @@ impl Default for Ddn {
 }
 
 impl Ddn {
-    /// With another number of steps.
+    /// Sets the number of steps.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps }
     }
@@ -35,7 +36,7 @@ struct Walker {
     image: usize,
     point: Vec<f32>,
     radius: f64,
-    /// Distance of the farthest point of [0, 1].
+    /// Distance to the farthest point of [0, 1].
     farthest: f64,
 }
 

@@ -1,31 +1,32 @@
-//! The nearest decision boundary of a model as it looks when taken for linear, which DeepFool and FAB step towards.
+//! The nearest decision boundary of the linearized model, used by DeepFool and FAB.
 
 use crate::criterion::{ranking, strongest_but};
 use crate::pass::Pass;
 use crate::{Batch, Criterion, Norm, Result};
 
-/// Two classes whose logits are equal on a decision boundary: the one to be raised and the one to be lowered.
+/// Two classes whose logits are equal on a decision boundary: the one to raise and the one to lower.
 pub(crate) type Pair = (usize, usize);
 
 /// A decision boundary near a point.
 #[derive(Clone)]
 pub(crate) struct DecisionBoundary {
-    /// Lead of the raised class over the lowered one, negative before the decision boundary.
+    /// Lead of the raised class over the lowered one; negative before the decision boundary.
     pub(crate) lead: f64,
-    /// Its gradient.
+    /// Gradient of the lead.
     pub(crate) gradient: Vec<f32>,
     /// Estimated distance.
     pub(crate) distance: f64,
 }
 
-/// The classes that an attack may go to: the `count` most likely ones at these logits but for the criterion's own.
+/// The classes that an attack may reach: the `count` most likely ones other than the criterion's own.
 pub(crate) fn candidate_classes(criterion: Criterion, logits: &[f32], count: usize) -> Vec<usize> {
     let mut classes: Vec<usize> = ranking(logits).into_iter().take(count).collect();
     classes.retain(|class| *class != criterion.class());
     classes
 }
 
-/// The decision boundaries to these classes; towards a target class, the one between it and the strongest other.
+/// The decision boundaries to these classes; for a targeted attack, the boundary between the target and the strongest
+/// other class.
 pub(crate) fn pairs(criterion: Criterion, logits: &[f32], classes: &[usize]) -> Vec<Pair> {
     match criterion {
         Criterion::Misclassification { label } => classes.iter().map(|class| (*class, label)).collect(),
@@ -33,7 +34,7 @@ pub(crate) fn pairs(criterion: Criterion, logits: &[f32], classes: &[usize]) -> 
     }
 }
 
-/// For each image of the pass, the nearest of its decision boundaries; none where it has none.
+/// The nearest decision boundary of each image in the pass, if there is any.
 pub(crate) fn nearest(
     batch: &mut Batch,
     pass: &Pass,

@@ -5,11 +5,11 @@ use super::plane::{Room, step_onto};
 use crate::norm::l2;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Steps to the nearest decision boundary of the model as it looks when taken for linear (Moosavi-Dezfooli et al. 2016).
+/// Steps to the nearest decision boundary of the linearized model (Moosavi-Dezfooli et al. 2016).
 ///
-/// The defaults of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50 steps, decision boundaries to the 10
-/// most likely classes, an overshoot of 2% over all steps together, differences of logits. Towards a target class the
-/// decision boundary is that between it and the strongest other class. In L1 and L0 each step is the shortest within [0, 1].
+/// The defaults are those of Foolbox 3.3 (`L2DeepFoolAttack`, `LinfDeepFoolAttack`): at most 50 steps, boundaries to
+/// the 10 most likely classes, a total overshoot of 2%, and differences of logits. A targeted attack uses the boundary
+/// between the target and the strongest other class. In L1 and L0 each step is the shortest within [0, 1].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeepFool {
     norm: Norm,
@@ -18,22 +18,22 @@ pub struct DeepFool {
 }
 
 const OVERSHOOT: f64 = 0.02;
-/// Foolbox's constants against divisions by zero and steps that end just before the decision boundary.
+/// Foolbox's constants against division by zero and against steps that end just before the decision boundary.
 const FLOOR: f64 = 1e-8;
 const EXTRA: f64 = 1e-4;
 
 impl DeepFool {
-    /// In this norm.
+    /// Uses Foolbox's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 50, candidates: 10 }
     }
 
-    /// With decision boundaries to the most likely of this many classes, the image's own among them.
+    /// Considers this many of the most likely classes, including the image's own.
     pub fn with_candidates(self, candidates: usize) -> Self {
         Self { candidates, ..self }
     }
 
-    /// With at most this many steps; each costs a pass forward and one back for every other class.
+    /// Sets the maximum number of steps; each costs one forward pass and one backward pass for every other class.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
@@ -43,7 +43,7 @@ struct Walker {
     image: usize,
     point: Vec<f32>,
     total: Vec<f64>,
-    /// The classes across whose decision boundaries it may go.
+    /// Candidate classes.
     classes: Vec<usize>,
 }
 

@@ -1,28 +1,28 @@
-//! Projected steps along the gradient, which FGSM, BIM, PGD and MIM all are.
+//! Projected gradient steps, the common part of FGSM, BIM, PGD and MIM.
 
 use crate::{Batch, Loss, Norm, Result};
 
-/// What distinguishes one such attack from another.
+/// The settings in which these attacks differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Descent {
     pub(crate) norm: Norm,
     pub(crate) loss: Loss,
     pub(crate) steps: usize,
-    /// Length of a step, in epsilons.
+    /// Step length in units of epsilon.
     pub(crate) relative_step: f64,
-    /// The first attempt starts at a random point of the ball; later ones always do.
+    /// Whether the first attempt starts at a random point of the ball; restarts always do.
     pub(crate) random_start: bool,
     pub(crate) restarts: usize,
-    /// How much of the earlier directions is added to each.
+    /// Weight of earlier directions.
     pub(crate) momentum: Option<f64>,
-    /// An image leaves as soon as it is adversarial. Otherwise all steps are made and the last point counts.
+    /// Whether an image stops as soon as it is adversarial. Otherwise all steps run and the last point counts.
     pub(crate) stop: bool,
 }
 
 struct Walker {
     image: usize,
     point: Vec<f32>,
-    /// Directions so far, added up.
+    /// Accumulated directions.
     heading: Vec<f64>,
 }
 
@@ -31,7 +31,7 @@ impl Descent {
         let mut standing = batch.all();
         for attempt in 0..self.restarts {
             let mut walkers: Vec<Walker> = standing.iter().map(|image| self.start(batch, *image, attempt)).collect();
-            // One look more than steps where another attempt would forget the last point.
+            // Evaluate the last point too if a restart would discard it.
             let looks = self.steps + usize::from(self.stop && attempt + 1 < self.restarts);
             for look in 0..looks {
                 if walkers.is_empty() {

@@ -1,20 +1,20 @@
-//! The fast adaptive boundary attack.
+//! The fast adaptive boundary attack (FAB).
 
 use super::decision_boundary::{DecisionBoundary, candidate_classes, nearest, pairs};
 use super::plane::{Room, step_onto};
 use crate::{Attack, AttackKind, Batch, Criterion, Norm, Result};
 
-/// Steps onto the nearest decision boundary taken for flat, from the point and from the image, and mixes the two (Croce and Hein
-/// 2020, FAB). The defaults of AutoAttack: 100 iterations, overshoot 1.05, at most 0.1 of the way from the image, 0.9 of the
-/// way back after a success.
+/// Projects both the current point and the image onto the nearest linearized decision boundary and combines the two
+/// (Croce and Hein 2020). The defaults are those of AutoAttack: 100 iterations, overshoot 1.05, at most 0.1 of the way
+/// from the image, and 0.9 of the way back after a success.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fab {
     norm: Norm,
     steps: usize,
 }
 
-/// FAB towards each of the most likely other classes in turn (FAB-T of AutoAttack): 9 classes, 100 iterations each. It needs
-/// one gradient an iteration where [`Fab`] needs one for each class.
+/// FAB towards each of the most likely other classes in turn (AutoAttack's FAB-T): 9 classes, 100 iterations each. It
+/// needs one gradient per iteration, whereas [`Fab`] needs one for each class.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FabTargeted {
     norm: Norm,
@@ -28,24 +28,24 @@ const BACK: f64 = 0.9;
 const FLOOR: f64 = 1e-12;
 
 impl Fab {
-    /// With AutoAttack's defaults, in this norm.
+    /// Uses AutoAttack's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 100 }
     }
 
-    /// With another number of iterations.
+    /// Sets the number of iterations.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
 }
 
 impl FabTargeted {
-    /// With AutoAttack's defaults, in this norm.
+    /// Uses AutoAttack's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 100, classes: 9 }
     }
 
-    /// With another number of iterations for each class.
+    /// Sets the number of iterations per class.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
@@ -101,7 +101,7 @@ impl Attack for FabTargeted {
     }
 }
 
-/// Other classes of every image, most likely first.
+/// The other classes for each image, most likely first.
 fn likely(batch: &mut Batch, images: &[usize]) -> Result<Vec<Vec<usize>>> {
     let rows = batch.query(images, &batch.originals(images))?;
     Ok(images.iter().zip(&rows).map(|(image, row)| candidate_classes(batch.criterion(*image), row, row.len())).collect())

@@ -3,14 +3,14 @@
 use super::descent::Descent;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// One step of length epsilon along the gradient's sign (Linf: Goodfellow et al. 2015) or the gradient itself (L2), from
-/// the image; the defaults of Foolbox 3.3 (`LinfFastGradientAttack`, `L2FastGradientAttack`: cross-entropy, no random
-/// start).
+/// One step of length epsilon from the image, along the gradient's sign (Linf: Goodfellow et al. 2015) or the gradient
+/// itself (L2). The defaults are those of Foolbox 3.3 (`LinfFastGradientAttack`, `L2FastGradientAttack`):
+/// cross-entropy, no random start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fgsm(Descent);
 
 impl Fgsm {
-    /// In this norm.
+    /// Uses Foolbox's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self(Descent {
             norm,

@@ -1,15 +1,15 @@
-//! The fast minimum norm attack.
+//! The fast minimum-norm attack (FMN).
 
 use super::falling;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// Steps along the gradient of the margin within a ball whose radius goes straight to where the decision boundary seems to
-/// be, then shrinks while the point is adversarial and grows while it is not (Pintor et al. 2021).
+/// Gradient steps on the margin within a ball whose radius first jumps to the estimated decision boundary, then shrinks
+/// while the point is adversarial and grows while it is not (Pintor et al. 2021).
 ///
-/// The defaults of Foolbox 3.3 (`L2FMNAttack`, `LInfFMNAttack`): 100 steps from the image, whose length falls from 1 to
-/// 0.01 (in L2) along a cosine, the radius's changes from 5% to 0.1%. Foolbox's L2 attack never projects onto its ball (it
-/// divides the norm by itself); ours does, as the paper has it. In L0 the radius is a number of values, 1 at first, and changes
-/// by at least 1.
+/// The defaults are those of Foolbox 3.3 (`L2FMNAttack`, `LInfFMNAttack`): 100 steps from the image, with lengths
+/// annealed from 1 to 0.01 (in L2) along a cosine, and radius changes from 5% to 0.1%. Foolbox's L2 attack never
+/// projects onto its ball (it divides the norm by itself); this one does, as in the paper. In L0 the radius is a number
+/// of values, initially 1, and changes by at least 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fmn {
     norm: Norm,
@@ -17,24 +17,24 @@ pub struct Fmn {
     first_step: f64,
 }
 
-/// Where the decision boundary seems to be, and a little more: coming from below, single precision would never get across.
+/// Step slightly beyond the estimated decision boundary: from below, single precision would never cross it.
 const BEYOND: f64 = 1.0001;
 const FIRST_GAMMA: f64 = 0.05;
 const LAST_GAMMA: f64 = 0.001;
 
 impl Fmn {
-    /// With Foolbox's defaults, in this norm (in L1 and L0 those of Linf and L2).
+    /// Uses Foolbox's defaults in this norm (in L1 those of Linf, in L0 those of L2).
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 100, first_step: 1.0 }
     }
 
-    /// With another number of steps.
+    /// Sets the number of steps.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
 
-    /// With another length of the first step, in L2; the last is a hundredth of it. Where smallest perturbations are far
-    /// below 1, shorter steps come closer.
+    /// Sets the length of the first step, in L2; the last is a hundredth as long. If the smallest perturbations are far
+    /// below 1, shorter steps find smaller ones.
     pub fn with_first_step(self, first_step: f64) -> Self {
         Self { first_step, ..self }
     }

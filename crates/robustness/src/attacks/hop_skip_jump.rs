@@ -1,4 +1,4 @@
-//! HopSkipJump.
+//! The HopSkipJump attack.
 
 use super::blended_noise::start;
 use super::line_search::{between, whole};
@@ -7,12 +7,12 @@ use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Estimates the direction of the decision boundary from decisions around a point on it, steps across, and comes back to it by
-/// bisection (Chen et al. 2020).
+/// Estimates the normal of the decision boundary from the model's decisions around a boundary point, steps across, and
+/// returns to the boundary by bisection (Chen et al. 2020).
 ///
-/// The defaults of Foolbox 3.3 (`HopSkipJumpAttack`): 64 steps, 100 decisions for the first estimate and 100 sqrt(step)
-/// later, at most 10,000; step lengths by geometric progression; gamma 1. There an estimate is scaled by its length over
-/// the whole batch, here by that of the image's own.
+/// The defaults are those of Foolbox 3.3 (`HopSkipJumpAttack`): 64 steps; 100 decisions for the first estimate, then
+/// 100 sqrt(step), at most 10,000; step lengths by geometric progression; gamma 1. Foolbox divides an estimate by its
+/// norm over the whole batch, this attack by the norm for the image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HopSkipJump {
     norm: Norm,
@@ -21,16 +21,16 @@ pub struct HopSkipJump {
 
 const FIRST_ESTIMATE: f64 = 100.0;
 const MOST: f64 = 10_000.0;
-/// Halvings of a step that never gets across.
+/// Maximum number of halvings of a step that does not cross the boundary.
 const SHORTEST: usize = 40;
 
 impl HopSkipJump {
-    /// With Foolbox's defaults, in this norm.
+    /// Uses Foolbox's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 64 }
     }
 
-    /// With another number of steps.
+    /// Sets the number of steps.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
@@ -75,12 +75,12 @@ impl Attack for HopSkipJump {
 }
 
 impl HopSkipJump {
-    /// The direction in which most points around are adversarial.
+    /// The direction in which most surrounding points are adversarial.
     fn estimate(&self, batch: &mut Batch, image: usize, point: &[f32], step: usize) -> Result<Vec<f64>> {
         let area = point.len();
         let distance = self.norm.distance(batch.original(image), point);
         let radius = if step == 0 { 0.1 } else { distance / area as f64 };
-        // The radius would leave nothing of a step in single precision.
+        // A smaller radius would vanish in single precision.
         let radius = radius.max(1e-4);
         let count = (FIRST_ESTIMATE * ((step + 1) as f64).sqrt()).min(MOST) as usize;
         let mut generator = batch.generator(image, 1 + step as u64);
@@ -109,7 +109,7 @@ impl HopSkipJump {
         point.iter().zip(&direction).map(move_one).collect()
     }
 
-    /// The longest of ever shorter steps that stays adversarial.
+    /// Halves steps until they stay adversarial.
     fn across(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)], updates: &[Vec<f64>], step: usize) -> Result<()> {
         let mut lengths: Vec<f64> = walkers
             .iter()
@@ -144,7 +144,7 @@ impl HopSkipJump {
         Ok(())
     }
 
-    /// Back to the decision boundary, on the way to the image; what is found becomes the candidate.
+    /// Moves back towards the image to the decision boundary; the result becomes the candidate.
     fn back_to_boundary(&self, batch: &mut Batch, walkers: &mut [(usize, Vec<f32>)]) -> Result<()> {
         let images: Vec<usize> = walkers.iter().map(|(image, _)| *image).collect();
         let area = batch.area() as f64;

@@ -1,11 +1,11 @@
-//! Bisection towards the image.
+//! Bisection from an adversarial point towards the image.
 
 use crate::norm::shrunk;
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Brings an adversarial point that is known already back towards the image until it would not be adversarial any more:
-/// along the line (L2), by clipping its changes (Linf), by taking the same off each of them (L1), or by keeping the largest
-/// (L0). What attacks leave beyond the decision boundary is taken off so.
+/// Moves a known adversarial point back towards the image as long as it stays adversarial: along the line (L2), by
+/// clipping its changes (Linf), by shrinking all changes equally (L1), or by keeping the largest ones (L0). This
+/// removes what attacks leave beyond the decision boundary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LineSearch {
     norm: Norm,
@@ -13,7 +13,7 @@ pub struct LineSearch {
 }
 
 impl LineSearch {
-    /// In this norm; 12 halvings.
+    /// Uses 12 bisections in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 12 }
     }
@@ -59,7 +59,7 @@ impl Attack for LineSearch {
     }
 }
 
-/// The share of the way that leads to the point itself.
+/// The value of `share` at which [`between`] returns the point itself.
 pub(super) fn whole(norm: Norm, original: &[f32], point: &[f32]) -> f64 {
     match norm {
         Norm::L2 => 1.0,
@@ -68,8 +68,8 @@ pub(super) fn whole(norm: Norm, original: &[f32], point: &[f32]) -> f64 {
     }
 }
 
-/// A share of the way from an image to a point, from 0 to [`whole`]: along the line (L2), every change clipped to the share
-/// (Linf), every change smaller by what the share lacks (L1), so many of the largest changes (L0).
+/// A point between an image and another point, for `share` from 0 to [`whole`]: linear interpolation (L2), every change
+/// clipped to `share` (Linf), every change shrunk by `whole - share` (L1), or the `share` largest changes kept (L0).
 pub(super) fn between(norm: Norm, original: &[f32], point: &[f32], share: f64) -> Vec<f32> {
     if norm == Norm::L0 {
         let mut kept = point.to_vec();

@@ -3,14 +3,15 @@
 use super::descent::Descent;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// The basic iterative method along all gradients so far, added up (Dong et al. 2018); its results transfer better to
-/// other models. The defaults of Foolbox 3.3: momentum 1, 10 steps of 0.2 epsilon, from the image. As there, each gradient
-/// is brought to length 1 in the norm before it is added (its sign for Linf), where the paper divides by the L1 norm.
+/// The basic iterative method with momentum, the sum of all gradients so far (Dong et al. 2018); its results transfer
+/// better to other models. The defaults are those of Foolbox 3.3: momentum 1, 10 steps of 0.2 epsilon, starting at the
+/// image. As in Foolbox, each gradient is normalized in the attack's norm before it is added (for Linf, its sign),
+/// whereas the paper divides by the L1 norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mim(Descent);
 
 impl Mim {
-    /// With Foolbox's defaults, in this norm.
+    /// Uses Foolbox's defaults in this norm.
     pub fn new(norm: Norm) -> Self {
         Self(Descent {
             norm,

@@ -1,4 +1,4 @@
-//! The attacks, one file each around a `run`.
+//! The attacks, one file each.
 
 mod adam;
 mod apgd;
@@ -27,7 +27,7 @@ mod square;
 mod transfer;
 mod trust_region;
 
-/// Falls along half a cosine over the steps of a walk, from 1 at the first of `steps`.
+/// Cosine annealing from 1 at the first of `steps` towards 0.
 fn falling(step: usize, steps: usize) -> f64 {
     (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos()) / 2.0
 }

@@ -1,27 +1,29 @@
-//! Shortest steps onto a plane within a box: what DeepFool, FAB and Brendel-Bethge make of a decision boundary taken for flat.
+//! Shortest steps onto a plane within a box, used by DeepFool, FAB and Brendel-Bethge on linearized decision
+//! boundaries.
 
 use crate::Norm;
 
-/// For each value, how far it may go down (at most 0) and up (at least 0).
+/// For each value, how far it can decrease (at most 0) and increase (at least 0).
 pub(crate) struct Room {
     pub(crate) down: Vec<f64>,
     pub(crate) up: Vec<f64>,
 }
 
 impl Room {
-    /// Of a point in [0, 1].
+    /// The room of a point in [0, 1].
     pub(crate) fn unit(point: &[f32]) -> Self {
         let down = point.iter().map(|value| -f64::from(*value)).collect();
         Self { down, up: point.iter().map(|value| 1.0 - f64::from(*value)).collect() }
     }
 }
 
-/// The shortest step along which the linear function with this `normal` changes by `change`, every value staying in its
-/// room; where there is none, the step that brings it as near as it gets, and false.
+/// The shortest step within the room that changes the linear function with this `normal` by `change`, and true; if
+/// there is none, the step that comes closest, and false.
 ///
-/// In Linf and L2 a step is clip(t d), d being the steepest direction; what it changes grows with t, piecewise linearly and ever
-/// more slowly, so that Newton's method comes from below and ends after a few pieces. In L1 and L0 values go to the end of their
-/// room one after the other: in L1 those first that change most for each unit of their step, in L0 those that change most.
+/// In Linf and L2 the step is clip(t d), where d is the steepest direction. The change is a concave, piecewise linear
+/// function of t, so Newton's method approaches it from below and ends after a few pieces. In L1 and L0 values move to
+/// the end of their room one after the other: in L1 in order of the change per unit step, in L0 in order of the total
+/// change.
 pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) -> (Vec<f64>, bool) {
     if matches!(norm, Norm::L1 | Norm::L0) {
         return one_by_one(norm, normal, change, room);
@@ -38,7 +40,7 @@ pub(crate) fn step_onto(norm: Norm, normal: &[f32], change: f64, room: &Room) ->
         .collect();
     let mut t = 0.0;
     loop {
-        // What the step at t changes, and how fast that grows beyond t.
+        // The change at t, and its derivative for increasing t.
         let (mut changed, mut slope) = (0.0, 0.0);
         for index in 0..normal.len() {
             let (rate, step) = (sign * f64::from(normal[index]), t * direction[index]);
@@ -104,7 +106,7 @@ mod tests {
         assert!((step[0] + 1.0).abs() < 1e-9 && (step[1] - 1.0).abs() < 1e-9);
     }
 
-    /// Every set of values that could be changed, each to the end of its room: none that suffices is smaller.
+    /// No smaller set of values, each moved to the end of its room, reaches the plane.
     #[test]
     fn in_l0_no_smaller_set_of_values_reaches_the_plane() {
         let normal = [0.9f32, -0.8, 0.4, 0.3, -0.7, 0.1];
@@ -122,7 +124,7 @@ mod tests {
     }
 
     proptest! {
-        /// No other step within the room that changes as much is shorter: checked against random ones.
+        /// No other step within the room that changes the function as much is shorter; checked against random ones.
         #[test]
         fn steps_reach_the_plane_and_are_shortest(
             values in prop::collection::vec((-1.0f32..1.0, 0.0f32..=1.0, -0.5f64..0.5), 2..20),
@@ -147,7 +149,7 @@ mod tests {
                     continue;
                 }
                 prop_assert!((changes(&step) - change).abs() < 1e-6 * (1.0 + most.abs()));
-                // Along the plane and back into the room: if it still changes as much, it is no shorter.
+                // Move along the plane and back into the room: if the change is still as large, the step is no shorter.
                 let other: Vec<f64> = step.iter().zip(&values).enumerate()
                     .map(|(index, (step, value))| (step + value.2).clamp(room.down[index], room.up[index])).collect();
                 if changes(&other).abs() >= change.abs() && changes(&other) * change > 0.0 {

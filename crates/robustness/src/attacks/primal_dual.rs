@@ -4,13 +4,13 @@ use super::adam::Adam;
 use crate::norm::shrunk;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// Descent on distance and margin together, whose weights move with whether the point is adversarial (Matyasko and Chau 2021).
-/// In L2 the distance is part of the loss (PDGD); in the other norms each step of Adam on the margin is followed by the
-/// proximal operator of the distance (PDPGD).
+/// Descends on distance and margin together, with weights adapted to whether the point is adversarial (Matyasko and
+/// Chau 2021). In L2 the distance is part of the loss (PDGD); in the other norms each Adam step on the margin is
+/// followed by the proximal operator of the distance (PDPGD).
 ///
-/// The defaults of adv-lib 0.2.8, but for the number of steps, which is given: rates of the perturbation from 0.1 to 0.001, of the
-/// weights from 0.1 to 0.01, a weight of the distance of 0.01 at first, averaged over steps with 0.9. Other than there, the
-/// proximal operator is solved exactly in the metric of Adam.
+/// The defaults are those of adv-lib 0.2.8, except for the number of steps: the learning rate of the perturbation
+/// decreases from 0.1 to 0.001 and that of the weights from 0.1 to 0.01; the initial weight of the distance is 0.01,
+/// averaged over steps with 0.9. Unlike in adv-lib, the proximal operator is solved exactly in Adam's metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrimalDual {
     norm: Norm,
@@ -26,12 +26,12 @@ const DUAL_AVERAGE: f64 = 0.9;
 const LEAST_RATIO: f64 = 1e-6;
 
 impl PrimalDual {
-    /// With 500 steps, in this norm.
+    /// Uses 500 steps in this norm.
     pub fn new(norm: Norm) -> Self {
         Self { norm, steps: 500 }
     }
 
-    /// With another number of steps.
+    /// Sets the number of steps.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps, ..self }
     }
@@ -41,9 +41,9 @@ struct Walker {
     image: usize,
     point: Vec<f32>,
     adam: Adam,
-    /// Logarithm of the margin's weight over that of the distance.
+    /// Log ratio of the margin's weight to the distance's.
     balance: f64,
-    /// The margin's share of the weights, averaged over steps.
+    /// The margin's fraction of the total weight, averaged over steps.
     share: f64,
 }
 
@@ -101,7 +101,7 @@ impl Attack for PrimalDual {
 }
 
 impl Walker {
-    /// One step; `gradient` is that of the `margin`, of which log(1 + exp(-margin)) is to fall.
+    /// Takes one step to decrease log(1 + exp(-margin)); `gradient` is the gradient of `margin`.
     fn advance(&mut self, norm: Norm, original: &[f32], gradient: &[f32], margin: f64, rate: f64) {
         let change = |(value, original): (&f32, &f32)| f64::from(*value) - f64::from(*original);
         let mut changes: Vec<f64> = self.point.iter().zip(original).map(change).collect();
@@ -127,7 +127,7 @@ impl Walker {
     }
 }
 
-/// The z for which sum of scale (z - change)^2 / 2 + weight |z| is smallest.
+/// Replaces `changes` by the z that minimizes the sum of scale (z - change)^2 / 2 plus weight |z|.
 fn proximal(norm: Norm, changes: &mut [f64], scales: &[f64], weight: f64) {
     match norm {
         Norm::L1 => changes.iter_mut().zip(scales).for_each(|(change, scale)| *change = shrunk(*change, weight / scale)),
@@ -139,12 +139,13 @@ fn proximal(norm: Norm, changes: &mut [f64], scales: &[f64], weight: f64) {
             let limit = limit(changes, scales, weight);
             changes.iter_mut().for_each(|change| *change = change.clamp(-limit, limit));
         }
-        // Its distance is part of the loss.
+        // In L2 the distance is part of the loss.
         Norm::L2 => {}
     }
 }
 
-/// Where changes are cut: what is cut off, times the scales, sums to `weight`; 0 where all of it does not.
+/// The clipping threshold at which the clipped amounts, weighted by their scales, sum to `weight`; 0 if their total is
+/// less.
 fn limit(changes: &[f64], scales: &[f64], weight: f64) -> f64 {
     let mut order: Vec<usize> = (0..changes.len()).collect();
     order.sort_by(|a, b| changes[*b].abs().total_cmp(&changes[*a].abs()));
@@ -170,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// No other point has a smaller sum: random ones near and far.
+        /// No other point has a smaller objective: random ones near and far are tried.
         #[test]
         fn the_proximal_point_is_the_minimum(
             values in prop::collection::vec((-1.0f64..1.0, 0.1f64..3.0, -0.3f64..0.3), 1..12),

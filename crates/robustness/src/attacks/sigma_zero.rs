@@ -1,15 +1,16 @@
-//! sigma-zero.
+//! The sigma-zero attack.
 
 use super::adam::Adam;
 use super::falling;
 use crate::{Attack, AttackKind, Batch, Loss, Norm, Result};
 
-/// Descent on the margin and a smooth count of the changed values together, after each step of which small changes are
-/// undone (Cina et al. 2025); L0.
+/// Gradient descent on the sum of the margin and a smooth count of the changed values; after each step, small changes
+/// are undone (Cina et al. 2025); L0.
 ///
-/// The defaults of the paper: the count is the sum of d^2 / (d^2 + 0.001), over the number of values; gradients are divided by
-/// their largest value and make steps of Adam, from 1 down to 0.1 along a cosine; changes below a threshold, 0.3 at first, are
-/// undone, which rises by 0.01 of the step while the point is adversarial and falls by as much while it is not.
+/// The defaults are those of the paper. The count is the sum of d^2 / (d^2 + 0.001) divided by the number of values.
+/// Gradients are divided by their largest value and give Adam steps, annealed from 1 to 0.1 along a cosine. Changes
+/// below a threshold are undone; it starts at 0.3, rises by 0.01 of the step while the point is adversarial and falls
+/// by as much while it is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SigmaZero {
     steps: usize,
@@ -27,7 +28,7 @@ impl Default for SigmaZero {
 }
 
 impl SigmaZero {
-    /// With another number of steps.
+    /// Sets the number of steps.
     pub fn with_steps(self, steps: usize) -> Self {
         Self { steps }
     }
@@ -92,7 +93,7 @@ impl Walker {
             .zip(gradient)
             .map(|(change, slope)| {
                 let squares = change * change + SMOOTHING;
-                // Beyond the decision boundary nothing but the count matters.
+                // Beyond the decision boundary only the count matters.
                 let towards = if adversarial { 0.0 } else { -f64::from(*slope) };
                 towards + 2.0 * change * SMOOTHING / (squares * squares * area)
             })

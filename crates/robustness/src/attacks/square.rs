@@ -1,12 +1,12 @@
-//! Square.
+//! The Square attack.
 
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Random search over squares, which sees scores but no gradients (Andriushchenko et al. 2020). The defaults of AutoAttack's
-/// `SquareAttack`: 5,000 queries, a first square of 0.8 of the image, the schedule of 10,000 queries stretched to their
-/// number, the margin as loss. Here every image has squares of its own.
+/// Random search over squares, using scores but no gradients (Andriushchenko et al. 2020). The defaults are those of
+/// AutoAttack's `SquareAttack`: 5,000 queries, an initial square of 0.8 of the image, the schedule for 10,000 queries
+/// scaled to the number of queries, and the margin loss. Unlike in AutoAttack, every image has its own squares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Square {
     norm: Norm,
@@ -15,26 +15,26 @@ pub struct Square {
 }
 
 const FIRST_SHARE: f64 = 0.8;
-/// The share of the image is halved after these of so many queries.
+/// The square's share of the image is halved at fixed queries of a schedule of this length.
 const SCHEDULE: usize = 10_000;
 const HALVED_AFTER: [usize; 9] = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
 
 impl Square {
-    /// With AutoAttack's defaults, in this norm.
+    /// Uses AutoAttack's defaults in this norm.
     ///
     /// # Panics
-    /// Panics in L1 and L0, in which this search is not defined.
+    /// Panics in L1 and L0, where the attack is not defined.
     pub fn new(norm: Norm) -> Self {
         assert!(matches!(norm, Norm::Linf | Norm::L2), "the square attack is defined in Linf and L2, not in {norm:?}");
         Self { norm, queries: 5000, stretched: true }
     }
 
-    /// With the schedule of 10,000 queries as it is, broken off early, as AutoAttack's standard ensemble runs it.
+    /// Truncates the schedule for 10,000 queries instead of scaling it, as AutoAttack's standard ensemble does.
     pub fn unstretched(self) -> Self {
         Self { stretched: false, ..self }
     }
 
-    /// With another number of queries.
+    /// Sets the number of queries.
     pub fn with_queries(self, queries: usize) -> Self {
         Self { queries, ..self }
     }
@@ -79,7 +79,7 @@ impl Attack for Square {
             if searchers.is_empty() {
                 break;
             }
-            // The first query is about the start itself.
+            // The first query evaluates the starting point itself.
             let share = share_at(query.saturating_sub(1), if self.stretched { self.queries } else { SCHEDULE });
             let proposals: Vec<Vec<f32>> = searchers
                 .iter_mut()
@@ -120,7 +120,7 @@ fn stripes([channels, height, width]: [usize; 3], generator: &mut ChaCha8Rng) ->
     (0..channels * height * width).map(at).collect()
 }
 
-/// Bumps of either sign, five along the height, scaled to length 1.
+/// Bumps of random sign, five along the height, scaled to length 1.
 fn tiles([channels, height, width]: [usize; 3], generator: &mut ChaCha8Rng) -> Vec<f64> {
     let side = (height / 5).max(1).min(width);
     let offset = height.saturating_sub(5 * side) / 2;
@@ -149,7 +149,7 @@ fn sign(generator: &mut ChaCha8Rng) -> f64 {
     if generator.random::<bool>() { 1.0 } else { -1.0 }
 }
 
-/// A bump and its negative side by side, of length 1, upright or lying at random.
+/// A bump and its negative next to each other, of length 1, in a random orientation.
 fn bump(height: usize, width: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
     let lying = height == width && generator.random::<bool>();
     let mut values = vec![0.0; height * width];
@@ -161,7 +161,7 @@ fn bump(height: usize, width: usize, generator: &mut ChaCha8Rng) -> Vec<f64> {
     (0..values.len()).map(|index| values[at(index)] / length).collect()
 }
 
-/// Rectangles growing from the middle, the n-th of height 1 / n^2, scaled to length 1.
+/// Concentric rectangles, the n-th of height 1 / n^2, scaled to length 1.
 fn pyramid(values: &mut [f64], height: usize, width: usize, sign: f64) {
     let (mut top, mut left) = ((height / 2) as isize, (width / 2) as isize);
     for ring in 0..(height / 2 + 1).max(width / 2 + 1) {
@@ -177,7 +177,7 @@ fn pyramid(values: &mut [f64], height: usize, width: usize, sign: f64) {
     values.iter_mut().for_each(|value| *value /= length);
 }
 
-/// Top left corner of a window.
+/// Top left corner of a random window.
 fn corner(height: usize, width: usize, [_, rows, columns]: [usize; 3], generator: &mut ChaCha8Rng) -> (usize, usize) {
     (generator.random_range(0..=rows - height), generator.random_range(0..=columns - width))
 }
@@ -188,7 +188,7 @@ fn window(corner: (usize, usize), height: usize, width: usize, columns: usize) -
 }
 
 impl Searcher {
-    /// The whole change, up or down, within one square.
+    /// The full change, up or down, within one square.
     fn square_linf(&mut self, batch: &Batch, shape: [usize; 3], share: f64) -> Vec<f32> {
         let [channels, rows, columns] = shape;
         let side = ((share * (rows * columns) as f64).sqrt().round() as usize).max(1);
@@ -202,7 +202,7 @@ impl Searcher {
         batch.moved(self.image, &self.point, &step, 2.0 * batch.epsilon(self.image))
     }
 
-    /// Takes the change of one window away and gives it to another.
+    /// Moves the change of one window to another.
     fn square_l2(&mut self, batch: &Batch, shape: [usize; 3], share: f64) -> Vec<f32> {
         let [channels, rows, columns] = shape;
         let side = ((share * (rows * columns) as f64).sqrt().round() as usize).max(3) | 1;

@@ -1,27 +1,27 @@
-//! The step of the Brendel-Bethge attack: towards the image, along a decision boundary taken for flat, within a ball of trust.
+//! The Brendel-Bethge step: towards the image, along the linearized decision boundary, within a trust region.
 
 use super::plane::{Room, length, step_onto};
 use crate::Norm;
 
-/// The point at hand and the decision boundary near it.
+/// The current point and the decision boundary near it.
 pub(crate) struct Problem<'a> {
     /// The image.
     pub(crate) original: &'a [f32],
-    /// Where the attack stands.
+    /// The current point.
     pub(crate) point: &'a [f32],
-    /// Gradient of the margin there.
+    /// Gradient of the margin at the point.
     pub(crate) normal: &'a [f32],
-    /// By how much the margin should change.
+    /// The required change of the margin.
     pub(crate) change: f64,
-    /// Radius of trust: in L2, or for L1 and L0 the largest change of a value.
+    /// Radius of the trust region: an L2 length, or for L1 and L0 the largest change of a value.
     pub(crate) radius: f64,
 }
 
-/// Halvings of an interval that is then taken for a point.
+/// Bisections until an interval counts as a point.
 const HALVINGS: usize = 24;
 
-/// The step within [0, 1] and the radius after which the margin has changed as asked and the distance to the image, in this
-/// norm, is smallest; where the decision boundary is out of reach, the step that comes nearest to it.
+/// The step within [0, 1] and the trust region that changes the margin as required and minimizes the distance to the
+/// image in this norm; if the decision boundary is out of reach, the step that comes closest to it.
 pub(crate) fn step(norm: Norm, problem: &Problem) -> Vec<f64> {
     let room = Room::unit(problem.point);
     if matches!(norm, Norm::L1 | Norm::L0) {
@@ -37,10 +37,11 @@ pub(crate) fn step(norm: Norm, problem: &Problem) -> Vec<f64> {
     }
 }
 
-/// In L1 and L0: every value goes home, as far as trust and room allow, and then some leave again until the margin has
-/// changed enough: in L1 those first along which it changes most for each unit of distance, in L0 those by which it changes
-/// most. Where a value cannot get home, it costs L0 nothing to go as far as it may in the direction of the margin. These are the
-/// optima of a linear program and of a choice of the fewest; more change than asked for is no harm.
+/// In L1 and L0, every value first returns to the image as far as the trust region allows, and then some move away
+/// again until the margin has changed enough: in L1 in order of the change per unit distance, in L0 in order of the
+/// total change. A value that cannot return costs L0 nothing extra, so it moves as far as it can in the direction of
+/// the margin. These steps solve a linear program (L1) and a minimum cardinality problem (L0); a larger change than
+/// required does no harm.
 fn home_but_for_some(norm: Norm, problem: &Problem, room: &Room) -> Vec<f64> {
     let rate = |index: usize| f64::from(problem.normal[index]);
     let down = |index: usize| room.down[index].max(-problem.radius);
@@ -64,7 +65,7 @@ fn home_but_for_some(norm: Norm, problem: &Problem, room: &Room) -> Vec<f64> {
             break;
         }
         let whole = gain(index, step[index]);
-        // A value that has left costs L0 no more for all the way.
+        // In L0 a changed value costs the same however far it moves.
         if norm == Norm::L1 && whole > missing {
             step[index] += missing / rate(index);
         } else {
@@ -75,8 +76,8 @@ fn home_but_for_some(norm: Norm, problem: &Problem, room: &Room) -> Vec<f64> {
     step
 }
 
-/// As far towards the decision boundary as the radius allows. Straight steps of different lengths are clip(t normal), so that a
-/// shorter one is found by the change it makes.
+/// Moves as far towards the decision boundary as the radius allows. Straight steps of different lengths are clip(t
+/// normal), so a shorter one is the step for a smaller change.
 fn towards(straight: &[f64], problem: &Problem, room: &Room) -> Vec<f64> {
     if length(straight) <= problem.radius {
         return straight.to_vec();
@@ -95,8 +96,8 @@ fn towards(straight: &[f64], problem: &Problem, room: &Room) -> Vec<f64> {
     best
 }
 
-/// The minimum of |home - d|^2 on the plane, within room and radius, is d = clip(s home + l normal), home being the way to
-/// the image; s is 1 where the radius does not matter and falls until it holds.
+/// The minimizer of |home - d|^2 on the plane, within room and radius, is d = clip(s home + l normal), where home leads
+/// to the image; s is 1 if the radius does not bind and otherwise decreases until it holds.
 fn nearest_l2(problem: &Problem, room: &Room) -> Option<Vec<f64>> {
     let home: Vec<f64> = problem.original.iter().zip(problem.point).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
     let at = |share: f64| {
@@ -123,7 +124,7 @@ fn nearest_l2(problem: &Problem, room: &Room) -> Option<Vec<f64>> {
     best
 }
 
-/// The smallest cube around the image in which the plane can be reached within the radius.
+/// The smallest cube around the image within which the plane can be reached inside the radius.
 fn nearest_linf(problem: &Problem, room: &Room) -> Option<Vec<f64>> {
     let inside = |size: f64| {
         let bound = |index: usize, side: f64| f64::from(problem.original[index]) + side * size - f64::from(problem.point[index]);
@@ -131,7 +132,7 @@ fn nearest_linf(problem: &Problem, room: &Room) -> Option<Vec<f64>> {
             down: (0..room.down.len()).map(|index| room.down[index].max(bound(index, -1.0))).collect(),
             up: (0..room.up.len()).map(|index| room.up[index].min(bound(index, 1.0))).collect(),
         };
-        // The step nearest to no step at all, so that the radius holds if it can.
+        // The shortest such step, so that the radius holds if it can.
         onto(&vec![0.0; room.up.len()], problem.normal, problem.change, &cube).filter(|step| length(step) <= problem.radius)
     };
     let mut high = Norm::Linf.distance(problem.original, problem.point).max(1e-6);
@@ -152,8 +153,8 @@ fn nearest_linf(problem: &Problem, room: &Room) -> Option<Vec<f64>> {
     best
 }
 
-/// clip(base + l normal) with l such that the linear function changes as asked; none where no such l exists. The change
-/// grows with l: Newton's method between the bounds known so far.
+/// Returns clip(base + l normal) for the l at which the linear function changes as required, or `None` if there is no
+/// such l. The change increases with l, so Newton's method is safeguarded by the bounds known so far.
 fn onto(base: &[f64], normal: &[f32], change: f64, room: &Room) -> Option<Vec<f64>> {
     let evaluate = |l: f64| {
         let (mut changed, mut slope) = (0.0, 0.0);
@@ -197,7 +198,7 @@ fn onto(base: &[f64], normal: &[f32], change: f64, room: &Room) -> Option<Vec<f6
         l = match (low.is_finite(), high.is_finite()) {
             _ if newton > low && newton < high => newton,
             (true, true) => 0.5 * (low + high),
-            // Where everything is at an end of its room, far enough on something comes loose.
+            // If every value is at an end of its room, a larger l frees one.
             (true, false) => low + stride,
             _ => high - stride,
         };
@@ -211,7 +212,7 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    /// Random problems, and what a fine random search along the plane cannot beat.
+    /// On random problems, a fine random search along the plane finds no better step.
     #[test]
     fn no_feasible_step_comes_nearer() {
         let mut generator = ChaCha8Rng::seed_from_u64(3);
@@ -237,7 +238,7 @@ mod tests {
                 assert!(length(&best) <= problem.radius + 1e-9, "trial {trial}");
                 assert!((0..n).all(|i| best[i] >= room.down[i] - 1e-12 && best[i] <= room.up[i] + 1e-12));
                 if (changes(&best) - problem.change).abs() > 1e-6 {
-                    // Out of reach: then no step of that length changes more, in the direction asked for.
+                    // Out of reach: then no step of that length changes the margin more in the required direction.
                     let (straight, reached) = step_onto(Norm::L2, &normal, problem.change, &room);
                     assert!(!reached || length(&straight) > problem.radius - 1e-6);
                     continue;
@@ -255,7 +256,7 @@ mod tests {
         }
     }
 
-    /// Random problems, and what no random step that changes the margin as much beats.
+    /// On random problems, no random step with at least the same change is better.
     #[test]
     fn in_l1_and_l0_no_feasible_step_comes_nearer() {
         let mut generator = ChaCha8Rng::seed_from_u64(5);
@@ -264,7 +265,7 @@ mod tests {
             let n = 5;
             let mut draw = |low: f32, high: f32| (0..n).map(|_| generator.random_range(low..high)).collect::<Vec<f32>>();
             let (original, normal) = (draw(0.0, 1.0), draw(-1.0, 1.0));
-            // Some values stand where they were.
+            // Some values are unperturbed.
             let point: Vec<f32> = draw(0.0, 1.0).iter().zip(&original).map(|(a, b)| if *a < 0.4 { *b } else { *a }).collect();
             let change = f64::from(generator.random_range(-0.3f32..0.3));
             let radius = f64::from(generator.random_range(0.05f32..1.0));
@@ -280,7 +281,7 @@ mod tests {
                 if changes(&best) < change - 1e-9 {
                     let most: f64 =
                         (0..n).map(|i| f64::from(normal[i]) * if normal[i] > 0.0 { bound(i).1 } else { bound(i).0 }).sum();
-                    assert!((changes(&best) - most).abs() < 1e-9, "trial {trial}: it stops before the end of its reach");
+                    assert!((changes(&best) - most).abs() < 1e-9, "trial {trial}: the step is shorter than it could be");
                     continue;
                 }
                 for _ in 0..500 {

@@ -4,7 +4,7 @@ use super::plane::{Edge, Plane};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Where skimage cuts off its Gaussian.
+/// The cutoff of skimage's Gaussian.
 const TRUNCATE: f32 = 4.0;
 
 pub(super) fn gaussian(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
@@ -19,7 +19,7 @@ pub(super) fn defocus(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
         f32::from(u8::from(y * y + x * x <= radius * radius))
     });
     let total: f32 = disk.values.iter().sum();
-    // A 3 x 3 Gaussian takes the steps off the disk's rim.
+    // A 3 x 3 Gaussian antialiases the rim of the disk.
     let kernel = disk.map(|value| value / total).filter(&small_gaussian(smooth), Edge::MirrorWithout);
     planes.iter().map(|plane| plane.filter(&kernel, Edge::MirrorWithout)).collect()
 }
@@ -37,11 +37,11 @@ pub(super) fn glass(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng
     for _ in 0..rounds {
         for y in (2..planes[0].height).rev() {
             for x in (2..planes[0].width).rev() {
-                // One step back, or none, in each direction.
+                // Zero or one step back in each direction.
                 let (dy, dx) = (generator.random_range(0..2usize), generator.random_range(0..2usize));
                 for plane in &mut planes {
                     let width = plane.width;
-                    // The set's own code would have them change places, but hands over views: one value is lost.
+                    // The original code means to swap the two values, but its views alias, so that one value is lost.
                     plane.values[y * width + x] = plane.values[(y - dy) * width + x - dx];
                 }
             }

@@ -1,4 +1,4 @@
-//! What happens to images on their way.
+//! Digital corruptions: compression, pixelation and geometric distortion.
 
 use super::plane::{Edge, Plane};
 use crate::{Error, Result};
@@ -21,7 +21,7 @@ pub(super) fn pixelate(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
     let coarser = |plane: &Plane| {
         let size = |size: usize| ((size as f32 * kept) as usize).max(1);
         let (height, width) = (plane.height, plane.width);
-        // As Pillow does it: across, then down, in bytes.
+        // As in Pillow: horizontally, then vertically, in bytes.
         [(height, size(width)), (size(height), size(width)), (size(height), width), (height, width)]
             .into_iter()
             .fold(plane.clone(), |plane, (height, width)| plane.boxed(height, width).rounded_to_bytes())
@@ -29,7 +29,7 @@ pub(super) fn pixelate(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
     planes.iter().map(coarser).collect()
 }
 
-/// Lengths are for sides of 32 and grow with the smaller side.
+/// Lengths are for images with a side of 32 and scale with the smaller side.
 pub(super) fn elastic(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
     let (shift, sigma, corner) =
         [(0.0f32, 0.0f32, 0.08f32), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)][level];
@@ -39,7 +39,7 @@ pub(super) fn elastic(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8R
     let from =
         [[middle[0] + reach, middle[1] + reach], [middle[0] + reach, middle[1] - reach], [middle[0] - reach, middle[1] - reach]];
     let to = from.map(|point| point.map(|value| value + side * corner * generator.random_range(-1.0..1.0f32)));
-    // Where each pixel comes from: the affine map that takes the moved points back.
+    // The source of each pixel: the affine map that inverts the displacement of the points.
     let back = affine(to, from);
     let mut displacements = || {
         let random = Plane::from_fn(height, width, |_, _| generator.random_range(-1.0..1.0));
@@ -56,7 +56,7 @@ pub(super) fn elastic(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8R
     planes.iter().map(deformed).collect()
 }
 
-/// The rows (a, b, c) of the map a x + b y + c that takes three points to three others; the first must be no line.
+/// The rows (a, b, c) of the affine map a x + b y + c that maps three points, not on a line, to three others.
 fn affine(from: [[f32; 2]; 3], to: [[f32; 2]; 3]) -> [[f32; 3]; 2] {
     let edge = |points: [[f32; 2]; 3], index: usize, axis: usize| points[index][axis] - points[0][axis];
     let determinant = edge(from, 1, 0) * edge(from, 2, 1) - edge(from, 2, 0) * edge(from, 1, 1);
@@ -108,6 +108,6 @@ mod tests {
         let error = image.values.iter().zip(&packed.values).map(|(a, b)| (a - b).abs()).sum::<f32>() / 1024.0;
         assert!((0.005..0.2).contains(&error), "{error}");
         let gray = Plane::from_fn(16, 16, |_, _| 128.0 / 255.0);
-        assert_eq!(jpeg(vec![gray.clone()], 0).unwrap()[0], gray, "a uniform image survives");
+        assert_eq!(jpeg(vec![gray.clone()], 0).unwrap()[0], gray, "a uniform image is unchanged");
     }
 }

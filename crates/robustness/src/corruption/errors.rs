@@ -1,4 +1,4 @@
-//! How often a model errs under corruption.
+//! Error rates under corruption.
 
 use super::family::Corruption;
 use crate::criterion::decision;
@@ -6,36 +6,36 @@ use crate::pass::{batches, logits};
 use crate::{Classifier, Error, LabeledBatch, Progress, Result, Settings};
 use rayon::prelude::*;
 
-/// Errors of a model under one family, severity 1 to 5.
+/// Errors of a model under one corruption, severities 1 to 5.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CorruptionErrors {
-    /// The family.
+    /// The corruption.
     pub corruption: Corruption,
-    /// Images classified wrongly at each severity.
+    /// Number of misclassified images at each severity.
     pub wrong: [usize; 5],
-    /// Images tested, at least one.
+    /// Number of images, at least one.
     pub images: usize,
 }
 
 impl CorruptionErrors {
-    /// Share of images classified wrongly at each severity.
+    /// Error rate at each severity.
     pub fn errors(&self) -> [f64; 5] {
         self.wrong.map(|wrong| wrong as f64 / self.images as f64)
     }
 
-    /// Share of images classified wrongly, over the severities.
+    /// Error rate averaged over the severities.
     pub fn mean(&self) -> f64 {
         self.errors().iter().sum::<f64>() / 5.0
     }
 }
 
-/// Mean corruption error over these families: the plain mean of their means, as is usual on CIFAR-10-C (on ImageNet-C each
-/// is first divided by AlexNet's). `None` of no family.
+/// Mean corruption error over these corruptions: the plain mean of their error rates, as is usual for CIFAR-10-C (for
+/// ImageNet-C each is first divided by AlexNet's). `None` for an empty list.
 pub fn mean_corruption_error(errors: &[CorruptionErrors]) -> Option<f64> {
     (!errors.is_empty()).then(|| errors.iter().map(CorruptionErrors::mean).sum::<f64>() / errors.len() as f64)
 }
 
-/// Errors of a model under each family and severity.
+/// Errors of a model under each corruption and severity.
 ///
 /// # Errors
 /// Returns [`Error::NoImages`] if there are no images, and the errors of [`Corruption::apply`] and of

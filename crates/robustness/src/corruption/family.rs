@@ -1,4 +1,4 @@
-//! Common corruptions in five severities: those of CIFAR-10-C that make sense in grayscale.
+//! Common corruptions at five severities: those of CIFAR-10-C that make sense for grayscale images.
 
 use super::plane::Plane;
 use super::{blur, digital, noise, weather};
@@ -6,36 +6,36 @@ use crate::{Error, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A family of CIFAR-10-C (Hendrycks and Dietterich 2019), as its `make_cifar_c.py` makes it: with its settings, and in bytes,
-/// to which its files are cut off. Left out are frost (it needs photographs of frost), spatter and saturate (they act on
-/// color).
+/// A corruption of CIFAR-10-C (Hendrycks and Dietterich 2019) as made by `make_cifar_c.py`, with its parameters and
+/// truncated to bytes like its files. Frost (which needs photographs of frost), spatter and saturate (which act on
+/// color) are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Corruption {
-    /// Normal noise.
+    /// Gaussian noise.
     GaussianNoise,
-    /// Poisson noise: photons that are counted.
+    /// Poisson noise of counted photons.
     ShotNoise,
-    /// Values that become 0 or 1.
+    /// Random values set to 0 or 1.
     ImpulseNoise,
-    /// Normal noise in proportion to the value.
+    /// Gaussian noise proportional to the value.
     SpeckleNoise,
-    /// Convolution with a Gaussian.
+    /// Gaussian blur.
     GaussianBlur,
-    /// Convolution with a disk: out of focus.
+    /// Out-of-focus blur, with a disk.
     DefocusBlur,
-    /// Neighbours that change places, between two blurs: frosted glass.
+    /// Frosted glass: neighbors swapped between two blurs.
     GlassBlur,
     /// A trail in one direction.
     MotionBlur,
-    /// The mean over enlargements.
+    /// Mean of several enlargements.
     ZoomBlur,
-    /// Bright flakes with trails, on a brightened image.
+    /// Bright flakes with trails on a brightened image.
     Snow,
-    /// A fractal cloud, added.
+    /// An added fractal cloud.
     Fog,
-    /// A constant, added.
+    /// An added constant.
     Brightness,
-    /// Values drawn towards their mean.
+    /// Values moved towards their mean.
     Contrast,
     /// A random affine map and random displacements.
     Elastic,
@@ -46,7 +46,7 @@ pub enum Corruption {
 }
 
 impl Corruption {
-    /// All families, in the order of noise, blur, weather, digital.
+    /// All corruptions, ordered by noise, blur, weather, digital.
     pub const ALL: [Self; 16] = [
         Self::GaussianNoise,
         Self::ShotNoise,
@@ -66,7 +66,7 @@ impl Corruption {
         Self::Jpeg,
     ];
 
-    /// As the files of CIFAR-10-C are called.
+    /// The name used by the files of CIFAR-10-C.
     pub fn name(self) -> &'static str {
         match self {
             Self::GaussianNoise => "gaussian_noise",
@@ -88,17 +88,17 @@ impl Corruption {
         }
     }
 
-    /// Corrupts image `number` of shape `[channels, height, width]`, in [0, 1] before and after. The random numbers belong to
-    /// the family, the image and the seed: they are the same in any batch and for each severity.
+    /// Corrupts image `number` of shape `[channels, height, width]`, in [0, 1] before and after. The random numbers
+    /// depend on the corruption, the image and the seed: they are the same in any batch and for each severity.
     ///
     /// # Errors
-    /// Returns [`Error::Level`] if the severity is not one of 1 to 5, [`Error::Size`] if the image is smaller than 8 x 8, has
-    /// another number of values than its shape says, or is to become a JPEG and has other than 1 or 3 channels, and
-    /// [`Error::Jpeg`] if the JPEG codec fails.
+    /// Returns [`Error::Level`] if the severity is not in 1 to 5, [`Error::Size`] if the image is smaller than 8 x 8,
+    /// has a number of values other than its shape implies, or has neither 1 nor 3 channels when compressed as a JPEG,
+    /// and [`Error::Jpeg`] if the JPEG codec fails.
     pub fn apply(self, shape: [usize; 3], pixels: &mut [f32], severity: usize, seed: u64, number: usize) -> Result<()> {
         if !(1..=5).contains(&severity) {
             let expected = "1 to 5".into();
-            return Err(Error::Level { what: "severity of corruption", index: 0, expected, found: severity as f64 });
+            return Err(Error::Level { what: "corruption severity", index: 0, expected, found: severity as f64 });
         }
         let [channels, height, width] = shape;
         if height.min(width) < 8 || (self == Self::Jpeg && ![1, 3].contains(&channels)) {
@@ -176,8 +176,9 @@ mod tests {
         for corruption in Corruption::ALL {
             let changes: Vec<f64> = (1..=5).map(|severity| change(corruption, severity)).collect();
             assert!(changes[0] > 0.0, "{corruption:?}");
-            // Elastic goes from an affine map to local displacements, which change less but destroy more. Glass repeats a weaker
-            // shuffle, snow changes its flakes, coarse pixels happen to fit: there not every step rises.
+            // Elastic goes from an affine map to local displacements, which change pixels less but destroy more. Glass
+            // repeats a weaker shuffle, snow changes its flakes, and coarse pixels may happen to fit, so that not every
+            // step increases the change.
             assert!(changes[4] > 1.15 * changes[0] || corruption == Corruption::Elastic, "{corruption:?}: {changes:?}");
             let uneven = [Corruption::Elastic, Corruption::GlassBlur, Corruption::Snow, Corruption::Pixelate];
             if !uneven.contains(&corruption) {

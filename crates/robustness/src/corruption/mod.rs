@@ -1,4 +1,4 @@
-//! Common corruptions and how often a model errs under them.
+//! Common image corruptions, and a model's error rate under them.
 
 mod blur;
 mod digital;

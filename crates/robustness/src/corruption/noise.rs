@@ -1,4 +1,4 @@
-//! Noise.
+//! Noise corruptions.
 
 use super::plane::Plane;
 use rand::Rng;
@@ -19,7 +19,7 @@ pub(super) fn shot(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng)
     let photons = [500.0f32, 250.0, 100.0, 75.0, 50.0][level];
     each(planes, |value| match Poisson::new(value * photons) {
         Ok(poisson) => poisson.sample(generator) / photons,
-        // A black pixel receives no photon.
+        // A black pixel receives no photons.
         Err(_) => 0.0,
     })
 }

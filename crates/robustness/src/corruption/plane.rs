@@ -1,6 +1,6 @@
-//! One channel of an image, and the filters that corruptions are made of.
+//! One channel of an image, and the filters used by corruptions.
 
-/// Values of one channel, row by row.
+/// Values of one channel, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Plane {
     pub(super) height: usize,
@@ -8,14 +8,14 @@ pub(super) struct Plane {
     pub(super) values: Vec<f32>,
 }
 
-/// What lies beyond the edge.
+/// Extrapolation beyond the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edge {
-    /// The last value again and again: a a a | a b c.
+    /// The last value repeats: a a a | a b c.
     Nearest,
-    /// The mirror image: c b a | a b c.
+    /// Mirror image: c b a | a b c.
     Mirror,
-    /// The mirror image about the last value: d c b | a b c.
+    /// Mirror image about the last value: d c b | a b c.
     MirrorWithout,
 }
 
@@ -67,12 +67,13 @@ impl Plane {
         Self { values: self.values.into_iter().map(value).collect(), ..self }
     }
 
-    /// As a file of bytes has it that is written without rounding. A value that is a byte already stays, whatever f32 makes of it.
+    /// Truncates to bytes, as a file of bytes written without rounding would. Values that are already bytes stay,
+    /// whatever f32 makes of them.
     pub(super) fn cut_to_bytes(self) -> Self {
         self.map(|value| ((f64::from(value.clamp(0.0, 1.0)) * 255.0 + 1e-4).floor() / 255.0) as f32)
     }
 
-    /// The nearest bytes, of two the larger, whatever f32 makes of the middle.
+    /// Rounds to the nearest byte, ties up, whatever f32 makes of the midpoint.
     pub(super) fn rounded_to_bytes(self) -> Self {
         self.map(|value| value + 0.5 / 255.0).cut_to_bytes()
     }
@@ -81,7 +82,7 @@ impl Plane {
         (self.values.iter().map(|value| f64::from(*value)).sum::<f64>() / self.values.len() as f64) as f32
     }
 
-    /// The value between pixels, linear in both directions.
+    /// Bilinear interpolation between pixels.
     pub(super) fn between(&self, y: f32, x: f32, edge: Edge) -> f32 {
         let (top, left) = (y.floor(), x.floor());
         let (down, right) = (y - top, x - left);
@@ -91,7 +92,7 @@ impl Plane {
         upper * (1.0 - down) + lower * down
     }
 
-    /// Correlation with an odd square kernel.
+    /// Cross-correlation with a square kernel of odd size.
     pub(super) fn filter(&self, kernel: &Self, edge: Edge) -> Self {
         let (dy, dx) = ((kernel.height / 2) as isize, (kernel.width / 2) as isize);
         Self::from_fn(self.height, self.width, |y, x| {
@@ -108,7 +109,7 @@ impl Plane {
         })
     }
 
-    /// Convolution with a Gaussian, cut off after `truncate` standard deviations.
+    /// Gaussian blur, truncated after `truncate` standard deviations.
     pub(super) fn blurred(&self, sigma: f32, truncate: f32, edge: Edge) -> Self {
         let radius = (truncate * sigma + 0.5) as isize;
         if sigma <= 0.0 || radius == 0 {
@@ -129,7 +130,7 @@ impl Plane {
         across(&across(self, true), false)
     }
 
-    /// The middle, enlarged: linear between pixels, corners on corners, cut to the size that it had.
+    /// Enlarges the center bilinearly with aligned corners, cropped to the original size.
     pub(super) fn enlarged(&self, factor: f32) -> Self {
         let crop = |size: usize| ((size as f32 / factor).ceil() as usize).min(size);
         let (height, width) = (crop(self.height), crop(self.width));
@@ -145,7 +146,8 @@ impl Plane {
         })
     }
 
-    /// A trail behind every pixel: a half Gaussian along a direction, in degrees; the pixels beyond the edge repeat the last.
+    /// Motion blur: convolves every pixel with a half Gaussian along a direction in degrees; pixels beyond the edge
+    /// repeat the last value.
     pub(super) fn trailed(&self, radius: usize, sigma: f32, degrees: f32) -> Self {
         let length = 2 * radius + 1;
         let mut weights: Vec<f32> = (0..length).map(|step| (-0.5 * (step as f32 / sigma).powi(2)).exp()).collect();
@@ -161,7 +163,7 @@ impl Plane {
         })
     }
 
-    /// Another size, every pixel the mean of those that it covers by their middle.
+    /// Resizes by averaging, for every pixel, those whose centers it covers.
     pub(super) fn boxed(&self, height: usize, width: usize) -> Self {
         let covered = |index: usize, from: usize, to: usize| {
             let scale = from as f32 / to as f32;

@@ -1,4 +1,4 @@
-//! Weather that needs no photograph.
+//! Weather corruptions that need no photographs.
 
 use super::plane::Plane;
 use rand::Rng;
@@ -11,7 +11,8 @@ pub(super) fn brightness(planes: Vec<Plane>, level: usize) -> Vec<Plane> {
 }
 
 pub(super) fn snow(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) -> Vec<Plane> {
-    // Mean and spread of the flakes, their size, what is no flake, length and width of the trail, share of the image.
+    // Mean and standard deviation of the flakes, their size, threshold, length and width of the trail, weight of the
+    // image.
     let (mean, spread, size, least, radius, sigma, kept) = [
         (0.1f32, 0.2f32, 1.0f32, 0.6f32, 8, 3.0f32, 0.95f32),
         (0.1, 0.2, 1.0, 0.5, 10, 4.0, 0.9),
@@ -48,8 +49,8 @@ pub(super) fn fog(planes: Vec<Plane>, level: usize, generator: &mut ChaCha8Rng) 
     planes.into_iter().map(fogged).collect()
 }
 
-/// A cloud in [0, 1] by diamonds and squares on a torus: each new point is the mean of its four neighbors and a random
-/// part, which shrinks by `decay` with every halving of the distance.
+/// A cloud in [0, 1] by the diamond-square algorithm on a torus: each new point is the mean of its four neighbors plus
+/// a random term, which shrinks by `decay` with every halving of the distance.
 fn plasma(side: usize, decay: f32, generator: &mut ChaCha8Rng) -> Plane {
     let mut map = vec![0.0f32; side * side];
     let (mut step, mut wobble) = (side, 100.0f32);

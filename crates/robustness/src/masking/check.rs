@@ -1,42 +1,42 @@
-//! What one check found, and the report on all of them.
+//! Results of single checks, and the report on all of them.
 
-/// Images from which on nothing found means something. What is seen on none of n images may still, at 95%, be so for 3/n of all:
-/// for 3%, about the slack that the checks leave, of 100 images, but for 7.5% of 40.
+/// Images from which on a negative result is informative. An effect seen in none of n images may, at 95% confidence,
+/// still affect 3/n of all: 3% for 100 images, about the slack of the checks, but 7.5% for 40.
 const ENOUGH_IMAGES: usize = 100;
 
-/// One check.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
-    /// What was looked at.
+    /// Name of the check.
     pub name: &'static str,
-    /// The figures, each with what it is.
+    /// The measured values, each with a description.
     pub figures: Vec<(String, f64)>,
-    /// What is wrong, in plain words; `None` where nothing is.
+    /// The problem in plain words, if there is one.
     pub finding: Option<String>,
 }
 
-/// All checks of a model.
+/// The results of all checks of a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskingReport {
-    /// The checks, in the order in which they were made.
+    /// The checks in the order in which they ran.
     pub checks: Vec<Check>,
-    /// Images that the model is right about, on which they were made.
+    /// Number of images used, all of which the model classifies correctly.
     pub images: usize,
 }
 
-/// What the checks come to.
+/// The overall verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaskingVerdict {
-    /// No check found anything, and there were images enough to find it on.
+    /// No check found anything, on enough images.
     NoSign,
-    /// No check found anything, on fewer than 100 images: too few to tell.
+    /// No check found anything, but fewer than 100 images are too few to tell.
     TooFewImages,
-    /// A check found something, on however few images.
+    /// A check found something, on any number of images.
     Found,
 }
 
 impl MaskingReport {
-    /// What the checks come to.
+    /// The overall verdict.
     pub fn verdict(&self) -> MaskingVerdict {
         if self.checks.iter().any(|check| check.finding.is_some()) {
             MaskingVerdict::Found
@@ -53,12 +53,12 @@ impl MaskingReport {
         match self.verdict() {
             MaskingVerdict::NoSign => format!("no sign of gradient masking in {checks} checks on {images} images"),
             MaskingVerdict::TooFewImages => format!(
-                "{checks} checks found nothing, but {images} images that the model is right about are too few to tell; it takes {ENOUGH_IMAGES}"
+                "{checks} checks found nothing, but {images} correctly classified images are too few to tell; use at least {ENOUGH_IMAGES}"
             ),
             MaskingVerdict::Found => {
                 let findings: Vec<&str> = self.checks.iter().filter_map(|check| check.finding.as_deref()).collect();
                 format!(
-                    "{} of {checks} checks found something, so that attacks on this model prove little: {}",
+                    "{} of {checks} checks found problems, so attacks on this model prove little: {}",
                     findings.len(),
                     findings.join("; ")
                 )
@@ -67,7 +67,7 @@ impl MaskingReport {
     }
 }
 
-/// A share in percent, as the findings write it.
+/// A fraction in percent, as written in findings.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }

@@ -1,24 +1,23 @@
-//! Whether gradient descent does what it should: it finds more in more steps, hardly more from more starts, and everything
-//! without limit.
+//! Checks of gradient descent: more steps must find more, more restarts hardly more, and a large epsilon everything.
 
 use super::check::{Check, percent};
 use super::settings::MaskingSettings;
 use super::trial::{SLACK, Trial, counted, share};
 use crate::{Norm, Pgd, Result};
 
-/// Gain of restarts from which on the landscape must be called rough.
+/// Gain from restarts above which the loss landscape counts as rough.
 const RESTARTS_GAIN: f64 = 0.1;
-/// The size at which every image can be made gray.
+/// The epsilon at which every image can be turned gray.
 const EVERYTHING: f64 = 0.5;
 
-/// More steps must not help the model.
+/// More steps must not leave more images standing.
 pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
     let mut figures = Vec::new();
     let mut finding = None;
     let mut fewer: Option<Vec<bool>> = None;
     for steps in &masking.steps {
         let pgd = Pgd::new(Norm::Linf).from_the_image().with_steps(*steps);
-        // One step goes all the way.
+        // A single step covers the whole epsilon.
         let pgd = if *steps == 1 { pgd.with_relative_step(1.0) } else { pgd };
         let fallen = trial.fallen(&pgd, masking.epsilon)?;
         if let Some(before) = fewer {
@@ -26,7 +25,7 @@ pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
             let lost = counted(before.iter().zip(&fallen).map(|(before, now)| !*before && *now));
             if beyond_chance(recovered.saturating_sub(lost), recovered + lost, fallen.len()) {
                 finding = Some(format!(
-                    "{steps} steps of gradient descent leave {} standing where fewer left {}: following the gradient leads astray",
+                    "{steps} steps of gradient descent leave {} of images standing, but fewer steps left {}: following the gradient is misleading",
                     percent(1.0 - share(&fallen)),
                     percent(1.0 - share(&before))
                 ));
@@ -38,7 +37,7 @@ pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
     Ok(Check { name: "steps", figures, finding })
 }
 
-/// Random starts should matter little.
+/// Random restarts should matter little.
 pub(super) fn restarts(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
     let mut figures: Vec<(String, f64)> = Vec::new();
     for restarts in &masking.restarts {
@@ -49,27 +48,28 @@ pub(super) fn restarts(masking: &MaskingSettings, trial: &Trial) -> Result<Check
         (Some(first), Some(last)) => first.1 - last.1,
         _ => 0.0,
     };
-    // Few images tell little.
+    // Allow for sampling error with few images.
     let error = (gain.max(0.0) * (1.0 - gain) / trial.labeled.len() as f64).sqrt();
-    let finding = (gain > RESTARTS_GAIN + 2.0 * error)
-        .then(|| format!("starting again from other points brings down {} more: the gradient is of little use", percent(gain)));
+    let finding = (gain > RESTARTS_GAIN + 2.0 * error).then(|| {
+        format!("restarts from other points mislead the model on {} more images: the gradient is of little use", percent(gain))
+    });
     Ok(Check { name: "restarts", figures, finding })
 }
 
-/// Where every image can be made gray, nothing may stand.
+/// If every image can be turned gray, none may stand.
 pub(super) fn everything(trial: &Trial) -> Result<Check> {
     let pgd = Pgd::new(Norm::Linf).with_relative_step(0.1).with_restarts(2);
     let stands = 1.0 - share(&trial.fallen(&pgd, EVERYTHING)?);
     let finding = (stands > 0.0).then(|| {
         format!(
-            "{} stand although every pixel may change by {EVERYTHING}, which makes any image grey: gradient descent fails",
+            "{} of images stand although every pixel may change by {EVERYTHING}, enough to turn any image gray: gradient descent fails",
             percent(stands)
         )
     });
     Ok(Check { name: "large epsilon", figures: vec![(format!("stand at {EVERYTHING}"), stands)], finding })
 }
 
-/// Whether so many images, of those that changed sides, are more than slack and chance explain: two standard errors of a count.
+/// Whether so many of the images that changed sides exceed slack and chance: two standard errors of a count.
 fn beyond_chance(excess: usize, changed: usize, images: usize) -> bool {
     excess as f64 > SLACK * images as f64 + 2.0 * (changed as f64).sqrt()
 }

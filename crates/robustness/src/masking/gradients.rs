@@ -1,4 +1,4 @@
-//! Whether there are gradients, and whether they are those of the model.
+//! Checks that gradients exist and are those of the model.
 
 use super::check::{Check, percent};
 use super::trial::share;
@@ -7,12 +7,12 @@ use crate::norm::l2;
 use crate::pass::{Pass, batches, logits, logits_of};
 use crate::{Classifier, LabeledBatch, Result, Settings};
 
-/// Share of images whose gradients may vanish because the model is certain.
+/// Fraction of images whose gradients may vanish because the model is certain.
 const VANISHING: f64 = 0.05;
-/// Share of images whose gradients may be off: the margin has kinks.
+/// Fraction of images whose gradients may be off because the margin has kinks.
 const WRONG_SLOPES: f64 = 0.25;
 
-/// Cross-entropy as other tools compute it, in single precision and not rescaled: does it leave a gradient?
+/// Whether cross-entropy, computed in single precision and not rescaled as in other tools, leaves a gradient.
 pub(super) fn vanishing(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     let plain = |row: &[f32], label: usize| {
         let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -27,7 +27,7 @@ pub(super) fn vanishing(model: &dyn Classifier, labeled: &LabeledBatch, settings
     let (cross_entropy, logits) = (without(&plain)?, without(&lead)?);
     let finding = if logits > VANISHING {
         Some(format!(
-            "for {} of images not even the logits have a gradient: something in it cannot be differentiated",
+            "for {} of images not even the logits have a gradient: something in the model cannot be differentiated",
             percent(logits)
         ))
     } else if cross_entropy > VANISHING {
@@ -45,7 +45,7 @@ pub(super) fn vanishing(model: &dyn Classifier, labeled: &LabeledBatch, settings
     Ok(Check { name: "zero gradients", figures, finding })
 }
 
-/// What a small step along the gradient changes, over what the gradient says that it changes.
+/// Ratio of the change along a small gradient step to the change that the gradient predicts.
 pub(super) fn slopes(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     const STEP: f32 = 0.01;
     let gradients = gradients(model, labeled, settings, &lead)?;
@@ -79,7 +79,7 @@ pub(super) fn slopes(model: &dyn Classifier, labeled: &LabeledBatch, settings: S
     let off = ratios.iter().filter(|ratio| !(0.5..2.0).contains(*ratio)).count() as f64 / ratios.len() as f64;
     let finding = (off > WRONG_SLOPES).then(|| {
         format!(
-            "for {} of images a small step along the gradient does not do what the gradient says: it is not that of the model",
+            "for {} of images a small step along the gradient does not have the predicted effect: the gradient is not that of the model",
             percent(off)
         )
     });
@@ -106,7 +106,7 @@ fn gradients(
     Ok(all)
 }
 
-/// Derivative of the lead of the strongest other class over the label, with respect to the logits.
+/// Derivative of the strongest other class's lead over the label, with respect to the logits.
 fn lead(row: &[f32], label: usize) -> Vec<f32> {
     let mut factors = vec![0.0; row.len()];
     (factors[label], factors[strongest_but(row, label)]) = (-1.0, 1.0);

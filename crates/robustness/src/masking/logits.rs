@@ -1,11 +1,11 @@
-//! What the logits show without gradients: whether the bounds of the images are right, and whether logits repeat.
+//! Checks that need no gradients: the value range of the images, and whether logits are repeatable.
 
 use super::check::{Check, percent};
 use crate::criterion::decision;
 use crate::pass::{batches, logits, logits_of};
 use crate::{Classifier, LabeledBatch, Result, Settings};
 
-/// Whether the model does better on the images in another of the scales that models are often trained in.
+/// Whether the model does better on the images rescaled to another common value range.
 pub(super) fn scale(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     let count = labeled.len() * labeled.area();
     let values = (0..labeled.len()).flat_map(|index| labeled.image(index)).map(|value| f64::from(*value));
@@ -42,20 +42,20 @@ pub(super) fn scale(model: &dyn Classifier, labeled: &LabeledBatch, settings: Se
     let finding = if figures[best].1 > here + 0.05 + 2.0 * error {
         let (here, there) = (percent(here), percent(figures[best].1));
         Some(format!(
-            "it is right about {here} of images in [0, 1] and about {there} in {}: wrong bounds, or normalisation missing or done twice",
+            "the model classifies {here} of images in [0, 1] correctly, but {there} in {}: wrong bounds, or normalization missing or done twice",
             scales[best].0
         ))
     } else if here == 0.0 {
-        Some("it is right about no image".into())
+        Some("the model classifies no image correctly".into())
     } else if !decisions_differ && labeled.len() > 10 {
-        Some("it gives every image the same class: wrong bounds, or a model that is not trained".into())
+        Some("the model assigns every image to the same class: wrong bounds, or an untrained model".into())
     } else {
         None
     };
     Ok(Check { name: "bounds", figures, finding })
 }
 
-/// Whether the same images give the same logits again, and alone instead of in a batch.
+/// Whether logits repeat between calls, and between an image alone and in a batch.
 pub(super) fn repeatable(model: &dyn Classifier, labeled: &LabeledBatch, settings: Settings) -> Result<Check> {
     let some: Vec<usize> = (0..labeled.len().min(32)).collect();
     let labeled = labeled.subset(&some);
@@ -69,8 +69,8 @@ pub(super) fn repeatable(model: &dyn Classifier, labeled: &LabeledBatch, setting
     };
     let (twice, batch) = (apart(&again), apart(&alone));
     let finding = match (twice > 1e-3, batch > 1e-3) {
-        (true, _) => Some("its logits differ from one call to the next: something in it is random".to_owned()),
-        (false, true) => Some("its logits depend on the other images of the batch: batch norm in training mode?".to_owned()),
+        (true, _) => Some("the logits differ from one call to the next: something in the model is random".to_owned()),
+        (false, true) => Some("the logits depend on the other images of the batch: is batch norm in training mode?".to_owned()),
         (false, false) => None,
     };
     let figures = vec![

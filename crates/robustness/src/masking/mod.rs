@@ -1,7 +1,7 @@
-//! Whether attacks on a model can be believed: signs of gradient masking and of confused bounds.
+//! Checks whether attacks on a model can be trusted: signs of gradient masking and wrong image bounds.
 //!
-//! After the checklists of Athalye et al. (2018) and Carlini et al. (2019): stronger attacks must do better than weaker ones,
-//! white-box better than black-box, without limit everything must fall, and gradients must be what they claim.
+//! The checks follow Athalye et al. (2018) and Carlini et al. (2019): stronger attacks must beat weaker ones and
+//! white-box attacks must beat black-box ones, an unbounded attack must always succeed, and gradients must be correct.
 
 mod check;
 mod descent;
@@ -23,12 +23,12 @@ use random_signs::RandomSigns;
 use trial::Trial;
 use weaker::weaker;
 
-/// Checks a model on labeled images. `sources` are other models of the same classes, from which attacks are transferred;
-/// without them that check is left out.
+/// Checks a model on labeled images. `sources` are other models of the same classes, from which attacks are
+/// transferred; without them the transfer check is skipped.
 ///
 /// # Errors
-/// Returns [`Error::NoImages`] if there are no images, and the errors of [`attack()`](crate::attack()). A model that is right
-/// about no image is no error: its report has the first two checks alone.
+/// Returns [`Error::NoImages`] if there are no images, and the errors of [`attack()`](crate::attack()). A model that
+/// classifies no image correctly is not an error: its report holds only the first two checks.
 pub fn masking_report(
     model: &dyn Classifier,
     sources: &[&dyn Classifier],

@@ -1,8 +1,8 @@
-//! Random signs: the attack that sees least.
+//! Random signs: the weakest black-box attack.
 
 use crate::{Attack, AttackKind, Batch, Norm, Result};
 
-/// Random corners of the ball.
+/// Random corners of the Linf ball.
 pub(super) struct RandomSigns {
     pub(super) draws: usize,
 }

@@ -1,17 +1,17 @@
-//! How much the checks try.
+//! Effort of the checks.
 
-/// How much is tried.
+/// Effort of the checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskingSettings {
-    /// Linf size at which attacks are compared: one at which a good part of the images falls and another stands.
+    /// Linf size at which attacks are compared; choose one at which many images fall and many stand.
     pub epsilon: f64,
-    /// Steps of gradient descent, rising.
+    /// Numbers of gradient descent steps, increasing.
     pub steps: Vec<usize>,
-    /// Random starts of gradient descent, rising.
+    /// Numbers of random starts, increasing.
     pub restarts: Vec<usize>,
     /// Queries of the black-box attack.
     pub queries: usize,
-    /// Random directions tried for each image.
+    /// Random directions per image.
     pub directions: usize,
 }
 

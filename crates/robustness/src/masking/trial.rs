@@ -1,11 +1,11 @@
-//! Attacks on the images that the model is right about, and counts of those that fall.
+//! Attacks on correctly classified images, and counts of those that fall.
 
 use crate::{Attack, Classifier, LabeledBatch, Result, Settings, attack};
 
-/// Results that differ by no more than this share of the images mean nothing.
+/// Differences of at most this fraction of the images are ignored.
 pub(super) const SLACK: f64 = 0.02;
 
-/// A model and the images that it is right about.
+/// A model and images that it classifies correctly.
 pub(super) struct Trial<'a> {
     pub(super) model: &'a dyn Classifier,
     pub(super) labeled: &'a LabeledBatch,
@@ -20,12 +20,12 @@ impl Trial<'_> {
     }
 }
 
-/// Share of the images for which this is so; of no images, not a number.
+/// Fraction of true values; NaN for an empty list.
 pub(super) fn share(images: &[bool]) -> f64 {
     counted(images.iter().copied()) as f64 / images.len() as f64
 }
 
-/// Number of images for which this is so.
+/// Number of true values.
 pub(super) fn counted(images: impl Iterator<Item = bool>) -> usize {
     images.filter(|image| *image).count()
 }

@@ -1,15 +1,15 @@
-//! Whether attacks that see less of the model find more.
+//! Checks that attacks with less access to the model do not find more.
 
 use super::check::{Check, percent};
 use super::trial::{SLACK, counted, share};
 
-/// What sees less of the model must not find more.
+/// A black-box attack must not beat white-box ones.
 pub(super) fn weaker(name: &'static str, what: &str, white: &[bool], weaker: &[bool]) -> Check {
     let only = counted(white.iter().zip(weaker).map(|(white, weaker)| *weaker && !*white));
     let extra = only as f64 / white.len() as f64;
-    // Random search may be luckier on an image, but not on several.
+    // Random search may be lucky on one image, but not on several.
     let finding = (only as f64 > SLACK * white.len() as f64 + 1.0)
-        .then(|| format!("{what} bring down {} that gradients do not", percent(extra)));
+        .then(|| format!("{what} mislead the model on {} of images that withstand gradient attacks", percent(extra)));
     let figures = vec![
         ("stand against gradients".to_owned(), 1.0 - share(white)),
         (format!("stand against {what}"), 1.0 - share(weaker)),

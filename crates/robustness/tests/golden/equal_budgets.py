@@ -32,7 +32,7 @@ class Exhausted(Exception):
 
 
 class Counted(nn.Module):
-    """The network, asked by an attack: counts passes for each image and keeps the nearest adversarial point within the budget."""
+    """Wraps the network: counts passes for each image and keeps the nearest adversarial point within the budget."""
 
     def __init__(self, network, images, labels, norm, budget):
         super().__init__()
@@ -50,7 +50,7 @@ class Counted(nn.Module):
         if len(x) == len(self.images):
             rows = torch.arange(len(x))
         else:
-            # Attacks that ask about some images only: each point belongs to the image that it is nearest to.
+            # Attacks may query a subset of the images: assign each point to the nearest image.
             rows = torch.cdist(inside.flatten(1), self.images.flatten(1)).argmin(1)
         self.count(rows)
         logits = self.network(x)
@@ -61,7 +61,7 @@ class Counted(nn.Module):
             logits.register_hook(back)
         delta = (inside - self.images[rows]).flatten(1)
         size = (delta != 0).sum(1).float() if self.norm == 0 else delta.double().norm(p=self.norm, dim=1).float()
-        # A point outside [0, 1] is no image.
+        # A point outside [0, 1] is not an image.
         valid = (x.detach() - inside).flatten(1).abs().amax(1) < 1e-6
         fallen = (logits.detach().argmax(1) != self.labels[rows]) & valid & (self.passes[rows] <= self.budget)
         size = torch.where(fallen, size, math.inf)
@@ -134,7 +134,7 @@ def main():
     x, y = (data[name] if name in data else data[f"test_{name}"] for name in ("images", "labels"))
     x, y = x[: int(count)].float() / 255, y[: int(count)].long()
     right = network(x).argmax(1) == y
-    print(f"{right.float().mean().item():.3f} of {len(x)} images are classified rightly", flush=True)
+    print(f"{right.float().mean().item():.3f} of {len(x)} images are classified correctly", flush=True)
     result = json.load(open(path)) if os.path.exists(path) else {}
     for budget in BUDGETS:
         for norm in norms:

@@ -1,4 +1,4 @@
-"""The network of `brainprior-classifier` in PyTorch, with the same names: what `peers.py` trains, and what other attacks are run on."""
+"""The network of `brainprior-classifier` in PyTorch, with the same names. `peers.py` trains it; other libraries attack it."""
 import torch.nn as nn, torch.nn.functional as F
 
 

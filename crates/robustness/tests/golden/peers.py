@@ -1,7 +1,7 @@
 """Trains a small ResNet and attacks it with Foolbox 3.3 and torchattacks; `tests/peers.rs` compares.
 
     python peers.py train CIFAR     writes network.safetensors, images.safetensors
-    python peers.py attack          writes peers.json, going on with what is there
+    python peers.py attack          writes peers.json, keeping existing entries
 
 CIFAR is a safetensors file with train_images, train_labels, test_images, test_labels (u8, grayscale, 32 x 32).
 Written by torch 2.x, foolbox 3.3, torchattacks 3.5. Attacks are run with their defaults unless an argument says otherwise.

@@ -1,11 +1,11 @@
-//! Models whose answers are known. They sum value by value, so that an image gives the same bits in any batch.
+//! Models with known answers. They sum value by value, so that an image gives the same bits in any batch.
 
 use brainprior_robustness::{Classifier, LabeledBatch, Norm};
 use candle_core::{Device, Result, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// logit_k = scale * (sum_p w_kp x_p + bend * v_kp x_p^2 + b_k), v being w backwards.
+/// logit_k = scale * (sum_p w_kp x_p + bend * v_kp x_p^2 + b_k), where v is w reversed.
 pub(crate) struct Planes {
     pub(crate) weights: Vec<Vec<f32>>,
     pub(crate) bias: Vec<f32>,
@@ -18,7 +18,7 @@ impl Planes {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut row = || (0..area).map(|_| generator.random_range(-1.0f32..1.0)).collect::<Vec<f32>>();
         let weights: Vec<Vec<f32>> = (0..classes).map(|_| row()).collect();
-        // Classes meet in the gray middle of the image space.
+        // The classes meet at the gray center of the image space.
         let bias = weights.iter().map(|row| -0.5 * row.iter().sum::<f32>()).collect();
         Self { weights, bias, bend, scale: 1.0 }
     }
@@ -36,7 +36,7 @@ impl Planes {
         (0..self.bias.len()).max_by(|a, b| self.value(image, *a).total_cmp(&self.value(image, *b))).unwrap()
     }
 
-    /// Grey images with a little structure, so that box bounds are far, and their true classes.
+    /// Gray images with little structure, far from the bounds, with their true classes.
     #[allow(dead_code, reason = "not every test file makes a labeled batch")]
     pub(crate) fn labeled_batch(&self, images: usize, contrast: f32, seed: u64) -> LabeledBatch {
         let area = self.weights[0].len();
@@ -48,7 +48,7 @@ impl Planes {
     }
 }
 
-/// Distance of an image to the nearest plane between its class and another; the dual norm of the planes' difference.
+/// Distance from an image to the nearest plane between its class and another, by the dual norm of the logit difference.
 #[allow(dead_code, reason = "not every test file needs the truth")]
 pub(crate) fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Norm) -> f64 {
     (0..model.bias.len())
@@ -57,8 +57,9 @@ pub(crate) fn closed_form(model: &Planes, image: &[f32], label: usize, norm: Nor
         .fold(f64::INFINITY, f64::min)
 }
 
-/// Distance of an image to the plane where the logit of `other` is that of `label`: in Linf and L2 without the bounds of [0, 1],
-/// in L1 and L0, which always meet them, value by value to the end of its range, those first that bring most.
+/// Distance from an image to the plane where the logits of `other` and `label` are equal: in Linf and L2 without the
+/// bounds of [0, 1]; in L1 and L0, where the bounds always bind, values move to the end of their range, the most
+/// effective ones first.
 #[allow(dead_code, reason = "not every test file needs the truth")]
 pub(crate) fn to_plane(model: &Planes, image: &[f32], label: usize, other: usize, norm: Norm) -> f64 {
     let normal: Vec<f64> =

@@ -12,10 +12,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The targets of tests that ask for a device.
+/// The test targets that need a device.
 const TESTS: [&str; 4] = ["--test", "devices", "--test", "device"];
 
-/// A pipeline of the smallest sizes, with every stage and every attack.
+/// The smallest pipeline with every stage and every attack.
 const SMALL: &[&str] = &[
     "name=check-cuda",
     "simulation.scans=1",
@@ -43,11 +43,12 @@ const SMALL: &[&str] = &[
     "robustness.masking_queries=4",
 ];
 
-/// Compiles and links everything with the feature, then runs the tests for devices: on this machine's GPU, or where there is no
-/// driver on the stand-in for one, and there a small pipeline to its end, too.
+/// Compiles and links everything with the feature, then runs the device tests on this machine's GPU. Without a driver,
+/// it runs them, and a small pipeline, on a stand-in for a GPU.
 ///
 /// # Errors
-/// Whatever does not compile or link, a test that fails, a kernel that the stand-in finds a fault in, or a pipeline that fails.
+/// Returns an error if something does not compile or link, a test or the pipeline fails, or the stand-in finds a fault
+/// in a kernel.
 pub(crate) fn run(workspace: &Path, target: &Path, environment: &Environment) -> Result<()> {
     let started = Instant::now();
     let build = ["test", "--workspace", "--all-targets", "--no-run"];
@@ -56,14 +57,16 @@ pub(crate) fn run(workspace: &Path, target: &Path, environment: &Environment) ->
         bail!("the workspace does not build with the feature cuda: see above");
     }
     println!("build of all targets: {}", minutes(started.elapsed().as_secs_f64()));
-    // The toolkit's stub of the driver's library is loaded where there is no other.
+    // The driver stub of the toolkit is used if there is no driver.
     let has_driver = !environment.iter().any(|(name, value)| *name == "LD_LIBRARY_PATH" && value.contains("/lib/stubs"));
     if has_driver {
         let tests = run_tests(cargo_command(workspace, environment, &["test", "--workspace"], &[&PROFILE[..], &TESTS].concat()))?;
         match tests.skipped {
             0 => println!("check-cuda: everything builds; {} tests ran on this machine's GPU and passed", tests.passed),
             skipped => {
-                println!("check-cuda: everything builds and links; {skipped} tests skipped, for want of a GPU (reasons above)")
+                println!(
+                    "check-cuda: everything builds and links; {skipped} tests skipped because there is no GPU (reasons above)"
+                )
             }
         }
     } else {
@@ -104,7 +107,7 @@ fn on_the_stand_in(workspace: &Path, target: &Path, environment: &Environment) -
     let refused = pipeline().env("BRAINPRIOR_STANDIN_DRIVER", "12080").output().context("could not start the pipeline")?;
     let said = String::from_utf8_lossy(&refused.stderr);
     if refused.status.success() || !said.contains("the NVIDIA driver is one for CUDA 12.8") {
-        bail!("a driver for CUDA 12.8 is not refused in a sentence, but: {said}");
+        bail!("a driver for CUDA 12.8 should be refused with a clear message, but: {said}");
     }
     if !pipeline().status().context("could not start the pipeline")?.success() || !run.join("report.html").is_file() {
         bail!("the small pipeline failed on the stand-in for a GPU: see above");
@@ -114,20 +117,20 @@ fn on_the_stand_in(workspace: &Path, target: &Path, environment: &Environment) -
     let launched = stand_in.launched()?;
     if !launched.never.is_empty() {
         bail!(
-            "kernels that nothing launched: {}; cover each by a case of crates/kernels/tests/devices",
+            "kernels that were never launched: {}; cover each with a case in crates/kernels/tests/devices",
             launched.never.join(", ")
         );
     }
     println!(
-        "check-cuda: everything builds and links; on a stand-in for a GPU {} tests ran and passed, none skipped, and a small pipeline \
-         came to its end: {} launches, all {} kernels of crates/kernels and {} of candle's, each in three orders of threads; an older \
+        "check-cuda: everything builds and links; on a stand-in for a GPU {} tests ran and passed, none were skipped, and a small pipeline \
+         finished: {} launches, all {} kernels of crates/kernels and {} of candle's, each in three orders of threads; an older \
          driver is refused",
         tests.passed, launched.times, launched.ours, launched.others
     );
     Ok(())
 }
 
-/// How many tests passed, and how many of them only said why they were skipped.
+/// Numbers of tests that passed, and that only printed why they were skipped.
 struct Tests {
     passed: usize,
     skipped: usize,

@@ -1,4 +1,5 @@
-//! The stand-in for a GPU: `crates/kernels/tests/devices/standin`, a library that takes the place of NVIDIA's where programs load it first.
+//! The stand-in for a GPU, `crates/kernels/tests/devices/standin`: a library that replaces NVIDIA's when programs load
+//! it first.
 
 use crate::bootstrap::cargo_command;
 use crate::cuda_build::PROFILE;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable that names the file into which each program writes its kernels and how often it launched them.
+/// Environment variable with the file into which each program writes its kernels and their launch counts.
 const REPORT: &str = "BRAINPRIOR_STANDIN_REPORT";
 
 pub(super) struct StandIn {
@@ -18,18 +19,18 @@ pub(super) struct StandIn {
     ours: Vec<String>,
 }
 
-/// What all programs launched.
+/// Launches of all programs.
 pub(super) struct Launched {
     pub(super) times: u64,
-    /// Kernels of `crates/kernels`, and those of them that were never launched.
+    /// Number of kernels of `crates/kernels`, and those never launched.
     pub(super) ours: usize,
     pub(super) never: Vec<String>,
-    /// Others that were launched.
+    /// Number of other kernels launched.
     pub(super) others: usize,
 }
 
 impl StandIn {
-    /// Compiles it, and for it the kernels of `crates/kernels` and of candle.
+    /// Compiles the library, and for it the kernels of `crates/kernels` and candle.
     pub(super) fn build(workspace: &Path, target: &Path, environment: &Environment) -> Result<Self> {
         let out = target.join("standin");
         let kernels = workspace.join("crates/kernels/kernels");
@@ -55,7 +56,7 @@ impl StandIn {
         Ok(Self { library: out.join("libstandin.so"), report, ours })
     }
 
-    /// The setting of cargo that lets tests, and nothing else, load it first.
+    /// A cargo setting that makes tests, and nothing else, load the library first.
     pub(super) fn runner(&self) -> String {
         format!("target.'cfg(target_os = \"linux\")'.runner = ['env', 'LD_PRELOAD={}']", self.library.display())
     }
@@ -64,7 +65,7 @@ impl StandIn {
         command.env(REPORT, &self.report);
     }
 
-    /// Lets a program load it first.
+    /// Makes a program load the library first.
     pub(super) fn put_before(&self, command: &mut Command) {
         command.env("LD_PRELOAD", &self.library);
         self.report_to(command);
@@ -75,7 +76,7 @@ impl StandIn {
         let mut kernels: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         for line in text.lines() {
             let [source, kernel, times] = line.split(' ').collect::<Vec<_>>()[..] else {
-                bail!("{}: `{line}` is no source, kernel and number", self.report.display());
+                bail!("{}: expected source, kernel and count, found `{line}`", self.report.display());
             };
             *kernels.entry((source, kernel)).or_default() += times.parse::<u64>().with_context(|| format!("`{line}`"))?;
         }
@@ -90,15 +91,15 @@ impl StandIn {
     }
 }
 
-/// Where cargo keeps the sources of candle's kernels.
+/// Folder with the sources of candle's kernels.
 fn sources_of_candle(workspace: &Path, environment: &Environment) -> Result<PathBuf> {
     let output = cargo_command(workspace, environment, &["metadata", "--format-version", "1", "--offline"], &PROFILE[1..])
         .output()
         .context("could not start cargo metadata")?;
-    let text = String::from_utf8(output.stdout).context("cargo metadata printed what is not UTF-8")?;
+    let text = String::from_utf8(output.stdout).context("the output of cargo metadata is not UTF-8")?;
     text.split("\"manifest_path\":\"")
         .filter_map(|rest| Path::new(rest.split('"').next()?).parent())
         .find(|folder| folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("candle-kernels")))
         .map(|folder| folder.join("src"))
-        .context("cargo metadata names no package candle-kernels")
+        .context("cargo metadata lists no package candle-kernels")
 }

@@ -1,4 +1,4 @@
-//! Format, all tests, lints, documentation.
+//! Format, tests, lints and documentation.
 
 use super::TestArguments;
 use crate::bootstrap::{PROFILE, cargo, cargo_command, minutes};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use std::path::Path;
 use std::time::Instant;
 
-/// Runs them one after the other, and the tests of the package for Python where they are asked for.
+/// Runs all checks one after the other, and the tests of the Python package if requested.
 pub(crate) fn run(
     workspace: &Path,
     target: &Path,
@@ -36,7 +36,7 @@ pub(crate) fn run(
     cargo(workspace, &environment, &["doc", "--workspace", "--no-deps"], &PROFILE)?;
     match asked.python || asked.torch {
         true => python::test(workspace, target, &environment, asked.torch)?,
-        false => println!("tests of the package for Python: left out; `cargo xtask test --python` runs them"),
+        false => println!("tests of the Python package: skipped; `cargo xtask test --python` runs them"),
     }
     let total = started.elapsed().as_secs_f64();
     println!("build of the tests: {}; everything: {}", minutes(built), minutes(total));
@@ -49,7 +49,7 @@ struct TestCount {
     failed: u32,
 }
 
-/// Runs the tests, passes on what they print, and adds up their counts.
+/// Runs the tests, forwards their output, and sums their counts.
 fn cargo_test(workspace: &Path, environment: &Environment) -> Result<TestCount> {
     use std::io::BufRead;
     let mut child = cargo_command(workspace, environment, &["test", "--workspace", "--no-fail-fast"], &PROFILE)

@@ -1,11 +1,11 @@
-//! What lies in a run directory, apart from times.
+//! Contents of a run directory, apart from times.
 
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Files that are times and nothing else.
+/// Files that contain only times.
 const TIMES: [&str; 3] = ["log.jsonl", "times.json", "speed.json"];
 
 /// Every file by its path in the run directory.
@@ -19,7 +19,7 @@ impl Contents {
         Ok(Self(files))
     }
 
-    /// In what `found` differs: the first file that is missing, in excess, or of other bytes.
+    /// The first difference in `found`: a file that is missing, superfluous, or has other bytes.
     pub(super) fn difference(&self, found: &Self) -> Option<String> {
         let missing =
             self.0.keys().find(|file| !found.0.contains_key(*file)).map(|file| format!("{} is missing", file.display()));
@@ -34,7 +34,7 @@ impl Contents {
         missing.or_else(excess).or_else(other)
     }
 
-    /// Bytes on a disk that gives out pages of 4 KiB.
+    /// Size on a disk with pages of 4 KiB.
     pub(super) fn bytes(&self) -> u64 {
         self.0.values().map(|bytes| bytes.len().next_multiple_of(4096) as u64 + 4096).sum()
     }
@@ -66,7 +66,7 @@ fn without(bytes: &[u8], is_dropped: impl Fn(&str) -> bool) -> Vec<u8> {
     text.lines().filter(|line| !is_dropped(line)).flat_map(|line| format!("{line}\n").into_bytes()).collect()
 }
 
-/// A line of the report that ends in a time or a speed.
+/// Whether a line of the report ends in a time or speed.
 fn is_time(line: &str) -> bool {
     let line = line.trim_end_matches("</pre></details>").trim_end();
     line.ends_with(" images/s")

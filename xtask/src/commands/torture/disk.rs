@@ -1,14 +1,14 @@
-//! A small disk of its own, in memory.
+//! A small disk in memory.
 
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A tmpfs, unmounted when this value is dropped.
+/// A tmpfs that is unmounted when this value is dropped.
 pub(super) struct Disk(PathBuf);
 
 impl Disk {
-    /// One of `bytes` at `folder`; the reason, where the system does not lend one.
+    /// Mounts one of `bytes` at `folder`, or returns why the system refuses.
     pub(super) fn mount(folder: &Path, bytes: u64) -> Result<Self> {
         std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
         mount(&["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"], folder)?;
@@ -30,13 +30,13 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // What stays mounted is seen when the folder cannot be removed.
+        // If it stays mounted, removing the folder will fail and tell.
         let _ = Command::new("umount").arg(&self.0).status();
     }
 }
 
 fn mount(options: &[&str], folder: &Path) -> Result<()> {
-    let output = Command::new("mount").args(options).arg(folder).output().context("there is no program `mount`")?;
+    let output = Command::new("mount").args(options).arg(folder).output().context("could not start `mount`")?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What is done to a run.
+//! The faults inflicted on a run.
 
 use super::contents::Contents;
 use super::disk::Disk;
@@ -15,29 +15,29 @@ use std::time::{Duration, Instant};
 
 const STAND_IN: &str = include_str!("stand_in.c");
 
-/// What a file system without locks answers: ENOLCK, ENOSYS and EOPNOTSUPP of Linux.
+/// Error numbers on Linux of a file system without locks: ENOLCK, ENOSYS and EOPNOTSUPP.
 const WITHOUT_LOCKS: [&str; 3] = ["37", "38", "95"];
-/// EIO of Linux.
+/// EIO on Linux.
 const BROKEN: &str = "5";
-/// Two days.
+/// Two days in seconds.
 const BACK: &str = "172800";
-/// Kills of one run; the next time it is left alone.
+/// Maximum kills per run; then it is left alone.
 const MOST: u64 = 12;
 
-/// The undisturbed run, and what it takes to disturb others.
+/// The undisturbed run, and the means to disturb others.
 pub(super) struct Bench {
     folder: PathBuf,
     pipeline: Pipeline,
     whole: Contents,
-    /// How long the undisturbed run took.
+    /// Duration of the undisturbed run.
     time: Duration,
-    /// The library that is loaded before others; or why there is none.
+    /// The preloaded library, or why there is none.
     library: Result<PathBuf, String>,
     moments: Moments,
 }
 
 impl Bench {
-    /// Makes the undisturbed run twice: what differs between the two would be taken for damage.
+    /// Makes the undisturbed run twice: a difference between the two would look like damage.
     pub(super) fn new(folder: &Path, threads: usize, seed: u64) -> Result<Self> {
         let pipeline = Pipeline::new(threads)?;
         let mut runs = Vec::new();
@@ -46,21 +46,21 @@ impl Bench {
             let run = folder.join(name);
             let started = Instant::now();
             let ended = pipeline.run(&run, Disguise::default())?;
-            ensure!(ended.succeeded, "the undisturbed run fails: {}", ended.said);
+            ensure!(ended.succeeded, "the undisturbed run failed: {}", ended.said);
             time = time.min(started.elapsed());
             runs.push(Contents::of(&run)?);
             fs::remove_dir_all(&run)?;
         }
         let whole = runs.swap_remove(0);
         if let Some(difference) = whole.difference(&runs[0]) {
-            anyhow::bail!("two undisturbed runs are not the same: {difference}");
+            anyhow::bail!("two undisturbed runs differ: {difference}");
         }
-        eprintln!("the undisturbed run takes {:.1} s and {:.1} MB", time.as_secs_f64(), whole.bytes() as f64 / 1e6);
+        eprintln!("the undisturbed run took {:.1} s and {:.1} MB", time.as_secs_f64(), whole.bytes() as f64 / 1e6);
         let library = compile(folder).map_err(|error| format!("{error:#}"));
         Ok(Self { folder: folder.to_owned(), pipeline, whole, time, library, moments: Moments::new(seed) })
     }
 
-    /// Lets a new run suffer a fault, and go on from there.
+    /// Inflicts a fault on a new run and then lets it finish.
     pub(super) fn suffer(&mut self, fault: Fault, round: usize) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let needs_library = matches!(fault, Fault::Clock | Fault::NoLocks | Fault::BrokenLocks);
@@ -72,7 +72,7 @@ impl Bench {
         let run = place.join("run");
         let disk = match fault {
             Fault::FullDisk | Fault::ReadOnly => {
-                // Bytes of temporary files come on top of what stays.
+                // Temporary files need space in addition to the final ones.
                 let share = if fault == Fault::FullDisk { 0.02 + 0.9 * self.moments.share() } else { 4.0 };
                 match Disk::mount(&place, (share * self.whole.bytes() as f64) as u64) {
                     Ok(disk) => Some(disk),
@@ -128,13 +128,13 @@ impl Bench {
         self.pipeline.start(run, disguise)
     }
 
-    /// A moment while a run is made: early ones are likelier, so that a run is hit often before it is through.
+    /// A moment during a run; early ones are likelier, so that a run is hit often before it finishes.
     fn moment(&mut self) -> Duration {
         let share = self.moments.share();
         self.time.mul_f64(0.5 * share * share)
     }
 
-    /// Kills a process at some moment, unless it has ended before.
+    /// Kills a process at a random moment, unless it has ended before.
     fn kill(&mut self, mut process: Process, outcome: &mut Outcome) -> Result<()> {
         let moment = self.moment();
         if process.runs_after(moment)? && process.kill()? {
@@ -144,7 +144,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Kills a run until it is through, or `most` times.
+    /// Kills a run repeatedly until it finishes, at most `most` times.
     fn kill_until_through(&mut self, run: &Path, variable: (&str, &str), most: u64, outcome: &mut Outcome) -> Result<()> {
         let library = self.library.clone().ok().filter(|_| !variable.0.is_empty());
         let disguise = Disguise { library: library.as_deref(), variable: library.is_some().then_some(variable) };
@@ -157,7 +157,7 @@ impl Bench {
             }
         }
         if library.is_some() {
-            // To its end under the same conditions.
+            // Let it finish under the same conditions.
             let ended = self.pipeline.run(run, disguise)?;
             outcome.read.extend(ended.warning(run));
             if !ended.succeeded {
@@ -179,7 +179,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Three at once; the first two are killed, the third comes to the end.
+    /// Runs three processes at once; the first two are killed, the third finishes.
     fn several(&mut self, run: &Path, outcome: &mut Outcome) -> Result<()> {
         let [first, second, third] =
             [self.start(run, Disguise::default())?, self.start(run, Disguise::default())?, self.start(run, Disguise::default())?];
@@ -192,7 +192,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Changes a byte of a file of a finished task while the run is made.
+    /// Changes a byte of a finished task's file during the run.
     fn change_a_file(&mut self, run: &Path, outcome: &mut Outcome) -> Result<()> {
         let mut process = self.start(run, Disguise::default())?;
         let moment = self.moments.before(self.time / 2);
@@ -213,12 +213,12 @@ impl Bench {
                 outcome.times += 1;
             }
         }
-        // A stage that reads the file may say so, or may have read it before.
+        // A stage that reads the file may report the change, or may have read it before.
         outcome.read.extend(process.end()?.error(run));
         Ok(())
     }
 
-    /// Lets a run be made that is to fail with these words.
+    /// Makes a run that must fail with these words.
     fn fails(&mut self, run: &Path, words: &str, disguise: Disguise<'_>, outcome: &mut Outcome) -> Result<()> {
         let ended = self.pipeline.run(run, disguise)?;
         outcome.times += 1;
@@ -226,30 +226,30 @@ impl Bench {
             Some(error) if error.contains(words) => {
                 outcome.read.insert(error);
             }
-            Some(error) => outcome.wrong.push(format!("`{words}` was expected, and this read: {error}")),
-            None => outcome.wrong.push(format!("`{words}` was expected, and this read: {}", ended.said)),
+            Some(error) => outcome.wrong.push(format!("expected `{words}`, found: {error}")),
+            None => outcome.wrong.push(format!("expected `{words}`, found: {}", ended.said)),
         }
         Ok(())
     }
 
-    /// The same command once more: it has to come to the end of the undisturbed run.
+    /// Gives the same command once more, which must end like the undisturbed run.
     fn goes_on(&mut self, run: &Path, outcome: &mut Outcome) -> Result<()> {
         let ended = self.pipeline.run(run, Disguise::default())?;
         if !ended.succeeded {
-            outcome.wrong.push(format!("the same command fails: {}", ended.error(run).unwrap_or(ended.said)));
+            outcome.wrong.push(format!("the same command failed: {}", ended.error(run).unwrap_or(ended.said)));
             return Ok(());
         }
         outcome.wrong.extend(self.whole.difference(&Contents::of(run)?));
         let log = fs::read_to_string(run.join("log.jsonl")).context("could not read the log")?;
         let torn = log.lines().filter(|line| line.matches("{\"timestamp\"").count() > 1).count();
         if torn > 0 {
-            outcome.wrong.push(format!("{torn} lines of log.jsonl are two in one"));
+            outcome.wrong.push(format!("{torn} lines of log.jsonl contain two entries"));
         }
         Ok(())
     }
 }
 
-/// Files of tasks whose record is there, apart from records.
+/// Files of tasks with a record, apart from the records.
 fn finished_files(folder: &Path, files: &mut Vec<PathBuf>) {
     let entries: Vec<PathBuf> = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     let kept = ["record.json", "in-progress.json", "training.lock"];
@@ -264,7 +264,7 @@ fn finished_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Compiles the library that stands in for the system.
+/// Compiles the library that replaces system calls.
 fn compile(folder: &Path) -> Result<PathBuf> {
     let (source, library) = (folder.join("stand_in.c"), folder.join("stand_in.so"));
     fs::write(&source, STAND_IN).with_context(|| format!("could not write {}", source.display()))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask torture`: whether a run comes to its bytes whatever befalls it on the way.
+//! `cargo xtask torture`: checks that a run ends with the same bytes in spite of faults.
 
 #[cfg(feature = "pipeline")]
 mod contents;
@@ -18,9 +18,9 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A run of seconds (simulated scans, a fit, similarities, two trainings, attacks, a report) is made undisturbed, then again and again \
-while it is killed, or its disk fills up, or locks are refused. Each time the same command is given once more, as a person would, and \
-every file has to come out with the bytes of the undisturbed run (times aside), with no other file beside them.
+Makes a short run (simulated scans, a fit, similarities, two trainings, attacks, a report) undisturbed, then again and again \
+while it is killed, its disk fills up, or locks are refused. After each fault it gives the same command once more, as a user would, and \
+checks that every file has the bytes of the undisturbed run (apart from times) and that no other file is left.
 
 Examples:
   cargo xtask torture
@@ -30,52 +30,52 @@ Examples:
   cargo xtask torture --fault full-disk --fault no-locks --minutes 1 --seed 3
       these alone, at the moments of seed 3
 
-A full disk and a read-only folder need a small disk of their own (`mount -t tmpfs`), which Linux lends to root alone; refused locks and \
-the clock need a C compiler. Where that is missing, the table says so. Nothing of the system is changed: the clock is another for the \
-runs alone.")]
+A full disk and a read-only folder need a small disk of their own (`mount -t tmpfs`), which on Linux only root can mount; refused locks and \
+the clock need a C compiler. The table says if these are missing. The system itself is not changed: only the runs see the \
+other clock.")]
 pub(crate) struct TortureArguments {
-    /// How long to go on; every fault comes at least once
+    /// Duration in minutes; every fault occurs at least once
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) minutes: u64,
-    /// End earlier, after this many processes were killed (SIGKILL)
+    /// Stop earlier, after this many processes were killed (SIGKILL)
     #[arg(long, value_name = "N")]
     pub(crate) kills: Option<u64>,
-    /// Of the moments at which faults come
+    /// Seed for the moments of faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Where the runs are made, so that it is the disk of your choice that is tried; a run that ended otherwise stays there
-    /// [default: the folder for temporary files]
+    /// Folder of the runs, on the disk to be tested; a run that ended differently is kept there [default: the folder
+    /// for temporary files]
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
-    /// This fault alone. May be repeated [default: all]
+    /// Only this fault. May be repeated [default: all]
     #[arg(long = "fault", value_name = "FAULT", value_enum)]
     pub(crate) faults: Vec<Fault>,
 }
 
-/// What befalls a run.
+/// A fault inflicted on a run.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
-    /// SIGKILL at random moments, until the run is through
+    /// SIGKILL at random moments until the run finishes
     Kill,
     /// SIGTERM at random moments, as from a batch system or `timeout`
     Terminate,
-    /// Three processes in one run directory, of which two are killed
+    /// Three processes in one run directory, two of which are killed
     Several,
-    /// The disk is full; then there is room again
+    /// The disk is full, then has space again
     FullDisk,
-    /// The run directory cannot be written to; then it can
+    /// The run directory is read-only, then writable again
     ReadOnly,
-    /// The clock is set two days back between two runs
+    /// The clock is set back two days between two runs
     Clock,
     /// A finished file is changed while a later stage runs
     ChangedFile,
-    /// The file system has no locks (`flock` says ENOLCK, ENOSYS or EOPNOTSUPP in turn)
+    /// The file system has no locks (`flock` returns ENOLCK, ENOSYS and EOPNOTSUPP in turn)
     NoLocks,
     /// `flock` fails (EIO)
     BrokenLocks,
 }
 
-/// Tortures, and prints the table of faults.
+/// Inflicts the faults and prints the table.
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: &TortureArguments, threads: usize) -> anyhow::Result<()> {
     use anyhow::{Context, ensure};
@@ -92,7 +92,7 @@ pub(crate) fn run(arguments: &TortureArguments, threads: usize) -> anyhow::Resul
             || arguments.kills.is_some_and(|kills| table.kills() >= kills)
     };
     for round in 0.. {
-        // Once through all, then kills, and every tenth time another.
+        // Each fault once, then mostly kills, with another fault every tenth time.
         let fault = match chosen.get(round) {
             Some(fault) => *fault,
             None if over(&table) => break,
@@ -110,11 +110,11 @@ pub(crate) fn run(arguments: &TortureArguments, threads: usize) -> anyhow::Resul
         started.elapsed().as_secs_f64() / 60.0,
         arguments.seed
     );
-    ensure!(table.is_good(), "some runs did not end as the undisturbed one: they lie in {}", folder.display());
+    ensure!(table.is_good(), "some runs did not end like the undisturbed one; they are in {}", folder.display());
     std::fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))
 }
 
-/// As it is typed.
+/// Name on the command line.
 #[cfg(feature = "pipeline")]
 fn name(fault: Fault) -> String {
     fault.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()

@@ -1,8 +1,8 @@
-//! Moments and places by chance, the same for the same seed.
+//! Random moments and places, reproducible from a seed.
 
 use std::time::Duration;
 
-/// A generator of numbers (SplitMix64: Steele, Lea and Flood 2014).
+/// A random number generator (SplitMix64: Steele, Lea and Flood 2014).
 pub(super) struct Moments(u64);
 
 impl Moments {
@@ -18,7 +18,7 @@ impl Moments {
         ((mixed ^ mixed >> 31) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// One of `count` places.
+    /// A number below `count`.
     pub(super) fn below(&mut self, count: usize) -> usize {
         (self.share() * count as f64) as usize
     }

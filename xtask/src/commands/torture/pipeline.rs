@@ -1,11 +1,11 @@
-//! The run that is tortured, and the processes that make it.
+//! The tortured run and its processes.
 
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Every stage does its real work, in about two seconds of a processor.
+/// Every stage does its real work in about two seconds of CPU time.
 const SETTINGS: [&str; 23] = [
     "name=torture",
     "simulation.scans=1",
@@ -38,20 +38,20 @@ pub(super) struct Pipeline {
     threads: usize,
 }
 
-/// What a process is told by the library that is loaded before others, and where that lies.
+/// Settings for the preloaded library, and its path.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Disguise<'a> {
     pub(super) library: Option<&'a Path>,
     pub(super) variable: Option<(&'a str, &'a str)>,
 }
 
-/// A process that makes a run; killed when this value is dropped.
+/// A process that makes a run; it is killed when this value is dropped.
 pub(super) struct Process(Child);
 
 /// How a process ended.
 pub(super) struct Ended {
     pub(super) succeeded: bool,
-    /// What it said on standard error.
+    /// Its standard error.
     pub(super) said: String,
 }
 
@@ -76,28 +76,28 @@ impl Pipeline {
         Ok(Process(command.spawn().context("could not start this program once more")?))
     }
 
-    /// Lets a run be made as far as it comes.
+    /// Makes a run as far as it gets.
     pub(super) fn run(&self, run: &Path, disguise: Disguise<'_>) -> Result<Ended> {
         self.start(run, disguise)?.end()
     }
 }
 
 impl Process {
-    /// Waits for `moment`; whether the process still runs then.
+    /// Waits for `moment`; returns whether the process still runs.
     pub(super) fn runs_after(&mut self, moment: Duration) -> Result<bool> {
         std::thread::sleep(moment);
         Ok(self.0.try_wait()?.is_none())
     }
 
-    /// SIGKILL; whether it came before the end.
+    /// Sends SIGKILL; returns whether it came before the end.
     pub(super) fn kill(mut self) -> Result<bool> {
         self.0.kill().context("could not kill a process of ours")?;
         Ok(self.0.wait()?.code().is_none())
     }
 
-    /// SIGTERM; whether it came before the end.
+    /// Sends SIGTERM; returns whether it came before the end.
     pub(super) fn terminate(&mut self) -> Result<bool> {
-        Command::new("kill").arg("-TERM").arg(self.0.id().to_string()).status().context("there is no program `kill`")?;
+        Command::new("kill").arg("-TERM").arg(self.0.id().to_string()).status().context("could not start `kill`")?;
         Ok(self.0.wait()?.code().is_none())
     }
 
@@ -105,7 +105,7 @@ impl Process {
     pub(super) fn end(mut self) -> Result<Ended> {
         let mut said = String::new();
         if let Some(mut stderr) = self.0.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut said).context("could not read what a run says")?;
+            std::io::Read::read_to_string(&mut stderr, &mut said).context("could not read the output of a run")?;
         }
         Ok(Ended { succeeded: self.0.wait()?.success(), said })
     }
@@ -119,7 +119,7 @@ impl Drop for Process {
 }
 
 impl Ended {
-    /// What a person reads of an error, on one line, without the place of the run; nothing after a success.
+    /// The error as the user sees it, on one line and without the run's path; `None` after a success.
     pub(super) fn error(&self, run: &Path) -> Option<String> {
         let (_, error) = self.said.split_once("Error: ")?;
         let words: Vec<&str> = error.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:").collect();

@@ -4,18 +4,18 @@ use super::{Fault, name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What came of one fault.
+/// The outcome of one fault.
 #[derive(Default)]
 pub(super) struct Outcome {
     /// Why it could not be tried.
     pub(super) not_tried: Option<String>,
-    /// Processes that got SIGKILL.
+    /// Number of processes that got SIGKILL.
     pub(super) kills: u64,
-    /// How often it came.
+    /// Number of occurrences.
     pub(super) times: u64,
-    /// What a person reads.
+    /// Messages that the user sees.
     pub(super) read: BTreeSet<String>,
-    /// What is another than it should be.
+    /// Deviations from the expected outcome.
     pub(super) wrong: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ impl Outcome {
     }
 }
 
-/// What came of each.
+/// The outcome of each fault.
 pub(super) struct Table(BTreeMap<Fault, (u64, Outcome)>);
 
 impl Table {
@@ -61,11 +61,11 @@ fn done(fault: Fault) -> &'static str {
         Fault::Kill => "SIGKILL at random moments",
         Fault::Terminate => "SIGTERM at random moments",
         Fault::Several => "three processes in one run directory, two of them killed",
-        Fault::FullDisk => "a disk with room for a part of the run",
-        Fault::ReadOnly => "a run directory that cannot be written to",
-        Fault::Clock => "killed, then the clock two days back",
+        Fault::FullDisk => "a disk with space for part of the run",
+        Fault::ReadOnly => "a read-only run directory",
+        Fault::Clock => "kills, then the clock set back two days",
         Fault::ChangedFile => "a byte of a finished file changed while a later stage runs",
-        Fault::NoLocks => "a file system without locks, killed",
+        Fault::NoLocks => "a file system without locks, with kills",
         Fault::BrokenLocks => "a file system whose locks fail",
     }
 }
@@ -80,14 +80,14 @@ impl fmt::Display for Table {
             }
             writeln!(f, "  {} times in {rounds} runs", outcome.times)?;
             if outcome.read.is_empty() {
-                writeln!(f, "  read: nothing but the end; the same command goes on")?;
+                writeln!(f, "  messages: none; the same command resumes")?;
             }
-            // Names of blocks and files vary; a few show what a person reads.
+            // Names of blocks and files vary; a few examples suffice.
             for sentence in outcome.read.iter().take(4) {
                 writeln!(f, "  read: {sentence}")?;
             }
             if outcome.read.len() > 4 {
-                writeln!(f, "  read: and {} like these", outcome.read.len() - 4)?;
+                writeln!(f, "  message: and {} similar ones", outcome.read.len() - 4)?;
             }
             match outcome.wrong.len() {
                 0 => writeln!(f, "  end: the bytes of the undisturbed run, nothing left over")?,

@@ -1,4 +1,4 @@
-//! What predicts one scan's responses: the convolutional models, and linear readouts of fixed features mixed in.
+//! The denoiser of one scan: the convolutional models, optionally mixed with linear readouts of fixed features.
 
 use crate::artifacts::Shares;
 use anyhow::{Context as _, Result};
@@ -9,19 +9,19 @@ use brainprior_similarity::{ErrorVariances, held_out_correlation, standardizing_
 use ndarray::{Array2, Axis};
 use std::collections::BTreeSet;
 
-/// The fitted models of all scans.
+/// Models fitted to all scans.
 #[derive(Clone, Copy)]
 pub(crate) struct Fitted<'a> {
-    /// False: the convolutional models are left out, and linear readouts predict alone.
+    /// If false, only the linear readouts predict.
     pub(crate) convolutional: bool,
     pub(crate) ensemble: &'a Ensemble,
     pub(crate) crossed: Option<&'a CrossFitted>,
-    /// Of every image that is predicted.
+    /// Features of every predicted image.
     pub(crate) features: Option<&'a Features>,
     pub(crate) training: &'a TrainingTrials,
 }
 
-/// What predicts the responses of one scan.
+/// Predicts the responses of one scan.
 pub(crate) struct Denoiser<'a> {
     fitted: Fitted<'a>,
     index: usize,
@@ -33,10 +33,11 @@ pub(crate) struct Denoiser<'a> {
 }
 
 impl<'a> Denoiser<'a> {
-    /// For scan number `index`. Shares of the models, correlations v and variances are taken from trials that no model was
-    /// fitted to: all outside the test tier where models are cross-fitted, else those of the validation tier. Variances are those of
-    /// predictions at the mean behaviour, as targets are made: what behaviour explains of a trial is noise there, as it is between repeats.
-    /// Of mixtures of both models that one is taken whose similarities of these images are nearest to those of their trials, at equal weights.
+    /// The denoiser of scan number `index`. Mixing weights, correlations v and variances come from trials to which no
+    /// model was fitted: all trials outside the test tier if models are cross-fitted, otherwise those of the validation
+    /// tier. The variances are those of predictions at mean behavior, as used for targets, where behavioral modulation
+    /// of a trial is noise, as it is between repeats. Among mixtures of both models, the one is chosen whose
+    /// similarities of these images are closest to those of their trials, with equal weights.
     pub(crate) fn new(fitted: Fitted<'a>, index: usize, scan: &'a Scan, seed: u64) -> Result<Self> {
         let (held_out, convolutional) = match fitted.crossed {
             Some(crossed) => crossed.held_out(index, scan)?,
@@ -87,7 +88,7 @@ impl<'a> Denoiser<'a> {
         Ok(Self { fitted, index, scan, linear, v, variances, held_out_similarity })
     }
 
-    /// Predicted responses to images, at the mean behaviour and gaze.
+    /// Predicted responses to images, at mean behavior and gaze.
     pub(crate) fn predict(&self, images: &StimulusSet) -> Result<Responses> {
         let convolutional = of_convolutional(self.fitted, self.index, images)?;
         match &self.linear {
@@ -96,7 +97,7 @@ impl<'a> Denoiser<'a> {
         }
     }
 
-    /// How well single trials of the test tier are predicted.
+    /// Prediction performance on single trials of the test tier.
     pub(crate) fn metrics(&self, seed: u64) -> Result<Metrics> {
         let predict = |trials: &[usize]| -> brainprior_response_model::Result<Array2<f32>> {
             let convolutional = self.fitted.ensemble.predict_trials(self.index, self.scan, trials)?;
@@ -108,35 +109,36 @@ impl<'a> Denoiser<'a> {
         Ok(Metrics::of(self.scan, self.fitted.ensemble.varies(self.index)?, seed, &predict)?)
     }
 
-    /// Correlation of prediction and response over held-out trials, of each neuron.
+    /// Correlation of prediction and response over held-out trials, per neuron.
     pub(crate) fn v(&self) -> &[Option<f32>] {
         &self.v
     }
 
-    /// How far predictions and single trials can be trusted.
+    /// Error variances of predictions and single trials.
     pub(crate) fn variances(&self) -> &ErrorVariances {
         &self.variances
     }
 
-    /// Correlation of the similarities of held-out images with those of their trials, at equal weights; `None` where there are too few images.
+    /// Correlation of the similarities of held-out images with those of their trials, with equal weights; `None` if
+    /// there are too few images.
     pub(crate) fn held_out_similarity(&self) -> Option<f64> {
         self.held_out_similarity
     }
 
-    /// What each model contributes, where two are mixed.
+    /// Weight of each model, if two are mixed.
     pub(crate) fn shares(&self) -> Option<Shares> {
         let (_, mixture) = self.linear.as_ref()?;
         Some(Shares { convolutional: mixture.convolutional(), linear: mixture.linear() })
     }
 }
 
-/// The images of trials, each once.
+/// The distinct images of trials.
 fn images_of(scan: &Scan, trials: &[usize]) -> StimulusSet {
     let shown: BTreeSet<usize> = trials.iter().map(|trial| scan.trial_image()[*trial]).collect();
     scan.stimuli().subset(&shown.into_iter().collect::<Vec<_>>())
 }
 
-/// What the convolutional models predict at the mean behaviour and gaze.
+/// Predictions of the convolutional models at mean behavior and gaze.
 fn of_convolutional(fitted: Fitted<'_>, index: usize, images: &StimulusSet) -> Result<Responses> {
     Ok(match fitted.crossed {
         Some(crossed) => crossed.predict(index, images)?,
@@ -144,7 +146,7 @@ fn of_convolutional(fitted: Fitted<'_>, index: usize, images: &StimulusSet) -> R
     })
 }
 
-/// Both models' predictions of the same images in one.
+/// Mixes both models' predictions of the same images.
 fn mixed(mixture: &Mixture, convolutional: &Responses, linear: &Responses) -> Result<Responses> {
     let values = mixture.mix(convolutional.values(), linear.values());
     Ok(Responses::new(convolutional.scan(), convolutional.kind(), convolutional.ids().to_vec(), values)?)

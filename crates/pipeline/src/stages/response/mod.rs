@@ -1,4 +1,5 @@
-//! Stage `response`: fits one model to all scans, measures it on the trials that it never saw, and predicts every stimulus.
+//! Stage `response`: fits one model to all scans, evaluates it on held-out trials, and predicts responses to every
+//! stimulus.
 
 pub(crate) mod denoiser;
 mod observer;
@@ -24,15 +25,15 @@ const MODEL: &str = "model.safetensors";
 const SUMMARY: &str = "summary.json";
 const EPOCHS: &str = "epochs.json";
 
-/// Predictions of one scan's neurons.
+/// Predicted responses of one scan's neurons.
 pub(crate) struct Predicted {
     /// For every image of the target.
     pub(crate) target: Responses,
-    /// For the scan's oracle images, which no model was trained on.
+    /// For the scan's oracle images, on which no model was trained.
     pub(crate) oracle: Responses,
 }
 
-/// Fits and predicts.
+/// The stage.
 pub(super) struct Response;
 
 impl Stage for Response {
@@ -132,7 +133,7 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     Ok(outputs)
 }
 
-/// Features of every image of the scans, where linear readouts of them are mixed in.
+/// Features of every image of the scans, if linear readouts are mixed in.
 fn fixed_features(context: &Context, scans: &[&Scan]) -> Result<Option<Features>> {
     let config = &context.config.prediction;
     if config.denoiser == config::Denoiser::Convolutional {
@@ -147,7 +148,7 @@ fn fixed_features(context: &Context, scans: &[&Scan]) -> Result<Option<Features>
     Ok(Some(Features::of(&stimuli, &maps)?))
 }
 
-/// The first model has the name that a run of one model has.
+/// The first model has the same name as the only model of a run.
 fn model_file(seed: u64) -> String {
     if seed == 0 { MODEL.to_owned() } else { format!("model-{seed}.safetensors") }
 }
@@ -170,7 +171,7 @@ fn oracle_file(index: usize) -> String {
     format!("predicted-oracle-{index}.h5")
 }
 
-/// Every image that some scan showed outside its test tier.
+/// Every image that some scan shows outside its test tier.
 pub(crate) fn target_stimuli(loaded: &[Loaded]) -> Result<StimulusSet> {
     let sets: Vec<StimulusSet> = loaded
         .iter()
@@ -207,7 +208,7 @@ pub(crate) fn epochs(context: &Context) -> Result<BTreeMap<String, Vec<ResponseE
     Ok(curves.into_iter().map(|(fit, curve)| (fit, curve.into_values().collect())).collect())
 }
 
-/// Predictions of every scan, in the order of the scans.
+/// Predictions for every scan, in the order of the scans.
 pub(crate) fn predictions(context: &Context, scans: usize) -> Result<Vec<Predicted>> {
     let folder = context.run.folder("response");
     let read = |file: String| Responses::read(&folder.join(file));

@@ -1,4 +1,4 @@
-//! What the fits report on the way.
+//! Progress reports of the fits.
 
 use super::EPOCHS;
 use crate::artifacts::ResponseEpoch;
@@ -10,14 +10,14 @@ use brainprior_response_model::FitEvent;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// By fit and epoch.
+/// Learning curves by fit and epoch.
 pub(super) type Curves = BTreeMap<String, BTreeMap<usize, ResponseEpoch>>;
 
-/// Tells of what the fits report, and keeps their learning curves.
+/// Reports the progress of fits and keeps their learning curves.
 pub(super) struct FitProgress<'a> {
     context: &'a Context,
     folder: PathBuf,
-    /// By fit. Kept beside the fits' own checkpoints, so that the curve of a resumed fit is whole.
+    /// By fit. Stored with the fits' checkpoints, so that the curve of a resumed fit is complete.
     curves: Curves,
     fit: String,
     bar: Box<dyn Bar>,
@@ -42,7 +42,7 @@ impl<'a> FitProgress<'a> {
         self.fit = fit;
     }
 
-    /// What could not be written on the way.
+    /// Returns an error if a curve could not be written.
     pub(super) fn check(&mut self) -> Result<()> {
         self.unwritten.take().map_or(Ok(()), Err)
     }
@@ -76,20 +76,20 @@ impl<'a> FitProgress<'a> {
                 self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
             }
             FitEvent::WithoutModulator { scan } => {
-                progress.line(&format!("    {scan}: no behaviour, so that rates have no gain"))
+                progress.line(&format!("    {scan}: no behavior data, so the model has no modulator"))
             }
             FitEvent::WithoutShifter { scan } => {
-                progress.line(&format!("    {scan}: no pupil centre, so that receptive fields do not shift"))
+                progress.line(&format!("    {scan}: no pupil center, so the model has no shifter"))
             }
             FitEvent::LeftOut { scan, trials } => {
-                let why = "do not train, since their images validate in another scan";
+                let why = "are left out, since their images are validation images of another scan";
                 progress.line(&format!("    {scan}: {trials} trials of the training tier {why}"));
             }
             FitEvent::NeverVarying { scan, neurons } => {
-                progress.line(&format!("    {scan}: {neurons} neurons never vary over the training trials and are left out"));
+                progress.line(&format!("    {scan}: {neurons} neurons are constant over the training trials and are left out"));
             }
             FitEvent::Resumed { epochs } => {
-                progress.line(&format!("    response model, {}: goes on after epoch {epochs}", self.fit))
+                progress.line(&format!("    response model, {}: resuming after epoch {epochs}", self.fit))
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! What later stages and the report ask of a scan's model.
+//! The summary of a scan's model for later stages and the report.
 
 use super::denoiser::Denoiser;
 use crate::artifacts::{Estimate, ExampleNeuron, NeuronCorrelations, ReceptiveFields, ScanSummary, Variances};
@@ -8,7 +8,7 @@ use brainprior_recording::Responses;
 use brainprior_response_model::{Interval, Metrics};
 use std::fmt::Write;
 
-/// The figures of one scan, of which `predicted` holds the oracle images and `left_out` trials did not train.
+/// The summary of one scan; `predicted` holds the oracle images, and `left_out` trials were not used for training.
 pub(super) fn of_scan(
     loaded: &Loaded,
     left_out: usize,
@@ -22,7 +22,7 @@ pub(super) fn of_scan(
     let kept: Vec<usize> = (0..oracle.len()).filter(|neuron| oracle[*neuron].is_some() && test[*neuron].is_some()).collect();
     let at =
         |values: &[Option<f32>]| kept.iter().map(|neuron| f64::from(values[*neuron].unwrap_or_default())).collect::<Vec<f64>>();
-    // The neurons at the 95th, 75th and 50th percentile of test correlation stand for the population.
+    // The neurons at the 95th, 75th and 50th percentile of test correlation represent the population.
     let mut ranked = kept.clone();
     ranked.sort_by(|a, b| test[*b].unwrap_or_default().total_cmp(&test[*a].unwrap_or_default()));
     let measured = loaded.scan.repeat_means();
@@ -77,7 +77,7 @@ pub(super) fn of_scan(
     }
 }
 
-/// One line for each neuron, for tools that read CSV.
+/// A CSV table with one line per neuron.
 pub(super) fn neuron_table(loaded: &Loaded, v: &[Option<f32>], metrics: &Metrics) -> Result<String> {
     let mut text = String::from(
         "unit_id,w,v,oracle_jackknife,oracle_conservative,explainable_variance,test_correlation,correlation_to_average,feve\n",

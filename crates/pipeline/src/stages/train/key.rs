@@ -1,4 +1,4 @@
-//! What the networks of the grid depend on.
+//! The key of a network.
 
 use crate::config::Arm;
 use crate::grid::Part;
@@ -23,7 +23,7 @@ pub(super) fn key(context: &Context, inputs: &Inputs, part: Part) -> Result<Key>
     Ok(key)
 }
 
-/// What a network depends on beside its inputs: what else the grid holds does not change it.
+/// Settings on which a network depends, besides its inputs; other parts of the grid do not affect it.
 #[derive(Serialize)]
 struct Settings<'a> {
     target: &'static str,

@@ -1,4 +1,4 @@
-//! Stage `train`: one classifier for every arm of the grid and every seed, side by side.
+//! Stage `train`: one classifier per condition and seed, in parallel.
 
 mod followed;
 mod key;
@@ -20,7 +20,7 @@ const HISTORY: &str = "history.json";
 const PULL: &str = "pull.json";
 const BEST: &str = "best.safetensors";
 const LAST: &str = "last.safetensors";
-/// Beside the artifact rather than of it: times differ from run to run.
+/// Stored with the artifact but not part of it: times differ from run to run.
 const SPEED: &str = "speed.json";
 
 /// Trains every selected part that is not trained yet.
@@ -36,7 +36,7 @@ impl Stage for Train {
     }
 
     fn run(&self, context: &Context, inputs: &Inputs) -> Result<Outcome> {
-        // What another process works on comes last: by then it may be done.
+        // Tasks of other processes come last: they may be finished by then.
         let first = jobs::run(Part::selected(context), |part| match context.run.is_busy(&part.task("train"))? {
             true => Ok((part, None)),
             false => Ok((part, Some(task(context, inputs, part)?))),
@@ -48,7 +48,7 @@ impl Stage for Train {
     }
 }
 
-/// The parts that were asked for and are trained, in the order in which they stand in results.
+/// The selected parts that are trained, in the order of the results.
 pub(crate) fn trained<'a>(context: &'a Context, inputs: &Inputs<'a>) -> Vec<(Part<'a>, &'a Record)> {
     let mut trained: Vec<_> =
         Part::selected(context).into_iter().filter_map(|part| Some((part, inputs.find(&part.task("train"))?))).collect();
@@ -64,7 +64,7 @@ fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>
     Ok(record)
 }
 
-/// Every part of the grid, selected or not, that is trained already.
+/// Every trained part of the grid, selected or not.
 pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<(Part<'a>, Record)>> {
     let mut finished = Vec::new();
     for part in Part::all(context) {
@@ -89,7 +89,7 @@ fn snapshot_file(epoch: usize) -> String {
     format!("epoch-{epoch:03}.safetensors")
 }
 
-/// The file of the network of a part that is measured.
+/// File of a part's network that is evaluated.
 pub(crate) fn kept_file(part: Part) -> &'static str {
     match part.condition.keep() {
         Keep::Best => BEST,
@@ -97,12 +97,12 @@ pub(crate) fn kept_file(part: Part) -> &'static str {
     }
 }
 
-/// The network of a part that is measured.
+/// The network of a part that is evaluated.
 pub(crate) fn network(context: &Context, part: Part) -> Result<ResNet> {
     Ok(ResNet::load(&context.run.folder(&part.task("train")).join(kept_file(part)))?.to_device(&context.device)?)
 }
 
-/// Where in the history of a part the network lies that is measured.
+/// Index in a part's history of the network that is evaluated.
 pub(crate) fn kept_place(part: Part, history: &[TrainingEpoch]) -> usize {
     let loss = |place: &usize| history[*place].validation_loss;
     let best = || (0..history.len()).min_by(|a, b| loss(a).total_cmp(&loss(b)));
@@ -113,7 +113,7 @@ pub(crate) fn kept_place(part: Part, history: &[TrainingEpoch]) -> usize {
     }
 }
 
-/// How strongly the target of a part pulled; nothing without a target.
+/// Strength of a part's target; `None` without a target.
 pub(crate) fn pull(context: &Context, part: Part) -> Result<Option<Pull>> {
     Ok(json::read(&context.run.folder(&part.task("train")).join(PULL))?)
 }
@@ -133,7 +133,7 @@ pub(crate) fn histories(context: &Context, parts: &[Part]) -> Result<BTreeMap<(S
     parts.iter().map(|part| Ok(((part.condition.name().to_owned(), part.seed), history(context, *part)?))).collect()
 }
 
-/// Labeled images a second in the median step of each part, where it was measured.
+/// Labeled images per second in the median step of each part, if measured.
 pub(crate) fn speeds(context: &Context, parts: &[Part]) -> BTreeMap<String, f64> {
     let speed = |part: &Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);

@@ -1,4 +1,4 @@
-//! One network: what it is trained on and how.
+//! Trains one network.
 
 use super::followed::Followed;
 use super::{BEST, HISTORY, LAST, PULL, SPEED, snapshot_file};
@@ -14,16 +14,16 @@ use brainprior_images::LabeledImages;
 use brainprior_recording::median;
 use std::path::Path;
 
-/// Images of a target of labels, like those of a scan.
+/// Number of images of a label target, as many as a scan has.
 const LABELED_STIMULI: usize = 5000;
 
-/// A target of labels, of those images alone that train: the labels of the images held back choose the epoch.
+/// A label target, of training images only: the labels of the validation images choose the epoch.
 fn labels(images: &LabeledImages, training: &TrainConfig, seed: u64) -> Result<classifier::Target> {
     let split = Split::new(images.len(), training, seed)?;
     similarity::of_labels(&images.subset(split.training()), LABELED_STIMULI)
 }
 
-/// What the network of a part is pulled towards.
+/// The target of a part.
 fn target(context: &Context, part: Part, train: &LabeledImages, seed: u64) -> Result<classifier::Target> {
     let target = match part.condition.target() {
         Target::None => return Ok(classifier::Target::None),
@@ -36,7 +36,7 @@ fn target(context: &Context, part: Part, train: &LabeledImages, seed: u64) -> Re
     Ok(classifier::Target::Similarity { stimuli, matrix })
 }
 
-/// The settings of a part's training, with the alpha that its force asks for, and how strongly its target pulls.
+/// The settings of a part's training, with alpha computed from its force if given, and the strength of its target.
 fn pulled(part: Part, target: &classifier::Target) -> Result<(TrainConfig, Option<Pull>)> {
     let settings = part.condition.training().clone();
     let (config, set) = match part.condition.force() {
@@ -47,7 +47,7 @@ fn pulled(part: Part, target: &classifier::Target) -> Result<(TrainConfig, Optio
     Ok((config, pull))
 }
 
-/// Trains into `folder`, which may hold the state of an interrupted training; the files that were written.
+/// Trains into `folder`, which may hold the state of an interrupted training. Returns the files written.
 pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path) -> Result<Vec<String>> {
     let data = images::load(context)?;
     let target = target(context, part, &data.train, seed)?;
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_target_of_labels_knows_no_image_that_is_held_back() {
-        // Told apart by their brightness, which is their place in the set.
+        // Images distinguishable by their brightness, which is their index.
         let pixels = (0..40u8).flat_map(|image| [image; 64]).collect();
         let names = vec!["even".into(), "odd".into()];
         let images = LabeledImages::new(1, 8, 8, pixels, (0..40).map(|image| image % 2).collect(), names).unwrap();
