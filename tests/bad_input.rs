@@ -1,11 +1,11 @@
-//! Bad input at the command line: each message names the file or key, what was expected and what was found.
+//! Bad input on the command line: each message names the file or key, what was expected and what was found.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-/// Held while an HDF5 file is open, and while a process starts: a process that starts beside an open file inherits it with its lock,
-/// and keeps others from opening it for as long as it lives.
+/// Held while an HDF5 file is open or a process starts: a process started while a file is open inherits its lock and
+/// keeps others from opening the file.
 static OPEN_FILES: Mutex<()> = Mutex::new(());
 
 #[track_caller]

@@ -1,11 +1,11 @@
-//! The directions in which the workspace's packages may depend on each other, read from `cargo tree`.
+//! The allowed dependencies between packages of the workspace, checked with `cargo tree`.
 
 use std::process::Command;
 
 const LIBRARIES: [&str; 8] =
     ["artifact", "kernels", "images", "recording", "response-model", "similarity", "classifier", "robustness"];
 
-/// Names of all packages that `package` depends on, directly or not, in a normal build.
+/// Names of all direct and indirect dependencies of `package` in a normal build.
 fn dependencies(package: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}", "--offline"])

@@ -1,10 +1,11 @@
-//! The grid of conditions and seeds: every condition, parts alone, several processes over one run directory, a batch system.
+//! The grid of conditions and seeds: every condition, single parts, several processes in one run directory, a batch
+//! system.
 
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// A chain that takes seconds.
+/// A pipeline that takes seconds.
 const SMALL: [&str; 21] = [
     "simulation.neurons=20",
     "simulation.images=100",
@@ -168,7 +169,7 @@ fn parts_run_alone_and_side_by_side() {
     fails(part("denoised", "2"), &["--seed 2", "training.seeds=3"]);
     fails(part("raw", "0"), &["--condition raw", "none; denoised"]);
 
-    // Three processes over the same grid: each network is trained once.
+    // Three processes work on the same grid: each network is trained once.
     let start = || {
         let mut command = pipeline(&run, &settings, &["--only", "train"]);
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
@@ -188,7 +189,7 @@ fn parts_run_alone_and_side_by_side() {
         assert_eq!(trained.count(), 1, "{part}: {everything}");
     }
 
-    // As one process does it.
+    // The result equals that of one process.
     let alone = folder.path().join("alone");
     inputs(&alone, &settings);
     succeed(pipeline(&alone, &settings, &["--only", "train"]));
@@ -201,7 +202,7 @@ fn parts_run_alone_and_side_by_side() {
     }
 }
 
-/// Runs a job at once, the tasks of an array one after the other, where Slurm's own would queue it.
+/// Runs a job at once, and the tasks of an array one after the other, whereas Slurm would queue them.
 const SBATCH: &str = r#"#!/bin/bash
 for argument in "$@"; do
   case $argument in
@@ -219,7 +220,7 @@ echo 7
 /// A cluster with small arrays.
 const SCONTROL: &str = "#!/bin/bash\necho 'MaxArraySize            = 3'\n";
 
-/// Takes two jobs and refuses the third.
+/// Accepts two jobs and refuses the third.
 const REFUSING: &str = r#"#!/bin/bash
 count=$(cat "$0.count" 2>/dev/null || echo 0)
 echo $((count + 1)) > "$0.count"
@@ -270,11 +271,11 @@ fn a_batch_system_runs_the_grid() {
     std::fs::write(&file, &script).unwrap();
     assert!(text(&script).contains("'denoised alpha=5' 0"), "{}", text(&script));
     let output = succeed(submit(&file, &folder.path().join("tools"), &[("sbatch", SBATCH), ("scontrol", SCONTROL)]));
-    // Four tasks where an array has three at most.
+    // Four tasks, but at most three per array.
     let said = "inputs 7, grid 7 7 and measure 7 7 (tasks 0 to 3), report 7";
     assert!(text(&output.stdout).contains(said), "{}", text(&output.stdout));
     assert!(run.join("report.html").exists());
-    // No job does again what another has done.
+    // No job repeats the work of another.
     let said = text(&output.stderr);
     for task in ["train/none-seed0", "robustness/none-seed0", "robustness/denoised_alpha=5-seed0"] {
         let done = said.lines().filter(|line| line.contains(&format!("✓ {task} ")) && !line.contains("already done"));

@@ -1,5 +1,5 @@
-//! Runs over what labs have: animals that saw other images, one recording given twice, files of one name, labeled images of other
-//! sizes.
+//! Runs on realistic data: animals that saw different images, one recording given twice, files with the same name,
+//! labeled images of other sizes.
 
 use brainprior_artifact::npy::{Npy, Values};
 use brainprior_images::{LabeledImages, LabeledSplit, procedural, write_labeled};
@@ -59,7 +59,7 @@ fn refused(run: &Path, more: &[String], parts: &[&str]) {
     }
 }
 
-/// A simulated recording of images that no other seed sees.
+/// A simulated recording of images that no other seed shows.
 fn scan(folder: &Path, name: &str, seed: u64) -> PathBuf {
     let run = folder.join(format!("simulated-{seed}"));
     let output = pipeline(&run, &[format!("seed={seed}"), "training.conditions=[{target=\"none\"}]".into()]);
@@ -83,9 +83,9 @@ fn animals_that_share_no_image_or_have_their_own_oracle_images_run_to_the_report
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (scan(folder.path(), "one/scan.h5", 1), scan(folder.path(), "two/scan.h5", 2));
     let results = succeeds(&folder.path().join("apart"), &[files(&[&one, &two])]);
-    assert_eq!(agreement_of_scans(&results), ["one/scan.h5", "two/scan.h5"], "scans of one file name are told apart");
+    assert_eq!(agreement_of_scans(&results), ["one/scan.h5", "two/scan.h5"], "scans with the same file name are distinguished");
 
-    // The second animal sees the first one's training images, and oracle images of its own.
+    // The second animal saw the first one's training images, but other oracle images.
     let shared = folder.path().join("shared.h5");
     std::fs::copy(&two, &shared).unwrap();
     {
@@ -104,7 +104,7 @@ fn animals_that_share_no_image_or_have_their_own_oracle_images_run_to_the_report
     let results = succeeds(&folder.path().join("own-oracle"), &[files(&[&one, &shared])]);
     assert_eq!(agreement_of_scans(&results), ["scan", "shared"]);
 
-    // One recording in two files counts once.
+    // The same recording in two files is rejected.
     let copy = folder.path().join("copy.h5");
     std::fs::copy(&one, &copy).unwrap();
     let parts = ["scan.h5 and", "copy.h5 hold the same responses", "remove one of them"];
@@ -121,7 +121,7 @@ fn every_control_that_the_field_asks_for_is_a_line_of_configuration() {
         results["conditions"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
     assert_eq!(names, ["none", "none blur=1.5", "random", "low-pass-pixels", "orientation-energy"]);
     let accuracy = |index: usize| results["networks"][index]["history"].to_string() + &results["networks"][index].to_string();
-    assert_ne!(accuracy(0), accuracy(1), "another network");
+    assert_ne!(accuracy(0), accuracy(1), "the networks differ");
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
     assert!(!run.join("response").exists(), "refused before the fits");
 }
 
-/// A set in gray and its test images as CIFAR-10-C lies in a folder: under fog nothing is changed, under contrast all pixels are black, under
-/// spatter, which stays out of the mean, as well.
+/// A grayscale set and its test images in the layout of CIFAR-10-C: fog changes nothing, contrast makes all pixels
+/// black, and so does spatter, which is not part of the mean.
 #[test]
 fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     let folder = tempfile::tempdir().unwrap();
@@ -184,18 +184,18 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
         network["corruptions"][family].as_array().unwrap().iter().map(|error| error.as_f64().unwrap()).collect()
     };
     assert!(of("fog").iter().all(|error| (error - clean_error).abs() < 1e-12), "{network}");
-    // Every black image is taken for one class.
+    // Every black image is assigned to the same class.
     let of_class = |class: u8| test.labels()[4..14].iter().filter(|label| **label == class).count() as f64 / 10.0;
     let black = of("contrast");
     assert!((0..10).any(|class| (1.0 - of_class(class) - black[0]).abs() < 1e-12) && of("spatter") == black, "{network}");
-    assert!((clean_error - black[0]).abs() > 0.05, "a network that sees the images: {network}");
+    assert!((clean_error - black[0]).abs() > 0.05, "the network depends on the images: {network}");
     let mean = network["mean_corruption_error"].as_f64().unwrap();
     assert!((mean - (clean_error + black[0]) / 2.0).abs() < 1e-12, "{network}");
     assert_eq!(network["published_corruptions"], true);
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
     assert!(report.contains("Error on the published images of CIFAR-10-C"));
 
-    // Where the folder belongs to another test set, a dry run says so, too, and writes nothing.
+    // If the folder belongs to another test set, a dry run also reports it, and writes nothing.
     let mut labels = test.labels().repeat(5);
     labels[50] = (labels[50] + 1) % 10;
     write("labels", vec![5 * 44], labels);

@@ -1,9 +1,9 @@
-//! Bytes on disk have one owner, and so has what the compiler cannot check.
+//! One crate owns writing files, and one owns unsafe code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// All Rust sources of the workspace but those of integration tests, by their path within it.
+/// All Rust sources of the workspace except integration tests, by path.
 fn sources() -> Vec<(String, String)> {
     fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("a folder of the workspace") {
@@ -31,7 +31,7 @@ fn sources() -> Vec<(String, String)> {
     files.into_iter().map(text).collect()
 }
 
-/// Each line of code that has one of `words`, outside of the given folders; comments aside.
+/// Lines of code that contain one of `words`, outside the given folders and comments.
 fn lines_with(words: &[&str], owners: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for (path, text) in sources().iter().filter(|(path, _)| !owners.iter().any(|owner| path.starts_with(owner))) {
@@ -47,22 +47,22 @@ fn lines_with(words: &[&str], owners: &[&str]) -> Vec<String> {
 
 #[test]
 fn files_come_into_place_through_artifact_alone() {
-    // Before anything else is built, the launcher puts a build tool into place by itself.
+    // The launcher installs a build tool by itself, before anything else is built.
     let owners = ["crates/artifact/", "xtask/src/native_tools.rs"];
     let words = ["persist(", "rename("];
     let found = lines_with(&words, &owners);
-    assert!(found.is_empty(), "give these to artifact::replace:\n{}", found.join("\n"));
-    assert!(!lines_with(&words, &[]).is_empty(), "the search finds what there is");
+    assert!(found.is_empty(), "use artifact::replace for these:\n{}", found.join("\n"));
+    assert!(!lines_with(&words, &[]).is_empty(), "the search finds known lines");
 }
 
 #[test]
 fn unsafe_code_stands_in_kernels_and_where_hdf5_itself_is_asked() {
     let words = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern"];
-    // What a virtual dataset is made of is known to the library of HDF5 alone: its crate fails on most of them. Nor does that hand on the
-    // calls that write a compressed chunk and that say how much memory texts would take.
+    // Only the HDF5 library knows the sources of a virtual dataset, and the hdf5 crate fails on most of them. It also
+    // lacks the calls that write a compressed chunk and that report the memory needed for strings.
     let hdf5 = ["virtual_map.rs", "chunk.rs", "extent.rs"].map(|file| format!("crates/artifact/src/hdf5/{file}"));
     let hdf5 = hdf5.each_ref().map(String::as_str);
     let found = lines_with(&words, &[&["crates/kernels/"][..], &hdf5].concat());
-    assert!(found.is_empty(), "kernels owns what the compiler cannot check:\n{}", found.join("\n"));
-    assert!(!lines_with(&words, &[]).is_empty(), "the search finds what there is");
+    assert!(found.is_empty(), "unsafe code belongs in kernels:\n{}", found.join("\n"));
+    assert!(!lines_with(&words, &[]).is_empty(), "the search finds known lines");
 }

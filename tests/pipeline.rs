@@ -1,9 +1,9 @@
-//! The whole chain on a run of seconds: from simulated scans to the report, twice with different threads.
+//! The whole pipeline in a run of seconds: from simulated scans to the report, twice with different numbers of threads.
 
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A run small enough for a test; every stage does its real work.
+/// A run small enough for a test, in which every stage does its real work.
 const SMALL: &[&str] = &[
     "name=small",
     "simulation.scans=2",
@@ -54,7 +54,7 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
     succeed(pipeline(&one, "1", &[]));
     let output = succeed(pipeline(&two, "2", &[]));
     let read = |run: &Path| std::fs::read_to_string(run.join("results.json")).unwrap();
-    assert_eq!(read(&one), read(&two), "threads change no figure");
+    assert_eq!(read(&one), read(&two), "threads do not change results");
 
     let results: serde_json::Value = serde_json::from_str(&read(&two)).unwrap();
     assert_eq!(results["networks"].as_array().unwrap().len(), 6);
@@ -75,16 +75,19 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
     for part in ["denoised", "report.html", "mean corruption error", "min. l2, times baseline", "the same force"] {
         assert!(terminal.contains(part), "{part}: {terminal}");
     }
-    assert!(!terminal.contains("kept"), "what any network of low accuracy keeps is no result: {terminal}");
-    assert!(!terminal.contains('±'), "two seeds are two values: {terminal}");
+    assert!(!terminal.contains("kept"), "retention, which is high for any inaccurate network, is not a result: {terminal}");
+    assert!(!terminal.contains('±'), "two seeds appear as two values: {terminal}");
 
-    // Every record names the commit of the build, where git knew one.
+    // Every record names the commit of the build, if git knew it.
     let record = std::fs::read_to_string(two.join("train/denoised-seed0/record.json")).unwrap();
     assert_eq!(record.contains("\"commit\""), option_env!("BRAINPRIOR_COMMIT").is_some(), "{record}");
 
     let report = std::fs::read_to_string(two.join("report.html")).unwrap();
     assert!(report.contains("<svg") && report.contains("data:image/png;base64,"));
-    assert!(!report.contains("http:") && !report.contains("https:") && !report.contains("<script "), "the page stands alone");
+    assert!(
+        !report.contains("http:") && !report.contains("https:") && !report.contains("<script "),
+        "the page is self-contained"
+    );
     assert!(report.contains("Two seeds cannot show whether denoised is more accurate than none under noise"));
     assert!(report.contains("Can the denoised target be trusted?") && !report.contains("This run is in progress"));
     assert_eq!(report.matches("<figure>").count(), report.matches("download=\"").count(), "every figure has its numbers");
@@ -93,14 +96,14 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
         assert!(events(&one) == events(&two) && events(&two).len() > 100, "{part}");
     }
 
-    // A second run of the same command does nothing but say so.
+    // The same command again only reports that everything is finished.
     let before = modified(&two.join("train/denoised-seed0/best.safetensors"));
     let output = succeed(pipeline(&two, "2", &[]));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(said.matches("already done").count(), 4 + 6 + 6 + 12, "{said}");
     assert_eq!(modified(&two.join("train/denoised-seed0/best.safetensors")), before);
 
-    // Another noise level repeats the measurement and nothing before it, nor the smallest perturbations.
+    // Another noise level repeats the evaluation, but nothing before it, nor the smallest perturbations.
     let output = succeed(pipeline(&two, "2", &["robustness.gaussian=[0.0, 0.2]"]));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(said.matches("already done").count(), 4 + 6 + 12, "{said}");

@@ -1,4 +1,4 @@
-//! `cargo xtask similarity` and `compare` on files: killed and gone on from, and read back by what `validate` knows.
+//! `cargo xtask similarity` and `compare` on files: killed and resumed, and read back by `validate`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,7 +25,7 @@ fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
     let folder = tempfile::tempdir().unwrap();
     let run = ["similarity", "--synthetic", "4000x1000", "--matrix", "f16", "--memory", "8", "--pairs", "5000", "--out"];
     succeeds(folder.path(), &[&run[..], &["whole"]].concat());
-    // Killed at rising moments, each time going on from what is there, until a run gets through.
+    // Kill it at increasing times, resuming each time, until a run finishes.
     let mut delay = Duration::from_millis(120);
     let mut kills = 0;
     loop {
@@ -47,12 +47,13 @@ fn a_killed_sweep_ends_with_the_bytes_of_an_unbroken_one() {
         kills += 1;
         delay = delay * 3 / 2;
     }
-    assert!(kills > 0, "the first run got through");
+    assert!(kills > 0, "the first run was not killed");
     for output in OUTPUTS {
         let read = |run: &str| std::fs::read(folder.path().join(run).join(output)).unwrap();
         assert!(read("whole") == read("killed"), "{output} differs");
     }
-    // A kill while a small file is written may leave its hidden temporary; checkpoint and unfinished matrix are gone.
+    // A kill while writing a small file may leave its hidden temporary file; the checkpoint and the unfinished matrix
+    // are gone.
     let left = std::fs::read_dir(folder.path().join("killed")).unwrap();
     let mut left: Vec<String> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     left.retain(|name| !name.starts_with('.'));

@@ -1,4 +1,4 @@
-//! A short form of `cargo xtask torture`, of one seed.
+//! A short version of `cargo xtask torture` with one seed.
 
 use std::process::Command;
 

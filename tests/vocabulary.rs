@@ -1,8 +1,8 @@
-//! Names that the field has other words for, and that were replaced once, do not come back.
+//! Names that were replaced by the field's terms must not return.
 
 use std::path::{Path, PathBuf};
 
-/// Where a name was defined, the name, and the one that stands in its place.
+/// The folder that defined a name, the name, and its replacement.
 const REMOVED: &[(&str, &str, &str)] = &[
     ("crates/kernels/src", "Traced", "autograd::FeatureMap"),
     ("crates/kernels/src/conv2d", "frame", "padded_image"),
@@ -37,7 +37,7 @@ const REMOVED: &[(&str, &str, &str)] = &[
     ("crates", "Optimisation", "OptimizationConfig"),
 ];
 
-/// Words behind which Rust defines a name.
+/// Keywords that define a name in Rust.
 const DEFINING: [&str; 9] = ["struct", "enum", "trait", "type", "fn", "mod", "const", "static", "union"];
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -51,7 +51,7 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names that a line of Rust defines: items, and a variant that stands alone on it.
+/// The names defined by a line of Rust: items, and a variant alone on its line.
 fn defined(line: &str) -> Vec<&str> {
     let code = line.split("//").next().unwrap_or_default();
     let words: Vec<&str> = code.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect();
@@ -69,9 +69,9 @@ fn removed_names_are_defined_nowhere() {
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let mut files = Vec::new();
     rust_files(&workspace.join("crates"), &mut files);
-    assert!(files.len() > 100, "the sources are where this test looks for them");
+    assert!(files.len() > 100, "this test finds the sources");
     for (place, _, _) in REMOVED {
-        assert!(workspace.join(place).is_dir(), "{place} is gone; name the folder that took its place");
+        assert!(workspace.join(place).is_dir(), "{place} does not exist; name the folder that replaced it");
     }
     let mut found = Vec::new();
     for path in files {

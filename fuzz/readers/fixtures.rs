@@ -1,4 +1,4 @@
-//! Valid files to begin with: the fixtures of the tests.
+//! Valid files to start from: the fixtures of the tests.
 
 use super::tree::Files;
 use std::fs;
@@ -31,7 +31,7 @@ pub fn unzipped(name: &str, within: &str) -> Files {
     files
 }
 
-/// The fixtures of a folder whose names end so, in their order.
+/// The fixtures in a folder with these name endings, sorted.
 pub fn all(folder: &str, endings: &[&str]) -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(path(folder)).expect("a folder of fixtures").map(|entry| entry.expect("a fixture").path()).collect();

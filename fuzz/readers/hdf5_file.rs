@@ -1,5 +1,5 @@
-//! Edits of a valid HDF5 file through its library: links, types, shapes, layouts, filters and attributes that nobody expects, in files that
-//! the library itself has no fault to find with.
+//! Edits of a valid HDF5 file through its library: unexpected links, types, shapes, layouts, filters and attributes in
+//! files that the library considers valid.
 
 use super::program::Program;
 use hdf5::filters::{BloscShuffle, ScaleOffset};
@@ -10,10 +10,10 @@ use ndarray::{ArrayD, IxDyn};
 use std::path::Path;
 
 const EDITS: usize = 16;
-/// Values that an edit writes, at most.
+/// Maximum number of values that an edit writes.
 const WRITTEN: usize = 4096;
 
-/// What the readers look for, beside the names that are in a file.
+/// Names that the readers look for, in addition to those in the file.
 const NAMES: [&str; 14] = [
     "images",
     "behavior",
@@ -69,7 +69,7 @@ const TEXTS: [&str; 12] = [
     "2.7.0",
 ];
 
-/// Copies `original` to `path` and does to it what the program says. What the library refuses is left out.
+/// Copies `original` to `path` and applies the program's edits to it. Edits that the library refuses are skipped.
 pub fn edit(original: &[u8], path: &Path, program: &mut Program) {
     std::fs::write(path, original).expect("room for a small file");
     let _ = std::fs::remove_file(raw_beside(path.to_string_lossy().as_ref()));
@@ -90,7 +90,7 @@ pub fn edit(original: &[u8], path: &Path, program: &mut Program) {
     let _ = file.close();
 }
 
-/// Where numbers lie that are in another file than their description.
+/// File for data stored outside the HDF5 file.
 fn raw_beside(file: &str) -> String {
     format!("{file}.raw")
 }
@@ -151,7 +151,7 @@ fn one_edit(file: &File, name: &str, other: &str, program: &mut Program) -> hdf5
     }
 }
 
-/// Writes numbers over those of a dataset.
+/// Overwrites numbers of a dataset.
 fn overwrite(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()> {
     let dataset = file.dataset(name)?;
     let count = dataset.size();
@@ -166,7 +166,7 @@ fn overwrite(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()>
     dataset.write_raw(&values[..])
 }
 
-/// An attribute of the file, of a dataset or of a group.
+/// Adds an attribute to the file, a dataset or a group.
 fn attribute(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()> {
     let dataset = file.dataset(name);
     let group = file.group(name);
@@ -205,9 +205,9 @@ fn attribute(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()>
     }
 }
 
-/// Another dataset in the place of one, of any type, shape, layout and filter.
+/// Replaces a dataset by one of any type, shape, layout and filter.
 fn replace(file: &File, name: &str, program: &mut Program) -> hdf5::Result<()> {
-    // A shape that is near to what was there comes farther than any other.
+    // A shape close to the old one gets farther than others.
     let mut shape = file.dataset(name).map(|dataset| dataset.shape()).unwrap_or_default();
     match program.below(6) {
         0 => shape = (0..program.below(5)).map(|_| program.size()).collect(),
@@ -249,7 +249,7 @@ fn dataset<T: H5Type>(
     program: &mut Program,
     value: impl Fn(f64) -> T,
 ) -> hdf5::Result<()> {
-    // The crate around the library multiplies sizes before it asks whether they can be.
+    // The hdf5 crate multiplies sizes before it checks them.
     let count = shape.iter().try_fold(1usize, |count, size| count.checked_mul((*size).max(1)));
     let Some(count) = count.filter(|count| *count < isize::MAX as usize / 8) else { return Ok(()) };
     let count = if shape.contains(&0) { 0 } else { count };
@@ -270,13 +270,13 @@ fn dataset<T: H5Type>(
         };
     } else if filters % 4 == 1 {
         builder = builder.layout(Layout::Compact);
-    // Texts of variable length that lie in another file are beyond what the library itself can write.
+    // The library itself cannot write variable-length strings to external files.
     } else if filters % 4 == 2 && T::type_descriptor() != TypeDescriptor::VarLenUnicode {
         let size = program.word();
         builder = builder.external(&raw_beside(&file.filename()), program.word(), size);
     }
     if filters % 5 == 4 && !shape.is_empty() && count > 0 {
-        // Every row is that of another dataset.
+        // Every row comes from another dataset.
         let mut sources = vec![];
         walk(file, "", &mut sources, 0);
         let Some(source) = sources.get(program.below(sources.len().max(1))) else { return Ok(()) };

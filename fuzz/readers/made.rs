@@ -1,4 +1,4 @@
-//! Valid files that the libraries write, to begin with.
+//! Valid files written by the libraries, to start from.
 
 use super::fixtures;
 use super::tree::Files;
@@ -10,7 +10,7 @@ use brainprior_similarity::{Pair, write_pairs};
 use std::io::Read;
 use std::path::Path;
 
-/// Layouts of the arrays of the tests.
+/// Layouts for the arrays of the tests.
 pub const LAYOUTS: [&str; 3] = [
     "first_image = 1\n[responses]\nfile = \"trials.npz\"\narray = \"resp\"\naxes = [\"trial\", \"neuron\"]\n[images]\nfile = \"trials.npz\"\n\
      array = \"img\"\naxes = [\"image\", \"height\", \"width\"]\n[trials]\nfile = \"trials.npz\"\narray = \"istim\"\n[tiers]\nfile = \"tiers.npy\"\n",
@@ -21,7 +21,7 @@ pub const LAYOUTS: [&str; 3] = [
      [trials]\nfile = \"trials.mat\"\narray = \"istim\"\n[tiers]\ncounts = { train = 2, validation = 1, test = 2, seed = 1 }\n",
 ];
 
-/// Writes a file and gives its bytes.
+/// Writes a file and returns its bytes.
 fn written(name: &str, write: impl FnOnce(&Path)) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("room for a folder");
     let path = folder.path().join(name);
@@ -40,7 +40,7 @@ fn simulated() -> Simulated {
     simulate("sim", &stimuli(30, 0), &stimuli(4, 60), &config).expect("a valid simulation")
 }
 
-/// What generated a simulated scan.
+/// The ground truth of a simulated scan.
 pub fn truth() -> Vec<u8> {
     let truth = simulated().truth;
     written("truth.h5", |path| write_truth(path, &truth).expect("room for a small file"))
@@ -73,7 +73,7 @@ pub fn response_model() -> Vec<u8> {
     written("model.safetensors", |path| model.save(path).expect("room for a small file"))
 }
 
-/// Unpacked archives of CIFAR.
+/// Uncompressed CIFAR archives.
 pub fn tapes() -> Vec<Vec<u8>> {
     ["cifar", "cifar-twice", "python-10", "python-100", "python3-10"].iter().map(|name| tape(name)).collect()
 }

@@ -1,8 +1,7 @@
-//! Every reader of files by strangers, as a function of bytes. Where bytes alone would not get past a header or a checksum they are a
-//! [program](program) of edits of valid files.
+//! Every reader of untrusted files as a function of bytes. Where raw bytes would not get past a header or checksum,
+//! they are a [program](program) of edits to valid files.
 //!
-//! A reader may return whatever error it likes. It may not panic, not overflow, not go on for long, and not hold more than
-//! [`Reader::memory`] allows.
+//! A reader may return any error. It must not panic, overflow, take long, or hold more than [`Reader::memory`] allows.
 
 mod fixtures;
 mod hdf5_file;
@@ -28,30 +27,31 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tree::Files;
 
-/// What a reader may hold beside a multiple of what it reads: tables of the libraries, and the classes and settings that are always there.
+/// Memory that a reader may hold in addition to a multiple of its input: tables of the libraries, classes and settings.
 const ALWAYS: usize = 16 << 20;
-/// By how much what is unpacked may be larger than the file, and what small files may make of themselves (`brainprior_artifact::unpacked`).
+/// How much larger unpacked data may be than the file, and how much small files may grow
+/// (`brainprior_artifact::unpacked`).
 const PACKED: usize = 256;
 const PACKED_ALWAYS: usize = 16 << 20;
 
 /// A reader.
 pub struct Reader {
     pub name: &'static str,
-    /// How many times the bytes that it reads a reader may hold.
+    /// The multiple of its input bytes that a reader may hold.
     multiple: usize,
-    /// Whether what it reads may be packed.
+    /// Whether its input may be compressed.
     is_packed: bool,
     prepare: fn(&[u8], &Path) -> PathBuf,
     read: fn(&Path),
     seeds: fn() -> Vec<Vec<u8>>,
 }
 
-/// All of them, those first in which a mistake would cost most.
+/// All readers, those in which a mistake would be most costly first.
 pub const READERS: [Reader; 22] = [
-    // An instruction of a byte makes an object of 40, whose place is remembered; lists grow by doubling.
+    // A one-byte instruction makes an object of 40 bytes that is remembered; lists grow by doubling.
     Reader { name: "pickle", multiple: 300, is_packed: false, prepare: as_file, read: pickle, seeds: pickles },
     Reader { name: "torch", multiple: 300, is_packed: false, prepare: as_file, read: weights, seeds: torch_files },
-    // Texts of a letter are 24 bytes and a block each.
+    // Strings of one letter take 24 bytes and a block each.
     Reader { name: "npy", multiple: 80, is_packed: false, prepare: as_file, read: npy, seeds: npy_files },
     Reader { name: "zip", multiple: 80, is_packed: true, prepare: as_zip, read: scan, seeds: zip_files },
     Reader { name: "sensorium", multiple: 80, is_packed: true, prepare: sensorium_tree, read: scan, seeds: programs::<3> },
@@ -107,19 +107,20 @@ impl Reader {
         READERS.iter().find(|reader| reader.name == name)
     }
 
-    /// Reads what the bytes stand for, with files in a folder that nobody else uses, and in which those of the last time may lie.
+    /// Reads the file encoded by the bytes, in a folder that nobody else uses and that may contain files of earlier
+    /// calls.
     pub fn run(&self, bytes: &[u8], folder: &Path) {
         let path = (self.prepare)(bytes, folder);
         memory::bounded(self.memory(size_of(folder)), || (self.read)(&path));
     }
 
-    /// How many bytes may be held while files of `size` bytes are read.
+    /// The number of bytes that may be held while reading `size` bytes of files.
     fn memory(&self, size: usize) -> usize {
         let unpacked = if self.is_packed { PACKED * size + PACKED_ALWAYS } else { size };
         ALWAYS + self.multiple * unpacked
     }
 
-    /// Inputs to begin with.
+    /// Inputs to start from.
     pub fn seeds(&self) -> Vec<Vec<u8>> {
         (self.seeds)()
     }
@@ -156,7 +157,7 @@ fn cached<T: Send + Sync>(at: &'static OnceLock<T>, make: impl FnOnce() -> T) ->
     at.get_or_init(make)
 }
 
-/// Programs that change nothing, one for each valid file, and some that do something.
+/// Programs without edits, one for each valid file, and some with edits.
 fn programs<const BASES: u8>() -> Vec<Vec<u8>> {
     let mut state = 0u64;
     let mut next = || {
@@ -168,7 +169,7 @@ fn programs<const BASES: u8>() -> Vec<Vec<u8>> {
     plain.chain(edits).collect()
 }
 
-/// The file that the first byte names, after the edits of the others.
+/// The file selected by the first byte, edited by the others.
 fn edited_hdf5(bases: &[Vec<u8>], bytes: &[u8], folder: &Path, name: &str) -> PathBuf {
     let mut program = Program::new(bytes);
     let base = program.pick(bases);
@@ -244,7 +245,7 @@ fn zip_files() -> Vec<Vec<u8>> {
     fixtures::all("recording/tests/data/labs", &[".zip"])
 }
 
-/// A tree as a folder or zipped, as the first byte says.
+/// A tree as a folder or zip, depending on the first byte.
 fn sensorium_tree(bytes: &[u8], folder: &Path) -> PathBuf {
     static BASE: OnceLock<Files> = OnceLock::new();
     let base = cached(&BASE, || {
@@ -378,7 +379,7 @@ fn image_sets() -> Vec<Vec<u8>> {
     fixtures::all("images/tests/data", &["json.safetensors", "lines.safetensors", "commas.safetensors"])
 }
 
-/// A network of a classifier, or a response model where the first byte is odd.
+/// A classifier, or a response model if the first byte is odd.
 fn checkpoint_file(bytes: &[u8], folder: &Path) -> PathBuf {
     match bytes.split_first() {
         Some((first, rest)) if first % 2 == 1 => put(folder, "model.safetensors", rest),
@@ -416,7 +417,7 @@ fn experanto(path: &Path) {
     let _ = black_box(import::experanto(path));
 }
 
-/// One of the small files of keys, all of it.
+/// One of the small files of keys, read completely.
 fn meta_file(bytes: &[u8], folder: &Path) -> PathBuf {
     let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
     let mut files = session().clone();
@@ -431,7 +432,7 @@ fn metas() -> Vec<Vec<u8>> {
     metas.map(|(place, (_, content))| [vec![place as u8], content.clone()].concat()).collect()
 }
 
-/// Of a folder and the table of onsets, which is text or an array as the first byte says.
+/// A folder and the table of onsets, which is text or an array depending on the first byte.
 fn suite2p_folder(bytes: &[u8], folder: &Path) -> PathBuf {
     static BASE: OnceLock<Files> = OnceLock::new();
     let base = cached(&BASE, || {
@@ -467,8 +468,8 @@ fn suite2p(path: &Path) {
     }
 }
 
-/// A tape archive, packed without effort, so that its bytes are those of the input; where the first byte is odd, a folder of which one
-/// file is the rest.
+/// A tar archive, stored without compression so that its bytes are those of the input; if the first byte is odd, a
+/// folder with one file made of the rest.
 fn cifar_archive(bytes: &[u8], folder: &Path) -> PathBuf {
     static PYTHON: OnceLock<Files> = OnceLock::new();
     let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
@@ -500,7 +501,7 @@ fn pictures() -> Vec<Vec<u8>> {
     fixtures::unzipped("recording/tests/data/arrays/pictures.zip", "").into_values().collect()
 }
 
-/// A layout, and beside it arrays; where the first byte is odd the layout is a valid one, and the rest is the archive of arrays.
+/// A layout and its arrays; if the first byte is odd, the layout is valid and the rest is the archive of arrays.
 fn layout_file(bytes: &[u8], folder: &Path) -> PathBuf {
     let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
     static BASE: OnceLock<Files> = OnceLock::new();
@@ -540,7 +541,7 @@ fn configs() -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Settings, one a line.
+/// Settings, one per line.
 fn overrides(path: &Path) {
     let text = fs::read_to_string(path).unwrap_or_default();
     let settings: Vec<String> = text.lines().map(str::to_owned).collect();

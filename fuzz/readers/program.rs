@@ -1,6 +1,6 @@
-//! Bytes as a program of edits: a fuzzer that changes bytes changes what is done to a valid file.
+//! Bytes as a program of edits: a fuzzer that changes the bytes changes the edits made to a valid file.
 
-/// Bytes that are taken from the front.
+/// Bytes consumed from the front.
 pub struct Program<'a>(&'a [u8]);
 
 impl<'a> Program<'a> {
@@ -12,7 +12,7 @@ impl<'a> Program<'a> {
         self.0.is_empty()
     }
 
-    /// The next byte, 0 behind the end.
+    /// The next byte, 0 at the end.
     pub fn byte(&mut self) -> u8 {
         match self.0.split_first() {
             Some((first, rest)) => {
@@ -45,7 +45,7 @@ impl<'a> Program<'a> {
         taken
     }
 
-    /// A size of an axis: small ones, those around powers of two, and those whose products overflow.
+    /// An axis size: small ones, those near powers of two, and those whose products overflow.
     pub fn size(&mut self) -> usize {
         match self.byte() {
             small @ 0..=199 => usize::from(small % 20),
@@ -57,7 +57,7 @@ impl<'a> Program<'a> {
         }
     }
 
-    /// A number as measurements should not have it, or any other.
+    /// A number that measurements should not contain, or any other.
     pub fn number(&mut self) -> f64 {
         const UNUSUAL: [f64; 12] =
             [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1e300, -1e300, 1e15, 9.3e18, 4_294_967_296.0, 0.5, 1e-300];

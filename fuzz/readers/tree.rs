@@ -1,4 +1,4 @@
-//! Edits of a folder of files: what strangers, full disks and editors do to one.
+//! Edits of a folder of files, such as made by strangers, full disks and editors.
 
 use super::program::Program;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ pub type Files = BTreeMap<String, Vec<u8>>;
 
 const EDITS: usize = 24;
 
-/// What may stand in the place of a number or a word of a text.
+/// Replacements for a number or word in a text.
 const WORDS: [&str; 16] = [
     "nan",
     ".inf",
@@ -55,7 +55,7 @@ const TYPES: [&str; 20] = [
     "<U99999999",
 ];
 
-/// What a program makes of the files.
+/// The files after a program's edits.
 pub fn edited(mut files: Files, program: &mut Program) -> Files {
     for _ in 0..EDITS {
         if program.is_over() || files.is_empty() {
@@ -114,7 +114,7 @@ fn change(edit: usize, content: &mut Vec<u8>, program: &mut Program) {
             let number = program.number();
             let (double, single) = (number.to_le_bytes(), (number as f32).to_le_bytes());
             let bytes: &[u8] = if program.byte().is_multiple_of(2) { &double } else { &single };
-            // Counted from the end, since numbers are aligned there.
+            // Counted from the end, where numbers are aligned.
             let before = (place / bytes.len() + 1) * bytes.len();
             if let Some(start) = content.len().checked_sub(before) {
                 content[start..start + bytes.len()].copy_from_slice(bytes);
@@ -123,7 +123,7 @@ fn change(edit: usize, content: &mut Vec<u8>, program: &mut Program) {
     }
 }
 
-/// Puts `word` in the place of what stands behind the colon, comma or equals sign of that number.
+/// Replaces the value after the colon, comma or equals sign with this index by `word`.
 fn replace_word(content: &mut Vec<u8>, number: u8, word: &str) {
     let separates = |byte: &u8| b":,=\n".contains(byte);
     let starts: Vec<usize> = (0..content.len()).filter(|place| separates(&content[*place])).collect();
@@ -135,13 +135,13 @@ fn replace_word(content: &mut Vec<u8>, number: u8, word: &str) {
     content.splice(start..end, format!(" {word}").into_bytes());
 }
 
-/// Where the data of an array file begin.
+/// Start of the data in an array file.
 fn data_start(content: &[u8]) -> Option<usize> {
     let length = content.starts_with(b"\x93NUMPY").then(|| content.get(8..10)).flatten()?;
     Some((10 + usize::from(u16::from_le_bytes([length[0], length[1]]))).min(content.len()))
 }
 
-/// The header of an array file of NumPy.
+/// The header of a NumPy array file.
 pub fn header(program: &mut Program) -> Vec<u8> {
     let (descr, order) = (*program.pick(&TYPES), if program.byte().is_multiple_of(4) { "True" } else { "False" });
     let shape: String = (0..program.below(5)).map(|_| format!("{}, ", program.size())).collect();
@@ -149,10 +149,11 @@ pub fn header(program: &mut Program) -> Vec<u8> {
     [b"\x93NUMPY\x01\x00", &(text.len() as u16).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
-/// What lies in the folder of the last time.
+/// Contents of the folder after the last call.
 static LAST: Mutex<Option<(PathBuf, Files)>> = Mutex::new(None);
 
-/// Makes these the files of a folder: what is there already stays. Names that no file system has are left out.
+/// Makes the folder contain these files, leaving unchanged ones in place. Names that no file system supports are
+/// skipped.
 pub fn write(files: &Files, folder: &Path) {
     let mut last = LAST.lock().expect("a reader that panics ends the process");
     let last = last.get_or_insert_default();
@@ -168,7 +169,7 @@ pub fn write(files: &Files, folder: &Path) {
     last.1 = files.clone();
 }
 
-/// The same as one archive.
+/// The same files as one archive.
 pub fn zipped(files: &Files) -> Vec<u8> {
     let mut archive = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
     for (place, (name, content)) in files.iter().enumerate() {

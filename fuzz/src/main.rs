@@ -1,4 +1,4 @@
-//! A reader of files under libFuzzer. Which one, the variable `BRAINPRIOR_READER` says.
+//! Runs the file reader named by the variable `BRAINPRIOR_READER` under libFuzzer.
 #![no_main]
 
 #[path = "../readers/mod.rs"]
@@ -18,7 +18,7 @@ static READER: LazyLock<&Reader> = LazyLock::new(|| {
     let reader = Reader::by_name(&name);
     let names: Vec<&str> = readers::READERS.iter().map(|reader| reader.name).collect();
     let reader = reader.unwrap_or_else(|| panic!("BRAINPRIOR_READER is {name:?}; it must be one of {}", names.join(", ")));
-    // A corpus that is empty begins with the seeds.
+    // An empty corpus starts with the seeds.
     if let Some(folder) = std::env::var_os("BRAINPRIOR_SEEDS") {
         for (place, seed) in reader.seeds().iter().enumerate() {
             let path = std::path::Path::new(&folder).join(format!("seed-{place:03}"));
@@ -28,7 +28,7 @@ static READER: LazyLock<&Reader> = LazyLock::new(|| {
     reader
 });
 
-/// Where the files lie that are read.
+/// Folder of the files to read.
 static SPACE: LazyLock<PathBuf> =
     LazyLock::new(|| std::env::var_os("BRAINPRIOR_SPACE").map_or_else(std::env::temp_dir, PathBuf::from));
 

@@ -78,31 +78,31 @@ Examples:
   cargo xtask pipeline
       the embedded default: simulated scans, procedural images, a report in a few minutes
   cargo xtask pipeline --dry-run
-      which stages would run, which are done
+      show which stages would run and which are finished
   cargo xtask pipeline --run runs/lab --set scans.files='[\"scan1.h5\",\"scan2.h5\"]' --set images.file='\"cifar.safetensors\"'
       real files
   cargo xtask pipeline --set 'training.conditions=[{ target = \"none\" }, { target = \"denoised\", alpha = 80 }]'
-      other targets, and settings of their own
+      other targets with their own settings
   cargo xtask pipeline --only train --condition denoised --seed 1
-      one network of the grid; many such jobs may share a run directory
+      one network of the grid; several such jobs can share a run directory
   cargo xtask pipeline --run runs/lab --emit slurm > lab.sh && bash lab.sh
       the whole run on a cluster
   cargo xtask torture --minutes 10 --folder /scratch/me
-      whether runs on that disk survive kills, a full disk, refused locks
+      test whether runs on that disk survive kills, a full disk and refused locks
   cargo xtask import arrays layout.toml scan1.h5
-      arrays and pictures to a scan, as data-specs/layout.toml describes
+      convert arrays and pictures to a scan, as described by a layout (data-specs/layout.toml)
   cargo xtask import nwb session.nwb scan1.h5 --size 36,64 --tiers 94,12,12
-      the images that an NWB file shows, and what its neurons did in the half second after
+      the images shown in an NWB file, and the responses in the half second after their onset
   cargo xtask import suite2p folder scan1.h5 --onsets onsets.csv --images photographs --rate 7.5 --tiers 800,100,100
-      cells of suite2p, beside a table of onsets
+      cells from suite2p, with a table of onsets
   cargo xtask inspect scan1.h5
       shapes, tiers, repeats, reliability
   cargo xtask denoise scan1.h5 --seeds 3
-      which denoiser is nearest to the repeats, and whether any is nearer than one trial
+      which denoiser is closest to the repeats, and whether any is closer than a single trial
   cargo xtask attack --checkpoint runs/default/train/none-seed0/best.safetensors --images runs/default/images/images.safetensors
-      smallest perturbations of a network, checks for gradient masking
+      smallest perturbations of a network, and checks for gradient masking
   cargo xtask bench training --filter 'base 16'
-      seconds, images a second and peak memory of a training step
+      seconds, images per second and peak memory of a training step
 ";
 
 #[derive(Subcommand, Debug)]

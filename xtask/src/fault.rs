@@ -23,7 +23,7 @@ mod tests {
     fn a_process_that_ended_by_a_fault_is_told_of() {
         let ended = |signal: &str| Command::new("sh").args(["-c", &format!("kill -{signal} $$")]).status().unwrap();
         let sentence = told_of(ended("SEGV")).unwrap();
-        assert!(sentence.contains("signal 11 (SIGSEGV)") && sentence.contains("cargo xtask validate FILE"), "{sentence}");
+        assert!(sentence.contains("Signal 11 (SIGSEGV)") && sentence.contains("cargo xtask validate FILE"), "{sentence}");
         assert!(told_of(ended("ABRT")).unwrap().contains("SIGABRT"));
         assert_eq!(told_of(ended("TERM")), None);
         assert_eq!(told_of(Command::new("false").status().unwrap()), None);

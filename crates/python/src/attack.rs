@@ -1,4 +1,4 @@
-//! Attacks, noise, corruptions and checks for masking, on any model.
+//! Attacks, noise, corruptions and masking checks for any model.
 
 use crate::error::{Result, unknown};
 use crate::models::{evaluated, labeled};
@@ -16,10 +16,10 @@ use pyo3::types::PyDict;
 type Images<'py> = PyArrayLike4<'py, f32, AllowTypeChange>;
 type Labels<'py> = PyArrayLike1<'py, i64, AllowTypeChange>;
 
-/// By how much a bisected epsilon may be off, as a share of it: that of `cargo xtask attack`.
+/// Relative tolerance of the bisection over epsilon, the same as in `cargo xtask attack`.
 const TOLERANCE: f64 = 0.01;
 
-/// Draws of the images from which the interval of a median comes.
+/// Bootstrap samples of the images for the interval of a median.
 const RESAMPLES: usize = 1000;
 
 fn norm_of(name: &str) -> Result<Norm> {
@@ -32,7 +32,7 @@ fn norm_of(name: &str) -> Result<Norm> {
     })
 }
 
-/// The attack of a name in a norm; with as many steps, or queries, where a number is given.
+/// The attack with this name in a norm, with the given number of steps or queries, if any.
 fn named(name: &str, norm: Norm, steps: Option<usize>) -> Result<Box<dyn Attack + Send>> {
     macro_rules! steps {
         ($attack:expr) => {
@@ -48,7 +48,7 @@ fn named(name: &str, norm: Norm, steps: Option<usize>) -> Result<Box<dyn Attack 
     }
     let stepless = |attack: Box<dyn Attack + Send>| match steps {
         None => Ok(attack),
-        Some(steps) => Err(unknown(&format!("steps of {name}"), "none, which it does not have", &steps.to_string())),
+        Some(steps) => Err(unknown(&format!("steps of {name}"), "none, since this attack has no steps", &steps.to_string())),
     };
     let attack: Box<dyn Attack + Send> = match name {
         "fgsm" => stepless(Box::new(Fgsm::new(norm)))?,
@@ -93,9 +93,9 @@ fn named(name: &str, norm: Norm, steps: Option<usize>) -> Result<Box<dyn Attack 
     }
 }
 
-/// What became of all images: the nearest adversarial images or the images themselves, distances, whether each was adversarial as it was,
-/// whether it is now, which attack found it, queries, calls of gradients, gradients that were zero; and the median of the smallest
-/// perturbations with its interval, each infinite where it is beyond what was searched.
+/// Results for all images: the nearest adversarial images or the images themselves; distances; whether each was already
+/// adversarial; whether it is now; which attack found it; numbers of queries, gradients and zero gradients; and the
+/// median of the smallest perturbations with its interval, each infinite if beyond the search.
 type Found<'py> = (
     Bound<'py, PyArray4<f32>>,
     Bound<'py, PyArray1<f64>>,
@@ -127,7 +127,7 @@ pub(crate) fn attack<'py>(
     let (count, [channels, height, width]) = (images.len(), images.shape());
     let pixels = |of: &dyn Fn(usize) -> Vec<f32>| {
         let values = (0..count).flat_map(of).collect();
-        Array4::from_shape_vec((count, channels, height, width), values).expect("an image has its shape")
+        Array4::from_shape_vec((count, channels, height, width), values).expect("an image has the given shape")
     };
     let counted = |counts: &[Counts]| {
         let column = |of: fn(&Counts) -> usize| -> Bound<'py, PyArray1<i64>> {
@@ -137,7 +137,11 @@ pub(crate) fn attack<'py>(
     };
     if let Some(epsilon) = epsilon {
         if name == "ensemble" {
-            return Err(unknown("epsilon", "none, since the ensemble looks for the smallest perturbation", &epsilon.to_string()));
+            return Err(unknown(
+                "epsilon",
+                "none, since the ensemble searches for the smallest perturbation",
+                &epsilon.to_string(),
+            ));
         }
         let attack = named(name, norm, steps)?;
         let found = evaluated(model, progress, |model, observe| {
@@ -170,7 +174,7 @@ pub(crate) fn attack<'py>(
         };
         for (number, attack) in attacks.iter().enumerate() {
             let mut of_all = |at: Progress| {
-                // In images of all attacks; the last calls of an attack may have fewer than all.
+                // Progress in images over all attacks; the last calls of an attack may have fewer images.
                 let share = count * at.done / at.total.max(1);
                 observe(Progress { done: number * count + share, total: attacks.len() * count });
             };
@@ -204,7 +208,7 @@ pub(crate) fn attack<'py>(
     ))
 }
 
-/// Accuracy at each level of noise, [levels].
+/// Accuracy at each noise level, [levels].
 #[pyfunction]
 pub(crate) fn noise_curve<'py>(
     py: Python<'py>,
@@ -238,7 +242,7 @@ pub(crate) fn noise_curve<'py>(
     Ok(points.iter().map(share).collect::<Array1<f64>>().into_pyarray(py))
 }
 
-/// For each family of corruptions the share of images that are classified wrongly at severities 1 to 5.
+/// Error rates at severities 1 to 5 for each corruption.
 #[pyfunction]
 pub(crate) fn corruption_errors(
     model: &Bound<'_, PyAny>,
@@ -265,8 +269,8 @@ pub(crate) fn corruption_errors(
     Ok(errors.iter().map(|errors| (errors.corruption.name(), errors.errors())).collect())
 }
 
-/// The checks for gradient masking: the verdict in words, the number of images, and each check by name with its figures and its
-/// finding, if it has one.
+/// The checks for gradient masking: the verdict in words, the number of images, and each check by name with its
+/// measured values and its finding, if any.
 #[pyfunction]
 pub(crate) fn masking_report<'py>(
     py: Python<'py>,

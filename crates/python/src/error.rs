@@ -1,4 +1,4 @@
-//! The errors of the crates as exceptions of Python, with the sentences that they have.
+//! Errors of the crates as Python exceptions with the same messages.
 
 use brainprior_artifact as artifact;
 use brainprior_classifier as classifier;
@@ -14,15 +14,15 @@ pyo3::create_exception!(
     brainprior,
     FileError,
     PyOSError,
-    "A file that cannot be read or written, or does not hold what it should; names the file, the place in it, and what to do."
+    "A file cannot be read or written, or has unexpected content. The message names the file, the place in it, and what to do."
 );
 pyo3::create_exception!(
     brainprior,
     DataError,
     PyValueError,
-    "Arrays or settings that do not fit; says what was expected, what was found, and where."
+    "Arrays or settings are invalid. The message says what was expected, what was found, and where."
 );
-pyo3::create_exception!(brainprior, ModelError, PyRuntimeError, "A model that failed, or whose training ran away.");
+pyo3::create_exception!(brainprior, ModelError, PyRuntimeError, "A model failed, or its training diverged.");
 
 pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -31,13 +31,13 @@ pub(crate) fn add_to(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("ModelError", py.get_type::<ModelError>())
 }
 
-/// What a call ends with instead of a result.
+/// The error of a call.
 pub(crate) struct Failure(PyErr);
 
-/// What a call ends with.
+/// The result of a call.
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
-/// An argument that is none of those that there are.
+/// The error for an argument with an unknown value.
 pub(crate) fn unknown(what: &str, expected: &str, found: &str) -> Failure {
     Failure(DataError::new_err(format!("{what}: expected {expected}, found {found:?}")))
 }

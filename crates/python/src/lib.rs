@@ -1,6 +1,6 @@
-//! What Python sees of brainprior as `brainprior._native`: arrays of NumPy in, arrays of NumPy out, and between them the crates, which
-//! compute. Nothing is implemented here twice; what is here is how a call comes in, how its progress is told, how it is
-//! stopped, and what its errors are in Python.
+//! The compiled module `brainprior._native`: NumPy arrays in, NumPy arrays out, computed by the crates. Nothing is
+//! implemented twice; this crate converts arguments, reports progress, handles interruption, and turns errors into
+//! Python exceptions.
 
 mod attack;
 mod error;

@@ -1,4 +1,4 @@
-//! Models that are attacked: functions of Python, and the networks of the crate `classifier`.
+//! Models under attack: Python functions, and the networks of the crate `classifier`.
 
 use crate::error::{DataError, Failure, Result};
 use brainprior_classifier::ResNet;
@@ -10,14 +10,14 @@ use pyo3::prelude::*;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-/// The first exception that a function of Python, Ctrl-C among them, has raised.
+/// The first exception raised by a Python function, including Ctrl-C.
 #[derive(Clone, Default)]
 pub(crate) struct Raised(Arc<Mutex<Option<PyErr>>>);
 
 impl Raised {
-    /// Does something with the interpreter's lock, unless an exception is on its way.
+    /// Calls a function with the interpreter lock, unless an exception is pending.
     fn calling<T>(&self, call: impl FnOnce(Python<'_>) -> PyResult<T>) -> candle_core::Result<T> {
-        let stopped = || candle_core::Error::Msg("an exception of Python is on its way".into());
+        let stopped = || candle_core::Error::Msg("a Python exception is pending".into());
         if self.0.lock().expect("no thread panicked").is_some() {
             return Err(stopped());
         }
@@ -27,7 +27,7 @@ impl Raised {
         })
     }
 
-    /// What ends the call: an exception that was raised in it, else what the crate says.
+    /// The error of a call: a Python exception if one was raised, otherwise the crate's error.
     pub(crate) fn or<T>(&self, found: robustness::Result<T>) -> Result<T> {
         match self.0.lock().expect("no thread panicked").take() {
             Some(error) => Err(error.into()),
@@ -35,27 +35,27 @@ impl Raised {
         }
     }
 
-    /// Tells `progress` how far an evaluation is. An exception ends it when the model is asked next.
+    /// Reports the progress of an evaluation to `progress`. An exception ends the evaluation at the model's next call.
     pub(crate) fn observer<'a>(&'a self, progress: Option<&'a Py<PyAny>>) -> impl FnMut(Progress) + 'a {
         move |at| {
             let told = |py: Python<'_>| match progress {
                 Some(progress) => progress.call1(py, (at.done, at.total)).map(|_| ()),
                 None => Ok(()),
             };
-            // The exception is kept, and returned by `or`.
+            // `or` returns the stored exception.
             let _ = self.calling(told);
         }
     }
 }
 
-/// A model that is asked by Python's functions: an object with `logits(images)` and `differentiable(images)`, which gives logits and a
-/// function from factors of the logits to the gradient at the images.
+/// A model made of Python functions: an object with `logits(images)` and `differentiable(images)`, which returns logits
+/// and a function from factors of the logits to the gradient with respect to the images.
 struct Functions {
     model: Arc<Py<PyAny>>,
     raised: Raised,
 }
 
-/// One pass through it.
+/// One pass through the model.
 struct Call {
     model: Arc<Py<PyAny>>,
     raised: Raised,
@@ -72,11 +72,11 @@ impl Classifier for Functions {
 
 impl CustomOp1 for Call {
     fn name(&self) -> &'static str {
-        "model of Python"
+        "Python model"
     }
 
     fn cpu_fwd(&self, images: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (start, end) = layout.contiguous_offsets().expect("images are given in one piece");
+        let (start, end) = layout.contiguous_offsets().expect("images are contiguous");
         let images = ArrayView4::from_shape(layout.shape().dims4()?, &images.as_slice::<f32>()?[start..end])
             .expect("as many values as the shape says");
         let rows: Array2<f32> = self.raised.calling(|py| {
@@ -104,7 +104,7 @@ impl CustomOp1 for Call {
         let factors = ArrayView2::from_shape((rows, columns), &factors).expect("as many values as the shape says");
         let gradient: Vec<f32> = self.raised.calling(|py| {
             let back = self.back.lock().expect("no thread panicked").as_ref().map(|back| back.clone_ref(py));
-            let back = back.expect("a pass that is gone back through was made to be");
+            let back = back.expect("only differentiable passes are differentiated");
             let gradient = back.call1(py, (factors.to_pyarray(py),))?;
             let gradient: PyArrayLike4<'_, f32, AllowTypeChange> = gradient.bind(py).extract()?;
             let (found, expected) = (gradient.as_array().shape().to_vec(), images.dims());
@@ -117,8 +117,9 @@ impl CustomOp1 for Call {
     }
 }
 
-/// A residual network of brainprior, or of PyTorch or torchvision with the same layers, from a file of weights. It can be attacked
-/// as it is, and called: network(images) is the logits [images, classes] of images [images, channels, height, width] in [0, 1].
+/// A residual network of brainprior, or of PyTorch or torchvision with the same layers, read from a file of weights. It
+/// can be attacked directly, and called: network(images) returns logits [images, classes] for images [images, channels,
+/// height, width] in [0, 1].
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct Network {
     network: ResNet,
@@ -154,7 +155,7 @@ impl Network {
     }
 }
 
-/// One of them, where Ctrl-C is looked for.
+/// The same, checking for Ctrl-C.
 struct Native<'a> {
     network: &'a ResNet,
     raised: Raised,
@@ -167,7 +168,7 @@ impl Classifier for Native<'_> {
     }
 }
 
-/// Evaluates a model without the interpreter's lock: a [`Network`], or an object as of [`Functions`].
+/// Evaluates a model without the interpreter lock: a [`Network`], or an object as in [`Functions`].
 pub(crate) fn evaluated<T: Send>(
     model: &Bound<'_, PyAny>,
     progress: Option<Py<PyAny>>,
@@ -187,7 +188,7 @@ pub(crate) fn evaluated<T: Send>(
     raised.or(found)
 }
 
-/// Images `[images, channels, height, width]` in [0, 1] and their classes.
+/// Images `[images, channels, height, width]` in [0, 1] with labels.
 pub(crate) fn labeled(
     images: &PyArrayLike4<'_, f32, AllowTypeChange>,
     labels: &PyArrayLike1<'_, i64, AllowTypeChange>,

@@ -1,4 +1,4 @@
-//! The order in which pairs of stimuli are drawn: that of the classifier's own training.
+//! The order in which pairs of stimuli are drawn, the same as in the classifier's training.
 
 use crate::error::{DataError, Result};
 use crate::similarity::SimilarityMatrix;
@@ -7,7 +7,8 @@ use ndarray::{Array1, Array2};
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 
-/// The `count` pairs from number `start` of a training on: places of both images [count, 2], and their similarities [count].
+/// The `count` pairs of a training starting with number `start`: indices of both images [count, 2], and similarities
+/// [count].
 #[pyfunction]
 pub(crate) fn drawn_pairs<'py>(
     py: Python<'py>,
@@ -17,7 +18,7 @@ pub(crate) fn drawn_pairs<'py>(
     count: usize,
 ) -> Result<(Bound<'py, PyArray2<i64>>, Bound<'py, PyArray1<f32>>)> {
     if count == 0 {
-        return Err(DataError::new_err("pairs: expected at least 1 in a batch, found 0").into());
+        return Err(DataError::new_err("pairs: expected at least 1 per batch, found 0").into());
     }
     let matrix = &target.matrix;
     let drawn: Vec<(usize, usize, f32)> =

@@ -1,4 +1,4 @@
-//! Models of neural responses: fitted to scans, and asked what they would say to any image.
+//! Models of neural responses: fitting, saving, and predictions for any image.
 
 use crate::error::{DataError, Result, unknown};
 use crate::scan::{Scan, pixels_of, with_nan};
@@ -10,7 +10,7 @@ use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike3};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// What a population would say to any image, with the noise of single trials taken out; made by fit, or by load.
+/// Predicts the responses of a population to any image, without the noise of single trials. Made by fit or load.
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct ResponseModel {
     model: core::ResponseModel,
@@ -18,19 +18,19 @@ pub(crate) struct ResponseModel {
 
 #[pymethods]
 impl ResponseModel {
-    /// Reads a model that save, or the command line, wrote.
+    /// Reads a model written by save or by the command line.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> Result<Self> {
         Ok(Self { model: py.detach(|| core::ResponseModel::load(&path))? })
     }
 
-    /// Writes the model (safetensors), and beside it its configuration as JSON; each file whole or not at all.
+    /// Writes the model (safetensors) and its configuration (JSON); each file is written completely or not at all.
     fn save(&self, py: Python<'_>, path: PathBuf) -> Result<()> {
         Ok(py.detach(|| self.model.save(&path))?)
     }
 
-    /// Predicted responses [images, neurons] of float32 to images [images, height, width] in the scale of the training images
-    /// ([0, 1]), in the units of scan number `scan` of the fit, at the mean behavior and gaze.
+    /// Predicted responses [images, neurons] of float32 to images [images, height, width] in the scale of the training
+    /// images ([0, 1]), in the units of scan number `scan` of the fit, at mean behavior and gaze.
     #[pyo3(signature = (images, scan=0))]
     fn predict<'py>(
         &self,
@@ -50,13 +50,13 @@ impl ResponseModel {
         Ok(values.into_pyarray(py))
     }
 
-    /// Validation correlation v_a of each neuron of a scan, [neurons]; NaN for a neuron that never varies.
+    /// Validation correlation v_a of each neuron of a scan, [neurons]; NaN for constant neurons.
     #[pyo3(signature = (scan=0))]
     fn v_a<'py>(&self, py: Python<'py>, scan: usize) -> Result<Bound<'py, PyArray1<f32>>> {
         Ok(with_nan(self.model.v_a(scan)?).into_pyarray(py))
     }
 
-    /// Names of the scans that it was fitted to.
+    /// Names of the scans used for fitting.
     #[getter]
     fn scan_names(&self) -> Result<Vec<String>> {
         (0..self.model.scan_count()).map(|scan| Ok(self.model.scan_name(scan)?.to_owned())).collect()

@@ -1,4 +1,4 @@
-//! Scans, and the recordings of others that become some.
+//! Scans, and imports of other recordings.
 
 use crate::error::{Result, unknown};
 use brainprior_images::{ImageId, StimulusSet};
@@ -12,12 +12,12 @@ use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayL
 use pyo3::prelude::*;
 use std::path::{Path, PathBuf};
 
-/// Values that are not known, such as of a neuron that never varies, are NaN in NumPy.
+/// Converts unknown values, such as those of constant neurons, to NaN.
 pub(crate) fn with_nan(values: &[Option<f32>]) -> Array1<f32> {
     values.iter().map(|value| value.unwrap_or(f32::NAN)).collect()
 }
 
-/// Values, image after image, as pixels are compared: -0 is 0.
+/// Values, image by image, as pixels are compared: -0 becomes 0.
 pub(crate) fn pixels_of(images: ArrayView3<'_, f32>) -> Vec<f32> {
     images.iter().map(|pixel| pixel + 0.0).collect()
 }
@@ -26,10 +26,10 @@ pub(crate) fn numbers(ids: &[ImageId]) -> Array1<u64> {
     ids.iter().map(|id| id.to_u64()).collect()
 }
 
-/// A recording session: images, trials, and what every neuron did in each trial.
+/// A recording session: images, trials, and the response of every neuron in each trial.
 ///
-/// All arrays are float32. It holds together by construction: every trial shows one of the images, all numbers are finite, and no
-/// image is both trained and tested on.
+/// All arrays are float32. Every trial shows one of the images, all numbers are finite, and no image is used both for
+/// training and for testing.
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct Scan {
     pub(crate) scan: recording::Scan,
@@ -37,16 +37,16 @@ pub(crate) struct Scan {
 
 #[pymethods]
 impl Scan {
-    /// A scan from arrays.
+    /// Makes a scan from arrays.
     ///
-    /// images:       [images, height, width], values in [0, 1]. Without trial_image one image for each trial; equal images are
-    ///               then found by their pixels.
-    /// responses:    [trials, neurons], activity over the presentation, in arbitrary units of each neuron.
-    /// tiers:        for each trial "train", "validation" or "test"; images repeated in "test" are the oracle images.
-    /// trial_image:  [trials], for each trial the index of its image.
+    /// images:       [images, height, width], values in [0, 1]. Without trial_image, one image per trial; equal images are
+    ///               then matched by their pixels.
+    /// responses:    [trials, neurons], activity during the presentation, in arbitrary units per neuron.
+    /// tiers:        "train", "validation" or "test" for each trial; images repeated in "test" are the oracle images.
+    /// trial_image:  [trials], the index of each trial's image.
     /// behavior:     [trials, k], pupil dilation, its derivative, running speed.
-    /// pupil_center: [trials, 2], horizontal and vertical, camera pixels.
-    /// name:         what errors, files and provenance call it.
+    /// pupil_center: [trials, 2], horizontal and vertical, in camera pixels.
+    /// name:         name of the scan in errors, files and provenance.
     #[staticmethod]
     #[pyo3(signature = (images, responses, tiers, *, trial_image=None, behavior=None, pupil_center=None, name="scan"))]
     fn from_arrays(
@@ -89,7 +89,7 @@ impl Scan {
         Ok(Self { scan })
     }
 
-    /// What errors, files and provenance call it.
+    /// Name of the scan in errors, files and provenance.
     #[getter]
     fn name(&self) -> &str {
         self.scan.name()
@@ -103,37 +103,37 @@ impl Scan {
         Array3::from_shape_fn(shape, |(image, y, x)| stimuli.image(image)[y * shape.2 + x]).into_pyarray(py)
     }
 
-    /// Identity of each image by its content, [images] of uint64; equal over scans and files.
+    /// Identity of each image, computed from its content, [images] of uint64; the same in all scans and files.
     #[getter]
     fn image_ids<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
         numbers(self.scan.stimuli().ids()).into_pyarray(py)
     }
 
-    /// For each trial the index of its image, [trials].
+    /// Index of each trial's image, [trials].
     #[getter]
     fn trial_image<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
         self.scan.trial_image().iter().map(|image| *image as i64).collect::<Array1<i64>>().into_pyarray(py)
     }
 
-    /// For each trial "train", "validation" or "test".
+    /// "train", "validation" or "test" for each trial.
     #[getter]
     fn tiers(&self) -> Vec<&'static str> {
         self.scan.tiers().iter().map(|tier| tier.name()).collect()
     }
 
-    /// [trials, neurons], in arbitrary units of each neuron.
+    /// [trials, neurons], in arbitrary units per neuron.
     #[getter]
     fn responses<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<f32>> {
         self.scan.responses().to_pyarray(py)
     }
 
-    /// [trials, k], pupil dilation, its derivative, running speed; None where it was not recorded.
+    /// [trials, k], pupil dilation, its derivative, running speed; None if not recorded.
     #[getter]
     fn behavior<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray2<f32>>> {
         self.scan.behavior().map(|behavior| behavior.to_pyarray(py))
     }
 
-    /// [trials, 2], camera pixels; None where it was not recorded.
+    /// [trials, 2], in camera pixels; None if not recorded.
     #[getter]
     fn pupil_center<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyArray2<f32>>> {
         self.scan.pupil_center().map(|pupil| pupil.to_pyarray(py))
@@ -145,22 +145,22 @@ impl Scan {
         Array1::from(self.scan.neurons().unit_ids().to_vec()).into_pyarray(py)
     }
 
-    /// One trial of each image outside of the test tier: responses [images, neurons] and the images' identities [images].
+    /// One trial of each image outside the test tier: responses [images, neurons] and image identities [images].
     fn single_trials<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
         with_ids(py, &self.scan.single_trials())
     }
 
-    /// Mean over the trials of each oracle image: responses [images, neurons] and the images' identities [images].
+    /// Repeat averages of the oracle images: responses [images, neurons] and image identities [images].
     fn repeat_means<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray2<f32>>, Bound<'py, PyArray1<u64>>) {
         with_ids(py, &self.scan.repeat_means())
     }
 
-    /// How well each neuron repeats its responses to the oracle images.
+    /// Reliability of each neuron's responses to the oracle images.
     fn reliability(&self, py: Python<'_>) -> Result<Reliability> {
         Ok(Reliability { found: py.detach(|| recording::reliability(&self.scan))? })
     }
 
-    /// Writes the scan as a static HDF5 file, whole or not at all.
+    /// Writes the scan as a static HDF5 file, completely or not at all.
     fn save(&self, py: Python<'_>, path: PathBuf) -> Result<()> {
         Ok(py.detach(|| write_static_hdf5(&path, &self.scan))?)
     }
@@ -177,7 +177,7 @@ fn with_ids<'py>(py: Python<'py>, responses: &recording::Responses) -> (Bound<'p
     (responses.values().to_pyarray(py), numbers(responses.ids()).into_pyarray(py))
 }
 
-/// How well neurons repeat themselves over the oracle images; one value a neuron, NaN for those that never vary.
+/// Reliability of neurons over the oracle images; one value per neuron, NaN for constant neurons.
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct Reliability {
     found: recording::Reliability,
@@ -185,19 +185,20 @@ pub(crate) struct Reliability {
 
 #[pymethods]
 impl Reliability {
-    /// w = sigma / eta, [neurons]: spread of the images' means over spread of the repeats (Li et al. 2019, section 2).
+    /// w = sigma / eta, [neurons]: standard deviation of the images' means over that of the repeats (Li et al. 2019,
+    /// section 2).
     #[getter]
     fn w<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         with_nan(&self.found.w).into_pyarray(py)
     }
 
-    /// Correlation of each trial with the mean of the others of its image, [neurons].
+    /// Correlation of each trial with the mean of the other trials of its image, [neurons].
     #[getter]
     fn oracle_jackknife<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         with_nan(&self.found.oracle_jackknife).into_pyarray(py)
     }
 
-    /// Correlation of a trial with the mean of all trials, itself among them, [neurons].
+    /// Correlation of each trial with the mean of all trials, including itself, [neurons].
     #[getter]
     fn oracle_conservative<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         with_nan(&self.found.oracle_conservative).into_pyarray(py)
@@ -209,7 +210,7 @@ impl Reliability {
         with_nan(&self.found.explainable_variance).into_pyarray(py)
     }
 
-    /// Signal-to-noise ratio of the variances, [neurons].
+    /// Signal-to-noise ratio of variances, [neurons].
     #[getter]
     fn snr<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         with_nan(&self.found.snr).into_pyarray(py)
@@ -221,7 +222,7 @@ impl Reliability {
         self.found.images
     }
 
-    /// Number of trials of them.
+    /// Number of their trials.
     #[getter]
     fn trials(&self) -> usize {
         self.found.trials
@@ -234,7 +235,7 @@ pub(crate) fn read_scan(py: Python<'_>, path: PathBuf) -> Result<Scan> {
     Ok(Scan { scan: py.detach(|| recording::read_scan(&path))? })
 }
 
-/// Identities of images [images, height, width] with values in [0, 1], by their content: [images] of uint64.
+/// Identities of images [images, height, width] with values in [0, 1], computed from their content: [images] of uint64.
 #[pyfunction]
 pub(crate) fn image_ids<'py>(py: Python<'py>, images: PyArrayLike3<'py, f32, AllowTypeChange>) -> Bound<'py, PyArray1<u64>> {
     let (count, height, width) = images.as_array().dim();
@@ -244,7 +245,7 @@ pub(crate) fn image_ids<'py>(py: Python<'py>, images: PyArrayLike3<'py, f32, All
     ids.collect::<Array1<u64>>().into_pyarray(py)
 }
 
-/// A recording of another format: the scan, and what was taken, dropped and assumed.
+/// Imports a recording in another format. Returns the scan and what was taken, dropped and assumed.
 #[pyfunction]
 #[pyo3(signature = (
     kind, source, *, window, tiers, size, pixel_range, axes, luma, behavior, responses, presentations, images, column, onsets,
@@ -292,7 +293,7 @@ pub(crate) fn import_recording(
         }
         "suite2p" => {
             let given = |path: Option<&Path>, what: &str| {
-                path.map(Path::to_owned).ok_or_else(|| unknown(what, "a file, which suite2p itself does not have", "nothing"))
+                path.map(Path::to_owned).ok_or_else(|| unknown(what, "a file, since suite2p does not store it", "nothing"))
             };
             let settings = Suite2pSettings {
                 common,
@@ -304,7 +305,7 @@ pub(crate) fn import_recording(
                     Some(other) => return Err(unknown("onsets_in", "seconds or frames", other)),
                 },
                 images: given(images.as_deref().map(Path::new), "images")?,
-                rate: rate.ok_or_else(|| unknown("rate", "volumes a second", "nothing"))?,
+                rate: rate.ok_or_else(|| unknown("rate", "volumes per second", "nothing"))?,
                 traces: match traces {
                     "spks" => Traces::Spikes,
                     "f" => Traces::Fluorescence,

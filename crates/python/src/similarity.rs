@@ -1,4 +1,5 @@
-//! Similarities of any vectors of images: matrices, what is made of all pairs without holding them, and how far two agree.
+//! Similarities of images from any vectors: matrices, sweeps over all pairs without storing them, and agreement of
+//! matrices.
 
 use crate::error::{Result, unknown};
 use crate::scan::numbers;
@@ -12,11 +13,11 @@ use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike1, PyAr
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// Similarities of all pairs of images, in [-1, 1]; the strict upper triangle is kept, in the order of
+/// Similarities of all pairs of images, in [-1, 1]. Stores the strict upper triangle in the order of
 /// scipy.spatial.distance.squareform.
 ///
-/// SimilarityMatrix(values, ids=None): values [images (images - 1) / 2] of any type of number; ids [images] of uint64 as of
-/// image_ids, by which images are matched (without them: 0, 1, 2, ...).
+/// SimilarityMatrix(values, ids=None): values [images (images - 1) / 2] of any numeric type; ids [images] of uint64, as
+/// from image_ids, to match images (0, 1, 2, ... by default).
 #[pyclass(frozen, module = "brainprior")]
 pub(crate) struct SimilarityMatrix {
     pub(crate) matrix: core::SimilarityMatrix,
@@ -28,19 +29,20 @@ impl SimilarityMatrix {
     #[pyo3(signature = (values, ids=None, *, provenance="from arrays"))]
     fn new(values: PyArrayLike1<'_, f32, AllowTypeChange>, ids: Option<Ids<'_>>, provenance: &str) -> Result<Self> {
         let values = values.as_array().to_vec();
-        // The number of images from that of pairs; what is no such number is refused with the sizes.
+        // Number of images from the number of pairs; a number that does not fit is rejected with both sizes.
         let images = ((1.0 + (1.0 + 8.0 * values.len() as f64).sqrt()) / 2.0).round() as usize;
         let ids = identities(ids.as_ref(), images);
         Ok(Self { matrix: core::SimilarityMatrix::new(ids, values, vec![provenance.to_owned()])? })
     }
 
-    /// Reads a file of similarities (HDF5), as save and the command line write it.
+    /// Reads a similarity file (HDF5) written by save or the command line.
     #[staticmethod]
     fn read(py: Python<'_>, path: PathBuf) -> Result<Self> {
         Ok(Self { matrix: py.detach(|| core::SimilarityMatrix::read(&path))? })
     }
 
-    /// Writes the matrix as HDF5, whole or not at all; precision "f32", or "f16", which is off by at most 0.00025.
+    /// Writes the matrix as HDF5, completely or not at all; precision is "f32", or "f16" with errors of at most
+    /// 0.00025.
     #[pyo3(signature = (path, *, precision="f32"))]
     fn save(&self, py: Python<'_>, path: PathBuf, precision: &str) -> Result<()> {
         let precision = match precision {
@@ -51,19 +53,19 @@ impl SimilarityMatrix {
         Ok(py.detach(|| self.matrix.write_as(&path, precision))?)
     }
 
-    /// The strict upper triangle, [images (images - 1) / 2] of float32: (0, 1), (0, 2), ..., (1, 2), ... A copy.
+    /// A copy of the strict upper triangle, [images (images - 1) / 2] of float32: (0, 1), (0, 2), ..., (1, 2), ...
     #[getter]
     fn values<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
         self.matrix.packed().to_pyarray(py)
     }
 
-    /// The whole matrix, [images, images] of float32, with ones on its diagonal.
+    /// The full matrix, [images, images] of float32, with ones on its diagonal.
     fn square<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<f32>> {
         let all = 0..self.matrix.len();
         py.detach(|| self.matrix.block(all.clone(), all)).into_pyarray(py)
     }
 
-    /// Similarity of images i and j, by their place.
+    /// Similarity of images i and j, by index.
     fn pair(&self, i: usize, j: usize) -> Result<f32> {
         let images = self.matrix.len();
         match i.max(j) < images {
@@ -78,25 +80,25 @@ impl SimilarityMatrix {
         numbers(self.matrix.ids()).into_pyarray(py)
     }
 
-    /// Over how many scans the similarities of each image were averaged, [images].
+    /// Number of scans over which the similarities of each image were averaged, [images].
     #[getter]
     fn scans<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u32>> {
         self.matrix.scans().to_pyarray(py)
     }
 
-    /// How the matrix was made, a step each.
+    /// How the matrix was made, one entry per step.
     #[getter]
     fn provenance(&self) -> Vec<String> {
         self.matrix.provenance().to_vec()
     }
 
-    /// The matrix of some images, by their identities [n] of uint64, in that order.
+    /// The matrix of some images, selected by their identities [n] of uint64, in that order.
     fn select(&self, py: Python<'_>, ids: Ids<'_>) -> Result<Self> {
         let ids = identities(Some(&ids), 0);
         Ok(Self { matrix: py.detach(|| self.matrix.select(&ids))? })
     }
 
-    /// The control: the same similarities under one random permutation of the images.
+    /// Control: the same similarities with the images permuted at random.
     fn shuffled(&self, py: Python<'_>, seed: u64) -> Self {
         Self { matrix: py.detach(|| self.matrix.shuffled(seed)) }
     }
@@ -121,7 +123,7 @@ fn identities(ids: Option<&Ids<'_>>, images: usize) -> Vec<ImageId> {
     }
 }
 
-/// What the vectors of images come in: for each scan [images, dimensions], the identities of the images, weights of the dimensions.
+/// Vectors of images: for each scan [images, dimensions], the image identities, and weights of the dimensions.
 struct Vectors {
     names: Vec<String>,
     ids: Vec<Vec<ImageId>>,
@@ -133,7 +135,7 @@ impl Vectors {
     fn new(responses: &[Values<'_>], weights: &[Option<Weights<'_>>], ids: &[Option<Ids<'_>>], images: &str) -> Result<Self> {
         let one_each = |what: &str, found: usize| match found == responses.len() {
             true => Ok(()),
-            false => Err(unknown(what, &format!("one for each of {} scans", responses.len()), &found.to_string())),
+            false => Err(unknown(what, &format!("one per scan, {} in all", responses.len()), &found.to_string())),
         };
         one_each("weights", weights.len())?;
         one_each("ids", ids.len())?;
@@ -161,7 +163,7 @@ impl Vectors {
         })
     }
 
-    /// The population of these vectors. `standard` are their values, in rows.
+    /// The population of these vectors, whose values `standard` are row-major.
     fn population<'a>(&'a self, standard: &'a [ArrayView2<'a, f32>]) -> core::Result<Population<'a>> {
         let sources: Vec<ScanVectors<'a>> = standard
             .iter()
@@ -172,7 +174,7 @@ impl Vectors {
     }
 }
 
-/// Goes through all pairs of the vectors, within `memory` bytes of vectors.
+/// Sweeps over all pairs of the vectors, within `memory` bytes of vectors.
 fn swept<T: Send>(
     py: Python<'_>,
     responses: &[Values<'_>],
@@ -251,23 +253,24 @@ pub(crate) fn sample_pairs<'py>(
     Ok((all.into_pyarray(py), places.into_pyarray(py), similarities.into_pyarray(py)))
 }
 
-/// The mean of matrices of several scans, images being matched by their identities; a pair counts in the scans that have both.
+/// The mean of matrices of several scans, with images matched by identity; a pair is averaged over the scans that have
+/// both images.
 #[pyfunction]
 pub(crate) fn average(py: Python<'_>, matrices: Vec<PyRef<'_, SimilarityMatrix>>) -> Result<SimilarityMatrix> {
     let matrices: Vec<&core::SimilarityMatrix> = matrices.iter().map(|matrix| &matrix.matrix).collect();
     Ok(SimilarityMatrix { matrix: py.detach(|| core::average(&matrices))? })
 }
 
-/// How far two matrices agree; low, high and standard_error are None where no interval was asked for, or too few images tell.
+/// Agreement of two matrices; low, high and standard_error are None without bootstrap or with too few images.
 #[pyclass(frozen, get_all, module = "brainprior")]
 pub(crate) struct Estimate {
-    /// Of the images as they are.
+    /// Agreement on all images.
     value: f64,
     /// Lower end of the interval.
     low: Option<f64>,
     /// Upper end of the interval.
     high: Option<f64>,
-    /// Standard deviation of the halves.
+    /// Standard deviation over the halves.
     standard_error: Option<f64>,
 }
 

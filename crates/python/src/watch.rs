@@ -1,5 +1,5 @@
-//! Long work: it runs on a thread of its own without the interpreter's lock, while the thread that asked for it tells how far it
-//! is and looks whether somebody pressed Ctrl-C.
+//! Runs long work on its own thread without the interpreter lock, while the calling thread reports progress and checks
+//! for Ctrl-C.
 
 use crate::error::{Failure, Result};
 use pyo3::prelude::*;
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// How often progress is told and Ctrl-C looked for.
+/// Interval of progress reports and checks for Ctrl-C.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// How far work is, and whether it shall go on.
+/// Progress of the work, and whether it should continue.
 #[derive(Default)]
 pub(crate) struct Watch {
     stopped: AtomicBool,
@@ -19,18 +19,18 @@ pub(crate) struct Watch {
     total: AtomicU64,
 }
 
-/// What work unwinds with whose observer cannot say no.
+/// Panic payload for stopping work whose observer cannot return an error.
 struct Left;
 
 impl Watch {
-    /// Takes down how far the work is; answers whether it shall go on.
+    /// Records the progress; returns whether the work should continue.
     pub(crate) fn tell(&self, done: u64, total: u64) -> bool {
         self.total.store(total, Ordering::Relaxed);
         self.done.store(done, Ordering::Relaxed);
         !self.stopped.load(Ordering::Relaxed)
     }
 
-    /// As [`Watch::tell`], and leaves the work where it shall not go on: what it had begun is dropped on the way.
+    /// Like [`Watch::tell`], but unwinds if the work should stop.
     pub(crate) fn tell_or_leave(&self, done: u64, total: u64) {
         if !self.tell(done, total) {
             resume_unwind(Box::new(Left));
@@ -47,7 +47,7 @@ impl Watch {
     }
 }
 
-/// Does `work`; `progress` is called with what is done and what there is to do, now and then and at the end.
+/// Runs `work`; calls `progress` from time to time and at the end with the amounts done and total.
 pub(crate) fn watched<T: Send, E: Send>(
     py: Python<'_>,
     progress: Option<Py<PyAny>>,
@@ -61,7 +61,7 @@ where
         std::thread::scope(|scope| {
             let (finished, waiting) = channel::<()>();
             let worker = scope.spawn(|| {
-                // Its end is told by dropping this, whether the work returns or unwinds.
+                // Dropping this signals the end, whether the work returns or unwinds.
                 let _finished = finished;
                 work(&watch)
             });

@@ -21,7 +21,7 @@ LINEAR = (logits, gradient)
 
 
 def closest(norm):
-    """The smallest perturbations of a linear model: margins over the dual norm of the difference of weights."""
+    """The smallest perturbations of a linear model: margins divided by the dual norm of the weight difference."""
     found = []
     for image, label in zip(IMAGES.reshape(12, -1).astype(float), LABELS):
         others = [other for other in range(3) if other != label]
@@ -65,7 +65,7 @@ def test_one_attack_within_an_epsilon_keeps_to_it():
 def test_every_attack_goes_by_its_name(norm, name):
     steps = {"carlini-wagner": 50, "boundary": 200, "hop-skip-jump": 2, "square": 100}.get(name)
     found = bp.attack(LINEAR, IMAGES[:2], LABELS[:2], norm=norm, attack=name, epsilon=0.3 if norm == "linf" else 6.0, steps=steps)
-    # A line search only shortens what others have found.
+    # A line search only shortens the results of other attacks.
     assert found.success.any() or name in ("line-search", "blended-noise")
 
 

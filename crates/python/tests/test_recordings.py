@@ -9,7 +9,7 @@ DATA = Path(__file__).resolve().parents[2] / "recording/tests/data"
 
 
 def arrays(seed=0, images=60, neurons=8):
-    """Images of gratings, of which the last ten are shown three times, and responses that follow them."""
+    """Gratings, the last ten of which are shown three times, and responses driven by them."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:18, 0:32]
     angles = 0.7 * np.arange(images)[:, None, None]
@@ -88,7 +88,7 @@ def test_a_model_is_fitted_saved_and_asked(scan, tmp_path):
     assert predicted.shape == (60, 8) and (predicted > 0).all() and model.v_a().shape == (8,)
     model.save(tmp_path / "model.safetensors")
     assert np.array_equal(bp.ResponseModel.load(tmp_path / "model.safetensors").predict(scan.images), predicted)
-    # A single image is predicted as among others, and an image may come twice.
+    # The prediction for an image does not depend on the other images, and an image may occur twice.
     assert np.allclose(model.predict(scan.images[[5, 5]]), predicted[[5, 5]], rtol=1e-5)
     with pytest.raises(ValueError, match="max_epoch"):
         bp.fit(scan, {"optimization": {"max_epoch": 1}})

@@ -13,7 +13,7 @@ from torch import nn  # noqa: E402
 
 from brainprior.torch import PairSampler, SimilarityLoss  # noqa: E402
 
-# Small networks: threads would wait for each other for longer than they compute.
+# Small networks: threads would wait longer than they compute.
 torch.set_num_threads(1)
 
 GOLDEN = Path(__file__).resolve().parents[2] / "classifier/tests/golden"
@@ -33,7 +33,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The classifier of brainprior as a module of PyTorch."""
+    """brainprior's classifier as a PyTorch module."""
 
     def __init__(self, blocks, base=2, classes=10):
         super().__init__()
@@ -141,5 +141,5 @@ def test_what_does_not_fit_is_refused():
         SimilarityLoss([network[1]], gamma=[0.0, 0.0])
     with pytest.raises(bp.DataError, match="did not run"):
         SimilarityLoss([nn.Linear(2, 2)])(network, torch.zeros(4, 4), torch.zeros(2))
-    with pytest.raises(bp.DataError, match="expected 4, two for each target"):
+    with pytest.raises(bp.DataError, match="expected 4, two per target"):
         SimilarityLoss([network[1]])(network, torch.zeros(3, 4), torch.zeros(2))

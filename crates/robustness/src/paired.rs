@@ -65,8 +65,8 @@ impl PairedRatio {
 /// difference.
 ///
 /// # Errors
-/// Returns [`Error::Size`] if the two differ in norm or number of images, and [`Error::NoImages`] if both classify no
-/// image correctly.
+/// Returns [`Error::Size`] if the two differ in norm or number of images, and [`Error::NoImages`] if no image is
+/// classified correctly by both.
 pub fn paired_ratio(
     network: &MinimalPerturbations,
     reference: &MinimalPerturbations,
@@ -86,8 +86,8 @@ pub fn paired_ratio(
 /// when the adversarial images themselves were not kept.
 ///
 /// # Errors
-/// Returns [`Error::Size`] if the numbers of images differ, and [`Error::NoImages`] if both classify no image
-/// correctly.
+/// Returns [`Error::Size`] if the numbers of images differ, and [`Error::NoImages`] if no image is
+/// classified correctly by both.
 pub fn paired_ratio_of(network: &[Perturbation], reference: &[Perturbation], resamples: usize, seed: u64) -> Result<PairedRatio> {
     if network.len() != reference.len() {
         let (expected, found) = (format!("{}, as many as of the reference", reference.len()), network.len().to_string());

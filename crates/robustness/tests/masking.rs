@@ -53,7 +53,11 @@ fn nothing_found_on_fewer_than_100_images_is_too_few_to_tell() {
     let report = report_on(99, &honest());
     assert!(report.checks.iter().all(|check| check.finding.is_none()));
     assert_eq!((report.images, report.verdict()), (99, MaskingVerdict::TooFewImages));
-    assert!(report.in_words().contains("99 images") && report.in_words().contains("too few to tell"), "{}", report.in_words());
+    assert!(
+        report.in_words().contains("99 correctly classified images") && report.in_words().contains("too few to tell"),
+        "{}",
+        report.in_words()
+    );
 }
 
 /// A layer that adds noise.

@@ -6,7 +6,7 @@ use crate::artifacts::{Ratio, SeedRatio};
 use anyhow::Result;
 use brainprior_robustness::{Error, LabeledBatch, MinimalPerturbations, PairedRatio, mean_ratio, paired_ratio};
 
-/// The ratio of the networks of each seed; `None` if both classify no image correctly.
+/// The ratio of the networks of each seed; `None` if there is no image that both classify correctly.
 pub(crate) type BySeed = Vec<(u64, Option<PairedRatio>)>;
 
 /// Ratio of a network's smallest perturbations to those of a reference with the same seed.

@@ -81,7 +81,7 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
         if pairs.is_empty() {
             continue;
         }
-        let mut row = vec![format!("{condition} less {BASELINE}"), pairs.len().to_string()];
+        let mut row = vec![format!("{condition} minus {BASELINE}"), pairs.len().to_string()];
         for (_, scale, figure) in &figures {
             let differences: Option<Vec<f64>> =
                 pairs.iter().map(|(record, baseline)| Some(figure(&record.figures)? - figure(&baseline.figures)?)).collect();
@@ -216,8 +216,8 @@ mod tests {
         }
         let text = of_records(&records).unwrap();
         assert_eq!(
-            line(&text, "| denoised less none"),
-            "| denoised less none | 3 | -5.0 ± 0.0 | -5.0 ± 0.0 | +25.0 ± 0.0 | -25.0 ± 0.0 | 2.00 [2.00, 2.00] |"
+            line(&text, "| denoised minus none"),
+            "| denoised minus none | 3 | -5.0 ± 0.0 | -5.0 ± 0.0 | +25.0 ± 0.0 | -25.0 ± 0.0 | 2.00 [2.00, 2.00] |"
         );
         assert!(line(&text, "| none |").contains("60.0 ± 24.8"), "{text}");
         assert!(!text.contains("Without a baseline"));
@@ -249,7 +249,7 @@ mod tests {
         let mut images = record("random", 0, [0.5, 0.25], &[0.25]);
         images.key = Key::new("train/x", "random", 100).input("images/images.safetensors", "2");
         let text = of_records(&[baseline, other_seed, mixed, images]).unwrap();
-        assert!(!text.contains("less none"), "{text}");
+        assert!(!text.contains("minus none"), "{text}");
         assert!(line(&text, "Without a baseline").ends_with("denoised, seed 1; pixels, seed 0; random, seed 0."), "{text}");
     }
 

@@ -1,22 +1,22 @@
-"""From recordings of visual cortex to robust classifiers (Li et al. 2019), on arrays of NumPy.
+"""From recordings of visual cortex to robust classifiers (Li et al. 2019), on NumPy arrays.
 
     import brainprior as bp
 
     scan = bp.read_scan("scan.h5")                          # or bp.Scan.from_arrays(...), bp.import_scan(...)
-    model = bp.fit([scan], config="small")                  # what neurons would say, without the noise of single trials
+    model = bp.fit([scan], config="small")                  # predicts responses without the noise of single trials
     responses = model.predict(scan.images)                  # [images, neurons]
     target = bp.similarity(responses, ids=scan.image_ids)   # a SimilarityMatrix
     bp.compare(target, other, bootstrap=1000)
 
     import brainprior.torch                                 # the only part that needs PyTorch
-    loss = brainprior.torch.SimilarityLoss(target, layers={"layer1": network.layer1, "layer3": network.layer3})
+    loss = brainprior.torch.SimilarityLoss(layers={"layer1": network.layer1, "layer3": network.layer3})
     found = bp.attack(network, images, labels, norm="l2")   # any PyTorch module, or two functions
 
-Everything is computed by the Rust crates of brainprior: long calls release the interpreter's lock, stop on Ctrl-C, and tell their
-progress (`progress=True` shows a bar of tqdm where that is installed; a function is called with what is done and what there is to do).
-Work is shared by all processors; the variable RAYON_NUM_THREADS, set before the first import, says how many threads there are.
+The Rust crates of brainprior do the computing: long calls release the interpreter lock, stop on Ctrl-C, and report their progress
+(`progress=True` shows a tqdm bar if tqdm is installed; a function is called with the amounts done and total). They use all processors;
+set the environment variable RAYON_NUM_THREADS before the first import to limit the number of threads.
 
-What is wrong with arrays or settings is a DataError (a ValueError), with files a FileError (an OSError).
+Invalid arrays or settings raise DataError (a ValueError), problems with files FileError (an OSError).
 """
 
 from ._native import (

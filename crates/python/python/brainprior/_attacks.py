@@ -21,61 +21,61 @@ class Check:
 
     name: str
     figures: Mapping[str, float]
-    """What it measured."""
+    """Measured values by description."""
     finding: str | None
-    """What it found; None where nothing is wrong."""
+    """The problem in words; None if there is none."""
 
 
 @dataclass(frozen=True)
 class MaskingReport:
-    """Whether attacks on a model can be believed."""
+    """Whether attacks on a model can be trusted."""
 
     verdict: str
-    """In words."""
+    """The verdict in words."""
     images: int
-    """Images that the model is right about, on which the checks were made."""
+    """Number of correctly classified images used for the checks."""
     checks: tuple[Check, ...]
 
 
 @dataclass(frozen=True)
 class Attack:
-    """What became of each image; every array has one entry for each of them."""
+    """The outcome of an attack; every array has one entry per image."""
 
     norm: str
     adversarial: npt.NDArray[np.float32]
-    """The nearest adversarial images that were found, [images, channels, height, width], each verified on its own; the image itself where
-    none was, or where it is misclassified as it is. With an epsilon, the attack's last images, adversarial or not."""
+    """The nearest adversarial images found, [images, channels, height, width], each verified on its own; the image itself if none was
+    found or if it is already misclassified. With an epsilon, the attack's last images, adversarial or not."""
     distances: npt.NDArray[np.float64]
-    """Their distances in the norm; 0 where an image is misclassified as it is, infinite where none was found. With an epsilon, the
-    distance of the attack's last image."""
+    """Their distances in the norm; 0 if the image is already misclassified, infinite if none was found. With an epsilon, the distance of
+    the attack's last image."""
     already: npt.NDArray[np.bool_]
-    """Whether the image is misclassified (or of the target class) as it is; then it was not attacked."""
+    """Whether the unperturbed image is already misclassified (or of the target class); such images are not attacked."""
     success: npt.NDArray[np.bool_]
-    """Whether there is an adversarial image."""
+    """Whether an adversarial image was found."""
     found_by: list[str | None]
     """The attack that found it."""
     queries: npt.NDArray[np.int64]
-    """Forward passes that it cost."""
+    """Number of forward passes."""
     gradient_calls: npt.NDArray[np.int64]
-    """Gradients that it cost."""
+    """Number of gradients."""
     zero_gradients: npt.NDArray[np.int64]
-    """Of those, how many were zero everywhere, which hides a model from attacks and does not make it robust."""
+    """Number of gradients that were zero everywhere, which hides a model from attacks without making it robust."""
     median: float | None
-    """Median of the smallest perturbations over the images that are classified rightly; None with an epsilon."""
+    """Median of the smallest perturbations over the correctly classified images; None with an epsilon."""
     interval: tuple[float, float] | None
-    """Its 95% interval, over images."""
+    """Its 95% bootstrap interval over images."""
     masking: MaskingReport | None
-    """Checks for gradient masking, where they were asked for."""
+    """Checks for gradient masking, if requested."""
 
     def accuracy(self, epsilons: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Share of all images that are classified rightly and withstand every perturbation of at most each of these sizes, as far as was
-        found: the curve of robustness. Of smallest perturbations; an attack within one epsilon says it of that alone."""
+        """Robustness curve: for each size, the fraction of all images that are classified correctly and withstand every perturbation found
+        up to that size. It needs smallest perturbations; an attack at one epsilon gives the value at that epsilon only."""
         smallest = np.where(self.success, self.distances, np.inf)
         return (smallest > np.asarray(epsilons, float)[..., None]).mean(-1)
 
 
 class _Functions:
-    """Two functions of arrays as what is attacked."""
+    """A model given as two functions of arrays."""
 
     def __init__(self, logits: Callable[..., Any], gradient: Callable[..., Any] | None) -> None:
         self.logits, self.gradient = logits, gradient
@@ -83,10 +83,10 @@ class _Functions:
     def differentiable(self, images: npt.NDArray[np.float32]) -> tuple[Any, Callable[..., Any]]:
         gradient = self.gradient
         if gradient is None:
-            # Attacks that only ask for logits pass here as well, and never go back.
+            # Attacks that only need logits also get here, but never call this.
             def refuse(factors: npt.NDArray[np.float32]) -> Any:
                 raise _native.DataError(
-                    "this attack needs gradients: give two functions, (logits, gradient), or choose boundary, hop-skip-jump or square"
+                    "this attack needs gradients: pass two functions, (logits, gradient), or choose boundary, hop-skip-jump or square"
                 )
 
             return self.logits(images), refuse
@@ -95,7 +95,7 @@ class _Functions:
 
 @contextlib.contextmanager
 def _attackable(model: Any) -> Iterator[Any]:
-    """What the compiled half asks, while the model is in evaluation mode."""
+    """The interface for the compiled half, with the model in evaluation mode."""
     torch = sys.modules.get("torch")
     if isinstance(model, _native.Network):
         yield model
@@ -131,27 +131,27 @@ def attack(
     batch: int = 100,
     progress: Progress = True,
 ) -> Attack:
-    """The smallest perturbations that mislead a model, image by image; or with an epsilon, what an attack reaches within it.
+    """Finds the smallest perturbation of each image that misleads a model; with an epsilon, runs an attack within that epsilon.
 
-    model:   a torch.nn.Module from images to logits (put into evaluation mode meanwhile, on whatever device it is); a Network; or two
+    model:   a torch.nn.Module from images to logits (on any device; switched to evaluation mode during the call); a Network; or two
              functions of arrays: logits(images) -> [images, classes], and gradient(images, factors) -> an array like images, the
-             gradient of (logits(images) * factors).sum(). One function alone will do for attacks that ask for no gradients.
-             Normalization belongs inside.
+             gradient of (logits(images) * factors).sum(). The first function suffices for attacks without gradients.
+             The model normalizes images itself.
     images:  [images, channels, height, width] of float32 in [0, 1].
     labels:  [images] of integers.
     norm:    "linf", "l2", "l1" or "l0".
-    attack:  "ensemble", the protocol of brainprior, whose attacks help each other; or one alone: fgsm, bim, mim, pgd, pgd-margin,
+    attack:  "ensemble", brainprior's protocol of attacks that help each other; or a single attack: fgsm, bim, mim, pgd, pgd-margin,
              apgd-ce, apgd-dlr, apgd-t, apgd-t-minimal, autoattack, deepfool, carlini-wagner, ddn, fab, fab-t, fmn, brendel-bethge,
              boundary, hop-skip-jump, square, primal-dual, sigma-zero, line-search, blended-noise.
-    budget:  passes through the model for each image, forward and back, of the ensemble (at least 100).
-    epsilon: largest perturbation; without it the smallest is looked for, an attack that needs one being bisected.
-    steps:   steps of one attack (queries of square), where it has some.
-    targets: [images], classes to reach; without them any class but the label.
-    masking: on how many of the images the checks for gradient masking are made, too.
-    seed:    of all random numbers; each image has its own, whatever batch it is in.
-    batch:   images that the model is given at once.
+    budget:  forward and backward passes per image for the ensemble (at least 100).
+    epsilon: largest perturbation. Without it, the smallest perturbation is sought; for attacks that need an epsilon, it is bisected.
+    steps:   number of steps of a single attack (queries of square), if it has steps.
+    targets: [images], target classes; without them, any class but the label.
+    masking: number of images on which to check for gradient masking as well.
+    seed:    seed of all random numbers; each image has its own stream in any batch.
+    batch:   images per call to the model.
 
-    No attack is trusted: every result is brought within its bounds and given to the model once more, alone.
+    Every result is projected into its bounds and verified by the model on its own.
     """
     with _attackable(model) as functions, shown(progress, attack) as observer:
         *found, middle = _native.attack(
@@ -189,8 +189,8 @@ def masking_report(
     batch: int = 100,
     progress: Progress = True,
 ) -> MaskingReport:
-    """Whether attacks on a model can be believed: stronger ones must do better, gradients must be what they claim, and so on, in Linf at
-    epsilon. A hundred images that the model is right about are enough; other arguments as of attack."""
+    """Checks whether attacks on a model can be trusted: stronger attacks must do better, gradients must be correct, and so on, in Linf at
+    epsilon. A hundred correctly classified images are enough; the other arguments are those of attack."""
     with _attackable(model) as functions, shown(progress, "masking") as observer:
         verdict, count, checks = _native.masking_report(functions, images, labels, epsilon, seed, batch, observer)
     return MaskingReport(verdict, count, tuple(Check(*check) for check in checks))
@@ -208,10 +208,10 @@ def noise_curve(
     batch: int = 100,
     progress: Progress = True,
 ) -> npt.NDArray[np.float64]:
-    """Accuracy of a model (as of attack) under noise of each level, [levels].
+    """Accuracy of a model (as in attack) at each noise level, [levels].
 
     noise: "gaussian" (levels are standard deviations), "uniform" (half widths) or "salt_and_pepper" (probabilities).
-    clamp: what becomes of values beyond [0, 1]: "none", they stay; "unit", they become 0 or 1; "own_range", the image's own extremes.
+    clamp: treatment of values outside [0, 1]: "none" keeps them, "unit" clips them to [0, 1], "own_range" to the image's own range.
     """
     with _attackable(model) as functions, shown(progress, "noise") as observer:
         levels = [float(level) for level in levels]
@@ -228,8 +228,8 @@ def corruption_errors(
     batch: int = 100,
     progress: Progress = True,
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Share of images that a model (as of attack) errs on under common corruptions (Hendrycks and Dietterich 2019): for each family, or each
-    of those named, [5] for severities 1 to 5."""
+    """Error rate of a model (as in attack) under common corruptions (Hendrycks and Dietterich 2019): for each corruption, or each of those
+    named, [5] for severities 1 to 5."""
     with _attackable(model) as functions, shown(progress, "corruptions") as observer:
         names = None if families is None else list(families)
         found = _native.corruption_errors(functions, images, labels, names, seed, batch, observer)

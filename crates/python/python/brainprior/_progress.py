@@ -1,4 +1,4 @@
-"""Bars of progress, where tqdm is installed and somebody looks."""
+"""Progress bars, if tqdm is installed and there is a terminal or notebook."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Union
 
 Progress = Union[bool, Callable[[int, int], object]]
-"""True: a bar of tqdm, where that is installed and somebody looks; False: nothing; a function: called with done and total."""
+"""True: a tqdm bar, if tqdm is installed and there is a terminal or notebook; False: none; a function: called with done and total."""
 
 
 @contextlib.contextmanager
 def shown(progress: Progress, what: str) -> Iterator[Callable[[int, int], object] | None]:
-    """What the compiled half is to call, if anything."""
+    """The callback for the compiled half, if any."""
     if callable(progress):
         yield progress
         return
@@ -24,7 +24,7 @@ def shown(progress: Progress, what: str) -> Iterator[Callable[[int, int], object
     if not progress or tqdm is None or not (sys.stderr.isatty() or "ipykernel" in sys.modules):
         yield None
         return
-    # A short call shows nothing.
+    # Short calls show no bar.
     with tqdm(desc=what, delay=1.0, unit_scale=True) as bar:
 
         def show(done: int, total: int) -> None:

@@ -1,4 +1,4 @@
-"""Recordings of other formats, and models of what was recorded."""
+"""Recordings in other formats, and models fitted to recordings."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def fit(
 ) -> _native.ResponseModel:
     """Fits one model to all neurons of one or more scans.
 
-    config is "default", "small" (about a minute on two cores for two scans of a few hundred neurons), "walker2019", or a dict of
-    what differs from the default, in the words of the configuration's section `response`: `{"core": {"channels": [8, 8]},
-    "optimization": {"max_epochs": 5}}`. The result depends on scans, config and seed alone. With a checkpoint file the fit goes on
-    where an interrupted one of the same scans, config and seed stopped.
+    config is "default", "small" (about a minute on two cores for two scans of a few hundred neurons), "walker2019", or a dict that
+    overrides the default, with the keys of the configuration's section `response`: `{"core": {"channels": [8, 8]},
+    "optimization": {"max_epochs": 5}}`. The result depends only on scans, config and seed. With a checkpoint file, an interrupted
+    fit of the same scans, config and seed is resumed.
     """
     together = [scans] if isinstance(scans, _native.Scan) else list(scans)
     words = config if isinstance(config, str) else json.dumps(config)
@@ -54,17 +54,18 @@ def import_scan(
     traces: str = "spks",
     first_image: int = 0,
 ) -> tuple[_native.Scan, str]:
-    """A recording of another format as a scan, as `cargo xtask import` brings it; and what was taken, dropped and assumed, in words.
+    """Imports a recording in another format, like `cargo xtask import`. Returns the scan and a text about what was taken, dropped and
+    assumed.
 
-    kind is "arrays" (source: a layout in TOML, which says everything itself), "experanto", "nwb" or "suite2p".
+    kind is "arrays" (source: a TOML layout, which needs none of the other arguments), "experanto", "nwb" or "suite2p".
 
-    For nwb and suite2p: lag and window, seconds from an image's onset to the window over which responses are averaged, and that it
-    lasts; tiers, how many images are for (train, validation, test), drawn with seed; size (height, width) to average images down
-    to; pixel_range, the values of black and white; image_axes, such as ("height", "width"); luma, whether color becomes gray.
+    For nwb and suite2p: lag, seconds from an image's onset to the window over which responses are averaged; window, its length in
+    seconds; tiers, numbers of images for (train, validation, test), drawn with seed; size (height, width), to which images are averaged
+    down; pixel_range, the values of black and white; image_axes, such as ("height", "width"); luma, whether to convert color to gray.
 
-    For nwb: responses, presentations, images and column name what is taken where the file has several; behavior=False leaves
-    running and pupil out. For suite2p: onsets and images, files beside it; rate, volumes a second; onsets_in "seconds" or
-    "frames"; traces "spks" or "f"; first_image, the number of the first image.
+    For nwb: responses, presentations, images and column select one of several in the file; behavior=False ignores running and pupil.
+    For suite2p: onsets and images, additional files; rate, volumes per second; onsets_in "seconds" or "frames"; traces "spks" or "f";
+    first_image, the number of the first image.
     """
     counts = None
     if tiers is not None:

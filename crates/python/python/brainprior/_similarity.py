@@ -1,4 +1,4 @@
-"""Similarities of images from whatever stands for them: responses of neurons, features of networks, pixels."""
+"""Similarities of images from any vectors: neural responses, network features, pixels."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from . import _native
 from ._progress import Progress, shown
 
 MEMORY = 1 << 30
-"""Bytes of vectors held at once where nothing else is asked for: 1 GiB."""
+"""Default memory limit for vectors in bytes: 1 GiB."""
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The images most alike to each, nearest first."""
+    """The most similar images of each image, nearest first."""
 
     ids: npt.NDArray[np.uint64]
     """Identity of each image, [images]."""
     neighbors: npt.NDArray[np.int64]
-    """Places of its neighbors among ids, [images, count]."""
+    """Indices of its neighbors in ids, [images, count]."""
     similarities: npt.NDArray[np.float32]
     """Their similarities, [images, count]."""
 
 
 @dataclass(frozen=True)
 class PairSample:
-    """Pairs drawn uniformly without replacement, and their similarities."""
+    """Pairs sampled uniformly without replacement, and their similarities."""
 
     ids: npt.NDArray[np.uint64]
     """Identity of each image, [images]."""
     pairs: npt.NDArray[np.int64]
-    """Places of both images among ids, [pairs, 2], the first before the second."""
+    """Indices of both images in ids, [pairs, 2], the smaller first."""
     similarities: npt.NDArray[np.float32]
     """[pairs]"""
 
 
 def _scans(responses: Any, weights: Any, ids: Any) -> tuple[list[Any], list[Any], list[Any]]:
-    """One entry for each scan of what may be given for one scan alone."""
+    """Lists with one entry per scan, from arguments for one scan or several."""
     several = isinstance(responses, (list, tuple)) and len(responses) > 0 and np.ndim(responses[0]) == 2
     if not several:
         return [responses], [weights], [ids]
@@ -57,16 +57,15 @@ def similarity(
     images: str = "any",
     progress: Progress = True,
 ) -> _native.SimilarityMatrix:
-    """Similarities of all pairs of images (Li et al. 2019, section 3.1): dimensions are weighted, their means over images taken away, each
-    image's vector is brought to length one, and the similarity of two images is the cosine of theirs.
+    """Similarities of all pairs of images (Li et al. 2019, section 3.1): the cosine of their vectors, after weighting the dimensions and
+    subtracting their means over images.
 
-    responses: [images, neurons] of any type of number (float32 in rows is not copied); or a list of such, one for each scan, over
-               which similarities are averaged.
-    weights:   [neurons], at least 0; without them all count alike. For several scans a list.
-    ids:       [images] of uint64 as of image_ids, by which images of several scans are matched; without them 0, 1, 2, ... For several
-               scans a list.
-    images:    of several scans: "any", those of any scan, a pair being averaged over the scans that have both; "every", those that
-               every scan has; "same", all scans must have the same.
+    responses: [images, neurons] of any numeric type (row-major float32 is not copied); or a list with one array per scan, over which
+               similarities are averaged.
+    weights:   [neurons], at least 0; equal by default. A list for several scans.
+    ids:       [images] of uint64, as from image_ids, to match images between scans; 0, 1, 2, ... by default. A list for several scans.
+    images:    for several scans: "any", images of any scan, with a pair averaged over the scans that have both; "every", images that
+               every scan has; "same", all scans must have the same images.
     """
     with shown(progress, "similarity") as observer:
         return _native.similarity(*_scans(responses, weights, ids), images, observer)
@@ -82,7 +81,8 @@ def nearest(
     memory: int = MEMORY,
     progress: Progress = True,
 ) -> Nearest:
-    """The `count` images most alike to each, without holding the matrix; other arguments as of similarity, memory in bytes of vectors."""
+    """The `count` most similar images of each image, without storing the matrix. memory limits the vectors, in bytes; the other arguments
+    are those of similarity."""
     with shown(progress, "nearest") as observer:
         return Nearest(*_native.nearest(*_scans(responses, weights, ids), images, count, memory, observer))
 
@@ -98,7 +98,7 @@ def sample_pairs(
     memory: int = MEMORY,
     progress: Progress = True,
 ) -> PairSample:
-    """`count` pairs drawn uniformly, and their similarities, without holding the matrix; other arguments as of similarity."""
+    """`count` pairs sampled uniformly, and their similarities, without storing the matrix. The other arguments are those of nearest."""
     with shown(progress, "sample_pairs") as observer:
         return PairSample(*_native.sample_pairs(*_scans(responses, weights, ids), images, count, seed, memory, observer))
 
@@ -112,10 +112,10 @@ def compare(
     level: float = 0.95,
     seed: int = 0,
 ) -> _native.Estimate:
-    """How far two matrices of the same images (in any order) agree.
+    """Agreement of two matrices of the same images (in any order).
 
     measure:   "pearson", "spearman", "kendall" (tau-a), "cosine", "whitened_cosine" (both of 1 - similarity), or "cka" (debiased).
-    bootstrap: number of random halves of the images, drawn without copies, from which the interval comes; 0: no interval.
-    level:     share of the halves within the interval.
+    bootstrap: number of random halves of the images, drawn without replacement, for the interval; 0: no interval.
+    level:     coverage of the interval.
     """
     return _native.compare(a, b, measure, bootstrap, level, seed)

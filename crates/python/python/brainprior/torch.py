@@ -1,4 +1,4 @@
-"""The neural target in a training of PyTorch, and modules of PyTorch as what is attacked.
+"""Training with the neural target in PyTorch, and attacks on PyTorch modules.
 
     from brainprior.torch import PairSampler, SimilarityLoss
 
@@ -22,23 +22,23 @@ from torch import nn
 from . import _native
 
 _CLAMP = 1e-5
-"""Similarities are taken no closer to -1 and 1 than this, so that arctanh stays finite."""
+"""Similarities are clamped to this distance from -1 and 1, so that arctanh stays finite."""
 
 
 class SimilarityLoss(nn.Module):
-    """The loss that pulls a network's similarities towards a target (Li et al. 2019, section 3.2), as the classifier of brainprior has it.
+    """The similarity loss between a network and a target (Li et al. 2019, section 3.2), equal to that of brainprior's classifier.
 
-    Of each pair of stimuli the cosine of their features is taken at each layer, features being centered channel by channel; the
-    cosines are mixed by gamma, a softmax that is learned with the network; and the loss is the mean over pairs of
+    For each pair of stimuli and each layer, it computes the cosine of their features, centered per channel, and averages the cosines
+    over layers with weights gamma, a softmax learned with the network. The loss is the mean over pairs of
     (arctanh similarity - arctanh target)^2.
 
-    layers:    modules by name, whose outputs are compared: [images, channels, ...], or [images, features]. They are followed by
-               hooks, so that any network will do as it is.
-    gamma:     logits of the mixture, one for each layer; equal ones without it. A learned parameter: give it to the optimizer.
-    centering: "running", by a mean that each batch moves by a tenth, from zero on; or "batch", by the batch's own mean.
+    layers:    modules by name, whose outputs are compared: [images, channels, ...], or [images, features]. Forward hooks read the
+               outputs, so the network needs no change.
+    gamma:     initial logits of the layer weights, one per layer; equal by default. A learned parameter: pass it to the optimizer.
+    centering: "running", by a running mean with decay 0.9 that starts at zero; or "batch", by the batch's own mean.
 
-    Called with the network, stimuli [2 pairs, ...] (the first images of all pairs, then the second) and the target [pairs], it passes
-    the stimuli through the network, as far as the last layer at least, and returns the loss. `similarity` of the last call is kept.
+    Call it with the network, stimuli [2 pairs, ...] (the first images of all pairs, then the second) and the target [pairs]; it runs
+    the network on the stimuli and returns the loss. `similarity` holds the similarities of the last call.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class SimilarityLoss(nn.Module):
             raise _native.DataError("layers: expected at least one module, found none")
         if centering not in ("running", "batch"):
             raise _native.DataError(f"centering: expected running or batch, found {centering!r}")
-        # A plain dict: the modules are the network's, not this one's.
+        # Hidden in a list: the modules belong to the network, not to this module.
         self._layers = [named]
         self._centering = centering
         logits = torch.zeros(len(named)) if gamma is None else torch.as_tensor(gamma, dtype=torch.float32).clone()
         if logits.shape != (len(named),):
-            raise _native.DataError(f"gamma: expected {len(named)} logits, one for each layer, found {tuple(logits.shape)}")
+            raise _native.DataError(f"gamma: expected {len(named)} logits, one per layer, found {tuple(logits.shape)}")
         self.gamma = nn.Parameter(logits)
         self.similarity: torch.Tensor | None = None
 
@@ -70,7 +70,7 @@ class SimilarityLoss(nn.Module):
 
     def forward(self, network: nn.Module, stimuli: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if len(stimuli) != 2 * len(target):
-            raise _native.DataError(f"stimuli: expected {2 * len(target)}, two for each target, found {len(stimuli)}")
+            raise _native.DataError(f"stimuli: expected {2 * len(target)}, two per target, found {len(stimuli)}")
         outputs: dict[str, torch.Tensor] = {}
         with contextlib.ExitStack() as hooks:
             for name, layer in self.layers.items():
@@ -78,7 +78,7 @@ class SimilarityLoss(nn.Module):
                 hooks.callback(handle.remove)
             network(stimuli)
         if missing := [name for name in self.layers if name not in outputs]:
-            raise _native.DataError(f"layers: {', '.join(missing)} did not run when the network was given stimuli")
+            raise _native.DataError(f"layers: {', '.join(missing)} did not run in the network's forward pass on the stimuli")
         cosines = torch.stack([self._cosine(name, outputs[name]) for name in self.layers], 1)
         similarity = cosines @ torch.softmax(self.gamma.to(cosines), 0)
         self.similarity = similarity.detach()
@@ -99,7 +99,7 @@ class SimilarityLoss(nn.Module):
         return nn.functional.cosine_similarity(first, second, eps=1e-8)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        # The running means have the sizes of the layers, which only their outputs tell.
+        # The sizes of the running means are unknown before the first forward pass.
         for name in state_dict:
             if name.startswith(f"{prefix}center_"):
                 self.register_buffer(name.removeprefix(prefix), state_dict[name].clone())
@@ -107,14 +107,14 @@ class SimilarityLoss(nn.Module):
 
 
 class PairSampler:
-    """Batches of pairs in the order in which a training of brainprior draws them: each pair comes once before any comes again.
+    """Batches of pairs in the order of a training with brainprior: each pair comes once before any repeats.
 
     target:  a SimilarityMatrix.
     stimuli: [images, height, width] or [images, channels, height, width], in the order of target.ids.
-    batch:   pairs in a batch.
-    start:   the first batch, to go on with an interrupted training.
+    batch:   pairs per batch.
+    start:   number of the first batch, to resume an interrupted training.
 
-    Iterating gives, without end, stimuli [2 batch, channels, height, width] (first images, then second ones) and targets [batch].
+    Iterating yields endless batches: stimuli [2 batch, channels, height, width] (first images, then second ones) and targets [batch].
     """
 
     def __init__(self, target: _native.SimilarityMatrix, stimuli: Any, *, batch: int, seed: int = 0, start: int = 0) -> None:
@@ -133,7 +133,7 @@ class PairSampler:
 
 
 class _Module:
-    """A module as what is attacked: arrays in, arrays out, on its own device."""
+    """A module under attack: arrays in, arrays out, on its own device."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
@@ -159,7 +159,7 @@ class _Module:
 
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[_Module]:
-    """The module in evaluation mode, its parameters without gradients; both are as they were afterwards."""
+    """Puts the module into evaluation mode without parameter gradients, and restores both afterwards."""
     training = {part: part.training for part in module.modules()}
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     module.eval()

@@ -26,9 +26,9 @@ Examples:
   cargo xtask torture
       every fault at least once, then kills, for five minutes on the disk for temporary files
   cargo xtask --threads 1 torture --minutes 60 --kills 300 --folder /scratch/me
-      at most an hour or 300 kills, on the file system that your runs will lie on
+      at most an hour or 300 kills, on the file system for your runs
   cargo xtask torture --fault full-disk --fault no-locks --minutes 1 --seed 3
-      these alone, at the moments of seed 3
+      only these faults, at the moments of seed 3
 
 A full disk and a read-only folder need a small disk of their own (`mount -t tmpfs`), which on Linux only root can mount; refused locks and \
 the clock need a C compiler. The table says if these are missing. The system itself is not changed: only the runs see the \

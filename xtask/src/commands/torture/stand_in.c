@@ -1,5 +1,5 @@
-/* Stands in for a file system without locks (every flock fails with the number in FLOCK_ERRNO) and for a clock that was set back (by the
-   seconds in CLOCK_BACK), for the processes that are started with it. */
+/* Preloaded into processes to simulate a file system without locks (every flock fails with the number in FLOCK_ERRNO) and a clock set back
+   (by the seconds in CLOCK_BACK). */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@ pub(super) enum Seen {
     More,
     /// Below.
     Less,
-    /// The interval holds no difference, too.
+    /// The interval includes no difference.
     Undecided,
     /// So many seeds, one or two: none has no interval, and that of two says less than both values.
     TooFewSeeds(usize),
@@ -107,7 +107,7 @@ impl Effect {
         let size = mean.abs();
         match (self.seen(), self.values.as_slice()) {
             (Seen::TooFewSeeds(_), [first, second]) => format!(
-                "{when}, {one} less {other} is {} points of accuracy with one seed and {} with the other.",
+                "{when}, {one} minus {other} is {} points of accuracy with one seed and {} with the other.",
                 signed(*first, 1),
                 signed(*second, 1)
             ),
@@ -116,7 +116,7 @@ impl Effect {
                 above(*mean)
             ),
             (Seen::Undecided, _) => format!(
-                "{when}, {one} is {size:.1} points of accuracy {} {other} in the mean, but the interval holds no difference as well ({}).{}",
+                "{when}, {one} is {size:.1} points of accuracy {} {other} on average, but the interval includes zero ({}).{}",
                 above(*mean),
                 self.interval_in_words(),
                 self.direction()
@@ -140,7 +140,7 @@ impl Effect {
                 "{what} {mean:.2} times as large as those of {other} with the one seed that is compared; a single seed has no interval over seeds."
             ),
             (Seen::Undecided, _) => format!(
-                "{what} {mean:.2} times as large as those of {other} in the mean, but the interval holds equal sizes as well ({}).{}",
+                "{what} {mean:.2} times as large as those of {other} on average, but the interval includes 1 ({}).{}",
                 self.interval_in_words(),
                 self.direction()
             ),

@@ -158,7 +158,7 @@ impl<'a> Pair<'a> {
         let control = self.control.and_then(|control| Some((control, self.under_noise(subject, control)?.seen())));
         match (main.seen(), control) {
             (Seen::More, Some((control, Seen::More))) => format!(
-                "Under noise{when}, {subject} is more accurate than {baseline}, and more accurate than the control {control}: what the neurons say of the images matters."
+                "Under noise{when}, {subject} is more accurate than {baseline}, and more accurate than the control {control}: what the neurons say about the images matters."
             ),
             (Seen::More, Some((control, _))) => format!(
                 "Under noise{when}, {subject} is more accurate than {baseline}. It is not shown to be more accurate than the control {control}, so the gain may not come from what the neurons say."
@@ -195,11 +195,11 @@ fn compared(results: &Results, design: &Design) -> Vec<String> {
     let names = listed(&each_once(results.conditions.iter().map(|condition| condition.condition.as_str())));
     let mut sentences = vec![format!("Image classifiers of {}: {names}; {count}.", conditions(results.conditions.len()))];
     let what = |name: &str| match name {
-        "none" => Some("learns labels alone"),
-        DENOISED => Some("also learns how similar the images are to the neurons, as the response model denoises them"),
-        SHUFFLED => {
-            Some("learns the same similarities with the images permuted, so that nothing of the neurons is left but their spread")
-        }
+        "none" => Some("is trained on labels only"),
+        DENOISED => Some("is also trained to match the denoised similarities of the neurons"),
+        SHUFFLED => Some(
+            "is trained to match the same similarities with the images permuted, which removes what the neurons say about them",
+        ),
         _ => None,
     };
     let told = results

@@ -156,9 +156,9 @@ fn an_interval_that_holds_no_difference_decides_nothing() {
     let answer = answered(&results(&[("none", NONE, 1.0), ("denoised", &[0.52, 0.6, 0.5], 1.05)]));
     assert_eq!(answer.headline, "This run does not decide whether denoised is more accurate than none under noise.");
     let seen = seen(&answer);
-    assert!(seen[0].0 == "undecided" && seen[0].1.contains("the interval holds no difference as well"), "{}", seen[0].1);
+    assert!(seen[0].0 == "undecided" && seen[0].1.contains("the interval includes zero"), "{}", seen[0].1);
     assert!(seen[0].1.ends_with("It is ahead with each of the 3 seeds."), "{}", seen[0].1);
-    assert!(answer.limits[0].contains("not shown to be equal"));
+    assert!(answer.limits[0].contains("does not mean equal"));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn one_and_two_seeds_show_nothing_and_have_no_interval() {
     assert!(two.headline.starts_with("Two seeds cannot show"));
     assert_eq!(
         seen(&two)[0].1,
-        "Under Gaussian noise of 0.20, denoised less none is +40.0 points of accuracy with one seed and +30.0 with the other."
+        "Under Gaussian noise of 0.20, denoised minus none is +40.0 points of accuracy with one seed and +30.0 with the other."
     );
     assert!(two.limits.iter().any(|limit| limit.contains("training.seeds")));
 }

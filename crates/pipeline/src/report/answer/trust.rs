@@ -85,7 +85,7 @@ pub(super) fn trust(results: &Results) -> Marked {
         let found: Vec<String> = scans.iter().filter_map(|scan| Some(format!("{:.2}", scan.combined?.correlation))).collect();
         said.push((
             None,
-            format!("Target `combined`, which takes the measured trials in, is nearer still: {}.", found.join("; ")),
+            format!("Target `combined`, which includes the measured trials, is nearer still: {}.", found.join("; ")),
         ));
     }
     let truths = results.scans.iter().filter_map(|scan| {
@@ -97,7 +97,10 @@ pub(super) fn trust(results: &Results) -> Marked {
     if !truths.is_empty() {
         said.push((None, format!("With the known truth of the simulation, denoised against one trial: {}.", truths.join("; "))));
     }
-    said.push((None, "To be trusted means here to be nearer than one trial. Whatever all repeats have in common, right or wrong, this cannot tell.".to_owned()));
+    said.push((
+        None,
+        "Trusted means here: nearer than one trial. Errors that all repeats share cannot be detected this way.".to_owned(),
+    ));
     said
 }
 

@@ -76,10 +76,10 @@ impl<'a> FitProgress<'a> {
                 self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
             }
             FitEvent::WithoutModulator { scan } => {
-                progress.line(&format!("    {scan}: no behavior data, so the model has no modulator"))
+                progress.line(&format!("    {scan}: no behavior data, so its rates have no gain modulation"))
             }
             FitEvent::WithoutShifter { scan } => {
-                progress.line(&format!("    {scan}: no pupil center, so the model has no shifter"))
+                progress.line(&format!("    {scan}: no pupil center, so its receptive fields do not shift"))
             }
             FitEvent::LeftOut { scan, trials } => {
                 let why = "are left out, since their images are validation images of another scan";
