@@ -1,4 +1,4 @@
-//! Compiles `kernels/*.cu` to PTX, with the feature `cuda` alone.
+//! Compiles `kernels/*.cu` to PTX if the feature `cuda` is on.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,7 +21,7 @@ fn main() {
     sources.sort();
     let nvcc = nvcc();
     let architecture = format!("-arch=compute_{}", capability());
-    // One process a source, side by side: nvcc is slow to start.
+    // One process per source, in parallel, because nvcc is slow to start.
     let running: Vec<_> = sources.iter().map(|source| (source, compile(&nvcc, &architecture, source, &out))).collect();
     for (source, mut process) in running {
         let status = process.wait().expect("nvcc can be waited for");
@@ -29,7 +29,7 @@ fn main() {
     }
 }
 
-/// The compiler: `$NVCC`, else the one in `$CUDA_HOME`, else the one in the path.
+/// The compiler: `$NVCC`, else the one in `$CUDA_HOME`, else the one in `$PATH`.
 fn nvcc() -> PathBuf {
     match (std::env::var_os("NVCC"), std::env::var_os("CUDA_HOME")) {
         (Some(nvcc), _) => nvcc.into(),
@@ -38,8 +38,8 @@ fn nvcc() -> PathBuf {
     }
 }
 
-/// The oldest device that the PTX runs on, two digits: `$CUDA_COMPUTE_CAP`, else 8.0 (A100), the oldest with bfloat16.
-/// Devices load PTX of older ones.
+/// The compute capability of the PTX as two digits: `$CUDA_COMPUTE_CAP`, else 8.0 (A100), the first
+/// with bfloat16. Newer devices can load it.
 fn capability() -> String {
     let found = std::env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| "80".into()).replace('.', "");
     let number: u32 = found.parse().unwrap_or_else(|_| panic!("CUDA_COMPUTE_CAP is {found}, expected a number such as 90"));

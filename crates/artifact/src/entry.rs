@@ -1,10 +1,11 @@
-//! What a file of datasets holds under a name.
+//! An entry in the listing of a file.
 
-/// What a file, a tree or an archive holds under one name.
+/// A dataset in a file, tree or archive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// `u8` for a byte, `i64`, `f32`, `string`, ...; in brackets and in words where it is no array.
+    /// `u8` for bytes, `i64`, `f32`, `string`, ...; a phrase in parentheses if the entry is not an
+    /// array.
     pub dtype: String,
-    /// Sizes of its dimensions.
+    /// Size of each dimension.
     pub shape: Vec<usize>,
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a file.
+//! The error for files and folders.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -6,8 +6,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A file or folder that could not be used, or that does not hold what it should. Shown, it is one sentence: which file, what
-/// was done with which part of it and why that failed, or what was expected and found there; and what to do.
+/// A file or folder that could not be used or has unexpected content. The message is one sentence.
+/// It names the file, then the failed operation and its cause, or what was expected and found, and
+/// then what to do.
 ///
 /// ```
 /// use brainprior_artifact::FileError;
@@ -35,14 +36,15 @@ struct Parts {
 
 #[derive(Debug)]
 enum Problem {
-    /// The system, or a library, said no.
+    /// The system or a library refused the operation.
     Refused { doing: Cow<'static, str>, cause: Box<dyn Error + Send + Sync> },
-    /// The content is another than it should be.
+    /// The content differs from what was expected.
     Mismatch { expected: String, found: String },
 }
 
 impl FileError {
-    /// For `map_err`: the system, or a library, refused to `doing` the file ("open", "sync the new file").
+    /// For `map_err`: the system or a library refused to `doing` the file ("open", "sync the new
+    /// file").
     pub fn refused<E>(path: &Path, doing: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Self
     where
         E: Into<Box<dyn Error + Send + Sync>>,
@@ -53,7 +55,7 @@ impl FileError {
         }
     }
 
-    /// `dataset` of the file (a tensor, an attribute, a record) is another than it should be.
+    /// The content of `dataset` (a tensor, an attribute, a record) differs from what was expected.
     pub fn mismatch(
         path: &Path,
         dataset: impl Into<String>,
@@ -66,14 +68,14 @@ impl FileError {
         Self(Box::new(Parts { path, dataset, problem, advice }))
     }
 
-    /// The same, which concerns one dataset of the file.
+    /// Names the dataset the error concerns.
     #[must_use]
     pub fn in_dataset(mut self, dataset: impl Into<String>) -> Self {
         self.0.dataset = Some(dataset.into());
         self
     }
 
-    /// The same, with what to do about it.
+    /// Adds what to do about the error.
     #[must_use]
     pub fn advise(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
         self.0.advice = Some(advice.into());
@@ -85,12 +87,12 @@ impl FileError {
         &self.0.path
     }
 
-    /// The dataset, tensor or record of the file that it concerns, where there is one.
+    /// The dataset, tensor or record the error concerns, if any.
     pub fn dataset(&self) -> Option<&str> {
         self.0.dataset.as_deref()
     }
 
-    /// What was to be done, where that was refused.
+    /// The operation that was refused, if one was.
     pub fn doing(&self) -> Option<&str> {
         match &self.0.problem {
             Problem::Refused { doing, .. } => Some(doing),
@@ -98,7 +100,7 @@ impl FileError {
         }
     }
 
-    /// What the content should be and what it is, where these differ.
+    /// The expected and the actual content, if they differ.
     pub fn expected_and_found(&self) -> Option<(&str, &str)> {
         match &self.0.problem {
             Problem::Refused { .. } => None,
@@ -106,12 +108,12 @@ impl FileError {
         }
     }
 
-    /// What to do, where something is known to help.
+    /// What to do, if anything is known to help.
     pub fn advice(&self) -> Option<&str> {
         self.0.advice.as_deref()
     }
 
-    /// The kind of the system's error, where the system refused.
+    /// The kind of I/O error, if the system refused.
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match &self.0.problem {
             Problem::Refused { cause, .. } => cause.downcast_ref::<io::Error>().map(io::Error::kind),
@@ -137,7 +139,8 @@ impl fmt::Display for FileError {
 }
 
 impl Error for FileError {
-    /// What lies behind the cause: the cause itself is part of the sentence, and a chain of errors would say it twice.
+    /// The source of the cause. The message already contains the cause itself; a chain of errors
+    /// would repeat it.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0.problem {
             Problem::Refused { cause, .. } => cause.source(),

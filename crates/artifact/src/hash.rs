@@ -1,4 +1,4 @@
-//! SHA-256 of contents.
+//! SHA-256 hashes.
 
 use crate::{FileError, Result};
 use sha2::{Digest, Sha256};
@@ -9,20 +9,20 @@ use std::path::Path;
 /// SHA-256 as 64 hexadecimal digits.
 pub type Hash = String;
 
-/// Bytes of a file that are read at a time.
+/// Bytes read from a file at a time.
 const BUFFER: usize = 1 << 20;
 
-/// SHA-256 of contents that come in pieces.
+/// An incremental SHA-256.
 #[derive(Clone, Debug, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Takes the next piece. Where one piece ends and the next begins does not count.
+    /// Hashes the next bytes. The hash does not depend on how the content is split into calls.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The hash of all pieces.
+    /// Returns the hash of everything passed to [`update`](Self::update).
     pub fn finish(self) -> Hash {
         self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -35,10 +35,10 @@ pub fn of_bytes(bytes: &[u8]) -> Hash {
     hasher.finish()
 }
 
-/// SHA-256 of a file, or of names and contents of all files of a folder in the order of their names.
+/// SHA-256 of a file, or of the names and contents of all files in a folder, sorted by name.
 ///
 /// # Errors
-/// The file or folder that cannot be read.
+/// Returns [`FileError`] if the file or folder cannot be read.
 pub fn of_path(path: &Path) -> Result<Hash> {
     let mut hasher = Hasher::default();
     feed(path, &mut hasher)?;

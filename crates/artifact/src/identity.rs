@@ -1,4 +1,4 @@
-//! What an artifact was made from, and in what two such descriptions differ.
+//! Records what an artifact was made from, and finds where two records differ.
 
 use crate::hash::Hash;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What makes two artifacts of one kind the same: the settings, the seed and the contents of what was read.
+/// Everything that determines an artifact: settings, seed and the hashes of its inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     settings: Value,
@@ -15,15 +15,16 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of work with these settings and this seed, which reads nothing yet.
+    /// An identity with these settings and this seed, and no inputs yet.
     ///
     /// # Panics
-    /// Settings that JSON cannot hold: a map whose keys are no text.
+    /// Panics if JSON cannot represent the settings, for example a map whose keys are not strings.
     pub fn new(settings: &impl Serialize, seed: u64) -> Self {
         Self { settings: value(settings), inputs: BTreeMap::new(), seed }
     }
 
-    /// The same, which also reads a content of this hash. The name does not depend on where the content lies.
+    /// Adds an input by the hash of its content. Its name does not depend on the location of the
+    /// input.
     #[must_use]
     pub fn input(mut self, name: impl Into<String>, hash: impl Into<Hash>) -> Self {
         self.inputs.insert(name.into(), hash.into());
@@ -35,7 +36,7 @@ impl Identity {
         &self.settings
     }
 
-    /// Hash of each input, by name.
+    /// The hash of each input, by name.
     pub fn inputs(&self) -> &BTreeMap<String, Hash> {
         &self.inputs
     }
@@ -45,7 +46,8 @@ impl Identity {
         self.seed
     }
 
-    /// The first thing in which `found` is another than this one: a setting by its keys, an input, the seed.
+    /// The first difference between this identity and `found`: a setting (by its keys), an input,
+    /// or the seed.
     pub fn first_difference(&self, found: &Self) -> Option<Difference> {
         let named = |kind: &str, expected: &Value, found: &Value| {
             differing("", expected, found).map(|difference| {
@@ -59,14 +61,14 @@ impl Identity {
     }
 }
 
-/// One thing that is another than expected.
+/// One difference between an expected and an actual value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// The thing: its keys, from the outside in, with dots between.
+    /// The keys of the value, outermost first, separated by dots.
     pub what: String,
-    /// Its value as expected, as JSON; `nothing` where there is none.
+    /// The expected value as JSON; `nothing` if there is none.
     pub expected: String,
-    /// Its value as found.
+    /// The actual value as JSON; `nothing` if there is none.
     pub found: String,
 }
 
@@ -80,7 +82,7 @@ impl fmt::Display for Difference {
 /// The first field in which two descriptions differ.
 ///
 /// # Panics
-/// A description that JSON cannot hold: a map whose keys are no text.
+/// Panics if JSON cannot represent a description, for example a map whose keys are not strings.
 pub fn first_difference(expected: &impl Serialize, found: &impl Serialize) -> Option<Difference> {
     differing("", &value(expected), &value(found))
 }

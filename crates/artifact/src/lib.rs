@@ -1,26 +1,29 @@
-//! Files, and no science: what the other crates share when they write or read a file.
+//! File handling shared by the other crates. Nothing here is specific to neuroscience.
 //!
-//! - [`replace`] puts a file or a folder into place whole or not at all, whatever kills the writer, with the permissions that
-//!   the umask gives.
-//! - [`archive`] keeps tensors with one JSON header in a safetensors file; [`json`] keeps a value.
-//! - [`identity`] says what an artifact was made from, and the first thing in which two such descriptions differ; [`hash`]
-//!   tells contents apart.
-//! - `hdf5`, with the feature of that name, reads HDF5 files as labs have them, and says what a file [holds](Entry).
-//! - [`npy`] reads and writes arrays of NumPy.
-//! - [`pickle`] reads Python's pickles as data, and calls nothing that they name.
-//! - [`unpacked`] says how much may come out of a file.
-//! - [`lock`] keeps a second process out, and warns and goes on where the file system has no locks.
-//! - [`FileError`] names the file, what was done, what was expected and found, and what to do; each crate's error embeds it.
+//! - [`replace`] replaces files and folders atomically, even if the writer is killed, with the
+//!   permissions of the umask.
+//! - [`archive`] stores tensors with one JSON header in a safetensors file; [`json`] stores a
+//!   value.
+//! - [`identity`] records what an artifact was made from and finds the first difference between two
+//!   records; [`hash`] computes SHA-256.
+//! - `hdf5` (feature `hdf5`) reads the HDF5 files that labs have, and [lists](Entry) their
+//!   datasets.
+//! - [`npy`] reads and writes NumPy arrays.
+//! - [`pickle`] reads Python pickles as data, without calling any function they name.
+//! - [`unpacked`] limits how much a file may decompress to.
+//! - [`lock`] excludes other processes; on file systems without locks it warns and continues.
+//! - [`FileError`] names the file, the operation, what was expected and found, and what to do. Each
+//!   crate's error embeds it.
 //!
 //! ```
 //! use brainprior_artifact::{FileError, archive, identity::Identity, json, lock, replace};
 //! # let folder = tempfile::tempdir().unwrap();
 //! # let folder = folder.path();
 //!
-//! // One process at a time works in the folder.
+//! // Only one process at a time works in this folder.
 //! let _lock = lock::take(&folder.join("work.lock"))?;
 //!
-//! // A file that a library writes by its name, and one whose bytes are at hand.
+//! // One file is written by a library, given its path; the other from bytes in memory.
 //! replace::file(&folder.join("notes.txt"), |temporary| {
 //!     std::fs::write(temporary, "first line\n").map_err(FileError::refused(temporary, "write"))
 //! })?;
@@ -39,7 +42,7 @@
 //! let difference = wanted.first_difference(&file.header()?).unwrap();
 //! assert_eq!(difference.to_string(), "setting layers: expected 4, found 3");
 //!
-//! // An error says what to do.
+//! // The error says what to do.
 //! let error = file.values::<f32>("weights", &[3]).unwrap_err();
 //! assert!(error.to_string().ends_with("weights: expected F32 [3], found F32 [2]; train again"));
 //! json::write(&folder.join("sizes.json"), &[1, 2, 3])?;

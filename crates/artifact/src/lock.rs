@@ -1,4 +1,4 @@
-//! Locks that keep a second process out.
+//! Locks between processes.
 
 use crate::{FileError, Result};
 use rustix::io::Errno;
@@ -7,24 +7,26 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Once;
 
-/// What a file system answers that has no locks: Lustre and NFS mounted without them, and some of user space.
+/// Errors of file systems without locks: Lustre and NFS mounted without them, and some FUSE file
+/// systems.
 const WITHOUT_LOCKS: [Errno; 4] = [Errno::NOLCK, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP];
 
-/// A lock, held until this value is dropped. The system gives it up when the process ends, however it ends.
+/// A lock, held until this value is dropped. The system releases it when the process ends, however
+/// it ends.
 #[derive(Debug)]
-#[must_use = "the lock is given up when this value is dropped"]
+#[must_use = "dropping this value releases the lock"]
 pub struct Lock {
     _file: File,
 }
 
-/// Waits for the lock at `path`, a file that is made where there is none and stays empty. All processes that ask for the same
-/// path exclude one another, on one machine or on several that share the file system.
+/// Waits for the lock at `path`, an empty file that is created if missing. Processes that use the
+/// same path exclude one another, on one machine or on several that share the file system.
 ///
-/// Where the file system has no locks, the first call of a process warns and every call goes on without: whoever starts two
-/// processes there has to see to it that they do not do the same.
+/// On a file system without locks, the first call in a process warns, and every call succeeds
+/// without a lock. Users must then avoid starting two processes that do the same work.
 ///
 /// # Errors
-/// A file that cannot be made or locked.
+/// Returns [`FileError`] if the file cannot be created or locked.
 pub fn take(path: &Path) -> Result<Lock> {
     let file = open(path)?;
     loop {
@@ -35,10 +37,11 @@ pub fn take(path: &Path) -> Result<Lock> {
     }
 }
 
-/// As [`take`], without waiting: `None` where another process, or another value of this one, holds the lock.
+/// Like [`take`] but does not wait: returns `None` if another process, or another value in this
+/// one, holds the lock.
 ///
 /// # Errors
-/// As [`take`].
+/// See [`take`].
 pub fn try_take(path: &Path) -> Result<Option<Lock>> {
     let file = open(path)?;
     match file.try_lock() {
@@ -49,7 +52,7 @@ pub fn try_take(path: &Path) -> Result<Option<Lock>> {
 }
 
 fn open(path: &Path) -> Result<File> {
-    File::options().create(true).truncate(false).write(true).open(path).map_err(FileError::refused(path, "make the lock file"))
+    File::options().create(true).truncate(false).write(true).open(path).map_err(FileError::refused(path, "create the lock file"))
 }
 
 fn held(path: &Path, file: File, outcome: io::Result<()>) -> Result<Lock> {
@@ -61,7 +64,7 @@ fn held(path: &Path, file: File, outcome: io::Result<()>) -> Result<Lock> {
                 tracing::warn!(
                     path = %path.display(),
                     %error,
-                    "this file system has no locks: nothing keeps two processes from doing the same work here at once, so \
+                    "this file system has no locks: two processes could do the same work here at the same time, so \
                      start one at a time, or have it mounted with locks (flock)"
                 );
             });
@@ -95,6 +98,6 @@ mod tests {
     fn a_lock_without_a_folder_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let error = take(&folder.path().join("none").join("work.lock")).unwrap_err().to_string();
-        assert!(error.contains("work.lock: could not make the lock file"), "{error}");
+        assert!(error.contains("work.lock: could not create the lock file"), "{error}");
     }
 }

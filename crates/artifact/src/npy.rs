@@ -1,4 +1,5 @@
-//! NumPy's array files (format 1.0 to 3.0), as far as labs use them: numbers and strings, in either order of axes and bytes.
+//! NumPy array files (format 1.0 to 3.0) of numbers or strings, in either memory order and byte
+//! order.
 
 use crate::{FileError, unpacked};
 use half::f16;
@@ -11,15 +12,15 @@ use std::path::Path;
 pub enum Values {
     /// `u1`.
     Bytes(Vec<u8>),
-    /// Other whole numbers, and booleans as 0 and 1.
+    /// Other integers; booleans are 0 and 1.
     Integers(Vec<i64>),
-    /// `u8`, where a number is 2^63 or more.
+    /// `u8` if a value is 2^63 or more.
     Large(Vec<u64>),
     /// `f4` and `f2`.
     Floats(Vec<f32>),
     /// `f8`.
     Doubles(Vec<f64>),
-    /// `S` and `U`, padding removed.
+    /// `S` and `U`, with padding removed.
     Strings(Vec<String>),
 }
 
@@ -28,59 +29,60 @@ pub enum Values {
 pub struct Npy {
     /// Sizes of the axes.
     pub shape: Vec<usize>,
-    /// In their order, the last axis running fastest.
+    /// Values in C order: the last axis varies fastest.
     pub values: Values,
 }
 
-/// What is wrong with an array file.
+/// Why an array file was rejected.
 #[derive(Debug)]
 pub struct Problem {
-    /// What would do.
+    /// What was expected.
     pub expected: String,
-    /// What is there.
+    /// What was found.
     pub found: String,
     /// What to do.
     pub advice: &'static str,
 }
 
 impl Problem {
-    /// As an error about a file of a tree.
+    /// Turns this into an error about a file of a tree.
     pub fn of(self, path: &Path, name: &str) -> FileError {
         FileError::mismatch(path, name, self.expected, self.found, self.advice)
     }
 }
 
 const MAGIC: &[u8] = b"\x93NUMPY";
-const CUT: &str = "the file may be cut off";
-/// NumPy's own arrays have at most as many axes; each is a step for every number that is put into another order.
+const CUT: &str = "the file may be truncated";
+/// NumPy's own limit. Reordering axes costs one step per axis and number.
 const MOST_AXES: usize = 64;
 const AGAIN: &str = "save the array again with numpy.save";
 
-/// What the beginning of a file says of the array.
+/// The header of an array file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Header {
     /// Sizes of the axes.
     pub shape: Vec<usize>,
-    /// Whether the bytes of a number begin with the largest.
+    /// Whether numbers are big-endian.
     big_endian: bool,
-    /// Whether the first axis varies fastest.
+    /// Whether the first axis varies fastest (Fortran order).
     column_major: bool,
     kind: char,
-    /// Bytes of an item.
+    /// Bytes per item.
     item: usize,
-    /// Where the data begin.
+    /// Offset of the data in the file.
     pub start: usize,
 }
 
 impl Header {
-    /// Of a file that begins with `bytes`.
+    /// Parses the header of a file that begins with `bytes`.
     ///
     /// # Errors
-    /// No array file; a header that is cut short; a type that is not read.
+    /// Returns [`Problem`] if this is not an array file, the header is truncated, or the type is
+    /// not supported.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let problem = |expected: &str, found: String, advice| Problem { expected: expected.to_owned(), found, advice };
         if !bytes.starts_with(MAGIC) || bytes.len() < 10 {
-            return Err(problem("a NumPy array file", format!("{} bytes of another kind", bytes.len()), AGAIN));
+            return Err(problem("a NumPy array file", format!("{} bytes of something else", bytes.len()), AGAIN));
         }
         let (start, length) = match bytes[6] {
             1 => (10, usize::from(u16::from_le_bytes([bytes[8], bytes[9]]))),
@@ -96,27 +98,26 @@ impl Header {
         let shape = shape(&header).ok_or_else(unclear)?;
         let column_major = value(&header, "fortran_order").ok_or_else(unclear)?.starts_with("True");
         let (big_endian, kind, item) = item(descr).ok_or_else(|| {
-            let advice = "save it as such a type, with allow_pickle=False";
-            let found =
-                if descr.ends_with('O') { format!("{descr}: objects of Python, which are a pickle") } else { descr.to_owned() };
+            let advice = "save it as one of these types, with allow_pickle=False";
+            let found = if descr.ends_with('O') { format!("{descr}: pickled Python objects") } else { descr.to_owned() };
             problem("an integer, f2, f4, f8, S or U", found, advice)
         })?;
         if shape.len() > MOST_AXES {
             return Err(problem(&format!("at most {MOST_AXES} axes"), shape.len().to_string(), AGAIN));
         }
-        // Any number of texts of no length would fit into no bytes.
+        // Without this check, a shape of any size would need no bytes of data.
         if item == 0 && !shape.contains(&0) {
-            return Err(problem("texts of a length", format!("{descr} in shape {shape:?}"), AGAIN));
+            return Err(problem("strings with a length", format!("{descr} in shape {shape:?}"), AGAIN));
         }
         Ok(Self { shape, big_endian, column_major, kind, item, start: start + length })
     }
 
-    /// What NumPy calls the type, where rows follow each other and the bytes of a number begin with the smallest.
+    /// NumPy's name of the type if the data are little-endian and in C order.
     pub fn stored_as(&self) -> Option<String> {
         (!self.column_major && (!self.big_endian || self.item == 1)).then(|| format!("{}{}", self.kind, self.item))
     }
 
-    /// The type in the words of the data specs: `u8` is a byte, `string` any text.
+    /// The type as the data specs name it: `u8` is a byte, `string` any text.
     pub fn dtype(&self) -> String {
         match self.kind {
             'S' | 'U' => "string".to_owned(),
@@ -127,10 +128,11 @@ impl Header {
 }
 
 impl Npy {
-    /// Of the bytes of a file.
+    /// Parses the bytes of a file.
     ///
     /// # Errors
-    /// As [`Header::parse`]; data of another length than the header says; text that is none.
+    /// Returns [`Problem`] if [`Header::parse`] does, if the data do not have the length the header
+    /// states, or if a string is not valid text.
     pub fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let header = Header::parse(bytes)?;
         let data = &bytes[header.start..];
@@ -139,10 +141,10 @@ impl Npy {
             let expected = size.map_or("a shape that fits into memory".to_owned(), |size| format!("{size} bytes of data"));
             return Err(Problem { expected, found: format!("{} bytes", data.len()), advice: CUT });
         }
-        // An array without values may still have axes of any length, along which readers go.
+        // An array without values may still have axes of any length, and readers iterate over them.
         if unpacked::extent(&header.shape, 1).is_none_or(|axes| axes > unpacked::most(bytes.len() as u64)) {
             return Err(Problem {
-                expected: "axes with values".into(),
+                expected: "axes that are not empty".into(),
                 found: format!("shape {:?}", header.shape),
                 advice: AGAIN,
             });
@@ -151,7 +153,7 @@ impl Npy {
         if header.column_major && header.shape.iter().filter(|size| **size > 1).count() > 1 {
             data = Cow::Owned(row_major(&data, header.item, &header.shape));
         }
-        // A text is an array of letters of four bytes.
+        // A character of a `U` string has four bytes.
         let number = if header.kind == 'U' { 4 } else { header.item };
         if header.big_endian && number > 1 && header.kind != 'S' {
             data.to_mut().chunks_exact_mut(number).for_each(<[u8]>::reverse);
@@ -161,7 +163,7 @@ impl Npy {
         Ok(Self { shape: header.shape, values })
     }
 
-    /// The bytes of a file.
+    /// Encodes the array as the bytes of a file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let (descr, data): (String, Vec<u8>) = match &self.values {
             Values::Bytes(values) => ("|u1".into(), values.clone()),
@@ -182,7 +184,7 @@ impl Npy {
         });
         let sizes = if self.shape.len() == 1 { sizes.trim_end() } else { sizes.trim_end_matches(", ") };
         let mut header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}");
-        // The data begin at a multiple of 64 bytes, after a line break.
+        // NumPy aligns the data to 64 bytes, after a line break.
         let padding = 63 - (MAGIC.len() + 4 + header.len()) % 64;
         header.extend(std::iter::repeat_n(' ', padding));
         header.push('\n');
@@ -195,7 +197,7 @@ impl Npy {
     }
 }
 
-/// What follows a key of the header, which is a Python dictionary.
+/// The text after a key of the header, which is a Python dictionary.
 fn value<'a>(header: &'a str, key: &str) -> Option<&'a str> {
     let rest = ["'", "\""].iter().find_map(|quote| header.split_once(&format!("{quote}{key}{quote}")))?.1;
     Some(rest.trim_start().strip_prefix(':')?.trim_start())
@@ -212,7 +214,7 @@ fn shape(header: &str) -> Option<Vec<usize>> {
     sizes.split(',').map(str::trim).filter(|size| !size.is_empty()).map(|size| size.trim_end_matches('L').parse().ok()).collect()
 }
 
-/// Of a type that is read: whether it is big-endian, its kind, and the bytes of an item.
+/// Byte order (true if big-endian), kind and item size of a supported type.
 fn item(descr: &str) -> Option<(bool, char, usize)> {
     let (order, kind) = descr.split_at_checked(1)?;
     let size = kind.get(1..)?.parse::<usize>().ok()?;
@@ -223,7 +225,7 @@ fn item(descr: &str) -> Option<(bool, char, usize)> {
         _ => return None,
     };
     let kind = kind.chars().next()?;
-    // What has a byte order says it, except for a string of no length.
+    // Types that have a byte order state it, except for strings of length zero.
     let ordered = order != "|";
     let item = match (kind, size) {
         ('u' | 'i' | 'b', 1) | ('S', _) => size,
@@ -234,7 +236,7 @@ fn item(descr: &str) -> Option<(bool, char, usize)> {
     Some((big_endian, kind, item))
 }
 
-/// Items of an array whose first axis varies fastest, in the order in which the last does.
+/// Reorders the items of a Fortran-order array into C order.
 fn row_major(data: &[u8], item: usize, shape: &[usize]) -> Vec<u8> {
     let mut index = vec![0; shape.len()];
     let mut sorted = Vec::with_capacity(data.len());
@@ -257,7 +259,7 @@ fn decode(kind: char, item: usize, data: &[u8]) -> Result<Values, String> {
         data.chunks_exact(N).map(|bytes| value(bytes.try_into().expect("chunks of that size"))).collect()
     }
     let strings = |text: fn(&[u8]) -> Result<String, String>| -> Result<Values, String> {
-        // chunks_exact refuses items of no size.
+        // chunks_exact panics on size zero.
         Ok(Values::Strings(data.chunks_exact(item.max(1)).map(text).collect::<Result<_, _>>()?))
     };
     Ok(match (kind, item) {
@@ -283,7 +285,7 @@ fn decode(kind: char, item: usize, data: &[u8]) -> Result<Values, String> {
         _ => strings(|bytes| {
             let letters = bytes.chunks_exact(4).map(|letter| u32::from_le_bytes(letter.try_into().expect("four bytes")));
             let text: Option<String> = letters.map(char::from_u32).collect();
-            Ok(text.ok_or("a number that is no letter")?.trim_end_matches('\0').to_owned())
+            Ok(text.ok_or("a number that is not a character")?.trim_end_matches('\0').to_owned())
         })?,
     })
 }
@@ -293,7 +295,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// As numpy.save writes it: `descr`, order, shape, data.
+    /// An array file as numpy.save writes it: `descr`, order, shape, data.
     fn saved(descr: &str, fortran: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let header = format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
         [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
@@ -320,12 +322,12 @@ mod tests {
 
     #[test]
     fn reads_either_order_of_axes_and_of_bytes() {
-        // numpy.arange(6).reshape(2, 3), saved as it is and as a copy in Fortran order.
+        // numpy.arange(6).reshape(2, 3), saved in C order and as a copy in Fortran order.
         let bytes = |values: [i16; 6]| values.iter().flat_map(|value| value.to_be_bytes()).collect::<Vec<_>>();
         let rows = Npy::parse(&saved(">i2", "False", "(2, 3)", &bytes([0, 1, 2, 3, 4, 5]))).unwrap();
         assert_eq!(rows, Npy { shape: vec![2, 3], values: Values::Integers((0..6).collect()) });
         assert_eq!(Npy::parse(&saved(">i2", "True", "(2, 3)", &bytes([0, 3, 1, 4, 2, 5]))).unwrap(), rows);
-        // Three axes: the first varies fastest.
+        // Three axes in Fortran order: the first varies fastest.
         let mixed: Vec<u8> = vec![0, 4, 2, 6, 1, 5, 3, 7];
         let cube = Npy::parse(&saved("|u1", "True", "(2, 2, 2)", &mixed)).unwrap();
         assert_eq!(cube.values, Values::Bytes((0..8).collect()));
@@ -353,15 +355,15 @@ mod tests {
         refused(&saved("<f4", "False", "(2, 3)", &[0; 20]), "24 bytes", "20 bytes");
         refused(&saved("<f8", "False", "(4611686018427387904, 9)", &[0; 8]), "memory", "8 bytes");
         refused(&saved("<f4", "False", "(2, 3)", &[0; 24])[..40], "header", "40 bytes");
-        refused(&saved("<U1", "False", "(1,)", &[0, 0, 255, 255]), "UCS-4", "no letter");
+        refused(&saved("<U1", "False", "(1,)", &[0, 0, 255, 255]), "UCS-4", "not a character");
     }
 
     #[test]
     fn refuses_axes_along_which_nothing_lies() {
         refused(&saved("<f4", "False", &format!("({})", "1, ".repeat(65)), &[0; 4]), "at most 64 axes", "65");
-        refused(&saved("|S0", "False", "(4611686018427387904,)", &[]), "texts of a length", "|S0");
+        refused(&saved("|S0", "False", "(4611686018427387904,)", &[]), "strings with a length", "|S0");
         assert_eq!(Npy::parse(&saved("|S0", "False", "(0,)", &[])).unwrap().values, Values::Strings(vec![]));
-        refused(&saved("<f4", "True", "(1152921504606846976, 0)", &[]), "axes with values", "[1152921504606846976, 0]");
+        refused(&saved("<f4", "True", "(1152921504606846976, 0)", &[]), "axes that are not empty", "[1152921504606846976, 0]");
         refused(&saved("<f4", "False", "(4294967296, 4294967296, 0)", &[]), "memory", "0 bytes");
         assert_eq!(Npy::parse(&saved("<f4", "False", "(12, 0)", &[])).unwrap().shape, [12, 0]);
     }

@@ -1,20 +1,20 @@
-//! What tells an HDF5 file from others, without the library that reads it.
+//! Recognizes HDF5 files without the HDF5 library.
 
 use crate::{FileError, Result};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// What every HDF5 file has at one of some places.
+/// Every HDF5 file has this at one of a few offsets.
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
-/// What a file is that begins so, where that can be told: for messages about files of another kind than was asked for.
+/// Recognizes the kind of a file from its first bytes, for messages about files of the wrong kind.
 pub(crate) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
     let kinds: [(&[u8], &str); 9] = [
         (&SIGNATURE, "an HDF5 file"),
-        (b"PK\x03\x04", "a zip, as .npz, .pt and .zip files are"),
-        (b"\x93NUMPY", "an array of NumPy"),
-        (b"\x1f\x8b", "a file packed with gzip"),
+        (b"PK\x03\x04", "a zip (.npz, .pt and .zip files are zips)"),
+        (b"\x93NUMPY", "a NumPy array"),
+        (b"\x1f\x8b", "a gzip file"),
         (b"\x89PNG", "a PNG picture"),
         (b"\xff\xd8\xff", "a JPEG picture"),
         (b"MATLAB", "a MATLAB file"),
@@ -24,10 +24,10 @@ pub(crate) fn kind_of(bytes: &[u8]) -> Option<&'static str> {
     kinds.into_iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, kind)| kind)
 }
 
-/// Whether a file has the HDF5 signature at one of the places where it may stand: 0, 512, 1024, 2048, ...
+/// Whether a file has the HDF5 signature at one of its allowed offsets: 0, 512, 1024, 2048, ...
 ///
 /// # Errors
-/// A file that cannot be read.
+/// Returns [`FileError`] if the file cannot be read.
 pub fn is_hdf5(path: &Path) -> Result<bool> {
     let mut file = File::open(path).map_err(FileError::refused(path, "open"))?;
     let mut search = || {

@@ -1,21 +1,22 @@
-//! How much may come out of a file. What strangers pack can be made to fill any memory: members of an archive that are one and the same bytes,
-//! a chunk of equal numbers, a picture of a size that is only said.
+//! Limits how much a file may decompress to. A small malicious file could otherwise exhaust the
+//! memory, by archive members that share the same bytes, a chunk of equal numbers, or a picture
+//! that claims a huge size.
 
 use crate::{FileError, Result};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// How many times its own bytes a file may unpack to. Measurements, images and weights stay below ten; a tree of small files that are
-/// all zero reaches about one hundred.
+/// How many times its own size a file may decompress to. Measurements, images and weights stay
+/// below ten; a tree of small all-zero files reaches about one hundred.
 const TIMES: u64 = 256;
 
-/// What any file may unpack to, however small it is.
+/// What any file may decompress to, however small it is.
 const ALWAYS: u64 = 16 << 20;
 
-/// What to do about a file that unpacks to more.
-pub const ADVICE: &str = "where the file can be trusted, unpack it, or store it without compression";
+/// What to do about a file that decompresses to more.
+pub const ADVICE: &str = "if you trust the file, unpack it, or store it without compression";
 
-/// The bytes to which a file of `packed` bytes may unpack: 256 times as many and 16 MiB.
+/// The bytes to which a file of `packed` bytes may decompress: 256 times as many plus 16 MiB.
 ///
 /// ```
 /// use brainprior_artifact::unpacked;
@@ -27,34 +28,34 @@ pub const fn most(packed: u64) -> u64 {
     packed.saturating_mul(TIMES).saturating_add(ALWAYS)
 }
 
-/// The same in words.
+/// The same limit in words.
 pub fn words(packed: u64) -> String {
-    format!("{TIMES} times the {packed} bytes of the file and {} MiB", ALWAYS >> 20)
+    format!("{TIMES} times the {packed} bytes of the file plus {} MiB", ALWAYS >> 20)
 }
 
-/// The bytes of an array of this shape and of items of so many bytes; None: more than can be counted. Axes along which nothing lies, and items
-/// of no bytes, count as one: readers go along the other axes all the same.
+/// The bytes of an array of this shape and item size; `None` on overflow. Empty axes and items of
+/// zero bytes count as one, since readers iterate over the other axes anyway.
 pub(crate) fn extent(shape: &[usize], item: usize) -> Option<u64> {
     shape.iter().try_fold(item.max(1) as u64, |size, axis| size.checked_mul((*axis).max(1) as u64))
 }
 
-/// That a number for each of `rows` and `columns`, where a file of `length` bytes says how many there are of either, is no more than it may
-/// unpack to.
+/// Checks that `rows` times `columns` numbers do not exceed what a file of `length` bytes may
+/// decompress to.
 ///
 /// # Errors
-/// More, with both.
+/// Returns [`FileError`] with both numbers if they do.
 pub fn check_rows(path: &Path, length: u64, rows: usize, columns: usize) -> Result<()> {
     let size = (rows as u64).saturating_mul(columns as u64).saturating_mul(size_of::<f64>() as u64);
     match size <= most(length) {
         true => Ok(()),
         false => {
             let (expected, found) = (format!("no more than {}", words(length)), format!("{rows} rows of {columns} numbers"));
-            Err(FileError::mismatch(path, "responses", expected, found, "see that both are of one recording"))
+            Err(FileError::mismatch(path, "responses", expected, found, "check that both come from the same recording"))
         }
     }
 }
 
-/// What unpacks a file, or a part of it, up to a limit.
+/// A decompressing reader with a limit.
 #[derive(Debug)]
 pub struct Bounded<R> {
     unpacking: R,
@@ -62,7 +63,7 @@ pub struct Bounded<R> {
 }
 
 impl<R: Read> Bounded<R> {
-    /// `unpacking` unpacks a file of `packed` bytes.
+    /// `unpacking` decompresses a file of `packed` bytes.
     pub fn new(unpacking: R, packed: u64) -> Self {
         Self { unpacking, budget: Budget::of(packed) }
     }
@@ -76,7 +77,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// What is left of the bytes to which a file may unpack: its members share it.
+/// The remaining bytes to which a file may decompress; all its members share them.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     packed: u64,
@@ -84,15 +85,15 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Of a file of `packed` bytes.
+    /// The budget of a file of `packed` bytes.
     pub fn of(packed: u64) -> Self {
         Self { packed, left: most(packed) }
     }
 
-    /// All bytes of a member.
+    /// Reads all bytes of a member.
     ///
     /// # Errors
-    /// Whatever the member's reader says; more bytes than are left.
+    /// Returns an error if the member's reader fails or the member exceeds the remaining bytes.
     pub fn read(&mut self, member: impl Read) -> io::Result<Vec<u8>> {
         let (mut bytes, mut bounded) = (vec![], Bounded { unpacking: member, budget: *self });
         bounded.read_to_end(&mut bytes)?;
@@ -101,7 +102,7 @@ impl Budget {
     }
 
     fn take(&mut self, count: usize) -> io::Result<()> {
-        let too_much = || io::Error::other(format!("it unpacks to more than {}; {ADVICE}", words(self.packed)));
+        let too_much = || io::Error::other(format!("it decompresses to more than {}; {ADVICE}", words(self.packed)));
         self.left = self.left.checked_sub(count as u64).ok_or_else(too_much)?;
         Ok(())
     }

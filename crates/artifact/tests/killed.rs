@@ -1,5 +1,6 @@
-//! Writers that are killed at any moment: what is in place is whole, and the next write removes what they left.
-#![allow(clippy::print_stdout, reason = "processes of this test talk to one another by it")]
+//! Writers killed at any moment: the target is always complete, and the next write removes their
+//! leftovers.
+#![allow(clippy::print_stdout, reason = "the processes of this test communicate through it")]
 
 use brainprior_artifact::{FileError, replace};
 use std::fs;
@@ -8,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// Names the target to the process that is to be killed.
+/// Passes the target to the process that will be killed.
 const TARGET: &str = "BRAINPRIOR_TEST_TARGET";
-/// Large enough that a kill finds writes unfinished.
+/// Large enough that kills interrupt writes.
 const BYTES: usize = 1 << 20;
 const KILLS: u64 = 40;
 
-/// Content number `number`: its first byte everywhere.
+/// Content number `number`: every byte is the number.
 fn content(number: u8) -> Vec<u8> {
     vec![number; BYTES]
 }
@@ -27,12 +28,12 @@ fn fill(folder: &Path, number: u8) -> Result<(), FileError> {
     Ok(())
 }
 
-/// The number of the content in place, if it is all there.
+/// The number of the content of a file, after checking that it is complete.
 #[track_caller]
 fn number_of(file: &Path) -> u8 {
     let bytes = fs::read(file).unwrap();
-    assert_eq!(bytes.len(), BYTES, "{} is whole", file.display());
-    assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{} is of one writer", file.display());
+    assert_eq!(bytes.len(), BYTES, "{} is complete", file.display());
+    assert!(bytes.iter().all(|byte| *byte == bytes[0]), "{} is from one writer", file.display());
     bytes[0]
 }
 
@@ -56,7 +57,7 @@ fn writes_folders_for_ever() {
     }
 }
 
-/// Another process, which does not outlive this value.
+/// A child process, killed when this value is dropped.
 struct Writer(Child);
 
 impl Writer {
@@ -73,7 +74,7 @@ impl Drop for Writer {
     }
 }
 
-/// This binary once more, at work in `writer`.
+/// Runs this test binary as `writer`.
 fn start(writer: &str, target: &Path) -> Writer {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([writer, "--exact", "--ignored", "--nocapture"])
@@ -86,7 +87,7 @@ fn start(writer: &str, target: &Path) -> Writer {
     Writer(child)
 }
 
-/// Moments that differ from kill to kill, over several writes' length.
+/// Delays that differ from kill to kill and span several writes.
 fn moment(kill: u64) -> Duration {
     Duration::from_micros(kill * 7919 % 30_000)
 }
@@ -127,11 +128,11 @@ fn a_folder_is_whole_after_every_kill_and_nothing_is_left_after_the_next_write()
         std::thread::sleep(moment(kill));
         child.kill();
         interrupted += u32::from(names(around.path()).len() > 1);
-        // Where the file system has no exchange, the old folder can stand aside.
+        // On file systems without an exchange, the old folder may have been moved aside.
         replace::sweep(around.path()).unwrap();
         assert_eq!(names(around.path()), ["scan"]);
         let files = ["a", "b", "c"].map(|name| number_of(&target.join(name)));
-        assert!(files.iter().all(|number| *number == files[0]), "all files are of one write: {files:?}");
+        assert!(files.iter().all(|number| *number == files[0]), "all files are from one write: {files:?}");
         replace::folder(&target, |folder| fill(folder, 2)).unwrap();
         assert_eq!((number_of(&target.join("c")), names(around.path())), (2, vec!["scan".to_owned()]));
     }
@@ -143,8 +144,8 @@ fn a_live_writer_keeps_its_temporary_file() {
     let folder = tempfile::tempdir().unwrap();
     let target = folder.path().join("matrix.h5");
     let mut child = start("writes_files_for_ever", &target);
-    // Without a rest, so that many of these writes meet one of the other process half done; it would end on the first
-    // temporary file that was taken from it.
+    // No pauses, so that many of these writes meet an unfinished write of the other process, which
+    // would fail if one of its temporary files were removed.
     for _ in 0..50 {
         replace::bytes(&target, &content(2)).unwrap();
         number_of(&target);

@@ -1,4 +1,5 @@
-//! Files and folders have the permissions that the umask gives, so that colleagues can read what a shared disk holds.
+//! Files and folders get the permissions of the umask, so that colleagues can read files on shared
+//! disks.
 #![cfg(unix)]
 
 use brainprior_artifact::{FileError, archive, json, replace};
@@ -7,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names the folder to the process with another umask.
+/// Passes the folder to the process with another umask.
 const FOLDER: &str = "BRAINPRIOR_TEST_FOLDER";
 
 #[test]
@@ -30,7 +31,7 @@ fn writes_one_of_each() {
 
 fn check(umask: &str, file: u32, directory: u32) {
     let folder = tempfile::tempdir().unwrap();
-    // An older file with other permissions is replaced, and its permissions with it.
+    // An older file is replaced together with its permissions.
     let old = folder.path().join("results.json");
     fs::write(&old, "0").unwrap();
     fs::set_permissions(&old, fs::Permissions::from_mode(0o640)).unwrap();

@@ -1,4 +1,4 @@
-//! Weights as PyTorch saves them (`tests/data`, with the script), against what torch.load finds.
+//! PyTorch weights (`tests/data`, with the script) against what torch.load finds.
 
 use brainprior_artifact::archive::Archive;
 use std::collections::BTreeSet;
@@ -49,7 +49,7 @@ fn whole_numbers_and_flags_keep_their_types() {
     assert!(error.contains("kinds.pt: whole: expected numbers in f16, bf16, f32 or f64, found I64"), "{error}");
 }
 
-/// One sentence that names the file.
+/// Asserts that the error is one sentence that names the file.
 #[track_caller]
 fn refused(path: &Path, parts: &[&str]) {
     let error = Archive::read_weights(path, "give another").unwrap_err().to_string();
@@ -63,7 +63,7 @@ fn refused(path: &Path, parts: &[&str]) {
 fn what_lies_beside_a_state_dict_is_named() {
     let sentence = read("data-parallel.pt").left_out().unwrap();
     assert!(sentence.ends_with(
-        "left out what lies beside the network's tensors: epoch, arch, optimizer, scheduler, best_acc1, loss and 3 more"
+        "ignored everything but the network's tensors: epoch, arch, optimizer, scheduler, best_acc1, loss and 3 more"
     ));
     assert!(read("averaged.pt").left_out().unwrap().ends_with(": n_averaged"));
     assert!(read("compiled.pt").left_out().unwrap().ends_with(": ema"));
@@ -81,7 +81,7 @@ fn a_program_is_not_run_and_the_line_that_converts_it_is_said() {
 fn what_would_take_more_memory_than_its_file_is_refused() {
     refused(&file("overlapping.pt"), &["no more than twice the", "28800 bytes", ".clone()"]);
     refused(&file("expanded.pt"), &["weight", "expected at least 2000 bytes of numbers, found 4"]);
-    refused(&file("packed.pt"), &["a member that is stored", "without compression"]);
+    refused(&file("packed.pt"), &["an uncompressed member", "without compression"]);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn damaged_files_never_panic() {
 fn what_holds_no_tensors_says_what_it_holds() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.pt");
-    // pickle.dumps({"labels": [1]}, 2) alone is nothing of torch.save.
+    // torch.save does not write pickle.dumps({"labels": [1]}, 2).
     std::fs::write(&path, b"\x80\x02}q\x00X\x06\x00\x00\x00labelsq\x01]q\x02K\x01as.").unwrap();
     refused(&path, &["expected what torch.save writes, found another pickle"]);
     let safetensors = folder.path().join("plain.safetensors");

@@ -1,6 +1,6 @@
-//! File systems without locks, which a preloaded library stands in for.
+//! File systems without locks, simulated by a preloaded library.
 #![cfg(target_os = "linux")]
-#![allow(clippy::print_stdout, reason = "processes of this test talk to one another by it")]
+#![allow(clippy::print_stdout, reason = "the processes of this test communicate through it")]
 
 use brainprior_artifact::lock;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
 
-/// Names the lock to the process on whose file system there are none.
+/// Passes the lock to the process whose file system has no locks.
 const LOCK: &str = "BRAINPRIOR_TEST_LOCK";
 
-/// Counts warnings, and keeps what they say.
+/// Counts warnings and keeps their text.
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
 
@@ -50,7 +50,7 @@ fn takes_a_lock_several_times() {
     tracing::subscriber::set_global_default(warnings.clone()).unwrap();
     let outcome = lock::take(&path).and_then(|first| {
         let second = lock::try_take(&path)?;
-        assert!(second.is_some(), "without locks nobody is kept out");
+        assert!(second.is_some(), "without locks no process is excluded");
         drop((first, second));
         lock::take(&path).map(drop)
     });
@@ -61,7 +61,8 @@ fn takes_a_lock_several_times() {
     }
 }
 
-/// What the process above does where flock fails with `errno`; nothing where the stand-in cannot be compiled.
+/// The output of the process above when flock fails with `errno`; `None` if the stand-in cannot be
+/// compiled.
 fn run(errno: i32) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().join("without_locks.so");

@@ -333,7 +333,7 @@ mod tests {
         let message = || ResNet::load(&path).unwrap_err().to_string();
         assert!(message().contains("network.safetensors: could not read"));
         std::fs::write(&path, "not safetensors").unwrap();
-        assert!(message().contains("expected safetensors, found one that begins with"), "{}", message());
+        assert!(message().contains("expected safetensors, found a file that begins with"), "{}", message());
 
         let network = ResNet::new(&tiny(), 3).unwrap();
         network.save(&path).unwrap();

@@ -35,10 +35,10 @@ const AHEAD: usize = 2;
 /// uninterrupted one; a finished training returns at once. Results do not depend on the number of threads.
 ///
 /// # Errors
-/// Returns [`Error::Setting`] if a setting is out of range, [`Error::Size`] if the data do not match the settings, an
-/// error if the target has images that are not among its stimuli, [`Error::Diverged`] if the loss is no longer finite,
-/// [`Error::OtherTraining`] if the folder holds the state of another training, [`Error::Busy`] if another process is
-/// training in it, and [`Error::File`] if a file cannot be read or written.
+/// Returns [`Error::Setting`] if a setting is out of range, [`Error::Size`] if the data do not match the settings,
+/// [`Error::MissingStimulus`] if the target has an image that is not among its stimuli, [`Error::Diverged`] if the loss
+/// is no longer finite, [`Error::OtherTraining`] if the folder holds the state of another training, [`Error::Busy`] if
+/// another process is training in it, and [`Error::File`] if a file cannot be read or written.
 pub fn train(
     data: &LabeledImages,
     target: &Target,

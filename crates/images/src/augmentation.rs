@@ -1,8 +1,9 @@
-//! Random variation of training images.
+//! Random augmentation of training images.
 //!
-//! What the lineage of the paper's code does to classification images: a random crop of the image's own size after
-//! reflecting 4 pixels beyond each border, then a horizontal flip half of the time (torchvision: `RandomCrop(32,
-//! padding=4, padding_mode="reflect")`, `RandomHorizontalFlip(0.5)`).
+//! This is the augmentation in the code that the paper's code builds on: a random crop of the
+//! image's own size after reflecting 4 pixels beyond each border, then a horizontal flip with
+//! probability 1/2 (torchvision: `RandomCrop(32, padding=4, padding_mode="reflect")`,
+//! `RandomHorizontalFlip(0.5)`).
 
 use crate::{Error, Result};
 use rand::Rng;
@@ -17,8 +18,9 @@ pub struct CropFlip {
 }
 
 impl CropFlip {
-    /// Draws, in this order, the row and the column at which the crop begins within the padded image, each uniform in
-    /// `0..=2 * padding`, and whether to flip. `top = left = padding` without a flip leaves an image as it is.
+    /// Draws, in this order, the top row and left column of the crop within the padded image, each
+    /// uniform in `0..=2 * padding`, and whether to flip. `top = left = padding` without a flip
+    /// leaves an image unchanged.
     pub fn draw(padding: usize, rng: &mut impl Rng) -> Self {
         let top = rng.random_range(0..=2 * padding);
         let left = rng.random_range(0..=2 * padding);
@@ -27,24 +29,24 @@ impl CropFlip {
 
     /// Writes the crop of `image`, `[channels, height, width]`, into `out` of the same size.
     ///
-    /// Borders are mirrored without repeating the border pixel: beyond columns `a b c d` follow `c b a`, as PyTorch's
-    /// `reflect`.
+    /// Borders are mirrored without repeating the border pixel, like PyTorch's `reflect`: columns
+    /// `a b c d` are followed by `c b a`.
     ///
     /// # Errors
-    /// Slices that are no whole images of the same size; a padding that is not smaller than both sides of the image, where
-    /// one reflection does not reach.
+    /// Returns [`Error::Size`] if the slices are not whole images of the same size, or if the
+    /// padding is not smaller than both sides of the image.
     pub fn apply(&self, image: &[f32], height: usize, width: usize, out: &mut [f32]) -> Result<()> {
         let area = height * width;
         if area == 0 || !image.len().is_multiple_of(area) || image.len() != out.len() {
             return Err(Error::Size {
-                what: "an image to vary and the room for it",
+                what: "the image to augment and its output",
                 expected: format!("the same multiple of {height} x {width}"),
                 found: format!("{} and {}", image.len(), out.len()),
             });
         }
         if self.padding >= height.min(width) {
             return Err(Error::Size {
-                what: "padding by reflection",
+                what: "reflection padding",
                 expected: format!("below {}, the smaller side of the image", height.min(width)),
                 found: self.padding.to_string(),
             });
@@ -62,7 +64,7 @@ impl CropFlip {
     }
 }
 
-/// The pixel of `0..size` that position `padded` shows, where the image begins at `padding`.
+/// The pixel of `0..size` at position `padded` of the padded image.
 fn reflect(padded: usize, padding: usize, size: usize) -> usize {
     let position = padded.abs_diff(padding);
     if padded >= padding && position >= size { 2 * (size - 1) - position } else { position }
@@ -71,7 +73,7 @@ fn reflect(padded: usize, padding: usize, size: usize) -> usize {
 /// Draws one crop and flip with `rng` and writes it; see [`CropFlip`].
 ///
 /// # Errors
-/// As [`CropFlip::apply`].
+/// See [`CropFlip::apply`].
 pub fn random_crop_flip(
     image: &[f32],
     height: usize,
@@ -128,7 +130,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the padded image written out, row by row.
+        /// Compares with a padded image that is written out, row by row.
         #[test]
         fn agrees_with_explicit_padding(seed: u64, height in 3usize..8, width in 3usize..8, padding in 0usize..3) {
             let image: Vec<f32> = (0..2 * height * width).map(|value| value as f32).collect();

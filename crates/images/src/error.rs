@@ -1,16 +1,16 @@
-//! What can be wrong with images.
+//! The error of this crate.
 
 use crate::ImageId;
 use brainprior_artifact::FileError;
 
-/// An error of this crate.
+/// The error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written, or does not have the layout that its kind has.
+    /// A file could not be read or written, or does not have the layout of its kind.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A pixel outside [0, 1], or not a number.
+    /// A pixel is NaN or outside [0, 1].
     #[error("image {image}, pixel {pixel}: expected a value in [0, 1], found {found}; divide 8-bit pixels by 255")]
     Pixel {
         /// Index of the image.
@@ -20,37 +20,37 @@ pub enum Error {
         /// The value.
         found: f32,
     },
-    /// Sizes that do not fit together.
+    /// Sizes do not match.
     #[error("{what}: expected {expected}, found {found}")]
     Size {
-        /// What has the size.
+        /// The quantity that has this size.
         what: &'static str,
-        /// The size asked for.
+        /// The expected size.
         expected: String,
-        /// The size given.
+        /// The actual size.
         found: String,
     },
     /// Two images of one set have the same content.
     #[error("images {first} and {second} have the same content ({id}); a stimulus set holds distinct images")]
     Duplicate {
-        /// Index of one.
+        /// Index of the first image.
         first: usize,
-        /// Index of the other.
+        /// Index of the second image.
         second: usize,
         /// Their common identity.
         id: ImageId,
     },
-    /// A label that no class has.
+    /// A label is beyond the last class.
     #[error("record {record}: label {found}, expected 0 to {}", .classes - 1)]
     Label {
         /// Index of the image.
         record: usize,
         /// The label.
         found: u8,
-        /// How many classes there are.
+        /// Number of classes.
         classes: usize,
     },
 }
 
-/// Result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,18 +1,19 @@
-//! The identity of an image: what it shows, not what a file calls it.
+//! Identifies images by content, not by file name.
 
 use crate::Error;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// Identity of a grayscale image by content: the first 64 bits of SHA-256 over its size and its pixels in [0, 1].
+/// Identity of a grayscale image by content: the first 64 bits of SHA-256 over its size and its
+/// pixels in [0, 1].
 ///
-/// With 100,000 images the chance that any two share an identity by accident is below 1 in 10^9.
+/// Among 100,000 images, the probability that any two share an identity by accident is below 10^-9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId(u64);
 
 impl ImageId {
-    /// Of `height * width` pixels, row-major, in [0, 1].
+    /// The identity of `height * width` pixels, row-major, in [0, 1].
     pub fn of(height: usize, width: usize, pixels: &[f32]) -> Self {
         let mut hasher = Sha256::new();
         hasher.update((height as u64).to_le_bytes());
@@ -23,12 +24,12 @@ impl ImageId {
         Self(u64::from_be_bytes([first, second, third, fourth, fifth, sixth, seventh, eighth]))
     }
 
-    /// As a number, for storage.
+    /// The identity as a number, for storage.
     pub fn to_u64(self) -> u64 {
         self.0
     }
 
-    /// From storage.
+    /// Restores an identity from storage.
     pub fn from_u64(bits: u64) -> Self {
         Self(bits)
     }

@@ -1,11 +1,12 @@
-//! Labelled images for classification.
+//! Labeled images for classification.
 
 use crate::{Error, Result};
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// Images of one size with a class each: bytes 0..=255, row-major `[images, channels, height, width]`.
+/// Images of one size, with a class for each: bytes 0..=255, row-major `[images, channels, height,
+/// width]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabeledImages {
     channels: usize,
@@ -16,21 +17,23 @@ pub struct LabeledImages {
     class_names: Vec<String>,
 }
 
-/// A labelled set in its two parts, equal in image size and classes.
+/// A labeled set with a training and a test part, equal in image size and classes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabeledSplit {
-    /// What a classifier learns from.
+    /// Training images.
     pub train: LabeledImages,
-    /// What it is judged by.
+    /// Test images.
     pub test: LabeledImages,
 }
 
 impl LabeledImages {
-    /// From `labels.len() * channels * height * width` pixels and a label an image, which indexes `class_names`.
+    /// Creates a set from `labels.len() * channels * height * width` pixels and one label per
+    /// image, an index into `class_names`.
     ///
     /// # Errors
-    /// An image size of zero; pixels that are not `channels * height * width` for each label; no or more than 256
-    /// classes; a label that no class has.
+    /// Returns an error if the image size is zero, if there are not `channels * height * width`
+    /// pixels per label, if there are no or more than 256 classes, or if a label is beyond the last
+    /// class.
     pub fn new(
         channels: usize,
         height: usize,
@@ -42,14 +45,14 @@ impl LabeledImages {
         let area = channels.checked_mul(height).and_then(|rows| rows.checked_mul(width)).unwrap_or(0);
         if area == 0 || Some(pixels.len()) != labels.len().checked_mul(area) {
             return Err(Error::Size {
-                what: "pixels of a labelled set",
+                what: "pixels of a labeled set",
                 expected: format!("{} labels x {channels} x {height} x {width}, all sizes above 0", labels.len()),
                 found: pixels.len().to_string(),
             });
         }
         if class_names.is_empty() || class_names.len() > 256 {
             return Err(Error::Size {
-                what: "classes of a labelled set",
+                what: "classes of a labeled set",
                 expected: "1 to 256".into(),
                 found: class_names.len().to_string(),
             });
@@ -65,12 +68,12 @@ impl LabeledImages {
         self.labels.len()
     }
 
-    /// Whether there is no image.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// 1 for grayscale, 3 for red, green, blue.
+    /// 1 for grayscale, 3 for RGB.
     pub fn channels(&self) -> usize {
         self.channels
     }
@@ -116,28 +119,28 @@ impl LabeledImages {
         &self.labels
     }
 
-    /// Image `index` in [0, 1], byte / 255, into `out` of `channels * height * width`.
+    /// Writes image `index` in [0, 1] (byte / 255) into `out`, of `channels * height * width`.
     ///
     /// # Panics
-    /// No such image; an `out` of another size.
+    /// Panics if there is no such image or `out` has another size.
     pub fn pixels_unit(&self, index: usize, out: &mut [f32]) {
         let image = self.image(index);
-        assert_eq!(out.len(), image.len(), "room for one image");
+        assert_eq!(out.len(), image.len(), "the output has the size of one image");
         for (unit, byte) in out.iter_mut().zip(image) {
             *unit = f32::from(*byte) / 255.0;
         }
     }
 
-    /// In one channel: the luma of ITU-R 601 in integers, `(19595 R + 38470 G + 7471 B + 32768) >> 16`, which is what
-    /// common image libraries compute. Images of one channel stay as they are.
+    /// Converts to grayscale: the luma of ITU-R 601 in integers, `(19595 R + 38470 G + 7471 B +
+    /// 32768) >> 16`, as common image libraries compute it. Images with one channel stay unchanged.
     ///
     /// # Panics
-    /// With a number of channels other than 1 and 3.
+    /// Panics if the number of channels is neither 1 nor 3.
     pub fn to_grayscale(&self) -> Self {
         if self.channels == 1 {
             return self.clone();
         }
-        assert_eq!(self.channels, 3, "luma is defined for red, green and blue");
+        assert_eq!(self.channels, 3, "luma is defined for RGB images");
         let area = self.height * self.width;
         let mut pixels = Vec::with_capacity(self.len() * area);
         for image in self.pixels.chunks_exact(3 * area) {
@@ -156,7 +159,7 @@ impl LabeledImages {
     /// The images at `indices`, in that order.
     ///
     /// # Panics
-    /// On an index beyond the set.
+    /// Panics if an index is out of range.
     pub fn subset(&self, indices: &[usize]) -> Self {
         Self {
             pixels: indices.iter().flat_map(|index| self.image(*index)).copied().collect(),
@@ -165,15 +168,15 @@ impl LabeledImages {
         }
     }
 
-    /// Takes a random `fraction` of the images aside: what stays for training, and what validates. Both keep the order
-    /// of the set; the validating part has `fraction * len`, rounded.
+    /// Holds out a random `fraction` of the images: returns the training and the validation part.
+    /// Both keep the order of the set; the validation part has `fraction * len` images, rounded.
     ///
     /// # Errors
-    /// A fraction outside [0, 1).
+    /// Returns [`Error::Size`] if the fraction is outside [0, 1).
     pub fn split_validation(&self, fraction: f64, seed: u64) -> Result<(Self, Self)> {
         if !(0.0..1.0).contains(&fraction) {
             return Err(Error::Size {
-                what: "the fraction of images that validate",
+                what: "the fraction of validation images",
                 expected: "at least 0 and below 1".into(),
                 found: fraction.to_string(),
             });
@@ -201,7 +204,7 @@ impl LabeledImages {
 
 pub(crate) fn luma(red: u8, green: u8, blue: u8) -> u8 {
     let weighted = 19_595 * u32::from(red) + 38_470 * u32::from(green) + 7_471 * u32::from(blue) + 32_768;
-    // The weights sum to 2^16, so that white stays 255.
+    // The weights sum to 2^16, so white stays 255.
     (weighted >> 16) as u8
 }
 

@@ -1,10 +1,11 @@
-//! Images on both sides of the chain: the stimuli that a mouse saw, and the labelled images that a classifier learns.
+//! Stimuli that mice saw, and labeled images that a classifier learns.
 //!
-//! A stimulus is known by its content ([`ImageId`]), so that scans that showed the same images can be matched whatever
-//! their files call them. Pixels are f32 in [0, 1] at every boundary; labelled sets keep their bytes.
+//! A stimulus is identified by its content ([`ImageId`]), so scans that showed the same images can
+//! be matched whatever their files are called. Pixels are f32 in [0, 1] at every interface; labeled
+//! sets keep their bytes.
 //!
-//! Sets come from files ([`read_labeled`]: CIFAR-10, CIFAR-100, folders of pictures, safetensors) or are made ([`procedural`]), so that the
-//! whole chain runs without a download.
+//! Sets come from files ([`read_labeled`]: CIFAR-10, CIFAR-100, folders of pictures, safetensors)
+//! or are generated ([`procedural`]), so that the whole pipeline runs without a download.
 //!
 //! ```
 //! use brainprior_images::{procedural, read_labeled, write_labeled};

@@ -1,4 +1,4 @@
-//! Pictures: one image in a PNG or JPEG file.
+//! Reads PNG and JPEG files.
 
 use crate::Result;
 use brainprior_artifact::FileError;
@@ -7,22 +7,23 @@ use std::cmp::Ordering;
 use std::io::Cursor;
 use std::path::Path;
 
-/// Endings of the names of pictures, in small letters.
+/// File name extensions of pictures, in lower case.
 const ENDINGS: [&str; 3] = [".png", ".jpg", ".jpeg"];
 
-const CUT: &str = "the file is cut short: copy it again";
+const CUT: &str = "the file is truncated: copy it again";
 
-/// The most pixels that a byte of a JPEG file can stand for: a bit for each block of 8 x 8.
+/// The most pixels that one byte of a JPEG file can encode: one bit per block of 8 x 8.
 const JPEG_PIXELS: u64 = 512;
-/// The same of a PNG file: a byte of deflate stands for 1,032 bytes, and each of these for at most eight pixels.
+/// The same for PNG: one byte of deflate decodes to at most 1,032 bytes, and each of these to at
+/// most eight pixels.
 const PNG_PIXELS: u64 = 8 * 1032;
-/// Tables and heads of a file, which stand for no pixels, are taken as if they did.
+/// Headers and tables encode no pixels; they are counted as if they did.
 const SMALL: u64 = 1 << 16;
 
-/// A decoded picture of 8 bits a value.
+/// A decoded picture with 8 bits per value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// 1 for gray, 3 for red, green, blue.
+    /// 1 for grayscale, 3 for RGB.
     pub channels: usize,
     /// Rows.
     pub height: usize,
@@ -32,14 +33,15 @@ pub struct Picture {
     pub pixels: Vec<u8>,
 }
 
-/// Whether a name is that of a picture, by its ending. What begins with a point is hidden and is none.
+/// Whether a file name has the extension of a picture. Hidden files, which begin with a dot, do not
+/// count.
 pub fn is_picture(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     let small = file.to_lowercase();
     !file.starts_with('.') && ENDINGS.iter().any(|ending| small.ends_with(ending))
 }
 
-/// The order of names in which people number files: digits compare as numbers, so that `image10` follows `image9`.
+/// Natural sort order: digits compare as numbers, so `image10` follows `image9`.
 pub fn by_number(left: &str, right: &str) -> Ordering {
     let (mut one, mut other) = (left.as_bytes(), right.as_bytes());
     loop {
@@ -50,7 +52,7 @@ pub fn by_number(left: &str, right: &str) -> Ordering {
                     (one, other) = (rest, others);
                     first.cmp(second)
                 }
-                // Names that differ in zeros before a number alone keep an order, too.
+                // Names that differ only in leading zeros need an order, too.
                 (first, second) => return first.is_some().cmp(&second.is_some()).then_with(|| left.cmp(right)),
             },
             (long, wide) => {
@@ -68,10 +70,11 @@ pub fn by_number(left: &str, right: &str) -> Ordering {
 }
 
 impl Picture {
-    /// From the bytes of a file, which lies at `path` or is the member `name` of it.
+    /// Decodes the bytes of the file at `path`, or of its member `name`.
     ///
     /// # Errors
-    /// Neither PNG nor JPEG; cut short or damaged; more than 8 bits a value; a pixel that is not opaque.
+    /// Returns an error if the file is neither PNG nor JPEG, is truncated or damaged, has more than
+    /// 8 bits per value, or has pixels that are not opaque.
     pub fn decode(path: &Path, name: &str, bytes: &[u8]) -> Result<Self> {
         let damaged = |error: String| FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again");
         if bytes.starts_with(b"\x89PNG") {
@@ -85,7 +88,7 @@ impl Picture {
         }
         if !is_whole_jpeg(bytes) {
             let found = format!("{} bytes without one", bytes.len());
-            return Err(FileError::mismatch(path, name, "a JPEG file with its end mark", found, CUT).into());
+            return Err(FileError::mismatch(path, name, "a JPEG file with an end marker", found, CUT).into());
         }
         let decoder = || ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
         let (width, height) = decoder().into_dimensions().map_err(|error| damaged(error.to_string()))?;
@@ -99,13 +102,13 @@ impl Picture {
         })
     }
 
-    /// Of pixels whose channels lie side by side.
+    /// Makes a picture of pixels whose channels are interleaved.
     fn interleaved(channels: usize, height: usize, width: usize, pixels: &[u8]) -> Self {
         let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels).copied());
         Self { channels, height, width, pixels: planes.collect() }
     }
 
-    /// In one channel: luma, as that of labelled sets.
+    /// Converts to grayscale, with the luma of labeled sets.
     #[must_use]
     pub fn to_gray(&self) -> Self {
         if self.channels == 1 {
@@ -118,14 +121,14 @@ impl Picture {
         Self { channels: 1, height: self.height, width: self.width, pixels }
     }
 
-    /// Whether some pixel has a color: red, green and blue that differ.
+    /// Whether any pixel has a color, that is, red, green and blue that differ.
     pub fn has_color(&self) -> bool {
         let planes: Vec<&[u8]> = self.pixels.chunks(self.height * self.width).collect();
         planes.iter().any(|plane| plane != &planes[0])
     }
 }
 
-/// That a size that a file says is one that its bytes can fill, before memory is taken for it.
+/// Checks that the file is large enough for the size it states, before memory is allocated.
 fn check_size(path: &Path, name: &str, bytes: &[u8], [height, width]: [u32; 2], each: u64) -> Result<()> {
     if u64::from(height) * u64::from(width) <= each * bytes.len() as u64 + SMALL {
         return Ok(());
@@ -135,11 +138,12 @@ fn check_size(path: &Path, name: &str, bytes: &[u8], [height, width]: [u32; 2], 
 }
 
 fn depth(path: &Path, name: &str, found: String) -> crate::Error {
-    let advice = "save it with 8 bits a value, in gray or in red, green and blue";
-    FileError::mismatch(path, name, "8 bits a value", found, advice).into()
+    let advice = "save it with 8 bits per value, in grayscale or RGB";
+    FileError::mismatch(path, name, "8 bits per value", found, advice).into()
 }
 
-/// Whether the end mark follows the last scan. In the data of a scan it cannot occur; in the preview before it it can.
+/// Whether the end marker follows the last scan. The marker cannot occur in the data of a scan, but
+/// it can in a preview before it.
 fn is_whole_jpeg(bytes: &[u8]) -> bool {
     let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
     last(0xda).is_some_and(|scan| last(0xd9).is_some_and(|end| end > scan))
@@ -148,8 +152,8 @@ fn is_whole_jpeg(bytes: &[u8]) -> bool {
 fn of_png(path: &Path, name: &str, bytes: &[u8]) -> Result<Picture> {
     let failed = |error: png::DecodingError| match error {
         png::DecodingError::IoError(_) => {
-            let found = format!("{} bytes that end before", bytes.len());
-            FileError::mismatch(path, name, "a whole PNG file", found, CUT)
+            let found = format!("{} bytes that end too early", bytes.len());
+            FileError::mismatch(path, name, "a complete PNG file", found, CUT)
         }
         error => FileError::refused(path, "decode")(error).in_dataset(name).advise("copy the file again"),
     };
@@ -172,7 +176,7 @@ fn of_png(path: &Path, name: &str, bytes: &[u8]) -> Result<Picture> {
     let area = height * width;
     if let Some(pixel) = picture.pixels[opaque * area..].iter().position(|alpha| *alpha != 255) {
         let found = format!("pixel {pixel} with an opacity of {} of 255", picture.pixels[opaque * area + pixel]);
-        let advice = "lay it onto the background that was shown, and save it without a channel for opacity";
+        let advice = "flatten it onto the background that was shown, and save it without an alpha channel";
         return Err(FileError::mismatch(path, name, "opaque pixels", found, advice).into());
     }
     Ok(Picture { channels: opaque, height, width, pixels: picture.pixels[..opaque * area].to_vec() })
@@ -199,7 +203,7 @@ mod tests {
         }
     }
 
-    /// A PNG file of some size, with a byte in the place of its pixels.
+    /// A PNG file of the given size with a single byte of pixel data.
     fn empty_png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = vec![];
         let mut encoder = png::Encoder::new(&mut bytes, width, height);
@@ -208,7 +212,7 @@ mod tests {
         bytes
     }
 
-    /// A JPEG file of 8 x 8 pixels whose head says another size.
+    /// A JPEG file of 8 x 8 pixels whose header states another size.
     fn small_jpeg(width: u16, height: u16) -> Vec<u8> {
         let mut bytes = vec![];
         image::codecs::jpeg::JpegEncoder::new(&mut bytes).encode(&[128; 64], 8, 8, image::ExtendedColorType::L8).unwrap();
@@ -254,11 +258,11 @@ mod tests {
     #[test]
     fn what_is_cut_deep_or_transparent_is_refused() {
         let whole = png_of(png::ColorType::Rgb, png::BitDepth::Eight, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
-        refused(&whole[..whole.len() - 20], &["a whole PNG file", "cut short"]);
-        refused(&png_of(png::ColorType::Grayscale, png::BitDepth::Sixteen, &[0; 8]), &["8 bits a value", "sixteen"]);
+        refused(&whole[..whole.len() - 20], &["a complete PNG file", "truncated"]);
+        refused(&png_of(png::ColorType::Grayscale, png::BitDepth::Sixteen, &[0; 8]), &["8 bits per value", "sixteen"]);
         let glass = png_of(png::ColorType::GrayscaleAlpha, png::BitDepth::Eight, &[9, 255, 8, 254, 7, 255, 6, 255]);
         refused(&glass, &["opaque pixels", "pixel 1 with an opacity of 254"]);
-        refused(&[0xff, 0xd8, 0xff, 0xda, 1, 2], &["end mark", "6 bytes", "cut short"]);
+        refused(&[0xff, 0xd8, 0xff, 0xda, 1, 2], &["end marker", "6 bytes", "truncated"]);
         refused(b"GIF89a", &["a PNG or JPEG file", "GIF89a"]);
     }
 }

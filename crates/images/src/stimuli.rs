@@ -15,10 +15,11 @@ pub struct StimulusSet {
 }
 
 impl StimulusSet {
-    /// From `images * height * width` pixels.
+    /// Creates a set from `images * height * width` pixels.
     ///
     /// # Errors
-    /// A size of zero or a number of pixels that is no multiple of an image; a pixel outside [0, 1]; two equal images.
+    /// Returns an error if a size is zero, if the pixels are not a whole number of images, if a
+    /// pixel is outside [0, 1], or if two images are equal.
     pub fn new(height: usize, width: usize, pixels: Vec<f32>) -> Result<Self> {
         let area = height.checked_mul(width).unwrap_or(0);
         if area == 0 || !pixels.len().is_multiple_of(area) {
@@ -46,7 +47,7 @@ impl StimulusSet {
         self.ids.len()
     }
 
-    /// Whether there is no image.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
@@ -77,7 +78,7 @@ impl StimulusSet {
         &self.pixels
     }
 
-    /// Where an image lies in this set.
+    /// Index of an image in this set.
     pub fn position(&self, id: ImageId) -> Option<usize> {
         self.positions.get(&id).copied()
     }
@@ -85,11 +86,11 @@ impl StimulusSet {
     /// The images at `indices` (distinct), in that order.
     ///
     /// # Panics
-    /// On an index beyond the set or one given twice.
+    /// Panics if an index is out of range or given twice.
     pub fn subset(&self, indices: &[usize]) -> Self {
         let ids: Vec<ImageId> = indices.iter().map(|index| self.ids[*index]).collect();
         let positions: HashMap<ImageId, usize> = ids.iter().enumerate().map(|(position, id)| (*id, position)).collect();
-        assert_eq!(positions.len(), ids.len(), "a subset names each image once");
+        assert_eq!(positions.len(), ids.len(), "a subset contains each image once");
         let pixels = indices.iter().flat_map(|index| self.image(*index).iter().copied()).collect();
         Self { height: self.height, width: self.width, ids, pixels, positions }
     }
@@ -97,7 +98,7 @@ impl StimulusSet {
     /// All images of several sets, each once, in the order in which they first appear.
     ///
     /// # Errors
-    /// No set at all, or sets of different image sizes.
+    /// Returns [`Error::Size`] if there is no set or the image sizes differ.
     pub fn union(sets: &[&StimulusSet]) -> Result<Self> {
         let Some(first) = sets.first() else {
             return Err(Error::Size {

@@ -1,4 +1,4 @@
-//! Labelled sets as other programs write them (`tests/data`, with the script).
+//! Labeled sets as other programs write them (`tests/data`, with the script).
 
 use brainprior_images::{CorruptedFamily, read_corrupted, read_labeled};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn class_names_are_a_name_a_line_a_json_array_or_between_commas() {
         assert_eq!(split.train.classes(), 10, "{name}");
         assert_eq!((split.test.class_names()[0].as_str(), split.test.class_names()[9].as_str()), ("airplane", "truck"), "{name}");
     }
-    refused("names-json-object.safetensors", &["class_names", "a JSON array of texts", "a name a line"]);
+    refused("names-json-object.safetensors", &["class_names", "a JSON array of strings", "one per line"]);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn cifar_for_python_comes_as_python_2_and_3_pickle_it() {
     assert_eq!(split, read_labeled(&file("python3-10.tar.gz")).unwrap());
     assert_eq!(split.train.labels(), [1, 5, 2, 6, 3, 7, 4, 8, 5, 9]);
     assert_eq!((split.test.labels(), split.test.class_names()[9].as_str()), (&[0u8, 9][..], "truck"));
-    // The script's rows: (7 k + part) of the k-th value, over both images of a file.
+    // The script's rows: (7 k + part) for the k-th value, over both images of a file.
     let value = |image: usize, at: usize, part: usize| ((image * 3072 + at) * 7 + part) as u8;
     let expected: Vec<u8> = (0..3072).map(|at| value(1, at, 3)).collect();
     assert_eq!(split.train.image(5), expected, "red, green, blue, each row after row");
@@ -62,7 +62,7 @@ fn cifar_for_python_comes_as_python_2_and_3_pickle_it() {
     let whole = std::fs::read(inside.join("test")).unwrap();
     std::fs::write(inside.join("test"), &whole[..whole.len() - 400]).unwrap();
     let error = read_labeled(&inside).unwrap_err().to_string();
-    assert!(error.contains("cifar-100-python/test: test: expected ") && error.contains("cut short"), "{error}");
+    assert!(error.contains("cifar-100-python/test: test: expected ") && error.contains("truncated"), "{error}");
 }
 
 #[test]
@@ -77,7 +77,8 @@ fn folders_of_pictures_have_a_class_a_folder() {
     let split = read_labeled(folder.path()).unwrap();
     assert_eq!((split.train.class_names(), split.train.labels()), (&["cat".to_owned(), "dog".to_owned()][..], &[0u8, 0, 1][..]));
     assert_eq!((split.test.labels(), split.test.channels(), split.test.height()), (&[0u8, 1][..], 3, 8));
-    // The script's second picture is in color, the first in gray, the third has a palette of grays.
+    // In the script, the second picture is in color, the first is grayscale, and the third has a
+    // grayscale palette.
     assert_eq!(split.train.image(1)[..2], [10, 13]);
     assert_eq!((split.train.image(1)[64], split.train.image(1)[128]), (11, 245));
     assert_eq!((split.train.image(0)[0], split.train.image(0)[128], split.train.image(2)[65]), (0, 0, 23));
@@ -91,7 +92,7 @@ fn folders_of_pictures_have_a_class_a_folder() {
     let picture = folder.path().join("train/dog/1.png");
     let whole = std::fs::read(&picture).unwrap();
     std::fs::write(&picture, &whole[..whole.len() - 30]).unwrap();
-    refused(&["train/dog/1.png", "a whole PNG file", "cut short"]);
+    refused(&["train/dog/1.png", "a complete PNG file", "truncated"]);
     std::fs::remove_file(&picture).unwrap();
     refused(&["train/dog", "PNG or JPEG files", "found none"]);
     std::fs::remove_dir(folder.path().join("train/dog")).unwrap();
@@ -124,7 +125,7 @@ fn published_corruptions_are_those_of_the_test_images_in_use() {
             assert_eq!(images.image(0), expected, "planes of red, green and blue");
         }
     }
-    // A set in gray has corrupted images by the same luma.
+    // The corrupted images of a grayscale set use the same luma.
     let gray = read_corrupted(&path, &test.to_grayscale(), 1..2).unwrap();
     assert_eq!(gray[1].severities[4], families[1].severities[4].to_grayscale());
 }
@@ -145,12 +146,12 @@ fn corruptions_of_another_set_are_refused() {
     );
     refused(&test.subset(&[0]), &["labels.npy", "expected 5 labels, five times", "shape [10]"]);
     let whole = std::fs::read(path.join("fog.npy")).unwrap();
-    // One that ends within the last severity.
+    // A file that ends within the last severity.
     std::fs::write(path.join("fog.npy"), &whole[..whole.len() - 3072 - 1]).unwrap();
-    refused(&test, &["fog.npy: could not read", "cut short"]);
+    refused(&test, &["fog.npy: could not read", "truncated"]);
     std::fs::write(path.join("fog.npy"), &whole).unwrap();
     std::fs::rename(path.join("fog.npy"), path.join("mist.npy")).unwrap();
-    refused(&test, &["mist.npy: expected families as gaussian_noise"]);
+    refused(&test, &["mist.npy: expected families such as gaussian_noise"]);
     std::fs::remove_file(path.join("labels.npy")).unwrap();
     refused(&test, &["labels.npy: could not read"]);
 }

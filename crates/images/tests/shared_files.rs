@@ -1,4 +1,5 @@
-//! The readers on files of the sizes that labs have. Fixtures in the crate cover the same code where they are absent.
+//! Reads files of the sizes that labs have. Fixtures in the crate cover the same code where these
+//! files are absent.
 
 use brainprior_images::{LabeledImages, read_labeled};
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ fn official_cifar_10_archive() {
     assert_eq!(split.train.class_names()[..2], ["airplane", "automobile"]);
     let gray = split.train.to_grayscale();
     let (mean, std) = moments(&gray);
-    // 0.48078 and 0.23885 over all 50,000 training images.
+    // Over all 50,000 training images the values are 0.48078 and 0.23885.
     assert!((mean - 0.481).abs() < 0.01 && (std - 0.239).abs() < 0.01, "mean {mean}, std {std}");
 }
 

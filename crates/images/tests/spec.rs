@@ -1,4 +1,4 @@
-//! What is written is what the data-spec describes.
+//! The written file matches the data spec.
 
 use brainprior_images::{LabeledImages, LabeledSplit, write_labeled};
 use safetensors::SafeTensors;

@@ -1,30 +1,32 @@
-// Batch normalisation of [batch, channels, area] with an optional residual and the activation; the formulas are those of
-// `src/batch_norm`. The values of a channel, `count` = batch * area of them, are numbered image by image.
+// Batch normalization of [batch, channels, area] with an optional residual and the activation; the
+// formulas are in `src/batch_norm`. The `count` = batch * area values of a channel are numbered
+// image by image.
 #include "common.cuh"
 
 enum Activation { IDENTITY = 0, RELU = 1, ELU = 2 };
 
-// Not fmaxf, which would turn what is not a number into 0.
+// Not fmaxf, which would turn NaN into 0.
 __device__ __forceinline__ float activate(int activation, float z) {
     if (activation == RELU) return z < 0 ? 0 : z;
     if (activation == ELU) return z > 0 ? z : expm1f(z);
     return z;
 }
 
-// The gradient before the activation, from the value behind it and the gradient there.
+// The gradient before the activation, from the activation's value and its gradient.
 __device__ __forceinline__ float before(int activation, float y, float gradient) {
     if (activation == RELU) return y > 0 ? gradient : 0;
     if (activation == ELU) return y > 0 ? gradient : gradient * (y + 1);
     return gradient;
 }
 
-// Where value `index` of a channel lies.
+// The index of value `index` of a channel.
 __device__ __forceinline__ unsigned place(unsigned index, unsigned channel, unsigned channels, unsigned area) {
     unsigned image = index / area;
     return (image * channels + channel) * area + (index - image * area);
 }
 
-// Calls `take(where, sums)` for each pack of the stretch `blockIdx.y` of channel `blockIdx.x`, then writes the stretch's sums.
+// Calls `take(where, sums)` for each pack of stretch `blockIdx.y` of channel `blockIdx.x`, then
+// writes the sums of the stretch.
 template <int WIDTH, class Take>
 __device__ void sum_stretch(double *partial, unsigned channels, unsigned area, unsigned count, unsigned stretch, Take take) {
     unsigned begin = blockIdx.y * stretch;
@@ -50,7 +52,8 @@ __device__ __forceinline__ void add_stretches(const double *partial, unsigned ch
     }
 }
 
-// Sums of x - x0 and of its square, x0 the channel's first value: so a large mean costs no accuracy.
+// Sums of x - x0 and its square, where x0 is the channel's first value, so that a large mean costs
+// no accuracy.
 template <class T, int WIDTH>
 __device__ void sums(const T *x, unsigned channels, unsigned area, unsigned count, unsigned stretch, double *partial) {
     float first = wide(x[blockIdx.x * area]);
@@ -78,7 +81,7 @@ __device__ void moments(const double *partial, const T *x, unsigned channels, un
     moments[2 * channels + channel] = (float)variance;
 }
 
-// The same from a given mean and variance.
+// The same for a given mean and variance.
 extern "C" __global__ void given_moments(const float *mean, const float *variance, unsigned channels, double eps,
                                          float *moments) {
     unsigned channel = element();
@@ -88,7 +91,8 @@ extern "C" __global__ void given_moments(const float *mean, const float *varianc
     moments[2 * channels + channel] = variance[channel];
 }
 
-// `affine` holds all scales, then all shifts. Without a residual, x stands in its place and is not read for it.
+// `affine` holds all scales, then all shifts. Without a residual, x is passed in its place but not
+// read as one.
 template <class T, int WIDTH>
 __device__ void normalize(const T *x, const float *affine, const float *moments, const T *residual, int has_residual,
                           int activation, unsigned channels, unsigned area, unsigned packs, T *y) {
@@ -106,7 +110,7 @@ __device__ void normalize(const T *x, const float *affine, const float *moments,
     write<WIDTH>(y + where, to);
 }
 
-// Sums of the gradients before the activation, and of those times x - mean.
+// Sums of the gradients before the activation, and of these times x - mean.
 template <class T, int WIDTH>
 __device__ void gradient_sums(const T *x, const T *y, const T *gradient, const float *moments, int activation,
                               unsigned channels, unsigned area, unsigned count, unsigned stretch, double *partial) {
@@ -120,8 +124,8 @@ __device__ void gradient_sums(const T *x, const T *y, const T *gradient, const f
     });
 }
 
-// Gradients of scale and shift, and what the input's gradient loses: all offsets, then all slopes along x - mean (both 0
-// where the statistics were given).
+// Gradients of scale and shift, and the terms subtracted from the input's gradient: all offsets,
+// then all slopes along x - mean (both are 0 for given statistics).
 extern "C" __global__ void affine_gradients(const double *partial, const float *moments, unsigned channels, unsigned count,
                                             unsigned stretches, int training, float *affine_gradient, float *along) {
     unsigned channel = element();

@@ -1,11 +1,11 @@
-// What the kernels share. Everything is summed in an order that depends on sizes alone, never by atomics on floating
-// point numbers, so that a kernel gives the same bits each time.
+// Shared by the kernels. All sums have an order that depends only on sizes, without floating-point
+// atomics, so that a kernel gives the same bits each time.
 #pragma once
 #include <cuda_bf16.h>
 
 typedef __nv_bfloat16 bf16;
 
-// Threads of every block, as in `src/cuda/launch.rs`.
+// Threads per block, as in `src/cuda/launch.rs`.
 const int THREADS = 256;
 
 __device__ __forceinline__ float wide(float value) { return value; }
@@ -15,7 +15,7 @@ template <class T> __device__ __forceinline__ T stored(float value);
 template <> __device__ __forceinline__ float stored<float>(float value) { return value; }
 template <> __device__ __forceinline__ bf16 stored<bf16>(float value) { return __float2bfloat16(value); }
 
-// Neighbouring values that are read and written at once.
+// Neighboring values that are read and written together.
 template <class T, int WIDTH> struct alignas(sizeof(T) * WIDTH) Pack {
     T at[WIDTH];
 };
@@ -28,10 +28,10 @@ template <int WIDTH, class T> __device__ __forceinline__ void write(T *to, const
     *reinterpret_cast<Pack<T, WIDTH> *>(to) = pack;
 }
 
-// Which element this thread of a one-dimensional grid works on.
+// The element of this thread in a one-dimensional grid.
 __device__ __forceinline__ unsigned element() { return blockIdx.x * THREADS + threadIdx.x; }
 
-// Sums over the threads of a block; every thread of it must call this, the first one gets the sums.
+// Sums over the threads of a block. Every thread must call this; the first one gets the sums.
 template <int SUMS> __device__ void sum_over_block(double (&sums)[SUMS]) {
     __shared__ double lanes[SUMS][THREADS];
     for (int sum = 0; sum < SUMS; ++sum) lanes[sum][threadIdx.x] = sums[sum];
@@ -45,13 +45,13 @@ template <int SUMS> __device__ void sum_over_block(double (&sums)[SUMS]) {
     __syncthreads();
 }
 
-// Sums over the lanes of a warp, known to all of them.
+// Sums over the lanes of a warp; every lane gets the result.
 template <class T> __device__ __forceinline__ T sum_over_warp(T value) {
     for (int apart = 16; apart > 0; apart /= 2) value += __shfl_xor_sync(0xffffffffu, value, apart);
     return value;
 }
 
-// Adds up `SUMS` sums: in single precision over short runs, in double precision over those.
+// Accumulates `SUMS` sums: short runs in single precision, and these in double precision.
 template <int SUMS> struct Sums {
     float run[SUMS];
     double total[SUMS];
@@ -61,7 +61,7 @@ template <int SUMS> struct Sums {
         for (int sum = 0; sum < SUMS; ++sum) run[sum] = 0, total[sum] = 0;
     }
 
-    // Call after each pack of terms has been added to `run`.
+    // Call after each pack of terms is added to `run`.
     __device__ __forceinline__ void next() {
         if (++held == 8) flush();
     }
@@ -72,7 +72,7 @@ template <int SUMS> struct Sums {
     }
 };
 
-// Instances of a kernel for both types and for both widths of access; ARGUMENTS name the parameters.
+// Instantiates a kernel for both types and both access widths; ARGUMENTS name the parameters.
 #define FOR_EACH_TYPE(NAME, BODY, PARAMETERS, ARGUMENTS)                                                                         \
     extern "C" __global__ void NAME##_f32 PARAMETERS(float) { BODY<float> ARGUMENTS; }                                           \
     extern "C" __global__ void NAME##_bf16 PARAMETERS(bf16) { BODY<bf16> ARGUMENTS; }

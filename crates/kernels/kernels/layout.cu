@@ -1,11 +1,12 @@
-// Transposes of [images, rows, columns] to [images, columns, rows], a tile of 32 x 32 a block of 32 x 8 threads.
+// Transposes [images, rows, columns] to [images, columns, rows]; a block of 32 x 8 threads handles
+// a tile of 32 x 32.
 #include "common.cuh"
 
 const int TILE = 32;
 
 template <class T> __device__ void transpose(const T *from, unsigned rows, unsigned columns, unsigned tiles_across, T *to) {
     __shared__ T tile[TILE][TILE + 1];
-    // Across a tile's row first, then down, then over images.
+    // Tiles run across a row first, then down, then over images.
     unsigned tiles_down = (rows + TILE - 1) / TILE;
     unsigned across = blockIdx.x % tiles_across, rest = blockIdx.x / tiles_across;
     unsigned down = rest % tiles_down, image = rest / tiles_down;

@@ -1,7 +1,8 @@
-// Losses that end a forward pass. They are small: all arithmetic is in double precision, one block adds up.
+// Losses at the end of a forward pass. They are small: all arithmetic is in double precision, and
+// one block sums.
 #include "common.cuh"
 
-// Similarities are taken no closer to -1 and 1 than this, as in `src/losses/mod.rs`.
+// Similarities are clamped to this distance from -1 and 1, as in `src/losses/mod.rs`.
 const double CLAMP = 1e-5;
 
 __device__ __forceinline__ double arctanh(double value) {
@@ -30,7 +31,7 @@ extern "C" __global__ void arctanh_gradient(const float *similarity, const float
     into[pair] = inside ? (float)(factor * (arctanh(s) - arctanh(target[pair])) / (1 - s * s)) : 0;
 }
 
-// log of the sum of the exponentials of a row, by one warp.
+// log-sum-exp of a row, by one warp.
 __device__ double log_sum_exp(const float *row, unsigned classes, unsigned lane) {
     double largest = -INFINITY;
     for (unsigned at = lane; at < classes; at += 32) largest = fmax(largest, (double)row[at]);
@@ -40,7 +41,7 @@ __device__ double log_sum_exp(const float *row, unsigned classes, unsigned lane)
     return largest + log(sum_over_warp(sum));
 }
 
-// One warp a row: its loss; what is not a number for a label that no class has.
+// One warp per row: its loss, or NaN if the label is not a class.
 extern "C" __global__ void entropies(const float *logits, const unsigned *labels, unsigned rows, unsigned classes,
                                      double *entropy) {
     unsigned row = element() / 32, lane = threadIdx.x % 32;
@@ -58,7 +59,7 @@ extern "C" __global__ void mean_entropy(const double *entropy, unsigned rows, fl
     if (threadIdx.x == 0) loss[0] = (float)(sum[0] / rows);
 }
 
-// One warp a row.
+// One warp per row.
 extern "C" __global__ void entropy_gradient(const float *logits, const unsigned *labels, const float *gradient, unsigned rows,
                                             unsigned classes, float *into) {
     unsigned row = element() / 32, lane = threadIdx.x % 32;

@@ -1,4 +1,4 @@
-// Optimisers: one thread a value, in place. The formulas are those of `src/optimizer`.
+// Optimizers: one thread per value, in place. The formulas are in `src/optimizer`.
 #include "common.cuh"
 
 extern "C" __global__ void sgd(const float *gradient, unsigned count, float rate, float momentum, float decay, float *values,

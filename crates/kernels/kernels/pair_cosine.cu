@@ -1,8 +1,9 @@
-// Cosines of the centred features of pairs, [2 pairs, channels, area]: first images of all pairs, then second ones.
+// Cosines of the centered features of pairs, [2 pairs, channels, area]: the first images of all
+// pairs, then the second ones.
 // `length` = channels * area.
 #include "common.cuh"
 
-// Feature vectors below this norm have no direction.
+// Feature vectors with a smaller norm have no direction.
 const double SHORTEST = 1e-8;
 
 // Sums of a a, b b and a b over stretch `blockIdx.y` of pair `blockIdx.x`.
@@ -29,7 +30,8 @@ __device__ void products(const T *features, const float *center, unsigned pairs,
     }
 }
 
-// Cosine of each pair; `found` keeps both norms and the cosine, norms of 0 where the pair has no direction.
+// The cosine of each pair; `found` stores both norms and the cosine, with norms of 0 if the pair
+// has no direction.
 extern "C" __global__ void pair_cosines(const double *partial, unsigned pairs, unsigned stretches, float *cosine, double *found) {
     unsigned pair = element();
     if (pair >= pairs) return;
@@ -38,14 +40,14 @@ extern "C" __global__ void pair_cosines(const double *partial, unsigned pairs, u
         for (int sum = 0; sum < 3; ++sum) sums[sum] += partial[3 * (stretch * pairs + pair) + sum];
     }
     double first = sqrt(sums[0]), second = sqrt(sums[1]);
-    // False, too, for what is not a number, which then shows in the cosine.
+    // Also false for NaN, which then shows in the cosine.
     bool none = first < SHORTEST || second < SHORTEST;
     double value = none ? 0 : sums[2] / (first * second);
     cosine[pair] = (float)value;
     found[3 * pair] = none ? 0 : first, found[3 * pair + 1] = none ? 0 : second, found[3 * pair + 2] = value;
 }
 
-// One thread a pack of one pair: the gradients of both images there.
+// One thread per pack of a pair: the gradients of both images there.
 template <class T, int WIDTH>
 __device__ void gradients(const T *features, const float *center, const double *found, const float *gradient, unsigned pairs,
                           unsigned area, unsigned length, unsigned packs, T *into) {

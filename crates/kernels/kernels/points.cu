@@ -1,12 +1,14 @@
-// Bilinear sampling at points of an image, for `grid_sample` (all channels of a point) and `point_readout` (their weighted
-// sum). Positions [batch, points, 2] are (x, y) in [-1, 1], clamped to the centres of the border pixels.
+// Bilinear sampling at points of an image, for `grid_sample` (all channels of a point) and
+// `point_readout` (their weighted sum). Positions [batch, points, 2] are (x, y) in [-1, 1], clamped
+// to the centers of the border pixels.
 //
-// Features that a readout reads lie with the channels of a pixel together, [batch, height * width, channels]: a warp then
-// reads four runs of memory. The gradient of the features is gathered, not scattered: a block owns part of a row of pixels and
-// adds up, in the order of the points, what those that touch it have to give.
+// A readout's features are stored with the channels of a pixel together, [batch, height * width,
+// channels], so that a warp reads four runs of memory. The gradient of the features is gathered,
+// not scattered: a block owns part of a row of pixels and adds, in the order of the points, the
+// contributions of those that touch it.
 #include "common.cuh"
 
-// Where a position falls along one axis.
+// A position along one axis.
 struct Axis {
     int low, high;
     float share;
@@ -15,7 +17,7 @@ struct Axis {
     __device__ Axis(float position, int size, int align_corners) {
         float last = (float)(size - 1);
         float pixel = align_corners ? (position + 1) / 2 * last : ((position + 1) * size - 1) / 2;
-        // Comparisons, so that a position that is not a number gives none, and has no gradient.
+        // Comparisons, so that a NaN position gives NaN and has no gradient.
         float inside = pixel < 0 ? 0 : pixel > last ? last : pixel;
         clamped = !(pixel > 0 && pixel < last);
         low = inside > 0 ? min((int)inside, size - 1) : 0;
@@ -24,7 +26,7 @@ struct Axis {
     }
 };
 
-// The four pixels around a position, row by row, and their shares.
+// The four pixels around a position, row by row, and their weights.
 struct Corners {
     Axis x, y;
     int pixels[4];
@@ -42,7 +44,7 @@ struct Corners {
         return (a * shares[0] + b * shares[1]) + (c * shares[2] + d * shares[3]);
     }
 
-    // How the value changes by one pixel along x and along y.
+    // The derivative of the value along x and along y, per pixel.
     __device__ float along_x(float a, float b, float c, float d) const {
         return (1 - y.share) * (b - a) + y.share * (d - c);
     }
@@ -51,10 +53,10 @@ struct Corners {
     }
 };
 
-// Pixels that one unit of position is worth.
+// Pixels per unit of position.
 __device__ __forceinline__ float pixels_per_unit(int size, int align_corners) { return (size - (align_corners ? 1 : 0)) / 2.0f; }
 
-// A warp a point of an image: the weighted sum of its channels.
+// One warp per point of an image: the weighted sum of its channels.
 template <class T>
 __device__ void readout(const T *features, const float *positions, const float *weights, unsigned channels, int height,
                         int width, unsigned points, unsigned count, float *y) {
@@ -73,7 +75,7 @@ __device__ void readout(const T *features, const float *positions, const float *
     if (lane == 0) y[at] = sum;
 }
 
-// A warp a point of an image: the gradient of its position.
+// One warp per point of an image: the gradient of its position.
 template <class T>
 __device__ void readout_positions(const T *features, const float *positions, const float *weights, const float *gradient,
                                   unsigned channels, int height, int width, unsigned points, unsigned count, float *into) {
@@ -96,7 +98,8 @@ __device__ void readout_positions(const T *features, const float *positions, con
     }
 }
 
-// A thread a weight: it adds up the images in their order. Blocks of one point and `blockDim.x` channels.
+// One thread per weight, which adds the images in order. Blocks have one point and `blockDim.x`
+// channels.
 template <class T>
 __device__ void readout_weights(const T *features, const float *positions, const float *gradient, unsigned batch,
                                 unsigned channels, int height, int width, unsigned points, unsigned tiles, float *into) {
@@ -114,7 +117,7 @@ __device__ void readout_weights(const T *features, const float *positions, const
     into[point * channels + channel] = sum;
 }
 
-// A thread a value: features [batch, channels, height * width] to [batch, channels, points].
+// One thread per value: features [batch, channels, height * width] to [batch, channels, points].
 template <class T>
 __device__ void sample(const T *features, const float *positions, unsigned channels, int height, int width, int align_corners,
                        unsigned points, unsigned count, T *y) {
@@ -128,7 +131,7 @@ __device__ void sample(const T *features, const float *positions, unsigned chann
     y[at] = stored<T>(corners.mix(corner[0], corner[1], corner[2], corner[3]));
 }
 
-// A thread a point of an image: the gradient of its position.
+// One thread per point of an image: the gradient of its position.
 template <class T>
 __device__ void sample_positions(const T *features, const float *positions, const T *gradient, unsigned channels, int height,
                                  int width, int align_corners, unsigned points, unsigned count, float *into) {
@@ -149,19 +152,21 @@ __device__ void sample_positions(const T *features, const float *positions, cons
     into[2 * at + 1] = corners.y.clamped ? 0 : along_y * pixels_per_unit(height, align_corners);
 }
 
-// Pixels of a row and channels that a block of the next kernel owns; as many points are looked at together.
+// Pixels of a row and channels that a block of the next kernel owns; that many points are examined
+// together.
 const int COLUMNS = 32;
 const int CHANNELS = 128;
 
-// What a point gives to a row of pixels.
+// The contribution of a point to a row of pixels.
 struct Share {
     int point, low, high;
     float low_share, high_share;
 };
 
-// The gradient of the features, in the layout [batch, channels, height * width]. What point n gives in channel c is
-// outer ? gradient[image, n] * weights[n, c] : gradient[image, n, c]. Blocks of CHANNELS threads, numbered by image, row,
-// part of the row, part of the channels.
+// The gradient of the features, in the layout [batch, channels, height * width]. The contribution
+// of point n in channel c is outer ? gradient[image, n] * weights[n, c] : gradient[image, n, c].
+// Blocks have CHANNELS threads and are numbered by image, row, part of the row, and part of the
+// channels.
 template <class T, class G>
 __device__ void features_gradient(const float *positions, const G *gradient, const float *weights, int outer,
                                   unsigned channels, int height, int width, int align_corners, unsigned points, T *into) {
@@ -180,7 +185,8 @@ __device__ void features_gradient(const float *positions, const G *gradient, con
     for (int column = 0; column < COLUMNS; ++column) sums[column][thread] = 0;
 
     for (unsigned first = 0; first < points; first += CHANNELS) {
-        // Each thread looks whether its point touches these pixels; those that do are listed in order.
+        // Each thread checks whether its point touches these pixels; those that do are listed in
+        // order.
         Share share;
         bool touches = false;
         if (first + thread < points) {
@@ -215,7 +221,7 @@ __device__ void features_gradient(const float *positions, const G *gradient, con
         __syncthreads();
     }
 
-    // Neighbouring threads write neighbouring pixels.
+    // Neighboring threads write neighboring pixels.
     int columns = min(COLUMNS, width - left);
     for (unsigned at = thread; at < CHANNELS * COLUMNS; at += CHANNELS) {
         unsigned column = at % COLUMNS, own = at / COLUMNS;
@@ -254,7 +260,7 @@ FOR_EACH_TYPE(grid_sample, sample, SAMPLE, (features, positions, channels, heigh
 FOR_EACH_TYPE(grid_sample_positions, sample_positions, SAMPLE_POSITIONS,
               (features, positions, gradient, channels, height, width, align_corners, points, count, into))
 
-// The gradient of a readout's value is f32 whatever the features are.
+// The gradient of a readout's value is f32 whatever the type of the features.
 #define READOUT_FEATURES(T)                                                                                                      \
     (const float *positions, const float *gradient, const float *weights, unsigned channels, int height, int width,              \
      unsigned points, T *into)

@@ -1,7 +1,8 @@
-// Averages over windows of [planes, height, width]; windows that reach beyond the image average what there is.
+// Averages over windows of [planes, height, width]; windows that extend beyond the image average
+// the pixels inside.
 #include "common.cuh"
 
-// One thread an output.
+// One thread per output.
 template <class T>
 __device__ void pool(const T *x, unsigned height, unsigned width, unsigned out_height, unsigned out_width, unsigned kernel,
                      unsigned stride, unsigned outputs, T *y) {
@@ -19,7 +20,7 @@ __device__ void pool(const T *x, unsigned height, unsigned width, unsigned out_h
     y[output] = stored<T>(sum / (float)((bottom - top) * (right - left)));
 }
 
-// One thread an input: it gathers from the windows that it lies in.
+// One thread per input, which gathers from the windows that contain it.
 template <class T>
 __device__ void spread(const T *gradient, unsigned height, unsigned width, unsigned out_height, unsigned out_width,
                        unsigned kernel, unsigned stride, unsigned inputs, T *into) {

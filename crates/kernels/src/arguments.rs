@@ -1,4 +1,4 @@
-//! Checks that every operation makes of its arguments.
+//! Argument checks shared by all operations.
 
 use crate::Error;
 use crate::simd::Isa;
@@ -7,12 +7,13 @@ use candle_core::{CpuStorage, DType, Layout, Result, Storage, Tensor};
 /// Arguments by name.
 type Arguments<'a> = [(&'static str, &'a Tensor)];
 
-/// The vector instructions asked for are there, and all tensors are f32, lie on one device, and have no more elements than can be addressed (a broadcast one may).
+/// Checks that the requested vector instructions exist, and that all tensors are f32, on one device
+/// and addressable.
 pub(crate) fn same_kind(op: &'static str, arguments: &Arguments) -> std::result::Result<(), Error> {
     stored_kind(op, &[], arguments)
 }
 
-/// As [`same_kind`], but on a CUDA device `images` may also be bf16, all of them or none.
+/// Like [`same_kind`], but on a CUDA device `images` may also be bf16, if all of them are.
 pub(crate) fn stored_kind(op: &'static str, images: &Arguments, others: &Arguments) -> std::result::Result<(), Error> {
     Isa::chosen()?;
     let first = images.iter().chain(others).next().expect("an operation has arguments").1;
@@ -41,7 +42,7 @@ pub(crate) fn contiguous<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result
     Ok(&storage.as_slice::<f32>()?[start..end])
 }
 
-/// Reads the elements of a CPU tensor, in order.
+/// Calls `work` with the elements of a CPU tensor, in order.
 pub(crate) fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
@@ -51,18 +52,18 @@ pub(crate) fn with_elements<R>(tensor: &Tensor, work: impl FnOnce(&[f32]) -> Res
     }
 }
 
-/// Reads the elements of several CPU tensors, each in order.
+/// Calls `work` with the elements of several CPU tensors, each in order.
 pub(crate) fn with_all_elements<R>(tensors: &[Tensor], work: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
     let tensors = tensors.iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
     let held: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
     let elements = held.iter().map(|(storage, layout)| match &**storage {
         Storage::Cpu(storage) => contiguous(storage, layout),
-        _ => candle_core::bail!("this operation has no implementation for other devices than the CPU"),
+        _ => candle_core::bail!("this operation has no implementation for devices other than the CPU"),
     });
     work(&elements.collect::<Result<Vec<_>>>()?)
 }
 
-/// The four sizes of an image tensor, none of them 0.
+/// The four sizes of an image tensor; none may be 0.
 pub(crate) fn image_sizes(op: &'static str, argument: &'static str, tensor: &Tensor) -> std::result::Result<[usize; 4], Error> {
     match *tensor.dims() {
         [batch, channels, height, width] if !tensor.dims().contains(&0) => Ok([batch, channels, height, width]),
@@ -76,7 +77,7 @@ pub(crate) fn image_sizes(op: &'static str, argument: &'static str, tensor: &Ten
     }
 }
 
-/// A tensor has exactly this shape.
+/// Checks that a tensor has exactly this shape.
 pub(crate) fn has_shape(
     op: &'static str,
     argument: &'static str,

@@ -1,16 +1,16 @@
-//! Where a position falls between the pixels of an image.
+//! Positions between the pixels of an image.
 
-/// The pixels of one image, and what positions mean there.
+/// The size of an image, and the meaning of positions in it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Grid {
     pub height: usize,
     pub width: usize,
-    /// Whether -1 and 1 are the centres of the border pixels, or (false) their outer edges.
+    /// Whether -1 and 1 are the centers of the border pixels, or (false) their outer edges.
     pub align_corners: bool,
 }
 
-/// Where a position falls along one axis: the lower pixel, the upper one, the share of the upper, and whether the
-/// border clamped it.
+/// A position along one axis: the lower pixel, the upper one, the weight of the upper one, and
+/// whether the border clamped it.
 #[derive(Clone, Copy)]
 pub(crate) struct Axis {
     pub low: usize,
@@ -28,19 +28,19 @@ impl Axis {
             false => ((position + 1.0) * size as f32 - 1.0) / 2.0,
         };
         let inside = pixel.clamp(0.0, last);
-        // The comparison is false for a position that is not a number, which then has no gradient either.
+        // The comparison is false for NaN, which then has no gradient either.
         let clamped = !(pixel > 0.0 && pixel < last);
         let low = (inside as usize).min(size - 1);
         Self { low, high: (low + 1).min(size - 1), share: inside - low as f32, clamped }
     }
 }
 
-/// The four pixels around a position, row by row, and their shares.
+/// The four pixels around a position, row by row, and their weights.
 #[derive(Clone, Copy)]
 pub(crate) struct Corners {
     pub x: Axis,
     pub y: Axis,
-    /// Low row: low and high column; high row: the same.
+    /// Lower row: lower and upper column; upper row: the same.
     pub pixels: [usize; 4],
     pub shares: [f32; 4],
 }
@@ -61,7 +61,7 @@ impl Grid {
         Corners { x, y, pixels, shares }
     }
 
-    /// Pixels that one unit of position is worth, along x and y.
+    /// Pixels per unit of position, along x and y.
     #[inline(always)]
     pub(crate) fn pixels_per_unit(&self) -> [f32; 2] {
         let apart = if self.align_corners { 1 } else { 0 };
@@ -69,7 +69,7 @@ impl Grid {
     }
 }
 
-/// How a value interpolated from the four corners changes by one pixel along x and along y.
+/// The derivative of a bilinear interpolation along x and along y, per pixel.
 #[inline(always)]
 pub(crate) fn slopes([a, b, c, d]: [f32; 4], corners: &Corners) -> [f32; 2] {
     let (right, low) = (corners.x.share, corners.y.share);

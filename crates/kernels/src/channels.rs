@@ -1,9 +1,9 @@
-//! Walking a `[batch, channels, area]` tensor by channel, and sums whose order is fixed.
+//! Iteration over a `[batch, channels, area]` tensor by channel, and sums in a fixed order.
 
 use std::ops::Range;
 
-/// How a `[batch, channels, area]` tensor is shared between threads: by groups of neighbouring channels, whose values lie
-/// together within each image.
+/// Divides a `[batch, channels, area]` tensor between threads, into groups of neighboring channels,
+/// which are contiguous within each image.
 #[derive(Clone, Copy)]
 pub(crate) struct Groups {
     pub batch: usize,
@@ -12,10 +12,11 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Floats of one image that a group has at least, so that small images are not read in snippets far apart.
+    /// Minimum floats of an image per group, so that small images are not read in scattered
+    /// snippets.
     const RUN: usize = 256;
 
-    /// Channels of a group; the last one may have fewer.
+    /// Channels per group; the last group may have fewer.
     fn width(&self) -> usize {
         Self::RUN.div_ceil(self.area).min(self.channels)
     }
@@ -29,13 +30,13 @@ impl Groups {
         group * self.width()..((group + 1) * self.width()).min(self.channels)
     }
 
-    /// Where a channel of an image lies.
+    /// The range of a channel of an image.
     pub(crate) fn plane(&self, image: usize, channel: usize) -> Range<usize> {
         let start = (image * self.channels + channel) * self.area;
         start..start + self.area
     }
 
-    /// The parts of each group, image by image, to be written by different threads.
+    /// The parts of each group, image by image, for writing by different threads.
     pub(crate) fn split<'a, T>(&self, values: &'a mut [T]) -> Vec<Vec<&'a mut [T]>> {
         let mut groups: Vec<Vec<&mut [T]>> = (0..self.count()).map(|_| Vec::with_capacity(self.batch)).collect();
         for image in values.chunks_exact_mut(self.channels * self.area) {
@@ -48,11 +49,11 @@ impl Groups {
 }
 
 const LANES: usize = 16;
-/// Rows of lanes that are summed in f32 before they go to f64.
+/// Rows of lanes that are summed in f32 before they are added in f64.
 const ROWS: usize = 32;
 
-/// `SUMS` sums over the same values: sixteen lanes in f32 over short stretches, stretches in f64, always in the same order
-/// for the same slices.
+/// `SUMS` sums over the same values: sixteen lanes in f32 over short stretches, and the stretches
+/// in f64. The order depends only on the slice lengths.
 #[derive(Clone, Copy)]
 pub(crate) struct Sums<const SUMS: usize> {
     lanes: [[f32; LANES]; SUMS],
@@ -65,10 +66,10 @@ impl<const SUMS: usize> Sums<SUMS> {
         Self { lanes: [[0.0; LANES]; SUMS], rows: 0, totals: [0.0; SUMS] }
     }
 
-    /// Adds `terms(a, b, c)` for the elements of three slices of one length.
+    /// Adds `terms(a, b, c)` for the elements of three slices of equal length.
     #[inline(always)]
     pub(crate) fn add(&mut self, a: &[f32], b: &[f32], c: &[f32], terms: impl Fn(f32, f32, f32) -> [f32; SUMS]) {
-        assert!(b.len() == a.len() && c.len() == a.len(), "slices of one length");
+        assert!(b.len() == a.len() && c.len() == a.len(), "slices of equal length");
         let mut at = 0;
         while at < a.len() {
             let rows = ((a.len() - at) / LANES).min(ROWS - self.rows);

@@ -1,17 +1,18 @@
-//! Elementary functions that a compiler can vectorize.
+//! Elementary functions that compilers can vectorize.
 
-/// exp(x) - 1 for x <= 0, to 1.5 units in the last place, without a branch; not a number stays not a number.
+/// exp(x) - 1 for x <= 0, with an error of 1.5 units in the last place, without a branch; NaN for
+/// NaN.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2, a polynomial for exp(r) - 1, and 2^n (exp(r) - 1) + (2^n - 1), which keeps the
 /// relative accuracy near zero, where n = 0 (the split is that of Cephes' `expf`).
 #[inline(always)]
 pub(crate) fn exp_minus_one(x: f32) -> f32 {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
-    /// ln 2 in two parts, of which the first times a small whole number is exact.
+    /// ln 2 in two parts; the first one times a small integer is exact.
     const LN_2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
-    /// Adding it rounds to a whole number, which then stands in the lowest bits.
+    /// Adding this rounds to an integer, which is then in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    // Below, the result is -1 to the last bit.
+    // For smaller x, the result is -1 to the last bit.
     let x = if x < -30.0 { -30.0 } else { x };
     let shifted = x * LOG2_E + ROUND;
     let n = shifted - ROUND;

@@ -1,86 +1,88 @@
-//! What can be wrong with the arguments of an operation.
+//! The error of this crate.
 
 use candle_core::DType;
 
-/// Why an operation refused its arguments. Functions of this crate return `candle_core::Result`; this type travels inside
-/// (`candle_core::Error::wrap`, or `?` and `.into()`).
+/// Why an operation rejected its arguments. Functions of this crate return `candle_core::Result`,
+/// which wraps this type (`candle_core::Error::wrap`, or `?` and `.into()`).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An argument has the wrong rank or a dimension of the wrong size.
     #[error("{op}: {argument} has shape {found:?}, expected {expected}; {remedy}")]
     Shape {
-        /// The operation that refused.
+        /// The operation.
         op: &'static str,
         /// The name of the argument.
         argument: &'static str,
-        /// The shape it should have, in words.
+        /// The expected shape, in words.
         expected: String,
-        /// The shape it has.
+        /// The actual shape.
         found: Vec<usize>,
         /// What the caller can do.
         remedy: &'static str,
     },
-    /// An argument's numbers are not stored as the operation needs them.
+    /// An argument has the wrong data type.
     #[error("{op}: {argument} holds {found:?}, expected {expected:?}; convert it with `to_dtype`")]
     DType {
-        /// The operation that refused.
+        /// The operation.
         op: &'static str,
         /// The name of the argument.
         argument: &'static str,
-        /// The type the operation reads.
+        /// The expected type.
         expected: DType,
-        /// The type the argument has.
+        /// The actual type.
         found: DType,
     },
-    /// A plain parameter (a stride, a factor, a rate) lies outside its range.
+    /// A parameter (a stride, a factor, a rate) is out of range.
     #[error("{op}: {parameter} is {found}, expected {expected}")]
     Parameter {
-        /// The operation that refused.
+        /// The operation.
         op: &'static str,
         /// The name of the parameter.
         parameter: &'static str,
-        /// Its range, in words.
+        /// The expected range, in words.
         expected: String,
-        /// Its value.
+        /// The actual value.
         found: String,
     },
-    /// The number of elements of a result does not fit the machine's address space.
+    /// A result would have more elements than can be addressed.
     #[error("{op}: {what} has more elements than can be addressed; use smaller batches or images")]
     Overflow {
-        /// The operation that refused.
+        /// The operation.
         op: &'static str,
-        /// What would be too large.
+        /// The result that would be too large.
         what: &'static str,
     },
-    /// The environment variable `BRAINPRIOR_SIMD`, which names the vector instructions to use, names none that there are here.
-    #[error("BRAINPRIOR_SIMD is {found:?}; this processor has {available}: name one of these, or unset it to use the best")]
+    /// The environment variable `BRAINPRIOR_SIMD` selects vector instructions that this processor
+    /// does not have.
+    #[error("BRAINPRIOR_SIMD is {found:?}; this processor has {available}: set it to one of these, or unset it to use the best")]
     Simd {
-        /// Its value.
+        /// The value of the variable.
         found: String,
         /// The levels of this processor, best first.
         available: String,
     },
-    /// The operation has no implementation for where the tensor lives, or its arguments live in different places.
+    /// The operation does not support the device of a tensor, or its arguments are on different
+    /// devices.
     #[error("{op}: {argument} is on {found}, expected {expected}; move it with `to_device`")]
     Device {
-        /// The operation that refused.
+        /// The operation.
         op: &'static str,
         /// The name of the argument.
         argument: &'static str,
-        /// Where it should be.
+        /// The expected device.
         expected: String,
-        /// Where it is.
+        /// The actual device.
         found: String,
     },
-    /// The driver of NVIDIA's devices is older than the kernels.
+    /// The NVIDIA driver is too old for the kernels.
     #[error(
-        "the NVIDIA driver is one for CUDA {major}.{minor}, the kernels need one for CUDA 13.0 or later (580 or later): update it, or use the CPU"
+        "the NVIDIA driver supports CUDA {major}.{minor}, but the kernels need a driver for CUDA 13.0 or later (580 or later): update it, or use the CPU"
     )]
     Driver {
-        /// The version of CUDA that the driver is for.
+        /// Major CUDA version that the driver supports.
         major: i32,
-        /// The rest of that version.
+        /// Minor CUDA version that the driver supports.
         minor: i32,
     },
 }

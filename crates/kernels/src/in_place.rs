@@ -1,17 +1,17 @@
-//! Work on the elements of a tensor where they lie.
+//! Changes the elements of a tensor in place.
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor};
 use std::cell::Cell;
 
-/// Lets `work` change the elements; whoever shares the memory of the tensor sees them change.
+/// Lets `work` change the elements. All tensors that share the memory see the change.
 ///
 /// # Errors
-/// A tensor that is not contiguous, of f32 and on the CPU.
+/// Returns an error if the tensor is not contiguous, not f32 or not on the CPU.
 pub(crate) fn change(tensor: &Tensor, name: &'static str, work: impl FnOnce(&mut [f32])) -> Result<()> {
     tensor.inplace_op1(&InPlace { name, work: Cell::new(Some(work)) })
 }
 
-/// Done once.
+/// Runs once.
 struct InPlace<F> {
     name: &'static str,
     work: Cell<Option<F>>,
@@ -28,7 +28,7 @@ impl<F: FnOnce(&mut [f32])> InplaceOp1 for InPlace<F> {
                 work(&mut values[start..end]);
                 Ok(())
             }
-            _ => candle_core::bail!("{}: what is changed in place is not a contiguous f32 tensor", self.name),
+            _ => candle_core::bail!("{}: only a contiguous f32 tensor can be changed in place", self.name),
         }
     }
 }

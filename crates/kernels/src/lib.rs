@@ -1,7 +1,9 @@
-//! Differentiable operations on candle tensors: what the response model and the classifiers spend their time in.
+//! Differentiable operations on candle tensors, where response models and classifiers spend most of
+//! their time.
 //!
-//! Every operation is a candle custom operation with an exact gradient, computed only where it is asked for, and stands
-//! beside a naive reference in its tests. Threads share outputs, never a sum, so that results do not depend on their number.
+//! Every operation is a candle custom operation with an exact gradient, computed only on request,
+//! and is tested against a naive reference. Threads divide outputs, never sums, so results do not
+//! depend on the number of threads.
 //!
 //! ```
 //! use brainprior_kernels::{Conv2dGeometry, conv2d};

@@ -1,27 +1,27 @@
-//! How exact a network is computed.
+//! Numeric precision of a network.
 
 use crate::simd::Isa;
 use serde::{Deserialize, Serialize};
 
-/// What the values of a network are stored and multiplied as.
+/// The type in which the values of a network are stored and multiplied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// Everything is f32.
     #[default]
     F32,
-    /// Features and their gradients are bfloat16, and so are the factors of convolutions; sums, statistics, losses, parameters and
-    /// their updates are f32.
+    /// Features and their gradients are bfloat16, and so are the factors of convolutions; sums,
+    /// statistics, losses, parameters and their updates are f32.
     Mixed,
 }
 
 impl Precision {
-    /// Whether everything is f32, as where nothing else is asked for.
+    /// Whether everything is f32, the default.
     pub fn is_f32(&self) -> bool {
         *self == Self::F32
     }
 
-    /// As it is written in settings.
+    /// The name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -30,8 +30,8 @@ impl Precision {
     }
 }
 
-/// The vector instructions in use: the name of one of the levels that `BRAINPRIOR_SIMD` takes. Results of mixed precision are the
-/// same bits on the same instructions.
+/// The vector instructions in use, as a name that `BRAINPRIOR_SIMD` accepts. Results of mixed
+/// precision have the same bits only with the same instructions.
 pub fn instruction_set() -> &'static str {
     Isa::active().name()
 }

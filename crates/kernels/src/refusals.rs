@@ -1,4 +1,5 @@
-//! Every operation refuses what it cannot compute, with an error that names the argument, and never panics.
+//! Every operation rejects invalid arguments with an error that names the argument, and never
+//! panics.
 
 use crate::*;
 use candle_core::{DType, Device, Tensor};
@@ -9,7 +10,7 @@ fn zeros(shape: &[usize], dtype: DType) -> Tensor {
 
 type Operation = fn(&[Tensor]) -> candle_core::Result<()>;
 
-/// Each operation with shapes that it takes and the names of those arguments.
+/// Each operation with valid shapes, and the names of these arguments.
 fn operations() -> Vec<(Operation, Vec<(&'static str, Vec<usize>)>)> {
     vec![
         (
@@ -49,7 +50,7 @@ fn wrong_ranks_sizes_and_types_are_errors() {
             for dtype in [DType::F64, DType::BF16, DType::U32, DType::U8] {
                 refused(zeros(shape, dtype), true);
             }
-            // A size that does not fit may be laid to another argument's charge.
+            // The error about a wrong size may name another argument.
             for dimension in 0..shape.len() {
                 let mut empty = shape.clone();
                 empty[dimension] = 0;

@@ -1,4 +1,5 @@
-//! What the tests of all operations share: reproducible values, and gradients by finite differences in f64.
+//! Shared by the tests of all operations: reproducible values, and gradients by finite differences
+//! in f64.
 
 use candle_core::{Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
@@ -20,7 +21,7 @@ pub(crate) fn elements(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()
 }
 
-/// Compares element by element, relative to the size of the largest expected one.
+/// Compares element by element, relative to the largest expected magnitude.
 #[track_caller]
 pub(crate) fn close(found: &Tensor, expected: &[f64], tolerance: f64) {
     let found = elements(found);
@@ -47,12 +48,12 @@ pub(crate) fn numeric_gradient(at: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64
         .collect()
 }
 
-/// As f64.
+/// All elements as f64.
 pub(crate) fn wide(tensor: &Tensor) -> Vec<f64> {
     elements(tensor).into_iter().map(f64::from).collect()
 }
 
-/// Runs `work` with 1 and with 2 threads and compares the bits of what it returns.
+/// Runs `work` with 1 and with 2 threads and compares the bits of the results.
 #[track_caller]
 pub(crate) fn same_for_any_threads(work: impl Fn() -> Vec<Tensor> + Sync) {
     let run = |threads| -> Vec<u32> {
@@ -62,12 +63,13 @@ pub(crate) fn same_for_any_threads(work: impl Fn() -> Vec<Tensor> + Sync) {
     assert_eq!(run(1), run(2));
 }
 
-/// The same values as a view that is not contiguous and does not start at its storage's first element.
+/// The same values as a view that is not contiguous and does not start at its storage's first
+/// element.
 pub(crate) fn scattered(tensor: &Tensor) -> Tensor {
     let last = tensor.rank() - 1;
     let padded = tensor.pad_with_same(last, 1, 2).unwrap().transpose(0, last).unwrap().contiguous().unwrap();
     let view = padded.transpose(0, last).unwrap().narrow(last, 1, tensor.dims()[last]).unwrap();
-    // Of one value, every view is contiguous.
+    // Every view of a single value is contiguous.
     assert!(!view.is_contiguous() || tensor.elem_count() == tensor.dims()[last]);
     view
 }

@@ -1,9 +1,9 @@
-//! Rows to columns.
+//! Transposes matrices.
 
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 use crate::uninit::Place;
 
-/// A matrix whose rows become columns.
+/// A matrix to transpose.
 struct Transposition {
     rows: usize,
     columns: usize,
@@ -19,13 +19,15 @@ struct Transposition {
 #[inline(always)]
 unsafe fn transposed<V: Vector>(t: &Transposition) {
     let (whole_rows, whole_columns) = (t.rows / 8 * 8, t.columns / 8 * 8);
-    // SAFETY: `row` and `column` stay within the matrix, blocks of eight within its whole ones.
+    // SAFETY: `row` and `column` stay within the matrix, and blocks of eight within its complete
+    // blocks.
     unsafe {
         let block = |row: usize, column: usize| {
             let from = t.from.add(row * t.from_stride + column);
             (from, t.to.add(column * t.to_stride + row))
         };
-        // Along the side whose lines lie further apart, so that a cache sees few of them at a time.
+        // The inner loop runs along the side with the smaller stride, so that few cache lines are
+        // in use at a time.
         let (outer, inner) = if t.to_stride > t.from_stride { (whole_columns, whole_rows) } else { (whole_rows, whole_columns) };
         for o in (0..outer).step_by(8) {
             for i in (0..inner).step_by(8) {
@@ -61,6 +63,7 @@ pub(super) fn transpose<P: Place>(
     assert!(from_stride >= columns && to_stride >= rows);
     let arguments = Transposition { rows, columns, from: from.as_ptr(), from_stride, to: to.as_mut_ptr().cast(), to_stride };
     let kernel: unsafe fn(&Transposition) = instance!(isa, transposed);
-    // SAFETY: the assertions keep every element within the slices; the instruction set was detected.
+    // SAFETY: the assertions keep every element within the slices; the instruction set was
+    // detected.
     unsafe { kernel(&arguments) }
 }

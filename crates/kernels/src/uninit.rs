@@ -1,16 +1,16 @@
-//! Results that are written once. Filling large results with zeros first would write them twice, and by one thread.
+//! Uninitialized buffers. Zeroing large results first would write them twice, and on one thread.
 
 use std::mem::MaybeUninit;
 
-/// Room for a float that is still to be written.
+/// An uninitialized f32.
 pub(crate) type Uninit = MaybeUninit<f32>;
 
-/// Room for the bits of a bfloat16 number.
+/// An uninitialized bfloat16, as bits.
 pub(crate) type Uninit16 = MaybeUninit<u16>;
 
-/// What results are made of.
+/// Element types of results.
 pub(crate) trait Element: Copy {
-    /// What the room holds in this crate's tests before it is written: not a number.
+    /// Fills new buffers in this crate's tests: NaN.
     #[cfg(test)]
     const FORGOTTEN: Self;
 }
@@ -25,33 +25,33 @@ impl Element for u16 {
     const FORGOTTEN: Self = 0x7fc0;
 }
 
-/// The `len` values that `write` writes, and what it returns. In this crate's tests the room holds what is not a number
-/// beforehand, so that a value that was forgotten shows.
+/// Allocates `len` values, lets `write` write them, and returns them with its result. In this
+/// crate's tests the buffer is filled with NaN before, to reveal elements that were not written.
 ///
 /// # Safety
 ///
-/// `write` writes every value, or does not return.
+/// `write` must write every element or not return.
 pub(crate) unsafe fn written<T: Element, R>(len: usize, write: impl FnOnce(&mut [MaybeUninit<T>]) -> R) -> (Vec<T>, R) {
     let mut values = Vec::with_capacity(len);
     let room = &mut values.spare_capacity_mut()[..len];
     #[cfg(test)]
     room.fill(MaybeUninit::new(T::FORGOTTEN));
     let returned = write(room);
-    // SAFETY: there is room for so many, and the caller vouches that all are written.
+    // SAFETY: the capacity suffices, and the caller guarantees that every element is written.
     unsafe { values.set_len(len) };
     (values, returned)
 }
 
-/// Where a float is written: a place that holds one, or room for one. Loops that only write are generic over it.
+/// An f32 that is written, initialized or not. Loops that only write are generic over it.
 ///
 /// # Safety
 ///
-/// The type has the layout of f32, and every f32 is one of its values.
+/// The type must have the layout of f32, and every f32 must be a valid value.
 pub(crate) unsafe trait Place: Copy + Send {
     fn of(value: f32) -> Self;
 }
 
-// SAFETY: it is one.
+// SAFETY: it is an f32.
 unsafe impl Place for f32 {
     #[inline(always)]
     fn of(value: f32) -> Self {
@@ -59,7 +59,7 @@ unsafe impl Place for f32 {
     }
 }
 
-// SAFETY: `MaybeUninit` has the layout of what it holds.
+// SAFETY: `MaybeUninit<f32>` has the layout of f32.
 unsafe impl Place for Uninit {
     #[inline(always)]
     fn of(value: f32) -> Self {
@@ -67,23 +67,23 @@ unsafe impl Place for Uninit {
     }
 }
 
-/// The values that were written.
+/// Reads a buffer that was written.
 ///
 /// # Safety
 ///
-/// All were.
+/// Every element must have been written.
 pub(crate) unsafe fn assume_written(values: &[Uninit]) -> &[f32] {
-    // SAFETY: the layout is the same, the borrow too, and the caller vouches for the values.
+    // SAFETY: the layout and the borrow are the same, and the caller guarantees the elements.
     unsafe { &*(std::ptr::from_ref(values) as *const [f32]) }
 }
 
-/// Likewise, to go on with.
+/// Like [`assume_written`], but mutable.
 ///
 /// # Safety
 ///
-/// All were written.
+/// Every element must have been written.
 pub(crate) unsafe fn assume_written_mut(values: &mut [Uninit]) -> &mut [f32] {
-    // SAFETY: as in `assume_written`; what is written through the result is a float again.
+    // SAFETY: as in `assume_written`; only floats can be written through the result.
     unsafe { &mut *(std::ptr::from_mut(values) as *mut [f32]) }
 }
 
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_returned_and_what_is_forgotten_shows() {
-        // SAFETY: all are written; in tests, the room holds values beforehand.
+        // SAFETY: every element is written, and in tests the buffer is filled before.
         let (values, returned) = unsafe {
             written(3, |room: &mut [Uninit]| {
                 room[0].write(1.0);

@@ -1,4 +1,5 @@
-//! Every operation against PyTorch on fixed inputs: values and gradients in `golden/ops.safetensors`, made by `golden/ops.py`.
+//! Every operation against PyTorch on fixed inputs: values and gradients in
+//! `golden/ops.safetensors`, written by `golden/ops.py`.
 
 use brainprior_kernels::{
     Activation, Adam, Conv2dGeometry, Sgd, SgdConfig, arctanh_squared_loss, area_pool, average_pool, batch_norm_eval,
@@ -9,7 +10,7 @@ use candle_nn::Optimizer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Largest difference, in parts of the largest expected value.
+/// Largest difference, relative to the largest expected value.
 const TOLERANCE: f32 = 2e-6;
 
 type Tensors = BTreeMap<String, Tensor>;
@@ -35,7 +36,7 @@ fn assert_close(what: &str, found: &Tensor, expected: &Tensor) {
     }
 }
 
-/// The operation that the case's name spells, on the case's inputs.
+/// Runs the operation in the case's name on the case's inputs.
 fn run(case: &str, input: &dyn Fn(&str) -> Tensor) -> Result<Tensor> {
     let mut words = case.split(' ');
     let operation = words.next().unwrap();
@@ -100,7 +101,8 @@ fn values_and_gradients_are_those_of_pytorch() {
     assert_eq!(operations.len(), 10, "{operations:?}");
 }
 
-/// Takes the golden steps with `step`, which gets the variable and a loss with the step's gradient.
+/// Takes the golden steps with `step`, which receives the variable and a loss with the step's
+/// gradient.
 fn follow(name: &str, step: &mut dyn FnMut(&Var, &Tensor) -> Result<()>, var: &Var) {
     let case = &golden()[name];
     var.set(&case["start"]).unwrap();

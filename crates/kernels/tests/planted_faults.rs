@@ -1,11 +1,13 @@
-//! The stand-in for a GPU (`tests/devices/standin`) finds the faults of planted kernels, and lets sound ones pass.
+//! The simulated GPU (`tests/devices/standin`) finds the faults of planted kernels and accepts
+//! correct ones.
 #![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The program that launches planted kernels, built once; nothing, with a printed reason, where it cannot be built.
+/// The program that launches planted kernels, built once; prints a reason and returns `None` if it
+/// cannot be built.
 fn program() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     BUILT.get_or_init(build).as_deref()
@@ -43,7 +45,7 @@ fn launched(kernel: &str) -> Option<Output> {
     Some(Command::new(program()?).arg(kernel).output().unwrap())
 }
 
-/// The message of a kernel that must not pass.
+/// Returns the message of a kernel that must fail.
 #[track_caller]
 fn assert_caught(kernel: &str, words: &str) {
     let Some(output) = launched(kernel) else { return };
@@ -60,7 +62,8 @@ fn assert_sums_to(kernel: &str, sum: &str) {
 
 #[test]
 fn sound_kernels_pass_with_the_right_numbers() {
-    // Each warp's sum of 32 neighbours, wrapped around, and 16 odd lanes: 32 * (1 + ... + 32 + 16) + 32 * (33 + ... + 63 + 0 + 16).
+    // Each warp sums 32 neighbors with wrap-around, and 16 odd lanes: 32 * (1 + ... + 32 + 16) + 32
+    // * (33 + ... + 63 + 0 + 16).
     assert_sums_to("sound", "65536");
 }
 
@@ -88,7 +91,8 @@ fn barriers_that_not_all_threads_reach_are_reported() {
 
 #[test]
 fn what_nothing_has_written_is_not_a_number() {
-    // As everywhere, a warp of which nothing is left does not hold up the other; its half of the result stays unset.
+    // As on real devices, a warp without threads does not block the other; its half of the result
+    // stays unset.
     assert_sums_to("sound_without_a_warp", "-nan");
     assert_sums_to("shared_memory_unset", "-nan");
 }

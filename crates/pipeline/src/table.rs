@@ -220,7 +220,7 @@ mod tests {
         assert!(line.contains("same alpha, but not the same force"), "{line}");
         let (cells, line) = said([(SetBy::Force, 20.25, 2.0), (SetBy::Force, 250.0, 2.0)]);
         assert_eq!(cells, ["2 (alpha 20.250)", "2 (alpha 250.000)"]);
-        assert!(line.contains("the same force"), "{line}");
+        assert!(line.contains("All targets have the same force"), "{line}");
         assert!(said([(SetBy::Alpha, 20.0, 1.0), (SetBy::Force, 30.0, 2.0)]).1.contains("differ in alpha and force"));
         assert_eq!(matched(&results(&[0.5])), None);
     }

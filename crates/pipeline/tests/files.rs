@@ -102,9 +102,9 @@ fn inspect_says_what_the_pixels_were_taken_for() {
     let labs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recording/tests/data/labs");
     let text = inspect(&labs.join("pixels-stated.h5")).unwrap();
     assert!(text.contains("0 to 1 in the file, divided by 1, as the file states"), "{text}");
-    assert!(text.contains("note: 1 pixels lie beyond the stated range"), "{text}");
+    assert!(text.contains("note: 1 pixels lie outside the stated range"), "{text}");
     let text = inspect(&labs.join("ids-several.h5")).unwrap();
-    assert!(text.contains("0 to 255 in the file") && text.contains("note: the file gives 12 identifiers to 8 images"), "{text}");
+    assert!(text.contains("0 to 255 in the file") && text.contains("note: the file has 12 identifiers for 8 images"), "{text}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ def test_what_does_not_hold_together_is_refused_by_name(scan):
         bp.Scan.from_arrays(images, responses, [*tiers[:2], "held out", *tiers[3:]], trial_image=trial_image)
     with pytest.raises(ValueError, match="pixel"):
         bp.Scan.from_arrays(255 * images, responses, tiers, trial_image=trial_image)
-    with pytest.raises(ValueError, match="70 rows, as responses"):
+    with pytest.raises(ValueError, match="70 rows, like responses"):
         bp.Scan.from_arrays(images, responses[:70], tiers, trial_image=trial_image)
 
 

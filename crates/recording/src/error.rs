@@ -1,47 +1,47 @@
-//! What can be wrong with a recording.
+//! The error of this crate.
 
 use brainprior_artifact::FileError;
 use brainprior_images::ImageId;
 use std::path::{Path, PathBuf};
 
-/// An error of this crate.
+/// The error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder could not be read or written, or does not have the layout that its kind has.
+    /// A file or folder could not be read or written, or does not have the layout of its kind.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file whose content makes no valid scan or responses.
+    /// The content of a file is not a valid scan or valid responses.
     #[error("{path}: {problem}")]
     Content {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error in its content.
         problem: Box<Error>,
     },
-    /// Sizes that do not fit together.
+    /// Sizes do not match.
     #[error("{what}: expected {expected}, found {found}")]
     Size {
-        /// What has the size.
+        /// The quantity that has this size.
         what: &'static str,
-        /// The size asked for.
+        /// The expected size.
         expected: String,
-        /// The size given.
+        /// The actual size.
         found: String,
     },
-    /// A value that is infinite or not a number.
+    /// A value is infinite or NaN.
     #[error("{what}: row {row}, column {column}: expected a finite number, found {found}; leave that row out of the file")]
     NotFinite {
         /// The array.
         what: &'static str,
-        /// The trial or image.
+        /// The row: a trial or image.
         row: usize,
-        /// The neuron or quantity.
+        /// The column: a neuron or signal.
         column: usize,
         /// The value.
         found: f32,
     },
-    /// A pixel outside its range, or not a number.
+    /// A pixel is NaN or out of range.
     #[error(
         "images: row {row}, pixel {pixel}: expected a value in [0, {white}], found {found}; rescale the images, or state the range \
          where none is: attribute `range` of images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; a tenth beyond it is clipped"
@@ -56,16 +56,16 @@ pub enum Error {
         /// The value of white.
         white: f32,
     },
-    /// Pixels of which it is in doubt what white is.
+    /// The range of the pixels is ambiguous.
     #[error(
-        "images: expected pixels from 0 to 1 or from 0 to 255, found a largest one of {found}; state the range: attribute `range` of \
+        "images: expected pixels from 0 to 1 or from 0 to 255, found a maximum of {found}; state the range: attribute `range` of \
          images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; a tenth beyond it is clipped"
     )]
     PixelRange {
-        /// The largest value.
+        /// The largest pixel.
         found: f32,
     },
-    /// A response that is infinite or not a number.
+    /// A response is infinite or NaN.
     #[error(
         "responses: row {row}, neuron {neuron} (unit {unit}): expected a finite number, found {found}; leave that row or that neuron out"
     )]
@@ -79,37 +79,37 @@ pub enum Error {
         /// The value.
         found: f32,
     },
-    /// A trial of an image that does not exist.
+    /// A trial names an image that does not exist.
     #[error("trial {trial} names image {found}, expected 0 to {}", .images.saturating_sub(1))]
     Image {
         /// The trial.
         trial: usize,
-        /// The index it names.
+        /// The image index it names.
         found: usize,
-        /// How many images there are.
+        /// The number of images.
         images: usize,
     },
-    /// One number for two images.
+    /// Two images have the same label.
     #[error("images {first} and {second} have the same label {label}; give distinct images distinct labels, or none")]
     Label {
-        /// The number.
+        /// The label.
         label: i64,
-        /// An image.
+        /// The first image.
         first: usize,
-        /// Another image.
+        /// The second image.
         second: usize,
     },
-    /// A tier of another name than the known ones.
+    /// A tier has an unknown name.
     #[error(
         "tiers: row {row}: expected train, validation, test, final_test or test_mei, found {found:?}; rename it, or leave that row out"
     )]
     Tier {
         /// The trial.
         row: usize,
-        /// The name.
+        /// The name of the tier.
         found: String,
     },
-    /// One image in two tiers, which would let a model be tested on what it was trained on.
+    /// An image is in two tiers, so a model could be tested on images it was trained on.
     #[error(
         "image {image} is in tier {first_tier} (row {first_row}) and in tier {second_tier} (row {second_row}); \
          give all its rows one tier, or leave some out"
@@ -117,31 +117,31 @@ pub enum Error {
     TwoTiers {
         /// The image.
         image: ImageId,
-        /// A trial of it.
+        /// A trial of the image in the first tier.
         first_row: usize,
-        /// The tier of that trial.
+        /// The first tier.
         first_tier: &'static str,
-        /// Another trial of it.
+        /// A trial of the image in the second tier.
         second_row: usize,
-        /// The tier of that trial.
+        /// The second tier.
         second_tier: &'static str,
     },
-    /// Two rows with one image identifier and different pixels.
+    /// Two rows have the same image identifier but different pixels.
     #[error(
         "{dataset}: rows {first_row} and {second_row} have the same identifier ({id}) and different pixels; \
-         repeats are told by content here and by identifier elsewhere, so correct the identifiers or the images"
+         repeats are matched by content here and by identifier elsewhere, so correct the identifiers or the images"
     )]
     Identifier {
         /// The dataset that holds the identifiers.
         dataset: String,
-        /// A row.
+        /// The first row.
         first_row: usize,
-        /// Another row.
+        /// The second row.
         second_row: usize,
         /// Their common identifier.
         id: String,
     },
-    /// Fewer than two images were shown more than once in the test tier.
+    /// Fewer than two images have repeats in the test tier.
     #[error(
         "scan {scan}: expected two images or more with repeats in tier test, found {repeated} (among {test_trials} test \
          rows); reliability needs repeats, so give the rows of the repeated images tier test"
@@ -149,49 +149,50 @@ pub enum Error {
     NoRepeats {
         /// Name of the scan.
         scan: String,
-        /// How many images have repeats.
+        /// The number of images with repeats.
         repeated: usize,
-        /// How many trials its test tier has.
+        /// The number of trials in the test tier.
         test_trials: usize,
     },
-    /// An image that is not there.
-    #[error("responses of scan {scan} hold no image {id}")]
+    /// An image is missing.
+    #[error("the responses of scan {scan} do not contain image {id}")]
     MissingImage {
         /// Name of the scan.
         scan: String,
-        /// The image looked for.
+        /// The missing image.
         id: ImageId,
     },
-    /// An image given twice.
-    #[error("rows {first} and {second} are both image {id}; responses hold one row for each image")]
+    /// An image occurs twice.
+    #[error("rows {first} and {second} are both image {id}; responses have one row per image")]
     Duplicate {
-        /// A row.
+        /// The first row.
         first: usize,
-        /// Another row.
+        /// The second row.
         second: usize,
-        /// The image of both.
+        /// The image of both rows.
         id: ImageId,
     },
-    /// A simulation that cannot be made.
+    /// A simulation is impossible.
     #[error("simulation: {what}: expected {expected}, found {found}")]
     Simulation {
-        /// The number or set at fault.
+        /// The parameter or image set at fault.
         what: &'static str,
-        /// What would do.
+        /// The expected value.
         expected: String,
-        /// What was given.
+        /// The actual value.
         found: String,
     },
-    /// Stimuli that are no valid images.
+    /// Stimuli are not valid images.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),
 }
 
-/// Result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// This error about rows of which others were left out, with their numbers in the file: `kept` are those that were not.
+    /// Converts an error about filtered rows to row numbers of the file; `kept` are the numbers of
+    /// the rows that remained.
     pub(crate) fn in_rows(mut self, kept: &[usize]) -> Self {
         match &mut self {
             Self::NotFinite { what: "behavior" | "pupil_center", row, .. }
@@ -206,7 +207,7 @@ impl Error {
         self
     }
 
-    /// This error, with the file in which it was found.
+    /// Adds the file in which the error was found.
     pub(crate) fn inside(self, path: &Path) -> Self {
         Self::Content { path: path.to_owned(), problem: Box::new(self) }
     }

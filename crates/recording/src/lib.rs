@@ -1,11 +1,13 @@
 //! Scans of visual cortex: reading, writing, reliability, simulation with known truth.
 //!
-//! A [`Scan`] is one recording session in which a mouse saw images while the activity of its neurons was recorded. It
-//! holds together by construction: every trial names an existing image, all arrays have one row a trial, all numbers are
-//! finite, and no image is both trained and tested on. Labs keep scans as static HDF5 files or as Sensorium file trees
-//! ([`read_scan`], [`write_static_hdf5`], [`write_sensorium`]); which images are the same is decided by their content, so
-//! that scans can be matched. What other labs have comes in through `import`. [`reliability`] says how well each neuron repeats itself, [`Responses`] are what later steps
-//! compare images by, and [`simulation`] makes scans whose truth is known.
+//! A [`Scan`] is one recording session, in which a mouse saw images while the activity of its
+//! neurons was recorded. A scan is valid by construction: every trial names an existing image, all
+//! arrays have one row per trial, all numbers are finite, and no image is in two tiers. Labs store
+//! scans as static HDF5 files or as Sensorium file trees ([`read_scan`], [`write_static_hdf5`],
+//! [`write_sensorium`]). Images are identified by their content, so that scans can be matched.
+//! `import` reads recordings in other formats. [`reliability`] measures how reliably each neuron
+//! responds, [`Responses`] are the input of similarity matrices, and [`simulation`] generates scans
+//! with known ground truth.
 //!
 //! ```
 //! use brainprior_recording::{Tier, read_scan, reliability};
@@ -22,9 +24,10 @@
 //! # Ok::<(), brainprior_recording::Error>(())
 //! ```
 //!
-//! HDF5 allows one call at a time: files are read whole, and only then is anything computed in parallel. The library that
-//! reads and writes it is built from C, and is the default feature `hdf5`: without it there are no static HDF5 files, and none
-//! of responses or of a simulation's truth.
+//! HDF5 allows one call at a time, so files are read as a whole before anything is computed in
+//! parallel. The HDF5 library is built from C and belongs to the default feature `hdf5`. Without
+//! it, static HDF5 files and files of responses or of a simulation's ground truth are not
+//! available.
 
 mod error;
 mod format;

@@ -1,4 +1,4 @@
-//! What is known of the recorded neurons besides their responses.
+//! Metadata of the recorded neurons.
 
 use crate::{Error, Result};
 use ndarray::Array2;
@@ -13,16 +13,20 @@ pub struct Neurons {
 }
 
 impl Neurons {
-    /// From one entry for each neuron: unit identifier, visual area, cortical layer, and where known the position
-    /// `[neurons, 3]` in cortex (x, y, z in micrometres).
+    /// Takes one entry per neuron: unit identifier, visual area, cortical layer and, if known, the
+    /// position `[neurons, 3]` in cortex (x, y, z in micrometers).
     ///
     /// # Errors
-    /// Lengths that differ; a coordinate that is not finite.
+    /// Returns an error if lengths differ or a coordinate is not finite.
     pub fn new(unit_ids: Vec<i64>, area: Vec<String>, layer: Vec<String>, coordinates: Option<Array2<f32>>) -> Result<Self> {
         let count = unit_ids.len();
         for (what, found) in [("areas of the neurons", area.len()), ("layers of the neurons", layer.len())] {
             if found != count {
-                return Err(Error::Size { what, expected: format!("{count}, as unit identifiers"), found: found.to_string() });
+                return Err(Error::Size {
+                    what,
+                    expected: format!("{count}, one per unit identifier"),
+                    found: found.to_string(),
+                });
             }
         }
         if let Some(coordinates) = &coordinates {
@@ -38,7 +42,7 @@ impl Neurons {
         Ok(Self { unit_ids, area, layer, coordinates })
     }
 
-    /// `count` neurons of which nothing else is known: units 1 to `count`, area and layer `unknown`.
+    /// `count` neurons without metadata: units 1 to `count`, area and layer `unknown`.
     pub fn unnamed(count: usize) -> Self {
         let unknown = vec!["unknown".to_owned(); count];
         Self { unit_ids: (1..=count as i64).collect(), area: unknown.clone(), layer: unknown, coordinates: None }
@@ -49,7 +53,7 @@ impl Neurons {
         self.unit_ids.len()
     }
 
-    /// Whether there is no neuron.
+    /// Whether there are no neurons.
     pub fn is_empty(&self) -> bool {
         self.unit_ids.is_empty()
     }
@@ -69,7 +73,7 @@ impl Neurons {
         &self.layer
     }
 
-    /// Position of each neuron in cortex, `[neurons, 3]`: x, y, z in micrometres.
+    /// Position of each neuron in cortex, `[neurons, 3]`: x, y, z in micrometers.
     pub fn coordinates(&self) -> Option<&Array2<f32>> {
         self.coordinates.as_ref()
     }

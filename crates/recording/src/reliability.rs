@@ -1,35 +1,40 @@
-//! How well a neuron's responses repeat.
+//! The reliability of neural responses.
 
 use crate::{Error, Result, Scan};
 use rayon::prelude::*;
 
-/// How well each neuron repeats its responses to the oracle images, one entry a neuron.
+/// Reliability of each neuron over the repeats of the oracle images, one entry per neuron.
 ///
-/// With r_it the response to oracle image i in repeat t, T_i >= 2 repeats of image i, and all trials weighted alike
-/// unless said otherwise. An entry is `None` for a neuron that never varies over the repeats of any image (eta = 0),
-/// for which none of these is defined.
+/// Let r_it be the response to oracle image i in repeat t, with T_i >= 2 repeats of image i; all
+/// trials have equal weight unless stated otherwise. An entry is `None` if the neuron never varies
+/// over the repeats of any image (eta = 0), where no measure is defined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reliability {
-    /// w = sigma / eta, sigma^2 = Var_i(mean_t r_it) (ddof 1), eta^2 = mean_i Var_t(r_it) (ddof 1) (Li et al. 2019,
-    /// section 2). sigma^2 is that of the means as observed: it holds a part eta^2 / T of noise.
+    /// w = sigma / eta, sigma^2 = Var_i(mean_t r_it) (ddof 1), eta^2 = mean_i Var_t(r_it) (ddof 1)
+    /// (Li et al. 2019, section 2). sigma^2 is the variance of the observed means, which contains
+    /// eta^2 / T of noise.
     pub w: Vec<Option<f32>>,
-    /// Correlation of each trial with the mean of the other trials of its image, over all trials. Too low for a finite
-    /// number of repeats: the mean of T - 1 trials is noisy (`oracle_corr_jackknife` of neuralpredictors).
+    /// Correlation of each trial with the mean of the other trials of its image, over all trials
+    /// (`oracle_corr_jackknife` of neuralpredictors). Biased low for few repeats, because the mean
+    /// of T - 1 trials is noisy.
     pub oracle_jackknife: Vec<Option<f32>>,
-    /// sqrt(V / (V + N)), V the variance of the means over images, N the mean variance over repeats, both ddof 0: the
-    /// correlation of a trial with the mean of all trials, itself among them (`oracle_corr_conservative` of
-    /// neuralpredictors). Too high, since the means hold noise of the very trials; less so with more repeats.
+    /// sqrt(V / (V + N)), with V the variance of the means over images and N the mean variance over
+    /// repeats, both ddof 0: the correlation of a trial with the mean of all trials, including
+    /// itself (`oracle_corr_conservative` of neuralpredictors). Biased high, because the means
+    /// contain the noise of the same trials; less so with more repeats.
     pub oracle_conservative: Vec<Option<f32>>,
-    /// (T - N) / T, T the variance over all trials, N the mean variance over repeats, both ddof 1: the fraction of
-    /// explainable variance. Nearly unbiased, hence below 0 for some neurons without signal.
+    /// (T - N) / T, with T the variance over all trials and N the mean variance over repeats, both
+    /// ddof 1: the fraction of explainable variance. Nearly unbiased, hence below 0 for some
+    /// neurons without signal.
     pub explainable_variance: Vec<Option<f32>>,
-    /// V / N as in `oracle_conservative`: signal-to-noise ratio of the variances, too high by about 1 / T.
+    /// V / N as in `oracle_conservative`: signal-to-noise ratio of the variances, biased high by
+    /// about 1 / T.
     pub snr: Vec<Option<f32>>,
-    /// How many neurons have no entry.
+    /// Number of neurons without an entry.
     pub excluded: usize,
-    /// How many oracle images there are.
+    /// Number of oracle images.
     pub images: usize,
-    /// How many trials of them.
+    /// Number of their trials.
     pub trials: usize,
 }
 
@@ -41,10 +46,11 @@ struct Neuron {
     snr: f32,
 }
 
-/// Reliability of every neuron over the oracle images, which are those repeated in the test tier.
+/// Reliability of every neuron over the oracle images, that is, images with repeats in the test
+/// tier.
 ///
 /// # Errors
-/// [`Error::NoRepeats`] where fewer than two images are repeated.
+/// Returns [`Error::NoRepeats`] if fewer than two images have repeats.
 pub fn reliability(scan: &Scan) -> Result<Reliability> {
     let repeats: Vec<Vec<usize>> = scan.repeats().into_values().collect();
     if repeats.len() < 2 {
@@ -99,7 +105,7 @@ fn of_neuron(scan: &Scan, neuron: usize, repeats: &[Vec<usize>]) -> Option<Neuro
 }
 
 /// Sum of squared deviations from the mean.
-/// Middle value, for figures over neurons; between the two in the middle of an even number, and `None` of nothing.
+/// The median; the mean of the two middle values of an even number, and `None` of an empty slice.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,40 +1,40 @@
-//! Responses of one population to distinct images, measured or predicted.
+//! Measured or predicted responses of one population to distinct images.
 
 use crate::{Error, Result, Scan, Tier};
 use brainprior_images::ImageId;
 use ndarray::{Array2, Axis};
 use std::collections::HashMap;
 
-/// How measured responses were taken from the trials.
+/// How responses were computed from trials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measurement {
-    /// One trial of each image.
+    /// One trial per image.
     SingleTrial,
-    /// The mean over all repeats of each image.
+    /// The repeat average of each image.
     RepeatMean,
 }
 
-/// Which images the model that predicted was fitted on.
+/// The images on which a response model was fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fitting {
-    /// The predicted images among them.
+    /// The fitted images include the predicted ones.
     InSample,
-    /// Each image is predicted by a model that never saw its trials.
+    /// Each image is predicted by a model that was not fitted on its trials.
     CrossFitted,
 }
 
-/// Where responses come from.
+/// The origin of responses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseKind {
-    /// From a scan's trials.
+    /// Measured, from the trials of a scan.
     Measured(Measurement),
-    /// From a response model.
+    /// Predicted by a response model.
     Predicted(Fitting),
-    /// Known, because the scan is simulated.
+    /// Noise-free expected responses of a simulated scan.
     Expected,
 }
 
-/// One response for each image and neuron, `[images, neurons]`: distinct images, finite values.
+/// One response per image and neuron, `[images, neurons]`; images are distinct and values finite.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Responses {
     scan: String,
@@ -44,15 +44,16 @@ pub struct Responses {
 }
 
 impl Responses {
-    /// From one row of `values` for each of `ids`.
+    /// Takes one row of `values` per image in `ids`.
     ///
     /// # Errors
-    /// A number of rows other than that of `ids`; an image given twice; a value that is not finite.
+    /// Returns an error if the numbers of rows and images differ, an image occurs twice, or a value
+    /// is not finite.
     pub fn new(scan: &str, kind: ResponseKind, ids: Vec<ImageId>, values: Array2<f32>) -> Result<Self> {
         if values.nrows() != ids.len() {
             return Err(Error::Size {
                 what: "rows of responses",
-                expected: format!("{}, one for each image", ids.len()),
+                expected: format!("{}, one per image", ids.len()),
                 found: values.nrows().to_string(),
             });
         }
@@ -66,12 +67,12 @@ impl Responses {
         Ok(Self { scan: scan.to_owned(), kind, ids, values })
     }
 
-    /// Name of the scan whose neurons these are.
+    /// Name of the scan that the neurons belong to.
     pub fn scan(&self) -> &str {
         &self.scan
     }
 
-    /// Where they come from.
+    /// The origin of the responses.
     pub fn kind(&self) -> ResponseKind {
         self.kind
     }
@@ -81,7 +82,7 @@ impl Responses {
         &self.ids
     }
 
-    /// `[images, neurons]`, in arbitrary units of each neuron.
+    /// `[images, neurons]`, in arbitrary units per neuron.
     pub fn values(&self) -> &Array2<f32> {
         &self.values
     }
@@ -89,7 +90,7 @@ impl Responses {
     /// The rows of `images`, in that order.
     ///
     /// # Errors
-    /// An image that is not there, or given twice.
+    /// Returns an error if an image is missing or given twice.
     pub fn select(&self, images: &[ImageId]) -> Result<Self> {
         let position: HashMap<ImageId, usize> = self.ids.iter().enumerate().map(|(row, id)| (*id, row)).collect();
         let missing = |id| Error::MissingImage { scan: self.scan.clone(), id };
@@ -100,7 +101,8 @@ impl Responses {
 }
 
 impl Scan {
-    /// One trial of each image that is not in the test tier: its first, in the order of [`Scan::stimuli`].
+    /// The first trial of each image that is not in the test tier, in the order of
+    /// [`Scan::stimuli`].
     pub fn single_trials(&self) -> Responses {
         let mut first = vec![None; self.stimuli().len()];
         for (trial, image) in self.trial_image().iter().enumerate() {
@@ -111,14 +113,16 @@ impl Scan {
         self.measured(Measurement::SingleTrial, first.into_iter().enumerate().filter_map(|(image, trial)| Some((image, trial?))))
     }
 
-    /// The `index`-th trial (from 0) of each oracle image that has so many, in the order of [`Scan::stimuli`].
+    /// The `index`-th trial (from 0) of each oracle image that has that many, in the order of
+    /// [`Scan::stimuli`].
     pub fn repeat(&self, index: usize) -> Responses {
         let repeats = self.repeats();
         let trials = repeats.iter().filter_map(|(image, trials)| Some((*image, *trials.get(index)?)));
         self.measured(Measurement::SingleTrial, trials)
     }
 
-    /// Mean over the trials of each oracle image, in the order of [`Scan::stimuli`]; no row where nothing was repeated.
+    /// The repeat average of each oracle image, in the order of [`Scan::stimuli`]; empty without
+    /// repeats.
     pub fn repeat_means(&self) -> Responses {
         let repeats = self.repeats();
         let mut values = Array2::zeros((repeats.len(), self.neurons().len()));

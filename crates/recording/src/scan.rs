@@ -1,4 +1,4 @@
-//! One recording session: what was shown, in which trial, and what every neuron did.
+//! A recording session: the images, the trials, and the responses of every neuron.
 
 use crate::{Error, Neurons, Result, Tier};
 use brainprior_images::StimulusSet;
@@ -6,7 +6,7 @@ use ndarray::Array2;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-/// Where a scan comes from, in the terms of the lab's data key `animal-session-scan`.
+/// The animal, session and scan numbers of the lab's data key `animal-session-scan`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The animal.
@@ -17,46 +17,50 @@ pub struct Origin {
     pub scan_idx: i64,
 }
 
-/// What a [`Scan`] is made of, unchecked.
+/// The parts of a [`Scan`], unchecked.
 #[derive(Clone, Debug)]
 pub struct ScanParts {
-    /// Name of the scan, such as its file without the ending.
+    /// Name of the scan, usually its file name without the extension.
     pub name: String,
     /// The distinct images.
     pub stimuli: StimulusSet,
-    /// For each image, the number by which its source knows it (`frame_image_id`), where there is one; all distinct.
+    /// For each image, its number in the source (`frame_image_id`), if there is one; all distinct.
     pub image_labels: Option<Vec<i64>>,
-    /// For each trial, which of the images was shown.
+    /// For each trial, the index of its image.
     pub trial_image: Vec<usize>,
-    /// For each trial, what it is for.
+    /// For each trial, its tier.
     pub tiers: Vec<Tier>,
-    /// `[trials, neurons]`: activity integrated over the presentation, in arbitrary units of each neuron.
+    /// `[trials, neurons]`: activity integrated over the presentation, in arbitrary units per
+    /// neuron.
     pub responses: Array2<f32>,
     /// `[trials, k]`: pupil dilation, its derivative, running speed.
     pub behavior: Option<Array2<f32>>,
-    /// `[trials, 2]`: horizontal and vertical position of the pupil, camera pixels.
+    /// `[trials, 2]`: horizontal and vertical position of the pupil, in camera pixels.
     pub pupil_center: Option<Array2<f32>>,
     /// The neurons, in the order of the columns of `responses`.
     pub neurons: Neurons,
-    /// For each trial, when it was presented (0 is the first); `None` where the rows are in that order.
+    /// For each trial, its position in the order of presentation (from 0); `None` if the rows are
+    /// in that order.
     pub trial_idx: Option<Vec<i64>>,
     /// Animal, session and scan.
     pub origin: Origin,
 }
 
-/// A scan that holds together: every trial names an existing image, all arrays have one row a trial, all numbers are
-/// finite, and every image belongs to one tier.
+/// A valid scan: every trial names an existing image, all arrays have one row per trial, all
+/// numbers are finite, and every image belongs to one tier.
 #[derive(Clone, Debug)]
 pub struct Scan {
     parts: ScanParts,
 }
 
 impl Scan {
-    /// Checks `parts` and makes a scan of them. Images that no trial shows are allowed.
+    /// Checks `parts` and creates a scan. Images without trials are allowed.
     ///
     /// # Errors
-    /// No trial or no neuron; lengths that differ; one label for two images; a trial of an image that does not exist; a response, a behaviour or a
-    /// pupil position that is not finite (row and column are named); one image in two tiers.
+    /// Returns an error if there are no trials or neurons, if lengths differ, if two images have
+    /// the same label, if a trial names an image that does not exist, if a response, behavior or
+    /// pupil position is not finite (the error names row and column), or if an image is in two
+    /// tiers.
     pub fn new(parts: ScanParts) -> Result<Self> {
         let (trials, neurons) = parts.responses.dim();
         if trials == 0 || neurons == 0 {
@@ -74,7 +78,7 @@ impl Scan {
             if found != trials {
                 return Err(Error::Size {
                     what,
-                    expected: format!("{trials} rows, as responses"),
+                    expected: format!("{trials} rows, like responses"),
                     found: format!("{found} rows"),
                 });
             }
@@ -90,7 +94,7 @@ impl Scan {
         if let Some(found) = parts.image_labels.as_ref().map(Vec::len).filter(|found| *found != images) {
             return Err(Error::Size {
                 what: "labels of the images",
-                expected: format!("{images}, one for each distinct image"),
+                expected: format!("{images}, one per distinct image"),
                 found: found.to_string(),
             });
         }
@@ -120,7 +124,7 @@ impl Scan {
         &self.parts.name
     }
 
-    /// The scan under another name.
+    /// Returns the scan with another name.
     #[must_use]
     pub fn with_name(mut self, name: String) -> Self {
         self.parts.name = name;
@@ -132,7 +136,7 @@ impl Scan {
         &self.parts.stimuli
     }
 
-    /// For each of [`Scan::stimuli`], the number by which its source knows it (`frame_image_id`), where there is one.
+    /// For each of [`Scan::stimuli`], its number in the source (`frame_image_id`), if there is one.
     pub fn image_labels(&self) -> Option<&[i64]> {
         self.parts.image_labels.as_deref()
     }
@@ -142,22 +146,22 @@ impl Scan {
         &self.parts.trial_image
     }
 
-    /// For each trial, what it is for.
+    /// For each trial, its tier.
     pub fn tiers(&self) -> &[Tier] {
         &self.parts.tiers
     }
 
-    /// Responses `[trials, neurons]`, all finite, in arbitrary units of each neuron.
+    /// Responses `[trials, neurons]`, all finite, in arbitrary units per neuron.
     pub fn responses(&self) -> &Array2<f32> {
         &self.parts.responses
     }
 
-    /// Behaviour `[trials, k]`: pupil dilation, its derivative, running speed.
+    /// Behavior `[trials, k]`: pupil dilation, its derivative, running speed.
     pub fn behavior(&self) -> Option<&Array2<f32>> {
         self.parts.behavior.as_ref()
     }
 
-    /// Position of the pupil `[trials, 2]`: horizontal, vertical, camera pixels.
+    /// Position of the pupil `[trials, 2]`: horizontal and vertical, in camera pixels.
     pub fn pupil_center(&self) -> Option<&Array2<f32>> {
         self.parts.pupil_center.as_ref()
     }
@@ -167,7 +171,8 @@ impl Scan {
         &self.parts.neurons
     }
 
-    /// For each trial, when it was presented, where that differs from the order of the rows.
+    /// For each trial, its position in the order of presentation, if that differs from the order of
+    /// rows.
     pub fn trial_idx(&self) -> Option<&[i64]> {
         self.parts.trial_idx.as_deref()
     }
@@ -177,12 +182,13 @@ impl Scan {
         self.parts.origin
     }
 
-    /// The trials of a tier, ascending.
+    /// The trials of a tier, in ascending order.
     pub fn trials_in(&self, tier: Tier) -> Vec<usize> {
         (0..self.parts.tiers.len()).filter(|trial| self.parts.tiers[*trial] == tier).collect()
     }
 
-    /// The oracle images: those shown in two trials or more of tier test, each with its trials (ascending).
+    /// The oracle images (two or more trials in the test tier) and their trials, in ascending
+    /// order.
     pub fn repeats(&self) -> BTreeMap<usize, Vec<usize>> {
         let mut repeats = BTreeMap::<usize, Vec<usize>>::new();
         for trial in self.trials_in(Tier::Test) {
@@ -210,7 +216,7 @@ fn one_tier_each(parts: &ScanParts) -> Result<()> {
     Ok(())
 }
 
-/// What a scan is called that comes from a file or folder: its name without the ending.
+/// The name of a scan in a file or folder: the file name without the extension.
 pub(crate) fn name_of(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }

@@ -1,30 +1,31 @@
-//! The parts into which the trials of a scan are divided.
+//! Tiers of trials.
 
 use std::fmt;
 
-/// What a trial is for.
+/// The purpose of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
-    /// To fit models on.
+    /// To fit models.
     Train,
     /// To decide when to stop fitting.
     Validation,
-    /// To test on; the repeated oracle images are here.
+    /// To test models; includes the repeated oracle images.
     Test,
 }
 
 impl Tier {
-    /// Names of tiers whose rows belong to no part of a scan: in the lab's files `test_mei` holds synthetic images that were
-    /// made to drive neurons of the same scan.
+    /// Names of tiers whose rows are left out. In the lab's files `test_mei` holds synthetic images
+    /// that were optimized to drive neurons of the same scan.
     pub(crate) const LEFT_OUT: [&str; 1] = ["test_mei"];
 
-    /// A name without its padding.
+    /// A name without padding.
     pub(crate) fn trimmed(name: &str) -> &str {
         name.trim_end_matches('\0').trim()
     }
 
-    /// From its name in a file, NUL padding and blanks removed. `final_test`, the second repeated set of the Sensorium
-    /// 2022 scans, is [`Tier::Test`]: both are repeated images on which nothing is fitted.
+    /// Parses the name in a file, ignoring NUL and blank padding. `final_test`, the second repeated
+    /// set of the Sensorium 2022 scans, becomes [`Tier::Test`]: both hold repeated images on which
+    /// nothing is fitted.
     pub fn from_name(name: &str) -> Option<Self> {
         match Self::trimmed(name) {
             "train" => Some(Self::Train),
@@ -34,7 +35,7 @@ impl Tier {
         }
     }
 
-    /// Its name in a file.
+    /// The name in a file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Train => "train",

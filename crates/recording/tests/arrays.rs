@@ -1,4 +1,5 @@
-//! Arrays and pictures by the programs that write them (`tests/data/arrays`, with the script), brought in by layouts.
+//! Arrays and pictures from the programs that write them (`tests/data/arrays`, with the script),
+//! imported by layouts.
 #![cfg(feature = "hdf5")]
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
@@ -35,7 +36,8 @@ fn imported(text: &str) -> Imported {
     arrays(&layout(folder.path(), text)).unwrap()
 }
 
-/// One sentence that names the file at fault, what was expected and found, and what to do.
+/// Asserts that the error is one sentence that names the file, what was expected and found, and
+/// what to do.
 #[track_caller]
 fn refused(folder: &Path, text: &str, parts: &[&str]) {
     let error = arrays(&layout(folder, text)).unwrap_err().to_string();
@@ -46,7 +48,8 @@ fn refused(folder: &Path, text: &str, parts: &[&str]) {
     assert!(error.starts_with(&folder.display().to_string()), "the file comes first: {error}");
 }
 
-/// The responses that the script made, in the order of images and repeats, and the images in gray.
+/// Checks the responses of the script, in the order of images and repeats, and the grayscale
+/// images.
 fn check(scan: &Scan) {
     let mut row = 0;
     for image in 0..5 {
@@ -68,7 +71,7 @@ fn axes_are_named_and_repeats_end_where_no_neuron_has_a_number() {
     check(&scan);
     assert_eq!([Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()), [7, 2, 7]);
     assert_eq!((scan.neurons().area()[2].as_str(), scan.image_labels().unwrap()), ("V4", &[0i64, 1, 2, 3, 4][..]));
-    assert_eq!(account.dropped(), ["4 of 20 trials, of which no neuron has a number: no further repeat"]);
+    assert_eq!(account.dropped(), ["4 of 20 trials without values: images with fewer repeats"]);
     assert_eq!(account.taken()[0], "responses from responses.npy: 3 neurons x 5 images x 4 repeats, f64");
     assert!(account.assumed().is_empty(), "{account}");
 }
@@ -103,17 +106,18 @@ fn flat_images_are_given_a_height_and_a_range() {
         &["flat.npy", "pixels from 0 to 0.0001", "at image 0, pixel 15"],
     );
     refused(folder.path(), &ranged(&images.replace("[4, 6]", "[4, 5]")), &["images.stored", "the 24 pixels", "found 4 x 5"]);
-    // A range that the pixels do not fill is said.
+    // A range that the pixels do not fill is reported.
     let Imported { account, .. } = imported(&ranged(&images.replace("0.000255", "1000")));
-    assert!(account.taken().iter().any(|line| line.ends_with("where black is 0 and white 1000")), "{account}");
-    assert!(account.assumed()[0].contains("0.0% of the range from black to white that is stated, [0, 1000]"), "{account}");
+    assert!(account.taken().iter().any(|line| line.ends_with("with black = 0 and white = 1000")), "{account}");
+    assert!(account.assumed()[0].contains("0.0% of the stated range [0, 1000]"), "{account}");
 }
 
 #[test]
 fn pictures_are_taken_in_the_order_of_their_numbers() {
     let pictures = "[images]\nfile = \"pictures.zip\"\ncolor = \"luma\"\n";
     let Imported { scan, account } = imported(&format!("{RESPONSES}{pictures}{TIERS}"));
-    // What Pillow decodes and turns to gray: the same from PNG, within 3 grays from JPEG, whose decoders round differently.
+    // Pillow's grayscale images: identical from PNG, within 3 gray levels from JPEG, whose decoders
+    // round differently.
     let gray = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/arrays/gray.npy")).unwrap();
     let gray = &gray[gray.len() - 120..];
     for (image, expected) in gray.chunks(24).enumerate() {
@@ -121,8 +125,8 @@ fn pictures_are_taken_in_the_order_of_their_numbers() {
         let furthest = found.iter().zip(expected).map(|(found, expected)| found.abs_diff(*expected)).max().unwrap();
         assert!(furthest <= if image == 2 { 3 } else { 0 }, "image {image}: {found:?}, {expected:?}");
     }
-    assert_eq!(account.dropped()[0], "1 files that are no PNG or JPEG: shown/README.txt");
-    assert!(account.assumed()[0].ends_with("are the images of the responses: image 0 is shown/image1.png"), "{account}");
+    assert_eq!(account.dropped()[0], "1 files that are not PNG or JPEG: shown/README.txt");
+    assert!(account.assumed()[0].ends_with("image 0 is shown/image1.png"), "{account}");
     assert!(
         account.taken()[1].contains("5 pictures of 4 x 6, 5 of them in color, shown/image1.png to shown/image100.png"),
         "{account}"
@@ -138,7 +142,7 @@ fn pictures_are_taken_in_the_order_of_their_numbers() {
     let cut = folder.path().join("shown/image10.png");
     let whole = fs::read(&cut).unwrap();
     fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
-    refused(folder.path(), &of_folder, &["shown: image10.png", "a whole PNG file", "cut short"]);
+    refused(folder.path(), &of_folder, &["shown: image10.png", "a complete PNG file", "truncated"]);
     fs::remove_file(&cut).unwrap();
     refused(folder.path(), &of_folder, &["shown: images", "expected 5 images", "found 4"]);
 }
@@ -156,7 +160,8 @@ fn behavior_and_the_pupil_have_the_axes_of_the_responses() {
     let all =
         |signals: usize| -> Vec<f64> { (0..signals * 20).map(|index| value(index / 20, index / 4 % 5, index % 4)).collect() };
     let mut behavior = all(3);
-    // The eye was lost in the second trial of image 1; what no trial recorded may be anything.
+    // The eye was lost in the second trial of image 1; values of trials that were not recorded are
+    // arbitrary.
     behavior[5] = f64::NAN;
     behavior[4 * 2 + 3] = f64::NAN;
     save(&folder.path().join("behavior.npy"), &[3, 5, 4], behavior);
@@ -176,7 +181,7 @@ fn behavior_and_the_pupil_have_the_axes_of_the_responses() {
             row += 1;
         }
     }
-    assert!(account.dropped().contains(&"1 of 16 trials, whose behavior or pupil is not a number".to_owned()), "{account}");
+    assert!(account.dropped().contains(&"1 of 16 trials with NaN in behavior or pupil".to_owned()), "{account}");
     assert!(account.taken().contains(&"behavior from behavior.npy: 3 signals".to_owned()), "{account}");
     refused(folder.path(), &text.replace("pupil.npy", "behavior.npy"), &["behavior.npy", "2 signals: x and y", "found 3"]);
     refused(
@@ -187,7 +192,7 @@ fn behavior_and_the_pupil_have_the_axes_of_the_responses() {
     save(&folder.path().join("behavior.npy"), &[3, 4, 5], all(3));
     refused(folder.path(), &text, &["behavior.npy", "5 images x 4 repeats", "4 x 5 of 3 signals"]);
     save(&folder.path().join("behavior.npy"), &[3, 5, 4], vec![f64::NAN; 60]);
-    refused(folder.path(), &text, &["behavior and pupil_center", "none in all 16"]);
+    refused(folder.path(), &text, &["behavior and pupil_center", "NaN in all 16"]);
 }
 
 #[test]
@@ -206,18 +211,18 @@ fn formats_that_are_not_read_are_named() {
         assembly.new_dataset_builder().with_data(&[1, 2]).create(name).unwrap();
     }
     assembly.close().unwrap();
-    refused(folder.path(), &with("assembly.nc"), &["assembly.nc", "an assembly of BrainIO", "layout"]);
+    refused(folder.path(), &with("assembly.nc"), &["assembly.nc", "a BrainIO assembly", "layout"]);
 }
 
 #[test]
 fn images_are_averaged_down_and_never_enlarged() {
     let smaller = format!("{RESPONSES}{IMAGES}size = [2, 3]\n{TIERS}");
     let Imported { scan, account } = imported(&smaller);
-    // Of the first image: (0 + 7 + 1) / 2 = 4, (42 + 49 + 1) / 2 = 46, their mean 25.
+    // For the first image: (0 + 7 + 1) / 2 = 4, (42 + 49 + 1) / 2 = 46, with mean 25.
     assert_eq!((scan.stimuli().height(), scan.stimuli().width()), (2, 3));
     assert_eq!(scan.stimuli().image(0)[0], 25.0 / 255.0);
-    assert!(account.taken().iter().any(|line| line.contains("each pixel the mean of 2.0000 x 2.0000")), "{account}");
-    refused(folder().path(), &smaller.replace("[2, 3]", "[8, 3]"), &["images.size", "at most the 4 x 6", "found 8 x 3"]);
+    assert!(account.taken().iter().any(|line| line.contains("each pixel is the mean of 2.0000 x 2.0000")), "{account}");
+    refused(folder().path(), &smaller.replace("[2, 3]", "[8, 3]"), &["images.size", "at most 4 x 6", "found 8 x 3"]);
 }
 
 #[test]
@@ -233,9 +238,9 @@ fn tiers_are_drawn_or_listed_or_refused() {
     refused(
         folder.path(),
         &with(&counts.replace("train = 2", "train = 3")),
-        &["tiers.counts", "5 images in all", "3 + 1 + 2 = 6"],
+        &["tiers.counts", "5 images in total", "3 + 1 + 2 = 6"],
     );
-    refused(folder.path(), &with("[tiers]\ntrain = [0, 1]\ntest = [4]\n"), &["every image with trials", "image 2 in none"]);
+    refused(folder.path(), &with("[tiers]\ntrain = [0, 1]\ntest = [4]\n"), &["every image with trials", "image 2 in no list"]);
     refused(folder.path(), &with("[tiers]\ntrain = [0, 5]\ntest = \"others\"\n"), &["tiers.train", "from 0 to 4", "found 5"]);
     refused(
         folder.path(),
@@ -255,7 +260,7 @@ fn what_is_cut_missing_or_no_number_is_named() {
     let folder = folder();
     let all = format!("{RESPONSES}{IMAGES}{TIERS}");
     let nan = all.replace("responses.npy", "responses-nan.npy");
-    refused(folder.path(), &nan, &["responses-nan.npy", "NaN for neuron 1 at image 2, repeat 0", "2 neurons have numbers"]);
+    refused(folder.path(), &nan, &["responses-nan.npy", "NaN for neuron 1 at image 2, repeat 0", "2 neurons have values"]);
     refused(
         folder.path(),
         &all.replace("responses.npy", "responses-pickled.npy"),
@@ -266,14 +271,14 @@ fn what_is_cut_missing_or_no_number_is_named() {
     refused(
         folder.path(),
         &all.replace("\"neuron\", \"image\"", "\"image\", \"neuron\""),
-        &["trials.npz: images", "expected 3 images", "found 5", "the axis that is called neuron has that many", "responses.axes"],
+        &["trials.npz: images", "expected 3 images", "found 5", "the axis named neuron has that size", "responses.axes"],
     );
     refused(folder.path(), &all.replace("array = \"img\"", ""), &["trials.npz", "resp, istim, img", "array ="]);
     refused(folder.path(), &all.replace("\"img\"", "\"stim\""), &["trials.npz: stim", "resp, istim, img"]);
     refused(
         folder.path(),
         &format!("{}{IMAGES}{TIERS}", RESPONSES.replace("axes", "axis")),
-        &["layout.toml: line 3: expected a key that is file, array or axes, found the key axis; data-specs/layout.toml"],
+        &["layout.toml: line 3: expected one of the keys file, array or axes, found the key axis; data-specs/layout.toml"],
     );
     refused(folder.path(), &format!("{RESPONSES}{IMAGES}"), &["expected a section [tiers], found none"]);
     refused(folder.path(), &all.replace("\"repeat\"", "\"cell\""), &["expected neuron, image, repeat or trial, found \"cell\""]);
@@ -281,12 +286,12 @@ fn what_is_cut_missing_or_no_number_is_named() {
     refused(
         folder.path(),
         &format!("first_image = \"1\"\n{all}"),
-        &["line 1: expected a whole number from 0, found the text \"1\""],
+        &["line 1: expected a whole number of at least 0, found the text \"1\""],
     );
     let path = folder.path().join("responses.npy");
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 9]).unwrap();
-    refused(folder.path(), &all, &["responses.npy", "480 bytes of data", "471 bytes", "cut off"]);
+    refused(folder.path(), &all, &["responses.npy", "480 bytes of data", "471 bytes", "truncated"]);
     fs::write(&path, "MATLAB 5.0 MAT-file, Platform: GLNXA64").unwrap();
     refused(folder.path(), &all, &["responses.npy", "a MATLAB 5 file", "-v7.3"]);
     fs::remove_file(&path).unwrap();
@@ -303,7 +308,8 @@ fn shared(name: &str) -> Option<PathBuf> {
     Some(path.canonicalize().unwrap())
 }
 
-/// That a published recording comes to the scan that was made of it elsewhere, written and read again.
+/// Checks that a published recording gives the scan that was made from it elsewhere, written and
+/// read again.
 #[track_caller]
 fn comes_to(text: &str, known: &Path) {
     let folder = tempfile::tempdir().unwrap();
@@ -320,7 +326,7 @@ fn comes_to(text: &str, known: &Path) {
     let differences: Vec<usize> = scan.stimuli().pixels().iter().zip(known.stimuli().pixels()).map(off).collect();
     let differ = differences.iter().filter(|difference| **difference > 0).count();
     eprintln!("{differ} of {} pixels differ, at most by {:?} grays", differences.len(), differences.iter().max());
-    // Decoders of JPEG may round to neighboring grays.
+    // JPEG decoders may round to neighboring gray levels.
     assert!(differences.iter().all(|difference| *difference <= 1) && differ * 100 <= differences.len());
 }
 

@@ -1,4 +1,5 @@
-//! Every kind of bad file is refused with a message that says where, what was expected, what was found.
+//! Every kind of bad file is refused with a message that states the place, what was expected and
+//! what was found.
 #![cfg(feature = "hdf5")]
 
 mod fixture;
@@ -10,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// A valid scan file in a folder of its own.
+/// A valid scan file in its own folder.
 fn written() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("small.h5");
@@ -27,7 +28,7 @@ fn check(path: &Path, parts: &[&str]) {
     }
 }
 
-/// The message after `change` was made to a valid file.
+/// Checks the message after `change` was applied to a valid file.
 #[track_caller]
 fn check_changed(change: impl FnOnce(&hdf5::File), parts: &[&str]) {
     let (_folder, path) = written();
@@ -37,7 +38,7 @@ fn check_changed(change: impl FnOnce(&hdf5::File), parts: &[&str]) {
     check(&path, parts);
 }
 
-/// Puts another dataset in the place of one.
+/// Replaces a dataset.
 fn replace<T: H5Type, S: Data<Elem = T>, D: Dimension>(file: &hdf5::File, name: &str, values: &ArrayBase<S, D>) {
     file.unlink(name).unwrap();
     file.new_dataset_builder().with_data(values.view()).create(name).unwrap();
@@ -69,11 +70,11 @@ fn truncated_hdf5() {
     let bytes = fs::read(&path).unwrap();
     for length in [9, 100, bytes.len() / 2, bytes.len() - 1] {
         fs::write(&path, &bytes[..length]).unwrap();
-        check(&path, &["open", "cut off"]);
+        check(&path, &["open", "truncated"]);
     }
 }
 
-/// Whatever byte is damaged, the answer is a scan or an error.
+/// Whichever byte is damaged, the result is a scan or an error.
 #[test]
 fn damaged_hdf5_never_panics() {
     let (_folder, path) = written();
@@ -181,7 +182,7 @@ fn identifiers_against_content() {
         |file| replace(file, "item_info/frame_image_id", &values),
         &["item_info/frame_image_id", "rows 0 and 2", "image 0", "different pixels"],
     );
-    // One image under several identifiers is one image.
+    // An image with several identifiers is one image.
     let (_folder, path) = written();
     let file = hdf5::File::open_rw(&path).unwrap();
     replace(&file, "item_info/frame_image_id", &ndarray::Array1::from_iter(0..16i64));
@@ -207,7 +208,7 @@ fn parts_that_make_no_scan() {
     check(&|parts| parts.pupil_center = Some(ndarray::Array2::zeros((16, 3))), "columns of pupil_center: expected 2");
 }
 
-/// The message after `change` was made to a valid tree.
+/// Checks the message after `change` was applied to a valid tree.
 #[track_caller]
 fn check_tree(change: impl FnOnce(&Path), parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
@@ -230,7 +231,7 @@ fn broken_trees() {
     );
     check_tree(
         |tree| assert!(fs::copy(tree.join("data/behavior/0.npy"), tree.join("data/responses/5.npy")).is_ok()),
-        &["data/responses/5.npy", "[5], as row 0", "[3]"],
+        &["data/responses/5.npy", "[5], like row 0", "[3]"],
     );
     check_tree(
         |tree| assert!(fs::copy(tree.join("data/responses/0.npy"), tree.join("data/images/0.npy")).is_ok()),
@@ -242,7 +243,7 @@ fn broken_trees() {
             let bytes = fs::read(&path).unwrap();
             fs::write(path, &bytes[..bytes.len() - 3]).unwrap();
         },
-        &["data/pupil_center/3.npy", "8 bytes", "5 bytes", "cut off"],
+        &["data/pupil_center/3.npy", "8 bytes", "5 bytes", "truncated"],
     );
     check_tree(|tree| fs::remove_dir_all(tree.join("data")).unwrap(), &["data/images", "expected 16", "found 0"]);
 }
@@ -254,7 +255,7 @@ fn broken_archives() {
     write_sensorium(&path, &fixture::scan(true)).unwrap();
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-    check(&path, &["zip archive", "cut off"]);
+    check(&path, &["zip archive", "truncated"]);
 
     let mut archive = zip::ZipWriter::new(fs::File::create(&path).unwrap());
     archive.start_file("notes.txt", zip::write::SimpleFileOptions::default()).unwrap();

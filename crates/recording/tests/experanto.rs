@@ -1,4 +1,5 @@
-//! A session in the folders of experanto (`tests/data/experanto`, with the script, and what NumPy finds in it by the format's definition).
+//! A session in the folders of experanto (`tests/data/experanto`, with the script and NumPy's
+//! results by the format's definition).
 #![cfg(feature = "hdf5")]
 
 use brainprior_recording::import::{Imported, experanto};
@@ -22,7 +23,7 @@ fn session() -> (tempfile::TempDir, PathBuf) {
     (folder, path)
 }
 
-/// The arrays of `expected.npz`, as the bytes behind their headers.
+/// The arrays of `expected.npz`, as the bytes after their headers.
 fn expected() -> BTreeMap<String, Vec<u8>> {
     let mut archive = zip::ZipArchive::new(fs::File::open(data("expected.npz")).unwrap()).unwrap();
     (0..archive.len())
@@ -73,20 +74,21 @@ fn a_session_holds_what_its_definition_says() {
     assert_eq!(scan.origin(), Origin { animal_id: 17, session: 3, scan_idx: 5 });
     let dropped = account.dropped().join("\n");
     for sentence in [
-        "1 trials of the screen: blank",
-        "1 trials of the screen: video",
-        "1 trials of the screen: invalid",
-        "1 trials of the screen: image, marked as no valid trial",
-        "1 trials of the screen: image without a tier",
-        "1 image trials whose window reaches beyond a recording",
-        "1 image trials with a value of eye_tracker or treadmill that is not a number",
+        "1 screen trials: blank",
+        "1 screen trials: video",
+        "1 screen trials: invalid",
+        "1 screen trials: image, marked as an invalid trial",
+        "1 screen trials: image without a tier",
+        "1 image trials whose window extends beyond a recording",
+        "1 image trials with non-finite eye_tracker or treadmill",
     ] {
         assert!(dropped.contains(sentence), "{sentence:?} is not in: {dropped}");
     }
     assert_eq!(account.dropped().len(), 7, "{dropped}");
 }
 
-/// One sentence that names the file, what was expected and found, and what to do.
+/// Asserts that the error is one sentence that names the file, what was expected and found, and
+/// what to do.
 #[track_caller]
 fn refused(change: impl FnOnce(&Path), parts: &[&str]) {
     let (_folder, path) = session();
@@ -112,19 +114,19 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
             let whole = fs::read(&file).unwrap();
             fs::write(&file, &whole[..whole.len() - 5]).unwrap();
         },
-        &["responses/data.mem", "8160 bytes, for 510 samples of 4 signals", "found 8155", "cut short"],
+        &["responses/data.mem", "8160 bytes, for 510 samples of 4 signals", "found 8155", "truncated"],
     );
     refused(
         |path| fs::remove_file(path.join("screen/timestamps.npy")).unwrap(),
-        &["screen/timestamps.npy: could not read", "copied whole"],
+        &["screen/timestamps.npy: could not read", "copied completely"],
     );
     refused(
         |path| fs::remove_file(path.join("responses/meta.yml")).unwrap(),
-        &["responses/meta.yml: could not read", "copied whole"],
+        &["responses/meta.yml: could not read", "copied completely"],
     );
     refused(
         |path| edit(&path.join("responses/meta.yml"), "start_time: 1520000123.25", "start_time: 23.25"),
-        &["most of the 11 image trials within all recordings", "0 such, 11 beyond a recording", "one clock"],
+        &["most of the 11 image trials within all recordings", "0 of them, 11 beyond a recording", "same clock"],
     );
     refused(
         |path| edit(&path.join("screen/meta/00004.yml"), "first_frame_idx: 4", "first_frame_idx: 400"),
@@ -133,18 +135,18 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
     refused(|path| edit(&path.join("screen/meta/00004.yml"), "hash4", "hash5"), &["condition_hash", "hash5", "different pixels"]);
     refused(
         |path| edit(&path.join("screen/meta/00004.yml"), "modality: image", "modality: [image"),
-        &["00004.yml", "keys and values in YAML"],
+        &["00004.yml", "YAML keys and values"],
     );
     refused(|path| edit(&path.join("responses/meta.yml"), "float32", "complex64"), &["responses/meta.yml: dtype", "complex64"]);
     refused(
         |path| {
-            // A neuron that was lost for the whole session.
+            // A neuron that was lost during the whole session.
             let file = path.join("responses/data.mem");
             let mut samples = fs::read(&file).unwrap();
             samples.as_chunks_mut::<16>().0.iter_mut().for_each(|row| row[..4].copy_from_slice(&f32::NAN.to_le_bytes()));
             fs::write(&file, samples).unwrap();
         },
-        &["trials: expected most of the 11", "10 without a number in responses", "leave signals without numbers out"],
+        &["trials: expected most of the 11", "10 with non-finite responses", "remove signals without finite values"],
     );
 }
 
@@ -169,5 +171,5 @@ fn a_session_without_eye_and_treadmill_has_no_behavior() {
     fs::remove_dir_all(path.join("eye_tracker")).unwrap();
     let Imported { scan, account } = experanto(&path).unwrap();
     assert_eq!((scan.behavior(), scan.pupil_center(), scan.responses().nrows()), (None, None, 10));
-    assert!(account.taken().iter().any(|line| line == "no behavior and no center of the pupil"), "{account}");
+    assert!(account.taken().iter().any(|line| line == "no behavior and no pupil center"), "{account}");
 }

@@ -1,4 +1,4 @@
-//! A write that fails leaves what was there, and nothing else.
+//! A failed write leaves the old file and nothing else.
 #![cfg(unix)]
 #![cfg(feature = "hdf5")]
 
@@ -8,9 +8,10 @@ use brainprior_recording::{Error, read_scan, write_sensorium, write_static_hdf5}
 use std::path::Path;
 use std::process::Command;
 
-/// Tells the second process, which may not write much, where to write.
+/// Passes the target to the second process, whose writes are limited.
 const TARGET: &str = "BRAINPRIOR_FAILED_WRITE";
-/// Blocks of 512 or 1024 bytes (shells differ) that it may write to a file: enough to begin with, not for the whole.
+/// Limit of a file in blocks of 512 or 1024 bytes (shells differ): large enough to start a write,
+/// too small to finish it.
 const BLOCKS: &str = "600";
 
 fn names(folder: &Path) -> Vec<String> {
@@ -49,7 +50,7 @@ fn full_disk() {
     scan.repeat_means().write(&folder.path().join("responses.h5")).unwrap();
     let before: Vec<Vec<u8>> = names(folder.path()).iter().map(|name| std::fs::read(folder.path().join(name)).unwrap()).collect();
 
-    // With the signal ignored, a write beyond the limit fails as it does on a full disk.
+    // With the signal ignored, a write beyond the limit fails as on a full disk.
     let limited = format!("trap '' XFSZ; ulimit -f {BLOCKS}; exec \"$0\" --exact full_disk --nocapture");
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(limited).arg(std::env::current_exe().unwrap()).env(TARGET, folder.path());
@@ -75,7 +76,7 @@ fn no_folder() {
     assert_eq!(names(folder.path()).len(), 0);
 }
 
-/// A name that cannot be replaced: a folder where a file is to go, with something in it.
+/// A name that cannot be replaced: a nonempty folder where the file should go.
 #[test]
 fn target_in_the_way() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Two small files that Python wrote (`tests/data/make.py`) hold one and the same scan.
+//! Two small files written by Python (`tests/data/make.py`) hold the same scan.
 #![cfg(feature = "hdf5")]
 
 mod fixture;

@@ -1,5 +1,6 @@
-//! Files as labs have them, by the programs that write them (`tests/data/labs`, with the scripts): each is read as the scan that
-//! it holds, or refused in a sentence that names the file, what was found, what was expected and what to do.
+//! Files as labs have them, from the programs that write them (`tests/data/labs`, with the
+//! scripts): each is either read as the scan it holds, or refused in a sentence that names the
+//! file, what was found and expected, and what to do.
 
 mod fixture;
 
@@ -11,14 +12,16 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/labs").join(name)
 }
 
-/// The scan that all of them hold: that of `user-block.h5`, which differs from the plainest file by its first bytes alone.
+/// The scan in all of them: that of `user-block.h5`, which differs from the plainest file only in
+/// its first bytes.
 fn plain() -> Scan {
     let scan = read_scan(&file("user-block.h5")).unwrap();
     assert_eq!((scan.stimuli().len(), scan.responses()[[1, 3]]), (8, ((10 * 29) % 64) as f32 / 16.0));
     scan
 }
 
-/// Whether images, tiers and responses are those of the plain file, with the notes that reading made.
+/// Checks that images, tiers and responses are those of the plain file, and returns the notes from
+/// reading.
 #[track_caller]
 fn holds(path: &Path) -> (Scan, Notes) {
     let (scan, notes) = read_scan_with_notes(path).unwrap();
@@ -83,11 +86,11 @@ fn links_are_followed_or_refused_where_they_lead_nowhere() {
     for kind in ["soft", "external"] {
         for part in ["behavior", "pupil_center", "item_info/image_id", "neurons/unit_ids"] {
             let short = part.rsplit('/').next().unwrap().replace('_', "-");
-            refused(&file(&format!("dangling-{kind}-{short}.h5")), &[part, "a link that leads nowhere", "remove the link"]);
+            refused(&file(&format!("dangling-{kind}-{short}.h5")), &[part, "a dangling link", "remove the link"]);
         }
     }
     refused(&file("dangling-external-behavior.h5"), &["moved.h5"]);
-    refused(&file("dangling-soft-neurons.h5"), &["neurons: ", "a link that leads nowhere"]);
+    refused(&file("dangling-soft-neurons.h5"), &["neurons: ", "a dangling link"]);
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn groups_in_the_place_of_datasets_are_called_groups() {
 #[test]
 fn virtual_data_are_read_or_their_missing_source_is_named() {
     holds(&file("virtual.h5"));
-    refused(&file("virtual-gone.h5"), &["responses", "\"virtual-moved.h5\", which is not there", "bring that file back"]);
+    refused(&file("virtual-gone.h5"), &["responses", "\"virtual-moved.h5\", which is missing", "put that file back"]);
     refused(&file("virtual-renamed.h5"), &["renamed of \"virtual-source.h5\"", "nothing of that name"]);
     refused(&file("virtual-part.h5"), &["responses", "sources of 35 of its 84 values", "fill values"]);
 }
@@ -119,15 +122,15 @@ fn raw_data_are_read_or_their_missing_or_short_file_is_named() {
     drop(builder);
     written.close().unwrap();
 
-    refused(&path, &["responses", "external.raw", "not there", "HDF5_EXTFILE_PREFIX"]);
+    refused(&path, &["responses", "external.raw", "which is missing", "HDF5_EXTFILE_PREFIX"]);
     fs::write(&raw, &bytes).unwrap();
     holds(&path);
     fs::write(&raw, &bytes[..100]).unwrap();
-    refused(&path, &["responses", "336 bytes", "100 bytes", "cut off"]);
-    refused(&file("external-gone.h5"), &["external-moved.raw", "not there"]);
+    refused(&path, &["responses", "336 bytes", "100 bytes", "truncated"]);
+    refused(&file("external-gone.h5"), &["external-moved.raw", "which is missing"]);
 }
 
-/// What a writer that stopped half-way leaves: HDF5 reads zeros.
+/// A file from a writer that stopped halfway: HDF5 reads zeros.
 #[test]
 fn data_that_were_never_written_are_no_zeros() {
     let folder = tempfile::tempdir().unwrap();
@@ -172,7 +175,7 @@ fn a_walk_visits_a_group_once_whatever_the_links() {
     group.link_soft("/", "top").unwrap();
     group.link_external("circle.h5", "/a", "out").unwrap();
     written.link_soft("/own", "own").unwrap();
-    // HDF5 keeps a file open, and locked, for as long as anything in it is.
+    // HDF5 keeps a file open, and locked, as long as any object in it is open.
     drop(group);
     written.close().unwrap();
 
@@ -180,18 +183,18 @@ fn a_walk_visits_a_group_once_whatever_the_links() {
     let listed = brainprior_artifact::hdf5::list(&path).unwrap();
     let shown = |name: &str| listed[name].dtype.as_str();
     assert_eq!((shown("a/b/up"), shown("a/b/top"), shown("a/b/out")), ("(as a)", "(as /)", "(as a)"));
-    assert_eq!((shown("own"), listed.len()), ("(link to nothing)", 7));
+    assert_eq!((shown("own"), listed.len()), ("(dangling link)", 7));
 }
 
 #[test]
 fn a_file_that_somebody_writes_says_so() {
-    refused(&file("swmr-left.h5"), &["the mark of a program that writes it", "h5clear -s"]);
+    refused(&file("swmr-left.h5"), &["the mark of a program that is writing it", "h5clear -s"]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("busy.h5");
     fs::copy(file("user-block.h5"), &path).unwrap();
     let writer = fs::File::open(&path).unwrap();
     writer.lock().unwrap();
-    refused(&path, &["one that another program has locked", "read a copy"]);
+    refused(&path, &["a file that another program has locked", "read a copy"]);
     drop(writer);
     holds(&path);
 }
@@ -203,12 +206,12 @@ fn the_range_of_pixels_is_certain_or_must_be_stated() {
     for name in ["pixels-overshoot.h5", "tree-pixels-overshoot.zip"] {
         refused(&file(name), &["images", "from 0 to 1 or from 0 to 255", "1.02", "attribute `range`", "meta/image_range.npy"]);
     }
-    refused(&file("pixels-percent.h5"), &["images", "largest one of 100;"]);
+    refused(&file("pixels-percent.h5"), &["images", "a maximum of 100;"]);
     for name in ["pixels-stated.h5", "tree-pixels-stated.zip"] {
         let (scan, notes) = read_scan_with_notes(&file(name)).unwrap();
         assert_eq!((notes.white, notes.stated, notes.clipped), (1.0, true, 1));
         assert_eq!((scan.stimuli().image(3)[2 * 8 + 4], scan.stimuli().image(3)[1]), (1.0, plain().stimuli().image(3)[1]));
-        assert!(notes.remarks()[0].contains("1 pixels lie beyond the stated range"), "{:?}", notes.remarks());
+        assert!(notes.remarks()[0].contains("1 pixels lie outside the stated range"), "{:?}", notes.remarks());
     }
     refused(&file("pixels-stated-wrongly.h5"), &["images: row 0, pixel 1", "[0, 1]", "53"]);
 }
@@ -223,11 +226,12 @@ fn whole_numbers_of_one_are_no_certain_range() {
     let images = ndarray::Array4::from_shape_fn((12, 1, 5, 8), |(row, _, y, x)| u8::from(40 * row + 8 * y + x > 41));
     drop(written.new_dataset_builder().with_data(&images).create("images").unwrap());
     written.close().unwrap();
-    refused(&path, &["images", "a largest one of 1;"]);
+    refused(&path, &["images", "a maximum of 1;"]);
     let written = hdf5::File::open_rw(&path).unwrap();
     drop(written.dataset("images").unwrap().new_attr_builder().with_data(&[0.0, 1.0]).create("range").unwrap());
     written.close().unwrap();
-    // The rows after the second show one image in three tiers, which is seen only once the pixels are known.
+    // The rows after the second show one image in three tiers, which is detected only once the
+    // pixels are known.
     refused(&path, &["is in tier"]);
 }
 
@@ -259,7 +263,7 @@ fn identifiers_are_whole_and_stay_apart() {
 fn several_identifiers_for_one_image_are_a_remark() {
     let (_, notes) = holds(&file("ids-several.h5"));
     assert_eq!(notes.identifiers, Some((12, 8)));
-    assert!(notes.remarks()[0].contains("12 identifiers to 8 images"));
+    assert!(notes.remarks()[0].contains("12 identifiers for 8 images"));
 }
 
 #[test]
@@ -273,7 +277,7 @@ fn packed_numbers_of_netcdf_are_unpacked() {
 
 #[test]
 fn responses_stored_neurons_by_trials_are_blamed() {
-    refused(&file("transposed.h5"), &["responses: expected 12 rows, as images and tiers", "7 rows of 12", "trials x neurons"]);
+    refused(&file("transposed.h5"), &["responses: expected 12 rows, like images and tiers", "7 rows of 12", "trials x neurons"]);
     refused(&file("tree-transposed.zip"), &["data/responses/0.npy", "one vector, of one trial", "[7, 12]"]);
 }
 
@@ -317,7 +321,7 @@ fn links_of_a_tree_are_followed_or_refused_where_they_lead_nowhere() {
     assert!(listed.keys().all(|name| !name.contains("again")), "{listed:?}");
     for name in ["data/pupil_center", "meta/trials/image_id.npy", "meta/neurons"] {
         link("moved", name);
-        refused(&tree, &[name, "a link to moved, which is not there", "remove the link"]);
+        refused(&tree, &[name, "a link to moved, which is missing", "remove the link"]);
         fs::remove_file(tree.join(name)).unwrap();
     }
     fs::remove_file(tree.join("data/behavior")).unwrap();

@@ -1,5 +1,5 @@
-//! Simulated populations against what is measured of mouse V1: how reliable they are, how similar their responses make images, and what
-//! explains that.
+//! Simulated populations against measurements of mouse V1: their reliability, the similarities of
+//! images under their responses, and what explains these similarities.
 #![cfg(feature = "hdf5")]
 
 use brainprior_images::StimulusSet;
@@ -9,14 +9,14 @@ use brainprior_recording::{read_scan, reliability};
 use ndarray::{Array2, ArrayView2, Axis, s};
 use std::path::PathBuf;
 
-/// The first `count` real stimuli, where the folder of shared data is there.
+/// The first `count` real stimuli, if the folder of shared data exists.
 fn real_stimuli(count: usize) -> Option<StimulusSet> {
     let path = shared("stimuli-imagenet-64x36.h5")?;
     let images = hdf5::File::open(path).unwrap().dataset("images").unwrap().read_raw::<u8>().unwrap();
     Some(StimulusSet::new(36, 64, images[..count * 36 * 64].iter().map(|byte| f32::from(*byte) / 255.0).collect()).unwrap())
 }
 
-/// A file of the shared data, or `None` and the reason in the test's output.
+/// A file of the shared data; if it is missing, prints a reason and returns `None`.
 #[allow(clippy::print_stderr)]
 fn shared(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
@@ -58,7 +58,7 @@ fn eigenvalues(mut a: Array2<f64>) -> Vec<f64> {
     values
 }
 
-/// Expected responses of the responsive neurons, each without its mean and divided by its standard deviation.
+/// Expected responses of the responsive neurons, standardized per neuron.
 fn standardized_signal(simulated: &Simulated) -> Array2<f64> {
     let cells = simulated.truth.neurons();
     let responsive: Vec<usize> = (0..cells.len()).filter(|neuron| cells[*neuron].responsive).collect();
@@ -70,7 +70,7 @@ fn standardized_signal(simulated: &Simulated) -> Array2<f64> {
     signal
 }
 
-/// Exponent a of the fit n^-a to the eigenvalues of rank 5 to 100, by least squares on logarithms.
+/// The exponent a of a fit of n^-a to eigenvalues 5 to 100, by least squares on logarithms.
 fn spectral_exponent(signal: &Array2<f64>) -> f64 {
     let values = eigenvalues(signal.t().dot(signal) / signal.nrows() as f64);
     let points: Vec<(f64, f64)> = (5..=100).map(|rank| ((rank as f64).ln(), values[rank - 1].ln())).collect();
@@ -100,7 +100,8 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
     values[values.len() / 2]
 }
 
-/// Cosines of all pairs of rows, each column without its mean and, where asked for, in units of its standard deviation.
+/// Cosines of all pairs of rows after centering each column and, if requested, scaling it to unit
+/// standard deviation.
 fn similarity(mut values: Array2<f64>, standardize: bool) -> Array2<f64> {
     for mut column in values.columns_mut() {
         let (mean, std) = (column.mean().unwrap(), column.std(0.0));
@@ -131,8 +132,10 @@ fn pixels(images: &StimulusSet) -> Array2<f64> {
     Array2::from_shape_vec(shape, images.pixels().iter().map(|pixel| f64::from(*pixel)).collect()).unwrap()
 }
 
-/// Energies of Gabor filters of eight orientations and 0.06, 0.12 and 0.24 cycles per pixel, an envelope apart: by them, orientation energy
-/// explains the similarities of the shared simulated scans a and c with r = 0.65 and 0.30, of V1 regions 1 and 2 with 0.20 and 0.13.
+/// Energies of Gabor filters with eight orientations and 0.06, 0.12 and 0.24 cycles per pixel,
+/// spaced by one envelope. With these filters, orientation energy explains the similarities of the
+/// shared simulated scans a and c with r = 0.65 and 0.30, and those of V1 regions 1 and 2 with 0.20
+/// and 0.13.
 fn orientation_energy(images: &StimulusSet) -> Array2<f64> {
     let (height, width) = (images.height(), images.width());
     let flat = pixels(images);
@@ -169,7 +172,7 @@ fn orientation_energy(images: &StimulusSet) -> Array2<f64> {
     })
 }
 
-/// How far pixels and orientation energy explain the similarities of the first `count` images.
+/// How well pixels and orientation energy explain the similarities of the first `count` images.
 fn explained(responses: ArrayView2<f64>, images: &StimulusSet, count: usize) -> [f64; 2] {
     let images = images.subset(&(0..count).collect::<Vec<_>>());
     let neural = similarity(responses.slice(s![..count, ..]).to_owned(), true);
@@ -179,7 +182,7 @@ fn explained(responses: ArrayView2<f64>, images: &StimulusSet, count: usize) -> 
     ]
 }
 
-/// The embedded default's statistics, as bands around those of mouse V1.
+/// Checks the statistics of the default simulation against bands around those of mouse V1.
 fn check_like_visual_cortex(images: &StimulusSet, seed: u64) {
     let (single, oracle): (Vec<usize>, Vec<usize>) = (0..images.len()).partition(|image| *image < 900);
     let config = SimulationConfig { neurons: 300, seed, ..Default::default() };
@@ -224,7 +227,8 @@ fn populations_are_like_visual_cortex_on_real_stimuli() {
     }
 }
 
-/// Simulated populations that see the images of a measured one, three of them, noise-free: how far pixels and energy explain them.
+/// How well pixels and energy explain three noise-free simulated populations that see the images of
+/// a measured one.
 fn simulated_on(images: &StimulusSet, neurons: usize) -> [f64; 2] {
     let mut sum = [0.0; 2];
     for seed in 1..4 {
@@ -236,16 +240,18 @@ fn simulated_on(images: &StimulusSet, neurons: usize) -> [f64; 2] {
     sum
 }
 
-/// Measured populations differ from each other by as much: regions 1 and 2 by 0.12 for pixels, region 1 and layer 5 by 0.23.
+/// Measured populations differ by as much: regions 1 and 2 by 0.12 for pixels, region 1 and layer 5
+/// by 0.23.
 fn near(name: &str, measured: [f64; 2], simulated: [f64; 2]) {
     let apart = [0, 1].map(|feature| (simulated[feature] - measured[feature]).abs());
     assert!(
         apart[0] < 0.15 && apart[1] < 0.15,
-        "{name}: pixels and energy explain {measured:.3?}, of simulated neurons {simulated:.3?}"
+        "{name}: pixels and energy explain {measured:.3?} of the measured, {simulated:.3?} of the simulated neurons"
     );
 }
 
-/// Neurons were drawn so that region 1 is met; region 2 and the matrices of the Allen Institute were looked at afterwards.
+/// The distributions were tuned on region 1; region 2 and the matrices of the Allen Institute were
+/// only compared afterwards.
 #[test]
 fn pixels_and_energy_explain_simulated_neurons_as_little_as_measured_ones() {
     for (region, neurons, reliability) in [(1, 103, 0.77f64), (2, 55, 0.56)] {
@@ -257,7 +263,7 @@ fn pixels_and_energy_explain_simulated_neurons_as_little_as_measured_ones() {
         let rows: Vec<usize> = images.ids().iter().map(|id| means.ids().iter().position(|known| known == id).unwrap()).collect();
         let measured = means.values().select(Axis(0), &rows).mapv(f64::from) / &std;
         let neural = similarity(measured, false);
-        // Divided by the root of the reliability, as if there were no noise.
+        // Divided by the square root of the reliability, to estimate the noise-free value.
         let of =
             |features: Array2<f64>, standardize| correlation(&neural, &similarity(features, standardize)) / reliability.sqrt();
         let measured = [of(pixels(&images), false), of(orientation_energy(&images), true)];

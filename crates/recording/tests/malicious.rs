@@ -1,4 +1,5 @@
-//! Small files that ask for much memory or time, or that say sizes whose product is no number: each is refused by a sentence.
+//! Small files that claim much memory or time, or sizes whose product overflows: each is refused in
+//! one sentence.
 #![cfg(feature = "hdf5")]
 
 mod fixture;
@@ -19,7 +20,7 @@ fn contains(error: &str, parts: &[&str]) {
     assert!(!error.contains('\n'), "{error}");
 }
 
-/// The message after `change` was made to a valid scan in HDF5.
+/// Checks the message after `change` was applied to a valid HDF5 scan.
 #[track_caller]
 fn refused(change: impl FnOnce(&hdf5::File), parts: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
@@ -31,7 +32,7 @@ fn refused(change: impl FnOnce(&hdf5::File), parts: &[&str]) {
     contains(&read_scan(&path).unwrap_err().to_string(), parts);
 }
 
-/// An array file whose header says what it likes.
+/// An array file with an arbitrary header.
 fn array(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
     [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), data].concat()
@@ -42,7 +43,7 @@ fn a_dataset_that_unpacks_to_much_more_than_its_file_is_not_read() {
     refused(
         |file| {
             file.unlink("responses").unwrap();
-            // Equal numbers take a thousandth of their bytes.
+            // Equal numbers compress to a thousandth of their size.
             let builder = file.new_dataset_builder().deflate(9).chunk((16, 1 << 22));
             let dataset = builder.empty::<i32>().shape((16, 1 << 22)).create("responses").unwrap();
             dataset.write(&ndarray::Array2::<i32>::zeros((16, 1 << 22))).unwrap();
@@ -67,13 +68,13 @@ fn a_text_that_many_rows_share_is_counted_for_each_of_them() {
     texts[0] = "x".repeat(1 << 15).parse().unwrap();
     let place = file.new_dataset_builder().with_data(&texts).create("tiers").unwrap().offset().unwrap() as usize;
     file.close().unwrap();
-    // Each row is a length and a place in the file, in 16 bytes: all get those of the first.
+    // Each row is a length and a file offset, in 16 bytes: all are replaced by those of the first.
     let mut bytes = fs::read(&path).unwrap();
     for row in 1..texts.len() {
         bytes.copy_within(place..place + 16, place + 16 * row);
     }
     fs::write(&path, bytes).unwrap();
-    let parts = ["small.h5: tiers: expected no more than 256 times", "found texts of 134221824 bytes"];
+    let parts = ["small.h5: tiers: expected no more than 256 times", "found strings of 134221824 bytes"];
     contains(&read_scan(&path).unwrap_err().to_string(), &parts);
 }
 
@@ -151,7 +152,7 @@ fn a_tree_that_unpacks_to_much_more_than_its_archive_is_not_read() {
         &[
             "small.zip",
             "could not unpack data/responses/0.npy",
-            "it unpacks to more than 256 times the",
+            "it decompresses to more than 256 times the",
             "store it without compression",
         ],
     );
@@ -160,7 +161,7 @@ fn a_tree_that_unpacks_to_much_more_than_its_archive_is_not_read() {
 #[test]
 fn sizes_of_traces_whose_product_is_no_number_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    // Two to the 62nd rows of four numbers of four bytes: modulo two to the 64th, none.
+    // 2^62 rows of four numbers of four bytes: 0 modulo 2^64.
     fs::write(folder.path().join("spks.npy"), array("<f4", "(4611686018427387904, 4)", &[])).unwrap();
     fs::write(folder.path().join("onsets.csv"), "seconds,image\n0.5,0\n").unwrap();
     let images = Npy { shape: vec![2, 2, 2], values: Values::Bytes((0..8).collect()) };
@@ -177,10 +178,11 @@ fn sizes_of_traces_whose_product_is_no_number_are_refused() {
         first_image: 0,
     };
     let error = suite2p(folder.path(), &settings).unwrap_err().to_string();
-    contains(&error, &["spks.npy", "more than can be counted bytes, for 4611686018427387904 rois x 4 samples"]);
+    contains(&error, &["spks.npy", "more than 2^64 bytes, for 4611686018427387904 rois x 4 samples"]);
 }
 
-/// A session of one image whose responses are a file of `bytes`, of as many samples and signals as is said.
+/// A session of one image whose response file has `bytes` and claims these numbers of samples and
+/// signals.
 fn session(samples: &str, signals: &str, bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, content: &[u8]| {
@@ -204,7 +206,7 @@ fn session(samples: &str, signals: &str, bytes: &[u8]) -> String {
 #[test]
 fn a_memory_map_without_samples_has_no_signals_either() {
     contains(&session("0", "1099511627776", b""), &["data.mem", "0 samples of 1099511627776 signals, at least one of each"]);
-    contains(&session("4294967296", "4294967296", b""), &["data.mem", "more than can be counted bytes"]);
+    contains(&session("4294967296", "4294967296", b""), &["data.mem", "more than 2^64 bytes"]);
 }
 
 #[test]
@@ -222,12 +224,12 @@ fn a_shape_along_which_nothing_lies_is_not_gone_along() {
         arrays(&folder.path().join("layout.toml")).unwrap_err().to_string()
     };
     let axes = "axes = [\"image\", \"height\", \"width\"]";
-    contains(&layout(axes, ""), &["responses.npy", "axes with values", "[1152921504606846976, 0]"]);
+    contains(&layout(axes, ""), &["responses.npy", "axes that are not empty", "[1152921504606846976, 0]"]);
     fs::write(folder.path().join("responses.npy"), array("<f4", "(3, 0)", &[])).unwrap();
     contains(&layout(axes, ""), &["responses.npy", "expected values, found none, in shape [3, 0]"]);
     fs::write(folder.path().join("responses.npy"), array("<f4", "(2, 1)", &[0; 8])).unwrap();
     contains(&layout(axes, "first_image = 9223372036854775807\n"), &["first_image", "0 to 4294967295"]);
-    // Modulo two to the 64th the product would be the four pixels that there are.
+    // Modulo 2^64 the product would be the four pixels that the file has.
     let images = Npy { shape: vec![2, 4], values: Values::Bytes((0..8).collect()) };
     fs::write(folder.path().join("images.npy"), images.to_bytes()).unwrap();
     let stored = "axes = [\"image\", \"pixel\"]\nstored = [2305843009213693953, 4]";
@@ -242,5 +244,5 @@ fn names_that_would_be_copied_for_each_of_their_members_are_refused() {
     file.create_group(&"long".repeat(300)).unwrap();
     file.close().unwrap();
     let error = brainprior_artifact::hdf5::list(Path::new(&path)).unwrap_err().to_string();
-    contains(&error, &["names.h5: names: expected at most 1024 letters, found one of 1200 that begins with longlong"]);
+    contains(&error, &["names.h5: names: expected at most 1024 letters, found a name of 1200 letters that begins with longlong"]);
 }

@@ -1,4 +1,5 @@
-//! NWB files by their real writers (`tests/data/nwb`, with the scripts), against what pynwb and AllenSDK read of them.
+//! NWB files from their real writers (`tests/data/nwb`, with the scripts), against what pynwb and
+//! AllenSDK read from them.
 #![cfg(feature = "hdf5")]
 
 mod npz;
@@ -12,7 +13,7 @@ use std::path::Path;
 const DFF: &str = "processing/ophys/DfOverF/DfOverF";
 const SCENES: &str = "stimulus/presentation/natural_scenes_stimulus";
 
-/// Images divided, and nothing else.
+/// Settings with only the number of images per tier.
 fn settings(train: usize, validation: usize, test: usize) -> NwbSettings {
     let mut settings = NwbSettings::default();
     settings.common.tiers = Some(TierCounts { train, validation, test, seed: 1 });
@@ -24,7 +25,7 @@ fn with_axes(mut settings: NwbSettings) -> NwbSettings {
     settings
 }
 
-/// That each trial shows the image of a number.
+/// Checks that each trial shows the image with the expected number.
 #[track_caller]
 fn check_images(scan: &Scan, image: &[i64], images: &[u8]) {
     let area = scan.stimuli().height() * scan.stimuli().width();
@@ -48,7 +49,7 @@ fn visual_coding_of_nwb_2_holds_what_pynwb_reads() {
     assert_eq!(scan.trial_idx().unwrap(), expected.whole("allen_trial"));
     check_images(&scan, expected.whole("allen_image"), expected.bytes("allen_images"));
     close(scan.responses(), expected.floats("allen_responses"), 2.0);
-    // The slope of a line, in double precision in another order.
+    // The slope of a line, computed in double precision in a different order.
     close(scan.behavior().unwrap(), expected.floats("allen_behavior"), 16.0);
     close(scan.pupil_center().unwrap(), expected.floats("allen_pupil"), 0.0);
     assert_eq!(scan.neurons().unit_ids(), expected.whole("allen_units"));
@@ -58,13 +59,13 @@ fn visual_coding_of_nwb_2_holds_what_pynwb_reads() {
     for sentence in [
         "movies: stimulus/presentation/natural_movie_one_stimulus",
         "other responses: processing/ophys/DfOverF/DfOverFEvents, processing/ophys/Fluorescence/Corrected",
-        "4 of 52 presentations, which show a blank",
-        "presentations without a number in behavior",
+        "4 of 52 presentations that show a blank",
+        "presentations with non-finite behavior",
     ] {
         contains(account.dropped(), sentence);
     }
-    contains(account.assumed(), "numbered by their names, NaturalScene0 is image 0");
-    contains(account.assumed(), "from 0.05 s after an image came on, for 0.5 s");
+    contains(account.assumed(), "numbered by their names (NaturalScene0 is image 0)");
+    contains(account.assumed(), "from 0.05 s after image onset, for 0.5 s");
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn the_brain_observatory_of_nwb_1_holds_what_allensdk_reads() {
     close(scan.pupil_center().unwrap(), expected.floats("pupil"), 0.0);
     assert_eq!(scan.neurons().unit_ids(), expected.whole("units"));
     assert_eq!((scan.neurons().area()[0].as_str(), scan.neurons().layer()[0].as_str()), ("VISp", "275 microns"));
-    contains(account.taken(), "onsets by frame_duration");
+    contains(account.taken(), "onsets from frame_duration");
     contains(account.dropped(), "other stimuli: natural_movie_one_stimulus");
     contains(account.dropped(), "4 of 52 presentations");
 }
@@ -94,11 +95,11 @@ fn a_table_of_intervals_names_images_and_units_spike() {
     close(scan.responses(), expected.floats("table_responses"), 0.0);
     assert_eq!(scan.neurons().unit_ids(), [10, 11, 12]);
     contains(account.taken(), "image_name and stimulus_index, which agree");
-    contains(account.dropped(), "3 of 39 presentations, which show a blank");
+    contains(account.dropped(), "3 of 39 presentations that show a blank");
     contains(account.assumed(), "the number of spikes");
     assert!(scan.behavior().is_none());
 
-    // The other order of the axes turns the images, and only them.
+    // Another order of the axes transposes the images and nothing else.
     let mut turned = settings(10, 1, 1);
     turned.common.images.axes = Some(vec![ImageAxis::Width, ImageAxis::Height]);
     let turned = nwb(&path, &turned).unwrap().scan;
@@ -121,9 +122,9 @@ fn images_of_a_series_were_shown_and_planes_are_neighbors() {
     close(scan.responses(), expected.floats("shown_responses"), 2.0);
     assert_eq!((scan.neurons().unit_ids(), scan.neurons().area()[5].as_str()), (&[0, 1, 2, 100, 101, 102][..], "VISl"));
     assert_eq!([Tier::Train, Tier::Validation, Tier::Test].map(|tier| scan.trials_in(tier).len()), [18, 6, 6]);
-    contains(account.taken(), "by their dimension, 7 x 4: height, then width");
+    contains(account.taken(), "from their attribute `dimension`, 7 x 4: height, then width");
     contains(account.assumed(), "stored neurons first");
-    contains(account.assumed(), "25 of 30 images have the pixels of another");
+    contains(account.assumed(), "25 of 30 images have the same pixels as another");
 
     wanted.common.window = Window::new(0.0, 0.2).unwrap();
     let early = nwb(&path, &wanted).unwrap().scan;
@@ -132,7 +133,8 @@ fn images_of_a_series_were_shown_and_planes_are_neighbors() {
     refused(&path, &wanted, &["--responses", "\"Corrected\"", "RoiResponseSeries0", "give its path"]);
 }
 
-/// One sentence that names the file, what was expected and found, and what to do.
+/// Asserts that the error is one sentence that names the file, what was expected and found, and
+/// what to do.
 #[track_caller]
 fn refused(path: &Path, settings: &NwbSettings, parts: &[&str]) {
     let error = nwb(path, settings).unwrap_err().to_string();
@@ -142,7 +144,7 @@ fn refused(path: &Path, settings: &NwbSettings, parts: &[&str]) {
     assert!(!error.contains('\n') && error.contains("; ") && error.starts_with(&path.display().to_string()), "{error}");
 }
 
-/// The same of a file of `nwb2.zip` after a change.
+/// The same for a file of `nwb2.zip` after a change.
 #[track_caller]
 fn refused_after(name: &str, change: impl FnOnce(&hdf5::File), settings: &NwbSettings, parts: &[&str]) {
     let folder = unpacked("nwb/nwb2.zip");
@@ -164,8 +166,8 @@ fn set(file: &hdf5::File, dataset: &str, change: impl FnOnce(&mut Vec<f64>)) {
 fn what_a_file_leaves_in_doubt_is_asked_for() {
     let folder = unpacked("nwb/nwb2.zip");
     let (allen, table) = (folder.path().join("allen.nwb"), folder.path().join("table.nwb"));
-    refused(&allen, &NwbSettings::default(), &["--tiers", "12 images", "12 have repeats", "for instance --tiers 9,1,2"]);
-    refused(&allen, &settings(9, 1, 3), &["--tiers", "12 images in all", "9 + 1 + 3 = 13"]);
+    refused(&allen, &NwbSettings::default(), &["--tiers", "12 images", "12 have repeats", "for example --tiers 9,1,2"]);
+    refused(&allen, &settings(9, 1, 3), &["--tiers", "12 images in total", "9 + 1 + 3 = 13"]);
     refused(&table, &settings(10, 1, 1), &["--image-axes", "which of the axes [4, 6]", "height,width or width,height"]);
     let mut wanted = with_axes(settings(10, 1, 1));
     wanted.column = Some("stop_time".into());
@@ -174,12 +176,12 @@ fn what_a_file_leaves_in_doubt_is_asked_for() {
     refused(&table, &wanted, &["--column", "\"photo\"", "image_name"]);
     let mut movie = settings(8, 2, 2);
     movie.presentations = Some("natural_movie_one_stimulus".into());
-    refused(&allen, &movie, &["natural_movie_one_stimulus", "images that stand still", "movies are not read"]);
+    refused(&allen, &movie, &["natural_movie_one_stimulus", "still images", "movies are not supported"]);
     wanted.column = Some("image_name".into());
     wanted.presentations = Some("intervals/photographs_presentations".into());
     let by_name = nwb(&table, &wanted).unwrap();
     contains(by_name.account.taken(), "from the column image_name");
-    // Without an order, and with names that have none.
+    // Without a stated order, and with names that do not define one.
     let photographs = "stimulus/templates/photographs";
     let by_number = || NwbSettings { column: Some("stimulus_index".into()), ..with_axes(settings(10, 1, 1)) };
     refused_after(
@@ -190,7 +192,7 @@ fn what_a_file_leaves_in_doubt_is_asked_for() {
             group.relink("im7", "sky").unwrap();
         },
         &by_number(),
-        &["order_of_images", "the order of the images", "im0, im1, im10"],
+        &["order_of_images", "the order of images", "im0, im1, im10"],
     );
     refused_after(
         "table.nwb",
@@ -207,36 +209,36 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
     let cut = folder.path().join("allen.nwb");
     let whole = fs::read(&cut).unwrap();
     fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
-    refused(&cut, &all, &["could not open the file", "cut off"]);
+    refused(&cut, &all, &["could not open the file", "truncated"]);
     refused_after(
         "allen.nwb",
         |file| file.group(SCENES).unwrap().unlink("timestamps").unwrap(),
         &all,
-        &[SCENES, "timestamps, or a starting_time and its rate", "neither", "no time is known"],
+        &[SCENES, "timestamps, or a starting_time and its rate", "neither", "they hold the times"],
     );
     refused_after(
         "allen.nwb",
         |file| file.group("processing/ophys/Fluorescence/Corrected").unwrap().unlink("timestamps").unwrap(),
         &all,
-        &["DfOverF/timestamps", "a link that leads nowhere"],
+        &["DfOverF/timestamps", "a dangling link"],
     );
     refused_after(
         "allen.nwb",
         |file| set(file, &format!("{SCENES}/timestamps"), |times| times.iter_mut().for_each(|time| *time += 1000.0)),
         &all,
-        &["presentations", "most of the 48", "0 such, 48 beyond a recording", "one clock"],
+        &["presentations", "most of the 48", "0 of them, 48 beyond a recording", "same clock"],
     );
     refused_after(
         "allen.nwb",
         |file| set(file, &format!("{SCENES}/timestamps"), |times| times[7] = f64::NAN),
         &all,
-        &["natural_scenes_stimulus/timestamps", "finite times that never decrease", "NaN at 7"],
+        &["natural_scenes_stimulus/timestamps", "finite, non-decreasing times", "NaN at 7"],
     );
     refused_after(
         "allen.nwb",
         |file| set(file, &format!("{SCENES}/timestamps"), |times| times.swap(7, 8)),
         &all,
-        &["natural_scenes_stimulus/timestamps", "never decrease", "at 8"],
+        &["natural_scenes_stimulus/timestamps", "non-decreasing", "at 8"],
     );
     refused_after(
         "allen.nwb",
@@ -248,13 +250,13 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
         "allen.nwb",
         |file| set(file, &format!("{DFF}/data"), |values| values.iter_mut().for_each(|value| *value = f64::NAN)),
         &all,
-        &["most of the 48", "48 without a number in responses"],
+        &["most of the 48", "48 with non-finite responses"],
     );
     refused_after(
         "allen.nwb",
         |file| file.group("stimulus/presentation").unwrap().unlink("natural_scenes_stimulus").unwrap(),
         &all,
-        &["--presentations", "movies alone: stimulus/presentation/natural_movie_one_stimulus"],
+        &["--presentations", "only movies: stimulus/presentation/natural_movie_one_stimulus"],
     );
     refused_after(
         "table.nwb",
@@ -288,8 +290,8 @@ fn neurons_and_trials_without_numbers_are_dropped_and_counted() {
     wanted.common.behavior = false;
     let Imported { scan, account } = nwb(&path, &wanted).unwrap();
     assert_eq!((scan.neurons().unit_ids(), scan.behavior()), (&[517_000_000, 517_000_007, 517_000_021][..], None));
-    contains(account.dropped(), "1 neurons without a number in any window: 517000014");
-    contains(account.dropped(), "2 presentations without a number in responses");
+    contains(account.dropped(), "1 neurons without a value in any window: 517000014");
+    contains(account.dropped(), "2 presentations with non-finite responses");
     assert_eq!(scan.responses().nrows(), 46);
 }
 
@@ -303,9 +305,9 @@ fn formats_that_are_not_read_are_named() {
     };
     fs::create_dir(folder.path().join("session.zarr")).unwrap();
     refused(&folder.path().join("session.zarr"), &settings(1, 1, 1), &["a Zarr store", "HDF5"]);
-    refused(&write("eye.mp4", b"...."), &settings(1, 1, 1), &["a movie", "not read"]);
+    refused(&write("eye.mp4", b"...."), &settings(1, 1, 1), &["a movie", "not supported"]);
     refused(&write("a.mat", b"MATLAB 5.0 MAT-file, Platform"), &settings(1, 1, 1), &["a MATLAB 5 file", "-v7.3"]);
     refused(&write("a.pkl", b"\x80\x04abc"), &settings(1, 1, 1), &["a Python pickle", "numpy.save"]);
     refused(&write("a.nwb", b"no file of this kind"), &settings(1, 1, 1), &["an HDF5 file", "begins with"]);
-    refused(&npz::data("h5py.h5"), &settings(1, 1, 1), &["an NWB file", "without a version of NWB"]);
+    refused(&npz::data("h5py.h5"), &settings(1, 1, 1), &["an NWB file", "without an NWB version"]);
 }

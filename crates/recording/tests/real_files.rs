@@ -1,11 +1,12 @@
-//! The files in `shared/data` beside the workspace, where they are: numbers that were computed elsewhere must come out.
+//! The files in `shared/data` next to the workspace, if they exist: their numbers must match those
+//! computed elsewhere.
 #![cfg(feature = "hdf5")]
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 use brainprior_recording::{Scan, Tier, read_scan, reliability};
 use std::path::{Path, PathBuf};
 
-/// A file, or `None` with a printed reason.
+/// A file; if it is missing, prints a reason and returns `None`.
 fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     if !path.exists() {
@@ -21,8 +22,9 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
     (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
 }
 
-/// `medians` over all neurons, computed with NumPy: w, jackknife and conservative oracle, explainable variance, SNR. The
-/// oracle is also in the table of the data's README (0.374, 0.382, 0.437).
+/// `medians` over all neurons, computed with NumPy: w, jackknife and conservative oracle,
+/// explainable variance, SNR. The oracle values are also in the table of the data's README (0.374,
+/// 0.382, 0.437).
 fn check_simulated(name: &str, neurons: usize, medians: [f32; 5]) {
     let Some(path) = shared(name) else { return };
     let scan = read_scan(&path).unwrap();

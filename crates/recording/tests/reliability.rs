@@ -1,4 +1,4 @@
-//! Reliability against a plain reference, and where it is not defined.
+//! Reliability against a plain reference implementation, and where it is undefined.
 
 mod fixture;
 
@@ -7,7 +7,7 @@ use brainprior_recording::{Error, Neurons, Origin, Scan, ScanParts, Tier, reliab
 use ndarray::Array2;
 use proptest::prelude::*;
 
-/// One neuron, `responses[image][repeat]`, all in the test tier.
+/// A scan of one neuron with `responses[image][repeat]`, all in the test tier.
 fn scan_of(responses: &[Vec<f32>]) -> Scan {
     let trial_image: Vec<usize> = responses.iter().enumerate().flat_map(|(image, trials)| vec![image; trials.len()]).collect();
     let trials = trial_image.len();
@@ -35,7 +35,7 @@ fn variance(values: &[f64], ddof: f64) -> f64 {
     values.iter().map(|value| (value - mean(values)).powi(2)).sum::<f64>() / (values.len() as f64 - ddof)
 }
 
-/// The definitions, word for word.
+/// The definitions, written out literally.
 fn naive(responses: &[Vec<f32>]) -> [f64; 5] {
     let repeated: Vec<Vec<f64>> = responses
         .iter()
@@ -85,7 +85,7 @@ proptest! {
 fn neurons_that_never_vary_are_counted() {
     let mut parts = fixture::parts(true);
     parts.responses.column_mut(1).fill(0.1);
-    // The same in every repeat, another for each image: eta is 0 and w would be infinite.
+    // Equal in every repeat but different between images: eta is 0 and w would be infinite.
     let by_image: Vec<f32> = parts.trial_image.iter().map(|image| *image as f32 * 0.3).collect();
     parts.responses.column_mut(4).assign(&ndarray::Array1::from(by_image));
     let found = reliability(&Scan::new(parts).unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! What is written is read again, in every format and with every optional part absent; and the specs describe all of it.
+//! Files are read back as written, in every format and with every optional part absent; and the
+//! specs describe all of them.
 #![cfg(feature = "hdf5")]
 
 mod fixture;
@@ -61,7 +62,7 @@ fn large_arrays_are_compressed() {
     assert!(responses.storage_size() < 16 * 20_000);
 }
 
-/// Not even the time of writing shows.
+/// The output does not even depend on the time of writing.
 #[test]
 fn equal_scans_give_equal_bytes() {
     let folder = tempfile::tempdir().unwrap();
@@ -104,7 +105,8 @@ fn responses_of_every_kind() {
     assert!(single.select(&scan.repeat(0).ids()[..1]).unwrap_err().to_string().contains(&scan.repeat(0).ids()[0].to_string()));
 }
 
-/// The names under `datasets` of a spec, with `*` for one part; whether each is required.
+/// The names under `datasets` of a spec, with `*` as a wildcard for one part, and whether each is
+/// required.
 fn spec(name: &str, key: &str) -> Vec<(String, bool)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data-specs").join(name);
     let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();

@@ -1,4 +1,5 @@
-//! Simulated scans against what is known of them: their truth, their statistics, and those of mouse V1.
+//! Simulated scans against what is known about them: their ground truth, their statistics, and
+//! those of mouse V1.
 #![cfg(feature = "hdf5")]
 
 use brainprior_images::StimulusSet;
@@ -8,7 +9,7 @@ use brainprior_recording::{Tier, read_scan, write_static_hdf5};
 use ndarray::Axis;
 use std::path::PathBuf;
 
-/// A file of the shared data, or `None` and the reason in the test's output.
+/// A file of the shared data; if it is missing, prints a reason and returns `None`.
 #[allow(clippy::print_stderr)]
 fn shared(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(name);
@@ -25,7 +26,8 @@ fn median(values: impl Iterator<Item = f32>) -> f32 {
     values[values.len() / 2]
 }
 
-/// Without behaviour gain and gaze shift, the mean over many repeats comes as close to the truth as chance allows.
+/// Without behavioral gain and gaze shift, the mean over many repeats converges to the truth as
+/// expected by chance.
 #[test]
 fn the_truth_is_the_mean_over_many_repeats() {
     let images = natural_stimuli(60, 36, 64, 3);
@@ -53,7 +55,8 @@ fn the_truth_is_the_mean_over_many_repeats() {
     assert!((0.7..1.4).contains(&mean), "mean squared deviation in standard errors {mean}");
 }
 
-/// The signal has the share of the variance of single trials that was drawn for each neuron, behaviour included.
+/// The signal has its target fraction of the single-trial variance for each neuron, including
+/// behavior.
 #[test]
 fn the_signal_has_its_share_of_the_variance() {
     let images = natural_stimuli(500, 36, 64, 4);
@@ -127,7 +130,7 @@ fn truths_come_back_from_disk() {
             assert!(spec.contains(&entry), "no {entry} in the spec");
         }
     }
-    // The numbers of a neuron of one subunit stand among those of its subunits.
+    // The parameters of a neuron with one subunit are stored with those of the subunits.
     let described = spec.matches("[[dataset]]").count() - spec.matches("of a neuron of one subunit: ").count();
     assert_eq!(file.groups().unwrap().iter().map(|group| group.len() as usize).sum::<usize>(), described);
     file.close().unwrap();
@@ -139,7 +142,8 @@ fn truths_come_back_from_disk() {
     assert_eq!(aligned.values(), truth.expected_responses());
     assert_eq!(aligned.ids(), scan.stimuli().ids());
 
-    // A file holds its rows in order of presentation, and so its images in another order: they are matched by content.
+    // A file stores rows in order of presentation, so its images are in another order; they are
+    // matched by content.
     let file = folder.path().join("sim.h5");
     write_static_hdf5(&file, &scan).unwrap();
     let read = read_scan(&file).unwrap();
@@ -194,7 +198,8 @@ fn damaged_truths_say_where() {
     assert!(read_truth(&folder.path().join("none.h5")).is_err());
 }
 
-/// Truths of scans that other code simulated, without image identities and, the first of them, without a luminance part.
+/// Ground truths of scans simulated by other code, without image identities and, for the first,
+/// without a luminance part.
 #[test]
 fn truths_of_other_simulators_are_read() {
     for (name, neurons, unresponsive, luminance) in [("sim-scan-a", 400, 39, false), ("sim-scan-c", 2000, 202, true)] {
@@ -214,8 +219,8 @@ fn truths_of_other_simulators_are_read() {
     }
 }
 
-/// Rows of such a truth belong to the images that the scan's file labels with their numbers: the mean over ten repeats
-/// follows its own row and no other.
+/// The rows of such a truth correspond to the images with these labels in the scan file: the mean
+/// over ten repeats correlates with its own row and no other.
 #[test]
 fn truths_of_other_simulators_are_matched_by_label() {
     let (Some(file), Some(truth)) = (shared("sim-scan-a.h5"), shared("sim-scan-a.truth.h5")) else { return };

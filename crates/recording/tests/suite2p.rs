@@ -1,4 +1,4 @@
-//! A folder that suite2p wrote (`tests/data/suite2p`, with the script), against NumPy.
+//! A folder written by suite2p (`tests/data/suite2p`, with the script), against NumPy.
 #![cfg(feature = "hdf5")]
 
 mod npz;
@@ -41,12 +41,12 @@ fn cells_of_all_planes_respond_to_what_the_table_of_onsets_says() {
         assert_eq!(scan.stimuli().image(scan.trial_image()[trial]), shown, "trial {trial}");
     }
     contains(account.dropped(), "other columns of the onsets: comment");
-    contains(account.dropped(), "1 of 43 onsets, which show a blank");
-    contains(account.dropped(), "1 presentations whose window reaches beyond");
+    contains(account.dropped(), "1 of 43 onsets that show a blank");
+    contains(account.dropped(), "1 presentations whose window extends beyond");
     contains(account.dropped(), "plane0: 1 of");
-    contains(account.assumed(), "images are counted from 0");
+    contains(account.assumed(), "image numbers start at 0");
 
-    // The same as an array, and from another measure.
+    // The same from an array, and from other traces.
     let mut array = settings("suite2p/onsets.npy");
     array.unit = Some(OnsetUnit::Frames);
     assert_eq!(suite2p(&folder.path().join("suite2p"), &array).unwrap().scan.responses(), scan.responses());
@@ -76,12 +76,13 @@ fn pictures_are_known_by_their_names() {
     let Imported { scan, account } = suite2p(folder.path(), &wanted).unwrap();
     let expected = Arrays::read("suite2p/expected.npz");
     close(scan.responses(), expected.floats("spikes"), 2.0);
-    contains(account.assumed(), "1 of 6 images have the pixels of another");
+    contains(account.assumed(), "1 of 6 images have the same pixels as another");
     fs::write(&onsets, text.replace("im3.png", "im7.png")).unwrap();
     refused(folder.path(), &wanted, &["named.csv: image", "\"im7.png\" in row"]);
 }
 
-/// One sentence that names a file, what was expected and found, and what to do.
+/// Asserts that the error is one sentence that names a file, what was expected and found, and what
+/// to do.
 #[track_caller]
 fn refused(folder: &Path, settings: &Suite2pSettings, parts: &[&str]) {
     let error = suite2p(folder, settings).unwrap_err().to_string();
@@ -109,18 +110,18 @@ fn what_is_cut_missing_or_on_another_clock_is_named() {
     refused(path, &table("image,frame\n1,2\n2,soon\n"), &["line 3", "\"soon\" as frame"]);
     refused(path, &table("image,frame\n1,nan\n"), &["onsets", "NaN in row 0"]);
     refused(path, &table("image,frame\n6,20\n"), &["image", "0 to 5", "6 in row 0"]);
-    refused(path, &table("image,frame\n5,9000\n4,9010\n"), &["most of the 2", "2 beyond a recording", "one clock"]);
+    refused(path, &table("image,frame\n5,9000\n4,9010\n"), &["most of the 2", "2 beyond a recording", "same clock"]);
     let spikes = path.join("suite2p/plane1/spks.npy");
     let whole = fs::read(&spikes).unwrap();
     fs::write(&spikes, &whole[..whole.len() - 3]).unwrap();
-    refused(path, &usual, &["plane1/spks.npy", "bytes, for", "cut short"]);
+    refused(path, &usual, &["plane1/spks.npy", "bytes, for", "truncated"]);
     let (header, _) = whole.split_at(128);
     fs::write(&spikes, [header, &vec![0; whole.len() - 128]].concat()).unwrap();
     refused(path, &usual, &["plane1/spks.npy", "zeros throughout", "--traces f"]);
     fs::write(&spikes, [header, &vec![255; whole.len() - 128]].concat()).unwrap();
     let account = suite2p(path, &usual).unwrap().account;
-    contains(account.dropped(), "neurons without a number in any window");
+    contains(account.dropped(), "neurons without a value in any window");
     fs::remove_file(&spikes).unwrap();
     refused(path, &usual, &["plane1/spks.npy: could not open", "the folder that suite2p wrote"]);
-    refused(&data("arrays"), &usual, &["plane0 and so on", "found none"]);
+    refused(&data("arrays"), &usual, &["plane0, plane1", "found none"]);
 }

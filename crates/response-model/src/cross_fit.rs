@@ -1,4 +1,4 @@
-//! Cross-fitting: each image is predicted by a model that never saw its trials.
+//! Cross-fitting: each image is predicted by a model that was not fitted on its trials.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,36 +17,43 @@ use crate::fit::{FitEvent, fit_on};
 use crate::model::ResponseModel;
 use crate::predict::correlations;
 
-/// One model for each fold of the images that are not repeated.
+/// One model per fold of the unrepeated images.
 ///
-/// The paper predicts in-sample: the responses to an image come from a model that was fitted, among others, to a noisy trial of
-/// that image, and so carry some of its noise. Here the trials of an image, in all scans, are neither trained nor validated on by
-/// the model that predicts it.
+/// The paper predicts in-sample: the model that predicts the responses to an image was fitted on a
+/// noisy trial of that image among others, so its predictions contain some of that noise. Here, the
+/// model that predicts an image is neither trained nor validated on trials of that image in any
+/// scan.
 ///
-/// **Predictions are centered by fold.** Each model learns a level of its own for each neuron, about the mean of its training
-/// trials, from which those of its fold are missing: where they happen to be strong, the model that predicts them expects less.
-/// Left alone, these levels would part the images of one fold from those of another in similarities, and would be set against
-/// the responses in v_a. So all models are asked the same images, those of the scan that have a fold, and each model's
-/// predictions are shifted, neuron by neuron, by the mean over all models less its own mean over these images. As the images are
-/// the same, their means differ by what the models are and not by what the images are: what images of two folds truly differ in stays.
-/// For v_a the same is done over the scan's trials of these images. A shift may bring a small rate below 0. The level that
-/// all models then share is one number for each neuron, which no similarity and no correlation sees.
+/// **Predictions are centered by fold.** Each model learns the mean response of each neuron from
+/// its training trials, which exclude its fold: if the responses in the fold happen to be strong,
+/// the model that predicts them has a lower mean. Uncorrected, these means would separate the
+/// images of different folds in similarities, and would correlate negatively with the responses in
+/// v_a. Therefore all models predict the same images, those of the scan that belong to a fold, and
+/// each model's predictions are shifted, neuron by neuron, by the mean over all models minus its
+/// own mean over these images. Because the images are the same, the means differ only by the
+/// models, so true differences between the images of two folds are preserved. For v_a the same is
+/// done over the scan's trials of these images. A shift may make a small rate negative. The mean
+/// that all models then share is one number per neuron, which affects no similarity and no
+/// correlation.
 #[derive(Debug)]
 pub struct CrossFitted {
     models: Vec<ResponseModel>,
     fold_of: HashMap<ImageId, usize>,
-    /// For each scan, model and neuron: what centers the predictions of images, in the scan's units.
+    /// For each scan, model and neuron: the shift that centers predictions of images, in the scan's
+    /// units.
     shifts: Vec<Vec<Vec<f32>>>,
     /// For each scan and neuron.
     v_a: Vec<Vec<Option<f32>>>,
 }
 
 impl CrossFitted {
-    /// Fits `folds` models to `scans`, each without the trials of a part of the images. `checkpoints` is a folder for the fits'
-    /// checkpoints: an interrupted call takes them up. `observe` is told the number of the fold with each event.
+    /// Fits `folds` models to `scans`, each without the trials of one fold of the images.
+    /// `checkpoints` is a folder for the checkpoints of the fits, from which an interrupted call
+    /// resumes. `observe` receives each event with its fold number.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where `folds` is below 2 or above the number of images; as [`fit`](crate::fit).
+    /// Returns [`Error::Configuration`] if `folds` is below 2 or above the number of images, or any
+    /// error of [`fit`](crate::fit).
     pub fn fit(
         scans: &[&Scan],
         config: &Config,
@@ -58,10 +65,10 @@ impl CrossFitted {
         Self::fit_on(&Device::Cpu, scans, config, folds, seed, checkpoints, observe)
     }
 
-    /// [`CrossFitted::fit`] on a device, as [`fit_on`].
+    /// Like [`CrossFitted::fit`], but on a device; see [`fit_on`].
     ///
     /// # Errors
-    /// As [`CrossFitted::fit`]; too little memory on the device.
+    /// Returns an error if [`CrossFitted::fit`] would or if the device runs out of memory.
     pub fn fit_on(
         device: &Device,
         scans: &[&Scan],
@@ -90,26 +97,27 @@ impl CrossFitted {
         Ok(fitted)
     }
 
-    /// The models, one for each fold.
+    /// The models, one per fold.
     pub fn models(&self) -> &[ResponseModel] {
         &self.models
     }
 
-    /// Correlation of each neuron's responses to all images that are in a training or validation tier of some scan with the
-    /// predictions of the models that never saw them, centered by fold.
+    /// For each neuron, the correlation between its responses to all images in a training or
+    /// validation tier and the held-out predictions, centered by fold.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn v_a(&self, scan: usize) -> Result<&[Option<f32>]> {
         self.v_a.get(scan).map(Vec::as_slice).ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
     }
 
-    /// Predicted responses as [`ResponseModel::predict`], each image's by the model that never saw it, centered by fold. Images of
-    /// no fold, such as the repeated ones, get the mean over all models, which have none seen them; the shifts sum to zero
-    /// over models, so that this is the mean of what is centered too.
+    /// Predicts responses like [`ResponseModel::predict`], each image by the model that was not
+    /// fitted on it, centered by fold. Images without a fold, such as the repeated ones, get the
+    /// mean over all models, since no model was fitted on them. The shifts sum to zero over models,
+    /// so this is the mean of the centered predictions, too.
     ///
     /// # Errors
-    /// As [`ResponseModel::predict`].
+    /// See [`ResponseModel::predict`].
     pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
         let name = self.models[0].scan_name(scan)?.to_owned();
         let neurons = self.models[0].response_std(scan)?.len();
@@ -131,7 +139,8 @@ impl CrossFitted {
         Ok(Responses::new(&name, kind, stimuli.ids().to_vec(), values)?)
     }
 
-    /// What centers the predictions of images by each model, over the images of `scan` that have a fold.
+    /// The shifts that center each model's predictions of images, over the images of `scan` that
+    /// belong to a fold.
     fn shifts_of_images(&self, s: usize, scan: &Scan) -> Result<Vec<Vec<f32>>> {
         let ids = scan.stimuli().ids();
         let images: Vec<usize> = (0..ids.len()).filter(|&i| self.fold_of.contains_key(&ids[i])).collect();
@@ -141,11 +150,11 @@ impl CrossFitted {
         Ok(shifts(&means))
     }
 
-    /// Trials of `recorded`, scan number `scan` of the fit, whose images have a fold, ascending, and what the model that never saw them
-    /// predicts for each, `[trials, neurons]`, centered by fold.
+    /// The trials of `recorded`, scan number `scan` of the fit, whose images belong to a fold, in
+    /// ascending order, and the held-out prediction of each, `[trials, neurons]`, centered by fold.
     ///
     /// # Errors
-    /// As [`ResponseModel::predict_trials`].
+    /// See [`ResponseModel::predict_trials`].
     pub fn held_out(&self, scan: usize, recorded: &Scan) -> Result<(Vec<usize>, Array2<f32>)> {
         let fold = |trial: usize| self.fold_of.get(&recorded.stimuli().ids()[recorded.trial_image()[trial]]).copied();
         let (trials, folds): (Vec<usize>, Vec<usize>) =
@@ -165,7 +174,8 @@ impl CrossFitted {
     }
 }
 
-/// From what each model predicts for the same rows `[rows, neurons]`, each row by the model of its fold, centered.
+/// Takes the predictions `[rows, neurons]` of each model for the same rows, and returns each row
+/// from the model of its fold, centered.
 fn each_by_its_own(of_models: impl Iterator<Item = Result<Array2<f32>>>, folds: &[usize], neurons: usize) -> Result<Array2<f32>> {
     let mut own = Array2::zeros((folds.len(), neurons));
     let mut levels = Vec::new();
@@ -189,13 +199,15 @@ fn means(predicted: &Array2<f32>) -> Vec<f64> {
     predicted.columns().into_iter().map(mean).collect()
 }
 
-/// For each model and neuron, how far the mean over all models lies above the model's own. `levels` are those of the same rows.
+/// For each model and neuron, the mean over all models minus the model's own mean. `levels` are the
+/// means over the same rows.
 fn shifts(levels: &[Vec<f64>]) -> Vec<Vec<f32>> {
     let common = |n: usize| levels.iter().map(|of_model| of_model[n]).sum::<f64>() / levels.len() as f64;
     levels.iter().map(|of_model| of_model.iter().enumerate().map(|(n, level)| (common(n) - level) as f32).collect()).collect()
 }
 
-/// A fold for each image outside the test tiers, the same in all scans, of nearly equal sizes in each tier.
+/// Assigns a fold to each image outside the test tiers: the same in all scans, with nearly equal
+/// sizes in each tier.
 fn assign(scans: &[&Scan], folds: usize, seed: u64) -> Result<HashMap<ImageId, usize>> {
     let mut fold_of = HashMap::new();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -217,7 +229,7 @@ fn assign(scans: &[&Scan], folds: usize, seed: u64) -> Result<HashMap<ImageId, u
     Ok(fold_of)
 }
 
-/// The scan with the trials of fold `fold` in the test tier, which no fit looks at.
+/// The scan with the trials of fold `fold` moved to the test tier, which no fit uses.
 fn held_out(scan: &Scan, fold_of: &HashMap<ImageId, usize>, fold: usize) -> Result<Scan> {
     let held = |t: usize| fold_of.get(&scan.stimuli().ids()[scan.trial_image()[t]]) == Some(&fold);
     let tiers = scan.tiers().iter().enumerate().map(|(t, tier)| if held(t) { Tier::Test } else { *tier }).collect();
@@ -248,7 +260,7 @@ mod tests {
 
     #[test]
     fn levels_of_models_go_and_differences_of_images_stay() {
-        // The images of fold 2 are the strongest by far: that is no artifact.
+        // The images of fold 2 have by far the strongest responses: this is not an artifact.
         let truth = arr2(&[[1.0f32, 2.0], [2.0, 1.0], [1.5, 0.5], [0.5, 4.0], [9.0, 8.0], [8.0, 7.5]]);
         let levels = [[0.5f32, -1.0], [-0.25, 0.5], [2.0, 0.25]];
         let of_models: Vec<Array2<f32>> = levels.iter().map(|level| &truth + &ArrayView1::from(level)).collect();
@@ -260,12 +272,13 @@ mod tests {
                 assert!((found[[image, n]] - truth[[image, n]] - common).abs() < 1e-6, "image {image}: {found}");
             }
         }
-        // Whichever way the images are divided.
+        // The result does not depend on the division of the images.
         let divided_otherwise = centered(&of_models, &[2, 2, 1, 1, 0, 0]);
         assert!((&found - &divided_otherwise).iter().all(|difference| difference.abs() < 1e-6));
     }
 
-    /// Models that have learned their training mean and nothing else: as they stand, they expect most of what evokes least.
+    /// Models that learned only their training mean: uncentered, they predict the most where
+    /// responses are the weakest.
     #[test]
     fn models_that_know_nothing_are_not_set_against_the_responses() {
         let responses = [1.0f32, 2.0, 4.0, 8.0, 3.0, 6.0];

@@ -1,4 +1,5 @@
-//! Several models of the same scans, such as fits of several seeds: their predictions are averaged.
+//! Ensembles: models of the same scans, such as fits with several seeds, whose predictions are
+//! averaged.
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
@@ -9,8 +10,8 @@ use crate::metrics::Metrics;
 use crate::model::ResponseModel;
 use crate::predict::{BehavioralState, correlations};
 
-/// Models of the same scans, whose predictions are averaged. What the start of a fit happened to favour cancels; what the
-/// responses say stays.
+/// Models of the same scans, whose predictions are averaged. Averaging cancels effects of the
+/// random initialization.
 #[derive(Debug)]
 pub struct Ensemble {
     models: Vec<ResponseModel>,
@@ -19,11 +20,12 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
-    /// Of `models`, which were fitted to `scans`, in that order. The validation correlations v_a are those of the averaged
-    /// predictions.
+    /// Creates an ensemble of `models`, which were fitted to `scans` in that order. The validation
+    /// correlations v_a are those of the averaged predictions.
     ///
     /// # Errors
-    /// [`Error::NoModels`]; [`Error::ScanMismatch`] where a model has other scans.
+    /// Returns [`Error::NoModels`] without models, or [`Error::ScanMismatch`] if a model has other
+    /// scans.
     pub fn new(models: Vec<ResponseModel>, scans: &[&Scan]) -> Result<Self> {
         if models.is_empty() {
             return Err(Error::NoModels);
@@ -52,58 +54,58 @@ impl Ensemble {
         &self.models
     }
 
-    /// As [`ResponseModel::v_a`], of the averaged predictions.
+    /// Like [`ResponseModel::v_a`], for the averaged predictions.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn v_a(&self, scan: usize) -> Result<&[Option<f32>]> {
         self.v_a.get(scan).map(Vec::as_slice).ok_or(Error::NoSuchScan { index: scan, len: self.v_a.len() })
     }
 
-    /// As [`ResponseModel::predict`], averaged over the models.
+    /// Like [`ResponseModel::predict`], averaged over the models.
     ///
     /// # Errors
-    /// As there.
+    /// See [`ResponseModel::predict`].
     pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
         self.predict_at(scan, stimuli, &BehavioralState::default())
     }
 
-    /// As [`ResponseModel::predict_at`], averaged over the models.
+    /// Like [`ResponseModel::predict_at`], averaged over the models.
     ///
     /// # Errors
-    /// As there.
+    /// See [`ResponseModel::predict_at`].
     pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &BehavioralState) -> Result<Responses> {
         let first = self.models[0].predict_at(scan, stimuli, at)?;
         let values = self.averaged(first.values().clone(), |model| Ok(model.predict_at(scan, stimuli, at)?.values().clone()))?;
         Ok(Responses::new(first.scan(), first.kind(), first.ids().to_vec(), values)?)
     }
 
-    /// As [`ResponseModel::predict_trials`], averaged over the models.
+    /// Like [`ResponseModel::predict_trials`], averaged over the models.
     ///
     /// # Errors
-    /// As there.
+    /// See [`ResponseModel::predict_trials`].
     pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
         let predict = |model: &ResponseModel| model.predict_trials(scan, recorded, trials);
         self.averaged(predict(&self.models[0])?, predict)
     }
 
-    /// As [`ResponseModel::metrics`], of the averaged predictions.
+    /// Like [`ResponseModel::metrics`], for the averaged predictions.
     ///
     /// # Errors
-    /// As there.
+    /// See [`ResponseModel::metrics`].
     pub fn metrics(&self, scan: usize, recorded: &Scan, seed: u64) -> Result<Metrics> {
         Metrics::of(recorded, self.varies(scan)?, seed, &|trials| self.predict_trials(scan, recorded, trials))
     }
 
-    /// Which neurons of a scan vary over the trials that train.
+    /// Which neurons of a scan vary over the training trials.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn varies(&self, scan: usize) -> Result<&[bool]> {
         Ok(&self.models[0].part(scan)?.normalization.varies)
     }
 
-    /// The mean of `first`, which is that of the first model, and of the others' values.
+    /// The mean of `first`, the values of the first model, and the values of the other models.
     fn averaged(&self, first: Array2<f32>, of: impl Fn(&ResponseModel) -> Result<Array2<f32>>) -> Result<Array2<f32>> {
         let mut sum = first;
         for model in &self.models[1..] {

@@ -1,55 +1,55 @@
-//! What can go wrong between a scan and its model, and what to do about it.
+//! The error of this crate.
 
 use std::path::PathBuf;
 
 use brainprior_artifact::FileError;
 use brainprior_artifact::identity::Difference;
 
-/// Result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Error of this crate.
+/// The error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No scan was given to fit.
+    /// No scans were given.
     #[error("a response model needs at least one scan; none was given")]
     NoScans,
 
-    /// An ensemble of nothing.
+    /// An ensemble has no models.
     #[error("an ensemble needs at least one model; none was given")]
     NoModels,
 
-    /// A value of the configuration lies outside of its range.
+    /// A value of the configuration is out of range.
     #[error("response model configuration: `{key}` is {found}, expected {expected}")]
     Configuration {
-        /// Key within the configuration, dotted.
+        /// The dotted key within the configuration.
         key: &'static str,
-        /// The value found.
+        /// The actual value.
         found: String,
-        /// The range expected.
+        /// The expected range.
         expected: &'static str,
     },
 
-    /// The scans of one fit show images of different sizes.
+    /// The scans of one fit have images of different sizes.
     #[error(
         "scan `{scan}` shows images of {found_height} x {found_width}, the first scan {expected_height} x {expected_width} \
          (height x width); one core needs one size: resample the images, or fit the scans apart"
     )]
     ImageSize {
-        /// Name of the scan, or of what was to be predicted.
+        /// Name of the scan, or of the images to be predicted.
         scan: String,
-        /// Height expected, pixels.
+        /// Expected height in pixels.
         expected_height: usize,
-        /// Width expected, pixels.
+        /// Expected width in pixels.
         expected_width: usize,
-        /// Height found, pixels.
+        /// Actual height in pixels.
         found_height: usize,
-        /// Width found, pixels.
+        /// Actual width in pixels.
         found_width: usize,
     },
 
-    /// An image to be predicted has another number of pixels.
+    /// An image to be predicted has the wrong number of pixels.
     #[error(
         "an image of {found} pixels was given to a model of {height} x {width} pixels (height x width); resample it to that size"
     )]
@@ -58,21 +58,21 @@ pub enum Error {
         height: usize,
         /// Width of the model's images.
         width: usize,
-        /// Pixels found.
+        /// Actual number of pixels.
         found: usize,
     },
 
-    /// A behavioural state that does not fit the scan.
+    /// A behavioral state does not fit the scan.
     #[error(
-        "the behavioural state {found:?} does not fit scan `{scan}`, whose behaviour has {columns} columns; give one finite value for \
-         each, in the scan's units, or none for the mean of training"
+        "the behavioral state {found:?} does not fit scan `{scan}`, whose behavior has {columns} columns; give one finite value for \
+         each, in the scan's units, or none for the training mean"
     )]
     Behavior {
         /// Name of the scan.
         scan: String,
-        /// Columns that the scan's model has.
+        /// Number of behavior columns of the scan's model.
         columns: usize,
-        /// What was given.
+        /// The given state.
         found: Vec<f32>,
     },
 
@@ -86,13 +86,14 @@ pub enum Error {
         scan: String,
         /// Name of the tier.
         tier: &'static str,
-        /// Trials found.
+        /// Actual number of trials.
         found: usize,
-        /// Trials needed.
+        /// Required number of trials.
         expected: usize,
     },
 
-    /// Hardly any trial of a scan's training tier shows an image that validates in no other scan of the fit.
+    /// Almost all training trials of a scan show images that are in the validation tier of another
+    /// scan.
     #[error(
         "scan `{scan}`: {left_out} of its {trials} trials of tier `train` show images that another scan of the fit validates on, and an \
          image that validates in any scan trains in none, so that fewer than 2 are left; give the scans `tiers` that agree on which \
@@ -101,15 +102,15 @@ pub enum Error {
     ValidateElsewhere {
         /// Name of the scan.
         scan: String,
-        /// Trials of its training tier.
+        /// Number of trials in its training tier.
         trials: usize,
-        /// Those whose images validate in another scan.
+        /// Number of those whose images are in the validation tier of another scan.
         left_out: usize,
     },
 
-    /// The positions come from cortex, and the scan does not say where its neurons lie.
+    /// Positions are to be predicted from cortex, but the scan has no neuron coordinates.
     #[error(
-        "scan `{scan}` has no coordinates of its neurons, which `readout.positions = \"cortical\"` predicts receptive fields from; \
+        "scan `{scan}` has no neuron coordinates, from which `readout.positions = \"cortical\"` predicts receptive fields; \
          set `readout.positions = \"located\"`, or write the dataset `neurons/cell_motor_coordinates`"
     )]
     NoCoordinates {
@@ -117,7 +118,7 @@ pub enum Error {
         scan: String,
     },
 
-    /// Negative responses, which no loss but the Gaussian can explain.
+    /// Responses are negative, which only the Gaussian loss allows.
     #[error(
         "scan `{scan}`: {count} of {total} responses are negative (first: {value} at trial {trial}, neuron {neuron}); all losses \
          but `gaussian` expect counts or rates >= 0. Set `loss.rectify_negative = true` (in a pipeline `response.loss.rectify_negative`) to take them as 0, or write the scan with \
@@ -126,30 +127,30 @@ pub enum Error {
     NegativeResponses {
         /// Name of the scan.
         scan: String,
-        /// How many are negative, over the trials of all tiers.
+        /// Number of negative responses, over the trials of all tiers.
         count: usize,
-        /// How many there are.
+        /// Number of all responses.
         total: usize,
-        /// Row of the first.
+        /// Row of the first negative response.
         trial: usize,
-        /// Column of the first.
+        /// Column of the first negative response.
         neuron: usize,
-        /// The first.
+        /// The first negative response.
         value: f32,
     },
 
-    /// Not one neuron of the scan varies over its training trials.
+    /// No neuron of the scan varies over its training trials.
     #[error("scan `{scan}`: none of its {neurons} neurons varies over the {trials} training trials, so there is nothing to fit")]
     NothingVaries {
         /// Name of the scan.
         scan: String,
-        /// Neurons of the scan.
+        /// Number of neurons in the scan.
         neurons: usize,
-        /// Training trials of the scan.
+        /// Number of training trials in the scan.
         trials: usize,
     },
 
-    /// The loss stopped being a finite number.
+    /// The loss is no longer finite.
     #[error(
         "the training loss is {loss} in epoch {epoch}, step {step}; lower `optimization.learning_rate` (now {learning_rate}) or \
          `optimization.gradient_clip`"
@@ -161,58 +162,58 @@ pub enum Error {
         step: usize,
         /// The loss.
         loss: f32,
-        /// Learning rate at that step.
+        /// Learning rate in this step.
         learning_rate: f64,
     },
 
-    /// The model has no scan of that number.
-    #[error("scan {index} asked of a response model of {len} scans (counted from 0)")]
+    /// The model has no scan of this number.
+    #[error("scan {index} requested, but the response model has {len} scans (counted from 0)")]
     NoSuchScan {
-        /// The number asked for.
+        /// The requested number.
         index: usize,
-        /// Scans of the model.
+        /// Number of scans of the model.
         len: usize,
     },
 
-    /// A scan does not belong to this part of the model.
+    /// A scan does not match the scan the model was fitted with.
     #[error("{what} of scan `{scan}`: found {found}, the model was fitted with {expected}; give the scan that was fitted")]
     ScanMismatch {
         /// Name of the scan.
         scan: String,
-        /// What differs.
+        /// The quantity that differs.
         what: &'static str,
-        /// What the model has.
+        /// Its value in the model.
         expected: String,
-        /// What the scan has.
+        /// Its value in the scan.
         found: String,
     },
 
-    /// A trial number beyond the scan.
-    #[error("trial {trial} asked of scan `{scan}`, which has {trials} (counted from 0)")]
+    /// A trial number is beyond the scan.
+    #[error("trial {trial} requested, but scan `{scan}` has {trials} (counted from 0)")]
     NoSuchTrial {
         /// Name of the scan.
         scan: String,
-        /// The trial asked for.
+        /// The requested trial.
         trial: usize,
-        /// Trials of the scan.
+        /// Number of trials in the scan.
         trials: usize,
     },
 
-    /// A model or checkpoint file cannot be read or written, or is not what it should be.
+    /// A model or checkpoint file cannot be read or written, or has unexpected content.
     #[error(transparent)]
     File(#[from] FileError),
 
-    /// A checkpoint of another fit lies where this fit would resume.
-    #[error("{path} is the checkpoint of another fit: {difference}; delete it to start afresh, or give another path")]
+    /// The checkpoint belongs to another fit.
+    #[error("{path} is the checkpoint of another fit: {difference}; delete it to start over, or give another path")]
     ForeignCheckpoint {
         /// The file.
         path: PathBuf,
-        /// What differs, with what this fit expects and what the checkpoint has.
+        /// The first difference between this fit (expected) and the checkpoint (found).
         difference: Difference,
     },
 
-    /// An image that the features of a linear model were not made of.
-    #[error("scan `{scan}`: image {id} is none of those that features were made of; make them of all images that are predicted")]
+    /// An image has no features for the linear model.
+    #[error("scan `{scan}`: no features were computed for image {id}; compute them for all images that are predicted")]
     NoFeatures {
         /// Name of the scan.
         scan: String,
@@ -220,15 +221,15 @@ pub enum Error {
         id: brainprior_images::ImageId,
     },
 
-    /// The images of several scans do not go together.
+    /// The images of several scans do not match.
     #[error(transparent)]
     Images(#[from] brainprior_images::Error),
 
-    /// Reliability or responses of a scan.
+    /// The reliability or the responses of a scan cannot be computed.
     #[error(transparent)]
     Recording(#[from] brainprior_recording::Error),
 
-    /// A tensor operation.
+    /// A tensor operation failed.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),
 }

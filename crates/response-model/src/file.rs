@@ -1,4 +1,4 @@
-//! States of a model in an archive.
+//! Reads model states from an archive.
 
 use brainprior_artifact::archive::Archive;
 use candle_core::{Device, Tensor};
@@ -6,13 +6,13 @@ use candle_core::{Device, Tensor};
 use crate::error::Result;
 use crate::variables::{State, Variables};
 
-/// The state of `variables` under `prefix`, of the same names and shapes.
+/// The state of `variables` under `prefix`, with the same names and shapes.
 pub(crate) fn state(archive: &Archive, prefix: &str, variables: &Variables) -> Result<State> {
     let tensor = |name: &String| tensor(archive, &format!("{prefix}{name}"), variables[name].dims());
     variables.keys().map(|name| Ok((name.clone(), tensor(name)?))).collect()
 }
 
-/// All tensors whose name starts with `prefix`, without it.
+/// All tensors whose name starts with `prefix`, with the prefix removed.
 pub(crate) fn under(archive: &Archive, prefix: &str) -> Result<State> {
     let names = archive.names();
     let own = names.iter().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));

@@ -1,4 +1,4 @@
-//! What belongs to one scan: readout, shifter, modulator and loss on top of the shared core.
+//! Heads: the parts of a model that belong to one scan, on top of the shared core.
 
 use candle_core::{Module, Result, Tensor};
 use candle_nn::VarBuilder;
@@ -24,20 +24,21 @@ pub(crate) struct Head {
     placement: GainPlacement,
 }
 
-/// What a scan needs to get its part of a model.
+/// What determines the head of a scan.
 pub(crate) struct ScanDescription {
     pub(crate) name: String,
     pub(crate) normalization: ScanNormalization,
-    /// (x, y) in [-1, 1] of each neuron.
+    /// Position (x, y) of each neuron in [-1, 1].
     pub(crate) positions: Vec<f32>,
-    /// (x, y) of each neuron in cortex, z-scored, where the readout asks for it.
+    /// Position (x, y) of each neuron in cortex, z-scored, if the readout uses it.
     pub(crate) coordinates: Option<Vec<f32>>,
-    /// Share of training trials of each neuron that the zero-inflated loss takes as zeros.
+    /// For each neuron, the fraction of training trials that the zero-inflated loss treats as
+    /// zeros.
     pub(crate) zero_shares: Vec<f32>,
 }
 
 impl Head {
-    /// The head of one scan on a core with an output of `features` channels, rows and columns.
+    /// The head of one scan on a core whose output has `features` channels, rows and columns.
     pub(crate) fn new(
         config: &Config,
         features: [usize; 3],
@@ -71,9 +72,10 @@ impl Head {
         Ok(Self { readout, shifter, modulator, loss, output, placement: config.modulator.placement })
     }
 
-    /// Rates `[batch, neurons]`, in units of the training standard deviation, from the readout's values `[batch, neurons]`.
+    /// Rates `[batch, neurons]` in units of the training standard deviation, from the readout's
+    /// values `[batch, neurons]`.
     ///
-    /// `behavior` is z-scored; without it at the mean behaviour.
+    /// `behavior` is z-scored; without it, rates are those at the mean behavior.
     pub(crate) fn rates(&self, values: &Tensor, behavior: Option<&Tensor>) -> Result<Tensor> {
         let gain = match (&self.modulator, behavior) {
             (Some(modulator), Some(behavior)) => Some(modulator.forward(behavior)?.exp()?),
@@ -86,12 +88,12 @@ impl Head {
         }
     }
 
-    /// How the readout reads outside of training.
+    /// How to read out outside of training.
     pub(crate) fn reading(&self, shift: Option<Tensor>) -> Reading<'_> {
         Reading { readout: &self.readout, moves: Moves { shift, draw: None } }
     }
 
-    /// Shifts `[batch, 2]` of trials, with the shifter as it is outside of training; `None` without one.
+    /// Shifts `[batch, 2]` of trials outside of training; `None` without a shifter.
     pub(crate) fn shift(&self, covariates: &Covariates) -> Result<Option<Tensor>> {
         match (&self.shifter, &covariates.pupil) {
             (Some(shifter), Some(pupil)) => shifter.forward(pupil).map(Some),

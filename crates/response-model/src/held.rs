@@ -1,4 +1,5 @@
-//! Variables whose shapes a file must have. What a header says of sizes is worth as much memory as the tensors behind it, and no more.
+//! Variables whose shapes a file must contain, so that the sizes in a header cannot allocate more
+//! memory than the tensors in the file.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,18 +9,18 @@ use candle_core::{DType, Device, Result, Shape, Tensor};
 use candle_nn::var_builder::SimpleBackend;
 use candle_nn::{Init, VarMap};
 
-/// Gives out variables of shapes that tensors of an archive have.
+/// Creates variables only with names and shapes of tensors in an archive.
 pub(crate) struct Held<'a> {
     archive: &'a Archive,
     map: VarMap,
     refusal: Refusal,
 }
 
-/// Why a variable was refused first.
+/// The error for the first refused variable.
 pub(crate) type Refusal = Arc<Mutex<Option<FileError>>>;
 
 impl<'a> Held<'a> {
-    /// Of an archive; variables are kept in `map`, and the first that is refused in the second part.
+    /// For an archive. Variables are stored in `map`; the second value receives the first refusal.
     pub(crate) fn new(archive: &'a Archive, map: &VarMap) -> (Self, Refusal) {
         let refusal = Refusal::default();
         (Self { archive, map: map.clone(), refusal: refusal.clone() }, refusal)

@@ -1,21 +1,24 @@
-//! Predictive models of neural responses: what a population would say to any image, with the noise of single trials taken out.
+//! Predictive models of neural responses: the expected response of a population to any image,
+//! without single-trial noise.
 //!
-//! One convolutional core is shared by all neurons of all scans; each scan adds a pyramid readout (one position per neuron,
-//! read at several scales), a shifter (receptive fields move with the pupil) and a modulator (rates scale with
-//! behaviour), as in Sinz et al. 2018 and Walker et al. 2019, which Li et al. 2019 (section 2) build on. The model is
-//! trained with a Poisson loss on single trials. [`ResponseModel::predict`] then gives the denoised responses that
-//! representational similarity is computed from, and [`ResponseModel::v_a`] the neurons' validation correlations.
+//! All neurons of all scans share a convolutional core. Each scan adds a pyramid readout (one
+//! position per neuron, read at several scales), a shifter (receptive fields move with the pupil)
+//! and a modulator (behavior scales the rates), as in Sinz et al. 2018 and Walker et al. 2019, on
+//! which Li et al. 2019 (section 2) build. The model is trained with a Poisson loss on single
+//! trials. [`ResponseModel::predict`] then gives the denoised responses from which representational
+//! similarities are computed, and [`ResponseModel::v_a`] the neurons' validation correlations.
 //!
-//! Two things make it quick on a processor. The core's output depends on the image alone, so batches are made of distinct
-//! images over all scans, and one pass of the core serves every scan's trials of them. And receptive fields are located by
-//! reverse correlation before training, so that the readout starts where it would otherwise take many epochs to get to.
+//! Two design choices make fits fast on a CPU. The core's output depends only on the image, so
+//! batches consist of distinct images over all scans, and one pass through the core serves every
+//! scan's trials of them. And receptive fields are located by reverse correlation before training,
+//! which saves the readout many epochs.
 //!
 //! ```
 //! use brainprior_images::StimulusSet;
 //! use brainprior_recording::simulation::{SimulationConfig, simulate};
 //! use brainprior_response_model::{Config, FitEvent, ResponseModel, fit};
 //!
-//! // A scan of gratings; `brainprior_recording::read_scan` reads a recorded one.
+//! // A simulated scan of gratings; `brainprior_recording::read_scan` reads a recorded one.
 //! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
 //!     let (x, y, angle) = ((pixel % 32) as f32, (pixel / 32) as f32, image as f32 * 0.7);
 //!     0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
@@ -35,7 +38,7 @@
 //! assert_eq!(correlations.len(), 2);
 //! assert_eq!(model.v_a(0)?.len(), 20);
 //!
-//! // Weights, and beside them `model.json` with the configuration.
+//! // Saves the weights, and the configuration in `model.json` next to them.
 //! let folder = tempfile::tempdir()?;
 //! let path = folder.path().join("model.safetensors");
 //! model.save(&path)?;

@@ -1,4 +1,4 @@
-//! What a response is taken to be around its rate.
+//! Losses: distributions of responses around their rate.
 
 use brainprior_kernels::poisson_loss;
 use candle_core::{Result, Tensor, Var};
@@ -7,10 +7,10 @@ use candle_nn::VarBuilder;
 use crate::config::{LossConfig, LossKind};
 use crate::variables::variable;
 
-/// Least rate and least probability of a response, against divisions by zero.
+/// Lower bound of rates and response probabilities, to avoid division by zero.
 const LEAST: f64 = 1e-6;
 
-/// Negative logarithm of the likelihood of responses, but for terms that no parameter moves.
+/// Negative log-likelihood of responses, without terms that do not depend on parameters.
 #[derive(Debug)]
 pub(crate) enum Loss {
     Poisson { eps: f64 },
@@ -19,20 +19,20 @@ pub(crate) enum Loss {
     ZeroInflatedGamma(ZeroInflatedGamma),
 }
 
-/// Zero with probability exp(-a rate), else gamma distributed with shape k about such a mean that the rate is the
-/// expected response.
+/// Zero with probability exp(-a rate), else gamma distributed with shape k and a mean that makes
+/// the rate the expected response.
 #[derive(Debug)]
 pub(crate) struct ZeroInflatedGamma {
-    /// Logarithm of a, `[neurons]`.
+    /// log a, `[neurons]`.
     log_events: Var,
-    /// Logarithm of k, `[neurons]`.
+    /// log k, `[neurons]`.
     log_shape: Var,
     threshold: f64,
 }
 
 impl Loss {
-    /// The loss of one scan, with what it learns for the neurons. `zero_shares` are the shares of trials with a response up to the
-    /// threshold, `mean_rates` the mean responses.
+    /// The loss of one scan with its learned parameters per neuron. `zero_shares` are the fractions
+    /// of trials with responses up to the threshold, `mean_rates` the mean responses.
     pub(crate) fn new(config: &LossConfig, zero_shares: &[f32], mean_rates: &[f32], vars: &VarBuilder) -> Result<Self> {
         Ok(match config.kind {
             LossKind::Poisson => Self::Poisson { eps: config.poisson_eps },
@@ -51,7 +51,7 @@ impl Loss {
         })
     }
 
-    /// Sum over trials and neurons of weight times loss; all `[trials, neurons]`.
+    /// Sum over trials and neurons of weight times loss; all arguments are `[trials, neurons]`.
     pub(crate) fn sum(&self, rates: &Tensor, responses: &Tensor, weights: &Tensor) -> Result<Tensor> {
         let loss = match self {
             Self::Poisson { eps } => return poisson_loss(rates, responses, weights, *eps),
@@ -73,17 +73,17 @@ impl ZeroInflatedGamma {
         let events = rates.broadcast_mul(&self.log_events.exp()?)?;
         let probability = ((events.neg()?.exp()?.neg()? + 1.0)? + LEAST)?;
         let shape = self.log_shape.exp()?;
-        // Shape over mean: the rate of the gamma distribution.
+        // Shape divided by mean: the rate parameter of the gamma distribution.
         let inverse_scale = (probability.broadcast_mul(&shape)? / (rates + LEAST)?)?;
         let log_density = (inverse_scale.log()?.broadcast_mul(&shape)? + log_response.broadcast_mul(&(&shape - 1.0)?)?)?
             .broadcast_sub(&log_gamma(&shape)?)?;
         let log_density = ((log_density - (inverse_scale * responses)?)? + probability.log()?)?;
-        // events for a zero, -log density for a response.
+        // The loss is `events` for a zero and -log density for a response.
         &events - (responded * (&events + log_density)?)?
     }
 }
 
-/// Logarithm of the gamma function of positive numbers, by Stirling's series three above.
+/// Log-gamma of positive numbers, by Stirling's series at x + 3.
 fn log_gamma(x: &Tensor) -> Result<Tensor> {
     let below = ((x * (x + 1.0)?)? * (x + 2.0)?)?.log()?;
     let y = (x + 3.0)?;
@@ -120,7 +120,7 @@ mod tests {
         Tensor::from_slice(&values, (3, 2), &Device::Cpu).unwrap()
     }
 
-    /// log of the gamma function in f64, by Lanczos' approximation.
+    /// Log-gamma in f64, by Lanczos' approximation.
     fn lanczos(x: f64) -> f64 {
         const C: [f64; 9] = [
             0.999_999_999_999_809_9,
@@ -139,7 +139,7 @@ mod tests {
         0.5 * std::f64::consts::TAU.ln() + (x + 0.5) * t.ln() - t + sum.ln()
     }
 
-    /// The loss of one trial of one neuron, written from the definition in f64.
+    /// The loss of one trial of one neuron, by its definition in f64.
     fn naive(kind: LossKind, neuron: usize, rate: f64, response: f64) -> f64 {
         match kind {
             LossKind::Poisson => rate - response * (rate + 1e-8).ln(),
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn every_loss_is_least_on_average_at_the_expected_response() {
-        // The expectation over a distribution of responses, whatever it is, is least where the rate is its mean; for the
-        // zero-inflated gamma over its own distribution.
+        // The expected loss over any distribution of responses is smallest at their mean; for the
+        // zero-inflated gamma, over its own distribution.
         let responses = [0.0f32, 0.0, 0.4, 1.0, 2.6, 0.2];
         let mean = responses.iter().sum::<f32>() / 6.0;
         for kind in [LossKind::Poisson, LossKind::Gaussian, LossKind::Gamma] {

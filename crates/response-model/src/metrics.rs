@@ -1,4 +1,4 @@
-//! How well a model predicts the repeated test trials of a scan.
+//! Metrics: how well a model predicts the repeated test trials of a scan.
 
 use brainprior_recording::{Scan, Tier, median, reliability};
 use ndarray::Array2;
@@ -8,40 +8,44 @@ use crate::model::ResponseModel;
 use crate::predict::correlations;
 use crate::statistics::{Interval, bootstrap, correlation, slope};
 
-/// Fraction of explainable variance that a neuron needs to have a FEVE.
+/// Smallest fraction of explainable variance at which FEVE is defined for a neuron.
 pub const LEAST_FEV: f64 = 0.15;
 
-/// Quality of prediction on the test tier, for each neuron and over neurons.
+/// Prediction quality on the test tier, per neuron and over neurons.
 ///
-/// `None` stands for what is undefined: a neuron that never varies, or whose prediction never does.
+/// `None` marks undefined values: a neuron or its prediction never varies.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Metrics {
-    /// Correlation of predicted and observed responses over the single trials, each with its behaviour and pupil.
+    /// Correlation of predicted and observed responses over single trials, each predicted with its
+    /// behavior and pupil.
     pub single_trial: Vec<Option<f32>>,
-    /// Correlation over repeated images of the mean prediction and the mean response over the repeats.
+    /// Correlation over repeated images between the mean prediction and the repeat average.
     pub to_average: Vec<Option<f32>>,
-    /// Oracle correlation (jackknife) of the recording, see [`brainprior_recording::Reliability`].
+    /// Oracle correlation (jackknife) of the recording; see [`brainprior_recording::Reliability`].
     pub oracle: Vec<Option<f32>>,
-    /// Fraction of explainable variance explained, 1 - (mean squared error - noise) / (variance - noise), the noise being the
-    /// mean over repeated images of the variance over repeats (ddof 1); `None` below a fraction of [`LEAST_FEV`]
-    /// (Cadena et al. 2019). Above 1 where behaviour and gaze, which the model knows, explain part of that noise.
+    /// Fraction of explainable variance explained: 1 - (mean squared error - noise) / (variance -
+    /// noise), where the noise is the variance over repeats (ddof 1), averaged over repeated
+    /// images. `None` if the fraction of explainable variance is below [`LEAST_FEV`] (Cadena et al.
+    /// 2019). Above 1 if behavior and gaze, which the model uses, explain part of the noise.
     pub feve: Vec<Option<f32>>,
     /// Median of `single_trial`.
     pub median_single_trial: Option<Interval>,
     /// Median of `to_average`.
     pub median_to_average: Option<Interval>,
-    /// Slope through the origin of `single_trial` on `oracle` (Sinz et al. 2018). Above 1 where the model, which knows
-    /// behaviour and gaze, predicts a trial better than the other repeats do.
+    /// Slope through the origin of `single_trial` on `oracle` (Sinz et al. 2018). Above 1 if the
+    /// model, which uses behavior and gaze, predicts a trial better than the other repeats do.
     pub fraction_oracle: Option<Interval>,
     /// Median of `feve`.
     pub median_feve: Option<Interval>,
 }
 
 impl ResponseModel {
-    /// Metrics of scan number `scan` on the test tier of `recorded`; `seed` is that of the bootstrap over neurons.
+    /// Metrics of scan number `scan` on the test tier of `recorded`; `seed` is for the bootstrap
+    /// over neurons.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`]; [`Error::Recording`] where the test tier repeats too few images.
+    /// Returns [`Error::NoSuchScan`], [`Error::ScanMismatch`], or [`Error::Recording`] if too few
+    /// test images have repeats.
     pub fn metrics(&self, scan: usize, recorded: &Scan, seed: u64) -> Result<Metrics> {
         let varies = &self.part(scan)?.normalization.varies;
         Metrics::of(recorded, varies, seed, &|trials| self.predict_trials(scan, recorded, trials))
@@ -49,11 +53,13 @@ impl ResponseModel {
 }
 
 impl Metrics {
-    /// Of the predictions `[trials, neurons]` that `predict` makes for trials of the test tier; `varies` says which neurons vary in
-    /// training, `seed` is that of the bootstrap over neurons.
+    /// Metrics of the predictions `[trials, neurons]` that `predict` makes for trials of the test
+    /// tier. `varies` marks the neurons that vary in training; `seed` is for the bootstrap over
+    /// neurons.
     ///
     /// # Errors
-    /// Those of `predict`; [`Error::Recording`] where the test tier repeats too few images; [`Error::TooFewTrials`].
+    /// Returns the errors of `predict`, [`Error::Recording`] if too few test images have repeats,
+    /// or [`Error::TooFewTrials`].
     #[expect(clippy::missing_panics_doc, reason = "a repeated image's trials are in the test tier")]
     pub fn of(recorded: &Scan, varies: &[bool], seed: u64, predict: &dyn Fn(&[usize]) -> Result<Array2<f32>>) -> Result<Metrics> {
         let oracle = reliability(recorded)?.oracle_jackknife;

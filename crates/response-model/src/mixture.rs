@@ -1,27 +1,30 @@
-//! Two models of one scan in one prediction.
+//! Mixtures of two models' predictions of one scan.
 
 use brainprior_recording::Scan;
 use ndarray::{Array2, ArrayView1};
 
-/// Parts of the linear readouts in a mixture that are tried.
+/// Weights of the linear readouts to try.
 const PARTS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
-/// Shares by which deviations from each model's mean prediction are added, the same for all neurons of a scan.
+/// Weights with which deviations from each model's mean prediction are added; the same for all
+/// neurons of a scan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mixture {
     convolutional: f64,
     linear: f64,
-    /// For each neuron, mean prediction of both models over the trials, and the mean response.
+    /// For each neuron, the mean prediction of both models over the trials, and the mean response.
     levels: Vec<[f32; 3]>,
 }
 
 impl Mixture {
-    /// Mixtures to choose from, by predictions `[trials, neurons]` of both models for `trials` of `scan`, which neither was fitted to.
+    /// Candidate mixtures, from predictions `[trials, neurons]` of both models for `trials` of
+    /// `scan` on which neither was fitted.
     ///
-    /// The first has the shares that are not negative and of least squared error, in units of each neuron's deviation over those trials: a model
-    /// that knows nothing has share 0, and both together are shrunk by as much as they are too sure. The others go in quarters from one model alone to
-    /// the other alone, each of least error among its multiples: what predicts single neurons best need not be what predicts a
-    /// population's geometry best.
+    /// The first has the non-negative weights with the smallest squared error, in units of each
+    /// neuron's standard deviation over those trials: a model without information gets weight 0,
+    /// and overconfident models are shrunk. The others go in steps of a quarter from one model
+    /// alone to the other, each scaled for the smallest error, because the best predictor of single
+    /// neurons need not be the best predictor of population geometry.
     pub fn candidates(scan: &Scan, trials: &[usize], convolutional: &Array2<f32>, linear: &Array2<f32>) -> Vec<Self> {
         let neurons = scan.responses().ncols();
         let (mut levels, mut sums) = (Vec::with_capacity(neurons), [0.0f64; 5]);
@@ -46,17 +49,17 @@ impl Mixture {
         shares.map(|[convolutional, linear]| Self { convolutional, linear, levels: levels.clone() }).collect()
     }
 
-    /// Share of the convolutional model.
+    /// Weight of the convolutional model.
     pub fn convolutional(&self) -> f64 {
         self.convolutional
     }
 
-    /// Share of the linear readouts.
+    /// Weight of the linear readouts.
     pub fn linear(&self) -> f64 {
         self.linear
     }
 
-    /// Both models' predictions `[rows, neurons]` of the same rows in one.
+    /// Mixes both models' predictions `[rows, neurons]` of the same rows.
     pub fn mix(&self, convolutional: &Array2<f32>, linear: &Array2<f32>) -> Array2<f32> {
         let level = |k: usize| self.levels.iter().map(|levels| levels[k]).collect::<Vec<f32>>();
         let (first, second, response) = (level(0), level(1), level(2));
@@ -66,12 +69,13 @@ impl Mixture {
     }
 }
 
-/// What a model alone is best multiplied by.
+/// The best factor for a single model.
 fn alone(square: f64, product: f64) -> f64 {
     if square > 0.0 { (product / square).max(0.0) } else { 0.0 }
 }
 
-/// The multiple of least squared error of both models alone, the second making up `part`; `None` where a model of the mixture knows nothing.
+/// Weights in the ratio of both models' own best factors times `1 - part` and `part`, scaled for the
+/// smallest squared error; `None` if a model in the mixture has no information.
 fn in_parts([aa, bb, ab, ar, br]: [f64; 5], part: f64) -> Option<[f64; 2]> {
     let (a, b) = ((1.0 - part) * alone(aa, ar), part * alone(bb, br));
     let gain = alone(a * a * aa + 2.0 * a * b * ab + b * b * bb, a * ar + b * br);
@@ -79,7 +83,7 @@ fn in_parts([aa, bb, ab, ar, br]: [f64; 5], part: f64) -> Option<[f64; 2]> {
     (knows && gain > 0.0).then_some([gain * a, gain * b])
 }
 
-/// The shares of least squared error that are not negative, from sums of products.
+/// The non-negative weights with the smallest squared error, from sums of products.
 fn not_negative([aa, bb, ab, ar, br]: [f64; 5]) -> [f64; 2] {
     let determinant = aa * bb - ab * ab;
     let both = [(ar * bb - br * ab) / determinant, (br * aa - ar * ab) / determinant];
@@ -87,7 +91,7 @@ fn not_negative([aa, bb, ab, ar, br]: [f64; 5]) -> [f64; 2] {
         return both;
     }
     let (a, b) = (alone(aa, ar), alone(bb, br));
-    // The error falls by square times share squared.
+    // The error decreases by square times weight squared.
     if aa * a * a >= bb * b * b { [a, 0.0] } else { [0.0, b] }
 }
 
@@ -100,22 +104,23 @@ mod tests {
         let sums = [4.0, 2.0, 1.0, 2.0, 3.0];
         assert_eq!((in_parts(sums, 0.0), in_parts(sums, 1.0)), (Some([0.5, 0.0]), Some([0.0, 1.5])), "each model alone");
         let [a, b] = in_parts(sums, 0.25).unwrap();
-        assert!((a / b - 0.75 * 0.5 / (0.25 * 1.5)).abs() < 1e-12, "parts are as asked: {a} {b}");
+        assert!((a / b - 0.75 * 0.5 / (0.25 * 1.5)).abs() < 1e-12, "the parts are as requested: {a} {b}");
         let error = |gain: f64| {
             let (a, b) = (gain * a, gain * b);
             4.0 * a * a + 2.0 * b * b + 2.0 * a * b - 4.0 * a - 6.0 * b
         };
         assert!(error(1.0) < error(0.99) && error(1.0) < error(1.01));
-        // The second model speaks against the responses: it is in no mixture, and the first is alone.
+        // The second model is anticorrelated with the responses: it is in no mixture, and the first
+        // is used alone.
         let against = [4.0, 2.0, 0.0, 2.0, -3.0];
         assert_eq!((in_parts(against, 0.0), in_parts(against, 0.5), in_parts(against, 1.0)), (Some([0.5, 0.0]), None, None));
     }
 
     #[test]
     fn shares_are_those_of_least_error() {
-        // Two orthogonal models: each as it would be alone.
+        // Two orthogonal models: each gets the weight it has alone.
         assert_eq!(not_negative([4.0, 2.0, 0.0, 2.0, 3.0]), [0.5, 1.5]);
-        // One that speaks against the responses is left out, and so is a copy.
+        // A model that is anticorrelated with the responses is left out, and so is a copy.
         assert_eq!(not_negative([4.0, 2.0, 0.0, 2.0, -3.0]), [0.5, 0.0]);
         assert_eq!(not_negative([4.0, 4.0, 4.0, 2.0, 2.0]), [0.5, 0.0]);
         assert_eq!(not_negative([0.0, 0.0, 0.0, 0.0, 0.0]), [0.0, 0.0]);

@@ -1,4 +1,4 @@
-//! A fitted model: one core, and a head for each scan.
+//! Fitted models: one core, and a head per scan.
 
 use brainprior_artifact::archive::Archive;
 use brainprior_images::StimulusSet;
@@ -20,8 +20,10 @@ use crate::variables::{self, Variables};
 
 /// A predictive model of the neurons of one or more scans.
 ///
-/// Rates are those of Li et al. 2019, section 2 (their rho-hat): rho = gain(behaviour) (ELU(readout(core(image), position +
-/// shift(pupil))) + 1), or with the gain within ELU (see [`GainPlacement`](crate::GainPlacement)), in units of each neuron's training standard deviation, multiplied by it on return.
+/// The rates rho-hat of Li et al. 2019, section 2: rho = gain(behavior) (ELU(readout(core(image),
+/// position + shift(pupil))) + 1), or with the gain inside ELU (see
+/// [`GainPlacement`](crate::GainPlacement)). They are computed in units of each neuron's training
+/// standard deviation and multiplied by it before they are returned.
 #[derive(Debug)]
 pub struct ResponseModel {
     pub(crate) config: Config,
@@ -55,7 +57,8 @@ impl ResponseModel {
         Self::of_variables(config, image, scans, seed, (&map, &vars))
     }
 
-    /// The same with the tensors of an archive in mind: a variable is made where there is one of its name and shape.
+    /// Like [`Self::new`], but creates variables only if the archive has a tensor with that name
+    /// and shape.
     pub(crate) fn held_by(
         archive: &Archive,
         config: Config,
@@ -90,7 +93,8 @@ impl ResponseModel {
             return Err(Error::Configuration { key: "core.kernels", found, expected });
         }
         for (s, scan) in scans.into_iter().enumerate() {
-            // A stream of its own, so that a scan's start does not depend on the others' sizes.
+            // A separate random stream, so that the initialization of a scan does not depend on the
+            // sizes of the others.
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             rng.set_stream(1 + s as u64);
             let head = Head::new(&config, features, &scan, &vars.pp(format!("scan{s}")), &mut rng)?;
@@ -101,17 +105,17 @@ impl ResponseModel {
         Ok(Self { config, image, core, scans: models, variables: variables::all(map), device: vars.device().clone() })
     }
 
-    /// Scans of the model.
+    /// Number of scans.
     pub fn scan_count(&self) -> usize {
         self.scans.len()
     }
 
-    /// Where it is, and computes.
+    /// The device of the model.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// What it was built and trained with.
+    /// The configuration with which it was built and trained.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -119,45 +123,45 @@ impl ResponseModel {
     /// Name of a scan.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn scan_name(&self, scan: usize) -> Result<&str> {
         Ok(&self.part(scan)?.name)
     }
 
-    /// Validation correlation v_a of each neuron (Li et al. 2019, section 2): between the predicted and the observed
-    /// responses of the validation tier's trials, whose images trained in none of the model's scans (see
-    /// [`TrainingTrials`](crate::TrainingTrials)). They did decide when the fit stopped. `None` for a neuron that never varies, in
-    /// training or in validation.
+    /// Validation correlation v_a of each neuron (Li et al. 2019, section 2) between predicted and
+    /// observed responses in the trials of the validation tier. None of the model's scans trained
+    /// on their images (see [`TrainingTrials`](crate::TrainingTrials)), but they decided when to
+    /// stop the fit. `None` for neurons that do not vary in training or in validation.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn v_a(&self, scan: usize) -> Result<&[Option<f32>]> {
         Ok(&self.part(scan)?.v_a)
     }
 
-    /// Standard deviation of each neuron's responses over the training tier (1% of the neurons' mean where it is below
-    /// that), by which predictions and responses are divided to bring all neurons to one scale.
+    /// Standard deviation of each neuron's responses over the training tier, but at least 1% of the
+    /// mean over neurons. Predictions and responses are divided by it to give all neurons one scale.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn response_std(&self, scan: usize) -> Result<&[f32]> {
         Ok(&self.part(scan)?.normalization.response_std)
     }
 
-    /// Centre (x, y) of each neuron's receptive field: -1 and 1 are the outer edges of the first and the last pixel
-    /// (align_corners = false), x to the right, y downwards.
+    /// Center (x, y) of each neuron's receptive field. -1 and 1 are the outer edges of the first
+    /// and the last pixel (align_corners = false), with x to the right and y downwards.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn positions(&self, scan: usize) -> Result<Vec<[f32; 2]>> {
         Ok(self.part(scan)?.head.readout.positions()?)
     }
 
-    /// Shift of all receptive fields, in half image widths and heights (x, y), for pupil centres `[trials, 2]` in the
-    /// scan's units; `None` where the scan was fitted without a shifter.
+    /// Shift of all receptive fields (x, y), in half image widths and heights, for pupil centers
+    /// `[trials, 2]` in the scan's units; `None` if the scan was fitted without a shifter.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn shifts(&self, scan: usize, pupil_center: &Array2<f32>) -> Result<Option<Vec<[f32; 2]>>> {
         let part = self.part(scan)?;
         let (Some(shifter), Some(by)) = (&part.head.shifter, &part.normalization.pupil) else { return Ok(None) };
@@ -166,22 +170,24 @@ impl ResponseModel {
         Ok(Some(shifts.iter().map(|row| [row[0], row[1]]).collect()))
     }
 
-    /// Gain of each neuron, `[trials, neurons]`, for behaviour `[trials, columns]` in the scan's units; exactly 1 at the mean
-    /// behaviour of training. `None` where the scan was fitted without a modulator.
+    /// Gain of each neuron, `[trials, neurons]`, for behavior `[trials, columns]` in the scan's
+    /// units; exactly 1 at the mean behavior of training. `None` if the scan was fitted without a
+    /// modulator.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`].
+    /// Returns [`Error::NoSuchScan`] if there is no scan of this number.
     pub fn gains(&self, scan: usize, behavior: &Array2<f32>) -> Result<Option<Array2<f32>>> {
         let part = self.part(scan)?;
         let (Some(modulator), Some(by)) = (&part.head.modulator, &part.normalization.behavior) else { return Ok(None) };
         Ok(Some(array(&modulator.forward(&rows(behavior, by, self.device())?)?.exp()?)?))
     }
 
-    /// Kernels of the core's first layer, `[channels, planes, side, side]`: those for the image, then those for the image divided
-    /// by its local contrast, where the core sees it (see [`CoreConfig::contrast_window`](crate::CoreConfig::contrast_window)).
+    /// Kernels of the core's first layer, `[channels, planes, side, side]`: those for the image,
+    /// then those for the contrast-normalized image if the core uses it (see
+    /// [`CoreConfig::contrast_window`](crate::CoreConfig::contrast_window)).
     ///
     /// # Errors
-    /// None, as long as there is memory.
+    /// Returns an error only if memory runs out.
     #[expect(clippy::missing_panics_doc, reason = "a tensor has as many values as its shape says")]
     pub fn filters(&self) -> Result<Array4<f32>> {
         let filters = self.core.filters()?;
@@ -189,7 +195,7 @@ impl ResponseModel {
         Ok(Array4::from_shape_vec(shape, filters.flatten_all()?.to_vec1()?).expect("as many values as the shape says"))
     }
 
-    /// Features at all scales of normalised images, with the running statistics.
+    /// Features of normalized images at all scales, with the running statistics.
     pub(crate) fn pyramid(&self, images: &Tensor) -> Result<Pyramid> {
         Ok(self.scales(FeatureMap::new(&self.core.eval(images)?.values()?)?)?)
     }

@@ -1,4 +1,4 @@
-//! The modulator: how a neuron's rate scales with behaviour.
+//! The modulator: how behavior scales a neuron's rate.
 
 use candle_core::{Module, Result, Tensor, Var};
 use candle_nn::VarBuilder;
@@ -6,10 +6,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::variables::normal;
 
-/// Perceptron with one hidden layer (tanh) from z-scored behaviour to the logarithm of a gain per neuron (Sinz et al. 2018).
+/// Perceptron with one hidden layer (tanh) from z-scored behavior to a log gain per neuron (Sinz et
+/// al. 2018).
 ///
-/// The value at the mean behaviour of the training trials is subtracted, so that the gain there is exactly 1 and a
-/// prediction at the mean behavioural state needs no modulator.
+/// Its value at the mean behavior of the training trials is subtracted. The gain there is exactly
+/// 1, so that a prediction at the mean behavioral state needs no modulator.
 #[derive(Debug)]
 pub(crate) struct Modulator {
     hidden: Var,
@@ -35,7 +36,7 @@ impl Modulator {
 }
 
 impl Module for Modulator {
-    /// Logarithm of the gain, `[batch, neurons]`, of z-scored behaviour `[batch, covariates]`.
+    /// Log gain `[batch, neurons]` for z-scored behavior `[batch, covariates]`.
     fn forward(&self, behavior: &Tensor) -> Result<Tensor> {
         let hidden = behavior.matmul(&self.hidden)?.broadcast_add(&self.hidden_bias)?.tanh()?;
         hidden.broadcast_sub(&self.hidden_bias.tanh()?)?.matmul(&self.output)

@@ -1,4 +1,4 @@
-//! The model as parts that candle's own tools take: variables and modules.
+//! The model as variables and modules for candle's own tools.
 
 use candle_core::{Module, Tensor};
 use candle_nn::VarMap;
@@ -8,22 +8,23 @@ use crate::error::Result;
 use crate::model::{ResponseModel, ScanModel};
 use crate::readout::read;
 
-/// Responses of one scan's neurons to images, at the mean behaviour and the mean gaze of training, as
-/// [`ResponseModel::predict`] gives them. All of it is differentiable, so that images can be optimized.
+/// Responses of one scan's neurons to images, at the mean behavior and mean gaze of training, like
+/// [`ResponseModel::predict`]. Everything is differentiable, so images can be optimized.
 ///
-/// Takes `[batch, 1, height, width]` in the scale of the training images, and gives `[batch, neurons]` in the scan's own units.
+/// Takes `[batch, 1, height, width]` in the scale of the training images and returns `[batch,
+/// neurons]` in the scan's units.
 #[derive(Debug)]
 pub struct ScanNetwork<'a> {
     model: &'a ResponseModel,
     part: &'a ScanModel,
-    /// Standard deviation of each neuron, 0 where it never varied in training.
+    /// Standard deviation of each neuron; 0 if it never varied in training.
     scale: Tensor,
-    /// The one value of each neuron that never varied.
+    /// The constant response of each neuron that never varied.
     offset: Tensor,
 }
 
 impl ResponseModel {
-    /// All variables by name, in the same memory as the model's own: what is set or loaded there changes the model.
+    /// All variables by name. They share memory with the model: setting or loading them changes it.
     #[expect(clippy::missing_panics_doc, reason = "nobody else holds the new map")]
     pub fn variables(&self) -> VarMap {
         let map = VarMap::new();
@@ -31,15 +32,15 @@ impl ResponseModel {
         map
     }
 
-    /// The core, which all scans share.
+    /// The core shared by all scans.
     pub fn core(&self) -> &Core {
         &self.core
     }
 
-    /// What scan number `scan` makes of images.
+    /// The network of scan number `scan`.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`](crate::Error::NoSuchScan).
+    /// Returns [`Error::NoSuchScan`](crate::Error::NoSuchScan) if there is no scan of this number.
     pub fn network(&self, scan: usize) -> Result<ScanNetwork<'_>> {
         let part = self.part(scan)?;
         let by = &part.normalization;

@@ -1,4 +1,4 @@
-//! Statistics of the trials that train, by which everything that enters or leaves a model is scaled.
+//! Training statistics, with which the inputs and outputs of a model are normalized.
 
 use brainprior_recording::{Scan, Tier};
 use ndarray::Array2;
@@ -6,7 +6,8 @@ use ndarray::Array2;
 use crate::config::{LossConfig, LossKind};
 use crate::error::{Error, Result};
 
-/// Share of the mean standard deviation below which a neuron is divided by that share instead of its own (the lab's loaders).
+/// Lower bound of the divisor of responses, as a fraction of the mean standard deviation over neurons
+/// (as in the lab's loaders).
 const LEAST_STD_SHARE: f64 = 0.01;
 
 /// Mean and standard deviation (ddof 0) of the pixels of the distinct training images.
@@ -21,11 +22,12 @@ pub(crate) struct ImageNormalization {
 /// Training statistics of one scan.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ScanNormalization {
-    /// What responses are divided by.
+    /// Divisor of the responses.
     pub(crate) response_std: Vec<f32>,
     /// Mean response, in units of `response_std`.
     pub(crate) response_mean: Vec<f32>,
-    /// False: the neuron has one value in all training trials, is left out of the loss, and is predicted by that value.
+    /// False if the neuron is constant over the training trials; it is then left out of the loss
+    /// and predicted by that constant.
     pub(crate) varies: Vec<bool>,
     pub(crate) behavior: Option<ColumnNormalization>,
     pub(crate) pupil: Option<ColumnNormalization>,
@@ -39,12 +41,12 @@ pub(crate) struct ColumnNormalization {
 }
 
 impl ImageNormalization {
-    /// Images as they are.
+    /// No normalization.
     pub(crate) fn none(height: usize, width: usize) -> Self {
         Self { height, width, mean: 0.0, std: 1.0 }
     }
 
-    /// Of `images`, each counted once.
+    /// Statistics of `images`, each counted once.
     pub(crate) fn of<'a>(height: usize, width: usize, images: impl Iterator<Item = &'a [f32]> + Clone) -> Self {
         let (mean, std) = mean_std(images.flatten().copied());
         Self { height, width, mean: mean as f32, std: if std > 0.0 { std as f32 } else { 1.0 } }
@@ -57,7 +59,7 @@ impl ImageNormalization {
 }
 
 impl ScanNormalization {
-    /// Checks the scan and takes the statistics of `trials`, those that train.
+    /// Checks the scan and computes the statistics of its training trials `trials`.
     pub(crate) fn of(scan: &Scan, trials: &[usize], loss: &LossConfig) -> Result<Self> {
         if trials.len() < 2 {
             let (scan_name, marked) = (scan.name().to_owned(), scan.trials_in(Tier::Train).len());
@@ -91,7 +93,7 @@ impl ScanNormalization {
         Ok(Self { response_std, response_mean, varies, behavior: columns(scan.behavior()), pupil: columns(scan.pupil_center()) })
     }
 
-    /// The same with responses in the units of the scan.
+    /// The same statistics, but with responses in the units of the scan.
     pub(crate) fn in_scan_units(mut self) -> Self {
         for (mean, std) in self.response_mean.iter_mut().zip(&mut self.response_std) {
             *mean *= *std;
@@ -100,7 +102,8 @@ impl ScanNormalization {
         self
     }
 
-    /// The responses of a trial, rectified where `loss` says so, in units of the standard deviation.
+    /// The responses of a trial in units of the standard deviation, rectified if `loss` requires
+    /// it.
     pub(crate) fn responses<'a>(
         &'a self,
         row: impl Iterator<Item = &'a f32> + 'a,
@@ -118,7 +121,7 @@ impl ColumnNormalization {
         Self { mean, std }
     }
 
-    /// The first `columns` columns of `values`, z-scored over all rows, flat.
+    /// The first `columns` columns of `values`, z-scored over all rows, flattened.
     pub(crate) fn of_all(values: &Array2<f32>, columns: usize) -> Vec<f32> {
         let by = Self::of(values, &(0..values.nrows()).collect::<Vec<_>>());
         values.rows().into_iter().flat_map(|row| by.apply(row.iter()).take(columns).collect::<Vec<_>>()).collect()
@@ -149,7 +152,7 @@ fn check_sign(scan: &Scan) -> Result<()> {
     }
 }
 
-/// Mean and standard deviation (ddof 0), in two passes of f64.
+/// Mean and standard deviation (ddof 0), in two passes in f64.
 fn mean_std(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
     let count = values.clone().count().max(1) as f64;
     let mean = values.clone().map(f64::from).sum::<f64>() / count;

@@ -1,4 +1,4 @@
-//! The output nonlinearity: what makes a rate of what a readout finds.
+//! The output nonlinearity, from the readout's value to a rate.
 
 use brainprior_kernels::elu_rate;
 use candle_core::{Result, Tensor, Var};
@@ -10,17 +10,17 @@ use crate::variables::variable;
 /// The output nonlinearity of one scan.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// ELU(x) + 1: positive, x + 1 above zero, exp(x) below.
+    /// ELU(x) + 1: x + 1 above zero, exp(x) below; always positive.
     Elu,
     /// log(1 + exp(beta x)) / beta.
     Softplus(Beta),
 }
 
-/// How sharply Softplus bends.
+/// The sharpness beta of Softplus.
 #[derive(Debug)]
 pub(crate) enum Beta {
     Set(f64),
-    /// Its logarithm, `[1]`.
+    /// log beta, `[1]`.
     Learned(Var),
 }
 
@@ -35,7 +35,7 @@ impl Output {
         })
     }
 
-    /// Rates of values of any shape.
+    /// Rates from values of any shape.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self {
             Self::Elu => elu_rate(x),
@@ -44,7 +44,7 @@ impl Output {
                     Beta::Set(beta) => (x * *beta)?,
                     Beta::Learned(log) => x.broadcast_mul(&log.exp()?)?,
                 };
-                // Written with relu, since exp overflows where x is large and its gradient is then no number.
+                // Uses relu because exp overflows for large x, which makes the gradient NaN.
                 let soft = (scaled.relu()? + (scaled.abs()?.neg()?.exp()? + 1.0)?.log()?)?;
                 match beta {
                     Beta::Set(beta) => soft / *beta,

@@ -1,4 +1,4 @@
-//! Predictions: of any images at a behavioural state, and of a scan's own trials.
+//! Predictions for any image in a behavioral state, and for the trials of a scan.
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
@@ -11,33 +11,36 @@ use crate::presentations::{covariates, image_batch};
 use crate::readout::read;
 use crate::statistics::correlation;
 
-/// Images or trials that pass the model at once.
+/// Number of images or trials per forward pass.
 const BATCH: usize = 64;
 
-/// The state of the animal that responses are predicted for. The default is that of the paper's target: the mean behaviour
-/// of the training trials, and receptive fields where they are on average.
+/// The state of the animal for which responses are predicted. The default is that of the paper's
+/// target: the mean behavior of the training trials, and receptive fields at their average
+/// position.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BehavioralState {
-    /// Behaviour in the scan's units and columns (pupil dilation, its derivative, running speed); `None` is the mean of training.
+    /// Behavior in the scan's units and columns (pupil dilation, its derivative, running speed);
+    /// `None` for the training mean.
     pub behavior: Option<Vec<f32>>,
-    /// How far all receptive fields are moved, (x, y) in half image widths and heights.
+    /// Shift of all receptive fields, (x, y) in half image widths and heights.
     pub shift: [f32; 2],
 }
 
 impl ResponseModel {
-    /// Predicted responses of scan number `scan` to `stimuli`, in the scan's own units, under the default [`BehavioralState`]:
-    /// what the paper compares between images. Marked in-sample, since training images may be among them.
+    /// Predicts responses of scan number `scan` to `stimuli` in the scan's units, in the default
+    /// [`BehavioralState`]. The paper's similarities are computed from these. They are marked
+    /// in-sample, since `stimuli` may include training images.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ImageSize`].
+    /// Returns [`Error::NoSuchScan`] or [`Error::ImageSize`].
     pub fn predict(&self, scan: usize, stimuli: &StimulusSet) -> Result<Responses> {
         self.predict_at(scan, stimuli, &BehavioralState::default())
     }
 
-    /// Like [`ResponseModel::predict`], in any state of the animal.
+    /// Like [`ResponseModel::predict`], in any behavioral state.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ImageSize`]; [`Error::Behavior`].
+    /// Returns [`Error::NoSuchScan`], [`Error::ImageSize`] or [`Error::Behavior`].
     #[expect(clippy::missing_panics_doc, reason = "a row comes for each image")]
     pub fn predict_at(&self, scan: usize, stimuli: &StimulusSet, at: &BehavioralState) -> Result<Responses> {
         let part = self.part(scan)?;
@@ -51,12 +54,13 @@ impl ResponseModel {
         Ok(Responses::new(&part.name, kind, stimuli.ids().to_vec(), values)?)
     }
 
-    /// Predicts image after image and hands each row of responses, one value a neuron in the scan's units, to `take`. Memory does
-    /// not grow with the number of images. Each image has height times width values in the scale of the training images, row by
-    /// row.
+    /// Predicts one image after another and passes each row of responses, one value per neuron in
+    /// the scan's units, to `take`. Memory does not grow with the number of images. Each image has
+    /// height x width values, row-major, in the scale of the training images.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ImageSize`] where an image has another number of pixels; [`Error::Behavior`].
+    /// Returns [`Error::NoSuchScan`], [`Error::ImageSize`] if an image has the wrong number of
+    /// pixels, or [`Error::Behavior`].
     pub fn predict_stream<'a>(
         &self,
         scan: usize,
@@ -90,11 +94,12 @@ impl ResponseModel {
         }
     }
 
-    /// Predicted responses `[trials, neurons]` of trials of `recorded`, which is scan number `scan` of the fit, with each
-    /// trial's behaviour and pupil, in the scan's own units.
+    /// Predicts responses `[trials, neurons]` in trials of `recorded`, scan number `scan` of the
+    /// fit, with each trial's behavior and pupil, in the scan's units.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`] where `recorded` is another scan; [`Error::NoSuchTrial`].
+    /// Returns [`Error::NoSuchScan`], [`Error::ScanMismatch`] if `recorded` is another scan, or
+    /// [`Error::NoSuchTrial`].
     #[expect(clippy::missing_panics_doc, reason = "every image shown is among the images")]
     pub fn predict_trials(&self, scan: usize, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
         let part = self.part(scan)?;
@@ -103,7 +108,7 @@ impl ResponseModel {
         if let Some(&trial) = trials.iter().find(|&&t| t >= count) {
             return Err(Error::NoSuchTrial { scan: part.name.clone(), trial, trials: count });
         }
-        // By image, so that the repeats of an image share its pass through the core.
+        // Sorted by image, so that repeats of an image share its pass through the core.
         let mut order: Vec<usize> = (0..trials.len()).collect();
         order.sort_by_key(|&i| recorded.trial_image()[trials[i]]);
         let mut predicted = Array2::zeros((trials.len(), part.normalization.varies.len()));
@@ -126,14 +131,14 @@ impl ResponseModel {
         Ok(predicted)
     }
 
-    /// Correlation of prediction and observation over the trials of `tier`, for each neuron.
+    /// Correlation of predictions with observations over the trials of `tier`, for each neuron.
     pub(crate) fn tier_correlation(&self, scan: usize, recorded: &Scan, tier: Tier) -> Result<Vec<Option<f32>>> {
         let trials = recorded.trials_in(tier);
         let predicted = self.predict_trials(scan, recorded, &trials)?;
         Ok(correlations(recorded, &trials, &predicted, &self.scans[scan].normalization.varies))
     }
 
-    /// z-scored behaviour `[1, columns]` of a state; `None` where it is the mean of training.
+    /// The z-scored behavior `[1, columns]` of a state; `None` for the training mean.
     fn state(&self, part: &ScanModel, at: &BehavioralState) -> Result<Option<Tensor>> {
         let columns = part.normalization.behavior.as_ref().map_or(0, |by| by.columns());
         match (&at.behavior, &part.normalization.behavior) {
@@ -147,8 +152,8 @@ impl ResponseModel {
     }
 }
 
-/// Correlation over `trials` of each neuron's predictions `[trials, neurons]` with what was recorded; `None` where a neuron
-/// does not vary in training (`varies`) or over these trials.
+/// Correlation over `trials` of each neuron's predictions `[trials, neurons]` with its recorded
+/// responses; `None` if the neuron does not vary in training (`varies`) or over these trials.
 pub fn correlations(recorded: &Scan, trials: &[usize], predicted: &Array2<f32>, varies: &[bool]) -> Vec<Option<f32>> {
     let neuron = |n: usize| {
         let observed = recorded.responses().column(n);
@@ -159,7 +164,8 @@ pub fn correlations(recorded: &Scan, trials: &[usize], predicted: &Array2<f32>, 
 }
 
 impl ScanModel {
-    /// Rates of one trial or image in the scan's units; a neuron that never varied in training keeps its value.
+    /// Rates of one trial or image in the scan's units; a neuron that was constant in training
+    /// keeps its value.
     fn in_scan_units<'a>(&'a self, rates: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
         let by = &self.normalization;
         (0..rates.len()).map(|n| if by.varies[n] { rates[n] } else { by.response_mean[n] } * by.response_std[n])

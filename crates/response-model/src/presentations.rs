@@ -1,4 +1,4 @@
-//! Batches of distinct images over all scans: one pass of the core serves every scan.
+//! Batches of distinct images over all scans: one pass through the core serves every scan.
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Scan, Tier};
@@ -9,19 +9,20 @@ use crate::error::Result;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::training_trials::TrainingTrials;
 
-/// One image and at most one trial of it in each scan.
+/// An image with at most one trial of it per scan.
 ///
-/// The core's output depends on the image alone, not on behaviour or gaze, and scans share images; so an image passes
-/// the core once for all its trials. A scan that showed an image more often gives rise to further presentations.
+/// The core's output depends only on the image, not on behavior or gaze, and scans share images, so
+/// an image passes through the core once for all its trials. Repeats within a scan become further
+/// presentations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Presentation {
-    /// Index into the union of the scans' images.
+    /// Index into the union of all scans' images.
     pub(crate) image: usize,
-    /// For each scan the row of its trial.
+    /// For each scan, the row of its trial.
     pub(crate) trials: Vec<Option<usize>>,
 }
 
-/// All scans of a fit side by side.
+/// The presentations of all scans of a fit.
 pub(crate) struct Presentations<'a> {
     scans: &'a [&'a Scan],
     images: StimulusSet,
@@ -30,14 +31,15 @@ pub(crate) struct Presentations<'a> {
     validation: Vec<Presentation>,
 }
 
-/// The part of a batch that belongs to one scan: rows of `[batch, ...]` without a trial are zero, with weight zero.
+/// The part of a batch that belongs to one scan; rows of `[batch, ...]` without a trial are zero
+/// and have weight zero.
 pub(crate) struct ScanBatch {
     pub(crate) responses: Tensor,
     pub(crate) weights: Tensor,
     pub(crate) covariates: Covariates,
 }
 
-/// Z-scored covariates of a batch, `[batch, columns]`; `None` where the scan has none.
+/// Z-scored covariates of a batch, `[batch, columns]`; `None` if the scan has none.
 #[derive(Default)]
 pub(crate) struct Covariates {
     pub(crate) behavior: Option<Tensor>,
@@ -66,7 +68,7 @@ impl<'a> Presentations<'a> {
         &self.validation
     }
 
-    /// Images that train, each once.
+    /// The training images, each once.
     pub(crate) fn training_images(&self) -> impl Iterator<Item = &[f32]> + Clone {
         let mut indices: Vec<usize> = self.training.iter().map(|p| p.image).collect();
         indices.sort_unstable();
@@ -74,7 +76,7 @@ impl<'a> Presentations<'a> {
         indices.into_iter().map(|i| self.images.image(i))
     }
 
-    /// Normalised images of `presentations`, `[batch, 1, height, width]`.
+    /// Normalized images of `presentations`, `[batch, 1, height, width]`.
     pub(crate) fn image_batch(
         &self,
         presentations: &[&Presentation],
@@ -84,8 +86,8 @@ impl<'a> Presentations<'a> {
         image_batch(presentations.iter().map(|p| self.images.image(p.image)), by, device)
     }
 
-    /// What scan `scan` contributes to a batch; `None` where it has no trial of these images. `weight` is that of each
-    /// trial and neuron that takes part.
+    /// The part of scan `scan` in a batch; `None` if it has no trial of these images. `weight` is
+    /// the weight of each trial and neuron.
     pub(crate) fn scan_batch(
         &self,
         scan: usize,
@@ -123,7 +125,7 @@ impl<'a> Presentations<'a> {
     }
 }
 
-/// Normalised images, `[batch, 1, height, width]`.
+/// Normalized images, `[batch, 1, height, width]`.
 pub(crate) fn image_batch<'a>(
     images: impl Iterator<Item = &'a [f32]>,
     by: &ImageNormalization,
@@ -135,7 +137,7 @@ pub(crate) fn image_batch<'a>(
     Ok(Tensor::from_vec(pixels, (count, 1, by.height, by.width), device)?)
 }
 
-/// Z-scored covariates of `trials`; zero, the training mean, where there is no trial.
+/// Z-scored covariates of `trials`; zero, the training mean, for missing trials.
 pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormalization, device: &Device) -> Result<Covariates> {
     let gather = |values: Option<&ndarray::Array2<f32>>, by: &Option<ColumnNormalization>| {
         let (Some(values), Some(by)) = (values, by) else { return Ok(None) };
@@ -151,7 +153,7 @@ pub(crate) fn covariates(scan: &Scan, trials: &[Option<usize>], by: &ScanNormali
     Ok(Covariates { behavior: gather(scan.behavior(), &by.behavior)?, pupil: gather(scan.pupil_center(), &by.pupil)? })
 }
 
-/// The presentations of the trials that `trials` names for each scan.
+/// The presentations of the given trials of each scan.
 fn present(scans: &[&Scan], images: &StimulusSet, trials: &[Vec<usize>]) -> Vec<Presentation> {
     let mut of_image: Vec<Vec<Vec<usize>>> = vec![vec![Vec::new(); scans.len()]; images.len()];
     for (s, (scan, trials)) in scans.iter().zip(trials).enumerate() {

@@ -1,12 +1,15 @@
-//! Where each neuron looks, by reverse correlation: the start of the readout's positions.
+//! Locates receptive fields by reverse correlation, as initial positions of the readout.
 //!
-//! A position learns from the gradient of the features around it, and so only finds a receptive field that it already
-//! overlaps. So we start at it: responses are correlated over the training images with maps of local contrast energy
-//! (quadrature pairs of Gabor filters, four orientations, three octaves), of the filters' own values in the lowest octave (simple
-//! cells) and of luminance (ON and OFF), all on a grid of 4 x 4 pixels. Contrast and luminance are correlated across
-//! natural images, so that correlations alone have no sharp peak: each map is regressed instead (ridge, over its own
-//! cells), and counts in standard deviations of what a neuron would give that ignores the images. Their squares (of energies the
-//! positive ones) are summed over maps, smoothed and searched for the peak, which is refined to the centre of mass around it.
+//! A position learns from the gradient of the features around it, so it can only find a receptive
+//! field that it already overlaps. We therefore initialize it by reverse correlation. Responses to
+//! the training images are regressed on maps of local contrast energy (quadrature pairs of Gabor
+//! filters, four orientations, three octaves), of the filter outputs in the lowest octave (simple
+//! cells) and of luminance (ON and OFF), all on a grid of 4 x 4 pixels. In natural images contrast
+//! and luminance are spatially correlated, so plain correlations have no sharp peak; instead, each
+//! map gets a ridge regression over its own cells, with coefficients in standard deviations under
+//! the null hypothesis of no response to the image. Their squares (for energies, only of positive
+//! coefficients) are summed over maps and smoothed; the peak is refined to the center of mass
+//! around it.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
@@ -18,19 +21,20 @@ use crate::error;
 const ORIENTATIONS: usize = 4;
 /// Octaves: the image, and its averages over blocks of 2 and of 4 pixels.
 const OCTAVES: usize = 3;
-/// Cycles per pixel of an octave: 0.15, 0.075 and 0.0375 per pixel of the image.
+/// Cycles per pixel of an octave: 0.15, 0.075 and 0.0375 per image pixel.
 const FREQUENCY: f64 = 0.15;
 const SIDE: usize = 13;
 const ENERGIES: usize = ORIENTATIONS * OCTAVES;
-/// Filter values of the lowest octave, and luminance.
+/// Filter outputs of the lowest octave, and luminance.
 const SIGNED: usize = 2 * ORIENTATIONS + 1;
 const MAPS: usize = ENERGIES + SIGNED;
-/// Ridge, in units of the variance of a cell: directions of the images with less variance are not amplified.
+/// Ridge, in units of the variance of a cell, so that image directions with less variance are not
+/// amplified.
 const RIDGE: f64 = 1.0;
-/// How far a peak lies above chance, in standard deviations of one cell's score, to be clear.
+/// Threshold for a clear peak: standard deviations of one cell's score above chance.
 const CLEAR: f64 = 5.0;
 
-/// Energy and luminance of images on a coarse grid.
+/// Contrast energy and luminance of images on a coarse grid.
 pub(crate) struct ContrastMaps {
     rows: usize,
     columns: usize,
@@ -40,17 +44,18 @@ pub(crate) struct ContrastMaps {
     values: Vec<f32>,
 }
 
-/// Start of one neuron's position.
+/// The initial position of one neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Start {
     /// (x, y) in [-1, 1].
     pub(crate) position: [f32; 2],
-    /// False: no clear peak; the position is the mean of the clear ones, or the image's centre.
+    /// False without a clear peak; the position is then the mean of the clear ones, or the image
+    /// center.
     pub(crate) clear: bool,
 }
 
 impl ContrastMaps {
-    /// Maps of normalised images `[images, 1, height, width]`, given in batches.
+    /// Computes the maps of normalized images `[images, 1, height, width]`, given in batches.
     pub(crate) fn new(batches: impl Iterator<Item = error::Result<Tensor>>) -> error::Result<Self> {
         let bank = gabor_bank()?;
         let mut maps = Self { rows: 0, columns: 0, height: 0, width: 0, values: Vec::new() };
@@ -59,7 +64,7 @@ impl ContrastMaps {
             (_, _, maps.height, maps.width) = octave.dims4()?;
             let mut all = Vec::with_capacity(OCTAVES + 2);
             for o in 0..OCTAVES {
-                // A stride of 2 in the first octave: the maps are averaged anyhow.
+                // The first octave uses stride 2, since the maps are averaged anyway.
                 let stride = if o == 0 { 2 } else { 1 };
                 let values = conv2d(&octave, &bank, Conv2dGeometry { stride, padding: SIDE / 2, ..Default::default() })?;
                 let even = values.narrow(1, 0, ORIENTATIONS)?.sqr()?;
@@ -78,7 +83,8 @@ impl ContrastMaps {
         Ok(maps)
     }
 
-    /// Starts of the neurons whose `responses` `[trials, neurons]` belong to the images `images` of these maps.
+    /// Initial positions of the neurons with `responses` `[trials, neurons]` to the images `images`
+    /// of these maps.
     pub(crate) fn starts(&self, images: &[usize], responses: &[f32], neurons: usize) -> Result<Vec<Start>> {
         let cells = self.rows * self.columns;
         let features = MAPS * cells;
@@ -102,7 +108,8 @@ impl ContrastMaps {
                 }
             }
         }
-        // Squares of normal numbers: mean 1 and variance 2; their positive halves: mean 1/2 and variance 5/4.
+        // Squared normal numbers have mean 1 and variance 2; of positive ones only, mean 1/2 and
+        // variance 5/4.
         let mean = 0.5 * ENERGIES as f64 + SIGNED as f64;
         let variance = 1.25 * ENERGIES as f64 + 2.0 * SIGNED as f64;
         let least = mean + CLEAR * variance.sqrt();
@@ -143,7 +150,7 @@ impl ContrastMaps {
             y += m * (i as f64 - r as f64);
             mass += m;
         }
-        // A cell is 4 pixels, also where the last one is cut by the border.
+        // A cell covers 4 pixels, even if the border cuts the last one.
         let unit = |cell: f64, pixels: usize| ((cell + 0.5) * 8.0 / pixels as f64 - 1.0).clamp(-1.0, 1.0) as f32;
         let position = [unit(c as f64 + x / mass, self.width), unit(r as f64 + y / mass, self.height)];
         Start { position, clear: value > least }
@@ -152,9 +159,10 @@ impl ContrastMaps {
 
 /// The ridge regression of responses on the cells of one map.
 struct Whitening {
-    /// (C + ridge)^-1 of the cells' correlations C.
+    /// (C + ridge)^-1, where C are the correlations between cells.
     inverse: Vec<Vec<f64>>,
-    /// Square root of the diagonal of inverse C inverse: standard deviation of a coefficient by chance, times sqrt(trials).
+    /// Square root of the diagonal of inverse C inverse: the standard deviation of a coefficient
+    /// under the null, times sqrt(trials).
     chance: Vec<f64>,
 }
 
@@ -170,7 +178,7 @@ impl Whitening {
         Self { chance: chance.collect(), inverse }
     }
 
-    /// Coefficients of one neuron, in standard deviations by chance.
+    /// Coefficients of one neuron in standard deviations under the null.
     fn deviations<'a>(&'a self, correlations: &'a [f32], trials: usize) -> impl Iterator<Item = f64> + 'a {
         self.inverse.iter().zip(&self.chance).map(move |(row, chance)| {
             let coefficient: f64 = row.iter().zip(correlations).map(|(a, &c)| a * f64::from(c)).sum();
@@ -179,7 +187,8 @@ impl Whitening {
     }
 }
 
-/// Inverse of a symmetric positive definite matrix by Gauss-Jordan elimination, which needs no pivots there.
+/// Inverse of a symmetric positive definite matrix by Gauss-Jordan elimination, which needs no
+/// pivoting here.
 fn inverse(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     for k in 0..matrix.len() {
         let pivot = matrix[k][k];
@@ -194,7 +203,8 @@ fn inverse(mut matrix: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
     matrix
 }
 
-/// Even filters of all orientations, then the odd ones, `[2 * ORIENTATIONS, 1, SIDE, SIDE]`, without mean and of unit norm.
+/// Even filters of all orientations, then odd ones, `[2 * ORIENTATIONS, 1, SIDE, SIDE]`, zero-mean
+/// and of unit norm.
 fn gabor_bank() -> Result<Tensor> {
     let (half, sigma) = ((SIDE / 2) as f64, 0.35 / FREQUENCY);
     let (x, y) = (|i: usize| (i % SIDE) as f64 - half, |i: usize| (i / SIDE) as f64 - half);
@@ -213,7 +223,7 @@ fn gabor_bank() -> Result<Tensor> {
     Tensor::from_vec(bank, (2 * ORIENTATIONS, 1, SIDE, SIDE), &Device::Cpu)
 }
 
-/// Gives every column mean 0 and variance 1; constant columns become 0.
+/// Standardizes every column to mean 0 and variance 1; constant columns become 0.
 fn standardize(rows: &mut [f32], columns: usize) {
     let count = (rows.len() / columns) as f64;
     let mut sums = vec![(0.0f64, 0.0f64); columns];
@@ -259,7 +269,8 @@ mod tests {
     fn finds_contrast_energy_and_luminance_and_nothing_in_noise() {
         let (images, height, width) = (600, 22, 40);
         let mut rng = ChaCha8Rng::seed_from_u64(4);
-        // Textured patches of their own contrast and luminance, 4 x 4 pixels each, in a common light.
+        // Textured patches of 4 x 4 pixels with individual contrast and luminance, under common
+        // illumination.
         let mut pixels = vec![0f32; images * height * width];
         let mut responses = Vec::new();
         for image in pixels.chunks_mut(height * width) {

@@ -1,4 +1,4 @@
-//! What a fit recovers of the truth behind a simulated scan.
+//! How well a fit recovers the ground truth of a simulated scan.
 
 use brainprior_recording::Scan;
 use brainprior_recording::simulation::Truth;
@@ -8,19 +8,20 @@ use crate::error::{Error, Result};
 use crate::model::ResponseModel;
 use crate::statistics::correlation;
 
-/// Fitted against true shifts of gaze and gains, over all trials of a simulated scan.
+/// Fitted against true gaze shifts and gains, over all trials of a simulated scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recovery {
-    /// For x and for y: (true, fitted) shift of receptive fields on each trial, image pixels. The fitted ones may all be off by one
-    /// constant, which the receptive fields' positions make up for. `None` without pupil centres or shifter.
+    /// For x and y: (true, fitted) shift of receptive fields in each trial, in image pixels. All
+    /// fitted shifts may differ by a constant, which the receptive field positions compensate.
+    /// `None` without pupil centers or a shifter.
     pub shifts: Option<[Vec<(f64, f64)>; 2]>,
-    /// For each responsive neuron: correlation, over trials, of the logarithms of fitted and true gain. `None` without behaviour
-    /// or modulator.
+    /// For each responsive neuron: correlation over trials between the logarithms of fitted and
+    /// true gain. `None` without behavior or a modulator.
     pub gains: Option<Vec<f64>>,
 }
 
 impl Recovery {
-    /// Correlation of true and fitted shifts, for x and for y.
+    /// Correlation of true and fitted shifts, for x and y.
     pub fn shift_correlations(&self) -> Option<[f64; 2]> {
         let [x, y] = self.shifts.as_ref()?;
         Some([correlation(x.iter().copied())?, correlation(y.iter().copied())?])
@@ -35,11 +36,12 @@ impl Recovery {
 }
 
 impl ResponseModel {
-    /// Compares what was fitted to `recorded`, scan number `scan` of the fit, with the `truth` that simulated it. For measuring
-    /// only.
+    /// Compares what was fitted to `recorded`, scan number `scan` of the fit, with the `truth` that
+    /// generated it. Only for evaluation.
     ///
     /// # Errors
-    /// [`Error::NoSuchScan`]; [`Error::ScanMismatch`] where the truth is of another number of neurons.
+    /// Returns [`Error::NoSuchScan`], or [`Error::ScanMismatch`] if the truth has another number of
+    /// neurons.
     pub fn recovery(&self, scan: usize, recorded: &Scan, truth: &Truth) -> Result<Recovery> {
         self.check_scan(self.part(scan)?, recorded)?;
         if truth.neurons().len() != recorded.neurons().len() {

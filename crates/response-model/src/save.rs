@@ -1,4 +1,4 @@
-//! A fitted model as one safetensors file.
+//! Saves a fitted model as one safetensors file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormaliz
 use crate::variables;
 
 const ADVICE: &str = "fit the model again";
-/// No screen has as many rows or columns.
+/// Upper limit of image height and width; no screen has more rows or columns.
 const LARGEST_SIDE: usize = 1 << 16;
 const FORMAT: &str = "brainprior response-model, version 4";
 
@@ -31,7 +31,7 @@ struct Header {
     scans: Vec<ScanHeader>,
 }
 
-/// What is read first, since the rest of a header is that of its format.
+/// Parsed first, since the rest of the header depends on the format.
 #[derive(Deserialize)]
 struct Format {
     format: String,
@@ -47,11 +47,12 @@ struct ScanHeader {
 }
 
 impl ResponseModel {
-    /// Writes the model to `path`: its tensors by name, and configuration, image size and scans in the header, which is also
-    /// written for people beside it, with the extension `json`. Each file is written whole or not at all.
+    /// Writes the model to `path`: tensors by name, with configuration, image size and scans in the
+    /// header. The header is also written to a readable file next to it with the extension `json`.
+    /// Each file is written atomically.
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File).
+    /// Returns [`Error::File`](crate::Error::File) if a file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors: BTreeMap<String, Tensor> =
             self.variables.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
@@ -93,15 +94,15 @@ impl ResponseModel {
     /// Reads a model that [`ResponseModel::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File) where a tensor or the header is missing or not what it should be.
+    /// Returns [`Error::File`](crate::Error::File) if a tensor or the header is missing or invalid.
     pub fn load(path: &Path) -> Result<Self> {
         Self::load_on(path, &Device::Cpu)
     }
 
-    /// [`ResponseModel::load`] onto a device.
+    /// Like [`ResponseModel::load`], onto a device.
     ///
     /// # Errors
-    /// As [`ResponseModel::load`]; too little memory there.
+    /// Returns an error if [`ResponseModel::load`] would or if the device runs out of memory.
     pub fn load_on(path: &Path, device: &Device) -> Result<Self> {
         let archive = Archive::read(path, ADVICE)?;
         let Format { format } = archive.header()?;
@@ -112,7 +113,7 @@ impl ResponseModel {
         header.config.check()?;
         let size = [header.height, header.width];
         if !size.iter().all(|side| (1..=LARGEST_SIDE).contains(side)) {
-            let expected = format!("sides from 1 to {LARGEST_SIDE}");
+            let expected = format!("sizes from 1 to {LARGEST_SIDE}");
             return Err(archive.mismatch("metadata, height and width", expected, format!("{size:?}")).into());
         }
         let mean_std = archive.values::<f32>("image.mean_std", &[2])?;

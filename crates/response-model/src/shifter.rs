@@ -1,4 +1,4 @@
-//! The shifter: how far the receptive fields move with the pupil.
+//! The shifter: how receptive fields move with the pupil.
 
 use candle_core::{Module, Result, Tensor, Var};
 use candle_nn::VarBuilder;
@@ -7,12 +7,14 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{ShifterConfig, ShifterKind};
 use crate::variables::{normal, variable};
 
-/// Largest shift, in half image widths and heights: well beyond what a gaze within the recorded range causes, and small
-/// enough that a step of the optimiser moves the fields by a fraction of a pixel.
+/// Largest shift, in half image widths and heights. It is well beyond shifts of gaze in the
+/// recorded range, and small enough that an optimizer step moves receptive fields by a fraction of
+/// a pixel.
 const REACH: f64 = 0.3;
 
-/// From the z-scored pupil centre to (x, y) shifts under a tanh, zero on average over the training trials: a perceptron with one hidden
-/// layer (Sinz et al. 2018), or an affine map (Walker et al. 2019).
+/// Maps the z-scored pupil center to (x, y) shifts under a tanh, with zero mean over the training
+/// trials: a perceptron with one hidden layer (Sinz et al. 2018), or an affine map (Walker et al.
+/// 2019).
 #[derive(Debug)]
 pub(crate) struct Shifter {
     hidden: Option<Hidden>,
@@ -55,20 +57,22 @@ impl Shifter {
         shifts.tanh()? * REACH
     }
 
-    /// Shifts `[batch, 2]` for pupil centres `[batch, 2]`, centred over `all`, the pupil centres of the training trials:
-    /// the centre is part of the graph.
+    /// Shifts `[batch, 2]` for pupil centers `[batch, 2]`, centered over `all`, the pupil centers
+    /// of the training trials. The centering is part of the graph.
     pub(crate) fn train(&self, pupil: &Tensor, all: &Tensor) -> Result<Tensor> {
         self.uncentered(pupil)?.broadcast_sub(&self.uncentered(all)?.mean_keepdim(0)?)
     }
 
-    /// Remembers the mean over `all`, the pupil centres of the training trials, for [`Shifter::forward`].
+    /// Stores the mean over `all`, the pupil centers of the training trials, for
+    /// [`Shifter::forward`].
     pub(crate) fn recenter(&self, all: &Tensor) -> Result<()> {
         self.center.set(&self.uncentered(all)?.mean(0)?.detach())
     }
 }
 
 impl Module for Shifter {
-    /// Shifts `[batch, 2]`, in half image widths and heights, for pupil centres `[batch, 2]`, outside of training.
+    /// Shifts `[batch, 2]`, in half image widths and heights, for pupil centers `[batch, 2]`,
+    /// outside of training.
     fn forward(&self, pupil: &Tensor) -> Result<Tensor> {
         self.uncentered(pupil)?.broadcast_sub(&self.center)
     }

@@ -3,13 +3,13 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Resamples behind an [`Interval`].
+/// Number of bootstrap resamples for an [`Interval`].
 const RESAMPLES: usize = 1000;
 
-/// A figure with its percentile bootstrap interval of 95%, over neurons.
+/// A value with its 95% percentile bootstrap interval over neurons.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Interval {
-    /// The figure itself.
+    /// The value.
     pub value: f64,
     /// 2.5th percentile over resamples.
     pub low: f64,
@@ -17,7 +17,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Pearson correlation; `None` where one side does not vary.
+/// Pearson correlation; `None` if one side does not vary.
 pub(crate) fn correlation(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
     let count = pairs.clone().count() as f64;
     let (sx, sy) = pairs.clone().fold((0.0, 0.0), |(sx, sy), (x, y)| (sx + x, sy + y));
@@ -33,14 +33,15 @@ pub(crate) fn correlation(pairs: impl Iterator<Item = (f64, f64)> + Clone) -> Op
     (varies(xx, mx) && varies(yy, my)).then(|| (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Slope through the origin of y on x; `None` where all x are zero.
+/// Slope through the origin of y on x; `None` if all x are zero.
 pub(crate) fn slope(pairs: &[(f64, f64)]) -> Option<f64> {
     let xx: f64 = pairs.iter().map(|(x, _)| x * x).sum();
     let xy: f64 = pairs.iter().map(|(x, y)| x * y).sum();
     (xx > 0.0).then(|| xy / xx)
 }
 
-/// `figure` of `items` with its bootstrap interval over the items, seeded; `None` where the figure is undefined.
+/// `figure` of `items` with its seeded bootstrap interval over the items; `None` if the figure is
+/// undefined.
 pub(crate) fn bootstrap<T: Copy>(items: &[T], figure: impl Fn(&[T]) -> Option<f64>, seed: u64) -> Option<Interval> {
     let value = figure(items)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -1,16 +1,17 @@
-//! Which trials a fit of several scans trains on.
+//! The training trials of a fit of several scans.
 
 use std::collections::HashSet;
 
 use brainprior_images::ImageId;
 use brainprior_recording::{Scan, Tier};
 
-/// The trials that a fit of several scans trains on, for each scan.
+/// The training trials of each scan in a fit of several scans.
 ///
-/// Scans that showed the same images are divided into tiers each by itself, so that an image on which one of them validates may
-/// lie in the training tier of another. The core that both share would know it, and the stopping of the fit and
-/// [`v_a`](crate::ResponseModel::v_a) would be measured on images that trained. So an image, known by its content, that
-/// validates in any scan trains in none.
+/// Scans with the same images are divided into tiers independently, so an image in the validation
+/// tier of one scan may be in the training tier of another. The shared core would be trained on it,
+/// and early stopping and [`v_a`](crate::ResponseModel::v_a) would be evaluated on training images.
+/// Therefore an image (identified by content) that is in the validation tier of any scan is used
+/// for training in none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainingTrials {
     trials: Vec<Vec<usize>>,
@@ -18,7 +19,7 @@ pub struct TrainingTrials {
 }
 
 impl TrainingTrials {
-    /// Of a fit of `scans`.
+    /// The training trials of a fit of `scans`.
     pub fn of(scans: &[&Scan]) -> Self {
         let image = |scan: &Scan, trial: usize| -> ImageId { scan.stimuli().ids()[scan.trial_image()[trial]] };
         let validating: HashSet<ImageId> =
@@ -34,12 +35,13 @@ impl TrainingTrials {
         Self { trials, left_out }
     }
 
-    /// For each scan its trials, ascending.
+    /// For each scan, its training trials in ascending order.
     pub fn trials(&self) -> &[Vec<usize>] {
         &self.trials
     }
 
-    /// For each scan the number of trials of its training tier that do not train, since their images validate in another scan.
+    /// For each scan, the number of trials in its training tier that are not used, because their
+    /// images are in the validation tier of another scan.
     pub fn left_out(&self) -> &[usize] {
         &self.left_out
     }

@@ -1,5 +1,5 @@
-//! A fit on a CUDA device: the course of the CPU's, the same bytes each time, files that either reads. Where there is no device,
-//! the test says so and why.
+//! A fit on a CUDA device: losses like the CPU's, the same bytes on every run, and files that both
+//! can read. Without a device, the test prints why it is skipped.
 #![allow(clippy::print_stdout)]
 
 use brainprior_images::StimulusSet;
@@ -14,7 +14,7 @@ fn device() -> Option<Device> {
     match brainprior_kernels::cuda::device(0) {
         Ok(device) => return Some(device),
         Err(error) => {
-            // The first line: a backtrace may follow it.
+            // The first line only, since a backtrace may follow.
             let error = error.to_string();
             println!("response model: skipped, no CUDA device: {}", error.lines().next().unwrap_or_default());
         }
@@ -24,7 +24,7 @@ fn device() -> Option<Device> {
     None
 }
 
-/// Losses of the epochs, and the model.
+/// The losses of the epochs, and the model.
 fn run(device: &Device, scan: &Scan, checkpoint: &Path) -> (Vec<f64>, ResponseModel) {
     let mut config = Config::small();
     config.optimization.max_epochs = 2;
@@ -66,7 +66,7 @@ fn a_fit_on_a_device_takes_the_course_of_the_cpus() {
         model.save(&path).unwrap();
         std::fs::read(&path).unwrap()
     };
-    assert!(saved(&again) == saved(&found), "other bytes the second time");
-    // Written by the device, read by the CPU, and a finished fit taken up by either.
+    assert!(saved(&again) == saved(&found), "the second run gave different bytes");
+    // Written on the device, read on the CPU; a finished fit can be loaded on either.
     assert_eq!(rates(&ResponseModel::load(&path).unwrap()), rates(&run(&Device::Cpu, &scan, &checkpoint("device")).1));
 }

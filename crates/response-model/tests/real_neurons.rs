@@ -1,4 +1,5 @@
-//! Readouts of fixed features on recorded neurons of macaque V4, which lie beside the repository and are not part of it.
+//! Readouts of fixed features on recorded neurons of macaque V4, whose data are not part of the
+//! repository.
 
 use std::path::Path;
 

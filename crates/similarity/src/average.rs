@@ -1,4 +1,4 @@
-//! The mean matrix over scans, images being matched by identity.
+//! The mean matrix over scans; images are matched by identity.
 
 use crate::matrix::{pairs, positions, rows_mut};
 use crate::{Error, Result, SimilarityMatrix};
@@ -6,13 +6,15 @@ use brainprior_images::ImageId;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 
-/// Mean over scans (section 3.1 of the paper). Images are those of any scan, in the order in which they first appear; a
-/// pair is averaged over the scans that have both its images. [`SimilarityMatrix::scans`] counts the scans of each image.
+/// Mean over scans (section 3.1 of the paper). The images are those of any scan, in order of first
+/// appearance; a pair is averaged over the scans that have both images. [`SimilarityMatrix::scans`]
+/// counts the scans of each image.
 ///
-/// Shuffle after averaging: identities that were shuffled by scan cannot be matched, so donors are not kept.
+/// Shuffle after averaging: identities shuffled per scan could not be matched, so donors are not
+/// kept.
 ///
 /// # Errors
-/// No matrix at all, or a pair of images that occurs in no scan.
+/// Returns an error if there is no matrix, or if no scan has both images of a pair.
 pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
     if matrices.is_empty() {
         return Err(Error::Size { what: "matrices to average", expected: "at least 1".into(), found: "none".into() });
@@ -71,9 +73,10 @@ pub fn average(matrices: &[&SimilarityMatrix]) -> Result<SimilarityMatrix> {
     Ok(SimilarityMatrix::new(ids, packed, provenance)?.with_scans(scans))
 }
 
-/// Groups of scans, given by the images of each, within which every pair of images occurs in some scan, so that [`average`]
-/// knows it: all scans where that holds for all; otherwise scans with more images come first, and each joins the first group that
-/// it fits. Groups hold ascending indices; those with more images come first.
+/// Groups scans, given by their images, so that within a group every pair of images occurs in some
+/// scan, as [`average`] requires. If possible, there is a single group. Otherwise scans with more
+/// images come first, and each joins the first group that it fits. Groups hold ascending indices;
+/// groups with more images come first.
 pub fn groups_of_scans(images: &[&[ImageId]]) -> Vec<Vec<usize>> {
     if knows_every_pair(images) {
         return vec![(0..images.len()).collect()];
@@ -102,7 +105,7 @@ fn knows_every_pair(images: &[&[ImageId]]) -> bool {
     for (scan, ids) in images.iter().enumerate() {
         ids.iter().for_each(|id| scans_of.entry(*id).or_default().push(scan));
     }
-    // Few sets of scans occur, so that every two of them can be looked at.
+    // There are few distinct sets of scans, so every pair of sets can be checked.
     let sets: HashSet<Vec<usize>> = scans_of.into_values().collect();
     sets.iter().all(|first| sets.iter().all(|second| first.iter().any(|scan| second.contains(scan))))
 }

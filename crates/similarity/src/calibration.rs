@@ -1,9 +1,10 @@
-//! The size of predicted similarities.
+//! Calibrates the size of predicted similarities.
 //!
-//! What a model predicts lies in fewer dimensions than what neurons do, so that the cosines of predictions are too large. Cosines
-//! of what neurons are expected to do given the prediction are smaller: the expected product of two images' vectors is that of the predictions,
-//! but their squared lengths are larger by what the model does not explain. That share is one number for a scan, found so that
-//! similarities of the repeated images spread as the noise-free ones do.
+//! Model predictions lie in fewer dimensions than neural responses, so their cosines are too large.
+//! The cosines of the expected responses given the predictions are smaller: the expected product of
+//! two images' vectors is that of the predictions, but the squared lengths are larger by the
+//! unexplained variance. That is one number per scan, chosen so that the similarities of the
+//! repeated images have the same spread as noise-free ones.
 
 use crate::compare::where_defined;
 use crate::{Error, Result, SimilarityMatrix, halves, similarity, spread};
@@ -11,20 +12,23 @@ use brainprior_recording::{Responses, Scan};
 
 /// Splits of the repeats over which the spread of noise-free similarities is averaged.
 const SPLITS: u64 = 20;
-/// Halvings of the interval in which the unexplained share is looked for.
+/// Bisection steps in the search for the unexplained variance.
 const BISECTIONS: usize = 40;
-/// Largest unexplained part, in mean squared lengths of the predictions.
+/// Upper bound of the unexplained variance, relative to the mean squared length of the predictions.
 const MOST: f64 = 100.0;
 
-/// Standard deviation over pairs of the similarities that a scan's repeated images would have without noise, neurons being weighted.
+/// Estimates the standard deviation over pairs of the noise-free similarities of a scan's repeated
+/// images, with weighted neurons.
 ///
-/// Of two estimates the geometric mean. The spread of the similarities of repeat averages is too small, since noise lengthens every
-/// vector (simulated scans: 0.81 to 0.90 of the truth's). The root of the covariance of two halves' similarities, over the share of
-/// squared length that is signal in a half, is too large, since images of strong responses have more of both (1.04 to 1.14). The
-/// mean lies within a tenth. `None` where halves do not agree at all, or similarities do not vary.
+/// It is the geometric mean of two estimates. The spread of repeat-average similarities is too
+/// small, because noise lengthens every vector (in simulated scans, 0.81 to 0.90 of the truth). The
+/// square root of the covariance between the similarities of two halves, divided by the signal
+/// fraction of squared length in a half, is too large, because images with strong responses have
+/// more of both (1.04 to 1.14). The geometric mean is within 10%. Returns `None` if the halves do
+/// not agree at all or similarities do not vary.
 ///
 /// # Errors
-/// Whatever [`similarity`] refuses.
+/// Returns an error if [`similarity`] does.
 pub fn noise_free_spread(scan: &Scan, weights: &[f32]) -> Result<Option<f64>> {
     let means = scan.repeat_means();
     if means.ids().len() < 3 {
@@ -49,11 +53,11 @@ pub fn noise_free_spread(scan: &Scan, weights: &[f32]) -> Result<Option<f64>> {
     Ok(Some((measured * corrected).sqrt()))
 }
 
-/// The squared length that is added to every image's vector, so that similarities of `predicted` spread by `wanted`; 0 where they spread
-/// less by themselves.
+/// The squared length to add to every image's vector so that the similarities of `predicted` have
+/// the spread `wanted`; 0 if their spread is smaller already.
 ///
 /// # Errors
-/// Whatever [`similarity`] refuses.
+/// Returns an error if [`similarity`] does.
 pub fn unexplained(predicted: &Responses, weights: &[f32], wanted: f64) -> Result<f64> {
     let matrix = similarity(predicted, weights)?;
     let squares = squares(predicted, weights);
@@ -69,10 +73,11 @@ pub fn unexplained(predicted: &Responses, weights: &[f32], wanted: f64) -> Resul
     Ok(low)
 }
 
-/// Similarities of `predicted`, `unexplained` being added to the squared length of every image's vector.
+/// Similarities of `predicted`, with `unexplained` added to the squared length of every image's
+/// vector.
 ///
 /// # Errors
-/// Whatever [`similarity`] refuses.
+/// Returns an error if [`similarity`] does.
 pub fn calibrated_similarity(predicted: &Responses, weights: &[f32], unexplained: f64) -> Result<SimilarityMatrix> {
     let matrix = similarity(predicted, weights)?;
     if unexplained == 0.0 {
@@ -82,7 +87,7 @@ pub fn calibrated_similarity(predicted: &Responses, weights: &[f32], unexplained
     Ok(damped(&matrix, &squares(predicted, weights), unexplained).with_provenance(step))
 }
 
-/// Each similarity times the share of both vectors that is left where `added` joins their squared lengths.
+/// Scales each similarity for vectors whose squared lengths grow by `added`.
 fn damped(matrix: &SimilarityMatrix, squares: &[f64], added: f64) -> SimilarityMatrix {
     let factors: Vec<f64> = squares.iter().map(|square| (square / (square + added)).sqrt()).collect();
     let mut packed = Vec::with_capacity(matrix.pairs());
@@ -112,7 +117,8 @@ fn mean_square(responses: &Responses, weights: &[f32]) -> f64 {
     squares.iter().sum::<f64>() / squares.len() as f64
 }
 
-/// Mean squared length of the noise in one half: half of that of their difference, which holds the noise of both.
+/// Mean squared length of the noise in one half: half that of their difference, which contains the
+/// noise of both.
 fn noise_of_halves(first: &Responses, second: &Responses, weights: &[f32]) -> f64 {
     let difference = first.values() - second.values();
     let square = |row: ndarray::ArrayView1<f32>| -> f64 {
@@ -121,10 +127,10 @@ fn noise_of_halves(first: &Responses, second: &Responses, weights: &[f32]) -> f6
     difference.rows().into_iter().map(square).sum::<f64>() / difference.nrows() as f64 / 2.0
 }
 
-/// The mean of matrices of the same images, each times what [`calibrated_similarity`] has made of it.
+/// The mean over scans of their [`calibrated_similarity`] matrices, for the same images.
 ///
 /// # Errors
-/// Responses to different images; whatever [`similarity`] refuses.
+/// Returns an error if the responses are to different images or if [`similarity`] fails.
 pub fn calibrated_over_scans(scans: &[(&Responses, &[f32], f64)]) -> Result<SimilarityMatrix> {
     let matrices = scans
         .iter()
@@ -164,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_dimension_of_its_own_for_each_image_is_what_is_added() {
-        // The definition: cosines of vectors that have, each, a further dimension in which no other is.
+        // By definition: cosines of vectors that each have one additional dimension of their own.
         let (predicted, added) = (predicted(), 7.0f64);
         let found = calibrated_similarity(&predicted, &[1.0; 4], added).unwrap();
         let means = predicted.values().mean_axis(ndarray::Axis(0)).unwrap();

@@ -1,4 +1,4 @@
-//! Controls made from the same inputs: shuffled, thresholded, pixels, and raw in two independent halves.
+//! Controls from the same inputs: shuffled, thresholded, pixels, and raw in two independent halves.
 
 use crate::{Error, Pair, Result, SimilarityMatrix, vectors};
 use brainprior_images::{ImageId, StimulusSet};
@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use std::ops::RangeInclusive;
 
 impl SimilarityMatrix {
-    /// The control *shuffled*: one random permutation of the identities, applied to rows and columns, so that the
-    /// spectrum and the histogram stay and only what belongs to which image is lost. [`SimilarityMatrix::donors`] of the
-    /// result records the permutation.
+    /// The control *shuffled*: applies one random permutation of the identities to rows and
+    /// columns. The spectrum and the histogram are preserved; only the assignment to images is
+    /// lost. [`SimilarityMatrix::donors`] of the result records the permutation.
     pub fn shuffled(&self, seed: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut order: Vec<usize> = (0..self.len()).collect();
@@ -29,10 +29,10 @@ impl SimilarityMatrix {
 }
 
 impl SimilarityMatrix {
-    /// The target of Attias et al. (2024): 1 above `threshold`, -1 below minus it, 0 between.
+    /// The target of Attias et al. (2024): 1 above `threshold`, -1 below `-threshold`, 0 between.
     ///
     /// # Errors
-    /// A threshold that is negative or not a number.
+    /// Returns [`Error::Size`] if the threshold is negative or NaN.
     pub fn thresholded(&self, threshold: f32) -> Result<Self> {
         if threshold.is_nan() || threshold < 0.0 {
             return Err(Error::Size {
@@ -49,8 +49,8 @@ impl SimilarityMatrix {
             .with_scans(self.scans().to_vec()))
     }
 
-    /// The pairs whose similarity lies in a range, in the order of the triangle: to train on the most alike, say, or on all
-    /// but those about 0.
+    /// The pairs with similarities in a range, in the order of the triangle, for example to train
+    /// only on the most similar pairs, or on all except those near 0.
     pub fn pairs_within(&self, range: RangeInclusive<f32>) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for first in 0..self.len() {
@@ -62,12 +62,12 @@ impl SimilarityMatrix {
     }
 }
 
-/// Two independent raw measurements of the images that were shown more than once: the repeats of each image are divided at
-/// random in two disjoint halves (one trial is left out of an odd number), and each half is averaged. What the two matrices
-/// share cannot come from noise.
+/// Two independent raw measurements of the repeated images: the repeats of each image are divided
+/// at random into two disjoint halves (an odd number leaves one trial out), and each half is
+/// averaged. Anything the two matrices share cannot come from noise.
 ///
 /// # Errors
-/// A scan without repeats.
+/// Returns [`Error::Size`] if the scan has no repeats.
 pub fn halves(scan: &Scan, seed: u64) -> Result<(Responses, Responses)> {
     let repeats = scan.repeats();
     let ids: Vec<ImageId> =
@@ -103,7 +103,7 @@ fn repeat_means(scan: &Scan, ids: Vec<ImageId>, values: Array2<f32>) -> Response
 /// The control *pixels*: the formula of [`crate::similarity`] with the pixels of each image as its vector.
 ///
 /// # Errors
-/// Fewer than two images, or one that equals the mean image.
+/// Returns an error if there are fewer than two images or if one equals the mean image.
 pub fn pixels(stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let values = pixel_rows(stimuli);
     let source = format!("pixels, {} x {}", stimuli.height(), stimuli.width());
@@ -166,7 +166,7 @@ mod tests {
     fn pixels_are_centered_over_images() {
         let stimuli = StimulusSet::new(1, 2, vec![0.0, 0.0, 1.0, 1.0, 0.5, 1.0]).unwrap();
         let matrix = pixels(&stimuli).unwrap();
-        // Means 0.5 and 2/3; the first two vectors are (-1/2, -2/3) and (1/2, 1/3).
+        // Means are 0.5 and 2/3; the first two vectors are (-1/2, -2/3) and (1/2, 1/3).
         let expected = -(0.25 + 2.0 / 9.0) / ((0.25f64 + 4.0 / 9.0).sqrt() * (0.25f64 + 1.0 / 9.0).sqrt());
         assert!((f64::from(matrix.get(0, 1)) - expected).abs() < 1e-7);
     }

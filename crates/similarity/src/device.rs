@@ -1,7 +1,7 @@
-//! The matrix on a candle device: the same vectors, the same tiles, multiplied where the tensors live.
+//! Computes the matrix on a candle device: the same vectors and tiles, multiplied on the device.
 //!
-//! Without a GPU it runs on candle's CPU device, which is how it is tested everywhere; [`Population::matrix`] is the faster way
-//! there.
+//! Without a GPU this runs on candle's CPU device, where it is tested; there,
+//! [`Population::matrix`] is faster.
 
 use crate::matrix::{pairs, rows_mut};
 use crate::{Error, Population, Result, SimilarityMatrix};
@@ -12,29 +12,30 @@ use std::sync::mpsc;
 /// Images whose vectors are sent to the device together.
 const SENT: usize = 4096;
 
-/// Rows of a band. Bands reach from their first row's diagonal to the right, so that their product does little more than half
-/// the work of a full one.
+/// Rows per band. A band extends from the diagonal of its first row to the right, so the product
+/// does little more than half the work of the full one.
 const BAND: usize = 1024;
 
-/// Bands that the device may be ahead of the host.
+/// How many bands the device may be ahead of the host.
 const AHEAD: usize = 2;
 
-/// How a device multiplies.
+/// Options for the multiplication on a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceOptions {
-    /// Whether factors may be rounded to 11 bits (TF32), which NVIDIA's tensor cores multiply faster; similarities are then off by
-    /// up to about 0.001. The CPU takes no notice.
+    /// Whether factors may be rounded to 11 bits (TF32), which NVIDIA's tensor cores multiply
+    /// faster. The error of similarities is then up to about 0.001. Ignored on the CPU.
     pub tf32: bool,
 }
 
 impl Population<'_> {
-    /// The whole matrix, computed on `device`. Weighting, centring and normalising happen there as well, means being sent as two
-    /// floats each, so that centred responses are as exact as on the host. While the device multiplies a band, the host puts the
-    /// one before in its place. Repeated runs on one device give the same bytes.
+    /// The whole matrix, computed on `device`. Vectors are also weighted, centered and normalized
+    /// there; each mean is sent as two floats, so that centered responses are as exact as on the
+    /// host. While the device multiplies one band, the host stores the previous one. Repeated runs
+    /// on the same device give the same bytes.
     ///
     /// # Errors
-    /// A vector that is zero once the mean over images is taken away; vectors or a band that the device cannot hold; what the
-    /// sources refuse.
+    /// Returns an error if a centered vector is zero, if the vectors or a band do not fit on the
+    /// device, or if a source fails.
     pub fn matrix_on(&self, device: &Device, options: DeviceOptions) -> Result<SimilarityMatrix> {
         let _tf32 = Tf32::set(options.tf32);
         let images = self.len();
@@ -45,7 +46,7 @@ impl Population<'_> {
         let mut rest = rows_mut(images, &mut packed).into_iter();
         std::thread::scope(|scope| {
             let (send, receive) = mpsc::sync_channel::<(usize, Tensor)>(AHEAD);
-            // The device works through what it is given in order; this thread only hands out work.
+            // The device processes its queue in order; this thread only submits work.
             let multiply = scope.spawn(move || -> candle_core::Result<()> {
                 for first in (0..images).step_by(BAND) {
                     let rows = units.narrow(0, first, BAND.min(images - first))?;
@@ -56,7 +57,7 @@ impl Population<'_> {
                         Some(present) => {
                             let of = |first: usize, count: usize| present.narrow(0, first, count);
                             let counts = of(first, BAND.min(images - first))?.matmul(&of(first, images - first)?.t()?)?;
-                            // Only pairs of an image with itself may have none.
+                            // Only the pair of an image with itself may have no scans.
                             (sums / counts.clamp(1.0, f64::INFINITY)?)?
                         }
                     };
@@ -102,7 +103,7 @@ impl Population<'_> {
                     let centered = centered.broadcast_mul(&weights)?.broadcast_mul(&present)?;
                     let norms = centered.sqr()?.sum_keepdim(D::Minus1)?.sqrt()?;
                     let whole = raw.broadcast_mul(&weights)?.sqr()?.sum(D::Minus1)?.sqrt()?.to_vec1::<f32>()?;
-                    // An absent image keeps its zeros.
+                    // A missing image keeps its zeros.
                     let divisors = (&norms + (present.neg()? + 1.0)?)?;
                     Ok((centered.broadcast_div(&divisors)?, norms.flatten_all()?.to_vec1()?, whole))
                 };
@@ -119,7 +120,7 @@ impl Population<'_> {
         if blocks.len() == 1 { Ok(blocks.remove(0)) } else { Tensor::cat(&blocks, 0).map_err(failed) }
     }
 
-    /// Which scans have which image, `[images, scans]`; `None` where all have all.
+    /// Which scans have which image, `[images, scans]`; `None` if all scans have all images.
     fn counts_on(&self, device: &Device) -> candle_core::Result<Option<Tensor>> {
         if self.complete() {
             return Ok(None);
@@ -138,7 +139,7 @@ fn kind(device: &Device) -> &'static str {
     }
 }
 
-/// Candle's choice for the products of this process, put back at the end.
+/// Sets candle's precision of products for this process, and restores it when dropped.
 struct Tf32 {
     #[cfg(feature = "cuda")]
     before: bool,

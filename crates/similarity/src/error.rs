@@ -1,27 +1,27 @@
-//! What can be wrong with similarities.
+//! The error of this crate.
 
 use brainprior_artifact::FileError;
 use brainprior_images::ImageId;
 use std::path::PathBuf;
 
-/// An error of this crate.
+/// The error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written, or does not have the layout that its kind has.
+    /// A file could not be read or written, or does not have the layout of its kind.
     #[error(transparent)]
     File(#[from] FileError),
-    /// Sizes that do not fit together.
+    /// Sizes do not match.
     #[error("{what}: expected {expected}, found {found}")]
     Size {
-        /// What has the size.
+        /// The quantity that has this size.
         what: &'static str,
-        /// The size asked for.
+        /// The expected size.
         expected: String,
-        /// The size given.
+        /// The actual size.
         found: String,
     },
-    /// A response that is not a number, or infinite.
+    /// A response is NaN or infinite.
     #[error("image {image} ({id}), neuron {neuron}: expected a finite value, found {found}; exclude the neuron or the image")]
     Value {
         /// Row of the image.
@@ -33,139 +33,139 @@ pub enum Error {
         /// The value.
         found: f32,
     },
-    /// A weight or reliability that cannot be used.
-    #[error("neuron {neuron}: expected {expected}, found {found}; a neuron to be left out has weight 0")]
+    /// A weight or reliability is not usable.
+    #[error("neuron {neuron}: expected {expected}, found {found}; use weight 0 to leave out a neuron")]
     Weight {
         /// Column of the neuron.
         neuron: usize,
-        /// What was asked for.
+        /// The expected value.
         expected: &'static str,
         /// The value.
         found: f32,
     },
-    /// No neuron is left after weighting.
+    /// All neurons have weight 0.
     #[error("`{source_name}`: all {neurons} neurons have weight 0, so no image has a population vector; check the reliabilities")]
     NoNeurons {
-        /// How many there are.
+        /// Number of neurons.
         neurons: usize,
-        /// Where the vectors come from.
+        /// The source of the vectors.
         source_name: String,
     },
-    /// A population vector that is zero once the mean over images is taken away, which has no direction.
-    #[error("image {image} ({id}) of `{source_name}`: its weighted, centred population vector is zero; leave the image out")]
+    /// A population vector is zero after centering over images, so it has no direction.
+    #[error("image {image} ({id}) of `{source_name}`: its weighted, centered population vector is zero; leave out the image")]
     ZeroVector {
         /// Row of the image.
         image: usize,
         /// Its identity.
         id: ImageId,
-        /// Where the vectors come from.
+        /// The source of the vectors.
         source_name: String,
     },
-    /// A similarity outside [-1, 1], or not a number.
+    /// A similarity is NaN or outside [-1, 1].
     #[error("images {first} and {second}: expected a similarity in [-1, 1], found {found}")]
     Similarity {
-        /// Index of one image.
+        /// Index of the first image.
         first: usize,
-        /// Index of the other.
+        /// Index of the second image.
         second: usize,
         /// The value.
         found: f32,
     },
-    /// An image given twice.
-    #[error("images {first} and {second} are the same ({id}); every image has one row")]
+    /// An image is given twice.
+    #[error("images {first} and {second} are the same ({id}); every image must have a single row")]
     Duplicate {
-        /// Index of one.
+        /// Index of the first occurrence.
         first: usize,
-        /// Index of the other.
+        /// Index of the second occurrence.
         second: usize,
         /// Their identity.
         id: ImageId,
     },
-    /// An image that a matrix does not have.
+    /// An image is missing in a matrix.
     #[error("image {id} is not among the {images} images of {matrix}; select the images that both have")]
     MissingImage {
         /// The image.
         id: ImageId,
-        /// How many images the matrix has.
+        /// Number of images in the matrix.
         images: usize,
-        /// Which matrix.
+        /// The matrix.
         matrix: &'static str,
     },
-    /// Two images that no scan showed together.
+    /// No scan has both images of a pair.
     #[error(
         "image {first} occurs in {first_scans}, image {second} in {second_scans}: no scan has both, so their similarity is \
          unknown; ask for the images of every scan, or select those of one"
     )]
     NoCommonScan {
-        /// One image.
+        /// The first image.
         first: ImageId,
-        /// The scans that have it.
+        /// The scans that have the first image.
         first_scans: String,
-        /// The other.
+        /// The second image.
         second: ImageId,
-        /// The scans that have that.
+        /// The scans that have the second image.
         second_scans: String,
     },
-    /// Scans that show other images, where the same were asked for.
+    /// Scans have different images where the same were required.
     #[error(
         "scan {first} has {first_images} images, scan {second} has {second_images}, and they share {shared} (image {example} is \
          in one of them only); average over the images of every scan, or over those of any scan and count the scans of each"
     )]
     DifferentImages {
-        /// One scan.
+        /// The first scan.
         first: String,
-        /// Its images.
+        /// Number of its images.
         first_images: usize,
-        /// The other.
+        /// The second scan.
         second: String,
-        /// Its images.
+        /// Number of its images.
         second_images: usize,
-        /// Images of both.
+        /// Number of images in both.
         shared: usize,
         /// An image that one of them lacks.
         example: ImageId,
     },
-    /// Scans that have no two images in common.
+    /// Scans share fewer than two images.
     #[error(
         "fewer than two images ({shared}) are in every one of the scans {scans}; images are matched by content, so that a \
-         rescaled or re-encoded image is another one: check that the scans were shown the same files"
+         rescaled or re-encoded image counts as another one: check that the scans showed the same files"
     )]
     NoSharedImages {
-        /// Their names.
+        /// Names of the scans.
         scans: String,
-        /// Images that all have.
+        /// Number of images in all of them.
         shared: usize,
     },
-    /// More pairs above a threshold than asked for.
+    /// More pairs are above a threshold than allowed.
     #[error("more than {limit} pairs have a similarity of at least {threshold}; raise the threshold or the limit")]
     TooManyPairs {
         /// The threshold.
         threshold: f32,
-        /// The most pairs to be kept.
+        /// The largest number of pairs.
         limit: usize,
     },
-    /// The system does not give the memory for vectors.
-    #[error("could not reserve {:.1} GB for vectors of images: {source}; let a sweep use less memory", *bytes as f64 / 1e9)]
+    /// The system cannot provide the memory for vectors.
+    #[error("could not reserve {:.1} GB for the vectors of images: {source}; limit the memory of the sweep", *bytes as f64 / 1e9)]
     Memory {
-        /// Bytes that were asked for.
+        /// The requested number of bytes.
         bytes: usize,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A matrix that memory cannot hold.
+    /// A matrix does not fit into memory.
     #[error(
-        "the similarities of {images} images take {:.1} GB, {:.1} GB of memory are free; write them to a file in bands, or keep \
-         neighbours, a sample of pairs or a histogram instead", *bytes as f64 / 1e9, *free as f64 / 1e9
+        "the similarities of {images} images need {:.1} GB, but {:.1} GB of memory are free; write them to a file in bands, or keep \
+         neighbors, a sample of pairs or a histogram instead", *bytes as f64 / 1e9, *free as f64 / 1e9
     )]
     TooLarge {
-        /// Images of the matrix.
+        /// Number of images of the matrix.
         images: usize,
-        /// Bytes that it would take.
+        /// The bytes that it needs.
         bytes: u64,
-        /// Bytes that are free.
+        /// The bytes that are free.
         free: u64,
     },
-    /// A network that cannot be applied to images of this size.
+    /// A network cannot be applied to images of this size.
     #[error("{network} on images of {height} x {width}: {source}")]
     Network {
         /// The network.
@@ -174,53 +174,55 @@ pub enum Error {
         height: usize,
         /// Columns of the images.
         width: usize,
-        /// What candle said.
+        /// The error of candle.
         source: Box<candle_core::Error>,
     },
-    /// Vector instructions that the environment asks for and this processor does not have.
+    /// The environment selects vector instructions that this processor does not have.
     #[error(transparent)]
     Kernels(#[from] brainprior_kernels::Error),
-    /// Responses lack an image, or do not fit together.
+    /// Responses lack an image or are inconsistent.
     #[error(transparent)]
     Responses(#[from] brainprior_recording::Error),
-    /// Images that make no set of stimuli.
+    /// Images do not form a stimulus set.
     #[error(transparent)]
     Stimuli(#[from] brainprior_images::Error),
-    /// A device that refused, most often for want of memory.
-    #[error("the similarities of {images} images in {dimensions} dimensions on a device: {source}; the host needs no device")]
+    /// A device failed, usually because it ran out of memory.
+    #[error(
+        "the similarities of {images} images in {dimensions} dimensions on a device: {source}; compute them without a device"
+    )]
     Device {
-        /// Images of the matrix.
+        /// Number of images of the matrix.
         images: usize,
-        /// Dimensions of the vectors.
+        /// Number of dimensions of the vectors.
         dimensions: usize,
-        /// What candle said.
+        /// The error of candle.
         source: Box<candle_core::Error>,
     },
-    /// A checkpoint that cannot be gone on from.
-    #[error("{path}: expected a checkpoint of this sweep, found {found}; remove the file to begin anew")]
+    /// A checkpoint cannot be resumed.
+    #[error("{path}: expected a checkpoint of this sweep, found {found}; remove the file to start over")]
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is there.
+        /// What was found in the file.
         found: String,
     },
-    /// The observer of a sweep asked for it to stop.
+    /// The observer stopped the sweep.
     #[error("stopped after {pairs} of {total} pairs")]
     Stopped {
-        /// Pairs that were merged.
+        /// Number of merged pairs.
         pairs: u64,
-        /// All pairs.
+        /// Number of all pairs.
         total: u64,
     },
-    /// A correlation with values that do not vary.
+    /// A correlation is undefined because one side does not vary.
     #[error("the {which} matrix has the same similarity for all {pairs} pairs, so a correlation with it is undefined")]
     Constant {
         /// `first` or `second`.
         which: &'static str,
-        /// How many pairs there are.
+        /// Number of pairs.
         pairs: usize,
     },
 }
 
-/// Result of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -1,4 +1,4 @@
-//! Predictions and measurements in one estimate, each counting by how precise it is.
+//! Combines predictions with measurements, each weighted by its precision.
 
 use crate::{Error, Result, standardizing_weights};
 use brainprior_images::ImageId;
@@ -6,27 +6,33 @@ use brainprior_recording::{ResponseKind, Responses, Scan, Tier};
 use ndarray::Array2;
 use std::collections::{BTreeMap, HashMap};
 
-/// Repeated images outside the test tier from which on the noise of a trial is taken from them; else it is from the test tier, as the weights w.
+/// From this number of repeated images outside the test tier on, the trial noise is estimated from
+/// them; otherwise from the test tier, like the weights w.
 const ENOUGH_REPEATED: usize = 50;
-/// Least error of a model, as a share of the mean over neurons: no estimate of a difference is so sure.
+/// Smallest error variance of a model, as a fraction of the mean over neurons, since the estimate
+/// itself is uncertain.
 const LEAST_ERROR: f64 = 0.05;
 
-/// For each neuron the variance of a model's error about the expected response, and of one trial about it.
+/// For each neuron, the variance of a model's error around the expected response, and that of a
+/// single trial.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorVariances {
     error: Vec<f64>,
     noise: Vec<f64>,
-    /// Mean response less mean prediction.
+    /// Mean response minus mean prediction.
     level: Vec<f64>,
 }
 
 impl ErrorVariances {
-    /// From predictions `[trials, neurons]` of `trials` of `scan`, to which their model was not fitted. The squared difference of an
-    /// image's mean response and its prediction, less the noise of that mean, is on average the model's error; both variances are
-    /// shrunk towards their means over neurons (in units of each neuron's deviation) by as much as they are uncertain.
+    /// Estimates variances from predictions `[trials, neurons]` for held-out `trials` of `scan`.
+    /// The squared difference between an image's mean response and its prediction, minus the noise
+    /// variance of that mean, equals the model's error variance on average. Both variances are
+    /// shrunk towards their mean over neurons, in units of each neuron's variance, according to
+    /// their uncertainty.
     ///
     /// # Errors
-    /// Predictions of another size; a scan that repeats no image, in which noise cannot be told from error.
+    /// Returns an error if the predictions have the wrong size or the scan repeats no image, so
+    /// noise and error cannot be separated.
     pub fn of(scan: &Scan, trials: &[usize], predicted: &Array2<f32>) -> Result<Self> {
         let neurons = scan.responses().ncols();
         if predicted.dim() != (trials.len(), neurons) {
@@ -55,10 +61,11 @@ impl ErrorVariances {
         Ok(Self { error: shrunk(&error, &units, LEAST_ERROR), noise, level })
     }
 
-    /// From what [`ErrorVariances::error`], [`ErrorVariances::noise`] and [`ErrorVariances::level`] have given before.
+    /// Creates it from the stored values of [`ErrorVariances::error`], [`ErrorVariances::noise`]
+    /// and [`ErrorVariances::level`].
     ///
     /// # Errors
-    /// Numbers of neurons that differ.
+    /// Returns [`Error::Size`] if the numbers of neurons differ.
     pub fn from_parts(error: Vec<f64>, noise: Vec<f64>, level: Vec<f64>) -> Result<Self> {
         match [noise.len(), level.len()].into_iter().find(|found| *found != error.len()) {
             Some(found) => Err(Error::Size {
@@ -70,26 +77,28 @@ impl ErrorVariances {
         }
     }
 
-    /// Mean response less mean prediction, in units of the scan.
+    /// Mean response minus mean prediction, in units of the scan.
     pub fn level(&self) -> &[f64] {
         &self.level
     }
 
-    /// Variance of the model's error about the expected response, of each neuron, in squared units of the scan.
+    /// Error variance of the model around the expected response, for each neuron, in squared units
+    /// of the scan.
     pub fn error(&self) -> &[f64] {
         &self.error
     }
 
-    /// Variance of a trial about the expected response.
+    /// Variance of a single trial around the expected response.
     pub fn noise(&self) -> &[f64] {
         &self.noise
     }
 
-    /// The precision-weighted mean of `predicted` and of `measured` responses, which are means of `trials` trials of each image:
-    /// that of least error where both err independently. Images that were not measured keep their prediction.
+    /// The precision-weighted mean of `predicted` and `measured` responses, which has the smallest
+    /// error if both errors are independent. `measured` are means over `trials` trials per image.
+    /// Images that were not measured keep their prediction.
     ///
     /// # Errors
-    /// Responses of another number of neurons.
+    /// Returns [`Error::Size`] if the number of neurons differs.
     pub fn combined(&self, predicted: &Responses, measured: &Responses, trials: &dyn Fn(ImageId) -> usize) -> Result<Responses> {
         let neurons = self.error.len();
         for responses in [predicted, measured] {
@@ -140,8 +149,9 @@ fn trial_noise(scan: &Scan) -> Result<Vec<Vec<f64>>> {
     Ok((0..neurons).map(|n| of_image.values().map(|trials| variance(n, trials)).collect()).collect())
 }
 
-/// Means of each neuron's `terms`, shrunk towards the mean over neurons by the share of their variance over neurons that is
-/// uncertainty of the means (James & Stein 1961); in units of `1 / units`, and at least `least` of the mean over neurons.
+/// Means of each neuron's `terms`, shrunk towards the mean over neurons by the fraction of their
+/// variance that is due to their uncertainty (James & Stein 1961), in units of `1 / units`, and at
+/// least `least` times the mean over neurons.
 fn shrunk(terms: &[Vec<f64>], units: &[f64], least: f64) -> Vec<f64> {
     let counted: Vec<usize> = (0..terms.len()).filter(|n| units[*n] > 0.0 && !terms[*n].is_empty()).collect();
     let count = counted.len().max(1) as f64;
@@ -187,7 +197,7 @@ mod tests {
         assert_eq!(shrunk(&sure, &[1.0, 1.0], 0.0), [1.0, 3.0]);
         let spread = |mean: f64| (0..40).map(|i| mean + if i % 2 == 0 { 50.0 } else { -50.0 }).collect::<Vec<_>>();
         assert_eq!(shrunk(&[spread(1.0), spread(3.0)], &[1.0, 1.0], 0.0), [2.0, 2.0]);
-        // The same neurons in other units, one of them counted in halves.
+        // The same neurons in other units; one of them is counted in halves.
         assert_eq!(shrunk(&[spread(1.0), spread(3.0)], &[1.0, 0.0], 0.0), [1.0, 0.0]);
         assert_eq!(shrunk(&[vec![1.0; 4], vec![12.0; 4]], &[1.0, 0.5], 0.0), [1.0, 12.0]);
         assert_eq!(shrunk(&[vec![-1.0; 4], vec![3.0; 4]], &[1.0, 1.0], 0.05), [0.05, 3.0]);

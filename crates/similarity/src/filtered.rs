@@ -1,21 +1,22 @@
-//! Controls of simple filters: what low frequencies, and what the orientation energy of an image would make of a brain's target.
+//! Controls from simple filters: low-pass pixels and orientation energy as targets instead of a
+//! brain.
 
 use crate::{Result, SimilarityMatrix, vectors};
 use brainprior_images::StimulusSet;
 use ndarray::{Array2, ArrayView2, s};
 use std::f32::consts::{PI, TAU};
 
-/// Spatial frequencies of the energy filters, cycles per pixel.
+/// Spatial frequencies of the energy filters, in cycles per pixel.
 const FREQUENCIES: [f32; 3] = [0.06, 0.12, 0.24];
 const ORIENTATIONS: usize = 8;
-/// Cycles in one standard deviation of an envelope.
+/// Cycles per standard deviation of an envelope.
 const CYCLES: f32 = 0.4;
 
-/// The control *low-pass pixels*: [`crate::pixels`] of images under a Gaussian of standard deviation `sigma` pixels, edge pixels
-/// repeated.
+/// The control *low-pass pixels*: [`crate::pixels`] of images filtered with a Gaussian of standard
+/// deviation `sigma` pixels and repeated edge pixels.
 ///
 /// # Errors
-/// As [`crate::pixels`].
+/// See [`crate::pixels`].
 pub fn low_pass_pixels(stimuli: &StimulusSet, sigma: f32) -> Result<SimilarityMatrix> {
     let (height, width) = (stimuli.height(), stimuli.width());
     let values = low_pass(stimuli.pixels(), height, width, sigma);
@@ -23,7 +24,7 @@ pub fn low_pass_pixels(stimuli: &StimulusSet, sigma: f32) -> Result<SimilarityMa
     vectors(stimuli.ids(), rows(stimuli, &values), &vec![1.0; height * width], &source)
 }
 
-/// A value for each pixel of each image, `[images, pixels]`.
+/// One value per pixel of each image, `[images, pixels]`.
 fn rows<'a>(stimuli: &StimulusSet, values: &'a [f32]) -> ArrayView2<'a, f32> {
     let shape = (stimuli.len(), stimuli.height() * stimuli.width());
     ArrayView2::from_shape(shape, values).expect("a value for each pixel")
@@ -33,7 +34,7 @@ fn low_pass(pixels: &[f32], height: usize, width: usize, sigma: f32) -> Vec<f32>
     let reach = (3.0 * sigma).ceil() as isize;
     let weights: Vec<f32> = (-reach..=reach).map(|at| (-(at * at) as f32 / (2.0 * sigma * sigma)).exp()).collect();
     let total: f32 = weights.iter().sum();
-    // Along rows and then along columns.
+    // Filters along rows, then along columns.
     let along = |from: &[f32], step: usize, length: usize| -> Vec<f32> {
         (0..from.len())
             .map(|pixel| {
@@ -48,12 +49,13 @@ fn low_pass(pixels: &[f32], height: usize, width: usize, sigma: f32) -> Vec<f32>
     pixels.chunks_exact(height * width).flat_map(one).collect()
 }
 
-/// The control *orientation energy*: the formula of [`crate::similarity`] with the energies of Gabor filters in quadrature as each
-/// image's vector: eight orientations, 0.06, 0.12 and 0.24 cycles per pixel, one envelope apart; each energy is divided by its
-/// standard deviation over the images.
+/// The control *orientation energy*: the formula of [`crate::similarity`] with the energies of
+/// quadrature Gabor filters as each image's vector. The filters have eight orientations and 0.06,
+/// 0.12 and 0.24 cycles per pixel, spaced by one envelope; each energy is divided by its standard
+/// deviation over the images.
 ///
 /// # Errors
-/// Fewer than two images; images without contrast.
+/// Returns an error if there are fewer than two images or they have no contrast.
 pub fn orientation_energy(stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let (height, width) = (stimuli.height(), stimuli.width());
     let pixels = rows(stimuli, stimuli.pixels());
@@ -82,7 +84,7 @@ pub fn orientation_energy(stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     vectors(stimuli.ids(), energy.view(), &weights, &format!("orientation energy, {height} x {width}"))
 }
 
-/// Even and odd filters `[pixels, places]` without a mean.
+/// Zero-mean even and odd filters `[pixels, places]`.
 fn filters(frequency: f32, orientation: f32, height: usize, width: usize) -> [Array2<f32>; 2] {
     let sigma = CYCLES / frequency;
     let step = (sigma.round() as usize).max(1);
@@ -127,13 +129,14 @@ mod tests {
     fn a_gaussian_keeps_uniform_light_and_takes_out_what_is_fine() {
         let flat = low_pass(&[0.5; 12 * 10], 12, 10, 1.5);
         assert!(flat.iter().all(|value| (value - 0.5).abs() < 1e-6));
-        // A grating of 0.25 cycles per pixel keeps exp(-2 (pi f sigma)^2) of its amplitude.
+        // A grating of 0.25 cycles per pixel keeps a fraction exp(-2 (pi f sigma)^2) of its
+        // amplitude.
         let (height, width) = (4, 40);
         let grating: Vec<f32> = (0..height * width).map(|pixel| (TAU * 0.25 * (pixel % width) as f32).cos()).collect();
         let seen = low_pass(&grating, height, width, 1.0);
         let kept = (-2.0 * (PI * 0.25).powi(2)).exp();
         assert!((seen[20] - kept * grating[20]).abs() < 0.01, "{} against {}", seen[20], kept);
-        // A single point becomes the two-dimensional Gaussian.
+        // A single point becomes a two-dimensional Gaussian.
         let mut point = vec![0.0; 21 * 21];
         point[10 * 21 + 10] = 1.0;
         let spot = low_pass(&point, 21, 21, 1.5);
@@ -144,7 +147,8 @@ mod tests {
         }
     }
 
-    /// Gratings of two orientations at random phases: energy tells orientations apart whatever the phase, pixels do not.
+    /// Gratings of two orientations at random phases: energy distinguishes orientations at any
+    /// phase, pixels do not.
     #[test]
     fn energy_tells_orientations_apart_and_not_phases() {
         let mut generator = ChaCha8Rng::seed_from_u64(2);
@@ -168,7 +172,7 @@ mod tests {
             }
         }
         assert!(pearson(&energy, &pixels(&stimuli).unwrap()).unwrap() < 0.5);
-        // Small differences of luminance are none of energy.
+        // Small differences in luminance give no energy.
         assert!(low_pass_pixels(&stimuli, 2.0).is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! What trials that a model was not fitted to, outside the test tier, say about the similarities of its predictions.
+//! Evaluates the similarities of predictions on held-out trials outside the test tier.
 
 use crate::compare::where_defined;
 use crate::oracle::means;
@@ -6,17 +6,20 @@ use crate::{Result, ScanWeights, TargetWeights, pearson, repeat_reliability, sim
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
 use std::collections::BTreeMap;
 
-/// Most images whose pairs are compared, two million of them: more would cost memory and say no more.
+/// Largest number of images whose pairs are compared: two million pairs. More would cost memory
+/// without adding information.
 const MOST_IMAGES: usize = 2000;
 
-/// Correlation, over pairs of images, of the similarities of `predicted` responses with those of the mean over `trials` of each image, in
-/// the weights `of_predicted` and `of_measured`. `None` where similarities do not vary, as those of two images do not.
+/// Correlation over pairs of images between the similarities of `predicted` responses and those of
+/// the mean over `trials` of each image, with the weights `of_predicted` and `of_measured`. `None`
+/// if similarities do not vary, as with two images.
 ///
-/// A model that predicts single neurons best is not always the one whose similarities are nearest, since those add up what it predicts of
-/// all neurons; this figure says which is, without the test tier or any truth.
+/// The best model of single neurons need not have the best similarities, which sum over the
+/// predictions of all neurons. This value selects the best model without the test tier or any
+/// ground truth.
 ///
 /// # Errors
-/// An image of `trials` that `predicted` lacks; whatever [`similarity`] refuses.
+/// Returns an error if `predicted` lacks an image of `trials` or if [`similarity`] fails.
 pub fn held_out_correlation(
     scan: &Scan,
     trials: &[usize],
@@ -36,26 +39,30 @@ pub fn held_out_correlation(
     where_defined(pearson(&similarity(&predicted, of_predicted)?, &similarity(&measured, of_measured)?))
 }
 
-/// The weights that targets have, and what decided.
+/// The chosen weights of targets, and the evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChosenWeights {
-    /// Those whose targets are nearer to similarities without noise.
+    /// The weights whose targets are closer to noise-free similarities.
     pub weights: TargetWeights,
-    /// Correlation of the similarities of predictions with noise-free ones at equal weights, mean over scans; `None` where no scan says.
+    /// Correlation between the similarities of predictions and noise-free ones at equal weights,
+    /// averaged over scans; `None` if no scan has an estimate.
     pub equal: Option<f64>,
-    /// The same with predictions weighted by w v and noise-free ones by w.
+    /// The same with predictions weighted by w v and noise-free responses by w.
     pub signal_to_noise: Option<f64>,
 }
 
-/// Chooses how targets are weighted: equally, unless targets times w v are nearer to noise-free similarities times w.
+/// Chooses the weights of targets: equal weights, unless targets weighted by w v are closer to
+/// noise-free similarities weighted by w.
 ///
-/// Compared are held-out images outside the test tier: all of them where predictions are cross-fitted, else those of the validation tier. The
-/// correlation with their trials' similarities, over the root of the reliability of these, is that with noise-free ones (Spearman 1904).
-/// The reliability of one trial's similarities is that of the repeated images, which w comes from too; of the mean over k trials it is k times
-/// that over 1 + (k - 1) times that. Neither predictions of the test tier nor any truth takes part.
+/// The comparison uses held-out images outside the test tier: all of them if predictions are
+/// cross-fitted, otherwise those of the validation tier. The correlation with noise-free
+/// similarities is the correlation with the similarities of their trials, divided by the square
+/// root of the reliability of these (Spearman 1904). The reliability r of single-trial similarities
+/// comes from the repeated images, like w; for the mean over k trials it is k r / (1 + (k - 1) r).
+/// Neither predictions for the test tier nor any ground truth is used.
 ///
 /// # Errors
-/// A held-out image that predictions lack; whatever [`similarity`] refuses.
+/// Returns an error if predictions lack a held-out image or if [`similarity`] fails.
 pub fn choose_weights(scans: &[(&Scan, &Responses, &ScanWeights)]) -> Result<ChosenWeights> {
     let over_scans = |of: TargetWeights| -> Result<Option<f64>> {
         let found = scans
@@ -69,7 +76,7 @@ pub fn choose_weights(scans: &[(&Scan, &Responses, &ScanWeights)]) -> Result<Cho
     Ok(ChosenWeights { weights, equal, signal_to_noise })
 }
 
-/// Correlation of the similarities of predictions with noise-free ones, weighted as targets are.
+/// Correlation between the similarities of predictions and noise-free ones, weighted like targets.
 fn nearness(scan: &Scan, predicted: &Responses, weights: &ScanWeights) -> Result<Option<f64>> {
     let Some(of_predicted) = weights.target_of_predicted() else { return Ok(None) };
     let crossed = predicted.kind() == ResponseKind::Predicted(Fitting::CrossFitted);
@@ -85,7 +92,7 @@ fn nearness(scan: &Scan, predicted: &Responses, weights: &ScanWeights) -> Result
     Ok((of_mean > 0.0).then(|| found / of_mean.sqrt()))
 }
 
-/// Trials by their image, of the first images.
+/// Trials by image, for the first images.
 fn by_image(scan: &Scan, trials: &[usize]) -> BTreeMap<usize, Vec<usize>> {
     let mut of_image: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for trial in trials {
@@ -94,7 +101,8 @@ fn by_image(scan: &Scan, trials: &[usize]) -> BTreeMap<usize, Vec<usize>> {
     of_image.into_iter().take(MOST_IMAGES).collect()
 }
 
-/// Whether every image's weighted vector differs from the mean over images: else there is no cosine.
+/// Whether every image's weighted vector differs from the mean over images; otherwise there is no
+/// cosine.
 fn varies(responses: &Responses, weights: &[f32]) -> bool {
     let Some(mean) = responses.values().mean_axis(ndarray::Axis(0)) else { return false };
     responses.values().rows().into_iter().all(|row| row.iter().zip(&mean).zip(weights).any(|((v, m), w)| (v - m) * w != 0.0))
@@ -108,7 +116,8 @@ mod tests {
     use brainprior_recording::{ScanParts, reliability};
     use ndarray::Array2;
 
-    /// A simulated scan whose last 40 images shown once validate, and its truth.
+    /// A simulated scan whose last 40 single-trial images are in the validation tier, and its
+    /// ground truth.
     fn known() -> (Scan, Responses) {
         let grating = |image: usize| {
             (0..12 * 16).map(move |pixel| {
@@ -150,7 +159,7 @@ mod tests {
         let half = truth.values().clone() * ndarray::Array1::from_shape_fn(60, |n| if n < 30 { 1.0 } else { 0.0 });
         let half = Responses::new("small", truth.kind(), truth.ids().to_vec(), half).unwrap();
         assert!(of(&truth) > of(&half), "{} {}", of(&truth), of(&half));
-        // What does not vary says nothing, and no more do two images.
+        // Constant predictions give no estimate, and neither do two images.
         let none = Responses::new("small", truth.kind(), truth.ids().to_vec(), Array2::ones(truth.values().raw_dim())).unwrap();
         assert_eq!(held_out_correlation(&scan, &trials, &none, &equal, &equal).unwrap(), None);
         assert_eq!(held_out_correlation(&scan, &trials[..2], &truth, &equal, &equal).unwrap(), None);
@@ -160,7 +169,7 @@ mod tests {
     fn weights_are_those_whose_targets_are_nearer_to_noise_free_similarities() {
         let (scan, truth) = known();
         let weights_with = |v: &[f32]| ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(v)).unwrap();
-        // The model knows half of the neurons, and takes noise for the other half's responses: v says which.
+        // The model predicts half of the neurons, and noise for the other half; v reveals which.
         let mut noisy = truth.values().clone();
         for ((image, n), value) in noisy.indexed_iter_mut() {
             if n >= 30 {
@@ -171,7 +180,7 @@ mod tests {
         let v: Vec<f32> = (0..60).map(|n| if n < 30 { 0.8 } else { 0.0 }).collect();
         let chosen = choose_weights(&[(&scan, &noisy, &weights_with(&v))]).unwrap();
         assert_eq!(chosen.weights, TargetWeights::SignalToNoise, "{chosen:?}");
-        // It knows all of them, and v says otherwise.
+        // It predicts all of them, but v claims otherwise.
         let v: Vec<f32> = (0..60).map(|n| if n % 12 == 0 { 0.8 } else { 0.0 }).collect();
         let chosen = choose_weights(&[(&scan, &truth, &weights_with(&v))]).unwrap();
         assert_eq!(chosen.weights, TargetWeights::Equal, "{chosen:?}");

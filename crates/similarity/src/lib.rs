@@ -1,14 +1,15 @@
-//! How alike a population of neurons finds images: the similarity of every pair, exactly.
+//! Exact representational similarities of images under a neural population.
 //!
-//! Each neuron is weighted, its mean over images is taken away, each image's population vector is brought to length one,
-//! and the similarity of two images is the cosine of their vectors (section 3.1 of the paper). Measured responses,
-//! predicted responses and pixels all take this one path; matrices of several scans are averaged by the identity of their
-//! images, shuffled as a control, compared, and kept on disk with their provenance.
+//! Each neuron is weighted and centered over images, each image's population vector is normalized
+//! to length one, and the similarity of two images is the cosine of their vectors (section 3.1 of
+//! the paper). Measured responses, predicted responses and pixels are all processed this way.
+//! Matrices of several scans are averaged by image identity, shuffled as a control, compared, and
+//! stored with their provenance.
 //!
 //! The same input gives the same bytes for any number of threads.
 //!
-//! Files are HDF5, whose library is built from C; it is the default feature `hdf5`. Without it similarities are computed and
-//! compared all the same, and neither read nor written.
+//! Files are HDF5, whose library is built from C, and need the default feature `hdf5`. Without it,
+//! similarities can be computed and compared but not read or written.
 //!
 //! ```
 //! use brainprior_images::ImageId;
@@ -18,7 +19,7 @@
 //! let ids: Vec<ImageId> = (0..3).map(ImageId::from_u64).collect();
 //! let responses = array![[1.0f32, 0.0], [0.0, 1.0], [2.0, 2.0]];
 //! let matrix = vectors(&ids, responses.view(), &[1.0, 1.0], "two neurons")?;
-//! // Once the means (1, 1) are gone, the vectors are (0, -1), (-1, 0) and (1, 1).
+//! // After subtracting the means (1, 1), the vectors are (0, -1), (-1, 0) and (1, 1).
 //! assert!(matrix.get(0, 1).abs() < 1e-7);
 //! assert!((matrix.get(2, 0) + 0.5f32.sqrt()).abs() < 1e-6);
 //! assert!(pearson(&matrix, &matrix)? > 0.999_999);
@@ -87,22 +88,23 @@ use brainprior_images::ImageId;
 use brainprior_recording::Responses;
 use ndarray::ArrayView2;
 
-/// Similarities of all pairs of the images of `responses`, measured or predicted, with one weight for each neuron
+/// Similarities of all pairs of images in `responses`, measured or predicted, with one weight per
+/// neuron
 /// ([`measured_weights`], [`predicted_weights`], [`standardizing_weights`]).
 ///
 /// # Errors
-/// As [`vectors`].
+/// See [`vectors`].
 pub fn similarity(responses: &Responses, weights: &[f32]) -> Result<SimilarityMatrix> {
     let source = format!("scan {}, {:?}", responses.scan(), responses.kind());
     vectors(responses.ids(), responses.values().view(), weights, &source)
 }
 
-/// Similarities of all pairs of images that are given by vectors of any kind, `values` being `[images, dimensions]`, with
-/// one weight for each dimension; `source` goes into the provenance.
+/// Similarities of all pairs of images, given by arbitrary vectors: `values` is `[images,
+/// dimensions]`, with one weight per dimension; `source` is recorded in the provenance.
 ///
 /// # Errors
-/// Sizes that do not fit together, an image given twice, a value that is not finite, a negative weight, weights that are
-/// all zero, an image whose vector is zero after weighting and centring.
+/// Returns an error if sizes do not match, an image is given twice, a value is not finite, a weight
+/// is negative, all weights are zero, or an image's vector is zero after weighting and centering.
 pub fn vectors(ids: &[ImageId], values: ArrayView2<f32>, weights: &[f32], source: &str) -> Result<SimilarityMatrix> {
     let _span = tracing::info_span!("similarity", source, images = values.nrows(), dimensions = values.ncols()).entered();
     let values = values.as_standard_layout();

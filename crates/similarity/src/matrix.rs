@@ -1,4 +1,4 @@
-//! The matrix itself.
+//! The similarity matrix.
 
 use crate::{Error, Result};
 use brainprior_images::ImageId;
@@ -7,13 +7,14 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// By how much the cosine of two equal vectors in f32 may exceed 1: 84 units in the last place.
+/// How much the cosine of two equal f32 vectors may exceed 1: 84 units in the last place.
 const ROUNDING: f32 = 1e-5;
 
 /// Similarities of all pairs of distinct images, in [-1, 1].
 ///
-/// Only the strict upper triangle is held, row by row (the order of `scipy.spatial.distance.squareform`), so a matrix
-/// cannot be asymmetric; the diagonal is 1 by definition.
+/// Only the strict upper triangle is stored, row by row (the order of
+/// `scipy.spatial.distance.squareform`), so a matrix cannot be asymmetric; the diagonal is 1 by
+/// definition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SimilarityMatrix {
     ids: Vec<ImageId>,
@@ -24,11 +25,13 @@ pub struct SimilarityMatrix {
 }
 
 impl SimilarityMatrix {
-    /// From the strict upper triangle of `ids.len()` images; `provenance` says, step by step, how it was made.
+    /// Creates a matrix from the strict upper triangle of `ids.len()` images; `provenance` lists
+    /// the steps of its computation.
     ///
     /// # Errors
-    /// Fewer than two images, one given twice, another length than `n (n - 1) / 2`, a value outside [-1, 1] by more than
-    /// rounding, which is taken as 1 or -1.
+    /// Returns an error if there are fewer than two images, an image is given twice, the length is
+    /// not `n (n - 1) / 2`, or a value lies outside [-1, 1] by more than rounding (within rounding,
+    /// it is clamped).
     pub fn new(ids: Vec<ImageId>, mut packed: Vec<f32>, provenance: Vec<String>) -> Result<Self> {
         positions(&ids)?;
         if packed.len() != pairs(ids.len()) {
@@ -40,7 +43,7 @@ impl SimilarityMatrix {
         }
         let outside = |value: &f32| !(-1.0..=1.0).contains(value);
         let first_outside = |packed: &[f32]| {
-            // Counting is branchless, so that the values pass at the speed of the memory.
+            // The count is branchless, so the values are read at memory speed.
             let part = packed.par_chunks(1 << 14).position_first(|part| part.iter().filter(|value| outside(value)).count() > 0);
             part.map(|part| part << 14).and_then(|start| Some(start + packed[start..].iter().position(outside)?))
         };
@@ -57,28 +60,28 @@ impl SimilarityMatrix {
         Ok(Self { ids, packed, provenance, donors: None, scans })
     }
 
-    /// From similarities that are clamped already, of images known to be distinct.
+    /// Creates a matrix from clamped similarities of distinct images.
     pub(crate) fn of_cosines(ids: Vec<ImageId>, packed: Vec<f32>, provenance: Vec<String>) -> Self {
         debug_assert_eq!(packed.len(), pairs(ids.len()));
         let scans = vec![1; ids.len()];
         Self { ids, packed, provenance, donors: None, scans }
     }
 
-    /// The same similarities, image `i` being known to carry those of `donors[i]`.
+    /// Records that image `i` has the similarities of `donors[i]`.
     pub(crate) fn with_donors(mut self, donors: Option<Vec<ImageId>>) -> Self {
         debug_assert!(donors.as_ref().is_none_or(|donors| donors.len() == self.ids.len()));
         self.donors = donors;
         self
     }
 
-    /// The same similarities, image `i` being known to come from `scans[i]` scans.
+    /// Records that image `i` comes from `scans[i]` scans.
     pub(crate) fn with_scans(mut self, scans: Vec<u32>) -> Self {
         debug_assert_eq!(scans.len(), self.ids.len());
         self.scans = scans;
         self
     }
 
-    /// The same with one more step of provenance.
+    /// Adds a step to the provenance.
     pub fn with_provenance(mut self, step: impl Into<String>) -> Self {
         self.provenance.push(step.into());
         self
@@ -105,17 +108,18 @@ impl SimilarityMatrix {
         &self.packed
     }
 
-    /// How the matrix was made, a step each.
+    /// The steps of the matrix's computation.
     pub fn provenance(&self) -> &[String] {
         &self.provenance
     }
 
-    /// After a shuffle: whose similarities each image carries. `None` where each carries its own.
+    /// After a shuffle, the image whose similarities each image has; `None` if each has its own.
     pub fn donors(&self) -> Option<&[ImageId]> {
         self.donors.as_deref()
     }
 
-    /// Over how many scans the similarities of each image were averaged; 1 before any average.
+    /// Number of scans over which the similarities of each image were averaged; 1 before any
+    /// averaging.
     pub fn scans(&self) -> &[u32] {
         &self.scans
     }
@@ -123,17 +127,17 @@ impl SimilarityMatrix {
     /// Similarity of images `i` and `j`.
     ///
     /// # Panics
-    /// On an index beyond the images.
+    /// Panics if an index is out of range.
     pub fn get(&self, i: usize, j: usize) -> f32 {
         let n = self.len();
         assert!(i < n && j < n, "pair ({i}, {j}) of {n} images");
         if i == j { 1.0 } else { self.packed[row_start(n, i.min(j)) + i.max(j) - i.min(j) - 1] }
     }
 
-    /// Similarity of image `i` with every image, itself included.
+    /// Similarities of image `i` with every image, including itself.
     ///
     /// # Panics
-    /// On an index beyond the images.
+    /// Panics if the index is out of range.
     pub fn row(&self, i: usize) -> Vec<f32> {
         (0..self.len()).map(|j| self.get(i, j)).collect()
     }
@@ -141,16 +145,16 @@ impl SimilarityMatrix {
     /// The part of row `i` right of the diagonal: similarities with images `i + 1, i + 2, ...`.
     ///
     /// # Panics
-    /// On an index beyond the images.
+    /// Panics if the index is out of range.
     pub fn upper_row(&self, i: usize) -> &[f32] {
         let start = row_start(self.len(), i);
         &self.packed[start..start + self.len() - 1 - i]
     }
 
-    /// Similarities of some images with some images, `[rows, columns]`.
+    /// Similarities between two ranges of images, `[rows, columns]`.
     ///
     /// # Panics
-    /// On indices beyond the images.
+    /// Panics if an index is out of range.
     pub fn block(&self, rows: Range<usize>, columns: Range<usize>) -> Array2<f32> {
         Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| self.get(rows.start + i, columns.start + j))
     }
@@ -158,7 +162,7 @@ impl SimilarityMatrix {
     /// The matrix of `ids` (at least two, distinct), in that order.
     ///
     /// # Errors
-    /// An image that this matrix does not have, or one given twice.
+    /// Returns an error if an image is missing or given twice.
     pub fn select(&self, ids: &[ImageId]) -> Result<Self> {
         if ids == self.ids {
             return Ok(self.clone());
@@ -175,7 +179,7 @@ impl SimilarityMatrix {
         Ok(Self { ids: ids.to_vec(), packed, provenance: self.provenance.clone(), donors, scans })
     }
 
-    /// The strict upper triangle after taking images at `indices`.
+    /// The strict upper triangle of the images at `indices`.
     pub(crate) fn gathered(&self, indices: &[usize]) -> Vec<f32> {
         let mut packed = vec![0.0; pairs(indices.len())];
         rows_mut(indices.len(), &mut packed).into_par_iter().enumerate().for_each(|(i, row)| {
@@ -187,7 +191,7 @@ impl SimilarityMatrix {
     }
 }
 
-/// Where each image lies.
+/// The index of each image.
 pub(crate) fn positions(ids: &[ImageId]) -> Result<HashMap<ImageId, usize>> {
     if ids.len() < 2 {
         return Err(Error::Size {
@@ -205,17 +209,17 @@ pub(crate) fn positions(ids: &[ImageId]) -> Result<HashMap<ImageId, usize>> {
     Ok(positions)
 }
 
-/// Pairs of `images` distinct images.
+/// Number of pairs of `images` distinct images.
 pub(crate) fn pairs(images: usize) -> usize {
     images * images.saturating_sub(1) / 2
 }
 
-/// Where row `i` of the strict upper triangle starts.
+/// Index at which row `i` of the strict upper triangle starts.
 pub(crate) fn row_start(images: usize, i: usize) -> usize {
     i * (2 * images - i - 1) / 2
 }
 
-/// The rows of a strict upper triangle, the last being empty.
+/// The rows of a strict upper triangle; the last one is empty.
 pub(crate) fn rows_mut(images: usize, mut packed: &mut [f32]) -> Vec<&mut [f32]> {
     let mut rows = Vec::with_capacity(images);
     for i in 0..images {
@@ -226,9 +230,9 @@ pub(crate) fn rows_mut(images: usize, mut packed: &mut [f32]) -> Vec<&mut [f32]>
     rows
 }
 
-/// The pair at a place of the strict upper triangle.
+/// The pair at an index of the strict upper triangle.
 pub(crate) fn pair_at(images: usize, index: usize) -> (usize, usize) {
-    // The last row that begins at or before `index`; the row of the last image is empty.
+    // The last row that starts at or before `index`; the row of the last image is empty.
     let (mut first, mut beyond) = (0, images - 1);
     while beyond - first > 1 {
         let middle = first.midpoint(beyond);

@@ -1,5 +1,6 @@
-//! What the oracle images, each shown several times, say about a target: how far denoised responses, and single trials,
-//! find them as alike as other trials do, and as the truth does where it is known; and how far the trials agree at all.
+//! Evaluates targets on the oracle images, which were shown repeatedly: how well the similarities
+//! of denoised responses and of single trials agree with those of other trials and, if known, with
+//! the ground truth; and how well the trials agree with each other.
 
 use crate::{Agreement, Error, ErrorVariances, HalfSamples, RepeatReliability, Result, ScanWeights, SimilarityMatrix};
 use crate::{
@@ -9,13 +10,13 @@ use brainprior_recording::{Measurement, ResponseKind, Responses, Scan};
 use ndarray::Array2;
 use std::collections::BTreeMap;
 
-/// Predicted responses, and how far they and single trials can be trusted.
+/// Predicted responses with their error variances.
 #[derive(Clone, Copy, Debug)]
 pub struct Denoised<'a> {
-    /// To the oracle images at least.
+    /// Predicted responses, at least to the oracle images.
     pub responses: &'a Responses,
-    /// With it, similarities of predictions get the size of noise-free ones ([`unexplained`]), and predictions are combined with
-    /// measurements.
+    /// If given, similarities of predictions are calibrated to the spread of noise-free ones
+    /// ([`unexplained`]), and predictions are combined with measurements.
     pub variances: Option<&'a ErrorVariances>,
 }
 
@@ -25,76 +26,82 @@ impl<'a> From<&'a Responses> for Denoised<'a> {
     }
 }
 
-/// The similarities of one scan's oracle images from each source, and how far they agree.
+/// The similarities of one scan's oracle images from each source, and their agreements.
 ///
-/// An agreement is `None` where there is none: with two oracle images, whose one pair does not vary, or without a response model.
+/// An agreement is `None` if it is undefined: with two oracle images, whose single pair does not
+/// vary, or without a response model.
 #[derive(Clone, Debug)]
 pub struct OracleComparison {
-    /// Of the means over repeats. This and what follows is weighted as targets are.
+    /// The matrix of the repeat averages. This and the following matrices are weighted like
+    /// targets.
     pub repeat_average: SimilarityMatrix,
-    /// Of the denoised responses.
+    /// The matrix of the denoised responses.
     pub denoised: Option<SimilarityMatrix>,
-    /// Squared length that [`unexplained`] has found for them; 0 without variances.
+    /// The squared length that [`unexplained`] found for them; 0 without variances.
     pub unexplained: f64,
-    /// Of each repeat by itself; as many as the least often shown image has.
+    /// The matrix of each single repeat, up to the smallest number of repeats of an image.
     pub single_trials: Vec<SimilarityMatrix>,
-    /// For each of `single_trials`, of the means over the other trials of each image.
+    /// For each of `single_trials`, the matrix of the means over each image's other trials.
     pub other_repeats: Vec<SimilarityMatrix>,
-    /// For each of `single_trials`, of that trial combined with the denoised responses; empty without variances.
+    /// For each of `single_trials`, the matrix of that trial combined with the denoised responses;
+    /// empty without variances.
     pub combined: Vec<SimilarityMatrix>,
-    /// Of the expected responses, at equal weights.
+    /// The matrix of the expected responses, at equal weights.
     pub truth: Option<SimilarityMatrix>,
-    /// With the weights of the targets. Intervals here are of 95% over images.
+    /// Agreement with other repeats, with the weights of targets. Intervals here are 95% over
+    /// images.
     pub to_other_repeats: ToOtherRepeats,
     /// Agreement with `truth`.
     pub to_truth: Option<ToTruth>,
-    /// Both sides in the same weights; those with v only where responses are denoised.
+    /// Comparisons with the same weights on both sides; weights with v only if there are denoised
+    /// responses.
     pub weightings: Vec<WeightingComparison>,
 }
 
-/// Agreement with the similarity of repeats that the compared trial is not among: for each repeat t, the reference is the mean over
-/// the other trials of each image. Means over t. An average that held trial t would agree with it for its noise alone.
+/// Agreement with the similarity of repeats that exclude the compared trial: for each repeat t, the
+/// reference is the mean over each image's other trials. Values are means over t. An average that
+/// includes trial t would agree with it through its noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ToOtherRepeats {
-    /// Of trial t.
+    /// Agreement of trial t.
     pub single_trials: Option<Agreement>,
-    /// Of denoised responses, against the same references.
+    /// Agreement of denoised responses with the same references.
     pub denoised: Option<Agreement>,
-    /// Of trial t combined with them.
+    /// Agreement of trial t combined with denoised responses.
     pub combined: Option<Agreement>,
 }
 
 /// Agreement with the similarity of the true expected responses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ToTruth {
-    /// Of single trials at equal weights, the mean over repeats.
+    /// Agreement of single trials at equal weights, averaged over repeats.
     pub single_trials: Option<Agreement>,
-    /// Of the means over repeats, at equal weights.
+    /// Agreement of the repeat averages at equal weights.
     pub repeat_average: Option<Agreement>,
-    /// Of denoised responses at equal weights.
+    /// Agreement of denoised responses at equal weights.
     pub denoised_equal_weights: Option<Agreement>,
-    /// Of denoised responses as targets are made; the truth at equal weights.
+    /// Agreement of denoised responses weighted like targets; the truth has equal weights.
     pub denoised_weighted: Option<Agreement>,
 }
 
-/// What each neuron counts, in everything that is compared.
+/// The weight of each neuron on both sides of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighting {
-    /// One, in the units of the file.
+    /// Weight 1, in the units of the file.
     FileUnits,
-    /// One over its standard deviation.
+    /// 1 / standard deviation.
     Equal,
-    /// The same times w.
+    /// w / standard deviation.
     SignalToNoise,
-    /// The same times w v.
+    /// w v / standard deviation.
     SignalToNoiseAndPrediction,
 }
 
 impl Weighting {
-    /// All of them.
+    /// All weightings.
     pub const ALL: [Self; 4] = [Self::FileUnits, Self::Equal, Self::SignalToNoise, Self::SignalToNoiseAndPrediction];
 
-    /// `None` where the weights are those of a response model that is not there.
+    /// `None` if the weights need a response model and there is none.
     fn of(self, weights: &ScanWeights) -> Option<Vec<f32>> {
         match self {
             Self::FileUnits => Some(vec![1.0; weights.equal.len()]),
@@ -105,39 +112,41 @@ impl Weighting {
     }
 }
 
-/// Agreements in one weighting.
+/// Agreements under one weighting.
 #[derive(Clone, Copy, Debug)]
 pub struct WeightingComparison {
-    /// What each neuron counts.
+    /// The weighting.
     pub weighting: Weighting,
-    /// With the repeats that a trial is not among.
+    /// Agreement with repeats that exclude the compared trial.
     pub to_other_repeats: ToOtherRepeats,
-    /// How far the repeats agree; the roots are what the truth could reach.
+    /// Reliability of the repeats; the square roots are the noise ceilings.
     pub reliability: Option<RepeatReliability>,
-    /// With the truth, where it is known.
+    /// Agreement with the truth, if it is known.
     pub to_truth: Option<ToTruthInOneWeighting>,
 }
 
-/// Agreement with the similarity of the true expected responses, weighted as what is compared with it.
+/// Agreement with the similarity of the true expected responses, with the same weights on both
+/// sides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ToTruthInOneWeighting {
-    /// Of single trials, the mean over repeats.
+    /// Agreement of single trials, averaged over repeats.
     pub single_trials: Option<Agreement>,
-    /// Of the means over repeats.
+    /// Agreement of the repeat averages.
     pub repeat_average: Option<Agreement>,
-    /// Of denoised responses.
+    /// Agreement of denoised responses.
     pub denoised: Option<Agreement>,
-    /// Of denoised responses combined with one trial of each image, the mean over trials.
+    /// Agreement of denoised responses combined with one trial per image, averaged over trials.
     pub combined_with_one: Option<Agreement>,
-    /// Of denoised responses combined with the mean over all trials of each image.
+    /// Agreement of denoised responses combined with the mean over all trials of each image.
     pub combined_with_all: Option<Agreement>,
 }
 
-/// Compares the similarities of a scan's oracle images. `denoised` and `truth`, where they are given, hold at least those images.
+/// Compares the similarities of a scan's oracle images. `denoised` and `truth`, if given, must
+/// contain these images.
 ///
 /// # Errors
-/// An oracle image that `denoised` or `truth` lacks; denoised responses without weights; fewer than two oracle images; whatever
-/// [`similarity`] refuses.
+/// Returns an error if `denoised` or `truth` lacks an oracle image, if denoised responses have no
+/// weights, if there are fewer than two oracle images, or if [`similarity`] fails.
 pub fn compare_oracle_images(
     scan: &Scan,
     denoised: Option<Denoised<'_>>,
@@ -189,11 +198,11 @@ pub fn compare_oracle_images(
     })
 }
 
-/// What [`unexplained`] finds for predictions that are combined with the mean of the first `trials` trials of each oracle image, or of as
-/// many as there are.
+/// The result of [`unexplained`] for predictions combined with the mean of the first `trials`
+/// trials of each oracle image, or of all if there are fewer.
 ///
 /// # Errors
-/// An oracle image that `denoised` lacks; whatever [`similarity`] refuses.
+/// Returns an error if `denoised` lacks an oracle image or if [`similarity`] fails.
 pub fn unexplained_by_combined(
     scan: &Scan,
     denoised: &Responses,
@@ -210,7 +219,8 @@ pub fn unexplained_by_combined(
     unexplained(&combined, weights, wanted)
 }
 
-/// Mean over the trials of each oracle image but its trial `left_out`, in the order of [`Scan::repeat_means`].
+/// Mean over the trials of each oracle image except trial `left_out`, in the order of
+/// [`Scan::repeat_means`].
 fn means_of_others(scan: &Scan, left_out: usize) -> Result<Responses> {
     let mut others = scan.repeats();
     for trials in others.values_mut().filter(|trials| left_out < trials.len()) {
@@ -236,7 +246,7 @@ fn matrices(responses: &[Responses], weights: &[f32]) -> Result<Vec<SimilarityMa
     responses.iter().map(|responses| similarity(responses, weights)).collect()
 }
 
-/// Similarities of combined responses, all with what the first needs to spread as `wanted`.
+/// Similarities of combined responses, all calibrated like the first one to the spread `wanted`.
 fn sized(combined: &[Responses], weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
     let added = match (combined.first(), wanted) {
         (Some(first), Some(wanted)) => unexplained(first, weights, wanted)?,
@@ -245,7 +255,8 @@ fn sized(combined: &[Responses], weights: &[f32], wanted: Option<f64>) -> Result
     combined.iter().map(|responses| calibrated_similarity(responses, weights, added)).collect()
 }
 
-/// Each trial, the denoised responses, and both combined, against the repeats that the trial is not among.
+/// Compares each trial, the denoised responses, and both combined with the repeats that exclude the
+/// trial.
 fn to_other_repeats(
     trials: &[SimilarityMatrix],
     denoised: Option<&SimilarityMatrix>,
@@ -274,11 +285,11 @@ fn with_one(matrices: &[SimilarityMatrix], reference: &SimilarityMatrix) -> Resu
     where_defined(mean_agreement(&compared, HalfSamples::default()))
 }
 
-/// The responses of one scan to the same oracle images, by where they come from.
+/// The responses of one scan to the same oracle images, by source.
 struct Parts<'a> {
     scan: &'a Scan,
     trials: Vec<Responses>,
-    /// For each of `trials`, the mean over the other trials of each image.
+    /// For each of `trials`, the mean over each image's other trials.
     others: Vec<Responses>,
     means: Responses,
     denoised: Option<Responses>,
@@ -286,7 +297,7 @@ struct Parts<'a> {
     truth: Option<Responses>,
 }
 
-/// The similarities of predictions, and what was added to their squared lengths.
+/// The similarities of predictions, and the squared length added to their vectors.
 #[derive(Default)]
 struct PredictedMatrix {
     matrix: Option<SimilarityMatrix>,
@@ -294,7 +305,7 @@ struct PredictedMatrix {
 }
 
 impl Parts<'_> {
-    /// How far similarities of predictions should spread; `None` where they are left as they are.
+    /// The target spread of predicted similarities; `None` if they are not calibrated.
     fn wanted(&self, weights: &[f32]) -> Result<Option<f64>> {
         self.variances.map_or(Ok(None), |_| noise_free_spread(self.scan, weights))
     }
@@ -305,14 +316,15 @@ impl Parts<'_> {
         Ok(PredictedMatrix { matrix: Some(calibrated_similarity(denoised, weights, unexplained)?), unexplained })
     }
 
-    /// Of predictions combined with each trial, all of one size; none without variances.
+    /// Matrices of predictions combined with each trial, with one calibration; empty without
+    /// variances.
     fn combined_matrices(&self, weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
         let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else { return Ok(Vec::new()) };
         let combined = self.trials.iter().map(|trial| variances.combined(denoised, trial, &|_| 1));
         sized(&combined.collect::<Result<Vec<_>>>()?, weights, wanted)
     }
 
-    /// Of predictions combined with the means over all trials.
+    /// The matrix of predictions combined with the means over all trials.
     fn combined_with_all(&self, weights: &[f32], wanted: Option<f64>) -> Result<Vec<SimilarityMatrix>> {
         let (Some(denoised), Some(variances)) = (&self.denoised, self.variances) else { return Ok(Vec::new()) };
         sized(&[variances.combined(denoised, &self.means, &|_| self.trials.len())?], weights, wanted)

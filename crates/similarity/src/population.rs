@@ -1,4 +1,4 @@
-//! Population vectors of images: weighted, centred over images, of length one in each scan.
+//! Population vectors of images: weighted, centered over images, and normalized in each scan.
 
 use crate::matrix::positions;
 use crate::panels::Panels;
@@ -8,7 +8,8 @@ use brainprior_kernels::gram::{GROUP, PANEL, add_to_sums, interleave, normalize}
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Parts of the images whose sums are taken side by side. Fixed, so that sums do not depend on the number of threads.
+/// Number of parts of the images with separate sums; fixed, so that sums do not depend on the
+/// number of threads.
 const PARTS: usize = 64;
 
 /// Rows read at a time for the means.
@@ -17,40 +18,44 @@ const READ: usize = 256;
 /// Marks an image that a scan does not have.
 const ABSENT: u32 = u32::MAX;
 
-/// The responses of one scan, measured or predicted, or any other vectors of images, with one weight for each dimension.
+/// The responses of one scan, measured or predicted, or any other image vectors, with one weight
+/// per dimension.
 #[derive(Clone, Copy)]
 pub struct ScanVectors<'a> {
-    /// What errors and provenance call it.
+    /// Its name in errors and provenance.
     pub name: &'a str,
-    /// The image of each row, distinct.
+    /// The image of each row; distinct.
     pub ids: &'a [ImageId],
     /// `[images, dimensions]`.
     pub rows: &'a dyn Rows,
-    /// Weight of each dimension; those of weight 0 are left out, and their values are not looked at.
+    /// Weight of each dimension. Dimensions of weight 0 are ignored, and so are their values.
     pub weights: &'a [f32],
 }
 
-/// Which images the average over scans is about, where scans do not show the same.
+/// Which images to use if the scans do not all have the same ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Images {
-    /// Those of any scan, in the order in which they first appear; a pair is averaged over the scans that have both.
+    /// The images of any scan, in order of first appearance; a pair is averaged over the scans that
+    /// have both.
     OfAnyScan,
-    /// Those that every scan has, in the order of the first.
+    /// The images that every scan has, in the order of the first scan.
     OfEveryScan,
-    /// All scans must have the same images, in whatever order.
+    /// All scans must have the same images, in any order.
     Identical,
 }
 
-/// Population vectors of the same images in one or more scans (section 3.1 of the paper): in scan k,
-/// e_i = (w r_i - mean_j w r_j) / |...|, arithmetic in f64, rounded once. The mean is over the images at hand that the scan has.
+/// Population vectors of images in one or more scans (section 3.1 of the paper): in scan k, e_i =
+/// (w r_i - mean_j w r_j) / |...|, computed in f64 and rounded once. The mean is over those of the
+/// images that the scan has.
 ///
-/// The vectors of all scans stand side by side, zero where a scan lacks an image, so that one product sums the cosines of
-/// all scans; [`Population::pairs_of`] counts the scans of a pair.
+/// The vectors of all scans are concatenated, with zeros where a scan lacks an image, so that one
+/// product sums the cosines of all scans; [`Population::pairs_of`] counts the scans of a pair.
 pub struct Population<'a> {
     ids: Vec<ImageId>,
     members: Vec<Member<'a>>,
     depth: usize,
-    /// One bit for each scan that has the image, `words` to an image; empty where every scan has every image.
+    /// One bit per scan that has the image, in `words` words per image; empty if every scan has
+    /// every image.
     presence: Vec<u64>,
     words: usize,
 }
@@ -58,12 +63,12 @@ pub struct Population<'a> {
 /// One scan.
 struct Member<'a> {
     source: ScanVectors<'a>,
-    /// Dimensions of a weight above 0.
+    /// Dimensions with a weight above 0.
     kept: Vec<usize>,
     /// Their weights and means over images.
     weights: Vec<f64>,
     means: Vec<f64>,
-    /// Row of each image, or [`ABSENT`].
+    /// The row of each image, or [`ABSENT`].
     row_of: Vec<u32>,
 }
 
@@ -73,18 +78,19 @@ pub(crate) struct MemberResponses<'a> {
     pub(crate) values: Vec<f32>,
     /// 1 for each image that the scan has, else 0.
     pub(crate) present: Vec<f32>,
-    /// Over images, of each dimension.
+    /// Mean over images, for each dimension.
     pub(crate) means: &'a [f64],
     pub(crate) weights: &'a [f64],
 }
 
 impl<'a> Population<'a> {
-    /// Of the images of `sources`; reads each source once, for the means.
+    /// Creates the vectors of the images of `sources`; reads each source once, for the means.
     ///
     /// # Errors
-    /// No source; sizes that do not fit together; an image given twice; a value that is not finite; a negative weight, or
-    /// none above 0; fewer than two images, or, for [`Images::Identical`], other images in another scan; two images that
-    /// occur together in no scan.
+    /// Returns an error if there is no source, sizes do not match, an image is given twice, a value
+    /// is not finite, a weight is negative, no weight is above 0, there are fewer than two images,
+    /// no scan has both images of a pair, or, for [`Images::Identical`], scans have different
+    /// images.
     pub fn new(sources: &[ScanVectors<'a>], images: Images) -> Result<Self> {
         if sources.is_empty() {
             return Err(Error::Size {
@@ -120,12 +126,12 @@ impl<'a> Population<'a> {
         self.members.len()
     }
 
-    /// Dimensions that count, over all scans.
+    /// Total number of dimensions with a weight above 0, over all scans.
     pub fn dimensions(&self) -> usize {
         self.depth
     }
 
-    /// How many scans have each image.
+    /// Number of scans that have each image.
     pub fn scans_of_images(&self) -> Vec<u32> {
         if self.presence.is_empty() {
             return vec![self.members.len() as u32; self.len()];
@@ -133,7 +139,7 @@ impl<'a> Population<'a> {
         (0..self.len()).map(|image| self.pairs_of(image, image)).collect()
     }
 
-    /// How many scans have both images.
+    /// Number of scans that have both images.
     pub fn pairs_of(&self, first: usize, second: usize) -> u32 {
         if self.presence.is_empty() {
             return self.members.len() as u32;
@@ -152,13 +158,14 @@ impl<'a> Population<'a> {
         self.members[scan].row_of[image] != ABSENT
     }
 
-    /// The error of an image whose vector has no direction in a scan.
+    /// The error for an image whose vector is zero in a scan.
     pub(crate) fn zero_vector(&self, scan: usize, image: usize) -> Error {
         let member = &self.members[scan];
         Error::ZeroVector { image: member.row_of[image] as usize, id: self.ids[image], source_name: member.source.name.into() }
     }
 
-    /// The responses of a scan as they are, where they count; zeros of absent images.
+    /// The raw responses of a scan in its weighted dimensions; zeros for missing
+    /// images.
     pub(crate) fn responses_of(&self, scan: usize, images: Range<usize>) -> Result<MemberResponses<'_>> {
         let member = &self.members[scan];
         let width = member.kept.len();
@@ -173,7 +180,7 @@ impl<'a> Population<'a> {
         Ok(MemberResponses { values, present, means: &member.means, weights: &member.weights })
     }
 
-    /// What was averaged over what, a step each.
+    /// The provenance: what was averaged over what, one step each.
     pub fn provenance(&self) -> Vec<String> {
         let mut steps: Vec<String> = self
             .members
@@ -192,7 +199,7 @@ impl<'a> Population<'a> {
         steps
     }
 
-    /// A number that changes with the images, the weights and the means, and so with the values.
+    /// A hash of the images, the weights and the means, and thus of the values.
     pub(crate) fn fingerprint(&self) -> u64 {
         // FNV-1a over 64-bit words.
         let mut hash = 0xcbf2_9ce4_8422_2325u64;
@@ -211,7 +218,7 @@ impl<'a> Population<'a> {
         images.div_ceil(PANEL) * PANEL * self.depth * size_of::<f32>()
     }
 
-    /// Unit vectors of `images`, whose first is a multiple of [`PANEL`].
+    /// Unit vectors of `images`; the first image must be a multiple of [`PANEL`].
     pub(crate) fn pack(&self, images: Range<usize>) -> Result<Panels> {
         debug_assert!(images.start.is_multiple_of(PANEL) && images.end <= self.len());
         Panels::filled(images.len().div_ceil(PANEL), self.depth, |panel, values| {
@@ -281,7 +288,7 @@ impl<'a> Member<'a> {
             means.iter_mut().zip(sums).for_each(|(mean, sum)| *mean += sum);
         }
         means.iter_mut().for_each(|mean| *mean /= present as f64);
-        // A sum is finite only where all its terms are.
+        // A sum is finite only if all its terms are.
         if means.iter().any(|mean| !mean.is_finite()) {
             for image in 0..images {
                 for (_, values) in self.read(image..image + 1)? {
@@ -295,7 +302,7 @@ impl<'a> Member<'a> {
         Ok(means)
     }
 
-    /// The rows of those of `images` that the scan has, consecutive rows being read together.
+    /// Reads the rows of those of `images` that the scan has; consecutive rows are read together.
     fn read(&self, images: Range<usize>) -> Result<Vec<(usize, RowValues<'_>)>> {
         let dimensions = self.source.weights.len();
         let mut rows = Vec::with_capacity(images.len());
@@ -326,7 +333,7 @@ impl<'a> Member<'a> {
         Ok(rows)
     }
 
-    /// The values that count.
+    /// The values in the weighted dimensions.
     fn compacted<'b>(&self, row: &'b [f32], compact: &'b mut Vec<f32>) -> &'b [f32] {
         if self.kept.len() == row.len() {
             return row;
@@ -337,7 +344,7 @@ impl<'a> Member<'a> {
     }
 }
 
-/// One row of what was read.
+/// One row that was read.
 enum RowValues<'a> {
     Borrowed(&'a [f32]),
     Shared(std::sync::Arc<Vec<f32>>, Range<usize>),
@@ -376,7 +383,7 @@ fn check(source: &ScanVectors<'_>) -> Result<()> {
     }
 }
 
-/// The images at hand, and for each source the row of each.
+/// The images to use, and for each source the row of each.
 fn matched(sources: &[ScanVectors<'_>], images: Images) -> Result<(Vec<ImageId>, Vec<Vec<u32>>)> {
     let located = sources.iter().map(|source| positions(source.ids)).collect::<Result<Vec<_>>>()?;
     let mut ids = sources[0].ids.to_vec();
@@ -412,7 +419,7 @@ fn matched(sources: &[ScanVectors<'_>], images: Images) -> Result<(Vec<ImageId>,
     Ok((ids, rows_of))
 }
 
-/// Which scans have which images; empty where all have all.
+/// Which scans have which images; empty if all scans have all images.
 fn presence(sources: &[ScanVectors<'_>], ids: &[ImageId], rows_of: &[Vec<u32>]) -> Result<(Vec<u64>, usize)> {
     let words = rows_of.len().div_ceil(64);
     if rows_of.iter().all(|row_of| !row_of.contains(&ABSENT)) {
@@ -424,7 +431,7 @@ fn presence(sources: &[ScanVectors<'_>], ids: &[ImageId], rows_of: &[Vec<u32>]) 
             presence[image * words + scan / 64] |= u64::from(*row != ABSENT) << (scan % 64);
         }
     }
-    // Few sets of scans occur, so that every two of them can be looked at.
+    // There are few distinct sets of scans, so every pair of sets can be checked.
     let mut sets: std::collections::BTreeMap<&[u64], usize> = std::collections::BTreeMap::new();
     for (image, set) in presence.chunks_exact(words).enumerate() {
         sets.entry(set).or_insert(image);

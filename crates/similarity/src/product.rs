@@ -1,10 +1,11 @@
-//! The matrix held in memory.
+//! The matrix in memory.
 
 use crate::matrix::{pairs, rows_mut};
 use crate::{Block, Error, Population, Reduction, Result, SimilarityMatrix, Sweep};
 use std::sync::Mutex;
 
-/// The rows of the strict upper triangle in the making; each thread writes its blocks straight to their place.
+/// The rows of the strict upper triangle during the computation; each thread writes its blocks
+/// directly to their place.
 struct Triangle<'a>(Vec<Mutex<&'a mut [f32]>>);
 
 impl Reduction for Triangle<'_> {
@@ -30,23 +31,24 @@ impl Reduction for Triangle<'_> {
 }
 
 impl Population<'_> {
-    /// The whole matrix.
+    /// Computes the whole matrix.
     ///
     /// # Errors
-    /// As [`Population::reduce`]; a matrix larger than the memory that is free, with the size it would have.
+    /// Returns an error if [`Population::reduce`] does, or, with the required size, if the matrix
+    /// exceeds the free memory.
     pub fn matrix(&self, sweep: &Sweep<'_>) -> Result<SimilarityMatrix> {
         let bytes = (pairs(self.len()) * size_of::<f32>()) as u64;
         if let Some(free) = free_memory().filter(|free| bytes > *free) {
             return Err(Error::TooLarge { images: self.len(), bytes, free });
         }
-        // Fresh pages of the system are zeros already, and are touched first by the threads that write them.
+        // Fresh pages are zero already, and are touched first by the threads that write them.
         let mut packed = vec![0.0; pairs(self.len())];
         self.reduce(&Triangle(rows_mut(self.len(), &mut packed).into_iter().map(Mutex::new).collect()), sweep)?;
         Ok(SimilarityMatrix::of_cosines(self.ids().to_vec(), packed, self.provenance()).with_scans(self.scans_of_images()))
     }
 }
 
-/// Bytes that the system can still give, where it says so.
+/// Free memory in bytes, if the system reports it.
 fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

@@ -1,4 +1,5 @@
-//! The control *random*: similarities of responses that have nothing to do with the images but the spectrum of a population.
+//! The control *random*: similarities of responses unrelated to the images, with the spectrum of a
+//! population.
 
 use crate::SimilarityMatrix;
 use ndarray::{Array2, ArrayViewMut1, Axis, linalg::general_mat_mul};
@@ -7,17 +8,19 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-/// Rows that are multiplied at a time: fixed, so that sums do not depend on the number of threads.
+/// Rows multiplied at a time; fixed, so that sums do not depend on the number of threads.
 const ROWS: usize = 64;
 
 impl SimilarityMatrix {
-    /// Similarities of Gaussian responses whose covariance over images is that of the population behind this matrix: each image
-    /// is given a random mixture g of the population vectors of all images, so that its vector is Gaussian with their covariance,
-    /// and the eigenspectrum stays while every relation between images is lost. With S this matrix, the products of the new
-    /// vectors are G S Gᵀ; they are centered and normalized as those of every population are (section 3.1 of the paper).
+    /// Similarities of Gaussian responses with the same covariance over images as the population of
+    /// this matrix. Each image gets a random mixture g of the population vectors of all images, so
+    /// its vector is Gaussian with their covariance: the eigenspectrum is preserved, but all
+    /// relations between images are lost. With S this matrix, the products of the new vectors are G
+    /// S Gᵀ; they are centered and normalized like those of any population (section 3.1 of the
+    /// paper).
     ///
-    /// Of the matrix of a population, or the mean of several; one that is no Gram matrix, such as a thresholded one, has no such
-    /// responses. `seed` gives the mixtures.
+    /// The matrix must come from a population or be the mean of several; matrices that are not Gram
+    /// matrices, such as thresholded ones, have no such responses. `seed` determines the mixtures.
     #[must_use]
     pub fn random(&self, seed: u64) -> Self {
         let images = self.len();
@@ -62,7 +65,7 @@ mod tests {
     use crate::{pearson, spread, vectors};
     use brainprior_images::ImageId;
 
-    /// Responses of 30 neurons to 300 images, the variance of neuron n falling like 1 / n.
+    /// Responses of 30 neurons to 300 images, where the variance of neuron n falls like 1 / n.
     fn population() -> (Vec<ImageId>, Array2<f32>) {
         let mut generator = ChaCha8Rng::seed_from_u64(5);
         let scale = |neuron: usize| 1.0 / ((neuron + 1) as f32).sqrt();
@@ -78,7 +81,7 @@ mod tests {
         let (ids, values) = population();
         let matrix = vectors(&ids, values.view(), &[1.0; 30], "population").unwrap();
         let random = matrix.random(9);
-        // The same by hand: unit vectors, mixed, then taken as any responses are.
+        // The same by hand: unit vectors are mixed and then processed like any responses.
         let mut unit = values.mapv(f64::from);
         let means = unit.mean_axis(Axis(0)).unwrap();
         unit -= &means;

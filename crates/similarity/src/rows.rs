@@ -1,20 +1,20 @@
-//! Where the vectors of images come from: memory, or a formula.
+//! Sources of image vectors: memory, or a formula.
 
 use crate::Result;
 use ndarray::ArrayView2;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Vectors of images, `[images, dimensions]`, read a few rows at a time and as often as needed: once for the means and once
-/// or more for the products. Every reading of a row must give the same values.
+/// Image vectors, `[images, dimensions]`, read a few rows at a time and repeatedly: once for the
+/// means, and at least once for the products. Reading a row must always give the same values.
 pub trait Rows: Sync {
-    /// Images and dimensions.
+    /// Numbers of images and dimensions.
     fn shape(&self) -> (usize, usize);
 
-    /// Some rows, row-major, `rows.len() * dimensions` values.
+    /// Reads rows, row-major: `rows.len() * dimensions` values.
     ///
     /// # Errors
-    /// Whatever the source refuses.
+    /// Returns an error if the source fails.
     fn read(&self, rows: Range<usize>) -> Result<Cow<'_, [f32]>>;
 }
 
@@ -32,7 +32,8 @@ impl Rows for ArrayView2<'_, f32> {
     }
 }
 
-/// Rows computed when they are asked for: `fill(first, values)` writes the rows from `first` on, as many as fit `values`.
+/// Rows computed on demand: `fill(first, values)` writes the rows from `first` on, as many as
+/// `values` holds.
 pub struct Computed<F> {
     images: usize,
     dimensions: usize,
@@ -40,7 +41,7 @@ pub struct Computed<F> {
 }
 
 impl<F: Fn(usize, &mut [f32]) + Sync> Computed<F> {
-    /// `fill` must give the same values whenever it is asked for a row.
+    /// `fill` must always give the same values for a row.
     pub fn new(images: usize, dimensions: usize, fill: F) -> Self {
         Self { images, dimensions, fill }
     }

@@ -1,4 +1,4 @@
-//! Targets of the regularizer that are made from several scans, or from no brain at all.
+//! Targets of the regularizer from several scans, or without a brain.
 
 use crate::{Error, Images, Population, Result, ScanVectors, ScanWeights, SimilarityMatrix, Sweep, groups_of_scans, vectors};
 use brainprior_images::{ImageId, LabeledImages, StimulusSet};
@@ -6,11 +6,12 @@ use brainprior_recording::{Responses, Scan};
 use ndarray::Array2;
 use std::collections::HashSet;
 
-/// The average over scans of the similarities of their responses, each scan with one weight for each of its neurons, in one
-/// pass over the images.
+/// The average over scans of the similarities of their responses, each with one weight per neuron,
+/// in one pass over the images.
 ///
 /// # Errors
-/// Responses to different images where [`Images::Identical`] is asked for; whatever [`vectors`] refuses.
+/// Returns an error if responses are to different images under [`Images::Identical`], or if
+/// [`vectors`] fails.
 pub fn similarity_over_scans(scans: &[(&Responses, &[f32])], images: Images) -> Result<SimilarityMatrix> {
     let names: Vec<String> =
         scans.iter().map(|(responses, _)| format!("scan {}, {:?}", responses.scan(), responses.kind())).collect();
@@ -23,14 +24,14 @@ pub fn similarity_over_scans(scans: &[(&Responses, &[f32])], images: Images) -> 
     Population::new(&scans, images)?.matrix(&Sweep { memory: usize::MAX, ..Sweep::default() })
 }
 
-/// The control *raw*: similarities of `stimuli` from one measured trial of each, weighted as targets are, averaged over the scans that
-/// showed them outside their test tier.
+/// The control *raw*: similarities of `stimuli` from one measured trial each, weighted like
+/// targets, averaged over the scans that showed them outside their test tier.
 ///
-/// Where some images were never shown together in a scan, the matrix is of the largest group of scans within which every pair
-/// is known ([`groups_of_scans`]), and holds the stimuli of that group; its provenance says so.
+/// If no scan showed both images of some pair, the matrix covers the stimuli of the largest group
+/// of scans in which every pair is known ([`groups_of_scans`]), and its provenance says so.
 ///
 /// # Errors
-/// An image that no scan showed outside its test tier; whatever [`vectors`] refuses.
+/// Returns an error if no scan showed an image outside its test tier, or if [`vectors`] fails.
 pub fn single_trial_similarity(scans: &[(&Scan, &ScanWeights)], stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let mut trials = Vec::with_capacity(scans.len());
     for (scan, weights) in scans {
@@ -63,12 +64,12 @@ pub fn single_trial_similarity(scans: &[(&Scan, &ScanWeights)], stimuli: &Stimul
     Ok(averaged.with_provenance(step))
 }
 
-/// The control *labels*, the regularizer without a brain: the first `count` distinct of `images`, in grayscale, with the
-/// class of each, one-hot, as its vector. Two images of one class then have similarity 1, and others about
-/// -1 / (classes - 1).
+/// The control *labels*, a regularizer without a brain: takes the first `count` distinct `images`,
+/// in grayscale, with the one-hot class of each as its vector. Two images of one class then have
+/// similarity 1, others about -1 / (classes - 1).
 ///
 /// # Errors
-/// Whatever [`vectors`] refuses, such as images of a single class.
+/// Returns an error if [`vectors`] fails, for example if all images are of one class.
 pub fn label_similarity(images: &LabeledImages, count: usize) -> Result<(StimulusSet, SimilarityMatrix)> {
     let gray = images.to_grayscale();
     let area = gray.height() * gray.width();

@@ -1,18 +1,19 @@
-//! What each neuron counts in a population vector.
+//! Weights of neurons in population vectors.
 
 use crate::{Error, Result};
 use brainprior_recording::{Reliability, Scan, Tier};
 
-/// Share of the mean standard deviation below which a neuron is divided by that share instead of its own: a neuron that hardly
-/// ever responds would else outweigh all others. Response models divide by the same.
+/// Lower bound of the divisor of a neuron, as a fraction of the mean standard deviation; otherwise
+/// a neuron that hardly ever responds would outweigh all others. Response models use the same
+/// bound.
 const LEAST_DEVIATION_SHARE: f64 = 0.01;
 
-/// Over which trials the standard deviation is taken that a neuron's responses are divided by.
+/// The trials over which a neuron's standard deviation is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StandardizedOver {
-    /// Those of tier `train`.
+    /// The trials of tier `train`.
     TrainingTier,
-    /// All of them, the repeated ones too: the rule where a scan has no training tier.
+    /// All trials, including repeats: for scans without a training tier.
     AllTrials,
 }
 
@@ -33,37 +34,39 @@ impl StandardizedOver {
     }
 }
 
-/// Weights of one scan's neurons, responses being divided by each neuron's standard deviation ([`standardizing_weights`]).
+/// Weights of one scan's neurons; responses are divided by each neuron's standard deviation
+/// ([`standardizing_weights`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScanWeights {
-    /// Over which trials that is taken.
+    /// The trials over which the standard deviation is computed.
     pub standardized_over: StandardizedOver,
-    /// 1 over the standard deviation: equal weights.
+    /// Equal weights: 1 / standard deviation.
     pub equal: Vec<f32>,
-    /// w over the standard deviation, for measured responses.
+    /// w / standard deviation, for measured responses.
     pub measured: Vec<f32>,
-    /// w v over the standard deviation, for predicted responses; `None` where nothing predicts them.
+    /// w v / standard deviation, for predicted responses; `None` without a response model.
     pub predicted: Option<Vec<f32>>,
-    /// Which of them targets are made with.
+    /// Which of these weights targets use.
     pub of_targets: TargetWeights,
 }
 
-/// What each neuron counts in targets.
+/// The weights of neurons in targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetWeights {
-    /// One over its standard deviation.
+    /// 1 / standard deviation.
     Equal,
-    /// The same times w where responses are measured, and times w v where they are predicted (section 3.1 of the paper).
+    /// w / standard deviation for measured, w v / standard deviation for predicted responses
+    /// (section 3.1 of the paper).
     #[default]
     SignalToNoise,
 }
 
 impl ScanWeights {
-    /// From the reliability of the scan's neurons and, where there is a response model, `v`: the correlation of each neuron's
-    /// predicted and measured responses.
+    /// Creates weights from the reliability of the scan's neurons and, if there is a response
+    /// model, from `v`: the correlation of each neuron's predicted and measured responses.
     ///
     /// # Errors
-    /// Numbers of neurons that differ; a correlation that is NaN.
+    /// Returns an error if the numbers of neurons differ or a correlation is NaN.
     pub fn new(scan: &Scan, reliability: &Reliability, v: Option<&[f32]>) -> Result<Self> {
         let equal = standardizing_weights(scan);
         let predicted = v.map(|v| product_of_weights(&predicted_weights(reliability, v)?, &equal)).transpose()?;
@@ -76,13 +79,13 @@ impl ScanWeights {
         })
     }
 
-    /// The same with other weights in targets.
+    /// Returns the same weights, with other weights for targets.
     pub fn with_targets(mut self, of_targets: TargetWeights) -> Self {
         self.of_targets = of_targets;
         self
     }
 
-    /// Of measured responses in targets.
+    /// The weights of measured responses in targets.
     pub fn target_of_measured(&self) -> &[f32] {
         match self.of_targets {
             TargetWeights::Equal => &self.equal,
@@ -90,7 +93,7 @@ impl ScanWeights {
         }
     }
 
-    /// Of predicted responses in targets; `None` where nothing predicts them.
+    /// The weights of predicted responses in targets; `None` without a response model.
     pub fn target_of_predicted(&self) -> Option<&[f32]> {
         let predicted = self.predicted.as_deref()?;
         Some(match self.of_targets {
@@ -100,17 +103,18 @@ impl ScanWeights {
     }
 }
 
-/// For measured responses: w_a, the signal-to-noise ratio of each neuron (section 3.1 of the paper). A neuron without
-/// one, excluded from the reliability, has weight 0.
+/// Weights for measured responses: w_a, the signal-to-noise ratio of each neuron (section 3.1 of
+/// the paper). A neuron excluded from the reliability has weight 0.
 pub fn measured_weights(reliability: &Reliability) -> Vec<f32> {
     reliability.w.iter().map(|w| w.unwrap_or(0.0)).collect()
 }
 
-/// For predicted responses: w_a v_a, with v_a the correlation of predicted and measured responses (section 3.1 of the
-/// paper). Where v_a is not above 0 the model knows nothing of the neuron, which then has weight 0.
+/// Weights for predicted responses: w_a v_a, where v_a is the correlation of predicted and measured
+/// responses (section 3.1 of the paper). If v_a is not above 0, the model does not predict the
+/// neuron, which gets weight 0.
 ///
 /// # Errors
-/// Different numbers of neurons; a correlation that is not a number.
+/// Returns an error if the numbers of neurons differ or a correlation is NaN.
 pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32>> {
     if let Some(neuron) = v.iter().position(|v| v.is_nan()) {
         return Err(Error::Weight { neuron, expected: "a correlation of predicted and measured responses", found: v[neuron] });
@@ -119,10 +123,10 @@ pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32
     product_of_weights(&measured_weights(reliability), &positive)
 }
 
-/// For responses in the units of the file: one over the standard deviation of each neuron over the trials of tier `train`, or,
-/// in a scan that has none, over all trials ([`StandardizedOver`]), so that neurons count alike whatever their units. A standard
-/// deviation below 1% of the mean over neurons is taken as that 1%, as in response models. A neuron that never varies there has
-/// weight 0.
+/// Weights for responses in the units of the file: 1 / standard deviation of each neuron over the
+/// trials of tier `train`, or over all trials in a scan without that tier ([`StandardizedOver`]),
+/// so that neurons have equal weight whatever their units. The standard deviation is at least 1% of
+/// the mean over neurons, as in response models. A neuron that never varies has weight 0.
 pub fn standardizing_weights(scan: &Scan) -> Vec<f32> {
     let trials = match StandardizedOver::of(scan) {
         StandardizedOver::TrainingTier => scan.trials_in(Tier::Train),
@@ -141,10 +145,10 @@ pub fn standardizing_weights(scan: &Scan) -> Vec<f32> {
     deviations.into_iter().map(|deviation| if deviation > 0.0 { (1.0 / deviation.max(least)) as f32 } else { 0.0 }).collect()
 }
 
-/// Two weightings at once, as of standardised responses times w_a.
+/// The product of two weightings, such as standardization and w_a.
 ///
 /// # Errors
-/// Different lengths, or a product that is negative or not finite.
+/// Returns an error if lengths differ or a product is negative or not finite.
 pub fn product_of_weights(first: &[f32], second: &[f32]) -> Result<Vec<f32>> {
     if first.len() != second.len() {
         return Err(Error::Size {
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_neuron_that_hardly_ever_responds_is_divided_by_a_hundredth_of_the_mean_deviation() {
-        // Standard deviations 2, 4, 0.0005 and 0 over four trials: the mean is 1.500125.
+        // The standard deviations over four trials are 2, 4, 0.0005 and 0; their mean is 1.500125.
         let rows = [[4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0], [4.0, 8.0, 0.001, 3.0], [0.0, 0.0, 0.0, 3.0]];
         let weights = standardizing_weights(&scan(&rows));
         assert_eq!(weights, [0.5, 0.25, (1.0 / 0.015_001_25f64) as f32, 0.0]);

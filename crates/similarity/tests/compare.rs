@@ -1,4 +1,4 @@
-//! Comparisons of matrices: against rsatoolbox's values, and what must hold for any.
+//! Comparisons of matrices: against rsatoolbox's values, and properties that always hold.
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{
@@ -106,8 +106,8 @@ fn intervals_over_images_cover_the_truth_about_as_often_as_they_say() {
     const IMAGES: usize = 40;
     const SAMPLES: u64 = 200;
     for measure in Measure::ALL {
-        // The whitened cosine has a bias that depends on how many images there are, so that the truth is the mean over other
-        // samples of as many.
+        // The whitened cosine has a bias that depends on the number of images, so the truth is the
+        // mean over other samples of as many images.
         let of = |[first, second]: [SimilarityMatrix; 2]| compare(measure, &first, &second).unwrap();
         let truth = (0..600).map(|sample| of(measured_twice(IMAGES, 30, 10_000 + sample))).sum::<f64>() / 600.0;
         let mut covered = 0;
@@ -118,7 +118,7 @@ fn intervals_over_images_cover_the_truth_about_as_often_as_they_say() {
             covered += u64::from(found.low <= truth && truth <= found.high);
         }
         let share = covered as f64 / SAMPLES as f64;
-        assert!((0.9..=0.99).contains(&share), "{}: {share} of {SAMPLES} hold {truth}", measure.name());
+        assert!((0.9..=0.99).contains(&share), "{}: {share} of {SAMPLES} contain {truth}", measure.name());
     }
 }
 
@@ -181,7 +181,7 @@ fn agreement_tells_size_from_order() {
     assert!((found.correlation - 1.0).abs() < 1e-9 && found.interval.is_none(), "{found:?}");
     assert!((found.slope - 0.5).abs() < 1e-6 && (found.spread_ratio - 0.5).abs() < 1e-6, "{found:?}");
 
-    // Twice as large as it should be, and half of it noise.
+    // Twice as large as it should be, and half of it is noise.
     let b = matrix(&population(20, 30, 1.0, 2));
     let found = agreement(&b, &a).unwrap();
     let (mean_a, mean_b) = (mean(a.packed()), mean(b.packed()));
@@ -205,7 +205,7 @@ fn mean(values: &[f32]) -> f64 {
 #[test]
 fn errors_over_neurons_are_those_of_other_neurons_and_scans_have_intervals() {
     let how = HalfSamples { count: 100, ..HalfSamples::default() };
-    // Twenty groups of a hundred neurons each; what the halves of one say of the others.
+    // Twenty groups of a hundred neurons each: the halves of one group against the other groups.
     let truth = matrix(&population(30, 2000, 100.0, 9));
     let values = population(30, 2000, 1.0, 3);
     let group = |group: usize| values.slice(ndarray::s![.., group * 100..(group + 1) * 100]);

@@ -1,4 +1,4 @@
-//! The matrix on candle's devices against the host's own.
+//! The matrix on candle's devices against the CPU implementation.
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{DeviceOptions, Error, Images, Population, ScanVectors, Sweep};
@@ -7,7 +7,7 @@ use ndarray::Array2;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// The CPU, and a CUDA device where the build and the machine have one; else a printed reason.
+/// The CPU, and a CUDA device if the build and the machine have one; otherwise prints a reason.
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn devices() -> Vec<Device> {
     match Device::new_cuda(0) {
@@ -30,7 +30,7 @@ fn with<T>(images: usize, neurons: usize, shift: usize, of: impl FnOnce(&Populat
     let sources: Vec<ScanVectors<'_>> = (0..2)
         .map(|scan| ScanVectors { name: ["day 1", "day 2"][scan], ids: &ids[scan], rows: &views[scan], weights: &weights })
         .collect();
-    // With a shift the first scan alone would leave pairs without a scan; a third has all images.
+    // With a shift, some pairs would be in no scan; a third scan has all images.
     let everything: Vec<ImageId> = (0..(images + shift) as u64).map(ImageId::from_u64).collect();
     let all = Array2::from_shape_fn((images + shift, neurons), |_| generator.random_range(0.0f32..1.0));
     let all = all.view();
@@ -59,7 +59,7 @@ fn equal_to_the_host_for_complete_and_incomplete_scans() {
 
 #[test]
 fn a_vector_without_direction_is_named() {
-    // The second image lies exactly on the mean of the others.
+    // The second image equals the mean of all three.
     let values = ndarray::array![[1.0f32, 5.0], [2.0, 4.0], [3.0, 3.0]];
     let ids: Vec<ImageId> = (0..3).map(ImageId::from_u64).collect();
     let view = values.view();

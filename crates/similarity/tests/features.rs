@@ -1,4 +1,4 @@
-//! Features of a small network made here, against its definition written out.
+//! Features of a small network created here, against a naive implementation of its definition.
 
 use brainprior_artifact::archive::Archive;
 use brainprior_images::StimulusSet;
@@ -53,7 +53,8 @@ fn pooled(x: &Planes) -> Planes {
     x.iter().map(|p| (0..p.len() / 2).map(|i| (0..p[0].len() / 2).map(|j| largest(p, i, j)).collect()).collect()).collect()
 }
 
-/// A VGG of 3, 2, 3 and 4 channels, with a batch norm after each convolution or without, under torchvision's names.
+/// A VGG with 3, 2, 3 and 4 channels, with or without a batch norm after each convolution, with
+/// torchvision's names.
 fn made(path: &std::path::Path, normed: bool) -> HashMap<String, Vec<f32>> {
     let mut generator = ChaCha8Rng::seed_from_u64(8);
     let (mut tensors, mut values) = (HashMap::new(), HashMap::new());
@@ -144,7 +145,7 @@ fn networks_that_do_not_fit_are_named() {
     assert!(text.contains("2 x 2"), "{text}");
 }
 
-/// `tests/data/vgg.py` made the files: the features are PyTorch's own.
+/// `tests/data/vgg.py` wrote the files; the expected features are PyTorch's own.
 #[test]
 fn a_vgg_that_torch_saved_has_its_features() {
     let file = |name: &str| std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);

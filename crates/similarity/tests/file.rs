@@ -1,4 +1,4 @@
-//! Matrices written and read again, and files that are not what they say.
+//! Matrices written and read back, and invalid files.
 #![cfg(feature = "hdf5")]
 
 use brainprior_images::ImageId;
@@ -27,7 +27,7 @@ fn equal_matrices_give_equal_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (folder.path().join("a.h5"), folder.path().join("b.h5"));
     matrix().write(&a).unwrap();
-    // HDF5 notes the second of writing, unless told not to.
+    // HDF5 stores the time of writing in seconds unless told otherwise.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     matrix().write(&b).unwrap();
     assert!(std::fs::read(a).unwrap() == std::fs::read(b).unwrap());
@@ -92,11 +92,11 @@ fn a_failed_write_leaves_what_was_there() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
 }
 
-/// Tells the second process, which may not write much, where to write.
+/// Passes the target to the second process, whose writes are limited.
 #[cfg(unix)]
 const TARGET: &str = "BRAINPRIOR_FAILED_WRITE";
 
-/// A second process, whose files may not grow beyond 600 blocks, fails to write as on a full disk.
+/// A second process, whose files are limited to 600 blocks, fails to write as on a full disk.
 #[cfg(unix)]
 #[test]
 fn full_disk() {
@@ -104,7 +104,7 @@ fn full_disk() {
         let images = 1000;
         let large = SimilarityMatrix::new((0..images).map(ImageId::from_u64).collect(), vec![0.5; 499_500], vec![]).unwrap();
         let error = large.write(Path::new(&path)).unwrap_err().to_string();
-        assert!(error.contains("a.h5") && error.contains("could not find room for its 0.003 GB"), "{error}");
+        assert!(error.contains("a.h5") && error.contains("could not reserve 0.003 GB for it"), "{error}");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -119,7 +119,8 @@ fn full_disk() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
 }
 
-/// The three lines of `data-specs/similarity.toml`, in Python where it has h5py (`BRAINPRIOR_PYTHON` names another one).
+/// The three lines of Python in `data-specs/similarity.toml`, if Python has h5py
+/// (`BRAINPRIOR_PYTHON` selects another Python).
 #[test]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn python_reads_it_in_three_lines() {

@@ -1,4 +1,5 @@
-//! Targets made from scans, and what oracle images say about them, on simulated scans whose truth is known.
+//! Targets of scans and their evaluation on oracle images, on simulated scans with known ground
+//! truth.
 
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_recording::simulation::{SimulationConfig, simulate, truth_for};
@@ -61,7 +62,7 @@ fn a_perfect_denoiser_agrees_with_the_truth_and_beats_the_repeat_average() {
     }
     assert!(found.repeat_average.provenance().iter().any(|step| step.contains("training tier")));
 
-    // By hand, for the first repeat.
+    // Computed by hand, for the first repeat.
     let ids = found.repeat_average.ids();
     let by_hand = similarity(&known.scan.repeat(0).select(ids).unwrap(), &weights.measured).unwrap();
     assert_eq!(found.single_trials[0].packed(), by_hand.packed());
@@ -69,7 +70,8 @@ fn a_perfect_denoiser_agrees_with_the_truth_and_beats_the_repeat_average() {
 
 #[test]
 fn a_trial_is_compared_with_the_repeats_that_it_is_not_among() {
-    // Responses that are noise alone: a trial agrees with an average that holds it, and not with the others.
+    // Responses of pure noise: a trial agrees with an average that contains it, but not with the
+    // others.
     let known = known(3);
     let (mut with_itself, mut left_out) = (0.0, 0.0);
     let mut noise = |seed: u64| {
@@ -86,7 +88,7 @@ fn a_trial_is_compared_with_the_repeats_that_it_is_not_among() {
     let (scan, weights, found) = noise(0);
     assert!(with_itself > 0.1 && left_out.abs() < 0.04, "{with_itself}, without itself {left_out}");
 
-    // By hand: the mean over the trials of each image but the last.
+    // Computed by hand: the mean over the trials of each image except the last.
     let others: Vec<Responses> = (0..REPEATS - 1).map(|repeat| scan.repeat(repeat)).collect();
     let mean = others.iter().fold(Array2::zeros(others[0].values().dim()), |sum: Array2<f64>, one| {
         sum + one.values().mapv(f64::from) / (REPEATS - 1) as f64
@@ -228,7 +230,7 @@ fn single_trials_are_averaged_over_the_scans_that_show_them() {
             .unwrap();
     assert!(pearson(&found, &by_hand).unwrap() > 1.0 - 1e-9);
 
-    // An oracle image was shown in the test tier alone, from which no target is made.
+    // An oracle image was shown only in the test tier, which is not used for targets.
     let oracle = first.scan.repeat_means().ids()[0];
     let oracle = first.scan.stimuli().position(oracle).unwrap();
     let error = single_trial_similarity(&scans, &first.scan.stimuli().subset(&[oracle, positions[0]])).unwrap_err();
@@ -256,7 +258,7 @@ fn single_trials_of_scans_without_a_common_image_are_those_of_the_largest() {
 #[test]
 fn labels_find_images_of_one_class_alike() {
     let pixels: Vec<u8> = (0..4 * 7).map(|index| (index % 251) as u8).collect();
-    // The last image is the first again, with its label.
+    // The last image repeats the first, with its label.
     let pixels = [&pixels[..], &pixels[..4]].concat();
     let names = ["a", "b", "c"].map(str::to_owned).to_vec();
     let images = LabeledImages::new(1, 2, 2, pixels, vec![0, 0, 1, 1, 2, 2, 0, 0], names).unwrap();

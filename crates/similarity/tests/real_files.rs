@@ -1,5 +1,5 @@
-//! The scans in `shared/data` beside the workspace, where they are: similarities of single trials and of repeat means
-//! against those of the known truth, as NumPy found them.
+//! The scans in `shared/data` next to the workspace, if they exist: similarities of single trials
+//! and of repeat averages against those of the known truth, with the values NumPy computed.
 #![cfg(feature = "hdf5")]
 
 use brainprior_recording::simulation::{Truth, read_truth};
@@ -11,7 +11,7 @@ use brainprior_similarity::{
 use ndarray::Axis;
 use std::path::{Path, PathBuf};
 
-/// A file, or `None` with a printed reason.
+/// A file; if it is missing, prints a reason and returns `None`.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn shared(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
@@ -22,10 +22,11 @@ fn shared(name: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// Pearson correlation with the truth's similarities, of single trials (mean over the repeats) and of repeat means.
+/// Pearson correlation with the truth's similarities, for single trials (averaged over the repeats)
+/// and for repeat averages.
 fn against_truth(scan: &Scan, truth: &Truth, weights: &[f32]) -> [f64; 2] {
     let means = scan.repeat_means();
-    // The files name an image by its row in the stimulus file, and so does the truth.
+    // Both the files and the truth identify an image by its row in the stimulus file.
     let labels = scan.image_labels().unwrap();
     let rows: Vec<usize> = means.ids().iter().map(|id| labels[scan.stimuli().position(*id).unwrap()] as usize).collect();
     let expected = truth.expected_responses().select(Axis(0), &rows);
@@ -35,8 +36,8 @@ fn against_truth(scan: &Scan, truth: &Truth, weights: &[f32]) -> [f64; 2] {
     [single, correlation(&means)]
 }
 
-/// `expected`: single trials and repeat means in units of each neuron's standard deviation over the training tier, the
-/// same times w, and in the units of the file.
+/// `expected`: single trials and repeat averages in units of each neuron's standard deviation over
+/// the training tier, the same times w, and in the units of the file.
 fn check(name: &str, expected: [[f64; 2]; 3]) {
     let (Some(path), Some(truth)) = (shared(&format!("{name}.h5")), shared(&format!("{name}.truth.h5"))) else { return };
     let (scan, truth) = (read_scan(&path).unwrap(), read_truth(&truth).unwrap());
@@ -74,12 +75,14 @@ fn single_trials_of_a_whole_scan() {
     let matrix = similarity(&scan.single_trials(), &standardizing_weights(&scan)).unwrap();
     assert_eq!((matrix.len(), matrix.pairs()), (5000, 12_497_500));
     let spread = spread(&matrix);
-    // Centred vectors of 5000 images are nearly orthogonal on average: the mean of all pairs is about -1 / 5000.
+    // Centered vectors of 5000 images are nearly orthogonal on average: the mean of all pairs is
+    // about -1 / 5000.
     assert!(spread.mean.abs() < 0.01 && spread.maximum <= 1.0, "{spread:?}");
     assert!(spread.standard_deviation > 1.0 / 400f64.sqrt(), "more than neurons without any correlation: {spread:?}");
 }
 
-/// One trial against the mean of the others at equal weights and times w; the same with itself in the mean.
+/// One trial against the mean of the others, at equal weights and times w; and with itself included
+/// in the mean.
 fn check_repeats(name: &str, expected: [[f64; 2]; 2]) -> Option<SimilarityMatrix> {
     let scan = read_scan(&shared(&format!("real/{name}"))?).unwrap();
     let weights = ScanWeights::new(&scan, &reliability(&scan).unwrap(), None).unwrap();
@@ -126,7 +129,7 @@ fn split_halves_of_real_recordings_repeat_as_numpy_found() {
         let weights = ScanWeights::new(&scan, &reliability(&scan).unwrap(), None).unwrap();
         for (weights, expected) in [&weights.equal, &weights.measured].into_iter().zip(expected) {
             let found = repeat_reliability(&scan, weights).unwrap();
-            // Over splits of one's own: their mean varies by about 0.01.
+            // With its own splits, whose mean varies by about 0.01.
             assert!((found.average - expected).abs() < 0.03, "{name}: expected {expected}, found {found:?}");
             assert!((found.ceiling_of_average() - found.average.sqrt()).abs() < 1e-12);
         }

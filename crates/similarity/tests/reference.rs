@@ -1,4 +1,4 @@
-//! Against a naive computation in f64, and what must hold for any population.
+//! Against a naive computation in f64, and properties of any population.
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{Error, vectors};
@@ -14,12 +14,12 @@ fn ids(count: usize) -> Vec<ImageId> {
 fn population(images: usize, neurons: usize, seed: u64) -> (Array2<f32>, Vec<f32>) {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     let values = Array2::from_shape_fn((images, neurons), |_| generator.random_range(-0.5f32..3.0));
-    // Every fifth neuron is left out, once there is more than one.
+    // Every fifth neuron has weight 0 if there is more than one.
     let weights = (0..neurons).map(|neuron| if neuron % 5 == 4 { 0.0 } else { generator.random_range(0.1..2.0) }).collect();
     (values, weights)
 }
 
-/// The formula, as it is written.
+/// The formula, written out literally.
 fn naive(values: &Array2<f32>, weights: &[f32]) -> Vec<f64> {
     let (images, neurons) = values.dim();
     let r = |i: usize, a: usize| f64::from(weights[a]) * f64::from(values[[i, a]]);
@@ -112,7 +112,7 @@ fn bad_input_is_named() {
     assert!(matches!(vectors(&ids(3), values.view(), &weights, "scan x"), Err(Error::Size { .. })));
     let twice = [0, 1, 2, 1].map(ImageId::from_u64);
     assert!(matches!(vectors(&twice, values.view(), &weights, "x"), Err(Error::Duplicate { first: 1, second: 3, .. })));
-    // A single image makes no pair.
+    // A single image has no pairs.
     let one = vectors(&ids(1), ndarray::array![[1.0f32]].view(), &[1.0], "scan x");
     assert!(matches!(one, Err(Error::Size { .. })));
     values[[2, 3]] = f32::NAN;
@@ -121,12 +121,12 @@ fn bad_input_is_named() {
 
 #[test]
 fn a_vector_without_direction_is_an_error_that_names_the_image() {
-    // The second image lies exactly on the mean of the others.
+    // The second image equals the mean of all three.
     let values = ndarray::array![[1.0f32, 5.0], [2.0, 4.0], [3.0, 3.0]];
     let error = vectors(&ids(3), values.view(), &[1.0, 1.0], "scan x").unwrap_err();
     assert!(matches!(error, Error::ZeroVector { image: 1, .. }), "{error}");
     assert!(error.to_string().contains("scan x") && error.to_string().contains("0000000000000001"), "{error}");
-    // A neuron that never varies says nothing, whatever its value does in floating point.
+    // A constant neuron carries no information, whatever its value is in floating point.
     let constant = Array2::from_elem((7, 2), 0.1f32);
     assert!(matches!(vectors(&ids(7), constant.view(), &[1.0, 0.3], "x"), Err(Error::ZeroVector { image: 0, .. })));
 }
@@ -151,7 +151,8 @@ proptest! {
         assert_close(&similarities(&values, &scaled), &expected, 2e-6);
         assert_close(&similarities(&(&values + 3.0f32), &weights), &expected, 2e-5);
 
-        // An image's centred vector scaled about a fixed mean keeps its direction: mirror pairs keep the mean in place.
+        // Scaling an image's centered vector around a fixed mean keeps its direction; mirrored
+        // pairs keep the mean fixed.
         let mirrored = ndarray::concatenate(Axis(0), &[values.view(), values.mapv(|value| -value).view()]).unwrap();
         let mut stretched = mirrored.clone();
         stretched.row_mut(0).mapv_inplace(|value| value * scale);

@@ -1,4 +1,4 @@
-//! Averages over scans, within the tile and of whole matrices; scans that do not fit together.
+//! Averages over scans, within the tile and of whole matrices, and scans that do not match.
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{Error, Images, Population, ScanVectors, SimilarityMatrix, Sweep, average, vectors};
@@ -62,7 +62,7 @@ fn an_image_missing_in_a_scan_averages_over_those_that_have_it() {
     assert!(found.packed().iter().zip(expected.packed()).all(|(a, b)| (a - b).abs() < 1e-6));
     assert!(found.provenance().last().unwrap().contains("150 of them missing"), "{:?}", found.provenance());
 
-    // Of every scan: means are over the images at hand.
+    // Images of every scan: means are over these images only.
     let shared: Vec<usize> = (100..400).collect();
     let cut = |scan: &Made, first: usize| Made {
         name: scan.name.clone(),
@@ -110,7 +110,8 @@ fn differing_image_sets_say_what_is_averaged_over_what() {
 #[test]
 fn a_vector_without_direction_names_its_image_and_its_scan() {
     let (a, mut b) = (made("day 1", 0..10, 5, 1), made("day 2", 0..10, 4, 2));
-    // Images lie in opposite pairs about (2, 2, 2, 2), but for image 6, which lies there, and image 7, left to the mean.
+    // Images lie in opposite pairs around (2, 2, 2, 2), except image 6, which lies there, and image
+    // 7, which completes the mean.
     for (image, mut row) in b.values.rows_mut().into_iter().enumerate() {
         for (neuron, value) in row.iter_mut().enumerate() {
             let away = [1.0, -1.0][image % 2] * ((image / 2 + neuron) % 5 + 1) as f32;

@@ -1,4 +1,4 @@
-//! What is made of all pairs without holding them, against the matrix; stopped, killed and gone on from.
+//! Reductions over all pairs against the matrix; stopped, killed and resumed.
 
 use brainprior_images::ImageId;
 use brainprior_similarity::{
@@ -33,7 +33,7 @@ fn matrix(values: &Array2<f32>) -> SimilarityMatrix {
     with(values, |population| population.matrix(&Sweep::default()).unwrap())
 }
 
-/// All vectors in memory, and only some bands of them at a time.
+/// All vectors in memory, and only some bands at a time.
 fn sweeps() -> [Sweep<'static>; 2] {
     [Sweep::default(), Sweep { memory: 100_000, ..Sweep::default() }]
 }
@@ -49,7 +49,7 @@ fn the_matrix_is_the_same_with_little_memory() {
 #[test]
 fn neighbors_are_the_largest_of_each_row() {
     let mut values = values(2);
-    // Images that are equal to others, so that there are ties.
+    // Images that equal others, so that there are ties.
     for copy in 0..60 {
         let row = values.row(copy / 2).to_owned();
         values.row_mut(IMAGES - 1 - copy).assign(&row);
@@ -97,7 +97,8 @@ fn a_uniform_sample_is_distinct_reproducible_and_even() {
         for pair in &sample {
             assert_eq!(pair.similarity, matrix.get(pair.first as usize, pair.second as usize));
         }
-        // Pairs of the first half of the images are a quarter of all: 5,000 +- 61 (one standard deviation).
+        // Pairs of the first half of the images are a quarter of all: 5,000 +- 61 (one standard
+        // deviation).
         let half = sample.iter().filter(|pair| (pair.second as usize) < IMAGES / 2).count();
         assert!(half.abs_diff(5_000) < 300, "{half}");
     }
@@ -126,7 +127,7 @@ fn a_stratified_sample_has_rare_similarities_as_often_as_common_ones() {
                 assert_eq!((((pair.similarity + 1.0) * 10.0) as usize).min(19), bin);
             }
         }
-        // The same pairs whatever the order of the blocks.
+        // The same pairs for any order of blocks.
         assert_eq!(before.get_or_insert(found.clone()), &found);
     }
 }
@@ -146,7 +147,7 @@ fn pairs_above_a_threshold_and_never_too_many() {
     }
 }
 
-/// Counts the blocks that it sees.
+/// Counts the blocks.
 struct Counted<R>(R, AtomicUsize);
 
 impl<R: Reduction> Reduction for Counted<R> {
@@ -197,7 +198,7 @@ fn a_stopped_sweep_goes_on_without_doing_anything_twice() {
         let (mut blocks, mut runs) = (0, 0);
         let found = loop {
             let told = AtomicUsize::new(0);
-            // Each run is told to stop after three more tasks.
+            // Each run is stopped after three more tasks.
             let observer = |progress: Progress| {
                 assert_eq!(progress.total, (IMAGES * (IMAGES - 1) / 2) as u64);
                 assert!(progress.resumed < progress.pairs);
@@ -217,7 +218,7 @@ fn a_stopped_sweep_goes_on_without_doing_anything_twice() {
         };
         assert!(runs > 2, "{runs}");
         assert_eq!(found, expected);
-        // A thread may have had a block at hand when it was told to stop.
+        // A thread may have been working on a block when the sweep was stopped.
         let once = whole.1.load(Ordering::Relaxed);
         assert!(
             blocks >= once && blocks <= once + runs * 4 * rayon::current_num_threads(),
@@ -242,7 +243,7 @@ impl Reduction for Planted {
     fn start(&self) {}
 
     fn block(&self, block: &brainprior_similarity::Block<'_>) -> bool {
-        // One of the first, so that all others come to wait for it.
+        // An early block, so that all other threads have to wait for it.
         let early = block.rows().start == 0 && block.columns().contains(&300);
         assert!(!(early && *self == Self::Block), "planted");
         early
@@ -326,7 +327,7 @@ fn a_file_written_in_bands_is_the_file_of_the_matrix() {
         matrix.write_as(&expected, precision).unwrap();
         for memory in [Sweep::MEMORY, 400_000] {
             let path = folder.path().join("bands.h5");
-            // Stopped at every second task, whether in the middle of a band or not.
+            // Stopped at every second task, both within and between bands.
             let mut stops = 0;
             loop {
                 let told = AtomicUsize::new(0);
@@ -350,7 +351,7 @@ fn a_file_written_in_bands_is_the_file_of_the_matrix() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
 }
 
-/// However they are read, `rows` give the matrix of `values`.
+/// `rows` give the matrix of `values`, whatever the source.
 fn check_rows(rows: &dyn Rows, values: &Array2<f32>) {
     let (expected, ids) = (matrix(values), ids(IMAGES));
     for sweep in sweeps() {

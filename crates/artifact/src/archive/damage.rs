@@ -1,4 +1,4 @@
-//! Why a header was refused, tensor by tensor where it can be read at all.
+//! Explains why a safetensors header was rejected, tensor by tensor if it can be parsed at all.
 
 use crate::FileError;
 use crate::signature::kind_of;
@@ -8,20 +8,20 @@ use std::path::Path;
 
 pub(super) fn explain(path: &Path, bytes: &[u8], source: &SafeTensorError) -> FileError {
     let wrong = |dataset: &str, expected: String, found: String| {
-        let advice = "the file is cut short, damaged, or not safetensors: write or fetch it again";
+        let advice = "the file is truncated, damaged, or not safetensors: write or fetch it again";
         FileError::mismatch(path, dataset, expected, found, advice)
     };
     let Some((declared, rest)) = bytes.split_first_chunk::<8>().map(|(head, rest)| (u64::from_le_bytes(*head), rest)) else {
         return wrong("header", "at least 8 bytes".into(), format!("{} bytes", bytes.len()));
     };
-    // Of a file that was cut the header still begins as one.
+    // The header of a truncated safetensors file still begins as one.
     if rest.first() != Some(&b'{') && declared > rest.len() as u64 {
-        let begins = || format!("one that begins with {:?}", String::from_utf8_lossy(&bytes[..8]));
+        let begins = || format!("a file that begins with {:?}", String::from_utf8_lossy(&bytes[..8]));
         let found = kind_of(bytes).map_or_else(begins, str::to_owned);
         return FileError::mismatch(path, "kind of file", "safetensors", found, "name a file of that kind");
     }
     let Some((text, data)) = usize::try_from(declared).ok().and_then(|length| rest.split_at_checked(length)) else {
-        let found = format!("a header said to be {declared} bytes long");
+        let found = format!("a header that claims to be {declared} bytes long");
         return wrong("header", format!("at most the {} bytes that follow", rest.len()), found);
     };
     let tensors = match serde_json::from_slice::<Value>(text) {
@@ -51,13 +51,13 @@ pub(super) fn explain(path: &Path, bytes: &[u8], source: &SafeTensorError) -> Fi
                 size.map_or("more than 2^64".into(), |size| size.to_string()),
                 tensor["dtype"]
             );
-            return wrong(name, expected, format!("data_offsets {from} to {to}, which is {} bytes", to - from));
+            return wrong(name, expected, format!("data_offsets {from} to {to}, which are {} bytes", to - from));
         }
     }
     if end != data.len() as u64 {
         return wrong("header", format!("tensors that fill the {} bytes after it", data.len()), format!("{end} bytes"));
     }
-    wrong("header", "that of a safetensors file".into(), source.to_string())
+    wrong("header", "the header of a safetensors file".into(), source.to_string())
 }
 
 fn bits_of(dtype: &str) -> Option<u64> {
@@ -76,7 +76,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    /// A file with two tensors, whose header was changed; what is said of it.
+    /// The message about a file with two tensors whose header was changed and whose end was cut
+    /// off.
     fn said_of(folder: &Path, change: impl Fn(&str) -> String, cut: usize) -> String {
         let path = folder.join("set.safetensors");
         let view = |shape: &[usize], bytes| TensorView::new(Dtype::U8, shape.to_vec(), bytes).unwrap();
@@ -126,8 +127,8 @@ mod tests {
         let path = folder.path().join("set.safetensors");
         for (bytes, kind) in [
             (&b"\x89HDF\r\n\x1a\n........"[..], "an HDF5 file"),
-            (b"\x93NUMPY\x01\x00v\x00{'descr'", "an array of NumPy"),
-            (b"# Read me first", "one that begins with \"# Read m\""),
+            (b"\x93NUMPY\x01\x00v\x00{'descr'", "a NumPy array"),
+            (b"# Read me first", "a file that begins with \"# Read m\""),
         ] {
             fs::write(&path, bytes).unwrap();
             let error = Archive::read(&path, "").unwrap_err().to_string();

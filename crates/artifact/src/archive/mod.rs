@@ -1,4 +1,4 @@
-//! Tensors and one JSON header in a safetensors file, and the weights of networks, which may also lie in a file of PyTorch.
+//! Safetensors files of tensors and one JSON header; also reads network weights from PyTorch files.
 
 mod damage;
 mod torch;
@@ -13,30 +13,32 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// The metadata entry that holds the header. It is the only entry: safetensors writes several in random order.
+/// The metadata entry that holds the header. It is the only entry, since safetensors writes several
+/// in random order.
 const HEADER: &str = "brainprior";
 
-/// Tensors that an error lists where one is missing.
+/// How many tensor names an error lists if one is missing.
 const NAMES_SHOWN: usize = 6;
 
-/// Writes tensors with a header, whole or not at all. Equal contents give equal bytes, whatever the order of the tensors. The
-/// tensors of candle are views.
+/// Atomically writes tensors with a header. Equal contents give equal bytes, whatever the order of
+/// the tensors. Candle tensors are views.
 ///
 /// # Errors
-/// A header that JSON cannot hold; whatever the file system refuses.
+/// Returns [`FileError`] if JSON cannot represent the header or the file cannot be written.
 pub fn write<N, V>(path: &Path, header: &impl Serialize, tensors: impl IntoIterator<Item = (N, V)>) -> Result<()>
 where
     N: AsRef<str> + Ord + Display,
     V: View,
 {
-    let header = serde_json::to_string(header).map_err(FileError::refused(path, "describe the header as JSON"))?;
+    let header = serde_json::to_string(header).map_err(FileError::refused(path, "write the header as JSON"))?;
     write_noted(path, HEADER, &header, tensors)
 }
 
-/// As [`write()`], with one metadata entry of another key, which is text: for formats that are not brainprior's own.
+/// Like [`write()`], but with one text entry of another metadata key: for formats that are not
+/// brainprior's own.
 ///
 /// # Errors
-/// Whatever the file system refuses.
+/// Returns [`FileError`] if the file cannot be written.
 pub fn write_noted<N, V>(path: &Path, key: &str, text: &str, tensors: impl IntoIterator<Item = (N, V)>) -> Result<()>
 where
     N: AsRef<str> + Ord + Display,
@@ -47,19 +49,19 @@ where
     replace::bytes(path, &bytes)
 }
 
-/// A file that was read whole, and whose tensors lie within it.
+/// A file read into memory as a whole, with the tensors in it.
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
     bytes: Vec<u8>,
     tensors: BTreeMap<String, Stored>,
     metadata: HashMap<String, String>,
-    /// What else the file holds.
+    /// Names of other content of the file.
     beside: Vec<String>,
     advice: &'static str,
 }
 
-/// A tensor among the bytes of a file.
+/// A tensor within the bytes of a file.
 #[derive(Debug)]
 struct Stored {
     dtype: Dtype,
@@ -67,29 +69,33 @@ struct Stored {
     bytes: Range<usize>,
 }
 
-/// What data-parallel training and compilation put before the names of a network's tensors.
+/// Prefixes that data-parallel training and compilation add to the names of a network's tensors.
 const WRAPPERS: [&str; 2] = ["module.", "_orig_mod."];
 
 impl Archive {
-    /// Reads a file; `advice` says what to do where it holds something else than is asked for.
+    /// Reads a file; `advice` says what to do if its content is not what is later asked for.
     ///
     /// # Errors
-    /// A file that cannot be read, that is no safetensors file, that is cut short or damaged: with the tensor at fault, where
-    /// the file still tells.
+    /// Returns [`FileError`] if the file cannot be read, is not safetensors, or is truncated or
+    /// damaged. The error names the tensor at fault if the header can still be parsed.
     pub fn read(path: &Path, advice: &'static str) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
         Self::of_safetensors(path, bytes, advice)
     }
 
-    /// Reads the weights of a network, as [`Archive::read`], or from what `torch.save` wrote (`.pt`, `.pth`): a state dict, or a dictionary
-    /// that holds one under `state_dict` or `model`. The names are those without the prefixes `module.` and `_orig_mod.`. What lies beside the
-    /// state dict, or has no such prefix where others have it, is left out ([`Archive::left_out`]).
+    /// Reads the weights of a network from safetensors, like [`Archive::read`], or from a file that
+    /// `torch.save` wrote (`.pt`, `.pth`): a state dict, or a dictionary that holds one under
+    /// `state_dict` or `model`. The prefixes `module.` and `_orig_mod.` are removed from the names.
+    /// Anything next to the state dict, or without such a prefix if others have it, is left out
+    /// ([`Archive::left_out`]).
     ///
-    /// A pickle is read as data: nothing that it names is called. Memory is bounded by three times the file's size.
+    /// A pickle is read as data: no function it names is called. Memory is bounded by three times
+    /// the file's size.
     ///
     /// # Errors
-    /// As [`Archive::read`]; a pickle that names other functions than those that make tensors, with the line of Python that converts it;
-    /// tensors that reach beyond the numbers in the file.
+    /// Returns [`FileError`] if [`Archive::read`] would, if a pickle names a function that does not
+    /// make tensors (the error has a line of Python that converts the file), or if a tensor extends
+    /// beyond the numbers in the file.
     pub fn read_weights(path: &Path, advice: &'static str) -> Result<Self> {
         let mut bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
         let mut beside = vec![];
@@ -125,13 +131,13 @@ impl Archive {
         Ok(Self { path: path.to_owned(), bytes, tensors, metadata, beside: vec![], advice })
     }
 
-    /// The header.
+    /// Reads the header.
     ///
     /// # Errors
-    /// A file without one, or with one of another content.
+    /// Returns [`FileError`] if there is no header or it has other content.
     pub fn header<H: DeserializeOwned>(&self) -> Result<H> {
         let text = self.note(HEADER).ok_or_else(|| self.mismatch("metadata", format!("an entry {HEADER}"), "none"))?;
-        serde_json::from_str(text).map_err(|error| self.mismatch("metadata", "the header of such a file", error.to_string()))
+        serde_json::from_str(text).map_err(|error| self.mismatch("metadata", "a header of this kind of file", error.to_string()))
     }
 
     /// The text of a metadata entry.
@@ -139,24 +145,24 @@ impl Archive {
         self.metadata.get(key).map(String::as_str)
     }
 
-    /// Names of all tensors, in the order of the alphabet.
+    /// Names of all tensors, sorted.
     pub fn names(&self) -> Vec<String> {
         self.tensors.keys().cloned().collect()
     }
 
-    /// What lies beside the tensors of a network and was left out, for a warning.
+    /// A warning that lists what else was in the file of a network and was left out.
     pub fn left_out(&self) -> Option<String> {
         let more = self.beside.len().saturating_sub(NAMES_SHOWN);
         let shown = self.beside[..self.beside.len() - more].join(", ");
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let sentence = || format!("{}: left out what lies beside the network's tensors: {shown}{more}", self.path.display());
+        let sentence = || format!("{}: ignored everything but the network's tensors: {shown}{more}", self.path.display());
         (!self.beside.is_empty()).then(sentence)
     }
 
-    /// A tensor, whatever its type and shape.
+    /// Returns a tensor of any type and shape.
     ///
     /// # Errors
-    /// A name that no tensor has, with those that there are.
+    /// Returns [`FileError`], with the existing names, if no tensor has this name.
     pub fn tensor(&self, name: &str) -> Result<TensorView<'_>> {
         let Some(stored) = self.tensors.get(name) else {
             let names = self.names();
@@ -171,10 +177,10 @@ impl Archive {
             .map_err(|error| FileError::refused(&self.path, "read")(error).in_dataset(name))
     }
 
-    /// A tensor of this type and shape.
+    /// Returns a tensor of this type and shape.
     ///
     /// # Errors
-    /// As [`Archive::tensor`]; a tensor of another type or shape.
+    /// Returns [`FileError`] if there is no such tensor, or if it has another type or shape.
     pub fn tensor_of(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<TensorView<'_>> {
         let tensor = self.tensor(name)?;
         if tensor.dtype() != dtype || tensor.shape() != shape {
@@ -184,18 +190,19 @@ impl Archive {
         Ok(tensor)
     }
 
-    /// The numbers of a tensor of this shape, the last dimension running fastest.
+    /// The numbers of a tensor of this shape, in C order.
     ///
     /// # Errors
-    /// As [`Archive::tensor_of`].
+    /// See [`Archive::tensor_of`].
     pub fn values<T: Element>(&self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
         Ok(T::from_bytes(self.tensor_of(name, T::DTYPE, shape)?.data()))
     }
 
-    /// The numbers of a tensor of any floating type as f32, to which f64 is rounded, the last dimension running fastest; and its shape.
+    /// The numbers of a floating-point tensor, in C order and as f32 (f64 is rounded), and its
+    /// shape.
     ///
     /// # Errors
-    /// As [`Archive::tensor`]; a tensor of whole numbers.
+    /// Returns [`FileError`] if there is no such tensor or it holds integers.
     pub fn floats(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let tensor = self.tensor(name)?;
         let data = tensor.data();
@@ -209,18 +216,19 @@ impl Archive {
         Ok((tensor.shape().to_vec(), values))
     }
 
-    /// An error of this file: `dataset`, a tensor or the header, is another than it should be.
+    /// An error about this file: the content of `dataset`, a tensor or the header, is not as
+    /// expected.
     pub fn mismatch(&self, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> FileError {
         FileError::mismatch(&self.path, dataset, expected, found, self.advice)
     }
 }
 
-/// A type of numbers in a tensor.
+/// An element type of tensors.
 pub trait Element: Sized {
-    /// What safetensors calls it.
+    /// The name of the type in safetensors.
     const DTYPE: Dtype;
 
-    /// Numbers from their bytes, the least significant first.
+    /// Decodes little-endian numbers.
     fn from_bytes(bytes: &[u8]) -> Vec<Self>;
 }
 
@@ -300,7 +308,7 @@ mod tests {
             message(file.values::<f64>("weights", &[2, 2]).unwrap_err()),
             format!("{start}: weights: expected F64 [2, 2], found F32 [2, 2]; write it again")
         );
-        assert!(message(file.header::<Vec<u8>>().unwrap_err()).contains("metadata: expected the header of such a file"));
+        assert!(message(file.header::<Vec<u8>>().unwrap_err()).contains("metadata: expected a header of this kind of file"));
         let foreign = folder.path().join("foreign.safetensors");
         write_noted(&foreign, "class_names", "cat\ndog", std::iter::empty::<(&str, TensorView)>()).unwrap();
         let file = Archive::read(&foreign, "write it again").unwrap();

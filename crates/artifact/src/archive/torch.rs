@@ -1,5 +1,6 @@
-//! State dicts as PyTorch saves them (`torch.save`), in a zip or, as until 2020, in a row of pickles. Nothing of a pickle is called; a file
-//! that needs more than tensors is refused with the line of Python that makes a state dict of it.
+//! PyTorch state dicts (`torch.save`), in a zip or, as until 2020, in a sequence of pickles. No
+//! function of a pickle is called. A file that needs more than tensors is refused with a line of
+//! Python that makes a state dict of it.
 
 use super::Stored;
 use crate::pickle::{Fault, Item, Pickle, Problem};
@@ -11,10 +12,10 @@ use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
 
-/// With what a row of pickles begins: that of the number 0x1950a86a20f9469cfc6c.
+/// The start of a sequence of pickles: the pickle of the number 0x1950a86a20f9469cfc6c.
 const ROW: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 
-/// What a pickle of tensors and of plain values beside them may name.
+/// Functions and types that a pickle of tensors and plain values may name.
 const KNOWN: [&str; 18] = [
     "collections.OrderedDict",
     "collections.defaultdict",
@@ -38,36 +39,36 @@ const KNOWN: [&str; 18] = [
 const REBUILD: &str = "torch._utils._rebuild_tensor_v2";
 const PARAMETER: &str = "torch._utils._rebuild_parameter";
 
-/// Under which keys training scripts put a state dict.
+/// Keys under which training scripts store a state dict.
 const NESTED: [&str; 2] = ["state_dict", "model"];
 /// How deep they nest it.
 const DEPTH: usize = 3;
 
-/// PyTorch's own tensors have at most as many axes; a list of sizes that many tensors share would be kept for each of them.
+/// PyTorch's own limit. Many tensors may share one list of sizes, but here each tensor has a copy.
 const MOST_AXES: usize = 64;
-/// What PyTorch calls the numbers of a tensor is a number itself, which many tensors may share, too.
+/// A storage key is usually a number. Many tensors may share one, but here each tensor has a copy.
 const LONGEST_KEY: usize = 64;
 
-const CUT: &str = "the file is cut short or damaged: copy it again";
+const CUT: &str = "the file is truncated or damaged: copy it again";
 
-/// Tensors, and the names of what is saved beside them.
+/// Tensors, and the names of everything else in the file.
 pub(super) struct StateDict {
     pub(super) tensors: BTreeMap<String, Stored>,
     pub(super) beside: Vec<String>,
 }
 
-/// A tensor as the pickle describes it.
+/// A tensor as described by the pickle.
 struct Described {
     name: String,
     storage: String,
     dtype: Dtype,
-    /// Numbers of the storage before the first one.
+    /// Offset of the first number in the storage.
     offset: usize,
     shape: Vec<usize>,
     strides: Vec<usize>,
 }
 
-/// Whether a file that begins so is one of PyTorch.
+/// Whether a file that begins with `bytes` is a PyTorch file.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(ROW) || is_pickle(bytes)
 }
@@ -77,7 +78,8 @@ fn is_pickle(bytes: &[u8]) -> bool {
     bytes.first() == Some(&0x80) && bytes.get(8) != Some(&b'{')
 }
 
-/// Reads the tensors of `bytes`; those that are not contiguous are arranged anew behind the end of `bytes`.
+/// Reads the tensors in `bytes`; tensors that are not contiguous are appended to `bytes` in C
+/// order.
 pub(super) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<StateDict> {
     let (mut described, beside, storages) = if bytes.starts_with(ROW) {
         of_row(path, bytes)?
@@ -88,12 +90,13 @@ pub(super) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<StateDict> {
         return Err(FileError::mismatch(path, "the file", "what torch.save writes", "another pickle", advice));
     };
     described.sort_by(|a, b| a.name.cmp(&b.name));
-    // Tensors may share their numbers, as tied weights do; small files whose tensors are the same large one many times may not.
+    // Tensors may share numbers, as tied weights do. But a small file must not hold one large
+    // tensor many times.
     let length = bytes.len();
     let total = described.iter().try_fold(0usize, |total, tensor| total.checked_add(tensor.bytes()?));
     if total.is_none_or(|total| total > 2 * length) {
-        let found = total.map_or("more than can be counted".to_owned(), |total| format!("{total} bytes"));
-        let advice = "save tensors that share no numbers: .clone() in Python";
+        let found = total.map_or("more than 2^64 bytes".to_owned(), |total| format!("{total} bytes"));
+        let advice = ".clone() the tensors before saving, so that they share no numbers";
         return Err(FileError::mismatch(
             path,
             "tensors",
@@ -107,16 +110,16 @@ pub(super) fn read(path: &Path, bytes: &mut Vec<u8>) -> Result<StateDict> {
     for tensor in described {
         let at = |expected: String, found: String| FileError::mismatch(path, tensor.name.as_str(), expected, found, CUT);
         let Some(storage) = storages.get(&tensor.storage) else {
-            return Err(at(format!("the numbers {}", tensor.storage), "none of that name".into()));
+            return Err(at(format!("the numbers {}", tensor.storage), "none with that key".into()));
         };
         let (Some(end), Some(size)) = (tensor.end(), tensor.bytes()) else {
-            return Err(at("sizes that can be counted".into(), format!("shape {:?}", tensor.shape)));
+            return Err(at("a size that does not overflow".into(), format!("shape {:?}", tensor.shape)));
         };
         if end > storage.len() || size > storage.len() {
             return Err(at(format!("at least {} bytes of numbers", end.max(size)), storage.len().to_string()));
         }
         let width = width(tensor.dtype);
-        // Where a tensor is empty, its offset may be anything.
+        // The offset of an empty tensor is arbitrary.
         let first = storage.start + if size > 0 { tensor.offset * width } else { 0 };
         let from = if tensor.is_contiguous() {
             first
@@ -144,11 +147,11 @@ fn of_zip(path: &Path, bytes: &[u8]) -> Result<Parts> {
         let member = archive.by_index_raw(index).map_err(unpacking)?;
         let (size, start) = (member.size() as usize, member.data_start().unwrap_or(u64::MAX) as usize);
         let name = String::from_utf8_lossy(member.name_raw()).into_owned();
-        // The folder is called as the file was.
+        // The top-level folder is named after the original file.
         let name = name.split_once('/').map_or(name.clone(), |(_, name)| name.to_owned());
         if member.compression() != zip::CompressionMethod::Stored {
-            let advice = "pack it without compression, as torch.save does";
-            return Err(FileError::mismatch(path, name, "a member that is stored", member.compression().to_string(), advice));
+            let advice = "zip it without compression, as torch.save does";
+            return Err(FileError::mismatch(path, name, "an uncompressed member", member.compression().to_string(), advice));
         }
         let end = start.checked_add(size).filter(|end| *end <= bytes.len());
         let Some(end) = end else {
@@ -164,8 +167,8 @@ fn of_zip(path: &Path, bytes: &[u8]) -> Result<Parts> {
         return Err(FileError::mismatch(path, "the zip", "data.pkl, as torch.save writes it", names.join(", "), advice));
     };
     if members.get("byteorder").is_some_and(|order| &bytes[order.clone()] != b"little") {
-        let advice = "save it on a machine of the usual order of bytes";
-        return Err(FileError::mismatch(path, "byteorder", "little", "another", advice));
+        let advice = "save it on a little-endian machine";
+        return Err(FileError::mismatch(path, "byteorder", "little", "another byte order", advice));
     }
     let of_pickle = |problem| refusal(path, problem);
     let (pickle, _) = Pickle::parse(&bytes[pickle.clone()], known).map_err(of_pickle)?;
@@ -174,16 +177,16 @@ fn of_zip(path: &Path, bytes: &[u8]) -> Result<Parts> {
     Ok((described, beside, storages.collect()))
 }
 
-/// A pickle each of the number above, of a version, of the machine, of the tensors and of the order of their numbers, which follow:
-/// their count, then themselves.
+/// Pickles, in order: the magic number above, the version, the machine, the tensors, and the keys
+/// of the storages. Each storage follows: its count, then its numbers.
 fn of_row(path: &Path, bytes: &[u8]) -> Result<Parts> {
     let of_pickle = |problem| refusal(path, problem);
     let next = |bytes| Pickle::parse(bytes, known).map_err(of_pickle);
     let (_, rest) = next(&bytes[ROW.len()..])?;
     let (machine, rest) = next(rest)?;
     if machine.root().entry("little_endian").ok().and_then(Item::integer) == Some(0) {
-        let advice = "save it on a machine of the usual order of bytes";
-        return Err(FileError::mismatch(path, "byteorder", "little", "another", advice));
+        let advice = "save it on a little-endian machine";
+        return Err(FileError::mismatch(path, "byteorder", "little", "another byte order", advice));
     }
     let (object, rest) = next(rest)?;
     let (keys, mut rest) = next(rest)?;
@@ -191,7 +194,8 @@ fn of_row(path: &Path, bytes: &[u8]) -> Result<Parts> {
     let widths = all_storages(&object);
     let mut storages = HashMap::new();
     for key in keys.root().texts().map_err(of_pickle)? {
-        let cut = || FileError::mismatch(path, format!("the numbers {key}"), "as many as the file says", "its end", CUT);
+        let cut =
+            || FileError::mismatch(path, format!("the storage {key}"), "as many numbers as the file states", "its end", CUT);
         let Some(width) = widths.get(key) else { return Err(cut()) };
         let (count, numbers) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
         let size = usize::try_from(i64::from_le_bytes(*count)).ok().and_then(|count| count.checked_mul(*width));
@@ -207,7 +211,7 @@ fn known(name: &str) -> bool {
     KNOWN.contains(&name) || name == "_codecs.encode" || dtype_of_storage(name).is_some() || is_dtype(name)
 }
 
-/// As `torch.float32`.
+/// For example `torch.float32`.
 fn is_dtype(name: &str) -> bool {
     let name = name.strip_prefix("torch.").unwrap_or_default();
     ["float", "bfloat", "int", "uint", "complex"].iter().any(|kind| {
@@ -215,7 +219,7 @@ fn is_dtype(name: &str) -> bool {
     }) || name == "bool"
 }
 
-/// As `torch.FloatStorage`, or, of files from before 2018, `torch.cuda.FloatStorage`.
+/// For example `torch.FloatStorage`, or `torch.cuda.FloatStorage` in files from before 2018.
 fn dtype_of_storage(name: &str) -> Option<Dtype> {
     let name = name.strip_prefix("torch.")?;
     Some(match name.strip_prefix("cuda.").unwrap_or(name).strip_suffix("Storage")? {
@@ -237,7 +241,7 @@ fn width(dtype: Dtype) -> usize {
     dtype.bitsize() / 8
 }
 
-/// The tensors of the state dict that an object is or holds, and the names of what else is there.
+/// The tensors of the state dict that an object is or holds, and the names of everything else.
 fn state_dict(mut object: Item) -> std::result::Result<(Vec<Described>, Vec<String>), Problem> {
     let mut beside = vec![];
     let holds_tensors = |object: Item| {
@@ -257,7 +261,7 @@ fn state_dict(mut object: Item) -> std::result::Result<(Vec<Described>, Vec<Stri
         let (expected, found) = ("a dictionary of tensors".into(), object.describe());
         return Err(Problem { expected, found, fault: Fault::Damaged });
     };
-    // A name that is given many times is that of its last value, and is kept once.
+    // If a name occurs more than once, its last value counts.
     let (mut names, mut values) = (vec![], HashMap::new());
     for (name, value) in entries {
         let name: Cow<str> = name.text().map_or_else(|| name.describe().into(), Cow::Borrowed);
@@ -275,13 +279,13 @@ fn state_dict(mut object: Item) -> std::result::Result<(Vec<Described>, Vec<Stri
     if tensors.is_empty() {
         let found =
             if beside.is_empty() { "nothing".into() } else { beside.iter().take(6).cloned().collect::<Vec<_>>().join(", ") };
-        let expected = "tensors by name, or such under state_dict or model".into();
+        let expected = "a dictionary of tensors, or one under state_dict or model".into();
         return Err(Problem { expected, found, fault: Fault::Damaged });
     }
     Ok((tensors, beside))
 }
 
-/// The arguments of which a tensor would be made.
+/// The arguments of the call that would make a tensor.
 fn rebuilt<'p, 'a>(value: Item<'p, 'a>) -> Option<Item<'p, 'a>> {
     match value.call()? {
         (REBUILD | "torch._utils._rebuild_tensor", arguments) => Some(arguments),
@@ -304,7 +308,7 @@ fn describe(name: String, arguments: Item) -> std::result::Result<Described, Pro
         return Err(damaged("storage, offset, shape and strides", arguments));
     };
     let sizes = |sizes: Item, what: &str| -> std::result::Result<Vec<usize>, Problem> {
-        // A torch.Size is a call with the tuple.
+        // A torch.Size is pickled as a call with a tuple.
         let sizes = match sizes.call() {
             Some(("torch.Size", arguments)) => arguments.items()?.next().unwrap_or(sizes),
             _ => sizes,
@@ -314,7 +318,7 @@ fn describe(name: String, arguments: Item) -> std::result::Result<Described, Pro
         }
         sizes.integers()?.into_iter().map(|size| usize::try_from(size).map_err(|_| damaged(what, sizes))).collect()
     };
-    let (shape, strides) = (sizes(shape, "sizes from 0")?, sizes(strides, "strides from 0")?);
+    let (shape, strides) = (sizes(shape, "sizes of at least 0")?, sizes(strides, "strides of at least 0")?);
     let (key, dtype) = storage_of(storage).ok_or_else(|| damaged("a storage of a known type", storage))?;
     let offset = offset.integer().and_then(|offset| usize::try_from(offset).ok()).ok_or_else(|| damaged("an offset", offset))?;
     if shape.len() != strides.len() {
@@ -323,7 +327,7 @@ fn describe(name: String, arguments: Item) -> std::result::Result<Described, Pro
     Ok(Described { storage: key, dtype, offset, shape, strides, name })
 }
 
-/// Key and type of the storage that a persistent name stands for: ("storage", type, key, device, count, ...).
+/// Key and type of the storage of a persistent ID: ("storage", type, key, device, count, ...).
 fn storage_of(storage: Item) -> Option<(String, Dtype)> {
     let mut parts = storage.elsewhere()?.items().ok()?.skip(1);
     let (kind, key) = (parts.next()?, parts.next()?);
@@ -331,7 +335,7 @@ fn storage_of(storage: Item) -> Option<(String, Dtype)> {
     Some((key.to_owned(), dtype_of_storage(kind.global()?)?))
 }
 
-/// How wide the numbers of each storage are, also of those that no tensor of the state dict is made of.
+/// Bytes per number of every storage, also of storages that no tensor of the state dict uses.
 fn all_storages(pickle: &Pickle) -> HashMap<String, usize> {
     pickle.all().filter_map(storage_of).map(|(key, dtype)| (key, width(dtype))).collect()
 }
@@ -341,7 +345,7 @@ impl Described {
         self.shape.iter().try_fold(width(self.dtype), |product, size| product.checked_mul(*size))
     }
 
-    /// How many bytes of the storage it needs.
+    /// How many bytes of the storage the tensor needs.
     fn end(&self) -> Option<usize> {
         if self.shape.contains(&0) {
             return Some(0);
@@ -362,7 +366,7 @@ impl Described {
         })
     }
 
-    /// The place of each number in the storage, counted from the first, the last axis running fastest.
+    /// Visits the offset of each number in the storage, in C order.
     fn for_each_offset(&self, mut visit: impl FnMut(usize)) {
         let mut index = vec![0; self.shape.len()];
         if self.shape.contains(&0) {
@@ -384,7 +388,7 @@ fn refusal(path: &Path, problem: Problem) -> FileError {
         Fault::Program => {
             let (old, new) = (path.display(), path.with_extension("weights.pt"));
             format!(
-                "a pickle is a program, and nothing of it was run; where you trust the file, let PyTorch run it and save the tensors alone: \
+                "a pickle is a program, and nothing of it was run; if you trust the file, let PyTorch run it and save only the tensors: \
                  python -c \"import torch; m = torch.load('{old}', map_location='cpu', weights_only=False); \
                  m = m.get('state_dict', m.get('model', m)) if isinstance(m, dict) else m; \
                  torch.save(m if isinstance(m, dict) else m.state_dict(), '{}')\"",
@@ -399,7 +403,8 @@ fn refusal(path: &Path, problem: Problem) -> FileError {
 mod tests {
     use super::*;
 
-    /// A row of pickles of which the dictionary has an entry `w`, a tensor of as many axes of one number, and these others.
+    /// A sequence of pickles whose dictionary has an entry `w`, a tensor with this many axes of
+    /// size one, and `others`.
     fn row(axes: usize, key: &str, others: &[u8]) -> Vec<u8> {
         let text = |text: &str| [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat();
         let ones = [b"(", &b"K\x01".repeat(axes)[..], b"t"].concat();
@@ -418,7 +423,7 @@ mod tests {
         assert!(error.contains("row.pth: the pickle: expected at most 64 axes of w, found a tuple of 65"), "{error}");
         let error = read(row(1, &"0".repeat(65), b"")).map(|_| ()).unwrap_err().to_string();
         assert!(error.contains("a storage of a known type of w"), "{error}");
-        // The same text, put into the dictionary as often as there are bytes.
+        // The same text, added to the dictionary as often as the file has bytes.
         let others = [b"X\x05\x00\x00\x00epochq\x00K\x01s", &b"h\x00K\x02s".repeat(100)[..]].concat();
         assert_eq!(read(row(1, "0", &others)).unwrap().beside, ["epoch"]);
     }

@@ -1,4 +1,4 @@
-//! Attributes: one text or one number, stored as a single value or as an array of one.
+//! Attributes: one string or one number, stored as a scalar or as an array of size one.
 
 use super::Input;
 use super::strings::text;
@@ -6,22 +6,22 @@ use crate::Result;
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
 use hdf5::{Attribute, Container, Location};
 
-/// Longest text of fixed length, in bytes.
+/// Longest fixed-length string, in bytes.
 const LONGEST: usize = 1024;
 
 impl Input {
-    /// A text among the attributes of the file.
+    /// A string attribute of the file.
     ///
     /// # Errors
-    /// No such attribute, or no text.
+    /// Returns [`FileError`](crate::FileError) if there is no such attribute or it is not a string.
     pub fn text_attribute(&self, name: &str) -> Result<String> {
         self.text_of(&self.file, &format!("attribute {name}"), name)
     }
 
-    /// A whole number among the attributes of the file.
+    /// An integer attribute of the file.
     ///
     /// # Errors
-    /// No such attribute, or no whole number.
+    /// Returns [`FileError`](crate::FileError) if there is no such attribute or it is not an integer.
     pub fn integer_attribute(&self, name: &str) -> Result<i64> {
         let shown = format!("attribute {name}");
         let attribute = self.one_of(&self.file, &shown, name)?;
@@ -31,13 +31,13 @@ impl Input {
             }
             _ => Some(self.number_of(&self.file, &shown, name)?).filter(|value| value.fract() == 0.0).map(|value| value as i64),
         };
-        number.ok_or_else(|| self.mismatch(&shown, "a whole number", "another", "write the file anew"))
+        number.ok_or_else(|| self.mismatch(&shown, "a whole number", "another number", "write the file again"))
     }
 
-    /// Some numbers among the attributes of a dataset; `None` without the dataset or the attribute.
+    /// The numbers in an attribute of a dataset; `None` if there is no such dataset or attribute.
     ///
     /// # Errors
-    /// An attribute that holds no numbers.
+    /// Returns [`FileError`](crate::FileError) if the attribute does not hold numbers.
     pub fn numbers_attribute(&self, dataset: &str, name: &str) -> Result<Option<Vec<f64>>> {
         let Some(found) = self.find(dataset)? else { return Ok(None) };
         let names = found.attr_names().map_err(|cause| self.refused(dataset, &cause))?;
@@ -70,7 +70,7 @@ impl Input {
             TypeDescriptor::VarLenUnicode => {
                 attribute.read_raw::<VarLenUnicode>().map_err(refused)?.first().map(|value| text(value.as_bytes()))
             }
-            other => return Err(self.mismatch(shown, "a text", other.to_string(), "write the file anew")),
+            other => return Err(self.mismatch(shown, "a text", other.to_string(), "write the file again")),
         };
         Ok(value.unwrap_or_default())
     }
@@ -89,20 +89,20 @@ impl Input {
     fn one_of(&self, owner: &Location, shown: &str, name: &str) -> Result<Attribute> {
         let names = owner.attr_names().map_err(|cause| self.refused(shown, &cause))?;
         if !names.iter().any(|known| known == name) {
-            return Err(self.mismatch(shown, "one", "none", "name a file of that kind"));
+            return Err(self.mismatch(shown, "this attribute", "none", "name a file of that kind"));
         }
         let attribute = owner.attr(name).map_err(|cause| self.refused(shown, &cause))?;
         let space = attribute.space().map_err(|cause| self.refused(shown, &cause))?;
         match space.size() {
             1 => Ok(attribute),
-            size => Err(self.mismatch(shown, "one value", format!("{size}"), "write the file anew")),
+            size => Err(self.mismatch(shown, "one value", format!("{size}"), "write the file again")),
         }
     }
 
     pub(super) fn descriptor(&self, shown: &str, container: &Container) -> Result<TypeDescriptor> {
         let dtype = container.dtype().map_err(|cause| self.refused(shown, &cause))?;
         dtype.to_descriptor().map_err(|_| {
-            let found = format!("a type of {} bytes that is not read here", dtype.size());
+            let found = format!("an unsupported type of {} bytes", dtype.size());
             self.mismatch(shown, "numbers or text", found, "store it as integers, floats or strings")
         })
     }

@@ -1,4 +1,4 @@
-//! What a file holds. A walk visits a group once, whatever the kind of the links that lead to it.
+//! Lists the content of a file. Each group is visited once, whatever kind of link leads to it.
 
 use super::{Input, refusal};
 use crate::{Entry, FileError, Result};
@@ -7,30 +7,30 @@ use hdf5::{Dataset, Group, LocationInfo, LocationType};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::Path;
 
-/// Names of all datasets with their types and shapes. A group that is reached by several names is followed by the shortest; the
-/// others say which that is, and links that lead nowhere say so.
+/// Names of all datasets with types and shapes. A group with several names is listed under the
+/// shortest; the entries of the others give that name. Dangling links are marked.
 ///
 /// # Errors
-/// A file that cannot be opened, or a group that cannot be listed.
+/// Returns [`FileError`] if the file cannot be opened or a group cannot be listed.
 pub fn list(path: &Path) -> Result<BTreeMap<String, Entry>> {
     let describe = |member: Member| match member {
         Member::Dataset(dataset) => Some(entry(&dataset)),
         Member::Group(_) => None,
         Member::Again(name) => Some(Entry { dtype: format!("(as {name})"), shape: vec![] }),
-        Member::Dangling => Some(Entry { dtype: "(link to nothing)".into(), shape: vec![] }),
+        Member::Dangling => Some(Entry { dtype: "(dangling link)".into(), shape: vec![] }),
     };
     let members = members(&Input::open(path)?)?;
     Ok(members.into_iter().filter_map(|(name, member)| Some((name, describe(member)?))).collect())
 }
 
-/// Names from the root, groups and all, are kept for every member: of a long one with many members there would be as many copies.
+/// Every member keeps its full path, so a long group name would be copied for each of its members.
 const LONGEST: usize = 1024;
 
-/// What a name leads to.
+/// The target of a name.
 pub(super) enum Member {
     Dataset(Dataset),
     Group(Group),
-    /// A group that has another name, too.
+    /// A group listed under another name.
     Again(String),
     Dangling,
 }
@@ -48,7 +48,8 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
         for name in group.member_names().map_err(|cause| refused(&prefix, &cause))? {
             let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
             if path.len() > LONGEST {
-                let found = format!("one of {} that begins with {}", path.len(), path.chars().take(40).collect::<String>());
+                let found =
+                    format!("a name of {} letters that begins with {}", path.len(), path.chars().take(40).collect::<String>());
                 let advice = "give groups and datasets shorter names";
                 return Err(FileError::mismatch(&input.path, "names", format!("at most {LONGEST} letters"), found, advice));
             }
@@ -77,8 +78,8 @@ pub(super) fn members(input: &Input) -> Result<Vec<(String, Member)>> {
     Ok(found)
 }
 
-/// Type and shape of a dataset; a type that is not known by its size alone. Single characters along the last axis, as netCDF
-/// keeps text, are strings.
+/// Type and shape of a dataset; unusual types are described in words. Arrays of single characters,
+/// in which netCDF stores text, count as strings.
 fn entry(dataset: &Dataset) -> Entry {
     let mut shape = dataset.shape();
     let Ok(dtype) = dataset.dtype() else { return Entry { dtype: "(unreadable type)".into(), shape } };

@@ -1,8 +1,10 @@
-//! Reading HDF5 files as labs have them: what cannot be read is named, and nothing is made up.
+//! Reads HDF5 files as labs have them. Anything that cannot be read is an error with a name, never
+//! a made-up value.
 //!
-//! HDF5 answers with fill values where the data lie in a file that is gone, clips integers that do not fit, cuts fractions off,
-//! and knows nothing of the packing of netCDF. An [`Input`] looks first: a dataset that it hands out is there, its filters can
-//! be undone, all its data exist, and its numbers come as what they stand for.
+//! HDF5 itself returns fill values if an external file is missing, clips integers that do not fit,
+//! truncates fractions, and ignores netCDF packing. An [`Input`] therefore checks first: a dataset
+//! that it returns exists, its filters are available, all its data are present, and its numbers are
+//! unpacked.
 
 mod attributes;
 mod chunk;
@@ -36,15 +38,16 @@ pub struct Input {
 }
 
 impl Input {
-    /// Opens a file, which may begin with a user block, as those of MATLAB do.
+    /// Opens a file, which may begin with a user block (MATLAB files do).
     ///
     /// # Errors
-    /// No such file, no HDF5, cut off, being written by somebody else, or left open by a writer that was stopped.
+    /// Returns [`FileError`] if the file is missing, not HDF5, truncated, open for writing
+    /// elsewhere, or was not closed.
     pub fn open(path: &Path) -> Result<Self> {
         if !is_hdf5(path)? {
             return Err(refusal::not_hdf5(path));
         }
-        // Whoever writes a file with HDF5 locks it; where locks are not to be had, or HDF5 is told to use none, none is missed.
+        // HDF5 locks a file that it writes. If locks are unavailable or disabled, none is required.
         let held = File::open(path).map_err(FileError::refused(path, "open"))?.try_lock_shared();
         if matches!(held, Err(TryLockError::WouldBlock)) {
             return Err(refusal::locked(path));
@@ -53,12 +56,12 @@ impl Input {
         Ok(Self { path: path.to_owned(), file })
     }
 
-    /// The file.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// That `dataset` is another than it should be.
+    /// An error: the content of `dataset` is not as expected.
     pub fn mismatch(
         &self,
         dataset: &str,
@@ -74,7 +77,7 @@ impl Input {
     }
 }
 
-/// Sizes as people write them; `*` where any size will do.
+/// A shape in words; `*` stands for any size.
 fn describe(shape: &[Option<usize>]) -> String {
     let sizes: Vec<String> = shape.iter().map(|size| size.map_or("*".to_owned(), |size| size.to_string())).collect();
     format!("({})", sizes.join(", "))

@@ -1,4 +1,4 @@
-//! Arrays of numbers, as what they stand for: unpacked, and never clipped or cut.
+//! Numeric arrays, unpacked and never clipped or truncated.
 
 use super::Input;
 use super::packing::Packing;
@@ -8,21 +8,21 @@ use hdf5::{Dataset, H5Type};
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// Whole numbers up to here are exact in f64.
+/// Integers up to this are exact in f64.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Kinds of numbers.
+/// The kind of numbers in a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Unsigned, of 8 bits.
+    /// 8-bit unsigned integers.
     Byte,
-    /// Whole, of another width.
+    /// Integers of another width.
     Whole,
-    /// Floating-point, or packed.
+    /// Floating-point or packed numbers.
     Float,
 }
 
-/// A dataset of numbers whose data are in reach.
+/// A numeric dataset whose data have been checked to be present.
 #[derive(Clone, Debug)]
 pub struct Numbers {
     path: PathBuf,
@@ -33,11 +33,12 @@ pub struct Numbers {
 }
 
 impl Input {
-    /// A dataset of numbers with `shape.len()` dimensions, of which those given must match.
+    /// Opens a numeric dataset with `shape.len()` dimensions; the sizes that are `Some` must match.
     ///
     /// # Errors
-    /// No such dataset, another shape, no numbers, a filter that is missing, data that lie in a file that is gone or were never
-    /// written.
+    /// Returns [`FileError`] if the dataset is missing, has another shape or is not numeric, if a
+    /// filter is not available, or if data are missing (an external file is gone, or they were
+    /// never written).
     pub fn numbers(&self, name: &str, shape: &[Option<usize>]) -> Result<Numbers> {
         let dataset = self.dataset(name, shape)?;
         let stored = self.descriptor(name, &dataset)?;
@@ -52,12 +53,12 @@ impl Input {
 }
 
 impl Numbers {
-    /// Sizes of the dimensions.
+    /// Size of each dimension.
     pub fn shape(&self) -> Vec<usize> {
         self.dataset.shape()
     }
 
-    /// What kind of numbers they are.
+    /// The kind of numbers.
     pub fn kind(&self) -> Kind {
         match self.stored {
             _ if self.packing.is_some() => Kind::Float,
@@ -67,23 +68,23 @@ impl Numbers {
         }
     }
 
-    /// Whether each is stored in two bytes as a float.
+    /// Whether the numbers are stored as half-precision floats.
     pub fn are_halves(&self) -> bool {
         self.packing.is_none() && self.stored == TypeDescriptor::Float(hdf5::types::FloatSize::U2)
     }
 
-    /// All values in their order, as the type that is asked for, which must be able to hold what is stored.
+    /// All values in C order as the type `T`, which must be able to represent the stored type.
     ///
     /// # Errors
-    /// Whatever HDF5 refuses.
+    /// Returns [`FileError`] if HDF5 fails.
     pub fn stored<T: H5Type>(&self) -> Result<Vec<T>> {
         self.dataset.read_raw().map_err(|cause| self.refused(&cause))
     }
 
-    /// All values, rounded to f32; not a number where one is missing.
+    /// All values as f32; NaN where one is missing.
     ///
     /// # Errors
-    /// Whatever HDF5 refuses.
+    /// Returns [`FileError`] if HDF5 fails.
     pub fn floats(&self) -> Result<Vec<f32>> {
         match &self.packing {
             None => self.stored(),
@@ -91,10 +92,10 @@ impl Numbers {
         }
     }
 
-    /// All values; not a number where one is missing.
+    /// All values; NaN where one is missing.
     ///
     /// # Errors
-    /// Whatever HDF5 refuses.
+    /// Returns [`FileError`] if HDF5 fails.
     pub fn doubles(&self) -> Result<Vec<f64>> {
         match &self.packing {
             None => self.stored(),
@@ -102,10 +103,10 @@ impl Numbers {
         }
     }
 
-    /// Some rows of a matrix, one after the other, rounded to f32.
+    /// Rows of a matrix as f32, one after the other.
     ///
     /// # Errors
-    /// Whatever HDF5 refuses.
+    /// Returns [`FileError`] if HDF5 fails.
     pub fn rows(&self, rows: Range<usize>) -> Result<Vec<f32>> {
         let refused = |cause: hdf5::Error| self.refused(&cause);
         match &self.packing {
@@ -117,10 +118,10 @@ impl Numbers {
         }
     }
 
-    /// Some rows of a matrix, one after the other.
+    /// Rows of a matrix, one after the other.
     ///
     /// # Errors
-    /// Whatever HDF5 refuses.
+    /// Returns [`FileError`] if HDF5 fails.
     pub fn rows_of_doubles(&self, rows: Range<usize>) -> Result<Vec<f64>> {
         let mut stored = self.dataset.read_slice_2d::<f64, _>((rows, ..)).map_err(|cause| self.refused(&cause))?;
         if let Some(packing) = &self.packing {
@@ -129,10 +130,10 @@ impl Numbers {
         Ok(stored.into_iter().collect())
     }
 
-    /// Whole numbers, also those that are stored as floats.
+    /// Integers, including those stored as floats.
     ///
     /// # Errors
-    /// A fraction, a missing value, a number that takes more than 63 bits and a sign.
+    /// Returns [`FileError`] if a value is a fraction, missing, or does not fit into an i64.
     pub fn integers(&self) -> Result<Vec<i64>> {
         match (&self.packing, &self.stored) {
             (None, TypeDescriptor::Integer(_)) => self.stored(),
@@ -146,22 +147,23 @@ impl Numbers {
         }
     }
 
-    /// Whole numbers from 0, also those that are stored as floats.
+    /// Non-negative integers, including those stored as floats.
     ///
     /// # Errors
-    /// A fraction, a missing value, a negative number.
+    /// Returns [`FileError`] if a value is a fraction, missing or negative.
     pub fn naturals(&self) -> Result<Vec<u64>> {
         match (&self.packing, &self.stored) {
             (None, TypeDescriptor::Unsigned(_)) => self.stored(),
             _ => {
-                let natural =
-                    |(row, value): (usize, i64)| u64::try_from(value).map_err(|_| self.unfit(row, value, "numbers from 0"));
+                let natural = |(row, value): (usize, i64)| {
+                    u64::try_from(value).map_err(|_| self.unfit(row, value, "numbers of at least 0"))
+                };
                 self.integers()?.into_iter().enumerate().map(natural).collect()
             }
         }
     }
 
-    /// Whole numbers in decimal digits, whatever their size.
+    /// Integers of any size as decimal strings.
     pub(super) fn written_out(&self) -> Result<Vec<String>> {
         match (&self.packing, &self.stored) {
             (None, TypeDescriptor::Unsigned(_)) => Ok(self.stored::<u64>()?.iter().map(u64::to_string).collect()),
@@ -179,7 +181,7 @@ impl Numbers {
 
     fn unfit(&self, row: usize, found: impl std::fmt::Display, expected: &str) -> FileError {
         let found = format!("{found} in row {row}");
-        FileError::mismatch(&self.path, &self.name, expected, found, "number them anew when the file is made, or leave them out")
+        FileError::mismatch(&self.path, &self.name, expected, found, "renumber them when you write the file, or leave them out")
     }
 
     fn refused(&self, cause: &hdf5::Error) -> FileError {

@@ -1,4 +1,4 @@
-//! Groups and datasets by what an attribute calls them, and where links and references lead.
+//! Finds groups and datasets by an attribute, and resolves links and references.
 
 use super::list::{Member, members};
 use super::{Input, refusal};
@@ -9,36 +9,38 @@ use hdf5::{Location, LocationInfo, ObjectReference1, ReferencedObject};
 /// A group or dataset.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Its name, from the root and without a slash before it.
+    /// Its path from the root, without a leading slash.
     pub path: String,
     /// Whether it is a group.
     pub is_group: bool,
-    /// What the attribute calls it; empty without one.
+    /// The value of the attribute; empty if there is none.
     pub kind: String,
     info: LocationInfo,
 }
 
-/// All groups of a file, each once under its shortest name, and all datasets, under each of their names.
+/// All groups of a file, each once under its shortest name, and all datasets under each of their
+/// names.
 #[derive(Clone, Debug)]
 pub struct Objects(Vec<Object>);
 
 impl Object {
-    /// The last part of its name.
+    /// The last part of its path.
     pub fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 
-    /// The name of the group that holds it.
+    /// The path of its parent group.
     pub fn parent(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(parent, _)| parent)
     }
 }
 
 impl Objects {
-    /// Of the file, as the attribute `kind` calls them.
+    /// Lists the objects of a file; the attribute `kind` gives their kinds.
     ///
     /// # Errors
-    /// A group that cannot be listed; an attribute of that name that is no text.
+    /// Returns [`FileError`] if a group cannot be listed or an attribute of that name is not a
+    /// string.
     pub fn of(input: &Input, kind: &str) -> Result<Self> {
         let mut objects = vec![];
         for (path, member) in members(input)? {
@@ -54,57 +56,57 @@ impl Objects {
         Ok(Self(objects))
     }
 
-    /// All of them.
+    /// All objects.
     pub fn iter(&self) -> impl Iterator<Item = &Object> {
         self.0.iter()
     }
 
-    /// That of a name.
+    /// The object at a path.
     pub fn get(&self, path: &str) -> Option<&Object> {
         self.0.iter().find(|object| object.path == path)
     }
 
-    /// What a group holds.
+    /// The members of a group.
     pub fn within<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a Object> {
         self.0.iter().filter(move |object| object.parent() == group)
     }
 
-    /// What a name leads to, whatever links lie between; `None` without such a name.
+    /// The object a path leads to through any links; `None` if there is no such path.
     ///
     /// # Errors
-    /// A link that leads nowhere.
+    /// Returns [`FileError`] if a link is dangling.
     pub fn behind(&self, input: &Input, path: &str) -> Result<Option<&Object>> {
         if !path.match_indices('/').map(|(end, _)| end).chain([path.len()]).all(|end| input.file.link_exists(&path[..end])) {
             return Ok(None);
         }
         let info = input.file.loc_info_by_name(path).map_err(|cause| {
-            let found = format!("a link that leads nowhere ({})", refusal::of_link(&cause));
-            input.mismatch(path, "what it stands for", found, "bring back what it leads to")
+            let found = format!("a dangling link ({})", refusal::of_link(&cause));
+            input.mismatch(path, "the target of a link", found, "restore the target of the link")
         })?;
         Ok(self.at(&info))
     }
 
-    /// What the references in a dataset refer to.
+    /// The objects that the references in a dataset point to.
     ///
     /// # Errors
-    /// No references; one that refers to nothing.
+    /// Returns [`FileError`] if the dataset holds no references or one points to nothing.
     pub fn referred(&self, input: &Input, dataset: &str) -> Result<Vec<&Object>> {
         let Some(found) = input.find(dataset)? else {
-            return Err(input.mismatch(dataset, "references", "none", "write the file anew"));
+            return Err(input.mismatch(dataset, "references", "none", "write the file again"));
         };
         let references = match input.descriptor(dataset, &found)? {
             TypeDescriptor::Reference(Reference::Object) => {
                 found.read_raw::<ObjectReference1>().map_err(|cause| input.refused(dataset, &cause))?
             }
-            other => return Err(input.mismatch(dataset, "references to objects", other.to_string(), "write the file anew")),
+            other => return Err(input.mismatch(dataset, "references to objects", other.to_string(), "write the file again")),
         };
         references.iter().map(|reference| self.target(input, dataset, reference)).collect()
     }
 
-    /// What an attribute of a dataset refers to; `None` without the attribute.
+    /// The object that an attribute of a dataset refers to; `None` if there is no such attribute.
     ///
     /// # Errors
-    /// An attribute that is no reference, or refers to nothing.
+    /// Returns [`FileError`] if the attribute is not a reference or refers to nothing.
     pub fn referred_by(&self, input: &Input, dataset: &str, attribute: &str) -> Result<Option<&Object>> {
         let Some(found) = input.find(dataset)? else { return Ok(None) };
         let shown = format!("{dataset}, attribute {attribute}");
@@ -118,14 +120,14 @@ impl Objects {
                 let references = stored.read_raw::<ObjectReference1>().map_err(refused)?;
                 references.first().map(|reference| self.target(input, &shown, reference)).transpose()
             }
-            other => Err(input.mismatch(&shown, "a reference to an object", other.to_string(), "write the file anew")),
+            other => Err(input.mismatch(&shown, "a reference to an object", other.to_string(), "write the file again")),
         }
     }
 
     fn target(&self, input: &Input, shown: &str, reference: &ObjectReference1) -> Result<&Object> {
         let gone = || -> FileError {
-            let advice = "what it refers to was taken out of the file: write the file anew";
-            input.mismatch(shown, "references to what is in the file", "one that refers to nothing", advice)
+            let advice = "the object it refers to was deleted from the file: write the file again";
+            input.mismatch(shown, "references to objects in the file", "one that refers to nothing", advice)
         };
         let info = match input.file.dereference(reference).map_err(|_| gone())? {
             ReferencedObject::Group(group) => group.loc_info(),
@@ -149,17 +151,17 @@ impl Input {
         self.text_of(owner, &format!("{shown}, attribute {name}"), name).map(Some)
     }
 
-    /// A number among the attributes of a dataset; `None` without the dataset or the attribute.
+    /// A numeric attribute of a dataset; `None` if there is no such dataset or attribute.
     ///
     /// # Errors
-    /// An attribute that holds no number, or several.
+    /// Returns [`FileError`] if the attribute is not a single number.
     pub fn number_attribute(&self, dataset: &str, name: &str) -> Result<Option<f64>> {
         match self.numbers_attribute(dataset, name)?.as_deref() {
             None => Ok(None),
             Some([number]) => Ok(Some(*number)),
             Some(found) => {
                 let shown = format!("{dataset}, attribute {name}");
-                Err(self.mismatch(&shown, "one number", found.len().to_string(), "write the file anew"))
+                Err(self.mismatch(&shown, "one number", found.len().to_string(), "write the file again"))
             }
         }
     }

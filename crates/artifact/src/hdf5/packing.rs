@@ -1,22 +1,23 @@
-//! How netCDF packs numbers: what is stored times a factor plus an offset, with one value that stands for none.
+//! netCDF packing: a number is the stored value times a factor plus an offset, and one value marks
+//! missing numbers.
 
 use super::Input;
 use crate::Result;
 use hdf5::Dataset;
 
-/// What the attributes of a dataset say of its numbers.
+/// The packing attributes of a dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Packing {
     scale: f64,
     offset: f64,
-    /// Stored values that stand for a missing one.
+    /// Stored values that mark a missing number.
     missing: Vec<f64>,
-    /// A signed type that holds unsigned numbers: what is added to the negative ones.
+    /// What is added to negative values if a signed type holds unsigned numbers.
     wrapped: f64,
 }
 
 impl Packing {
-    /// Of a dataset; `None` where the numbers are what is stored.
+    /// Reads the attributes of a dataset; `None` if its numbers are not packed.
     pub(super) fn of(input: &Input, name: &str, dataset: &Dataset, bits: Option<usize>) -> Result<Option<Self>> {
         let names = dataset.attr_names().map_err(|cause| input.refused(name, &cause))?;
         let number = |attribute: &str| -> Result<Option<f64>> {
@@ -41,7 +42,7 @@ impl Packing {
         Ok((!plain).then_some(packing))
     }
 
-    /// What a stored value stands for; not a number where it stands for a missing one.
+    /// The unpacked number; NaN where it is missing.
     pub(super) fn unpack(&self, stored: f64) -> f64 {
         if self.missing.contains(&stored) {
             return f64::NAN;

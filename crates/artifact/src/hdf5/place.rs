@@ -1,30 +1,32 @@
-//! From a name to a dataset. Absent is what no link names; a link that leads nowhere is an error.
+//! Resolves names to datasets. A dataset is absent only if no link has its name; a dangling link is
+//! an error.
 
 use super::{Input, describe, refusal};
 use crate::{FileError, Result};
 use hdf5::{Dataset, LocationType};
 
 impl Input {
-    /// Whether the file has something of that name; a dataset, or an error.
+    /// Whether the file has a dataset of this name.
     ///
     /// # Errors
-    /// A link to what is not there; a group or a type in the place of a dataset, or a dataset in the place of a group.
+    /// Returns [`FileError`] if a link is dangling, or if the name or a part of it leads to
+    /// something other than a dataset or group, respectively.
     pub fn has(&self, name: &str) -> Result<bool> {
         self.find(name).map(|found| found.is_some())
     }
 
-    /// Sizes of the dimensions of a dataset as they are stored; `None` where there is no such dataset.
+    /// The stored shape of a dataset; `None` if there is no such dataset.
     ///
     /// # Errors
-    /// As [`Input::has`].
+    /// See [`Input::has`].
     pub fn shape(&self, name: &str) -> Result<Option<Vec<usize>>> {
         Ok(self.find(name)?.map(|dataset| dataset.shape()))
     }
 
-    /// Whether MATLAB wrote a dataset, which stores axes in the reverse of the order in which it shows them.
+    /// Whether MATLAB wrote a dataset. MATLAB stores axes in the reverse of the order it displays.
     ///
     /// # Errors
-    /// As [`Input::has`].
+    /// See [`Input::has`].
     pub fn is_of_matlab(&self, name: &str) -> Result<bool> {
         Ok(self.find(name)?.is_some_and(|dataset| dataset.attr("MATLAB_class").is_ok()))
     }
@@ -44,7 +46,8 @@ impl Input {
         self.file.dataset(name).map(Some).map_err(|cause| self.refused(name, &cause))
     }
 
-    /// A dataset of `shape.len()` dimensions, of which those given must match, with all its data in reach.
+    /// A dataset with `shape.len()` dimensions, whose sizes must match where `Some`, and whose data
+    /// are all present.
     pub(super) fn dataset(&self, name: &str, shape: &[Option<usize>]) -> Result<Dataset> {
         let expected = format!("a dataset of shape {}", describe(shape));
         let Some(dataset) = self.find(name)? else {
@@ -56,7 +59,7 @@ impl Input {
             let shape = describe(&found.into_iter().map(Some).collect::<Vec<_>>());
             let advice = match dataset.attr("MATLAB_class").is_ok() {
                 true => "MATLAB stores axes in reverse: save permute(x, ndims(x):-1:1), or write the file with h5write",
-                false => "reshape it when the file is made",
+                false => "reshape it when you write the file",
             };
             return Err(self.mismatch(name, expected, format!("shape {shape}"), advice));
         }
@@ -66,8 +69,8 @@ impl Input {
     }
 
     fn dangling(&self, name: &str, cause: &hdf5::Error) -> FileError {
-        let found = format!("a link that leads nowhere ({})", refusal::of_link(cause));
-        let advice = "bring back what it leads to, or remove the link where the data are not meant to be there";
+        let found = format!("a dangling link ({})", refusal::of_link(cause));
+        let advice = "restore the target of the link, or remove the link if the data are not needed";
         self.mismatch(name, "data, or no such name", found, advice)
     }
 
@@ -82,6 +85,6 @@ impl Input {
             _ => String::new(),
         };
         let found = describe(found) + &members;
-        self.mismatch(name, describe(wanted), found, "give the data that name when the file is made, or rename this")
+        self.mismatch(name, describe(wanted), found, "write the data under this name, or rename this")
     }
 }

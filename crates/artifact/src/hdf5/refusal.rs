@@ -1,14 +1,14 @@
-//! What the HDF5 library says, in words that help.
+//! Turns errors of the HDF5 library into helpful messages.
 
 use crate::FileError;
 use hdf5::MajorErrorCode;
 use std::io::Read;
 use std::path::Path;
 
-const CUT_OFF: &str = "if it was copied, compare its size with the original: it may be cut off";
-const DAMAGED: &str = "the file may be damaged: copy it again, or see what `h5dump` says of it";
+const CUT_OFF: &str = "if it was copied, compare its size with the original: it may be truncated";
+const DAMAGED: &str = "the file may be damaged: copy it again, or check it with `h5dump`";
 
-/// Names of filters by the numbers under which they are registered.
+/// Names of filters by their registered numbers.
 const FILTERS: [(i32, &str); 14] = [
     (4, "szip"),
     (307, "bzip2"),
@@ -26,25 +26,25 @@ const FILTERS: [(i32, &str); 14] = [
     (32026, "Blosc2"),
 ];
 
-const READ_FILTERS: &str = "no filter, or one of gzip, shuffle, Fletcher32, scale-offset, n-bit, LZF and Blosc (around BloscLZ, LZ4, \
+const READ_FILTERS: &str = "no filter, or one of: gzip, shuffle, Fletcher32, scale-offset, n-bit, LZF and Blosc (around BloscLZ, LZ4, \
                             zlib or Zstd)";
 
-/// The file is of another kind.
+/// The error for a file that is not HDF5.
 pub(super) fn not_hdf5(path: &Path) -> FileError {
     let mut start = vec![];
-    // What cannot be read is shown as nothing: that it is no HDF5 is known already.
+    // If the beginning cannot be read, the message leaves it out.
     let _ = std::fs::File::open(path).and_then(|file| file.take(8).read_to_end(&mut start));
     let found = match start.is_empty() {
         true => "an empty file".to_owned(),
-        false => format!("one that begins with {:?}", String::from_utf8_lossy(&start)),
+        false => format!("a file that begins with {:?}", String::from_utf8_lossy(&start)),
     };
     FileError::mismatch(path, "/", "an HDF5 file (it begins with \\x89HDF)", found, "name another file, or fetch it again")
 }
 
-/// Somebody writes the file.
+/// The error for a file that another process is writing.
 pub(super) fn locked(path: &Path) -> FileError {
     let advice = "close the program that writes it, or read a copy";
-    FileError::mismatch(path, "/", "a file that nobody writes", "one that another program has locked", advice)
+    FileError::mismatch(path, "/", "a file that nothing is writing", "a file that another program has locked", advice)
 }
 
 pub(super) fn of_opening(path: &Path, cause: &hdf5::Error) -> FileError {
@@ -56,9 +56,9 @@ pub(super) fn of_opening(path: &Path, cause: &hdf5::Error) -> FileError {
         return FileError::mismatch(
             path,
             "/",
-            "a file that was closed after it was written",
-            "the mark of a program that writes it (SWMR), or was stopped while it did",
-            "close that program; where none is left, take the mark off a copy with `h5clear -s FILE`",
+            "a file that was closed after writing",
+            "the mark of a program that is writing it (SWMR) or was stopped while writing",
+            "close that program; if there is none, clear the mark in a copy with `h5clear -s FILE`",
         );
     }
     FileError::refused(path, "open the file")(words(cause)).advise(CUT_OFF)
@@ -68,7 +68,8 @@ pub(super) fn of_reading(path: &Path, name: &str, cause: &hdf5::Error) -> FileEr
     FileError::refused(path, "read")(words(cause)).in_dataset(name).advise(DAMAGED)
 }
 
-/// A filter that is not there. HDF5 itself would name the folder where its plugins lay when it was built.
+/// The error for a missing filter. HDF5 itself would name the plugin folder of the machine that
+/// built it.
 pub(super) fn missing_filter(path: &Path, name: &str, number: i32) -> FileError {
     let filter = FILTERS.iter().find(|(known, _)| *known == number).map_or_else(
         || format!("filter {number} of the HDF Group's registry"),
@@ -84,18 +85,19 @@ pub(super) fn missing_filter(path: &Path, name: &str, number: i32) -> FileError 
     )
 }
 
-/// A filter that is there, and cannot undo what was done: Blosc around a compressor that is not built in.
+/// The error for a filter that is present but cannot decode the data: Blosc with a compressor that
+/// is not built in.
 pub(super) fn filter_settings(path: &Path, name: &str, cause: &hdf5::Error) -> FileError {
     FileError::mismatch(
         path,
         name,
         READ_FILTERS,
-        format!("a filter with settings that cannot be undone here ({})", words(cause)),
+        format!("a filter that cannot be decoded with these settings ({})", words(cause)),
         "write the file without it: h5repack -f GZIP=4 FILE NEW, with an HDF5 that has the filter",
     )
 }
 
-/// Where a link leads, as far as HDF5 says so.
+/// The target of a link, as far as HDF5 states it.
 pub(super) fn of_link(cause: &hdf5::Error) -> String {
     let text = whole(cause);
     match text.lines().find(|line| line.contains("file name = '") || line.contains("doesn't exist")) {
@@ -104,7 +106,8 @@ pub(super) fn of_link(cause: &hdf5::Error) -> String {
     }
 }
 
-/// The outermost and the innermost description. What tells of plugins names folders of the machine that built HDF5.
+/// The outermost and the innermost description. Lines about plugins are dropped: they name folders
+/// of the machine that built HDF5.
 pub(super) fn words(cause: &hdf5::Error) -> String {
     let Some(stack) = cause.stack() else { return cause.to_string() };
     let told: Vec<&str> =

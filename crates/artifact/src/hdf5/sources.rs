@@ -1,4 +1,4 @@
-//! The other files in which data of a file lie.
+//! Finds the other files that hold data of a file.
 
 use super::Input;
 use super::list::{Member, members};
@@ -8,11 +8,12 @@ use hdf5::plist::dataset_create::Layout;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// All files besides `path` itself from which data of the HDF5 file `path` come: targets of external links, sources of virtual
-/// datasets, and files of raw data, and what these refer to in turn. Those that are gone are left out.
+/// All files other than `path` that hold data of the HDF5 file `path`: targets of external links,
+/// sources of virtual datasets, files of raw data, and the files these refer to in turn. Missing
+/// files are left out.
 ///
 /// # Errors
-/// A file that cannot be opened.
+/// Returns [`FileError`](crate::FileError) if a file cannot be opened.
 pub fn sources(path: &Path) -> Result<Vec<PathBuf>> {
     let (mut found, mut open) = (BTreeSet::new(), vec![path.to_owned()]);
     let own = canonical(path);
@@ -32,7 +33,7 @@ fn of_file(path: &Path) -> Result<Vec<PathBuf>> {
     let mut found = vec![];
     for (_, member) in members(&input)? {
         let Member::Dataset(dataset) = member else { continue };
-        // An external link leads into another file, whose own sources lie beside it.
+        // An external link points into another file, whose own sources are searched for next to it.
         let file = PathBuf::from(dataset.filename());
         if canonical(&file) != canonical(path) {
             found.push(file.clone());
@@ -47,7 +48,7 @@ fn of_file(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The files of a source of a virtual dataset: one, or all of a pattern.
+/// The files of one source of a virtual dataset: a single file, or all that match a pattern.
 fn files_of(beside: &Path, name: &str) -> Vec<PathBuf> {
     let find = |name: &str| beside_link(beside, &name.replace("%%", "%"), "HDF5_VDS_PREFIX");
     match name {
@@ -59,7 +60,8 @@ fn files_of(beside: &Path, name: &str) -> Vec<PathBuf> {
     }
 }
 
-/// Where HDF5 finds the file that a link or a virtual dataset of `beside` names, in its order; `None` where there is none.
+/// Where HDF5 finds the file that a link or a virtual dataset in `beside` names, in HDF5's search
+/// order; `None` if it is missing.
 pub(super) fn beside_link(beside: &Path, name: &str, prefixes: &str) -> Option<PathBuf> {
     let name = Path::new(name);
     let mut places = vec![];
@@ -77,7 +79,8 @@ pub(super) fn beside_link(beside: &Path, name: &str, prefixes: &str) -> Option<P
     places.into_iter().find(|place| place.is_file())
 }
 
-/// Where HDF5 finds a file of raw data: in the current folder, or where the environment says.
+/// Where HDF5 finds a file of raw data: in the current folder, or where an environment variable
+/// points.
 pub(super) fn beside_raw(beside: &Path, name: &str) -> Option<PathBuf> {
     let name = Path::new(name);
     let prefix = std::env::var("HDF5_EXTFILE_PREFIX").unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Whether the data of a dataset are in reach. HDF5 reads fill values, most often zeros, where they are not.
+//! Checks that the data of a dataset are present. HDF5 returns fill values, usually zeros, where
+//! they are missing.
 
 use super::sources::{beside_link, beside_raw, canonical};
 use super::virtual_map::{Part, parts};
@@ -8,13 +9,13 @@ use hdf5::Dataset;
 use hdf5::plist::dataset_create::Layout;
 use std::path::{Path, PathBuf};
 
-const BRING_BACK: &str = "bring that file back to where it was, or write the data into this one";
+const BRING_BACK: &str = "put that file back where it was, or write the data into this one";
 
-/// How deep sources may lie in files whose data lie in other files again.
+/// How many levels of files with virtual sources are followed.
 const DEEPEST: usize = 16;
 
 impl Input {
-    /// That every filter can be undone, and every value was once written.
+    /// Checks that every filter can be decoded and every value was written.
     pub(super) fn check_storage(&self, name: &str, dataset: &Dataset) -> Result<()> {
         self.check(name, dataset, 0)
     }
@@ -34,7 +35,7 @@ impl Input {
         match dataset.layout() {
             Layout::Virtual => {
                 if depth == DEEPEST {
-                    let found = format!("sources in files whose data lie in other files again, {DEEPEST} times");
+                    let found = format!("sources nested in other files more than {DEEPEST} times");
                     return Err(self.mismatch(name, "a source that holds data", found, "write the data into this file"));
                 }
                 let parts = parts(&properties).map_err(|cause| self.refused(name, &cause))?;
@@ -56,8 +57,8 @@ impl Input {
 
     fn check_raw(&self, name: &str, dataset: &Dataset, file: &str, offset: usize, size: usize) -> Result<()> {
         let Some(path) = beside_raw(&self.path, file) else {
-            let found = format!("that they lie in {file:?}, which is not there");
-            let advice = "run in the folder in which that file lies, or set HDF5_EXTFILE_PREFIX='${ORIGIN}' where it lies beside \
+            let found = format!("{file:?}, which is missing");
+            let advice = "run in the folder of that file, or set HDF5_EXTFILE_PREFIX='${ORIGIN}' if it is next to \
                           this one";
             return Err(self.mismatch(name, "data", found, advice));
         };
@@ -65,8 +66,8 @@ impl Input {
         let wanted = offset.saturating_add(size.min(dataset.size().saturating_mul(item)));
         let found = std::fs::metadata(&path).map_err(FileError::refused(&path, "read"))?.len();
         if found < wanted as u64 {
-            let expected = format!("{wanted} bytes in {file:?}, where the data lie");
-            return Err(self.mismatch(name, expected, format!("{found} bytes"), "that file is cut off: copy it again"));
+            let expected = format!("{wanted} bytes in {file:?}, which holds the data");
+            return Err(self.mismatch(name, expected, format!("{found} bytes"), "that file is truncated: copy it again"));
         }
         Ok(())
     }
@@ -74,10 +75,10 @@ impl Input {
     fn check_source(&self, name: &str, part: &Part, depth: usize) -> Result<()> {
         let Part { file, dataset: source, reaches, .. } = part;
         let gone = |found: String| self.mismatch(name, "data", format!("that they lie in {found}"), BRING_BACK);
-        // A pattern stands for as many files or datasets as there are; the shape tells when one is missing.
+        // A pattern stands for any number of files or datasets; the shape reveals a missing one.
         if file.replace("%%", "").contains("%b") || source.replace("%%", "").contains("%b") {
             if first_of_pattern(&self.path, file).is_none() {
-                return Err(gone(format!("files {file:?}, of which the first is not there")));
+                return Err(gone(format!("files {file:?}, of which the first is missing")));
             }
             return if file == "." { self.check_blocks(name, source) } else { Ok(()) };
         }
@@ -87,7 +88,7 @@ impl Input {
             self
         } else {
             let path =
-                beside_link(&self.path, &file, "HDF5_VDS_PREFIX").ok_or_else(|| gone(format!("{file:?}, which is not there")))?;
+                beside_link(&self.path, &file, "HDF5_VDS_PREFIX").ok_or_else(|| gone(format!("{file:?}, which is missing")))?;
             opened = Input::open(&path).map_err(|error| gone(format!("{file:?}, which cannot be opened ({error})")))?;
             &opened
         };
@@ -98,13 +99,13 @@ impl Input {
         }
         let shape = dataset.shape();
         if let Some(wanted) = reaches.as_ref().filter(|wanted| shape.iter().zip(*wanted).any(|(size, wanted)| size < wanted)) {
-            let found = format!("{source} of {file:?}, of which {wanted:?} values are asked for and {shape:?} are there");
+            let found = format!("{source} of {file:?}, of which {wanted:?} values are needed but only {shape:?} exist");
             return Err(gone(found));
         }
         input.check(&source, &dataset, depth + 1)
     }
 
-    /// Every dataset of this file for which a pattern stands: HDF5 counts up until there is none.
+    /// Checks every dataset of this file that matches a pattern; HDF5 counts up until there is none.
     fn check_blocks(&self, name: &str, pattern: &str) -> Result<()> {
         for block in 0usize.. {
             let source = pattern.replace("%b", &block.to_string()).replace("%%", "%");
@@ -114,8 +115,8 @@ impl Input {
         Ok(())
     }
 
-    /// A source in the file of the virtual dataset itself must lie in that file. If a link leads from there into another
-    /// file, HDF5 2.2.0 can end the process by a fault when it reads the virtual dataset.
+    /// Checks that a source in the file of the virtual dataset is really in that file. If a link leads
+    /// from there into another file, HDF5 2.2.0 can crash when it reads the virtual dataset.
     fn check_own(&self, name: &str, source: &str, dataset: &Dataset) -> Result<()> {
         let found = PathBuf::from(dataset.filename());
         if canonical(&found) == canonical(&self.path) {
@@ -124,7 +125,7 @@ impl Input {
         Err(self.mismatch(
             name,
             format!("its source {source} in this file"),
-            format!("that a link leads from there to {}, from where HDF5 cannot read virtual data safely", found.display()),
+            format!("a link from there to {}, from which HDF5 cannot read virtual data safely", found.display()),
             "name that file as the source of the virtual dataset, or write the data into this one",
         ))
     }
@@ -144,12 +145,12 @@ impl Input {
             name,
             "data throughout",
             format!("{found} alone (HDF5 would read the rest as fill values)"),
-            "write all of it, or make the dataset as large as what there is",
+            "write all of it, or shrink the dataset to the written part",
         )
     }
 }
 
-/// The first file of a pattern, in which `%b` stands for the number of the block.
+/// The first file of a pattern, in which `%b` stands for the block number.
 fn first_of_pattern(beside: &Path, pattern: &str) -> Option<PathBuf> {
     if pattern == "." {
         return Some(beside.to_owned());
@@ -161,7 +162,7 @@ fn first_of_pattern(beside: &Path, pattern: &str) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// Reading such a source as part of a virtual dataset can end the process, so that the check is tried on the source alone.
+    /// Reading such a source through a virtual dataset can crash the process, so only the check is tested.
     #[test]
     fn a_source_behind_an_external_link_is_not_of_this_file() {
         let folder = tempfile::tempdir().unwrap();

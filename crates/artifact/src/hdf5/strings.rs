@@ -1,17 +1,17 @@
-//! Vectors of text.
+//! String vectors.
 
 use super::Input;
 use crate::Result;
 use hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLenUnicode};
 
-/// Longest text of fixed length, in bytes.
+/// Longest fixed-length string, in bytes.
 const LONGEST: usize = 256;
 
 impl Input {
-    /// A vector of labels: strings, or whole numbers of any size and type written out.
+    /// A vector of labels: strings, or integers of any type as decimal strings.
     ///
     /// # Errors
-    /// As [`Input::strings`] and [`super::Numbers::integers`].
+    /// See [`Input::strings`] and [`super::Numbers::integers`].
     pub fn labels(&self, name: &str) -> Result<Vec<String>> {
         match self.find(name)?.map(|dataset| self.descriptor(name, &dataset)).transpose()? {
             Some(TypeDescriptor::Integer(_) | TypeDescriptor::Unsigned(_) | TypeDescriptor::Float(_)) => {
@@ -21,11 +21,12 @@ impl Input {
         }
     }
 
-    /// A vector of strings, or a single one, of fixed or variable length or made of single characters as netCDF keeps them; NUL padding
-    /// and blanks at the end are removed.
+    /// A vector of strings or a single string, of fixed or variable length or as the single
+    /// characters of netCDF; trailing NULs and spaces are removed.
     ///
     /// # Errors
-    /// No such dataset, another shape, other values, data out of reach.
+    /// Returns [`FileError`](crate::FileError) if the dataset is missing, has another shape or type, or its data are
+    /// missing.
     pub fn strings(&self, name: &str) -> Result<Vec<String>> {
         let characters = match self.find(name)? {
             Some(dataset) => dataset.ndim() == 2 && self.descriptor(name, &dataset)? == TypeDescriptor::FixedAscii(1),
@@ -64,7 +65,7 @@ impl Input {
             other => {
                 let expected = format!("strings of at most {LONGEST} bytes");
                 let advice = match dataset.attr("MATLAB_class").is_ok() {
-                    true => "MATLAB stores text as numbers: write it with h5write as a string array",
+                    true => "MATLAB stores text as numbers: write it as a string array with h5write",
                     false => "store them as byte strings",
                 };
                 return Err(self.mismatch(name, expected, other.to_string(), advice));

@@ -1,5 +1,5 @@
-//! Of what a virtual dataset is made. The high-level crate refuses selections of one block, which is what most writers make, so
-//! that the library is asked itself.
+//! The parts of a virtual dataset. The high-level crate rejects selections of one block, which most
+//! writers make, so this calls the C library directly.
 #![allow(unsafe_code)]
 
 use hdf5::plist::DatasetCreate;
@@ -14,22 +14,23 @@ use std::ptr::null_mut;
 /// A part of a virtual dataset.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Part {
-    /// Name of the file that holds it, as the virtual dataset has it; `.` is the same file.
+    /// Name of the source file as stored; `.` is the same file.
     pub(super) file: String,
-    /// Name of the dataset there.
+    /// Name of the source dataset.
     pub(super) dataset: String,
-    /// How many values it makes up; `None` where that grows with the source.
+    /// How many values the part provides; `None` if that grows with the source.
     pub(super) covers: Option<usize>,
-    /// How large the source must be at least; `None` where it may grow.
+    /// Smallest allowed shape of the source; `None` if it may grow.
     pub(super) reaches: Option<Vec<usize>>,
 }
 
-/// All parts, in their order.
+/// All parts in order.
 pub(super) fn parts(properties: &DatasetCreate) -> hdf5::Result<Vec<Part>> {
     let list = properties.id();
     hdf5::sync::sync(|| {
         let mut count = 0;
-        // SAFETY: the list is open as long as `properties`, and the count is written to a number of its type.
+        // SAFETY: the list is open while `properties` is, and the count has the type that HDF5
+        // writes.
         if unsafe { H5Pget_virtual_count(list, &mut count) } < 0 {
             return Err(hdf5::Error::query()?);
         }
@@ -47,14 +48,14 @@ fn part(list: hid_t, index: usize) -> hdf5::Result<Part> {
             // SAFETY: as above.
             unsafe { H5Pget_virtual_dsetname(list, index, buffer, size) }
         })?,
-        // SAFETY: the list is open; what is returned is closed when it is dropped.
+        // SAFETY: the list is open; `Space` closes the returned handle when it is dropped.
         covers: Space::of(unsafe { H5Pget_virtual_vspace(list, index) })?.values(),
         // SAFETY: as above.
         reaches: Space::of(unsafe { H5Pget_virtual_srcspace(list, index) })?.reaches(),
     })
 }
 
-/// A text that HDF5 writes into a buffer: asked first for its length.
+/// Reads a string that HDF5 writes into a buffer, after asking for its length.
 fn text(write: impl Fn(*mut c_char, usize) -> isize) -> hdf5::Result<String> {
     let Ok(length) = usize::try_from(write(null_mut(), 0)) else { return Err(hdf5::Error::query()?) };
     let mut bytes = vec![0u8; length + 1];
@@ -73,19 +74,19 @@ impl Space {
         if id < 0 { Err(hdf5::Error::query()?) } else { Ok(Self(id)) }
     }
 
-    /// How many values are selected; `None` where there is no end.
+    /// How many values are selected; `None` if the selection is unlimited.
     fn values(&self) -> Option<usize> {
         // SAFETY: the space is open.
         usize::try_from(unsafe { H5Sget_select_npoints(self.0) }).ok()
     }
 
-    /// The sizes of the smallest array that has all that is selected; `None` where there is no end.
+    /// The smallest shape that contains the selection; `None` if it is unlimited.
     fn reaches(&self) -> Option<Vec<usize>> {
         self.values()?;
         // SAFETY: the space is open.
         let rank = usize::try_from(unsafe { H5Sget_simple_extent_ndims(self.0) }).ok()?;
         let (mut first, mut last) = (vec![0; rank], vec![0; rank]);
-        // SAFETY: both have a number for each dimension.
+        // SAFETY: both buffers have one number per dimension.
         let found = unsafe { H5Sget_select_bounds(self.0, first.as_mut_ptr(), last.as_mut_ptr()) };
         (found >= 0).then(|| last.into_iter().map(|last| last as usize + 1).collect())
     }
@@ -93,7 +94,7 @@ impl Space {
 
 impl Drop for Space {
     fn drop(&mut self) {
-        // SAFETY: the space is open, and nobody else has its number.
+        // SAFETY: the space is open, and nothing else owns the handle.
         unsafe { H5Sclose(self.0) };
     }
 }

@@ -1,51 +1,52 @@
-//! Python pickles, as data: numbers, texts, lists, dictionaries, and the calls that would make other objects. A pickle is a program that
-//! names functions to call; nothing is called here, and one that names other functions than its reader [knows](Pickle::parse) is refused.
+//! Reads Python pickles as data: numbers, strings, lists, dictionaries, and the calls that would
+//! make other objects. A pickle is a program that names functions to call. Nothing is called here,
+//! and a pickle that names a function its reader does not [know](Pickle::parse) is refused.
 //!
-//! Objects name each other by their places, so that what is shared is kept once: memory grows with the length of the pickle and no
-//! faster.
+//! Objects refer to each other by index, so shared objects are stored once and memory grows only
+//! linearly with the length of the pickle.
 
 mod reader;
 
 use reader::Object;
 use std::borrow::Cow;
 
-/// What is wrong with a pickle.
+/// Why a pickle was rejected.
 #[derive(Debug)]
 pub struct Problem {
-    /// What should be there.
+    /// What was expected.
     pub expected: String,
-    /// What is.
+    /// What was found.
     pub found: String,
-    /// What it tells of the file.
+    /// The kind of fault.
     pub fault: Fault,
 }
 
-/// What a problem tells of a file.
+/// The kind of fault in a pickle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It ends too early.
+    /// The pickle is truncated.
     Cut,
-    /// It is damaged, or of another kind.
+    /// It is damaged, or not a pickle of the expected kind.
     Damaged,
-    /// It names a function that its reader does not know.
+    /// It names a function its reader does not know.
     Program,
 }
 
-/// Result of this module.
+/// The result type of this module.
 pub type Result<T> = std::result::Result<T, Problem>;
 
 fn problem<T>(expected: impl Into<String>, found: impl Into<String>, fault: Fault) -> Result<T> {
     Err(Problem { expected: expected.into(), found: found.into(), fault })
 }
 
-/// All objects of a pickle.
+/// A parsed pickle.
 #[derive(Debug)]
 pub struct Pickle<'a> {
     objects: Vec<Object<'a>>,
     root: usize,
 }
 
-/// One object of a pickle.
+/// An object in a pickle.
 #[derive(Clone, Copy, Debug)]
 pub struct Item<'p, 'a> {
     pickle: &'p Pickle<'a>,
@@ -53,21 +54,23 @@ pub struct Item<'p, 'a> {
 }
 
 impl<'a> Pickle<'a> {
-    /// Of the bytes of a file, whose functions, as `numpy.dtype`, must be `known`; and the bytes behind it.
+    /// Parses a pickle and returns it with the bytes that follow. `known` says which functions
+    /// (`numpy.dtype`) it may name.
     ///
     /// # Errors
-    /// A pickle that is cut short or damaged, of a protocol before 2, or that names another function.
+    /// Returns [`Problem`] if the pickle is truncated or damaged, has a protocol below 2, or names
+    /// another function.
     pub fn parse(bytes: &'a [u8], known: impl Fn(&str) -> bool) -> Result<(Self, &'a [u8])> {
         let (objects, root, rest) = reader::read(bytes, &known)?;
         Ok((Self { objects, root }, rest))
     }
 
-    /// The object that it is a pickle of.
+    /// The top-level object.
     pub fn root(&self) -> Item<'_, 'a> {
         self.item(self.root)
     }
 
-    /// Every object in it, those that others hold, too.
+    /// Every object, including nested ones.
     pub fn all(&self) -> impl Iterator<Item = Item<'_, 'a>> {
         (0..self.objects.len()).map(|place| self.item(place))
     }
@@ -86,7 +89,7 @@ impl<'p, 'a> Item<'p, 'a> {
         &self.pickle.objects[self.place]
     }
 
-    /// Keys and values of a dictionary, in the order of writing; `None` of another object.
+    /// Keys and values of a dictionary in the order written; `None` for any other object.
     pub fn entries(self) -> Option<Vec<(Item<'p, 'a>, Item<'p, 'a>)>> {
         match self.object() {
             Object::Dict(entries) => {
@@ -103,18 +106,18 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// What stands in a dictionary under a key.
+    /// The value of a key in a dictionary.
     ///
     /// # Errors
-    /// No dictionary, or one without the key.
+    /// Returns [`Problem`] if this is not a dictionary or lacks the key.
     pub fn entry(self, key: &str) -> Result<Item<'p, 'a>> {
         let Some(entries) = self.entries() else { return problem("a dictionary", self.describe(), Fault::Damaged) };
-        // The last one written holds.
+        // The last value written counts.
         match entries.iter().rev().find(|(name, _)| name.text() == Some(key)) {
             Some((_, value)) => Ok(*value),
             None => {
                 let keys: Vec<&str> = entries.iter().filter_map(|(name, _)| name.text()).take(6).collect();
-                let found = if keys.is_empty() { "none of a name".to_owned() } else { keys.join(", ") };
+                let found = if keys.is_empty() { "none with a name".to_owned() } else { keys.join(", ") };
                 problem(format!("an entry {key:?}"), found, Fault::Damaged)
             }
         }
@@ -123,7 +126,7 @@ impl<'p, 'a> Item<'p, 'a> {
     /// The items of a list or tuple.
     ///
     /// # Errors
-    /// Another object.
+    /// Returns [`Problem`] for any other object.
     pub fn items(self) -> Result<impl ExactSizeIterator<Item = Item<'p, 'a>> + Clone> {
         match self.object() {
             Object::List(items) | Object::Tuple(items) => Ok(self.pickle.items(items)),
@@ -131,7 +134,7 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// A whole number, or a flag as 0 or 1.
+    /// An integer, or a boolean as 0 or 1.
     pub fn integer(self) -> Option<i64> {
         match self.object() {
             Object::Integer(value) => Some(*value),
@@ -139,10 +142,10 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// Whole numbers of a list.
+    /// The integers in a list.
     ///
     /// # Errors
-    /// No list, or one of something else.
+    /// Returns [`Problem`] if this is not a list of integers.
     pub fn integers(self) -> Result<Vec<i64>> {
         let integer = |item: Item| match item.integer() {
             Some(value) => Ok(value),
@@ -151,7 +154,8 @@ impl<'p, 'a> Item<'p, 'a> {
         self.items()?.map(integer).collect()
     }
 
-    /// Text, which Python 2 keeps as bytes, and Python 3 as a call that makes bytes of it where it was read as such.
+    /// A string. Python 2 stores it as bytes; Python 3 stores such bytes as a call that encodes a
+    /// string.
     pub fn text(self) -> Option<&'p str> {
         match self.object() {
             Object::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
@@ -166,10 +170,10 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// Texts of a list.
+    /// The strings in a list.
     ///
     /// # Errors
-    /// No list, or one of something else.
+    /// Returns [`Problem`] if this is not a list of strings.
     pub fn texts(self) -> Result<Vec<&'p str>> {
         let text = |item: Item<'p, 'a>| match item.text() {
             Some(text) => Ok(text),
@@ -178,10 +182,10 @@ impl<'p, 'a> Item<'p, 'a> {
         self.items()?.map(text).collect()
     }
 
-    /// Bytes, which protocol 2 of Python 3 keeps as text, a letter for each.
+    /// Bytes. Protocol 2 of Python 3 stores them as a string with one character per byte.
     ///
     /// # Errors
-    /// Another object.
+    /// Returns [`Problem`] for any other object.
     pub fn bytes(self) -> Result<Cow<'a, [u8]>> {
         if let Object::Bytes(bytes) = self.object() {
             return Ok(Cow::Borrowed(bytes));
@@ -196,7 +200,7 @@ impl<'p, 'a> Item<'p, 'a> {
         bytes.map_or_else(|| problem("bytes", self.describe(), Fault::Damaged), |bytes| Ok(Cow::Owned(bytes)))
     }
 
-    /// The name of a function or type, as `numpy.dtype`.
+    /// The name of a function or type, such as `numpy.dtype`.
     pub fn global(self) -> Option<&'p str> {
         match self.object() {
             Object::Global(name) => Some(name),
@@ -204,7 +208,7 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// The function that would make this object, and its arguments.
+    /// The function that would make this object, with its arguments.
     pub fn call(self) -> Option<(&'p str, Item<'p, 'a>)> {
         match self.object() {
             Object::Made { function, arguments, .. } => {
@@ -214,7 +218,7 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// What the object would be given once it is made.
+    /// The state that the object would be given after it is made.
     pub fn state(self) -> Option<Item<'p, 'a>> {
         match self.object() {
             Object::Made { state: Some(state), .. } => Some(self.pickle.item(*state)),
@@ -222,7 +226,7 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// By what an object is named that lies elsewhere.
+    /// The ID of a persistent object, which is stored outside of the pickle.
     pub fn elsewhere(self) -> Option<Item<'p, 'a>> {
         match self.object() {
             Object::Elsewhere(name) => Some(self.pickle.item(*name)),
@@ -230,20 +234,20 @@ impl<'p, 'a> Item<'p, 'a> {
         }
     }
 
-    /// What it is, for people.
+    /// A description for messages.
     pub fn describe(self) -> String {
         match self.object() {
             Object::None => "None".into(),
             Object::Integer(value) => value.to_string(),
             Object::Number => "another number".into(),
             Object::Bytes(bytes) => format!("{} bytes", bytes.len()),
-            Object::Text(text) => format!("a text of {} letters", text.chars().count()),
+            Object::Text(text) => format!("a string of {} characters", text.chars().count()),
             Object::List(items) => format!("a list of {}", items.len()),
             Object::Tuple(items) => format!("a tuple of {}", items.len()),
             Object::Dict(_) | Object::Pairs(_) => "a dictionary".into(),
             Object::Global(name) => name.clone(),
-            Object::Made { .. } => format!("what {} makes", self.call().map_or("a call", |(name, _)| name)),
-            Object::Elsewhere(_) => "an object that lies elsewhere".into(),
+            Object::Made { .. } => format!("an object made by {}", self.call().map_or("a call", |(name, _)| name)),
+            Object::Elsewhere(_) => "an object outside of the pickle".into(),
         }
     }
 }
@@ -259,7 +263,8 @@ mod tests {
 
     #[test]
     fn a_program_is_refused_by_the_name_of_what_it_would_call() {
-        // pickle.dumps of an object whose __reduce__ is (os.getcwd, ()), protocol 2: the function is harmless, and not called.
+        // pickle.dumps of an object whose __reduce__ is (os.getcwd, ()), protocol 2. The function
+        // is harmless and not called.
         let error = parse(b"\x80\x02cposix\ngetcwd\nq\x00)Rq\x01.").unwrap_err();
         assert_eq!((error.found.as_str(), error.fault), ("a call of posix.getcwd", Fault::Program));
         let error =
@@ -281,7 +286,7 @@ mod tests {
 
     #[test]
     fn keys_that_python_3_read_as_bytes_are_found() {
-        // pickle.dumps({b"labels": [1]}, 2): bytes are a text and the call that makes them of it.
+        // pickle.dumps({b"labels": [1]}, 2): bytes become a string and the call that encodes it.
         let bytes = b"\x80\x02}q\x00c_codecs\nencode\nq\x01X\x06\x00\x00\x00labelsq\x02X\x06\x00\x00\x00latin1q\x03\x86q\x04Rq\x05]q\x06K\x01as.";
         let pickle = parse(bytes).unwrap();
         assert_eq!(pickle.root().entry("labels").unwrap().integers().unwrap(), [1]);
@@ -296,7 +301,7 @@ mod tests {
         assert_eq!(pickle.root().entry("epoch").unwrap().integer(), Some(-2));
     }
 
-    /// Each pair holds the one before twice; copied out, the last would have 2^200 parts.
+    /// Each pair holds the previous one twice; expanded, the last would have 2^200 parts.
     #[test]
     fn what_is_shared_is_kept_once() {
         let mut bytes = b"\x80\x02)q\x00".to_vec();
@@ -313,7 +318,7 @@ mod tests {
         let mut bytes = b"\x80\x02c_codecs\nencode\n".to_vec();
         bytes.extend(b")R".repeat(100_000));
         bytes.push(b'.');
-        assert_eq!(parse(&bytes).unwrap().root().describe(), "what a call makes");
+        assert_eq!(parse(&bytes).unwrap().root().describe(), "an object made by a call");
     }
 
     proptest! {

@@ -1,33 +1,33 @@
-//! The instructions of a pickle, one by one.
+//! Interprets the instructions of a pickle.
 
 use super::{Fault, Result, problem};
 use std::collections::HashMap;
 
-/// Types of dictionaries of Python's library, which are read as such.
+/// Dictionary types of Python's standard library, which are read as dictionaries.
 const DICTIONARIES: [&str; 3] = ["collections.OrderedDict", "collections.defaultdict", "collections.Counter"];
 
-/// One object, which names others by their places.
+/// One object, which refers to others by index.
 #[derive(Clone, Debug)]
 pub(super) enum Object<'a> {
     None,
     Integer(i64),
-    /// A fraction, or a whole number beyond 64 bits.
+    /// A float, or an integer beyond 64 bits.
     Number,
     Bytes(&'a [u8]),
     Text(&'a str),
     List(Vec<usize>),
     Tuple(Vec<usize>),
     Dict(Vec<(usize, usize)>),
-    /// A dictionary of the pairs of a list.
+    /// A dictionary made of a list of pairs.
     Pairs(usize),
     Global(String),
-    /// What calling a function with these arguments would make, and the state that it would be given.
+    /// What calling a function with these arguments would make, and the state it would be given.
     Made {
         function: usize,
         arguments: usize,
         state: Option<usize>,
     },
-    /// An object outside of the pickle, by its name.
+    /// An object stored outside of the pickle, by its ID.
     Elsewhere(usize),
 }
 
@@ -40,10 +40,10 @@ struct Reader<'a, 'k> {
     memo: HashMap<u32, usize>,
 }
 
-/// All objects, the place of the last one, and the bytes behind the pickle.
+/// Returns all objects, the index of the top-level one, and the bytes after the pickle.
 pub(super) fn read<'a>(bytes: &'a [u8], known: &dyn Fn(&str) -> bool) -> Result<(Vec<Object<'a>>, usize, &'a [u8])> {
     if bytes.first() != Some(&0x80) {
-        let found = format!("{} bytes that begin otherwise", bytes.len());
+        let found = format!("{} bytes of something else", bytes.len());
         return problem("a Python pickle of protocol 2 or later", found, Fault::Damaged);
     }
     let mut reader = Reader { rest: bytes, known, objects: vec![], stack: vec![], marks: vec![], memo: HashMap::new() };
@@ -59,7 +59,7 @@ impl<'a> Reader<'a, '_> {
                 self.rest = rest;
                 Ok(taken)
             }
-            None => problem(format!("{count} further bytes"), self.rest.len().to_string(), Fault::Cut),
+            None => problem(format!("{count} more bytes"), self.rest.len().to_string(), Fault::Cut),
         }
     }
 
@@ -73,7 +73,7 @@ impl<'a> Reader<'a, '_> {
 
     fn line(&mut self) -> Result<&'a str> {
         let end = self.rest.iter().position(|byte| *byte == b'\n');
-        let Some(end) = end else { return problem("a line", "no end of it", Fault::Cut) };
+        let Some(end) = end else { return problem("a line", "one without an end", Fault::Cut) };
         let line = self.take(end + 1)?;
         Ok(std::str::from_utf8(&line[..end]).unwrap_or("?"))
     }
@@ -82,7 +82,7 @@ impl<'a> Reader<'a, '_> {
         let bytes = self.take(size)?;
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Object::Text(text)),
-            Err(_) => problem("text in UTF-8", "other bytes", Fault::Damaged),
+            Err(_) => problem("UTF-8 text", "other bytes", Fault::Damaged),
         }
     }
 
@@ -120,13 +120,14 @@ impl<'a> Reader<'a, '_> {
 
     fn global(&mut self, name: String) -> Result<()> {
         if !(self.known)(&name) {
-            return problem("numbers, text and arrays alone", format!("a call of {name}"), Fault::Program);
+            return problem("only numbers, strings and arrays", format!("a call of {name}"), Fault::Program);
         }
         self.push(Object::Global(name));
         Ok(())
     }
 
-    /// The call of a function: a dictionary where its type is one, whose first items Python 2 gives in a list of pairs.
+    /// A call of a function. A call of a dictionary type becomes a dictionary; Python 2 passes its
+    /// first items as a list of pairs.
     fn call(&mut self) -> Result<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let is_dictionary = matches!(&self.objects[function], Object::Global(name) if DICTIONARIES.contains(&name.as_str()));
@@ -173,7 +174,7 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// One instruction; whether others follow.
+    /// Executes one instruction; returns whether more follow.
     fn step(&mut self) -> Result<bool> {
         let [code] = self.number()?;
         match code {
@@ -295,7 +296,7 @@ impl<'a> Reader<'a, '_> {
                 let made = self.last()?;
                 match &mut self.objects[made] {
                     Object::Made { state, .. } => *state = Some(given),
-                    // Attributes of a dictionary are no entries of it.
+                    // Attributes of a dictionary are not entries.
                     Object::Dict(_) | Object::Pairs(_) => {}
                     _ => return problem("an object to give a state to", "another", Fault::Damaged),
                 }

@@ -1,4 +1,4 @@
-//! Folders, which no rename can put over others.
+//! Replaces folders, which a rename cannot do.
 
 use super::leftovers::{Kind, Mark};
 use super::temporary::{Temporary, remove};
@@ -9,20 +9,22 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-/// Lets `fill` make the contents of a folder, which it finds empty under a temporary name, and puts it in the place of `path`.
-/// What was there is exchanged for it in one step; where the file system cannot do that, it is moved aside for a moment, and
-/// whoever writes next into the folder around it puts it back if this process is killed in that moment.
+/// Replaces the folder at `path`: `fill` writes the new contents into an empty folder with a
+/// temporary name, which is then exchanged with the old one in one step. If the file system cannot
+/// do that, the old folder is briefly moved aside; if this process is killed at that moment, the
+/// next write into the parent folder moves it back.
 ///
 /// # Errors
-/// That of `fill`; whatever the file system refuses. What was at `path` stays.
+/// Returns the error of `fill`, or [`FileError`] if the file system refuses an operation. The
+/// folder at `path` is kept.
 pub fn folder<E: From<FileError>>(
     path: &Path,
     fill: impl FnOnce(&Path) -> std::result::Result<(), E>,
 ) -> std::result::Result<(), E> {
     let temporary = Temporary::folder(path)?;
     fill(temporary.path())?;
-    // Only once all are written, which lets the file system send them out together.
-    sync_all(temporary.path()).map_err(FileError::refused(path, "send the new folder to the disk"))?;
+    // All files are written before any is synced, so the file system can write them out together.
+    sync_all(temporary.path()).map_err(FileError::refused(path, "sync the new folder"))?;
     if fs::symlink_metadata(path).is_err() {
         fs::rename(temporary.path(), path).map_err(FileError::refused(path, "put the new folder into place"))?;
         temporary.was_renamed();
@@ -33,7 +35,8 @@ pub fn folder<E: From<FileError>>(
         step_aside(temporary.path(), path)?;
         temporary.was_renamed();
     }
-    // After an exchange the temporary name holds the old folder, which goes now.
+    // After an exchange the temporary name holds the old folder; it is removed when the value is
+    // dropped.
     Ok(sync_folder(path)?)
 }
 
@@ -41,22 +44,22 @@ fn exchange(first: &Path, second: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, first, CWD, second, RenameFlags::EXCHANGE)?)
 }
 
-/// Puts `new` in the place of `path` in two steps.
+/// Replaces `path` with `new` in two steps.
 fn step_aside(new: &Path, path: &Path) -> Result<()> {
     let aside = Mark::new().beside(path, Kind::Aside);
     fs::rename(path, &aside).map_err(FileError::refused(path, "move the old folder aside"))?;
     if let Err(error) = fs::rename(new, path) {
         fs::rename(&aside, path).map_err(|error| {
-            FileError::refused(path, "put the old folder back")(error).advise(format!("it is now {}", aside.display()))
+            FileError::refused(path, "put the old folder back")(error).advise(format!("it is now at {}", aside.display()))
         })?;
         return Err(FileError::refused(path, "put the new folder into place")(error));
     }
-    // What cannot be removed now is swept by a later writer.
+    // A later writer sweeps up anything that cannot be removed now.
     let _ = remove(&aside);
     Ok(())
 }
 
-/// Files first, then the folders that name them.
+/// Syncs files first, then the folders that contain them.
 fn sync_all(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -91,7 +94,7 @@ mod tests {
         fs::write(&file, "of the same name").unwrap();
         make(&file, "third").unwrap();
         assert_eq!(fs::read_to_string(file.join("data/file")).unwrap(), "third");
-        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 2, "nothing is left beside them");
+        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 2, "nothing else is left");
     }
 
     #[test]

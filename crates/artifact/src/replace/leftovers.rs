@@ -1,4 +1,4 @@
-//! What killed writers left, told from what live ones are at.
+//! Finds what killed writers left behind, and tells it from the files of running writers.
 
 use super::temporary::remove;
 use crate::hash::Hasher;
@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What stands under a temporary name.
+/// What a temporary name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Something in the making.
+    /// Something being written.
     Partial,
-    /// The folder that was at the target, moved aside for the moment of an exchange.
+    /// The old folder, moved aside during an exchange.
     Aside,
 }
 
@@ -29,7 +29,7 @@ impl Kind {
     }
 }
 
-/// Who made a temporary name: `<place>-<process>-<number>`.
+/// The writer in a temporary name: `<place>-<process>-<number>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mark {
     place: String,
@@ -38,14 +38,14 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// Of this process, and never the same twice.
+    /// A new mark of this process; never the same twice.
     pub(super) fn new() -> Self {
         static MADE: AtomicU64 = AtomicU64::new(0);
         let place = place().unwrap_or(UNKNOWN_PLACE).to_owned();
         Self { place, process: std::process::id(), number: MADE.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// The temporary name for `target`, in its folder.
+    /// The temporary name for `target`, in the same folder.
     pub(super) fn beside(&self, target: &Path, kind: Kind) -> PathBuf {
         let mut name = OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
@@ -53,7 +53,7 @@ impl Mark {
         target.with_file_name(name)
     }
 
-    /// The mark in a name, what the name stands for, and the name of its target.
+    /// Parses a temporary name into its mark, its kind and the name of its target.
     fn of(name: &OsStr) -> Option<(Self, Kind, OsString)> {
         let hidden = name.as_bytes().strip_prefix(b".")?;
         let before = |end: usize| Some((&hidden[..end], std::str::from_utf8(hidden.get(end + 1..)?).ok()?));
@@ -67,7 +67,7 @@ impl Mark {
         (parts.next().is_none() && !target.is_empty()).then(|| (mark, kind, OsString::from_vec(target.to_vec())))
     }
 
-    /// Whether its process is known to run no more.
+    /// Whether the process is known to have ended.
     fn is_dead(&self) -> bool {
         place().is_some_and(|place| place == self.place)
             && fs::symlink_metadata(format!("/proc/{}", self.process))
@@ -77,12 +77,12 @@ impl Mark {
 
 const UNKNOWN_PLACE: &str = "unknown";
 
-/// Where process numbers have one meaning: this start of this machine, and this namespace of processes (each container has its
-/// own). `None` where that cannot be told; then nothing is ever taken for dead.
+/// The scope of process numbers: this boot of this machine and this PID namespace (each container
+/// has its own). `None` if that cannot be determined; then no process is considered dead.
 fn place() -> Option<&'static str> {
     static PLACE: OnceLock<Option<String>> = OnceLock::new();
     let read = || -> Option<String> {
-        // A container can be given the processes of its host to look at, whose numbers are others.
+        // A container may see the /proc of its host, where process numbers differ.
         if fs::read_link("/proc/self").ok()?.as_os_str() != std::process::id().to_string().as_str() {
             return None;
         }
@@ -95,14 +95,15 @@ fn place() -> Option<&'static str> {
     PLACE.get_or_init(read).as_deref()
 }
 
-/// Removes from `folder`, not from those within, what killed writers left of [`bytes`](super::bytes), [`file`](super::file)
-/// and [`folder`](super::folder()). Where one was killed in the moment of an exchange of folders, the old folder comes back.
-/// Every write does so for the folder of its target.
+/// Removes what killed writers left in `folder` (not in its subfolders) from
+/// [`bytes`](super::bytes), [`file`](super::file) and [`folder`](super::folder()). If a writer was
+/// killed while a folder was moved aside, the old folder is moved back. Every write does this in
+/// the folder of its target.
 ///
 /// # Errors
-/// Whatever the file system refuses.
+/// Returns [`FileError`] if the file system refuses an operation.
 pub fn sweep(folder: &Path) -> Result<()> {
-    // A system can hide the processes of other users, which are then not to be taken for dead.
+    // A system may hide the processes of other users; those must not be considered dead.
     let Ok(own) = fs::metadata("/proc/self") else { return Ok(()) };
     for entry in fs::read_dir(folder).map_err(FileError::refused(folder, "list"))? {
         let entry = entry.map_err(FileError::refused(folder, "list"))?;
@@ -112,14 +113,14 @@ pub fn sweep(folder: &Path) -> Result<()> {
         }
         let (path, target) = (entry.path(), folder.join(target));
         if kind == Kind::Aside && fs::symlink_metadata(&target).is_err() {
-            // Another process may just have done the same.
+            // Another process may have done the same a moment ago.
             if let Err(error) = fs::rename(&path, &target)
                 && fs::symlink_metadata(&target).is_err()
             {
                 return Err(FileError::refused(&target, format!("put {} back", path.display()))(error));
             }
         } else {
-            remove(&path).map_err(FileError::refused(&path, "remove what a killed writer left"))?;
+            remove(&path).map_err(FileError::refused(&path, "remove the leftovers of a killed writer"))?;
         }
     }
     Ok(())
@@ -188,7 +189,7 @@ mod tests {
 
         fs::create_dir(&aside).unwrap();
         sweep(folder.path()).unwrap();
-        assert!(!aside.exists() && target.exists(), "the target is whole already");
+        assert!(!aside.exists() && target.exists(), "the target is already complete");
     }
 
     #[test]
@@ -196,7 +197,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("x.json");
         let Mark { place, process, number } = Mark::new();
-        // Tests run beside this one in the same process, so that which number comes next is not known.
+        // Other tests in this process run at the same time, so the next number is not known.
         for number in number..number + 100 {
             fs::write(Mark { place: place.clone(), process, number }.beside(&target, Kind::Partial), "old").unwrap();
         }

@@ -1,13 +1,14 @@
-//! Putting files and folders into place whole or not at all.
+//! Atomic replacement of files and folders.
 //!
-//! Everything is written under a hidden temporary name in the folder of its target, sent to the disk, renamed, and the folder
-//! is sent to the disk as well. Whatever fails, and whenever the process is killed, the target is what it was before or what
-//! it was to become. Permissions are those that the umask gives to any new file, so that colleagues can read what a shared
-//! disk holds.
+//! Everything is written under a hidden temporary name in the folder of its target, synced and
+//! renamed; then the folder is synced, too. Whatever fails, and whenever the process is killed, the
+//! target has either its old or its new content. Permissions follow the umask, as for any new file,
+//! so that colleagues can read files on shared disks.
 //!
-//! A killed writer leaves its temporary name behind. The next write into the same folder removes it ([`sweep`]), if its
-//! writer ran on this machine, under this user, since the last start of the machine, and runs no more. Whether a writer on
-//! another machine still runs cannot be known from here: what such a one left stays until it is deleted by hand.
+//! A killed writer leaves its temporary file behind. The next write into the same folder removes it
+//! ([`sweep`]) if its writer ran on this machine, under this user, since the last boot, and has
+//! ended. Whether a writer on another machine still runs cannot be known, so its leftovers stay
+//! until somebody deletes them.
 
 mod folder;
 mod leftovers;
@@ -22,23 +23,24 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use temporary::Temporary;
 
-/// Puts `bytes` in the place of `path`.
+/// Replaces the file at `path` with `bytes`.
 ///
 /// # Errors
-/// Whatever the file system refuses; what was at `path` stays.
+/// Returns [`FileError`] if the file system refuses an operation; the file at `path` is kept.
 pub fn bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     file(path, |temporary| {
         let written = File::options().write(true).open(temporary).and_then(|mut file| file.write_all(bytes));
-        // The name of the temporary file says nothing to whoever reads the message.
+        // The message should not show the name of the temporary file.
         written.map_err(FileError::refused(path, "write"))
     })
 }
 
-/// Lets `write` fill an empty file, given by its temporary name, and puts it in the place of `path`. Libraries may open the
-/// name, and truncate the file or replace it.
+/// Replaces the file at `path`: `write` fills an empty temporary file, given its path. Libraries
+/// may open that path, truncate the file or replace it.
 ///
 /// # Errors
-/// That of `write`; whatever the file system refuses. What was at `path` stays.
+/// Returns the error of `write`, or [`FileError`] if the file system refuses an operation. The file
+/// at `path` is kept.
 pub fn file<E: From<FileError>>(
     path: &Path,
     write: impl FnOnce(&Path) -> std::result::Result<(), E>,
@@ -50,28 +52,30 @@ pub fn file<E: From<FileError>>(
     Ok(())
 }
 
-/// Puts a finished file that has a name of its own in the place of `path`, in the same folder: one that takes so long to write
-/// that it outlives the process, and is gone on with.
+/// Replaces the file at `path` with a finished file in the same folder. For files that take so long
+/// to write that they outlive the process and are resumed under a name of their own.
 ///
 /// # Errors
-/// Whatever the file system refuses; what was at `path` stays, and so does `finished`.
+/// Returns [`FileError`] if the file system refuses an operation; the file at `path` and `finished`
+/// are kept.
 pub fn with_finished(path: &Path, finished: &Path) -> Result<()> {
     put(finished, path)
 }
 
 fn put(from: &Path, path: &Path) -> Result<()> {
-    // Opened anew, since whoever wrote it may have replaced it.
-    File::open(from).and_then(|file| file.sync_all()).map_err(FileError::refused(path, "send the new file to the disk"))?;
+    // Opened again, since the writer may have replaced it.
+    File::open(from).and_then(|file| file.sync_all()).map_err(FileError::refused(path, "sync the new file"))?;
     fs::rename(from, path).map_err(FileError::refused(path, "put the new file into place"))?;
     sync_folder(path)
 }
 
-/// Sends the names in the folder of `path` to the disk.
+/// Syncs the folder of `path`.
 fn sync_folder(path: &Path) -> Result<()> {
     match File::open(folder_of(path)).and_then(|folder| folder.sync_all()) {
-        // Some file systems do so by themselves and refuse to be asked, and a folder may be writable without being readable.
+        // Some file systems sync folders by themselves and refuse the call, and a folder may be
+        // writable but not readable.
         Err(error) if is_no_answer(&error) => Ok(()),
-        outcome => outcome.map_err(FileError::refused(path, "send the folder of the new file to the disk")),
+        outcome => outcome.map_err(FileError::refused(path, "sync the folder of the new file")),
     }
 }
 
@@ -126,7 +130,7 @@ mod tests {
         assert!(error.contains("taken: could not put the new file into place"), "{error}");
         assert_eq!(names(folder.path()), ["taken"]);
         let error = bytes(&folder.path().join("none").join("x"), b"new").unwrap_err().to_string();
-        assert!(error.contains("none/x: could not make a temporary file beside it"), "{error}");
+        assert!(error.contains("none/x: could not create a temporary file next to it"), "{error}");
     }
 
     #[test]

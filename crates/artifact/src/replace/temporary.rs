@@ -1,4 +1,4 @@
-//! What is in the making, under a name of its own.
+//! Temporary files and folders.
 
 use super::folder_of;
 use super::leftovers::{Kind, Mark, sweep};
@@ -7,34 +7,35 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// A hidden name beside a target, whatever stands under it being removed at the end.
+/// A hidden file or folder next to a target, removed when this value is dropped.
 pub(super) struct Temporary(PathBuf);
 
 impl Temporary {
-    /// An empty file, with the permissions that any new file has.
+    /// Creates an empty file with the permissions of any new file.
     pub(super) fn file(target: &Path) -> Result<Self> {
         let create = |path: &Path| fs::File::options().write(true).create_new(true).open(path).map(drop);
-        Self::create(target, create).map_err(FileError::refused(target, "make a temporary file beside it"))
+        Self::create(target, create).map_err(FileError::refused(target, "create a temporary file next to it"))
     }
 
-    /// An empty folder.
+    /// Creates an empty folder.
     pub(super) fn folder(target: &Path) -> Result<Self> {
         let create = |path: &Path| fs::create_dir(path);
-        Self::create(target, create).map_err(FileError::refused(target, "make a temporary folder beside it"))
+        Self::create(target, create).map_err(FileError::refused(target, "create a temporary folder next to it"))
     }
 
     fn create(target: &Path, create: impl Fn(&Path) -> io::Result<()>) -> io::Result<Self> {
         if target.file_name().is_none() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "the path ends in no name"));
+            return Err(io::Error::new(ErrorKind::InvalidInput, "the path does not end in a name"));
         }
-        // Leftovers take room, and this is a moment at which one is looked for. What cannot be removed is in nobody's way.
+        // Leftovers take disk space, so sweep whenever something is written. A failure to remove
+        // them does no harm.
         if let Err(error) = sweep(folder_of(target)) {
-            tracing::debug!(%error, "leftovers of an earlier writer stay");
+            tracing::debug!(%error, "could not remove the leftovers of an earlier writer");
         }
         loop {
             let path = Mark::new().beside(target, Kind::Partial);
             match create(&path) {
-                // Of a process that had the same number.
+                // A leftover of an earlier process with the same number.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 outcome => return outcome.map(|()| Self(path)),
             }
@@ -45,7 +46,7 @@ impl Temporary {
         &self.0
     }
 
-    /// The target has it now.
+    /// Forgets the temporary name after it was renamed to the target.
     pub(super) fn was_renamed(self) {
         std::mem::forget(self);
     }
@@ -53,12 +54,12 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // What cannot be removed now is swept by a later writer.
+        // A later writer sweeps up anything that cannot be removed now.
         let _ = remove(&self.0);
     }
 }
 
-/// Removes a file or a folder, if it is there.
+/// Removes a file or folder if it exists.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Makes the files of PyTorch of this folder by torch.save (2.15), and expected.safetensors: the tensors that torch.load finds in each, as
-`file/name`, by .float(), under their names without prefixes.
+"""Writes the PyTorch files of this folder with torch.save (2.15), and expected.safetensors: the tensors that torch.load finds in
+each file as `file/name`, converted by .float(), with prefixes removed from the names.
 
     pip install torch safetensors numpy
     python make.py
 
-`plain.pt`: a state dict with its versions. `data-parallel.pt`: a training's checkpoint, its state dict under `state_dict` with the prefix
-`module.`, beside an optimizer, a scheduler, a number of NumPy, a seed and a set. `compiled.pt`: under `model` with the prefix `_orig_mod.`, in
-half precision, and the same dictionary once more as `ema`. `averaged.pt`: of torch.optim.swa_utils. `kinds.pt`: bfloat16, f64, channels last,
-transposed and cut views, a number alone, nothing at all, parameters, tied weights. `row.pth`: the format of before 2020, with views.
-`protocol-4.pt`: of a later protocol of pickle. Refused: `module.pt`, a whole module; `program.pt`, a state dict beside an object
-that would call os.getcwd, a harmless function; `overlapping.pt`, one large tensor under many names; `expanded.pt`, one number as many;
-`packed.pt`, a zip that was compressed.
+`plain.pt`: a state dict with its versions. `data-parallel.pt`: a training checkpoint with the state dict under `state_dict`, prefix
+`module.`, and with an optimizer, a scheduler, a NumPy number, a seed and a set. `compiled.pt`: under `model` with the prefix
+`_orig_mod.`, in half precision, and the same dictionary again as `ema`. `averaged.pt`: from torch.optim.swa_utils. `kinds.pt`:
+bfloat16, f64, channels last, transposed and sliced views, a scalar, an empty tensor, parameters, tied weights. `row.pth`: the format
+before 2020, with views. `protocol-4.pt`: a later pickle protocol. Refused: `module.pt`, a whole module; `program.pt`, a state dict
+with an object that would call os.getcwd, a harmless function; `overlapping.pt`, one large tensor under many names; `expanded.pt`, one
+number expanded to many; `packed.pt`, a compressed zip.
 """
 
 import io

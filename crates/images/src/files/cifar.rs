@@ -1,8 +1,9 @@
-//! CIFAR-10 and CIFAR-100 (Krizhevsky 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>), in their binary version and in that for
-//! Python, which torchvision downloads.
+//! CIFAR-10 and CIFAR-100 (Krizhevsky 2009, <https://www.cs.toronto.edu/~kriz/cifar.html>), in the
+//! binary version and in the Python version, which torchvision downloads.
 //!
-//! A binary record is one label byte (CIFAR-100: a coarse, then a fine one), then 1024 bytes each of red, green and blue,
-//! row-major 32 x 32. The number of records is that of the file. A file for Python is a pickled dictionary with the same bytes as rows of
+//! A binary record is one label byte (CIFAR-100: a coarse, then a fine one), then 1024 bytes each
+//! of red, green and blue, row-major 32 x 32. The file size determines the number of records. A
+//! file of the Python version is a pickled dictionary with the same bytes as rows of
 //! `data`, and `labels` (CIFAR-100: `fine_labels`).
 
 use super::{pickle, read};
@@ -19,7 +20,7 @@ const CHANNELS: usize = 3;
 const SIDE: usize = 32;
 const PIXELS: usize = CHANNELS * SIDE * SIDE;
 
-/// What tells the sets and their versions apart.
+/// Distinguishes the sets and their versions.
 struct Layout {
     folder: &'static str,
     train: &'static [&'static str],
@@ -29,15 +30,15 @@ struct Layout {
     records: Records,
 }
 
-/// How images and labels lie in a file.
+/// How a file stores images and labels.
 #[derive(Clone, Copy)]
 enum Records {
-    /// One after the other.
+    /// Records, one after the other.
     Binary {
         /// Bytes before the pixels; the last of them is the label.
         label_bytes: usize,
     },
-    /// In a pickled dictionary, with the labels under this key, and the names of the classes under that.
+    /// A pickled dictionary, with the keys of the labels and of the class names.
     Pickled { labels: &'static str, names: &'static str },
 }
 
@@ -79,7 +80,7 @@ const CIFAR_100_PYTHON: Layout = Layout {
 
 const LAYOUTS: [&Layout; 4] = [&CIFAR_10, &CIFAR_100, &CIFAR_10_PYTHON, &CIFAR_100_PYTHON];
 
-/// Files by name, in a folder or unpacked from an archive.
+/// Files by name, in a folder or extracted from an archive.
 enum Source {
     Folder,
     Archive(BTreeMap<String, Vec<u8>>),
@@ -97,10 +98,10 @@ pub(super) fn read_folder(path: &Path) -> Result<LabeledSplit> {
 }
 
 pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
-    let unpacking = |source| FileError::refused(path, "unpack")(source).advise("see that the download is complete");
+    let unpacking = |source| FileError::refused(path, "unpack")(source).advise("check that the download is complete");
     let mut folders: BTreeMap<PathBuf, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     let bytes = read(path)?;
-    // A file that was packed in pieces has a member of gzip for each.
+    // A gzip file that was written in parts has one member for each.
     let unpacked = Bounded::new(MultiGzDecoder::new(&bytes[..]), bytes.len() as u64);
     let mut archive = tar::Archive::new(unpacked);
     for entry in archive.entries().map_err(unpacking)? {
@@ -112,7 +113,7 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
             entry.read_to_end(&mut content).map_err(unpacking)?;
             let folder = place.parent().unwrap_or(Path::new("")).to_owned();
             if folders.entry(folder).or_default().insert(name, content).is_some() {
-                let advice = "pack the set anew, each file once";
+                let advice = "pack the set again, with each file once";
                 return Err(FileError::mismatch(path, place.display().to_string(), "one such file", "two", advice).into());
             }
         }
@@ -139,7 +140,7 @@ pub(super) fn read_archive(path: &Path) -> Result<LabeledSplit> {
 fn no_set(path: &Path) -> Error {
     let expected = "those of CIFAR-10 or CIFAR-100, binary (data_batch_1.bin ... test_batch.bin; train.bin, test.bin) or for Python \
                     (data_batch_1 ... test_batch; train, test), or the folders train and test with a folder of pictures for each class";
-    let advice = "take the set as it is published, not the version for Matlab";
+    let advice = "use the published binary or Python version, not the one for MATLAB";
     FileError::mismatch(path, "files", expected, "none of them", advice).into()
 }
 
@@ -150,10 +151,10 @@ impl Layout {
 }
 
 impl Source {
-    /// The bytes of `name` and what messages call it, if it is there.
+    /// The bytes of `name`, if it exists, and its path for messages.
     fn get(&self, path: &Path, name: &str) -> Result<Option<(PathBuf, Vec<u8>)>> {
         match self {
-            // A link that leads nowhere is there, too, and an error to read.
+            // A dangling link exists too, and reading it is an error.
             Self::Folder if path.join(name).symlink_metadata().is_ok() => {
                 let file = path.join(name);
                 read(&file).map(|bytes| Some((file, bytes)))
@@ -172,7 +173,7 @@ fn read_set(path: &Path, source: &Source, layout: &Layout) -> Result<LabeledSpli
     })
 }
 
-/// From the file that lists them, or numbers where it is missing.
+/// Class names from the file that lists them, or numbers if that is missing.
 fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<String>> {
     let Some((file, bytes)) = source.get(path, layout.names)? else {
         return Ok((0..layout.classes).map(|label| label.to_string()).collect());
@@ -186,7 +187,8 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
         Records::Pickled { names, .. } => {
             let read = pickle::parse(&bytes).and_then(|pickle| {
                 let listed = pickle.root().entry(names)?.texts()?;
-                // A long name that a pickle lists many times is there once, and copied no more often than there are classes.
+                // A pickle can list one long string many times; it is copied at most once per
+                // class.
                 Ok((listed.len(), listed.iter().take(layout.classes).map(|name| (*name).to_owned()).collect()))
             });
             read.map_err(|problem| of_pickle(&file, layout.names, problem))?
@@ -194,7 +196,7 @@ fn class_names(path: &Path, source: &Source, layout: &Layout) -> Result<Vec<Stri
     };
     if count != layout.classes {
         let expected = format!("{} class names", layout.classes);
-        let advice = "take the file of the original archive, or remove it to number the classes";
+        let advice = "use the file from the original archive, or remove it to number the classes";
         return Err(FileError::mismatch(&file, layout.names, expected, count.to_string(), advice).into());
     }
     Ok(names)
@@ -204,7 +206,7 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
     for name in files {
         let Some((file, bytes)) = source.get(path, name)? else {
-            let advice = "take it from the original archive";
+            let advice = "use the one from the original archive";
             return Err(FileError::mismatch(path, *name, "a file of this name", "none", advice).into());
         };
         let found = match layout.records {
@@ -232,10 +234,10 @@ fn read_part(path: &Path, source: &Source, layout: &Layout, files: &[&str], name
 fn binary(file: &Path, name: &str, bytes: &[u8], label_bytes: usize, pixels: &mut Vec<u8>) -> Result<Vec<i64>> {
     let record_bytes = label_bytes + PIXELS;
     if bytes.is_empty() || !bytes.len().is_multiple_of(record_bytes) {
-        let expected = format!("a multiple of {record_bytes} bytes, those of a record");
+        let expected = format!("a multiple of the {record_bytes} bytes of a record");
         let (records, rest) = (bytes.len() / record_bytes, bytes.len() % record_bytes);
         let found = format!("{} bytes ({records} records and {rest} bytes)", bytes.len());
-        let advice = "the file is cut short or of another kind: fetch it again";
+        let advice = "the file is truncated or of another kind: fetch it again";
         return Err(FileError::mismatch(file, name, expected, found, advice).into());
     }
     let mut labels = Vec::with_capacity(bytes.len() / record_bytes);
@@ -247,7 +249,7 @@ fn binary(file: &Path, name: &str, bytes: &[u8], label_bytes: usize, pixels: &mu
     Ok(labels)
 }
 
-/// The same of a pickled file.
+/// The same for a pickled file.
 fn pickled(bytes: &[u8], key: &str, pixels: &mut Vec<u8>) -> std::result::Result<Vec<i64>, Problem> {
     let pickle = pickle::parse(bytes)?;
     let (shape, data) = pickle::bytes_array(pickle.root().entry("data")?)?;
@@ -262,9 +264,9 @@ fn pickled(bytes: &[u8], key: &str, pixels: &mut Vec<u8>) -> std::result::Result
 
 fn of_pickle(file: &Path, name: &str, problem: Problem) -> Error {
     let advice = match problem.fault {
-        Fault::Cut => "the file is cut short: fetch it again",
+        Fault::Cut => "the file is truncated: fetch it again",
         Fault::Damaged => "the file is damaged or of another kind: fetch it again",
-        Fault::Program => "a pickle is a program: fetch the set from where it is published, or save its arrays in another format",
+        Fault::Program => "a pickle is a program: download the published set, or save its arrays in another format",
     };
     FileError::mismatch(file, name, problem.expected, problem.found, advice).into()
 }
@@ -285,7 +287,7 @@ mod tests {
         record
     }
 
-    /// CIFAR-10 with two records a file, file k holding labels 2k and 2k + 1.
+    /// CIFAR-10 with two records per file; file k has the labels 2k and 2k + 1.
     fn write_cifar_10(folder: &Path) {
         fs::create_dir_all(folder).unwrap();
         for batch in 0..6u8 {
@@ -347,7 +349,7 @@ mod tests {
         fs::write(&batch, &whole[..whole.len() - 10]).unwrap();
         let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(
-            error.contains("data_batch_3.bin") && error.contains("multiple of 3073") && error.contains("6136 bytes"),
+            error.contains("data_batch_3.bin") && error.contains("multiple of the 3073") && error.contains("6136 bytes"),
             "{error}"
         );
         fs::write(&batch, record(&[10], 0)).unwrap();
@@ -365,7 +367,7 @@ mod tests {
     #[test]
     fn what_is_no_cifar_says_so() {
         let root = tempfile::tempdir().unwrap();
-        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("not the version for Matlab"));
+        assert!(read_labeled(root.path()).unwrap_err().to_string().contains("not the one for MATLAB"));
         fs::write(root.path().join("data_batch_1"), "text").unwrap();
         let error = read_labeled(root.path()).unwrap_err().to_string();
         assert!(error.contains("data_batch_1") && error.contains("a Python pickle"), "{error}");

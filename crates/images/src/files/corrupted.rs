@@ -1,7 +1,9 @@
-//! CIFAR-10-C and CIFAR-100-C (Hendrycks and Dietterich 2019): the test images of a set under common corruptions, as they are published.
+//! CIFAR-10-C and CIFAR-100-C (Hendrycks and Dietterich 2019): test images under common
+//! corruptions, as published.
 //!
-//! A folder holds a `.npy` for each family, u8 `[5 * images, height, width, 3]` with the severities 1 to 5 one after the other, each in the
-//! order of the test set, and `labels.npy` with the label of each.
+//! A folder holds one `.npy` per family, u8 `[5 * images, height, width, 3]`: severities 1 to 5 one
+//! after the other, each in the order of the test set; and `labels.npy` with the label of each
+//! image.
 
 use crate::{LabeledImages, Result};
 use brainprior_artifact::FileError;
@@ -12,7 +14,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// The families over which the mean corruption error is taken.
+/// The families that the mean corruption error averages over.
 const FAMILIES: [&str; 15] = [
     "gaussian_noise",
     "shot_noise",
@@ -31,39 +33,42 @@ const FAMILIES: [&str; 15] = [
     "jpeg_compression",
 ];
 
-/// The families that are published for choices to be made by, and stay out of the mean.
+/// Extra families, published for validation and left out of the mean.
 const EXTRA: [&str; 4] = ["speckle_noise", "gaussian_blur", "spatter", "saturate"];
 
 const SEVERITIES: usize = 5;
 const LABELS: &str = "labels.npy";
-/// Enough of an array file to hold its header.
+/// Bytes that are enough for the header of an array file.
 const HEADER: u64 = 4096;
 
 /// Test images under one family of corruptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorruptedFamily {
-    /// What it is called, as `gaussian_noise`.
+    /// Name of the family, such as `gaussian_noise`.
     pub name: String,
     /// The same images at severity 1 to 5.
     pub severities: [LabeledImages; SEVERITIES],
 }
 
 impl CorruptedFamily {
-    /// Whether it counts in the mean corruption error: four families of the nineteen do not, on which methods may be tuned.
+    /// Whether the family counts in the mean corruption error. Four of the nineteen do not; methods
+    /// may be tuned on them.
     pub fn is_in_mean(&self) -> bool {
         is_in_mean(&self.name)
     }
 }
 
-/// The same of a family by its name, as `gaussian_noise`, whoever made its images.
+/// The same for a family name such as `gaussian_noise`, wherever its images come from.
 pub fn is_in_mean(family: &str) -> bool {
     !EXTRA.contains(&family)
 }
 
-/// Reads the images of `rows` of the test set, `test`, under every family in `folder`, in color; a set in gray is one of their luma.
+/// Reads the images of `rows` of the test set `test` under every family in `folder`. They are RGB;
+/// if `test` is grayscale, they are converted to luma.
 ///
 /// # Errors
-/// Labels that are not those of `test` in its order; images of another size or number; no family, or a file of another name.
+/// Returns an error if the labels differ from those of `test` in its order, if images have another
+/// size or number, or if there is no family or a file with another name.
 pub fn read_corrupted(folder: &Path, test: &LabeledImages, rows: Range<usize>) -> Result<Vec<CorruptedFamily>> {
     check_labels(&folder.join(LABELS), test.labels())?;
     let listed = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
@@ -72,10 +77,10 @@ pub fn read_corrupted(folder: &Path, test: &LabeledImages, rows: Range<usize>) -
     let mut names: Vec<String> = names.filter(|name| format!("{name}.npy") != LABELS).collect();
     names.sort();
     let known = |name: &String| FAMILIES.contains(&name.as_str()) || EXTRA.contains(&name.as_str());
-    let advice = "give the folder of CIFAR-10-C or CIFAR-100-C as it is published";
+    let advice = "give the folder of CIFAR-10-C or CIFAR-100-C as published";
     if let Some(name) = names.iter().find(|name| !known(name)) {
-        let expected = format!("families as {}", FAMILIES[..3].join(", "));
-        return Err(FileError::mismatch(folder, format!("{name}.npy"), expected, "another", advice).into());
+        let expected = format!("families such as {}", FAMILIES[..3].join(", "));
+        return Err(FileError::mismatch(folder, format!("{name}.npy"), expected, "another name", advice).into());
     }
     if names.is_empty() {
         return Err(FileError::mismatch(folder, "files", "a .npy for each family of corruptions", "none", advice).into());
@@ -83,7 +88,7 @@ pub fn read_corrupted(folder: &Path, test: &LabeledImages, rows: Range<usize>) -
     let missing: Vec<&str> = FAMILIES.into_iter().filter(|family| !names.iter().any(|name| name == family)).collect();
     if !missing.is_empty() {
         tracing::warn!(
-            "{}: without {}; a mean corruption error over other families is another figure",
+            "{} lacks {}; its mean corruption error is not comparable with one over all families",
             folder.display(),
             missing.join(", ")
         );
@@ -99,7 +104,7 @@ fn check_labels(path: &Path, test: &[u8]) -> Result<()> {
         Values::Integers(values) => Some(values),
         _ => None,
     };
-    let advice = "images.corrupted goes with the whole test set that the images were made of, in its order";
+    let advice = "images.corrupted needs the whole test set that the corrupted images were made from, in its order";
     let expected = || format!("{} labels, five times those of the set's test images", SEVERITIES * test.len());
     let labels = labels.filter(|labels| shape == [labels.len()] && labels.len() == SEVERITIES * test.len());
     let Some(labels) = labels else {
@@ -123,7 +128,7 @@ fn family(folder: &Path, name: String, test: &LabeledImages, rows: Range<usize>)
     let header = Header::parse(&start).map_err(|problem| problem.of(&path, "the array"))?;
     let (height, width) = (test.height(), test.width());
     if header.shape != [SEVERITIES * test.len(), height, width, 3] || header.stored_as().as_deref() != Some("u1") {
-        let expected = format!("u8, {} x {height} x {width} x 3, as the set's test images", SEVERITIES * test.len());
+        let expected = format!("u8, {} x {height} x {width} x 3, like the set's test images", SEVERITIES * test.len());
         let found = format!("{}, shape {:?}", header.dtype(), header.shape);
         let advice = "give the corrupted images of this set";
         return Err(FileError::mismatch(&path, "the array", expected, found, advice).into());
@@ -133,7 +138,7 @@ fn family(folder: &Path, name: String, test: &LabeledImages, rows: Range<usize>)
         let mut bytes = vec![0; rows.len() * area * 3];
         let from = header.start + (severity * test.len() + rows.start) * area * 3;
         file.read_exact_at(&mut bytes, from as u64)
-            .map_err(|error| FileError::refused(&path, "read")(error).advise("the file is cut short: fetch it again"))?;
+            .map_err(|error| FileError::refused(&path, "read")(error).advise("the file is truncated: fetch it again"))?;
         let mut pixels = Vec::with_capacity(bytes.len());
         for image in bytes.chunks_exact(area * 3) {
             (0..3).for_each(|channel| pixels.extend(image.iter().skip(channel).step_by(3)));

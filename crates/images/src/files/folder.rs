@@ -1,4 +1,5 @@
-//! A folder of pictures: `train/CLASS/*.png` and `test/CLASS/*.png`, or JPEG, as torchvision's `ImageFolder` reads each part.
+//! Folders of pictures: `train/CLASS/*.png` and `test/CLASS/*.png`, or JPEG, as torchvision's
+//! `ImageFolder` reads them.
 
 use crate::picture::{Picture, is_picture};
 use crate::{LabeledImages, LabeledSplit, Result};
@@ -7,23 +8,23 @@ use rayon::prelude::*;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The two parts, in the order of the set.
+/// The two parts of a set.
 const PARTS: [&str; 2] = ["train", "test"];
 
-const ONE_SIZE: &str = "give all pictures one size, as `magick mogrify -resize 32x32!` does";
+const ONE_SIZE: &str = "give all pictures one size, for example with `magick mogrify -resize 32x32!`";
 
-/// Whether a folder has a part, which is a folder.
+/// Whether a folder has a subfolder of one of the parts.
 pub(super) fn is_one(path: &Path) -> bool {
     PARTS.iter().any(|part| path.join(part).is_dir())
 }
 
-/// Classes are the folders of the training part in the order of their names, images in the order of theirs. Where any picture has a
-/// color, all have three channels.
+/// Reads a set. Classes are the subfolders of the training part, sorted by name, and so are the
+/// images in each. If any picture has a color, all images get three channels.
 pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
     let classes = names(&path.join(PARTS[0]), true)?;
     if classes.is_empty() || classes.len() > 256 {
         let found = format!("{} folders", classes.len());
-        return Err(FileError::mismatch(path, PARTS[0], "1 to 256 folders, one for each class", found, "make them").into());
+        return Err(FileError::mismatch(path, PARTS[0], "1 to 256 folders, one for each class", found, "create them").into());
     }
     let (mut labels, mut pictures) = ([vec![], vec![]], [vec![], vec![]]);
     for (place, part) in PARTS.into_iter().enumerate() {
@@ -37,7 +38,7 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
             let files: Vec<PathBuf> =
                 names(&folder, false)?.iter().filter(|name| is_picture(name)).map(|name| folder.join(name)).collect();
             if files.is_empty() {
-                let advice = "fill it, or remove the folder";
+                let advice = "add pictures, or remove the folder";
                 return Err(FileError::mismatch(&folder, "pictures", "PNG or JPEG files", "none", advice).into());
             }
             labels[place].extend(std::iter::repeat_n(label as u8, files.len()));
@@ -48,7 +49,7 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
             pictures[place].extend(files.par_iter().map(read).collect::<Result<Vec<_>>>()?);
         }
         if pictures[place].is_empty() {
-            let advice = "a set has the folders train and test, with a folder for each class in both";
+            let advice = "a set has the folders train and test, each with one folder per class";
             return Err(FileError::mismatch(path, part, "folders of pictures", "none", advice).into());
         }
     }
@@ -56,7 +57,7 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
     let (height, width) = (*height, *width);
     let all = || pictures.iter().flatten();
     if let Some((file, other)) = all().find(|(_, picture)| (picture.height, picture.width) != (height, width)) {
-        let expected = format!("{height} x {width} pixels, as {}", first.display());
+        let expected = format!("{height} x {width} pixels, like {}", first.display());
         return Err(
             FileError::mismatch(file, "picture", expected, format!("{} x {}", other.height, other.width), ONE_SIZE).into()
         );
@@ -74,7 +75,7 @@ pub(super) fn read(path: &Path) -> Result<LabeledSplit> {
     Ok(LabeledSplit { train: part(&pictures[0], &labels[0])?, test: part(&pictures[1], &labels[1])? })
 }
 
-/// What a folder holds, folders or files, in the order of the names; hidden ones aside.
+/// Names of the subfolders or files in a folder, sorted and without hidden ones.
 fn names(folder: &Path, folders: bool) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let entries = entries.map_err(FileError::refused(folder, "list"))?;

@@ -1,4 +1,4 @@
-//! Labelled sets on disk: CIFAR's own formats, folders of pictures, and safetensors.
+//! Labeled sets on disk: CIFAR's own formats, folders of pictures, and safetensors.
 
 mod cifar;
 mod corrupted;
@@ -13,22 +13,24 @@ use brainprior_artifact::FileError;
 use std::fs;
 use std::path::Path;
 
-/// Reads a labelled set, told apart by its name and contents:
+/// Reads a labeled set of any of these kinds:
 ///
 /// - a folder with the binary version of CIFAR-10 (`data_batch_1.bin` to `data_batch_5.bin`, `test_batch.bin`) or of
 ///   CIFAR-100 (`train.bin`, `test.bin`; the fine labels are used), or one that holds it as
 ///   `cifar-10-batches-bin` or `cifar-100-binary`;
-/// - the same in their version for Python (`cifar-10-batches-py`, `cifar-100-python`), as torchvision downloads it: the pickles are read
-///   as data, and nothing that they name is called;
+/// - the Python version of these (`cifar-10-batches-py`, `cifar-100-python`), as torchvision
+///   downloads it; pickles are read as data, and no function they name is called;
 /// - the official archive of any of these, `.tar.gz`;
-/// - a folder with `train/CLASS/` and `test/CLASS/`, which hold PNG or JPEG pictures of one size;
-/// - `.safetensors` with U8 tensors `train_images`, `test_images`, `[images, channels, height, width]`, and
-///   `train_labels`, `test_labels`, `[images]`. Without `class_names` in the metadata (a name a line, a JSON array, or
-///   names with commas between them) the classes are numbered up to the largest label in training.
+/// - a folder with `train/CLASS/` and `test/CLASS/` that hold PNG or JPEG pictures of one size;
+/// - `.safetensors` with U8 tensors `train_images`, `test_images`, `[images, channels, height,
+///   width]`, and `train_labels`, `test_labels`, `[images]`. Without `class_names` in the metadata
+///   (one name per line, a JSON array, or names separated by commas) the classes are numbered up to
+///   the largest training label.
 ///
 /// # Errors
-/// A file that cannot be read or is of no known kind, and everything in which it departs from its layout: a cut record, a
-/// label out of range, a header that disagrees with the file, a missing tensor, another data type or shape.
+/// Returns an error if the file cannot be read, is of an unknown kind or deviates from its layout:
+/// a truncated record, a label out of range, a header that contradicts the file, a missing tensor,
+/// or the wrong data type or shape.
 pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     if path.is_dir() && folder::is_one(path) {
@@ -40,29 +42,30 @@ pub fn read_labeled(path: &Path) -> Result<LabeledSplit> {
     } else if name.ends_with(".safetensors") {
         tensors::read_set(path)
     } else {
-        // A name that does not exist is a typing error rather than an unknown kind.
+        // A path that does not exist is a typo rather than an unknown kind.
         fs::metadata(path).map_err(FileError::refused(path, "open"))?;
         let (found, advice) = if name.ends_with(".xz") {
-            ("a file packed with xz".to_owned(), "unpack it first: xz --decompress --keep FILE.xz")
+            ("a file compressed with xz".to_owned(), "unpack it first: xz --decompress --keep FILE.xz")
         } else {
-            (format!("{name:?}"), "give one of these")
+            (format!("{name:?}"), "give a file or folder of one of these kinds")
         };
         let expected = "a folder or .tar.gz of CIFAR, a folder of pictures, or .safetensors";
         Err(FileError::mismatch(path, "kind of file", expected, found, advice).into())
     }
 }
 
-/// Writes a labelled set as safetensors, for [`read_labeled`]. The layout is `data-specs/image-set.toml`.
+/// Writes a labeled set as safetensors, for [`read_labeled`]. The layout is
+/// `data-specs/image-set.toml`.
 ///
-/// The file is written under a temporary name beside `path`, synced, and renamed: a write that fails leaves what was there.
+/// The file is replaced atomically: if the write fails, an existing file is kept.
 ///
 /// # Errors
-/// Parts that differ in image size or classes; a file that cannot be written.
+/// Returns an error if the parts differ in image size or classes, or the file cannot be written.
 pub fn write_labeled(path: &Path, split: &LabeledSplit) -> Result<()> {
     tensors::write_set(path, split)
 }
 
-/// The whole of a file.
+/// Reads a whole file.
 fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(fs::read(path).map_err(FileError::refused(path, "read"))?)
 }
@@ -102,7 +105,7 @@ mod tests {
         let first = fs::read(&path).unwrap();
         write_labeled(&path, &split()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), first, "equal sets give equal bytes");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside the file");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Arrays of NumPy in Python pickles. What a pickle names is not called: what it would do is done here.
+//! NumPy arrays in Python pickles. No function of a pickle is called; its effect is computed here.
 
 use brainprior_artifact::pickle::{Fault, Item, Pickle, Problem, Result};
 
@@ -11,15 +11,15 @@ const KNOWN: [&str; 5] = [
     "_codecs.encode",
 ];
 
-/// A pickle of numbers, texts and arrays.
+/// Parses a pickle of numbers, strings and arrays.
 pub(super) fn parse(bytes: &[u8]) -> Result<Pickle<'_>> {
     Pickle::parse(bytes, |name| KNOWN.contains(&name)).map(|(pickle, _)| pickle)
 }
 
-/// Shape and bytes of an array of NumPy of type `u1`, the last axis running fastest.
+/// Shape and bytes of a NumPy array of type `u1`, in C order.
 pub(super) fn bytes_array(array: Item) -> Result<(Vec<usize>, Vec<u8>)> {
     let problem = |expected: String, found: String, fault| Err(Problem { expected, found, fault });
-    let other = || problem("an array of NumPy of type u1".into(), array.describe(), Fault::Damaged);
+    let other = || problem("a NumPy array of type u1".into(), array.describe(), Fault::Damaged);
     let (Some((name, _)), Some(state)) = (array.call(), array.state()) else { return other() };
     let state: Vec<Item> = state.items()?.collect();
     let ([_, shape, dtype, columns_first, data], true) = (&state[..], name.ends_with("multiarray._reconstruct")) else {
@@ -39,7 +39,7 @@ pub(super) fn bytes_array(array: Item) -> Result<(Vec<usize>, Vec<u8>)> {
     }
     match (columns_first.integer().is_some_and(|flag| flag != 0), &shape[..]) {
         (false, _) => Ok((shape, data.into_owned())),
-        // Any number of empty rows is nothing.
+        // Any number of empty rows holds no data.
         (true, [_, _]) if data.is_empty() => Ok((shape, vec![])),
         (true, [rows, columns]) => {
             let row = |row: usize| (0..*columns).map(move |column| (row, column));

@@ -1,14 +1,14 @@
-//! Labelled sets as safetensors (`data-specs/image-set.toml`).
+//! Labeled sets as safetensors (`data-specs/image-set.toml`).
 
 use crate::{Error, LabeledImages, LabeledSplit, Result};
 use brainprior_artifact::FileError;
 use brainprior_artifact::archive::{self, Archive, Dtype, TensorView};
 use std::path::Path;
 
-/// Metadata entry with the names of the classes.
+/// Metadata entry with the class names.
 const CLASS_NAMES: &str = "class_names";
 
-/// What to do about a file that is no set.
+/// What to do about a file that is not a labeled set.
 const ADVICE: &str = "a set has train_images, train_labels, test_images and test_labels, all U8";
 
 pub(super) fn read_set(path: &Path) -> Result<LabeledSplit> {
@@ -25,19 +25,20 @@ pub(super) fn read_set(path: &Path) -> Result<LabeledSplit> {
     Ok(LabeledSplit { train: train.finish(path, &class_names)?, test: test.finish(path, &class_names)? })
 }
 
-/// Class names as programs list them: a JSON array of texts, a name a line, or on one line with commas between them.
+/// Parses class names: a JSON array of strings, one name per line, or one line with commas between
+/// names.
 fn names(path: &Path, listed: &str) -> Result<Vec<String>> {
     let listed = listed.trim();
     if listed.starts_with(['[', '{']) {
         return serde_json::from_str(listed).map_err(|_| {
-            let advice = "list the names as a JSON array, or a name a line";
-            layout(path, &format!("metadata {CLASS_NAMES}"), "a JSON array of texts".into(), format!("{listed:?}"), advice)
+            let advice = "list the names as a JSON array, or one per line";
+            layout(path, &format!("metadata {CLASS_NAMES}"), "a JSON array of strings".into(), format!("{listed:?}"), advice)
         });
     }
     let separator = if listed.contains('\n') { '\n' } else { ',' };
     let names: Vec<String> = listed.split(separator).map(|name| name.trim().to_owned()).collect();
     match names.iter().position(String::is_empty) {
-        // The blank lines at the end are gone; one between names would shift the classes behind it.
+        // Blank lines at the end are dropped; one between names would shift the classes after it.
         Some(class) => {
             let (expected, found) = (format!("a name for class {class}"), "a blank line".to_owned());
             Err(layout(path, &format!("metadata {CLASS_NAMES}"), expected, found, "name every class, in the order of the labels"))
@@ -67,7 +68,7 @@ pub(super) fn write_set(path: &Path, split: &LabeledSplit) -> Result<()> {
     Ok(archive::write_noted(path, CLASS_NAMES, &train.class_names().join("\n"), views)?)
 }
 
-/// Training or test part, as it lies in the file.
+/// The training or test part as stored in the file.
 struct Part<'a> {
     name: &'static str,
     /// Channels, height, width.
@@ -94,12 +95,12 @@ impl<'a> Part<'a> {
         };
         if labels.shape() != [count] {
             let found = format!("{:?}", labels.shape());
-            let expected = format!("shape [{count}], a label for each image of {name}_images");
-            return Err(layout(path, &format!("{name}_labels"), expected, found, "write one label an image"));
+            let expected = format!("shape [{count}], one label per image of {name}_images");
+            return Err(layout(path, &format!("{name}_labels"), expected, found, "write one label per image"));
         }
         if count == 0 || shape.contains(&0) {
             let found = format!("{:?}", images.shape());
-            return Err(layout(path, &format!("{name}_images"), "at least one image and one pixel".into(), found, "fill it"));
+            return Err(layout(path, &format!("{name}_images"), "at least one image and one pixel".into(), found, "add images"));
         }
         Ok(Self { name, shape, images: images.data(), labels: labels.data() })
     }
@@ -136,7 +137,7 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    /// A tensor as header and bytes.
+    /// A tensor with a header and bytes.
     struct Tensor(&'static str, &'static str, Vec<usize>, Vec<u8>);
 
     fn valid() -> Vec<Tensor> {
@@ -148,7 +149,7 @@ mod tests {
         ]
     }
 
-    /// Written by hand, so that headers can lie.
+    /// Written by hand, so that a header can be wrong.
     fn write(folder: &Path, tensors: &[Tensor], change: impl Fn(String) -> String) -> PathBuf {
         let (mut entries, mut data) = (Vec::new(), Vec::new());
         for Tensor(name, dtype, shape, bytes) in tensors {

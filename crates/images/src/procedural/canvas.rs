@@ -1,9 +1,9 @@
-//! Drawing with smooth edges.
+//! Anti-aliased drawing.
 
 /// Samples along each side of a pixel; a pixel is the mean of its samples.
 const SAMPLES: usize = 2;
 
-/// Luminance of a scene, in arbitrary units, on a grid finer than pixels. Coordinates are in pixels from the upper left.
+/// Luminance of a scene in arbitrary units, on a grid finer than the pixels. Coordinates are pixels from the top left.
 pub(super) struct Canvas {
     height: usize,
     width: usize,
@@ -23,8 +23,9 @@ impl Canvas {
         self.width as f32
     }
 
-    /// Lays a thing over what is there: at each sample within `radius` of (`x`, `y`), what `luminance` gives, which gets
-    /// the offset from (`x`, `y`); where it gives nothing, the thing does not cover.
+    /// Draws an object over the scene. For each sample within `radius` of (`x`, `y`), `luminance`
+    /// receives the offset from (`x`, `y`) and returns the new luminance, or `None` where the
+    /// object does not cover the sample.
     pub(super) fn cover(&mut self, x: f32, y: f32, radius: f32, luminance: impl Fn(f32, f32) -> Option<f32>) {
         let step = 1.0 / SAMPLES as f32;
         let columns = self.width * SAMPLES;
@@ -56,7 +57,7 @@ impl Canvas {
     }
 }
 
-/// Brings pixels to a mean and a standard deviation (an even image stays even).
+/// Scales pixels to a mean and a standard deviation; a uniform image stays uniform.
 pub(super) fn expose(pixels: &mut [f32], mean: f32, std: f32) {
     let count = pixels.len() as f32;
     let found = pixels.iter().sum::<f32>() / count;
@@ -65,7 +66,7 @@ pub(super) fn expose(pixels: &mut [f32], mean: f32, std: f32) {
     pixels.iter_mut().for_each(|pixel| *pixel = mean + (*pixel - found) * gain);
 }
 
-/// As a byte. Black and white are approached, not cut off: within a tenth of either end the response bends as film's does.
+/// Converts a pixel to a byte. Within a tenth of black and white the response bends like that of film, instead of clipping.
 pub(super) fn develop(pixel: f32) -> u8 {
     const BEND: f32 = 0.1;
     let toe = |light: f32| if light < BEND { BEND * ((light - BEND) / BEND).exp() } else { light };
@@ -80,7 +81,7 @@ mod tests {
     #[test]
     fn edges_are_smooth_and_clipped() {
         let mut canvas = Canvas::new(4, 4);
-        // A disc about the upper left corner of pixel (1, 1) covers a quarter of a little more than one pixel each.
+        // A disc around the top left corner of pixel (1, 1) covers a quarter of a little more than one pixel each.
         canvas.cover(1.0, 1.0, 1.0, |dx, dy| (dx * dx + dy * dy <= 0.5).then_some(1.0));
         let pixels = canvas.pixels();
         assert_eq!(&pixels[..2], &[0.25, 0.25]);

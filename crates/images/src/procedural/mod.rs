@@ -1,11 +1,13 @@
-//! Made images, so that the chain can run and be tested without a download.
+//! Generated images, so that the pipeline can run and be tested without a download.
 //!
-//! Two kinds: stimuli with the statistics that vision depends on ([`natural_stimuli`]), and ten classes of objects, told
-//! apart by their outlines alone, on which a small network has something to learn ([`ten_classes`]). Both are scenes of opaque
-//! things that hide each other: such *dead leaves* have the spectra, the edges and the heavy tails of photographs (Lee, Mumford
-//! & Huang, *Occlusion models for natural images*, IJCV 2001).
+//! There are two kinds: stimuli with the image statistics relevant to vision ([`natural_stimuli`]),
+//! and ten classes of objects that differ only in their outlines, which a small network can learn
+//! ([`ten_classes`]). Both are scenes of opaque objects that occlude each other. Such *dead leaves*
+//! have the spectra, the edges and the heavy tails of photographs (Lee, Mumford & Huang, *Occlusion
+//! models for natural images*, IJCV 2001).
 //!
-//! Every image draws from a stream of its own, so that the bytes depend on the seed alone, not on the number of threads.
+//! Every image has its own random stream, so the bytes depend only on the seed, not on the number
+//! of threads.
 
 mod canvas;
 mod natural;
@@ -20,7 +22,7 @@ pub use objects::ten_classes;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// The generator of image `index`; the last streams serve what a whole set shares.
+/// The random generator of image `index`; the last streams serve a whole set.
 fn stream(seed: u64, index: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(index);

@@ -7,18 +7,19 @@ use super::{TEXTURE, stream};
 use crate::StimulusSet;
 use rayon::prelude::*;
 
-/// `count` grayscale images like photographs in what early vision sees of them, as bytes / 255.
+/// `count` grayscale images, bytes / 255, that resemble photographs in the statistics relevant to
+/// early vision.
 ///
-/// Each is a scene of surfaces that hide each other, with sizes of a power law, shading and texture, under a light of its
-/// own. At the 36 x 64 pixels of the paper they are close to crops of ImageNet photographs in mean (0.46) and standard
-/// deviation (0.25) over all pixels, in the fall of the amplitude spectrum (about f^-1.4), in the heavy tails of
-/// differences between neighbours, and in the spread of cosine similarities between centred images (standard deviation
-/// about 0.3).
+/// Each is a scene of surfaces that occlude each other, with power-law sizes, shading and texture,
+/// under its own illumination. At the paper's 36 x 64 pixels they are close to crops of ImageNet
+/// photographs in mean (0.46) and standard deviation (0.25) over all pixels, in the slope of the
+/// amplitude spectrum (about f^-1.4), in the heavy tails of differences between neighboring pixels,
+/// and in the spread of cosine similarities between centered images (standard deviation about 0.3).
 ///
-/// Image i depends on the seed and on i alone.
+/// Image i depends only on the seed and i.
 ///
 /// # Panics
-/// Without any pixel, or with images so small that two come out alike.
+/// Panics if there are no pixels, or if the images are so small that two are equal.
 pub fn natural_stimuli(count: usize, height: usize, width: usize, seed: u64) -> StimulusSet {
     let _span = tracing::info_span!("natural_stimuli", count, height, width).entered();
     assert!(height > 0 && width > 0, "an image has pixels");
@@ -30,10 +31,10 @@ pub fn natural_stimuli(count: usize, height: usize, width: usize, seed: u64) -> 
 
 fn image(height: usize, width: usize, seed: u64, index: u64, texture: &Texture) -> Vec<f32> {
     let mut rng = stream(seed, index);
-    // Sizes are those of a scene 36 pixels high.
+    // Sizes refer to a scene 36 pixels high.
     let unit = height as f32 / 36.0;
-    // From a few large things to litter: the number of octaves differs from scene to scene, as it does between a
-    // landscape and undergrowth.
+    // Some scenes have few large objects, others many small ones: the number of octaves varies
+    // between scenes, as between a landscape and undergrowth.
     let litter = Litter {
         radii: [unit * log_uniform(1.2, 8.0, &mut rng), unit * log_uniform(14.0, 45.0, &mut rng)],
         coverage: log_uniform(0.4, 4.0, &mut rng),
@@ -77,7 +78,7 @@ mod tests {
         assert!(one.pixels().iter().all(|pixel| (pixel * 255.0 - (pixel * 255.0).round()).abs() < 1e-4));
     }
 
-    /// Over the 5000 ImageNet crops these are 0.460, 0.247 and a kurtosis of differences of 13.
+    /// For the 5000 ImageNet crops these are 0.460, 0.247 and a kurtosis of differences of 13.
     #[test]
     fn luminance_contrast_and_edges() {
         let stimuli = natural_stimuli(600, HEIGHT, WIDTH, 11);
@@ -91,7 +92,8 @@ mod tests {
         assert!((8.0..30.0).contains(&fourth), "kurtosis {fourth}, which is 3 for noise without edges");
     }
 
-    /// Amplitude over spatial frequency, from plain discrete Fourier transforms of windowed squares. The crops: -1.36.
+    /// The slope of amplitude over spatial frequency, from plain Fourier transforms of windowed
+    /// squares. The crops: -1.36.
     #[test]
     fn amplitude_falls_as_in_photographs() {
         let stimuli = natural_stimuli(200, HEIGHT, WIDTH, 3);
@@ -140,7 +142,8 @@ mod tests {
         assert!((-1.6..-1.1).contains(&slope), "amplitude falls with exponent {slope}");
     }
 
-    /// The crops: standard deviation 0.30, participation ratio 7.8 (of images as they are) over 2304 pixels.
+    /// The crops: standard deviation 0.30, participation ratio 7.8 (of uncentered images) over 2304
+    /// pixels.
     #[test]
     fn similarities_spread_as_those_of_photographs() {
         let stimuli = natural_stimuli(600, HEIGHT, WIDTH, 21);
@@ -163,7 +166,7 @@ mod tests {
             }
         }
         let (_, spread) = mean_and_std(&similarities);
-        // Of the Gram matrix: squared trace over the sum of squares.
+        // The participation ratio of the Gram matrix: squared trace over the sum of squares.
         let ratio = energies.iter().sum::<f64>().powi(2) / squares;
         assert!((0.26..0.34).contains(&spread), "standard deviation {spread}");
         assert!((6.0..10.0).contains(&ratio), "participation ratio {ratio}");

@@ -13,18 +13,20 @@ use rayon::prelude::*;
 use std::f32::consts::{PI, TAU};
 
 const SIDE: usize = 32;
-/// Streams of the test images begin here, so that they do not depend on how many images train.
+/// First stream of the test images, which therefore do not depend on the number of training images.
 const TEST_STREAMS: u64 = 1 << 32;
 
 /// `train` and `test` grayscale images of 32 x 32 pixels: leaf, fish, bird, tree, flower, starfish, mushroom, bottle, mug,
 /// butterfly.
 ///
-/// Each shows one thing over a cluttered scene, made as in [`natural_stimuli`](super::natural_stimuli). Its outline is what
-/// makes the class; proportions, pose, size, place, tone (darker or lighter than what is behind), texture and shading vary,
-/// and litter hides parts. Nothing but the thing depends on the class: what lies beyond it says nothing about it.
+/// Each shows one object over a cluttered scene, made as in
+/// [`natural_stimuli`](super::natural_stimuli). The outline defines the class; proportions, pose,
+/// size, position, tone (darker or lighter than the background), texture and shading vary, and
+/// clutter hides parts. Only the object depends on the class: the background carries no information
+/// about it.
 ///
-/// Classes are balanced in both parts and in random order. The same seed gives the same images; test images do not depend on
-/// `train`.
+/// Classes are balanced in both parts and in random order. The same seed gives the same images;
+/// test images do not depend on `train`.
 pub fn ten_classes(train: usize, test: usize, seed: u64) -> LabeledSplit {
     let _span = tracing::info_span!("ten_classes", train, test).entered();
     let texture = Texture::new(&mut stream(seed, TEXTURE));
@@ -43,7 +45,7 @@ fn part(count: usize, seed: u64, first: u64, texture: &Texture) -> LabeledImages
     LabeledImages::new(1, SIDE, SIDE, images.concat(), labels, names).expect("labels index the names")
 }
 
-/// The pixels, and the thing that they show.
+/// The pixels of an image, and the object it shows.
 fn image<'a>(label: usize, texture: &'a Texture, rng: &mut ChaCha8Rng) -> (Vec<u8>, Thing<'a>) {
     let mut canvas = Canvas::new(SIDE, SIDE);
     let litter = Litter {
@@ -66,12 +68,12 @@ fn image<'a>(label: usize, texture: &'a Texture, rng: &mut ChaCha8Rng) -> (Vec<u
     (pixels.into_iter().map(develop).collect(), thing)
 }
 
-/// An object in its place.
+/// An object and its pose.
 struct Thing<'a> {
     x: f32,
     y: f32,
     radius: f32,
-    /// From offsets in pixels to the coordinates of the outline.
+    /// Maps offsets in pixels to coordinates of the outline.
     to_outline: [[f32; 2]; 2],
     outline: Silhouette,
     surface: Surface<'a>,
@@ -119,7 +121,7 @@ mod tests {
     fn bytes_depend_on_the_seed_alone() {
         let split = made(1, 40, 20, 6);
         assert_eq!(split, made(3, 40, 20, 6));
-        assert_eq!(split.test, made(2, 10, 20, 6).test, "test images do not depend on how many train");
+        assert_eq!(split.test, made(2, 10, 20, 6).test, "test images do not depend on the number of training images");
         assert_ne!(split.train.pixels(), made(2, 40, 20, 7).train.pixels());
     }
 
@@ -131,7 +133,7 @@ mod tests {
                 assert_eq!(images.labels().iter().filter(|label| **label == class).count(), each);
             }
             let in_turn = images.labels().iter().enumerate().filter(|(index, label)| index % 10 == usize::from(**label)).count();
-            assert!(in_turn < images.len() / 2, "{in_turn} labels lie in turn");
+            assert!(in_turn < images.len() / 2, "{in_turn} labels are in cyclic order");
         }
         assert_eq!((split.train.class_names()[0].as_str(), split.train.class_names()[9].as_str()), ("leaf", "butterfly"));
         assert_eq!((split.train.channels(), split.train.height(), split.train.width()), (1, 32, 32));
@@ -140,7 +142,8 @@ mod tests {
         assert_eq!(all.len(), 300);
     }
 
-    /// Without contrast there would be nothing to learn, and a class of its own brightness would be too easy.
+    /// Without contrast there would be nothing to learn, and a brightness specific to a class would
+    /// be too easy.
     #[test]
     fn brightness_does_not_tell_classes_apart() {
         let images = ten_classes(1000, 0, 9).train;
@@ -154,11 +157,12 @@ mod tests {
         let contrast = (square / images.len() as f64).sqrt();
         assert!((30.0..70.0).contains(&contrast), "standard deviation {contrast} of 255");
         let (least, most) = (means.iter().copied().fold(f64::MAX, f64::min), means.iter().copied().fold(0.0, f64::max));
-        // The standard error of a class is about 2.6.
+        // The standard error of a class mean is about 2.6.
         assert!(most - least < 18.0, "classes differ in mean brightness: {means:?}");
     }
 
-    /// Gratings of 3 and 4.5 pixels a period in five orientations, in cycles a pixel along x and y.
+    /// Gratings with periods of 3 and 4.5 pixels in five orientations, in cycles per pixel along x
+    /// and y.
     fn gratings() -> Vec<[f32; 2]> {
         let of = |frequency: f32| {
             (0..5).map(move |k| (k as f32 * PI / 8.0).sin_cos()).map(move |(s, c)| [frequency * c, frequency * s])
@@ -166,11 +170,12 @@ mod tests {
         of(0.22).chain(of(0.33)).collect()
     }
 
-    /// For each grating, and for its mirror image, the logarithm of the share that it has in what lies beyond the thing: of
-    /// pixels less the mean of their neighbors, as images are strong where gratings of so few pixels are not. Nothing where
-    /// hardly anything lies beyond.
+    /// For each grating, and for its mirror image, the logarithm of its share of the energy in the
+    /// background. Each pixel is taken relative to the mean of its neighbors, which suppresses the
+    /// low frequencies that dominate images. `None` if there is hardly any background.
     fn energies_beyond(pixels: &[f32], thing: &Thing) -> Option<Vec<f64>> {
-        // No outline reaches further than 1.25 radii, and no litter that was laid about the thing further than 1.1 and its own.
+        // No outline extends beyond 1.25 radii, and no clutter drawn around the object beyond 1.1
+        // plus its own radius.
         let beyond = |x: usize, y: usize| (x as f32 + 0.5 - thing.x).hypot(y as f32 + 0.5 - thing.y) > 1.25 * thing.radius + 1.5;
         let at = |x: usize, y: usize| f64::from(pixels[y * SIDE + x]);
         let mut fine = Vec::new();
@@ -195,7 +200,8 @@ mod tests {
         (fine.len() >= 100 && total > 0.0).then(|| gratings().into_iter().map(share).collect())
     }
 
-    /// Accuracy on the second half of the nearest class mean of the first half.
+    /// Accuracy of nearest-class-mean classification: means from the first half, accuracy on the
+    /// second.
     fn nearest_mean(examples: &[(usize, Vec<f64>)]) -> f64 {
         let (known, asked) = examples.split_at(examples.len() / 2);
         let dimensions = examples[0].1.len();
@@ -216,8 +222,8 @@ mod tests {
         right.count() as f64 / asked.len() as f64
     }
 
-    /// A grating of the class's own would be learned in place of outlines, and none of the table's comparisons would mean what
-    /// it says.
+    /// A network would learn a class-specific grating instead of outlines, and the comparisons in
+    /// the table would be meaningless.
     #[test]
     fn what_lies_beyond_the_thing_does_not_tell_its_class() {
         let texture = Texture::new(&mut stream(17, TEXTURE));
@@ -234,10 +240,10 @@ mod tests {
             }
             planted.extend(energies_beyond(&pixels, &thing).map(|energies| (label, energies)));
         }
-        assert!(found.len() > 2000, "{} images have enough beyond their thing", found.len());
+        assert!(found.len() > 2000, "{} images have enough background", found.len());
         let (found, planted) = (nearest_mean(&found), nearest_mean(&planted));
         // Chance is 0.1, with a standard error of 0.008 at most.
-        assert!(found < 0.125, "{found} are classified rightly by gratings beyond the thing");
-        assert!(planted > 0.5, "{planted} with a grating of the class: this test would not see one");
+        assert!(found < 0.125, "{found} are classified correctly by gratings in the background");
+        assert!(planted > 0.5, "only {planted} with a planted grating: this test could not detect one");
     }
 }

@@ -1,4 +1,4 @@
-//! Scenes of things that hide each other.
+//! Scenes of objects that occlude each other.
 
 use super::canvas::Canvas;
 use super::texture::Texture;
@@ -12,18 +12,19 @@ pub(super) struct Surface<'a> {
     tone: f32,
     shading: [f32; 2],
     texture: &'a Texture,
-    /// Rotates and scales pixels to samples of the texture.
+    /// Rotates and scales pixels to texture samples.
     grain: [f32; 2],
     origin: [f32; 2],
     roughness: f32,
 }
 
 impl<'a> Surface<'a> {
-    /// A surface of which `size` pixels are seen: its shading changes the tone by about `shading` across them.
+    /// A random surface seen across `size` pixels; shading changes the tone by about `shading` over
+    /// that distance.
     pub(super) fn draw(tone: f32, shading: f32, roughness: f32, size: f32, texture: &'a Texture, rng: &mut ChaCha8Rng) -> Self {
         let slope = shading * normal(rng) / size;
         let (direction, turn) = (rng.random_range(0.0..TAU), rng.random_range(0.0..TAU));
-        // Samples of the texture in a pixel: coarse grain to fine.
+        // Texture samples per pixel, from coarse to fine grain.
         let zoom = log_uniform(0.6, 4.0, rng);
         Self {
             tone,
@@ -35,7 +36,7 @@ impl<'a> Surface<'a> {
         }
     }
 
-    /// Luminance at an offset in pixels from its middle.
+    /// Luminance at an offset in pixels from the center.
     pub(super) fn at(&self, dx: f32, dy: f32) -> f32 {
         let [cos, sin] = self.grain;
         let texture = self.texture.at(self.origin[0] + cos * dx - sin * dy, self.origin[1] + sin * dx + cos * dy);
@@ -43,18 +44,19 @@ impl<'a> Surface<'a> {
     }
 }
 
-/// How the leaves of a scene are drawn.
+/// Parameters of the leaves of a scene.
 pub(super) struct Litter {
-    /// Smallest and largest radius in pixels. Radii follow r^-3, so that every octave covers as much.
+    /// Smallest and largest radius in pixels. Radii follow r^-3, so that every octave covers the
+    /// same area.
     pub(super) radii: [f32; 2],
-    /// Area of all leaves over that of the scene.
+    /// Total area of all leaves relative to the scene.
     pub(super) coverage: f32,
-    /// Standard deviation of the texture of a leaf, in that of the tones.
+    /// Standard deviation of a leaf's texture, relative to that of the tones.
     pub(super) roughness: f32,
 }
 
 impl Litter {
-    /// Covers a scene: first all of it with one surface, then leaf over leaf.
+    /// Covers a scene with one surface, then draws leaves on top of each other.
     pub(super) fn scatter(&self, canvas: &mut Canvas, texture: &Texture, rng: &mut ChaCha8Rng) {
         let (height, width) = (canvas.height(), canvas.width());
         let ground = Surface::draw(normal(rng), 1.0, 1.5 * self.roughness, height, texture, rng);
@@ -69,7 +71,7 @@ impl Litter {
         }
     }
 
-    /// One leaf of random outline, turn and surface; returns its area.
+    /// Draws one leaf with random outline, rotation and surface; returns its area.
     pub(super) fn leaf(&self, canvas: &mut Canvas, x: f32, y: f32, radius: f32, texture: &Texture, rng: &mut ChaCha8Rng) -> f32 {
         let aspect = log_uniform(0.12, 1.0, rng);
         let (long, short) = (radius / aspect.sqrt(), radius * aspect.sqrt());
@@ -95,7 +97,7 @@ pub(super) fn normal(rng: &mut ChaCha8Rng) -> f32 {
     rng.sample(StandardNormal)
 }
 
-/// Evenly spread over ratios.
+/// Draws a value uniformly on a logarithmic scale.
 pub(super) fn log_uniform(from: f32, to: f32, rng: &mut ChaCha8Rng) -> f32 {
     from * (to / from).powf(rng.random())
 }

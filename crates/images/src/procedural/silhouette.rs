@@ -1,7 +1,8 @@
-//! Outlines of ten kinds of things.
+//! Outlines of ten kinds of objects.
 //!
-//! An outline lives in coordinates in which the thing fits about into the unit circle, x to the right and y down. Its
-//! proportions are drawn anew for every image, so that a class is a family of shapes and no template.
+//! Outline coordinates are scaled so that the object roughly fits the unit circle, with x to the
+//! right and y down. The proportions are drawn for every image, so a class is a family of shapes
+//! rather than a template.
 
 use super::scene::log_uniform;
 use rand::Rng;
@@ -12,33 +13,34 @@ use std::f32::consts::PI;
 pub(super) const NAMES: [&str; 10] =
     ["leaf", "fish", "bird", "tree", "flower", "starfish", "mushroom", "bottle", "mug", "butterfly"];
 
-/// What a part covers.
+/// The area that a part covers.
 enum Area {
-    /// Turned by an angle.
+    /// Rotated by an angle.
     Ellipse { center: [f32; 2], radii: [f32; 2], turn: f32 },
-    /// Pointed at both ends, which lie at `-length` and `length` on the x axis; bent by `bend`.
+    /// A lens with pointed ends at `-length` and `length` on the x axis; bent by `bend`.
     Lens { length: f32, width: f32, bend: f32 },
-    /// From one circle to another, with the hull between.
+    /// The convex hull of two circles.
     Limb { from: [f32; 2], to: [f32; 2], radii: [f32; 2] },
     /// Any simple polygon.
     Polygon(Vec<[f32; 2]>),
-    /// Between two circles.
+    /// The area between two circles.
     Ring { center: [f32; 2], inner: f32, outer: f32 },
-    /// Lobes about a center: the radius swings between two values, the more pointed the larger `sharpness`.
+    /// Lobes around a center: the radius oscillates between two values, with sharper lobes for
+    /// larger `sharpness`.
     Lobes { count: f32, inner: f32, outer: f32, sharpness: f32, phase: f32 },
 }
 
-/// A part: what it covers, and how its tone differs from that of the whole.
+/// A part: its area, and its tone relative to the whole object.
 struct Part {
     area: Area,
     tone: f32,
 }
 
-/// The outline of one thing, of parts in the order in which they hide each other.
+/// The outline of an object: parts in the order in which they occlude each other.
 pub(super) struct Silhouette(Vec<Part>);
 
 impl Silhouette {
-    /// A thing of class `label`.
+    /// Draws an object of class `label`.
     pub(super) fn draw(label: usize, rng: &mut ChaCha8Rng) -> Self {
         let parts = match label {
             0 => leaf(rng),
@@ -56,12 +58,12 @@ impl Silhouette {
         Self(parts)
     }
 
-    /// The relative tone of what covers a point, if anything does.
+    /// The relative tone at a point, or `None` outside the object.
     pub(super) fn tone(&self, x: f32, y: f32) -> Option<f32> {
         self.0.iter().rev().find(|part| part.area.contains(x, y)).map(|part| part.tone)
     }
 
-    /// Whether the class looks the same whichever way is up.
+    /// Whether objects of the class may have any orientation.
     pub(super) fn any_turn(label: usize) -> bool {
         matches!(NAMES[label], "leaf" | "starfish" | "flower" | "butterfly")
     }
@@ -143,7 +145,7 @@ fn fish(rng: &mut ChaCha8Rng) -> Vec<Part> {
 }
 
 fn bird(rng: &mut ChaCha8Rng) -> Vec<Part> {
-    // In flight, wings up or down, seen from the side or from ahead.
+    // In flight, wings up or down, seen from the side or from the front.
     let lift = between(0.3, 0.75, rng) * if rng.random_bool(0.7) { -1.0 } else { 1.0 };
     let lean = between(-0.15, 0.35, rng);
     let wing = |side: f32| {
@@ -168,7 +170,7 @@ fn tree(rng: &mut ChaCha8Rng) -> Vec<Part> {
         between(-0.6, 0.2, rng),
     )];
     if rng.random_bool(0.4) {
-        // A conifer: tiers that widen downwards.
+        // A conifer: tiers that widen towards the bottom.
         let width = between(0.4, 0.62, rng);
         for tier in 0..3 {
             let (top, share) = (-1.0 + 0.42 * tier as f32, 0.55 + 0.225 * tier as f32);
@@ -264,7 +266,7 @@ fn butterfly(rng: &mut ChaCha8Rng) -> Vec<Part> {
     let mut parts = Vec::new();
     for side in [-1.0, 1.0] {
         let turn = side * spread;
-        // Wings hang on the body: their centers lie a radius out along their own direction.
+        // Wings attach to the body: their centers lie one radius out along their own direction.
         let wing = |radius: f32, angle: f32| {
             let direction = [side * angle.cos(), -angle.sin()];
             let center = direction.map(|along| along * (radius + 0.04));
@@ -299,7 +301,7 @@ mod tests {
         assert!(star.contains(0.99, 0.0) && !star.contains(-0.5, 0.0));
     }
 
-    /// Things fill a fair part of their circle and stay about within it.
+    /// Objects fill a fair part of their circle and stay roughly within it.
     #[test]
     fn sizes_are_comparable() {
         for label in 0..NAMES.len() {

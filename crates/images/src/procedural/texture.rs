@@ -1,21 +1,22 @@
-//! Texture with a power-law spectrum.
+//! Textures with a power-law spectrum.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 const SIDE: usize = 256;
-/// Amplitude of each octave over that of the next coarser one. With 1 every octave has equal energy, which in two
-/// dimensions is an amplitude spectrum of 1/f; photographs at this size fall a little faster.
+/// Amplitude ratio of each octave to the next coarser one. At 1 every octave has equal energy,
+/// which in two dimensions is a 1/f amplitude spectrum; photographs at this size fall off a little
+/// faster.
 const OCTAVE_RATIO: f32 = 0.85;
 
-/// A periodic patch of noise, mean 0 and variance 1, that surfaces take their texture from.
+/// A periodic patch of noise with mean 0 and variance 1, the source of all surface textures.
 pub(super) struct Texture {
     values: Vec<f32>,
 }
 
 impl Texture {
-    /// Sums lattices of normal values, smoothly interpolated, from 4 cells across the patch to 128.
+    /// Sums smoothly interpolated lattices of normal values, from 4 to 128 cells across the patch.
     pub(super) fn new(rng: &mut ChaCha8Rng) -> Self {
         let mut values = vec![0.0f32; SIDE * SIDE];
         let mut amplitude = 1.0;
@@ -41,7 +42,7 @@ impl Texture {
         Self { values }
     }
 
-    /// Value at any point, periodic, bilinear between samples.
+    /// Value at any point: periodic, with bilinear interpolation between samples.
     pub(super) fn at(&self, x: f32, y: f32) -> f32 {
         let (left, top) = (x.floor(), y.floor());
         let (u, v) = (x - left, y - top);
@@ -54,7 +55,7 @@ impl Texture {
     }
 }
 
-/// The lattice cell of a sample, and where in it the sample lies, eased so that the noise has no creases.
+/// The lattice cell of a sample and the position in it, eased so that the noise has no creases.
 fn cell(position: usize, cells: usize) -> (usize, f32) {
     let scaled = position * cells;
     let within = (scaled % SIDE) as f32 / SIDE as f32;

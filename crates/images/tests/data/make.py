@@ -1,11 +1,12 @@
-"""Makes the labelled sets of this folder: safetensors 0.8.0, NumPy 2.4.6, Python's tarfile and gzip.
+"""Writes the labeled sets of this folder with safetensors 0.8.0, NumPy 2.4.6, and Python's tarfile and gzip.
 
-`names-*.safetensors`: class names as other programs write them. `cifar-*.tar.gz`: two records a file, a gray image each.
-`network.pt` has the parts of what torch.save writes (a stored zip with a pickle of protocol 2), as far as a reader needs to see
-that it is none of ours. `python-10.tar.gz`, `python-100.tar.gz`: two records a file, the version of CIFAR for Python, as Python 2
-pickled it: their `batches.meta` and `meta` are the published files, byte for byte by the MD5 sums that torchvision checks; `python3-10.tar.gz`: as Python 3 does. `program.tar.gz`: one of their files is a pickle that names a function, a harmless one.
-`corrupted.tar.gz`: a folder as CIFAR-10-C is published, of three families, for the two test images of `python-10.tar.gz`.
-`pictures.tar`: the folders train and test, two classes of pictures by Pillow 13.
+`names-*.safetensors`: class names as other programs write them. `cifar-*.tar.gz`: two records per file, each a gray image.
+`network.pt` has the parts of a torch.save file (a stored zip with a protocol 2 pickle) that a reader needs to recognize it.
+`python-10.tar.gz`, `python-100.tar.gz`: two records per file, the Python version of CIFAR as pickled by Python 2; their `batches.meta`
+and `meta` are the published files, by the MD5 sums that torchvision checks. `python3-10.tar.gz`: as pickled by Python 3.
+`program.tar.gz`: one of its files is a pickle that names a (harmless) function. `corrupted.tar.gz`: a folder like CIFAR-10-C with three
+families, for the two test images of `python-10.tar.gz`. `pictures.tar`: the folders train and test with two classes of pictures, by
+Pillow 13.
 """
 
 import gzip
@@ -46,7 +47,7 @@ save_file({"v": np.array([-1.0, 2.0], "f4")}, here / "unknown-vector.safetensors
 
 
 def cifar(prefixes, repeat=False):
-    """Tar of the binary version, the files of each folder with values of their own."""
+    """Tar of the binary version; the files of each folder have different values."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
 
@@ -103,7 +104,7 @@ non-insect_invertebrates people reptiles small_mammals trees vehicles_1 vehicles
 
 
 class Python2(pickle._Pickler):
-    """Writes text and bytes as Python 2 did, which knew one kind of both, and counted what it had written from 1."""
+    """Writes text and bytes as Python 2 did, which had one type for both and numbered its memo from 1."""
 
     dispatch = dict(pickle._Pickler.dispatch)
 
@@ -127,7 +128,7 @@ class Python2(pickle._Pickler):
 def pickled(value, version):
     buffer = io.BytesIO()
     (Python2 if version == 2 else pickle._Pickler)(buffer, 2).dump(value)
-    # Where the function lay before NumPy 2.
+    # The module of the function before NumPy 2.
     return buffer.getvalue().replace(b"numpy._core.", b"numpy.core.") if version == 2 else buffer.getvalue()
 
 

@@ -1,9 +1,10 @@
-//! Images on their way through a network, whose gradients do not pass through candle's graph.
+//! Feature maps: images in a network whose gradients bypass candle's graph.
 //!
-//! Candle's backward pass makes a tensor of zeros for every operand and adds the gradient to it: for each value of a network
-//! three passes over memory that compute nothing. A [`FeatureMap`] is known to that graph by a scalar only, which brings the
-//! operations into their order; gradients go from one operation to the next as they are, and where several operations read
-//! one value, the one that made it reads all their gradients at once.
+//! Candle's backward pass allocates zeros for every operand and adds the gradient to them: three
+//! passes over memory per value that compute nothing. In candle's graph a [`FeatureMap`] is only a
+//! scalar, which determines the order of operations. Gradients are handed from one operation to the
+//! next, and if several operations read one value, the operation that made it receives all their
+//! gradients at once.
 //!
 //! On devices other than the CPU a feature map is an ordinary tensor.
 
@@ -33,7 +34,8 @@ use operations::{
     Read, Widened,
 };
 
-/// A value of a network, `[batch, channels, height, width]`, with the way back to what it was computed from.
+/// A value of a network, `[batch, channels, height, width]`, that remembers what it was computed
+/// from.
 ///
 /// ```
 /// use brainprior_kernels::{Conv2dGeometry, FeatureMap};
@@ -48,22 +50,23 @@ use operations::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct FeatureMap {
-    /// Outside of candle's graph, except where there is no node; in chunks, where there are sizes.
+    /// Outside of candle's graph unless there is no node; in chunks if there are sizes.
     values: Tensor,
     node: Option<Node>,
-    /// In mixed precision, what a tensor of chunks does not say.
+    /// In mixed precision, the sizes that a tensor of chunks does not have.
     packed: Option<Sizes>,
 }
 
-/// Where a value stands in candle's graph.
+/// The position of a value in candle's graph.
 #[derive(Clone, Debug)]
 struct Node {
-    /// A scalar that depends on what the value depends on.
+    /// A scalar with the dependencies of the value.
     token: Tensor,
     gradients: Arc<Gradients>,
 }
 
-/// Gradients of a value, one from each operation that has read it, until the operation that made it takes them.
+/// The gradients of a value, one per operation that read it, until the operation that made it takes
+/// them.
 #[derive(Debug, Default)]
 struct Gradients(Mutex<Vec<Tensor>>);
 
@@ -72,11 +75,11 @@ impl Gradients {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(gradient);
     }
 
-    /// At least one, in the order in which candle's backward pass came upon the readers.
+    /// At least one gradient, in the order in which candle's backward pass visited the readers.
     fn take(&self) -> Result<Vec<Tensor>> {
         let taken = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if taken.is_empty() {
-            candle_core::bail!("a feature map is part of a graph in which nothing has read it");
+            candle_core::bail!("nothing in the graph reads this feature map, so it has no gradient");
         }
         Ok(taken)
     }
@@ -86,7 +89,7 @@ impl Gradients {
     }
 }
 
-/// The sum of at least one tensor of a shape.
+/// The sum of one or more tensors of equal shape.
 fn sum(tensors: &[Tensor]) -> Result<Tensor> {
     if let [only] = tensors {
         return only.contiguous();
@@ -100,24 +103,24 @@ fn sum(tensors: &[Tensor]) -> Result<Tensor> {
     })
 }
 
-/// Gradients of variables by identity, those of all operations that have read one added up.
+/// Gradients of variables by identity, summed over all operations that read them.
 type OfVariables = HashMap<TensorId, Tensor>;
 
 thread_local!(static COLLECTED: RefCell<Option<OfVariables>> = const { RefCell::new(None) });
 
-/// `loss.backward()`, but the gradients of convolutions' weights, too, go by candle's graph.
+/// Like `loss.backward()`, but gradients of convolution weights bypass candle's graph, too.
 ///
 /// # Errors
-/// What candle's backward pass refuses.
+/// Returns an error if candle's backward pass does.
 pub fn backward(loss: &Tensor) -> Result<GradStore> {
     backward_onto(GradStore::default(), loss)
 }
 
-/// [`backward`] of one of several losses: the gradients of the others, found `earlier`, are added to, where they lie. What one loss
-/// was computed from need not be held any more while the next one is computed.
+/// Like [`backward`], for one of several losses: adds to the gradients `earlier` of the others, in
+/// place. The graph of one loss can be dropped before the next loss is computed.
 ///
 /// # Errors
-/// As [`backward`].
+/// See [`backward`].
 pub fn backward_onto(earlier: GradStore, loss: &Tensor) -> Result<GradStore> {
     let earlier: OfVariables = earlier.get_ids().filter_map(|id| Some((*id, earlier.get_id(*id)?.clone()))).collect();
     let outer = COLLECTED.replace(Some(earlier));
@@ -134,7 +137,7 @@ pub fn backward_onto(earlier: GradStore, loss: &Tensor) -> Result<GradStore> {
     Ok(store)
 }
 
-/// Keeps the gradient of a variable for the [`backward`] that is under way; gives back that of anything else.
+/// Keeps the gradient of a variable for the current [`backward`]; returns any other gradient.
 pub(crate) fn collected(of: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
     COLLECTED.with_borrow_mut(|collected| match collected {
         Some(collected) if of.is_variable() => {
@@ -149,7 +152,7 @@ pub(crate) fn collected(of: &Tensor, gradient: Tensor) -> Result<Option<Tensor>>
     })
 }
 
-/// The first gradient, which nobody else reads, with another one added to it.
+/// Adds another gradient to the first one, which nothing else reads.
 fn with_added(sum: Tensor, gradient: &Tensor) -> Result<Tensor> {
     if !sum.device().is_cpu() {
         return sum + gradient;
@@ -162,7 +165,7 @@ fn with_added(sum: Tensor, gradient: &Tensor) -> Result<Tensor> {
     Ok(sum)
 }
 
-/// Floats that one thread adds at a time.
+/// Floats per thread and addition.
 const PART: usize = 1 << 15;
 
 vectorized! {
@@ -172,10 +175,10 @@ vectorized! {
 }
 
 impl FeatureMap {
-    /// Takes up a tensor; gradients flow back into it where it is a variable or depends on one.
+    /// Makes a feature map of a tensor; gradients flow back if it is a variable or depends on one.
     ///
     /// # Errors
-    /// None, as long as there is memory.
+    /// Returns an error only if memory runs out.
     pub fn new(tensor: &Tensor) -> Result<Self> {
         if !tensor.device().is_cpu() {
             return Ok(Self { values: tensor.clone(), node: None, packed: None });
@@ -202,11 +205,13 @@ impl FeatureMap {
         Ok(Self { values, node, packed: Some(sizes) })
     }
 
-    /// The same in a precision. From a value in [`Precision::Mixed`] on, convolutions and batch norms store bfloat16 and sum in f32, and
-    /// so do their gradients; what else reads it is given f32.
+    /// Converts to a precision. From a value in [`Precision::Mixed`] on, convolutions and batch
+    /// norms store bfloat16 and sum in f32, and so do their gradients; all other operations receive
+    /// f32.
     ///
     /// # Errors
-    /// For mixed precision a rank other than 4, no pixels, another type than `f32`; another device than the CPU.
+    /// For mixed precision, returns an error if the rank is not 4, there are no pixels, the type is
+    /// not `f32`, or the tensor is not on the CPU.
     pub fn in_precision(&self, precision: Precision) -> Result<Self> {
         match precision {
             Precision::F32 => self.plain(),
@@ -214,7 +219,7 @@ impl FeatureMap {
         }
     }
 
-    /// The same in f32, where it is not.
+    /// The same value in f32.
     fn plain(&self) -> Result<Self> {
         let (Some(node), Some(sizes)) = (&self.node, self.packed) else { return Ok(self.clone()) };
         let values = mixed::unpack(&sizes, &self.values)?;
@@ -223,10 +228,10 @@ impl FeatureMap {
         Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }), packed: None })
     }
 
-    /// The values in f32, through which no gradient flows.
+    /// The values in f32, without gradients.
     ///
     /// # Errors
-    /// None, as long as there is memory.
+    /// Returns an error only if memory runs out.
     pub fn values(&self) -> Result<Tensor> {
         match &self.packed {
             Some(sizes) => mixed::unpack(sizes, &self.values),
@@ -234,10 +239,10 @@ impl FeatureMap {
         }
     }
 
-    /// Mean of each channel over images and pixels, `[channels]`; no gradient flows through it.
+    /// Mean of each channel over images and pixels, `[channels]`, without gradients.
     ///
     /// # Errors
-    /// A rank other than 4, no pixels.
+    /// Returns an error if the rank is not 4 or there are no pixels.
     pub fn channel_means(&self) -> Result<Tensor> {
         if let Some(sizes) = &self.packed {
             let means = with_numbers(&self.values, |numbers| Ok(mixed::channel_means(sizes, numbers)))?;
@@ -265,7 +270,7 @@ impl FeatureMap {
     /// The value as a tensor of candle's graph.
     ///
     /// # Errors
-    /// None, as long as there is memory.
+    /// Returns an error only if memory runs out.
     pub fn tensor(&self) -> Result<Tensor> {
         if self.packed.is_some() {
             return self.plain()?.tensor();
@@ -279,14 +284,14 @@ impl FeatureMap {
     /// See [`crate::conv2d`].
     ///
     /// # Errors
-    /// As there.
+    /// See [`crate::conv2d`].
     pub fn conv2d(&self, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Self> {
         let Some(node) = &self.node else {
             return Ok(Self { values: crate::conv2d(&self.values, weight, geometry)?, node: None, packed: None });
         };
         let weight = weight.contiguous()?;
         let (values, op, packed) = match &self.packed {
-            // Channels that do not see each other would be multiplied in vain.
+            // Mixed kernels would multiply channels of different groups in vain.
             Some(_) if geometry.groups > 1 => return self.plain()?.conv2d(&weight, geometry)?.mixed(),
             Some(sizes) => {
                 let op = MixedConvolution::new(sizes, &weight, geometry)?;
@@ -307,7 +312,7 @@ impl FeatureMap {
     /// See [`crate::batch_norm_train`].
     ///
     /// # Errors
-    /// As there.
+    /// See [`crate::batch_norm_train`].
     pub fn batch_norm_train(
         &self,
         scale: &Tensor,
@@ -341,7 +346,7 @@ impl FeatureMap {
     /// See [`crate::batch_norm_eval`].
     ///
     /// # Errors
-    /// As there.
+    /// See [`crate::batch_norm_eval`].
     pub fn batch_norm_eval(
         &self,
         scale: &Tensor,
@@ -368,10 +373,12 @@ impl FeatureMap {
         self.normalize(node, op, scale, shift, residual)
     }
 
-    /// The sizes of a residual, which must be of the same precision.
+    /// The sizes of a residual, which must have the same precision.
     fn packed_residual(&self, residual: Option<&Self>) -> Result<Option<Sizes>> {
         match residual.map(|residual| residual.packed) {
-            Some(None) => candle_core::bail!("batch_norm: residual is in f32, expected mixed precision as x; call `mixed` on it"),
+            Some(None) => {
+                candle_core::bail!("batch_norm: residual is f32, expected mixed precision like x; call `in_precision` on it")
+            }
             sizes => Ok(sizes.flatten()),
         }
     }
@@ -397,10 +404,10 @@ impl FeatureMap {
         Ok(Self { values, node: Some(Node { token, gradients }), packed: self.packed })
     }
 
-    /// See [`crate::average_pool`]; a tensor of candle's graph.
+    /// See [`crate::average_pool`]; returns a tensor of candle's graph.
     ///
     /// # Errors
-    /// As there.
+    /// See [`crate::average_pool`].
     pub fn average_pool(&self, kernel: usize, stride: usize) -> Result<Tensor> {
         if self.packed.is_some() {
             return self.plain()?.average_pool(kernel, stride);
@@ -414,7 +421,7 @@ impl FeatureMap {
     /// See [`crate::area_pool`].
     ///
     /// # Errors
-    /// As there.
+    /// See [`crate::area_pool`].
     pub fn area_pool(&self, factor: usize) -> Result<Self> {
         let Some(node) = &self.node else {
             return Ok(Self { values: crate::area_pool(&self.values, factor)?, node: None, packed: None });
@@ -429,10 +436,10 @@ impl FeatureMap {
         Ok(Self { values, node: Some(Node { token: node.token.apply_op1(op)?, gradients }), packed: None })
     }
 
-    /// The channels of several values, one after another.
+    /// Concatenates the channels of several values.
     ///
     /// # Errors
-    /// No values; values of different sizes but for the channels.
+    /// Returns an error if there are no values or sizes other than channels differ.
     pub fn concatenate(parts: &[&Self]) -> Result<Self> {
         if parts.iter().any(|part| part.packed.is_some()) {
             return Self::concatenate_packed(parts);
@@ -450,7 +457,7 @@ impl FeatureMap {
         Ok(Self { values, node: Some(Node { token, gradients }), packed: None })
     }
 
-    /// In mixed precision; where chunks of channels follow one another, they are copied as they are.
+    /// Concatenation in mixed precision; complete chunks of channels are copied unchanged.
     fn concatenate_packed(parts: &[&Self]) -> Result<Self> {
         let sizes: Option<Vec<Sizes>> = parts.iter().map(|part| part.packed).collect();
         let follow = |sizes: &Vec<Sizes>| {
@@ -475,10 +482,10 @@ impl FeatureMap {
         Ok(Self { values: whole.tensor(numbers)?, node: Some(Node { token, gradients }), packed: Some(whole) })
     }
 
-    /// See [`crate::point_readout`]; a tensor of candle's graph.
+    /// See [`crate::point_readout`]; returns a tensor of candle's graph.
     ///
     /// # Errors
-    /// As there.
+    /// See [`crate::point_readout`].
     pub fn point_readout(&self, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
         if self.packed.is_some() {
             return self.plain()?.point_readout(positions, weights);
@@ -491,10 +498,10 @@ impl FeatureMap {
         node.token.apply_op3(&positions.contiguous()?, &weights.contiguous()?, op)
     }
 
-    /// See [`crate::pair_cosine`]; a tensor of candle's graph.
+    /// See [`crate::pair_cosine`]; returns a tensor of candle's graph.
     ///
     /// # Errors
-    /// As there.
+    /// See [`crate::pair_cosine`].
     pub fn pair_cosine(&self, center: &Tensor) -> Result<Tensor> {
         match (&self.node, self.packed) {
             (Some(node), Some(sizes)) => self.leave(node, MixedPairCosine::new(sizes, center)?),
@@ -509,7 +516,7 @@ impl FeatureMap {
 }
 
 impl Node {
-    /// Where to hand gradients on to, if anybody asks for them.
+    /// Where to pass gradients, if the value is tracked.
     fn gradients_if_tracked(&self) -> Option<Arc<Gradients>> {
         self.token.track_op().then(|| Arc::clone(&self.gradients))
     }

@@ -1,4 +1,5 @@
-//! What stands in candle's graph for the operations on feature maps: scalars whose backward passes take and hand on gradients.
+//! The operations on feature maps in candle's graph: scalars whose backward passes receive
+//! gradients and pass them on.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ fn scalar() -> Result<(CpuStorage, Shape)> {
     Ok((CpuStorage::F32(vec![0.0]), Shape::from(())))
 }
 
-/// Works on the values behind a scalar.
+/// Calls `work` with the values behind a scalar.
 fn on_cpu<R>(x: &Tensor, work: impl FnOnce(&CpuStorage, &Layout) -> Result<R>) -> Result<R> {
     let (storage, layout) = x.storage_and_layout();
     match &*storage {
@@ -24,7 +25,8 @@ fn on_cpu<R>(x: &Tensor, work: impl FnOnce(&CpuStorage, &Layout) -> Result<R>) -
     }
 }
 
-/// The gradient of a scalar that stands for a value: candle goes on to where it came from.
+/// The gradient of a scalar that stands for a value; it makes candle continue to the value's
+/// origin.
 fn passed_on<T>(to: &Option<T>) -> Result<Option<Tensor>> {
     to.as_ref().map(|_| Tensor::new(0f32, &Device::Cpu)).transpose()
 }
@@ -46,7 +48,7 @@ impl CustomOp1 for Entered {
     }
 }
 
-/// A convolution in one of the precisions.
+/// A convolution in either precision.
 pub(super) enum OfConvolution {
     Plain(Convolution),
     Mixed(MixedConvolution),
@@ -100,7 +102,7 @@ impl CustomOp2 for Convolved {
     }
 }
 
-/// A batch norm in one of the precisions.
+/// A batch norm in either precision.
 pub(super) enum OfNorm {
     Plain(BatchNorm),
     Mixed(MixedBatchNorm),
@@ -127,7 +129,7 @@ pub(super) struct Normalized {
 }
 
 impl Normalized {
-    /// Hands on the gradients of x and of the residual; that of scale and shift.
+    /// Passes on the gradients of x and of the residual; returns that of scale and shift.
     fn backward(&self, affine: &Tensor) -> Result<Option<Tensor>> {
         let gradients = self.of_y.take()?;
         let wanted = [self.of_x.is_some(), affine.track_op(), self.of_residual.is_some()];
@@ -285,7 +287,7 @@ impl CustomOp3 for Read {
     }
 }
 
-/// `scalar -> tensor`: an operation with which a value goes back to candle's graph.
+/// `scalar -> tensor`: an operation that returns a value to candle's graph.
 pub(super) struct Left<O> {
     pub op: O,
     pub x: Tensor,

@@ -27,7 +27,8 @@ impl Network {
         Conv2dGeometry { stride, padding, ..Conv2dGeometry::default() }
     }
 
-    /// The loss over feature maps: a value with two readers in the network and one in the loss, a residual, a stride.
+    /// The loss over feature maps: a value with two readers in the network and one in the loss, a
+    /// residual, and a stride.
     fn traced(&self, training: bool) -> Result<Tensor> {
         let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
         let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| match training {
@@ -64,7 +65,7 @@ fn flat(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// Up to the rounding of sums in another order.
+/// Compares up to the rounding of sums in a different order.
 #[track_caller]
 fn check_close(found: &GradStore, expected: &GradStore, variable: &Tensor) {
     let (found, expected) = (flat(found.get(variable).unwrap()), flat(expected.get(variable).unwrap()));
@@ -102,7 +103,7 @@ fn gradients_beside_the_graph_are_those_of_the_graph() {
     network.variables.iter().for_each(|variable| check_close(&beside, &graph, variable));
 }
 
-/// Two losses of one network, both of which all its variables take part in.
+/// Two losses of one network that both depend on all its variables.
 #[test]
 fn gradients_of_losses_one_after_the_other_are_those_of_their_sum() {
     let mut network = Network::new(var(&[4, 3, 9, 10], 1).as_tensor().detach());
@@ -116,7 +117,8 @@ fn gradients_of_losses_one_after_the_other_are_those_of_their_sum() {
     }
 }
 
-/// A dense core and a pyramid, as a response model has them: each layer is read by several others and at every scale.
+/// A dense core and a pyramid, as in a response model: each layer is read by several others and at
+/// every scale.
 #[test]
 fn gradients_of_a_pyramid_are_those_of_the_graph() {
     let shapes: [&[usize]; 5] = [&[5, 2, 3, 3], &[4, 5, 3, 3], &[6, 9], &[6, 9], &[6, 9]];
@@ -212,7 +214,7 @@ fn refuses_what_the_operations_refuse() {
     assert!(integers.average_pool(2, 2).is_err());
 }
 
-/// The network of [`Network::traced`] in mixed precision: gradients by candle's name.
+/// The network of [`Network::traced`] in mixed precision, with gradients through candle.
 fn mixed_loss(network: &Network) -> Result<Tensor> {
     let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| network.variables[i].as_tensor());
     let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| -> Result<FeatureMap> {
@@ -272,7 +274,8 @@ fn mixed_precision_concatenates_and_pools_as_f32_does() {
         let (found, expected) = (loss(Precision::Mixed).backward().unwrap(), loss(Precision::F32).backward().unwrap());
         for part in &parts {
             let (found, expected) = (flat(found.get(part).unwrap()), flat(expected.get(part).unwrap()));
-            // Values, pooled ones and three gradients are rounded, each by a part of 2^-8; no gradient here is larger than 4.
+            // Values, pooled values and three gradients are rounded, each by a factor of 2^-8; no
+            // gradient here is larger than 4.
             assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 5.0 * 4.0 / 256.0));
         }
     }

@@ -1,6 +1,6 @@
-//! Activations and their slopes, inlined into every loop that needs them.
+//! Activations and their derivatives, inlined into every loop that needs them.
 
-/// Calls a function with the activation's own function of a value.
+/// Calls a function with the activation as a function of a value.
 macro_rules! with_activation {
     ($activation:expr, |$active:ident| $call:expr) => {
         match $activation {
@@ -9,7 +9,7 @@ macro_rules! with_activation {
                 $call
             }
             Activation::Relu => {
-                // Not `max`, which would turn what is not a number into 0.
+                // Not `max`, which would turn NaN into 0.
                 let $active = |z: f32| if z < 0.0 { 0.0 } else { z };
                 $call
             }
@@ -24,7 +24,8 @@ macro_rules! with_activation {
     };
 }
 
-/// Calls a function with the activation's own function of (its value, the gradient behind it): the gradient before it.
+/// Calls a function with the backward function of the activation, from (its value, its gradient) to
+/// the gradient before it.
 macro_rules! with_slope {
     ($activation:expr, |$before:ident| $call:expr) => {
         match $activation {

@@ -1,4 +1,5 @@
-//! Batch normalisation on the device: sums of stretches of each channel, moments from those, then one pass over the values.
+//! Batch normalization on the device: sums over stretches of each channel, then moments, then one
+//! pass over the values.
 
 use super::{Activation, BatchStatistics};
 use crate::cuda::launch::{
@@ -12,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 const OP: &str = "batch_norm";
 const MODULE: Module = module!("batch_norm");
 
-/// [`crate::batch_norm_train`] of arguments that were checked.
+/// [`crate::batch_norm_train`] for checked arguments.
 pub(super) fn train(
     x: &Tensor,
     scale: &Tensor,
@@ -29,7 +30,7 @@ pub(super) fn train(
     Ok((y, BatchStatistics { mean: moments.get(0)?, variance: moments.get(2)?, count }))
 }
 
-/// [`crate::batch_norm_eval`] of arguments that were checked.
+/// [`crate::batch_norm_eval`] for checked arguments.
 pub(super) fn eval(
     x: &Tensor,
     scale: &Tensor,
@@ -51,7 +52,7 @@ struct Sizes {
     dims: [usize; 4],
     channels: u32,
     area: u32,
-    /// Values of a channel.
+    /// Values per channel.
     count: u32,
     total: u32,
 }
@@ -71,7 +72,8 @@ struct BatchNorm {
     eps: f64,
     /// Whether the moments are those of the batch.
     training: bool,
-    /// `[3, channels]`: means, 1 / sqrt(variance + eps), variances. Of the batch, they are there after the forward pass.
+    /// `[3, channels]`: means, 1 / sqrt(variance + eps), variances. Those of a batch are set by the
+    /// forward pass.
     moments: Arc<OnceLock<Tensor>>,
 }
 
@@ -89,7 +91,7 @@ fn given(sizes: Sizes, mean: &Tensor, variance: &Tensor, eps: f64) -> Result<Ten
     let (mean, variance) = (Held::new(&mean), Held::new(&variance));
     let device = mean.device()?;
     let mut moments = room::<f32>(device, 3 * sizes.channels as usize)?;
-    // SAFETY: the parameters of `given_moments`, which writes three values a channel.
+    // SAFETY: the parameters match `given_moments`, which writes three values per channel.
     unsafe {
         launch!(device, MODULE, "given_moments", over(sizes.channels),
             (mean.view::<f32>()?, variance.view::<f32>()?, sizes.channels, eps) => (&mut moments));
@@ -125,7 +127,7 @@ impl BatchNorm {
         let values = view::<T>(x.0, x.1)?;
         if self.moments.get().is_none() {
             let moments = tensor(self.batch_moments(device, &values, width)?, device, (3, channels as usize));
-            // A second forward pass of one operation would find the same values.
+            // A second forward pass of one operation would compute the same values.
             let _ = self.moments.set(moments);
         }
         let moments = Held::new(self.moments.get().expect("set above"));
@@ -135,8 +137,9 @@ impl BatchNorm {
         };
         let packs = total / width;
         let mut y = room::<T>(device, total as usize)?;
-        // SAFETY: the parameters of `batch_norm_normalize`, which reads and writes `packs` packs of `width` values, all there
-        // are, and starts packs where both tensors are aligned.
+        // SAFETY: the parameters match `batch_norm_normalize`, which reads and writes `packs` packs
+        // of `width` values, exactly those that exist, and packs start where both tensors are
+        // aligned.
         unsafe {
             launch!(device, MODULE, &format!("batch_norm_normalize_{}_{width}", T::SUFFIX), over(packs),
                 (values, view::<f32>(affine.0, affine.1)?, moments.view::<f32>()?, beside,
@@ -150,8 +153,8 @@ impl BatchNorm {
         let (stretches, stretch) = stretches(channels, count);
         let mut partial = room::<f64>(device, 2 * channels as usize * stretches as usize)?;
         let mut moments = room::<f32>(device, 3 * channels as usize)?;
-        // SAFETY: the parameters of both kernels; the first writes two sums for each stretch of each channel, the second
-        // three values a channel.
+        // SAFETY: the parameters match both kernels. The first writes two sums per stretch of each
+        // channel, the second three values per channel.
         unsafe {
             launch!(device, MODULE, &format!("batch_norm_sums_{}_{width}", T::SUFFIX), grid(channels, stretches), (x.slice(..), channels, area, count, stretch) => (&mut partial));
             launch!(device, MODULE, &format!("batch_norm_moments_{}", T::SUFFIX), over(channels),
@@ -160,7 +163,8 @@ impl BatchNorm {
         Ok(moments)
     }
 
-    /// Gradients with respect to x, scale and shift (stacked), and the residual; those that nobody asks for are left out.
+    /// Gradients with respect to x, scale and shift (stacked), and the residual; those that are not
+    /// requested are left out.
     fn backward(
         &self,
         x: &Tensor,
@@ -193,8 +197,8 @@ impl BatchNorm {
         if wants_affine || (wants_input && self.training) {
             let (stretches, stretch) = stretches(channels, count);
             let mut partial = room::<f64>(device, 2 * channels as usize * stretches as usize)?;
-            // SAFETY: the parameters of both kernels; the first writes two sums for each stretch of each channel, the second
-            // two values a channel to each of its outputs.
+            // SAFETY: the parameters match both kernels. The first writes two sums per stretch of
+            // each channel, the second two values per channel to each of its outputs.
             unsafe {
                 launch!(device, MODULE, &format!("batch_norm_gradient_sums_{}_{width}", T::SUFFIX), grid(channels, stretches), (xs.view::<T>()?, ys.view::<T>()?, gs.view::<T>()?, moments.view::<f32>()?, activation, channels,
                         area, count, stretch) => (&mut partial));
@@ -211,8 +215,8 @@ impl BatchNorm {
                 (room::<T>(device, length(wants_input))?, room::<T>(device, length(residual_wanted))?);
             let wanted = i32::from(wants_input) | i32::from(residual_wanted) << 1;
             let packs = total / width;
-            // SAFETY: the parameters of `batch_norm_input_gradients`, which writes all values of what is wanted and nothing of
-            // what is not.
+            // SAFETY: the parameters match `batch_norm_input_gradients`, which writes all values of
+            // the requested gradients and nothing else.
             unsafe {
                 launch!(device, MODULE, &format!("batch_norm_input_gradients_{}_{width}", T::SUFFIX), over(packs),
                     (xs.view::<T>()?, ys.view::<T>()?, gs.view::<T>()?, affines.view::<f32>()?, moments.view::<f32>()?,

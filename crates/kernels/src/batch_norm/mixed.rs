@@ -1,5 +1,6 @@
-//! The same on images in chunks of bfloat16: statistics and sums in f32 over short stretches and in f64 over those, one pass each
-//! way for the sums and one for the values. Threads share planes of chunks; their sums are added in the order of the images.
+//! Batch norm of images in chunks of bfloat16: statistics and sums are f32 over short stretches and
+//! f64 over those, with one pass for the sums and one for the values in each direction. Threads
+//! divide planes of chunks; their sums are added in the order of the images.
 
 use super::activation::{with_activation, with_slope};
 use super::cpu::{Found, Moments};
@@ -14,7 +15,7 @@ use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
-/// Values whose sums stay in f32 before they go to f64.
+/// Values that are summed in f32 before they are added in f64.
 const STRETCH: usize = 32;
 
 /// Two sums for each channel of a chunk.
@@ -24,9 +25,9 @@ pub(crate) struct MixedBatchNorm {
     sizes: Sizes,
     activation: Activation,
     eps: f64,
-    /// Moments that the caller gave, through which no gradient flows; none where they are those of the batch.
+    /// Moments given by the caller, without gradients; `None` if they are those of the batch.
     given: Option<Box<Moments>>,
-    /// Those of the batch, once the forward pass has found them.
+    /// The moments of the batch, set by the forward pass.
     found: Arc<OnceLock<Moments>>,
 }
 
@@ -88,7 +89,7 @@ impl MixedBatchNorm {
         Found::new(Arc::clone(&self.found), self.sizes.batch * self.sizes.area())
     }
 
-    /// The result, in chunks; `affine` is scale and shift, stacked.
+    /// The result in chunks; `affine` is scale and shift, stacked.
     pub(crate) fn forward(&self, x: &Tensor, affine: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
         let y = with_numbers(x, |x| {
             with_elements(affine, |affine| match residual {
@@ -99,8 +100,8 @@ impl MixedBatchNorm {
         self.sizes.tensor(y)
     }
 
-    /// Gradients with respect to x, scale and shift (stacked), and the residual, those that are wanted; the gradient of y is
-    /// the sum of `gradients`.
+    /// The requested gradients with respect to x, scale and shift (stacked), and the residual; the
+    /// gradient of y is the sum of `gradients`.
     pub(crate) fn gradients(
         &self,
         x: &Tensor,
@@ -130,12 +131,12 @@ impl MixedBatchNorm {
         self.given.as_deref().or_else(|| self.found.get()).expect("the forward pass came first")
     }
 
-    /// Planes of chunks that a thread takes at a time.
+    /// Planes of chunks per task.
     fn run(&self) -> usize {
         RUN.div_ceil(self.sizes.plane())
     }
 
-    /// Sums over all images of what `of` finds in the planes, chunk by chunk.
+    /// Sums over all images of the results of `of` for the planes, chunk by chunk.
     fn sums(&self, of: impl Fn(usize) -> ChunkSums + Send + Sync) -> Vec<ChunkSums> {
         let chunks = self.sizes.chunks();
         let planes: Vec<ChunkSums> = (0..self.sizes.batch * chunks).into_par_iter().with_min_len(self.run()).map(of).collect();
@@ -161,7 +162,7 @@ impl MixedBatchNorm {
                     (mean as f32, (squares / count - mean * mean).max(0.0) as f32)
                 })
                 .unzip();
-            // A second forward pass of one operation would find the same values.
+            // A second forward pass of one operation would compute the same values.
             let _ = self.found.set(Moments::new(mean, variance, self.eps));
         }
         let moments = self.moments();
@@ -177,7 +178,7 @@ impl MixedBatchNorm {
                 line
             })
             .collect();
-        // SAFETY: the planes share out every number, and each is written.
+        // SAFETY: the planes cover all numbers, and each one is written.
         let (y, ()) = unsafe {
             written(x.len(), |y| {
                 y.par_chunks_exact_mut(sizes.plane()).with_min_len(self.run()).enumerate().for_each(|(plane, y)| {
@@ -200,17 +201,17 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Of the input, of scale and shift, and of the residual; empty where nobody asked for it.
+    /// The gradients of the input, of scale and shift, and of the residual; empty if not requested.
     fn gradients(&self, affine: &[f32], input: bool, residual: bool) -> (Vec<u16>, Vec<f32>, Vec<u16>) {
         let sizes = self.op.sizes;
-        // The residual's gradient is the one before the activation, so that it need not be worked out again; several gradients
-        // are added up there, too.
+        // The residual's gradient is the one before the activation, so it serves as a stage and
+        // need not be recomputed. Several gradients are summed there, too.
         let staged = residual || self.gradients.len() > 1;
         let moments = self.op.moments();
         let means: Vec<[f32; CHUNK]> = (0..sizes.chunks())
             .map(|chunk| std::array::from_fn(|lane| moments.mean.get(chunk * CHUNK + lane).copied().unwrap_or(0.0)))
             .collect();
-        // SAFETY: the planes share out every number, and each is written.
+        // SAFETY: the planes cover all numbers, and each one is written.
         let (stage, sums) = unsafe {
             written(if staged { self.x.len() } else { 0 }, |stage| {
                 let mut places: Vec<&mut [Uninit16]> = stage.chunks_exact_mut(sizes.plane()).collect();
@@ -246,7 +247,8 @@ impl Source<'_> {
                     of_affine[channel] = scale_sum as f32;
                     of_affine[sizes.channels + channel] = shift_sum as f32;
                     back.factor[lane] = affine[channel] * deviation;
-                    // With the batch's own statistics, the gradient has neither a mean nor a component along x.
+                    // With the batch's own statistics, the gradient has neither a mean nor a
+                    // component along x.
                     if self.op.given.is_none() {
                         back.offset[lane] = (shift_sum / count) as f32;
                         back.slope[lane] = (scale_sum / count * f64::from(deviation)) as f32;
@@ -275,14 +277,14 @@ impl Source<'_> {
     }
 }
 
-/// What the values of a chunk go through before the activation.
+/// The affine map before the activation, for the channels of a chunk.
 struct Line {
     mean: [f32; CHUNK],
     factor: [f32; CHUNK],
     shift: [f32; CHUNK],
 }
 
-/// What gradients before the activation go through.
+/// The linear map of gradients before the activation.
 struct Back {
     mean: [f32; CHUNK],
     factor: [f32; CHUNK],
@@ -294,7 +296,7 @@ fn pixels(numbers: &[u16]) -> &[[u16; CHUNK]] {
     numbers.as_chunks().0
 }
 
-/// Adds f32 sums to f64 ones, and starts them anew.
+/// Adds f32 sums to f64 sums, and resets them.
 #[inline(always)]
 fn flush(totals: &mut ChunkSums, sums: &mut [[f32; CHUNK]; 2]) {
     for (totals, sums) in totals.iter_mut().zip(sums) {
@@ -306,7 +308,7 @@ fn flush(totals: &mut ChunkSums, sums: &mut [[f32; CHUNK]; 2]) {
 }
 
 vectorized! {
-    /// Sums of the values and of their squares.
+    /// Sums of the values and their squares.
     fn moments(plane: &[u16]) -> ChunkSums {
         let mut totals = [[0.0; CHUNK]; 2];
         let mut sums = [[0.0f32; CHUNK]; 2];
@@ -354,7 +356,7 @@ fn fill(y: &mut [Uninit16], x: &[u16], residual: Option<&[u16]>, line: &Line, ac
 }
 
 vectorized! {
-    /// Sums of the gradients before the activation, and of those times the centered values.
+    /// Sums of the gradients before the activation, and of these times the centered values.
     fn add_gradients(x: &[u16], y: &[u16], gradient: &[u16], mean: &[f32; CHUNK], activation: Activation) -> ChunkSums {
         with_slope!(activation, |before| {
             let mut totals = [[0.0; CHUNK]; 2];
@@ -376,7 +378,8 @@ vectorized! {
 }
 
 vectorized! {
-    /// Likewise, of the sum of several gradients, which it writes before the activation, rounded.
+    /// The same for the sum of several gradients, which is also written, before the activation and
+    /// rounded.
     fn stage_gradients(
         stage: &mut [Uninit16], x: &[u16], y: &[u16], gradients: &[&[u16]], mean: &[f32; CHUNK], activation: Activation,
     ) -> ChunkSums {

@@ -1,8 +1,8 @@
-//! Batch normalisation in one pass with what follows it: an optional residual, then the activation.
+//! Batch normalization fused with an optional residual and the activation.
 //!
-//! y = activation((x - mean) / sqrt(variance + eps) * scale + shift + residual), statistics over batch and space of each
-//! channel. Channels are independent, so that threads share them and never a sum. Sums run in f32 over short stretches and
-//! in f64 over those.
+//! y = activation((x - mean) / sqrt(variance + eps) * scale + shift + residual), with statistics
+//! over batch and space per channel. Channels are independent; threads divide channels, never sums.
+//! Sums are f32 over short stretches and f64 over those.
 
 mod activation;
 mod cpu;
@@ -23,7 +23,7 @@ pub(crate) use mixed::MixedBatchNorm;
 
 const OP: &str = "batch_norm";
 
-/// The nonlinearity behind the normalisation.
+/// The nonlinearity after the normalization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// None.
@@ -41,15 +41,15 @@ pub struct BatchStatistics {
     pub mean: Tensor,
     /// Biased variance of each channel, `[channels]`.
     pub variance: Tensor,
-    /// Values that went into each: batch times height times width.
+    /// Number of values in each: batch x height x width.
     pub count: usize,
 }
 
-/// Normalises `x` `[batch, channels, height, width]` by its own statistics; `scale` and `shift` are `[channels]`,
-/// `residual` has the shape of `x`. Differentiable in all four.
+/// Normalizes `x` `[batch, channels, height, width]` by its own statistics; `scale` and `shift` are
+/// `[channels]`, and `residual` has the shape of `x`. Differentiable in all four.
 ///
 /// # Errors
-/// Ranks, channels or kinds that do not fit, an `eps` that is not positive (see [`Error`]).
+/// Returns [`Error`] if ranks, channels or types do not match, or `eps` is not positive.
 pub fn batch_norm_train(
     x: &Tensor,
     scale: &Tensor,
@@ -68,11 +68,11 @@ pub fn batch_norm_train(
     Ok((y, found.statistics()?))
 }
 
-/// Normalises `x` by given statistics (`mean` and `variance`, `[channels]`, no gradient); otherwise as
-/// [`batch_norm_train`].
+/// Normalizes `x` by given statistics (`mean` and `variance`, `[channels]`, no gradient); otherwise
+/// like [`batch_norm_train`].
 ///
 /// # Errors
-/// Ranks, channels or kinds that do not fit, an `eps` that is not positive (see [`Error`]).
+/// Returns [`Error`] if ranks, channels or types do not match, or `eps` is not positive.
 pub fn batch_norm_eval(
     x: &Tensor,
     scale: &Tensor,
@@ -116,6 +116,6 @@ fn check_eps(eps: f64) -> std::result::Result<(), Error> {
     if eps > 0.0 && eps.is_finite() {
         return Ok(());
     }
-    let expected = "positive and finite, so that a channel without variance can be divided by".into();
+    let expected = "positive and finite, so that channels without variance can be normalized".into();
     Err(Error::Parameter { op: OP, parameter: "eps", expected, found: eps.to_string() })
 }

@@ -74,7 +74,8 @@ fn statistics_are_those_of_the_batch_even_far_from_zero() {
 
 #[test]
 fn groups_of_channels_and_of_odd_sizes() {
-    // Several channels a group with a remainder, one channel a group, and parts that fill no row of lanes.
+    // Several channels per group with a remainder, one channel per group, and parts that do not
+    // fill a row of lanes.
     for dims in [[3, 70, 2, 2], [2, 3, 17, 17], [2, 300, 1, 1], [5, 37, 3, 5]] {
         let (x, scale, shift) = (var(&dims, 1), var(&[dims[1]], 2), var(&[dims[1]], 3));
         let (y, found) = batch_norm_train(&x, &scale, &shift, None, Activation::Elu, EPS).unwrap();

@@ -1,8 +1,10 @@
 //! Convolutions through cuDNN: forward, input gradient and weight gradient.
 //!
-//! Algorithms are those that cuDNN's heuristics name, unless these add up in no fixed order (see [`crate::cuda::set_deterministic`]); they
-//! are asked once for each shape. f32 is f32 unless TF32 is allowed ([`crate::cuda::set_tf32`]); bf16 uses tensor cores and adds up in f32.
-//! Where tensor cores multiply whole groups of channels, images are laid out channels last, as cuDNN's kernels for them want.
+//! cuDNN's heuristics choose the algorithm, once per shape, except those whose sums have no fixed
+//! order (see [`crate::cuda::set_deterministic`]). f32 stays f32 unless TF32 is allowed
+//! ([`crate::cuda::set_tf32`]); bf16 uses tensor cores and sums in f32. If tensor cores can
+//! multiply complete groups of channels, images are converted to channels-last, as cuDNN's kernels
+//! for them require.
 
 use super::problem::Problem;
 use crate::cuda::launch::{Held, Stored, by_type, not_on_the_cpu, room, size, tensor, view};
@@ -25,7 +27,7 @@ use std::sync::Arc;
 
 const OP: &str = "conv2d";
 
-/// A type that cuDNN convolves.
+/// A type that cuDNN can convolve.
 pub(super) trait Convolved: Stored + CudnnDataType {
     const ONE: Self;
     const ZERO: Self;
@@ -41,9 +43,9 @@ impl Convolved for half::bf16 {
     const ZERO: half::bf16 = half::bf16::ZERO;
 }
 
-/// [`crate::conv2d`] of arguments that were checked.
+/// [`crate::conv2d`] for checked arguments.
 pub(super) fn conv2d(problem: Problem, x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    // cuDNN takes each number as a C int, and so many elements at most.
+    // cuDNN takes each size as a C int, and so at most this many elements.
     let p = &problem;
     for (what, value) in [
         ("x", x.elem_count()),
@@ -70,7 +72,7 @@ struct Setting {
 impl Setting {
     fn now(dtype: DType, p: &Problem) -> Self {
         let tf32 = dtype == DType::F32 && precision::tf32();
-        // What a tensor core multiplies at once.
+        // Channels that a tensor core multiplies at once.
         let group = match dtype {
             DType::BF16 => Some(8),
             _ if tf32 => Some(4),
@@ -94,7 +96,7 @@ impl Setting {
     }
 }
 
-/// A thread's handles, and the algorithms that it has been told.
+/// A thread's handles, and the algorithms chosen so far.
 #[derive(Default)]
 struct Known {
     handles: HashMap<DeviceId, Arc<Cudnn>>,
@@ -114,7 +116,7 @@ struct Convolution {
     setting: Setting,
 }
 
-/// cuDNN's descriptions of one convolution.
+/// cuDNN's descriptors of one convolution.
 struct Descriptors<T> {
     conv: ConvDescriptor<f32>,
     x: TensorDescriptor<T>,
@@ -122,7 +124,7 @@ struct Descriptors<T> {
     y: TensorDescriptor<T>,
 }
 
-/// What cuDNN said.
+/// Wraps an error of cuDNN.
 fn failed(error: CudnnError) -> candle_core::Error {
     candle_core::Error::wrap(error).context("conv2d through cuDNN")
 }
@@ -132,7 +134,7 @@ impl Convolution {
         let p = &self.problem;
         let [padding, stride, dilation] = [p.padding, p.stride, p.dilation].map(|value| [value as i32; 2]);
         let mode = cudnnConvolutionMode_t::CUDNN_CROSS_CORRELATION;
-        // Products of bf16 are added up in f32, too.
+        // Products of bf16 are summed in f32, too.
         let mut conv = cudnn.create_conv2d::<f32>(padding, stride, dilation, mode)?;
         conv.set_group_count(p.groups as i32)?;
         conv.set_math_type(self.setting.math())?;
@@ -146,7 +148,7 @@ impl Convolution {
         })
     }
 
-    /// Calls `work` with the descriptors and what is known about algorithms.
+    /// Calls `work` with the descriptors and the known algorithms.
     fn with_descriptors<T: Convolved, R>(
         &self,
         device: &CudaDevice,
@@ -169,7 +171,7 @@ impl Convolution {
         (device.id(), self.problem, self.setting)
     }
 
-    /// `[images, channels, area]` as cuDNN is told that it lies, and back.
+    /// Converts `[images, channels, area]` to the layout given to cuDNN, or back.
     fn lay_out<T: Convolved>(&self, device: &CudaDevice, values: &CudaView<T>, dims: [usize; 4]) -> Result<Option<CudaSlice<T>>> {
         let [images, channels, area] = [dims[0], dims[1], dims[2] * dims[3]].map(|size| size as u32);
         match self.setting.channels_last {
@@ -201,7 +203,7 @@ impl Convolution {
                 |_| true,
                 &[A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM, A::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM],
                 |algorithm| conv.get_workspace_size(algorithm),
-                // SAFETY: the three lie as their descriptors say, and are as large.
+                // SAFETY: the three tensors have the layouts and sizes of their descriptors.
                 |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), &x, &weight, &mut y) },
             )?;
             known.forward.insert(self.key(device), algorithm);
@@ -242,11 +244,11 @@ impl Convolution {
                 device,
                 known.data.get(&self.key(device)).copied(),
                 || conv.pick_algorithm(),
-                // The one that adds up by atomics.
+                // This algorithm sums by atomics.
                 |algorithm| !self.setting.deterministic || algorithm != A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_0,
                 &[A::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1],
                 |algorithm| conv.get_workspace_size(algorithm),
-                // SAFETY: the three lie as their descriptors say, and are as large.
+                // SAFETY: the three tensors have the layouts and sizes of their descriptors.
                 |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), &mut dx, weight, dy) },
             )?;
             known.data.insert(self.key(device), algorithm);
@@ -268,7 +270,7 @@ impl Convolution {
                 |algorithm| !self.setting.deterministic || !by_atomics.contains(&algorithm),
                 &[A::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1],
                 |algorithm| conv.get_workspace_size(algorithm),
-                // SAFETY: the three lie as their descriptors say, and are as large.
+                // SAFETY: the three tensors have the layouts and sizes of their descriptors.
                 |algorithm, room| unsafe { conv.launch(algorithm, room, (T::ONE, T::ZERO), x, &mut dw, dy) },
             )?;
             known.filter.insert(self.key(device), algorithm);
@@ -278,7 +280,7 @@ impl Convolution {
     }
 }
 
-/// The copy that was laid out, where there is one.
+/// The converted copy, if there is one.
 fn seen<'a, T>(laid_out: &'a Option<CudaSlice<T>>, values: CudaView<'a, T>) -> CudaView<'a, T> {
     match laid_out {
         Some(copy) => copy.slice(..),
@@ -286,9 +288,9 @@ fn seen<'a, T>(laid_out: &'a Option<CudaSlice<T>>, values: CudaView<'a, T>) -> C
     }
 }
 
-/// Runs the known algorithm, else the one that cuDNN picks if it is allowed, and where cuDNN does not support that one for this
-/// convolution the first of the others that it supports; returns which it was. That an algorithm is not supported may be said as
-/// late as at the launch.
+/// Runs the known algorithm, or else cuDNN's choice if it is allowed; if cuDNN does not support
+/// that one for this convolution, the first of the others that it supports. Returns which one ran.
+/// cuDNN may report lack of support as late as at the launch.
 fn run_first_supported<A: Copy>(
     device: &CudaDevice,
     known: Option<A>,
@@ -316,9 +318,9 @@ fn run_first_supported<A: Copy>(
     Err(failed(refusal.expect("there is at least one other algorithm")))
 }
 
-/// An answer, or that cuDNN does not support what was asked for; anything else that went wrong is an error.
+/// The result, or cuDNN's report that the request is not supported; any other failure is an error.
 fn supported<R>(answer: std::result::Result<R, CudnnError>) -> Result<std::result::Result<R, CudnnError>> {
-    // Since cuDNN 9 the thousands of a status tell the kind of it.
+    // Since cuDNN 9 the thousands of a status are its category.
     const NOT_SUPPORTED: u32 = 3;
     match answer {
         Err(error) if error.0 as u32 / 1000 != NOT_SUPPORTED => Err(failed(error)),

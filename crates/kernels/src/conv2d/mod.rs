@@ -14,13 +14,13 @@ mod reference;
 /// How a kernel moves over the image; the same along both axes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conv2dGeometry {
-    /// Input pixels between neighbouring outputs, at least 1.
+    /// Input pixels between neighboring outputs, at least 1.
     pub stride: usize,
     /// Rows and columns of zeros added on each of the four sides.
     pub padding: usize,
-    /// Input pixels between neighbouring taps of a kernel, at least 1.
+    /// Input pixels between neighboring taps of a kernel, at least 1.
     pub dilation: usize,
-    /// Groups of channels that do not see each other; as many as channels make it depthwise.
+    /// Number of independent channel groups; one group per channel makes the convolution depthwise.
     pub groups: usize,
 }
 
@@ -34,13 +34,15 @@ impl Default for Conv2dGeometry {
 /// width]`, both `f32`, to `[batch, out channels, out height, out width]`, where `out = (size + 2 padding - dilation (kernel - 1) - 1) /
 /// stride + 1`, rounded down.
 ///
-/// Differentiable in both arguments; a gradient is computed only where one is asked for. On the CPU, the result and the gradients
-/// are the same to the last bit for any number of threads; on CUDA devices cuDNN convolves.
+/// Differentiable in both arguments; gradients are computed only on request. On the CPU, the result
+/// and the gradients have the same bits for any number of threads; on CUDA devices, cuDNN computes
+/// them.
 ///
 /// # Errors
 ///
-/// [`crate::Error`] for wrong ranks, empty dimensions, channels that do not fit, kernels wider than the padded image, other
-/// types than `f32`, arguments on different devices, and sizes that overflow.
+/// Returns [`crate::Error`] if ranks are wrong, dimensions are empty, channels do not match, a
+/// kernel is wider than the padded image, a type is not `f32`, arguments are on different devices,
+/// or sizes overflow.
 pub fn conv2d(x: &Tensor, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Tensor> {
     let op = Convolution::new(x, weight, geometry)?;
     #[cfg(feature = "cuda")]

@@ -5,7 +5,7 @@ use crate::Error;
 
 pub(super) const OP: &str = "conv2d";
 
-/// All sizes of a convolution; every product that is used as a buffer length is known to fit.
+/// All sizes of a convolution; every product used as a buffer length is known to fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Problem {
     pub batch: usize,
@@ -27,7 +27,7 @@ fn shape_error(argument: &'static str, found: &[usize], expected: String, remedy
     Error::Shape { op: OP, argument, expected, found: found.to_vec(), remedy }
 }
 
-/// Rank 4 and no empty dimension.
+/// Checks for rank 4 and no empty dimension.
 fn four_dims(argument: &'static str, dims: &[usize], expected: &str) -> Result<[usize; 4], Error> {
     let dims: [usize; 4] =
         dims.try_into().map_err(|_| shape_error(argument, dims, expected.to_owned(), "reshape it to four dimensions"))?;
@@ -36,7 +36,7 @@ fn four_dims(argument: &'static str, dims: &[usize], expected: &str) -> Result<[
             argument,
             &dims,
             format!("{expected} with every dimension at least 1"),
-            "leave empty batches out before the call",
+            "leave out empty batches before the call",
         ));
     }
     Ok(dims)
@@ -49,7 +49,8 @@ fn at_least_one(parameter: &'static str, value: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a buffer of `f32` with these dimensions can exist (Rust limits allocations to `isize::MAX` bytes).
+/// Checks that a buffer of `f32` with these dimensions can exist (Rust limits allocations to
+/// `isize::MAX` bytes).
 fn addressable(what: &'static str, dims: &[usize]) -> Result<(), Error> {
     dims.iter()
         .try_fold(size_of::<f32>(), |n, &d| n.checked_mul(d))
@@ -72,16 +73,16 @@ impl Problem {
             return Err(shape_error(
                 "weight",
                 weight,
-                format!("{groups} groups of {group_in} input channels to make the {in_channels} of x"),
-                "make in channels / groups of the weight agree with x",
+                format!("{groups} groups of {group_in} input channels that add up to the {in_channels} of x"),
+                "make the input channels per group of the weight match x",
             ));
         }
         if !out_channels.is_multiple_of(groups) {
             return Err(shape_error(
                 "weight",
                 weight,
-                format!("a number of output channels that {groups} groups divide"),
-                "change the number of output channels or of groups",
+                format!("a number of output channels divisible by {groups} groups"),
+                "change the number of output channels or groups",
             ));
         }
         let overflow = || Error::Overflow { op: OP, what: "the padded image" };
@@ -124,7 +125,7 @@ impl Problem {
         self.in_channels / self.groups
     }
 
-    /// Output channels that one input channel reaches.
+    /// Output channels that one input channel contributes to.
     pub(super) fn group_out(&self) -> usize {
         self.out_channels / self.groups
     }

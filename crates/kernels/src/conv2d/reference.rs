@@ -1,8 +1,9 @@
-//! The definition of a convolution and of its gradients, written out in `f64`.
+//! The definition of a convolution and its gradients, written out in `f64`.
 
 use super::problem::Problem;
 
-/// Calls `term(output index, input index, weight index)` for every product that a convolution sums.
+/// Calls `term(output index, input index, weight index)` for every product in the sums of a
+/// convolution.
 fn for_each_term(p: &Problem, mut term: impl FnMut(usize, usize, usize)) {
     for b in 0..p.batch {
         for co in 0..p.out_channels {
@@ -29,7 +30,7 @@ fn for_each_term(p: &Problem, mut term: impl FnMut(usize, usize, usize)) {
     }
 }
 
-/// `[output, magnitude]`: the sums and the sums of absolute values, by which rounding errors are judged.
+/// `[output, magnitude]`: the sums and the sums of absolute values, which bound rounding errors.
 type Sums = [Vec<f64>; 2];
 
 fn sums(p: &Problem, len: usize, mut term: impl FnMut(usize, usize, usize) -> (usize, f64)) -> Sums {

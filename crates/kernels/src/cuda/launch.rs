@@ -1,4 +1,4 @@
-//! What every operation needs in order to run kernels: sizes, views of tensors, new tensors, and the launch itself.
+//! Launching kernels: sizes, views of tensors, new tensors, and the launch itself.
 
 use crate::Error;
 use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView, DeviceRepr, LaunchConfig};
@@ -6,12 +6,12 @@ use candle_core::cuda::{CudaDType, CudaDevice, CudaStorage};
 use candle_core::op::BackpropOp;
 use candle_core::{DType, Layout, Result, Shape, Storage, StorageRef, Tensor};
 
-/// Threads of a block, as in `kernels/common.cuh`.
+/// Threads per block, as in `kernels/common.cuh`.
 pub(crate) const THREADS: u32 = 256;
 
-/// A type that tensors are stored as; sums are taken in f32 or wider whatever it is.
+/// A storage type of tensors; sums are always f32 or wider.
 pub(crate) trait Stored: CudaDType + DeviceRepr + 'static {
-    /// What the names of its kernels end with.
+    /// The suffix of its kernel names.
     const SUFFIX: &'static str;
 }
 
@@ -23,7 +23,8 @@ impl Stored for half::bf16 {
     const SUFFIX: &'static str = "bf16";
 }
 
-/// Runs a generic expression for the type that a tensor is stored as. The checks of the operations let no other in.
+/// Evaluates a generic expression for the type of a tensor. The checks of the operations exclude
+/// other types.
 macro_rules! by_type {
     ($dtype:expr, $type:ident => $call:expr) => {
         match $dtype {
@@ -40,7 +41,7 @@ macro_rules! by_type {
 }
 pub(crate) use by_type;
 
-/// A source of kernels in PTX.
+/// A PTX module.
 pub(crate) struct Module {
     pub(crate) name: &'static str,
     pub(crate) ptx: &'static str,
@@ -57,10 +58,11 @@ macro_rules! module {
 }
 pub(crate) use module;
 
-/// Launches a kernel of a module: first what it reads, in the order of its parameters, then what it writes.
+/// Launches a kernel of a module: first its inputs, in the order of its parameters, then its
+/// outputs.
 ///
 /// # Safety
-/// Types and order must be those of the kernel, and lengths such that it stays within them.
+/// Types and order must match the kernel, and lengths must keep it within its buffers.
 macro_rules! launch {
     ($device:expr, $module:expr, $name:expr, $config:expr, ($($input:expr),* $(,)?) => ($($output:expr),* $(,)?)) => {{
         use candle_core::cuda::cudarc::driver::PushKernelArg;
@@ -80,12 +82,12 @@ macro_rules! launch {
 }
 pub(crate) use launch;
 
-/// What the driver said about a launch.
+/// Wraps a driver error of a launch.
 pub(crate) fn failed(kernel: &str, error: candle_core::cuda::cudarc::driver::DriverError) -> candle_core::Error {
     candle_core::Error::wrap(error).context(format!("kernel {kernel}"))
 }
 
-/// At least so many threads, in blocks of [`THREADS`].
+/// At least `threads` threads, in blocks of [`THREADS`].
 pub(crate) fn over(threads: u32) -> LaunchConfig {
     grid(threads.div_ceil(THREADS), 1)
 }
@@ -95,12 +97,13 @@ pub(crate) fn grid(across: u32, down: u32) -> LaunchConfig {
     LaunchConfig { grid_dim: (across, down, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
 }
 
-/// Blocks of so many threads.
+/// Blocks with the given number of threads.
 pub(crate) fn blocks_of(blocks: u32, threads: (u32, u32)) -> LaunchConfig {
     LaunchConfig { grid_dim: (blocks, 1, 1), block_dim: (threads.0, threads.1, 1), shared_mem_bytes: 0 }
 }
 
-/// A size as kernels take it: they number elements with 32 bits, of which one is kept free.
+/// A size as kernels take it: 31 bits, since elements are numbered with 32 bits and one is kept
+/// free.
 pub(crate) fn size(op: &'static str, what: &'static str, value: usize) -> std::result::Result<u32, Error> {
     match u32::try_from(value) {
         Ok(value) if value <= i32::MAX as u32 => Ok(value),
@@ -108,7 +111,7 @@ pub(crate) fn size(op: &'static str, what: &'static str, value: usize) -> std::r
     }
 }
 
-/// A contiguous tensor, held while a kernel is launched on it.
+/// A contiguous tensor, held during a kernel launch.
 pub(crate) struct Held<'a> {
     storage: StorageRef<'a>,
     layout: &'a Layout,
@@ -127,7 +130,7 @@ impl<'a> Held<'a> {
     fn cuda(&self) -> Result<&CudaStorage> {
         match &*self.storage {
             Storage::Cuda(storage) => Ok(storage),
-            _ => candle_core::bail!("a tensor of an operation on a CUDA device is elsewhere"),
+            _ => candle_core::bail!("an operation on a CUDA device got a tensor on another device"),
         }
     }
 
@@ -136,14 +139,16 @@ impl<'a> Held<'a> {
     }
 }
 
-/// Elements that can be read at once where runs of `run` belong together: 4 where every layout starts so aligned, else 1.
+/// Elements that can be read at once if runs of `run` are contiguous: 4 if every layout is aligned
+/// to that, else 1.
 pub(crate) fn width(run: u32, layouts: &[&Layout]) -> u32 {
     let aligned = layouts.iter().all(|layout| layout.start_offset().is_multiple_of(4));
     if aligned && run.is_multiple_of(4) { 4 } else { 1 }
 }
 
-/// How `count` values of each of `rows` are divided into stretches that blocks add up: how many, and how long these are.
-/// Enough to keep a large device busy, none too short; multiples of 4, so that no pack is cut.
+/// Divides `count` values of each of `rows` into stretches that blocks sum; returns their number
+/// and length. There are enough to keep a large device busy, none is too short, and lengths are
+/// multiples of 4, so that no pack is split.
 pub(crate) fn stretches(rows: u32, count: u32) -> (u32, u32) {
     const BUSY: u32 = 1024;
     const SHORTEST: u32 = 4096;
@@ -152,7 +157,7 @@ pub(crate) fn stretches(rows: u32, count: u32) -> (u32, u32) {
     (count.div_ceil(length), length)
 }
 
-/// What a tensor on the device is stored as.
+/// The data type of a tensor on the device.
 pub(crate) fn dtype(storage: &CudaStorage) -> DType {
     candle_core::backend::BackendStorage::dtype(storage)
 }
@@ -163,9 +168,9 @@ pub(crate) fn view<'a, T: CudaDType>(storage: &'a CudaStorage, layout: &Layout) 
     Ok(storage.as_cuda_slice::<T>()?.slice(start..end))
 }
 
-/// Room for so many values, which the next kernel writes, every one.
+/// An uninitialized buffer of `count` values, which the next kernel must write completely.
 pub(crate) fn room<T: DeviceRepr>(device: &CudaDevice, count: usize) -> Result<CudaSlice<T>> {
-    // SAFETY: plain numbers, that are written before anything reads them.
+    // SAFETY: plain numbers, which are written before they are read.
     unsafe { device.alloc::<T>(count) }
 }
 
@@ -175,11 +180,12 @@ pub(crate) fn tensor<T: CudaDType>(values: CudaSlice<T>, device: &CudaDevice, sh
     Tensor::from_storage(storage, shape, BackpropOp::none(), false)
 }
 
-/// The part of a custom operation's interface that an operation for this device does not have. Needs its name in `OP`.
+/// The CPU part of a custom operation's interface, for operations on CUDA devices. Needs the
+/// operation's name in `OP`.
 macro_rules! not_on_the_cpu {
     ($($argument:ident: $type:ty),*) => {
         fn cpu_fwd(&self, $($argument: $type),*) -> candle_core::Result<(candle_core::CpuStorage, candle_core::Shape)> {
-            candle_core::bail!("{OP}: this is the operation for CUDA devices")
+            candle_core::bail!("{OP}: this operation runs only on CUDA devices")
         }
     };
 }

@@ -8,7 +8,7 @@ use candle_core::cuda::cudarc::driver::{CudaSlice, CudaView};
 const MODULE: Module = module!("layout");
 const TILE: u32 = 32;
 
-/// `[images, rows, columns]` to `[images, columns, rows]`; fewer than 2^31 values.
+/// Transposes `[images, rows, columns]` to `[images, columns, rows]`; fewer than 2^31 values.
 pub(crate) fn transposed<T: Stored>(
     device: &CudaDevice,
     from: &CudaView<T>,
@@ -21,7 +21,8 @@ pub(crate) fn transposed<T: Stored>(
     let mut to = room::<T>(device, count)?;
     let tiles_across = columns.div_ceil(TILE);
     let tiles = images * rows.div_ceil(TILE) * tiles_across;
-    // SAFETY: the parameters of `transpose`, which reads and writes `images` times `rows` times `columns` values.
+    // SAFETY: the parameters match `transpose`, which reads and writes `images` x `rows` x
+    // `columns` values.
     unsafe {
         launch!(device, MODULE, &format!("transpose_{}", T::SUFFIX), blocks_of(tiles, (TILE, 8)),
             (from.slice(..), rows, columns, tiles_across) => (&mut to));

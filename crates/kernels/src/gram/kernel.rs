@@ -1,35 +1,35 @@
 //! Products of panels, in registers.
 //!
-//! Rows are taken in strips of [`STRIP`], which are laid out once more for the registers and then stay in the nearest cache, beside
-//! the slices of all columns in the second one. The strip and the slices that come next are asked for meanwhile: a processor's own
-//! guess ends where panels do.
+//! Rows are processed in strips of [`STRIP`], which are copied into a layout for the registers and
+//! stay in the L1 cache, with the slices of all columns in the L2 cache. The next strip and slices
+//! are prefetched, because the hardware prefetcher stops at the end of a panel.
 
 use super::{PANEL, Panels};
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
-/// Dimensions that are summed in registers before the sums are added to the tile. The slices of the two panels at hand then
-/// stay in the nearest caches, and sums of many thousand dimensions stay exact to rounding.
+/// Dimensions that are summed in registers before the sums are added to the tile. The slices of
+/// both panels then stay in the nearest caches, and sums of many thousand dimensions stay accurate.
 const DEPTH: usize = 384;
 
-/// Rows that are laid out together: a cache line of each dimension.
+/// Rows that are copied together: one cache line per dimension.
 const STRIP: usize = 16;
 
-/// Dimensions for which one cache line of each of the coming operands is asked for.
+/// Dimensions for which one cache line of each upcoming operand is prefetched.
 const AHEAD: usize = 8;
 
 pub(super) struct Products<'a> {
     pub(super) rows: Panels<'a>,
     pub(super) columns: Panels<'a>,
     pub(super) upper: bool,
-    /// Room for the products of all panels.
+    /// A buffer for the products of all panels.
     pub(super) out: *mut f32,
 }
 
-/// The kernel of a level: as many rows as its registers hold sums for.
+/// The kernel of a level, with as many rows as its registers hold sums for.
 pub(super) fn of(isa: Isa) -> unsafe fn(&Products<'_>) {
     match isa {
         _ if isa.wide() => instance!(isa, multiply, 8, 3),
-        // Without fused multiply-adds there are half as many registers as for those, of half a vector each.
+        // Without fused multiply-adds there are half as many registers of half the size.
         Isa::Portable => instance!(isa, multiply, 1, 6),
         _ => instance!(isa, multiply, 4, 3),
     }
@@ -39,7 +39,7 @@ pub(super) fn of(isa: Isa) -> unsafe fn(&Products<'_>) {
 #[repr(align(64))]
 struct Strip([f32; STRIP * DEPTH]);
 
-/// Lines of memory to ask for, floats apart.
+/// Cache lines to prefetch, with their distances in floats.
 #[derive(Clone, Copy)]
 struct Lines {
     from: *const f32,
@@ -57,7 +57,7 @@ unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &P
         let panel = strip * STRIP / PANEL;
         block.rows.values.as_ptr().wrapping_add((panel * depth + start) * PANEL + strip * STRIP % PANEL)
     };
-    // Passes of a strip over a panel of columns, and what each of them asks for.
+    // Passes of a strip over a panel of columns, and the prefetches of each.
     let parts = PANEL / (VECTORS * V::LANES);
     let passes = STRIP / ROWS * parts;
     let asked_by = |pass: usize, from: *const f32, lines: usize, step: usize| match pass * (DEPTH / AHEAD) {
@@ -72,7 +72,8 @@ unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &P
             let left = left_of(strip, start);
             for (group, to) in strip_values.0.chunks_exact_mut(ROWS * DEPTH).enumerate() {
                 for (k, to) in to.chunks_exact_mut(ROWS).take(length).enumerate() {
-                    // SAFETY: dimension `start + k` of the panel lies behind the pointer, and the strip within it.
+                    // SAFETY: dimension `start + k` of the panel is within its memory, and the
+                    // strip within the panel.
                     let from = unsafe { std::slice::from_raw_parts(left.add(k * PANEL + group * ROWS), ROWS) };
                     to.copy_from_slice(from);
                 }
@@ -92,9 +93,9 @@ unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &P
                             asked_by((column - first) * passes + pass, next, DEPTH, PANEL),
                             asked_by(strip * passes + pass, coming, DEPTH * PANEL / STRIP, STRIP),
                         ];
-                        // SAFETY: `length` dimensions of the strip and, from `start` on, of the panel lie behind the pointers, and
-                        // `out` holds row `strip * STRIP + (group + 1) * ROWS - 1` up to column `column * PANEL + c + VECTORS * LANES
-                        // - 1`.
+                        // SAFETY: the strip has `length` dimensions and the panel has as many from
+                        // `start` on, and `out` holds row `strip * STRIP + (group + 1) * ROWS - 1`
+                        // up to column `column * PANEL + c + VECTORS * LANES - 1`.
                         unsafe {
                             let out = block.out.add((strip * STRIP + group * ROWS) * stride + column * PANEL + c);
                             add_products::<V, ROWS, VECTORS>(length, left.as_ptr(), right.add(c), asked, out, stride, start == 0);
@@ -109,7 +110,7 @@ unsafe fn multiply<V: Vector, const ROWS: usize, const VECTORS: usize>(block: &P
 /// Sums over `depth` dimensions for `ROWS` x `VECTORS * LANES` pairs, held in registers.
 ///
 /// # Safety
-/// As of [`multiply`].
+/// See [`multiply`].
 #[inline(always)]
 unsafe fn add_products<V: Vector, const ROWS: usize, const VECTORS: usize>(
     depth: usize,
@@ -120,7 +121,8 @@ unsafe fn add_products<V: Vector, const ROWS: usize, const VECTORS: usize>(
     stride: usize,
     first: bool,
 ) {
-    // SAFETY: the caller vouches for `depth` dimensions of both panels, and for the products in `out`; what is asked for is not read.
+    // SAFETY: the caller guarantees `depth` dimensions of both panels and the products in `out`;
+    // prefetches do not read.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for start in (0..depth).step_by(AHEAD) {

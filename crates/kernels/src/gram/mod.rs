@@ -1,7 +1,9 @@
-//! Products of all pairs of two sets of vectors, what a matrix of similarities is made of, and the loops that prepare for them.
+//! Gram products: dot products of all pairs of two sets of vectors, for similarity matrices, and
+//! the loops that prepare them.
 //!
-//! Vectors are packed once, where they are normalized, and read for many products. A panel holds [`PANEL`] vectors, dimension by
-//! dimension: `panel[dimension][vector]`. Both sides of a product read the same panels.
+//! Vectors are packed once, when they are normalized, and read for many products. A panel holds
+//! [`PANEL`] vectors, dimension by dimension: `panel[dimension][vector]`. Both sides of a product
+//! use the same panels.
 //!
 //! ```
 //! use brainprior_kernels::gram::{Gram, PANEL, Panels};
@@ -31,10 +33,10 @@ use crate::simd::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::tiles::Amx;
 
-/// Vectors in a panel: three vectors of AVX-512, six of AVX2.
+/// Vectors per panel: three AVX-512 or six AVX2 registers.
 pub const PANEL: usize = 48;
 
-/// Whole panels of vectors of `depth` dimensions, one after the other.
+/// Complete panels of vectors with `depth` dimensions, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Panels<'a> {
     values: &'a [f32],
@@ -42,50 +44,53 @@ pub struct Panels<'a> {
 }
 
 impl<'a> Panels<'a> {
-    /// Panels that lie in `values`, `[panel][dimension][vector]`.
+    /// The panels in `values`, `[panel][dimension][vector]`.
     ///
     /// # Panics
-    /// Where `depth` is 0, or `values` are no whole number of panels.
+    /// Panics if `depth` is 0 or `values` is not a whole number of panels.
     pub fn new(values: &'a [f32], depth: usize) -> Self {
         assert!(depth > 0 && values.len().is_multiple_of(depth * PANEL), "whole panels of {depth} dimensions");
         Self { values, depth }
     }
 
-    /// Their number.
+    /// Number of panels.
     pub fn count(&self) -> usize {
         self.values.len() / (self.depth * PANEL)
     }
 }
 
-/// The products, compiled for the vector instructions in use.
+/// The products, compiled for the active vector instructions.
 #[derive(Clone, Copy, Debug)]
 pub struct Gram {
     isa: Isa,
 }
 
 impl Gram {
-    /// For the vector instructions in use.
+    /// Products for the active vector instructions.
     ///
     /// # Errors
-    /// [`Error::Simd`], where `BRAINPRIOR_SIMD` names instructions that this processor does not have.
+    /// Returns [`Error::Simd`] if `BRAINPRIOR_SIMD` selects instructions that this processor does
+    /// not have.
     pub fn new() -> Result<Self, Error> {
         Ok(Self { isa: Isa::chosen()? })
     }
 
-    /// `out[r][c]` = dot product of vector `r` of `rows` and vector `c` of `columns`, row-major with all vectors of `columns` in
-    /// a row; what `out` has beyond is left as it is. Where `upper`, both sides begin with the same vector, and panels below the
-    /// diagonal are left as they are, too.
+    /// Computes `out[r][c]`, the dot product of vector `r` of `rows` and vector `c` of `columns`,
+    /// row-major with all vectors of `columns` in a row; the rest of `out` is unchanged. If
+    /// `upper`, both sides must begin with the same vector, and panels below the diagonal are
+    /// unchanged, too.
     ///
-    /// Sums over dimensions are f32, in an order that the depth alone decides, so that the same vectors give the same bits
-    /// wherever they stand, on the same instructions. Where the processor has tiles of bfloat16 numbers, factors are sums of three of those,
-    /// exactly, and six of their nine products are made: for vectors of length one, what is left out is less than 1.3e-7. There, the
-    /// last bits change where rows and columns change places.
+    /// Sums over dimensions are f32, in an order that depends only on the depth, so the same
+    /// vectors give the same bits at any position, with the same instructions. With AMX tiles, each
+    /// factor is split exactly into three bfloat16 numbers, and six of the nine products are
+    /// computed: for vectors of length one, the omitted part is less than 1.3e-7. There, the last
+    /// bits change if rows and columns are exchanged.
     ///
     /// # Panics
-    /// Where the two sides have different depths, or `out` has less room than the products of all panels.
+    /// Panics if the depths differ or `out` is too small for the products of all panels.
     pub fn products(self, rows: Panels<'_>, columns: Panels<'_>, upper: bool, out: &mut [f32]) {
         assert_eq!(rows.depth, columns.depth, "vectors of the same dimensions");
-        assert!(out.len() >= rows.count() * columns.count() * PANEL * PANEL, "room for all products");
+        assert!(out.len() >= rows.count() * columns.count() * PANEL * PANEL, "the output holds all products");
         #[cfg(target_arch = "x86_64")]
         if self.isa == Isa::Amx {
             // SAFETY: the level was detected.

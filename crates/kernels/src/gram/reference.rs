@@ -1,4 +1,4 @@
-//! The products by their definition, in f64.
+//! The products by definition, in f64.
 
 use super::PANEL;
 
@@ -12,7 +12,8 @@ pub(super) fn product(rows: &[f32], columns: &[f32], depth: usize, r: usize, c: 
     (0..depth).map(|k| value(rows, depth, r, k) * value(columns, depth, c, k)).sum()
 }
 
-/// A row less its means, weighted, and divided by its length; none where equal values leave nothing but rounding.
+/// A row minus its means, weighted and normalized; `None` if only rounding errors of equal values
+/// remain.
 pub(super) fn unit(row: &[f32], means: &[f64], weights: &[f64]) -> Option<Vec<f64>> {
     let of = |mean: fn(f64) -> f64| -> Vec<f64> {
         row.iter().zip(means).zip(weights).map(|((value, m), weight)| weight * (f64::from(*value) - mean(*m))).collect()

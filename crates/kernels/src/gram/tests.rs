@@ -4,7 +4,7 @@ use crate::testing::values;
 
 type Multiply = Box<dyn Fn(Panels<'_>, Panels<'_>, bool, &mut [f32])>;
 
-/// The products of every level, and those by the model of tiles.
+/// The products at every level, and with the model of tiles.
 fn of_every_level() -> Vec<(String, Multiply)> {
     let mut all: Vec<(String, Multiply)> = Vec::new();
     for isa in Isa::available() {
@@ -47,7 +47,7 @@ fn every_level_gives_the_sums_of_the_definition() {
     }
 }
 
-/// Responses that strain sums, one row for each vector of a panel.
+/// Responses that are hard to sum, one row for each vector of a panel.
 fn straining(width: usize) -> [(&'static str, Vec<f32>); 4] {
     let uniform = values(PANEL * width, 11);
     let half_zeros = uniform.iter().map(|value| value.max(0.0)).collect();
@@ -64,7 +64,7 @@ fn cosines_at_every_level_are_within_a_millionth_of_those_in_f64() {
             let rows: Vec<&[f32]> = responses.chunks_exact(width).collect();
             let weights: Vec<f64> = values(width, 12).iter().map(|value| 1.0 + 0.5 * f64::from(*value)).collect();
             let mean = |k: usize| rows.iter().map(|row| f64::from(row[k])).sum::<f64>() / rows.len() as f64;
-            // About their mean as similarities are, and about zero, where vectors that are alike stay so.
+            // Centered like similarities, and uncentered, where similar vectors stay similar.
             for means in [(0..width).map(mean).collect(), vec![0.0; width]] {
                 let exact: Vec<Vec<f64>> = rows.iter().map(|row| reference::unit(row, &means, &weights).unwrap()).collect();
                 let mut panel = vec![0.0; width * PANEL];
@@ -132,7 +132,7 @@ fn normalized_vectors_are_those_of_the_definition() {
         for (found, expected) in unit.iter().zip(reference::unit(&row, &means, &weights).unwrap()) {
             assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} against {expected}");
         }
-        // Nothing is left of responses that are their own means.
+        // Nothing is left of responses that equal their means.
         let means: Vec<f64> = row.iter().copied().map(f64::from).collect();
         assert!(!normalize(&row, &means, &weights, &mut unit) && reference::unit(&row, &means, &weights).is_none());
     }

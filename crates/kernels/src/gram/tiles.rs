@@ -1,46 +1,50 @@
-//! Products of panels by tiles of bfloat16 numbers ([`crate::simd::tiles`]), as exact as those of f32.
+//! Products of panels with bfloat16 tiles ([`crate::simd::tiles`]), as accurate as with f32.
 //!
 //! # Accuracy
 //!
-//! A number of 24 bits is a sum of three of 8: what is nearest, what is nearest to the rest, and what is left then, which both
-//! subtractions leave exact. With v = 2^-8 these parts of x are at most |x| (1 + v), |x| v and |x| v^2 in magnitude. Of the nine
-//! products of two numbers six are made; of those left out, two are at most |x y| v^3 and one |x y| v^4: together less than |x y| 2^-22.9, in
-//! either direction. For vectors of length one, the sum of |x y| over dimensions is at most 1, so that **leaving them out costs less than
-//! 1.3e-7**, whatever the vectors are. Two parts and three products, half the work, would leave out up to 2^-16 of a product, and of a
-//! square always in one direction: measured, vectors with one large value were off by 1.0e-5, and vectors that are alike by 3.2e-6.
+//! A number of 24 bits is split into three of 8: the nearest number, the one nearest to the rest,
+//! and the remainder; both subtractions are exact. With v = 2^-8, these parts of x are at most |x|
+//! (1 + v), |x| v and |x| v^2 in magnitude. Of the nine products of two numbers, six are computed.
+//! Of those omitted, two are at most |x y| v^3 and one |x y| v^4: together less than |x y| 2^-22.9,
+//! of either sign. For vectors of length one, the sum of |x y| over dimensions is at most 1, so
+//! **omitting them costs less than 1.3e-7** for any vectors. Two parts and three products, half the
+//! work, would omit up to 2^-16 of a product, and of a square always with the same sign: measured,
+//! vectors with one large value were off by 1.0e-5, and similar vectors by 3.2e-6.
 //!
-//! A product of two parts is exact in f32. Sums of [`DEPTH`] dimensions are added up apart, small products first in each tile, and
-//! each rounding of those is relative to what such a sum has reached, which is a small share of 1 unless few dimensions hold all.
-//! Tests hold the largest error over all pairs to 1e-6 against cosines in f64, as they hold f32.
+//! A product of two parts is exact in f32. Sums over [`DEPTH`] dimensions are accumulated
+//! separately, small products first in each tile. Each rounding error is relative to the value of
+//! such a partial sum, which is a small fraction of 1 unless few dimensions dominate. Tests check
+//! that the largest error over all pairs is 1e-6 against cosines in f64, as for f32.
 //!
-//! Six products are worth it by tiles, which make sixteen times as many as a vector instruction of f32. `vdpbf16ps` makes twice as
-//! many (measured on a Zen 5: 310 to 364 GFlop/s against 154 to 182), so that six of its products take three times as long as one of f32:
-//! on processors with AVX-512 BF16 and no tiles, products are those of f32.
+//! Six products pay off with tiles, which compute sixteen times as many as an f32 vector
+//! instruction. `vdpbf16ps` computes only twice as many (measured on a Zen 5: 310 to 364 GFlop/s
+//! against 154 to 182), so six of its products take three times as long as one of f32. On
+//! processors with AVX-512 BF16 but no tiles, products are therefore computed in f32.
 
 use super::{PANEL, Panels};
 use crate::simd::tiles::{self, NUMBERS, ROWS, TileSums, Tiles, with_tiles};
 use crate::simd::{Isa, vectorized};
 use crate::transpose::transpose;
 
-/// Dimensions whose products are summed before they are added to what there is.
+/// Dimensions whose products are summed before they are added to the result.
 const DEPTH: usize = 384;
 
 /// Tiles of depth.
 const STEPS: usize = DEPTH / tiles::DEPTH;
 
-/// Vectors of a tile that a panel has.
+/// Tiles of vectors per panel.
 const GROUPS: usize = PANEL / ROWS;
 
 /// Parts of a number.
 const PARTS: usize = 3;
 
-/// Parts of either factor that are multiplied, the smallest products first.
+/// Parts of both factors that are multiplied, smallest products first.
 const PRODUCTS: [[usize; 2]; 6] = [[2, 0], [0, 2], [1, 1], [1, 0], [0, 1], [0, 0]];
 
-/// Numbers of the parts of sixteen vectors, `[part][tile of depth][row][32]`.
+/// Numbers in the parts of sixteen vectors, `[part][tile of depth][row][32]`.
 const SPLIT: usize = PARTS * STEPS * NUMBERS;
 
-/// Sixteen-vector groups of either side that are multiplied together, at most.
+/// Largest number of sixteen-vector groups per side that are multiplied together.
 const TOGETHER: usize = 2;
 
 /// See [`super::Gram::products`].
@@ -70,7 +74,8 @@ pub(super) unsafe fn multiply<T: Tiles>(isa: Isa, rows: Panels, columns: Panels,
                 for (group, left) in (first_row..first_row + row_count).zip(left.chunks_exact_mut(SPLIT / 2)) {
                     split(vectors(&rows, group, start, length), length, &mut turned);
                     for (turned, left) in turned.chunks_exact(NUMBERS / 2).zip(left.chunks_exact_mut(NUMBERS / 2)) {
-                        // Pairs of numbers are as many bits as a float: as such they are turned, and stay as they are.
+                        // Pairs of numbers have as many bits as a float, so they are transposed as
+                        // floats.
                         let (turned, left): (&[f32], &mut [f32]) = (bytemuck::cast_slice(turned), bytemuck::cast_slice_mut(left));
                         transpose(isa, [ROWS, ROWS], turned, ROWS, left, ROWS);
                     }
@@ -88,7 +93,7 @@ pub(super) unsafe fn multiply<T: Tiles>(isa: Isa, rows: Panels, columns: Panels,
                         steps: &steps,
                     };
                     let width = column_count * ROWS;
-                    // SAFETY: the tiles are there.
+                    // SAFETY: the tiles are configured.
                     unsafe { tile_sums.sum(tiles, &mut sums, width, false) };
                     for (row, sums) in (first_row..).zip(sums.chunks_exact(ROWS * width).take(row_count)) {
                         for column in first_column..first_column + column_count {
@@ -103,18 +108,19 @@ pub(super) unsafe fn multiply<T: Tiles>(isa: Isa, rows: Panels, columns: Panels,
             }
         }
     };
-    // SAFETY: the caller vouches for the instructions; nothing here waits for other threads.
+    // SAFETY: the caller guarantees the instructions; nothing here waits for other threads.
     unsafe { with_tiles::<T, _>(add) };
 }
 
-/// Some dimensions of sixteen vectors, which lie [`PANEL`] apart from one dimension to the next.
+/// Some dimensions of sixteen vectors, with [`PANEL`] floats from one dimension to the next.
 fn vectors<'a>(panels: &Panels<'a>, group: usize, start: usize, length: usize) -> &'a [f32] {
     let panel = &panels.values[(group / GROUPS * panels.depth + start) * PANEL..][..length * PANEL];
     &panel[group % GROUPS * ROWS..]
 }
 
 vectorized! {
-    /// The three parts of numbers of sixteen vectors, in pairs of dimensions: `[part][pair][vector]`. Dimensions beyond `length` are 0.
+    /// The three parts of sixteen vectors, in pairs of dimensions: `[part][pair][vector]`.
+    /// Dimensions beyond `length` are 0.
     fn split(values: &[f32], length: usize, parts: &mut [u32]) {
         let (first, rest) = parts.split_at_mut(STEPS * NUMBERS / 2);
         let (second, third) = rest.split_at_mut(STEPS * NUMBERS / 2);
@@ -138,14 +144,14 @@ vectorized! {
     }
 }
 
-/// The nearest number of 8 bits; of two, the larger in magnitude.
+/// The nearest number of 8 bits; ties go to the larger magnitude.
 #[inline(always)]
 fn nearest(value: f32) -> f32 {
     f32::from_bits((value.to_bits() + 0x8000) & 0xffff_0000)
 }
 
 vectorized! {
-    /// Sixteen by sixteen sums to their place, or added to what is there.
+    /// Copies sixteen by sixteen sums to their place, or adds them.
     fn take_up(sums: &[f32], sums_row: usize, to: &mut [f32], to_row: usize, first: bool) {
         for (sums, to) in sums.chunks(sums_row).zip(to.chunks_mut(to_row)).take(ROWS) {
             for (to, sum) in to[..ROWS].iter_mut().zip(&sums[..ROWS]) {

@@ -1,13 +1,14 @@
-//! Loops over the dimensions of a vector, which gives the same bits at every level of vector instructions.
+//! Loops over the dimensions of a vector that give the same bits at every level of vector
+//! instructions.
 
 use super::PANEL;
 use crate::simd::vectorized;
 
-/// Vectors that are interleaved at a time, few enough to stay in cache after they were normalized.
+/// Vectors interleaved at a time; few enough to stay in the cache after they were normalized.
 pub const GROUP: usize = 8;
 
 vectorized! {
-    /// Adds a vector to sums, one for each dimension; for their means over many vectors.
+    /// Adds a vector to sums, one per dimension; for means over many vectors.
     pub fn add_to_sums(row: &[f32], sums: &mut [f64]) {
         for (sum, value) in sums.iter_mut().zip(row) {
             *sum += f64::from(*value);
@@ -16,11 +17,12 @@ vectorized! {
 }
 
 vectorized! {
-    /// `units[vector][dimension]`, [`GROUP`] vectors of `width` dimensions, to `panel[dimension][vector]`, in squares that stay in
-    /// registers. `panel` begins with the place of the first vector.
+    /// Interleaves `units[vector][dimension]`, [`GROUP`] vectors of `width` dimensions, to
+    /// `panel[dimension][vector]`, in squares that stay in registers. `panel` begins at the place
+    /// of the first vector.
     ///
     /// # Panics
-    /// Where the slices are shorter than that.
+    /// Panics if a slice is too short.
     pub fn interleave(units: &[f32], width: usize, panel: &mut [f32]) {
         let rows: [&[f32]; GROUP] = std::array::from_fn(|vector| &units[vector * width..(vector + 1) * width]);
         let squares = width / GROUP * GROUP;
@@ -40,12 +42,14 @@ vectorized! {
     }
 }
 
-/// Sums that run side by side over one vector, which a vector unit adds at once in an order that is ours.
+/// Sums that run in parallel over one vector, which vector instructions add at once in a fixed
+/// order.
 const LANES: usize = 16;
 
 vectorized! {
-    /// `unit = weights (row - means)`, divided by its length. Whether it has a direction, a length above what rounding leaves of
-    /// equal values; where not, `unit` is left as it is. All slices are of one length; sums run in f64.
+    /// Computes `unit = weights (row - means)`, divided by its length, and returns whether it has a
+    /// direction, that is, a length above the rounding errors of equal values; if not, `unit` is
+    /// unchanged. All slices have equal length; sums are f64.
     pub fn normalize(row: &[f32], means: &[f64], weights: &[f64], unit: &mut [f32]) -> bool {
         let (mut centered, mut raw) = ([0.0f64; LANES], [0.0f64; LANES]);
         let mut add = |lane: usize, value: f32, mean: f64, weight: f64| {

@@ -1,5 +1,6 @@
-//! The corners of a point are found once and serve every channel. Threads share images, so that the sums of the backward
-//! pass, over the points that touch a pixel and over the channels of a point, run in one order.
+//! The corners of a point are computed once for all channels. Threads divide images, so that the
+//! sums of the backward pass, over the points that touch a pixel and over the channels of a point,
+//! have a fixed order.
 
 use super::OP;
 use crate::arguments::{contiguous, with_elements};
@@ -16,12 +17,12 @@ pub(super) struct GridSample {
 }
 
 impl GridSample {
-    /// Floats of one image.
+    /// Floats per image.
     fn image(&self) -> usize {
         self.channels * self.grid.area()
     }
 
-    /// Floats that one image gives.
+    /// Output floats per image.
     fn values(&self) -> usize {
         self.channels * self.points
     }
@@ -31,12 +32,12 @@ impl GridSample {
         corners.extend(positions.chunks_exact(2).map(|position| self.grid.corners(position)));
     }
 
-    /// Empty where nobody asked for the gradient.
+    /// The gradients; empty if not requested.
     fn gradients(&self, features: &[f32], positions: &[f32], upstream: &[f32], wanted: [bool; 2]) -> [Vec<f32>; 2] {
         let zeros = |wanted: bool, count: usize| if wanted { vec![0.0; count] } else { Vec::new() };
         let mut into_features = zeros(wanted[0], features.len());
         let mut into_positions = zeros(wanted[1], positions.len());
-        // Where there is nothing to write to, as many empty parts stand in for the images.
+        // If a gradient is not requested, empty parts stand in for the images.
         fn parts(values: &mut [f32], size: usize, count: usize) -> Vec<&mut [f32]> {
             let mut parts: Vec<&mut [f32]> = values.chunks_mut(size).collect();
             parts.resize_with(count, Default::default);

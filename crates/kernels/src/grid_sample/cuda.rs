@@ -1,5 +1,6 @@
-//! Bilinear sampling of all channels on the device: a thread a value; backward a thread a point for the positions, and blocks
-//! that gather what points give to their pixels for the features.
+//! Bilinear sampling of all channels on the device: one thread per value. Backward, one thread per
+//! point for the positions, and blocks that gather the contributions of points to their pixels for
+//! the features.
 
 use crate::cuda::launch::{
     Held, Module, Stored, blocks_of, by_type, dtype, launch, module, not_on_the_cpu, over, room, size, tensor, view,
@@ -13,7 +14,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 const OP: &str = "grid_sample";
 const MODULE: Module = module!("points");
 
-/// [`crate::grid_sample`] of arguments that were checked; the result is stored as the features are.
+/// [`crate::grid_sample`] for checked arguments; the result has the type of the features.
 pub(super) fn grid_sample(features: &Tensor, positions: &Tensor, align_corners: bool) -> Result<Tensor> {
     let (batch, channels, height, width) = features.dims4()?;
     let points = positions.dim(1)?;
@@ -39,7 +40,8 @@ impl GridSample {
         let Self { batch, channels, height, width, points, align_corners } = *self;
         let count = batch * channels * points;
         let mut y = room::<T>(&features.device, count as usize)?;
-        // SAFETY: the parameters of `grid_sample`, which writes `count` values and reads within the planes.
+        // SAFETY: the parameters match `grid_sample`, which writes `count` values and reads within
+        // the planes.
         unsafe {
             launch!(features.device, MODULE, &format!("grid_sample_{}", T::SUFFIX), over(count),
                 (view::<T>(features, layout)?, positions, channels, height, width, align_corners, points, count) => (&mut y));
@@ -57,7 +59,8 @@ impl GridSample {
             let by_point = transposed(device, &gs.view::<T>()?, batch, channels, points)?;
             let parts = channels.div_ceil(FEATURE_CHANNELS) * width.div_ceil(FEATURE_COLUMNS) * height * batch;
             let mut into = room::<T>(device, features.elem_count())?;
-            // SAFETY: the parameters of `grid_sample_features`, whose blocks write the parts of rows, all there are.
+            // SAFETY: the parameters match `grid_sample_features`, whose blocks write exactly the
+            // parts of rows.
             unsafe {
                 launch!(device, MODULE, &format!("grid_sample_features_{}", T::SUFFIX),
                     blocks_of(parts, (FEATURE_CHANNELS, 1)),
@@ -68,7 +71,8 @@ impl GridSample {
         if positions.track_op() {
             let count = batch * points;
             let mut into = room::<f32>(device, positions.elem_count())?;
-            // SAFETY: the parameters of `grid_sample_positions`, which writes two values for each of `count` points.
+            // SAFETY: the parameters match `grid_sample_positions`, which writes two values for
+            // each of `count` points.
             unsafe {
                 launch!(device, MODULE, &format!("grid_sample_positions_{}", T::SUFFIX), over(count),
                     (values.view::<T>()?, places.view::<f32>()?, gs.view::<T>()?, channels, height, width, align_corners, points,

@@ -1,4 +1,4 @@
-//! Bilinear sampling of all channels of an image at points of its own.
+//! Bilinear sampling of all channels of an image at individual points.
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -16,13 +16,13 @@ use cpu::GridSample;
 
 const OP: &str = "grid_sample";
 
-/// Values of all channels, `[batch, channels, points]`, of `features` `[batch, channels, height, width]` at `positions`
-/// `[batch, points, 2]`.
+/// Samples all channels, `[batch, channels, points]`, of `features` `[batch, channels, height,
+/// width]` at `positions` `[batch, points, 2]`.
 ///
-/// A position is (x, y). With `align_corners`, -1 and 1 are the centres of the border pixels; without, their outer edges.
-/// Beyond the centres of the border pixels their values hold, and a position there has no gradient along that axis, as in
-/// PyTorch's `grid_sample` with border padding. Differentiable in both arguments; a gradient is computed only where one is
-/// asked for.
+/// A position is (x, y). With `align_corners`, -1 and 1 are the centers of the border pixels;
+/// otherwise their outer edges. Beyond the centers of the border pixels, their values are repeated,
+/// and the position has no gradient along that axis, as in PyTorch's `grid_sample` with border
+/// padding. Differentiable in both arguments; gradients are computed only on request.
 ///
 /// ```
 /// use brainprior_kernels::grid_sample;
@@ -35,7 +35,7 @@ const OP: &str = "grid_sample";
 /// ```
 ///
 /// # Errors
-/// Ranks, sizes or kinds that do not fit (see [`Error`]).
+/// Returns [`Error`] if ranks, sizes or types do not match.
 pub fn grid_sample(features: &Tensor, positions: &Tensor, align_corners: bool) -> Result<Tensor> {
     stored_kind(OP, &[("features", features)], &[("positions", positions)])?;
     let [batch, channels, height, width] = image_sizes(OP, "features", features)?;
@@ -47,7 +47,7 @@ pub fn grid_sample(features: &Tensor, positions: &Tensor, align_corners: bool) -
                 argument: "positions",
                 expected: format!("[{batch}, points, 2], at least one point"),
                 found: positions.dims().to_vec(),
-                remedy: "give (x, y) of each point for each image",
+                remedy: "give (x, y) for each point of each image",
             }
             .into());
         }

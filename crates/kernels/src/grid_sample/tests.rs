@@ -13,7 +13,7 @@ proptest! {
     ) {
         let op = GridSample { batch, channels, points, grid: Grid { height, width, align_corners } };
         let features = var(&[batch, channels, height, width], seed);
-        // Beyond the edges too: 1.3 times the range.
+        // 1.3 times the range, to extend beyond the edges.
         let spread: Vec<f32> = values(batch * points * 2, seed + 1).into_iter().map(|value| 1.3 * value).collect();
         let positions = Var::from_vec(spread, (batch, points, 2), &Device::Cpu).unwrap();
         let y = grid_sample(&features, &positions, align_corners).unwrap();

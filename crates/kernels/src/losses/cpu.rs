@@ -1,4 +1,4 @@
-//! The losses in f64, by one thread: they are a single value for each image or pair.
+//! The losses in f64, on one thread: they are one value per image or pair.
 
 use super::CLAMP;
 use crate::arguments::{contiguous, with_elements};
@@ -9,7 +9,7 @@ pub(super) struct ArctanhSquared {
     pub(super) scale: f64,
 }
 
-/// Clamped in f64, where 1 - [`CLAMP`] is not rounded by half a percent of its distance to 1.
+/// Clamps in f64, where 1 - [`CLAMP`] is not rounded by half a percent of its distance to 1.
 fn arctanh(value: f32) -> f64 {
     f64::from(value).clamp(CLAMP - 1.0, 1.0 - CLAMP).atanh()
 }
@@ -43,7 +43,7 @@ pub(super) struct CrossEntropy {
     pub(super) classes: usize,
 }
 
-/// log of the sum of the exponentials, without overflow.
+/// log-sum-exp without overflow.
 fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     largest + logits.iter().map(|logit| (f64::from(*logit) - largest).exp()).sum::<f64>().ln()

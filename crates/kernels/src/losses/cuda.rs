@@ -1,4 +1,4 @@
-//! The losses on the device. Nothing is read back: a training can queue its whole step.
+//! The losses on the device. Nothing is read back, so a training can queue its whole step.
 
 use crate::cuda::launch::{Held, Module, grid, launch, module, not_on_the_cpu, over, room, size, tensor, view};
 use candle_core::cuda::CudaStorage;
@@ -8,7 +8,7 @@ const OP: &str = "loss";
 const MODULE: Module = module!("losses");
 const WARP: u32 = 32;
 
-/// [`crate::arctanh_squared_loss`] of arguments that were checked.
+/// [`crate::arctanh_squared_loss`] for checked arguments.
 pub(super) fn arctanh_squared_loss(similarity: &Tensor, target: &Tensor, scale: f64) -> Result<Tensor> {
     let pairs = size("arctanh_squared_loss", "similarity", similarity.elem_count())?;
     similarity.contiguous()?.apply_op1(ArctanhSquared { pairs, target: target.detach().contiguous()?, scale })
@@ -31,7 +31,7 @@ impl CustomOp1 for ArctanhSquared {
         let device = &similarity.device;
         let target = Held::new(&self.target);
         let mut loss = room::<f32>(device, 1)?;
-        // SAFETY: the parameters of `arctanh_loss`, one block of which writes one value.
+        // SAFETY: the parameters match `arctanh_loss`, one block of which writes one value.
         unsafe {
             launch!(device, MODULE, "arctanh_loss", grid(1, 1),
                 (view::<f32>(similarity, layout)?, target.view::<f32>()?, self.pairs, self.scale) => (&mut loss));
@@ -44,7 +44,7 @@ impl CustomOp1 for ArctanhSquared {
         let (values, target, gradient) = (Held::new(similarity), Held::new(&self.target), Held::new(&gradient));
         let device = values.device()?;
         let mut into = room::<f32>(device, self.pairs as usize)?;
-        // SAFETY: the parameters of `arctanh_gradient`, which writes one value a pair.
+        // SAFETY: the parameters match `arctanh_gradient`, which writes one value per pair.
         unsafe {
             launch!(device, MODULE, "arctanh_gradient", over(self.pairs),
                 (values.view::<f32>()?, target.view::<f32>()?, gradient.view::<f32>()?, self.pairs, self.scale) => (&mut into));
@@ -53,8 +53,8 @@ impl CustomOp1 for ArctanhSquared {
     }
 }
 
-/// [`crate::cross_entropy`] of arguments whose shapes were checked. A label that no class has makes the loss not a number:
-/// to say so here would be to wait for the device.
+/// [`crate::cross_entropy`] for arguments with checked shapes. A label that is not a class makes
+/// the loss NaN: an error would require waiting for the device.
 pub(super) fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     let (rows, classes) = logits.dims2()?;
     size("cross_entropy", "logits", logits.elem_count().saturating_mul(WARP as usize))?;
@@ -80,7 +80,8 @@ impl CustomOp1 for CrossEntropy {
         let labels = Held::new(&self.labels);
         let mut entropy = room::<f64>(device, self.rows as usize)?;
         let mut loss = room::<f32>(device, 1)?;
-        // SAFETY: the parameters of both kernels; a warp of the first writes one value a row, one block of the second one value.
+        // SAFETY: the parameters match both kernels; a warp of the first writes one value per row,
+        // one block of the second one value.
         unsafe {
             launch!(device, MODULE, "entropies", over(self.rows * WARP),
                 (view::<f32>(logits, layout)?, labels.view::<u32>()?, self.rows, self.classes) => (&mut entropy));
@@ -94,7 +95,8 @@ impl CustomOp1 for CrossEntropy {
         let (values, labels, gradient) = (Held::new(logits), Held::new(&self.labels), Held::new(&gradient));
         let device = values.device()?;
         let mut into = room::<f32>(device, logits.elem_count())?;
-        // SAFETY: the parameters of `entropy_gradient`, a warp of which writes the values of a row.
+        // SAFETY: the parameters match `entropy_gradient`, a warp of which writes the values of a
+        // row.
         unsafe {
             launch!(device, MODULE, "entropy_gradient", over(self.rows * WARP),
                 (values.view::<f32>()?, labels.view::<u32>()?, gradient.view::<f32>()?, self.rows, self.classes)

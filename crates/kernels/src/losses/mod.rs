@@ -1,4 +1,4 @@
-//! Losses that end a forward pass: small, exact, one operation each.
+//! Losses at the end of a forward pass, one operation each.
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -11,14 +11,16 @@ use crate::arguments::{has_shape, same_kind, with_elements};
 use candle_core::{DType, Result, Tensor};
 use cpu::{ArctanhSquared, CrossEntropy};
 
-/// Similarities are taken no closer to -1 and 1 than this, so that arctanh stays finite (`docs/method.md`, "Regularised training").
+/// Similarities are clamped to this distance from -1 and 1, so that arctanh is finite
+/// (`docs/method.md`, "Regularized training").
 pub const CLAMP: f64 = 1e-5;
 
-/// `scale * mean over pairs of (arctanh s - arctanh t)^2` (paper, section 2.3), both clamped to 1 - [`CLAMP`] in size; no
-/// gradient where s is clamped. `similarity` and `target` are `[pairs]`; the target has no gradient.
+/// `scale * mean over pairs of (arctanh s - arctanh t)^2` (paper, section 2.3), with both clamped
+/// to magnitude 1 - [`CLAMP`]; no gradient where s is clamped. `similarity` and `target` are
+/// `[pairs]`; the target has no gradient.
 ///
 /// # Errors
-/// Ranks, sizes or kinds that do not fit (see [`Error`]).
+/// Returns [`Error`] if ranks, sizes or types do not match.
 pub fn arctanh_squared_loss(similarity: &Tensor, target: &Tensor, scale: f64) -> Result<Tensor> {
     const OP: &str = "arctanh_squared_loss";
     same_kind(OP, &[("similarity", similarity), ("target", target)])?;
@@ -45,11 +47,13 @@ pub fn arctanh_squared_loss(similarity: &Tensor, target: &Tensor, scale: f64) ->
     similarity.contiguous()?.apply_op1(ArctanhSquared { target, scale })
 }
 
-/// Mean over the batch of -log softmax(logits) at the label. `logits` is `[batch, classes]`, `labels` `[batch]` of u32.
+/// Mean over the batch of -log softmax(logits) at the label. `logits` is `[batch, classes]`,
+/// `labels` is `[batch]`, u32.
 ///
 /// # Errors
-/// Ranks, sizes or kinds that do not fit, a label that no class has (see [`Error`]; on a CUDA device such a label makes the loss
-/// not a number instead, since looking at it would wait for the device).
+/// Returns [`Error`] if ranks, sizes or types do not match, or a label is not a class. On a CUDA
+/// device such a label makes the loss NaN instead, since an error would require waiting for the
+/// device.
 pub fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Result<Tensor> {
     const OP: &str = "cross_entropy";
     same_kind(OP, &[("logits", logits)])?;

@@ -1,4 +1,4 @@
-//! What an L1 penalty is taken of.
+//! The sum of an L1 penalty.
 
 use super::{filled, here};
 use crate::arguments::with_elements;
@@ -7,10 +7,10 @@ use crate::simd::vectorized;
 use crate::uninit::Uninit;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-/// Sum of the absolute values, a scalar; a value of 0 has the slope 1.
+/// Sum of the absolute values, a scalar; the derivative at 0 is 1.
 ///
 /// # Errors
-/// None, as long as there is memory.
+/// Returns an error only if memory runs out.
 pub fn absolute_sum(x: &Tensor) -> Result<Tensor> {
     if !(here(&[x]) && x.is_contiguous() && x.track_op()) {
         return x.abs()?.sum_all();

@@ -7,13 +7,14 @@ use crate::uninit::{Uninit, written};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// ELU(x) + 1, which is positive: x + 1 above zero, exp(x) below; at 0 the slopes of both sides add up.
+/// ELU(x) + 1, which is positive: x + 1 above zero, exp(x) below; the derivative at 0 is the sum of
+/// both sides.
 ///
 /// # Errors
-/// None, as long as there is memory.
+/// Returns an error only if memory runs out.
 pub fn elu_rate(x: &Tensor) -> Result<Tensor> {
     if !here(&[x]) {
-        // With relu on both sides, since exp overflows where x is large and its gradient is then no number.
+        // Uses relu on both sides because exp overflows for large x, which makes the gradient NaN.
         return x.relu()? + x.neg()?.relu()?.neg()?.exp()?;
     }
     x.contiguous()?.apply_op1(EluRate)
@@ -28,7 +29,7 @@ impl CustomOp1 for EluRate {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let x = contiguous(x, layout)?;
-        // SAFETY: the parts are all values, and each is written from end to end.
+        // SAFETY: the parts cover all values, and each part is written completely.
         let (y, ()) =
             unsafe { written(x.len(), |y| y.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(y, x)| rates(x, y))) };
         Ok((CpuStorage::F32(y), layout.shape().clone()))
@@ -49,7 +50,8 @@ impl CustomOp1 for EluRate {
     }
 }
 
-/// The exponential is the system's, which no vector instructions replace: where it is 1, it is not asked for.
+/// Uses the system's exponential, which has no vector version; it is not called where the result is
+/// 1.
 fn rates(x: &[f32], y: &mut [Uninit]) {
     for (y, x) in y.iter_mut().zip(x) {
         let below = if *x < 0.0 { x.exp() } else { 1.0 };

@@ -1,5 +1,6 @@
-//! Maps over elements that a response model is made of, each one pass forward and one back. Candle's own graph makes the same of
-//! several tensors each way, and of zeros and a sum for the gradient of each; what it computes is computed here, to the same bits.
+//! Elementwise maps of response models, with one pass forward and one back. Candle's graph would
+//! need several tensors in each direction, and zeros and an addition for the gradient of each. The
+//! results have the same bits as candle's.
 
 mod absolute_sum;
 mod elu_rate;
@@ -19,17 +20,19 @@ use crate::uninit::{Uninit, written};
 use candle_core::{DType, Device, Result, Tensor};
 use rayon::prelude::*;
 
-/// Values that one thread writes at a time.
+/// Values per thread and write.
 const PART: usize = 1 << 14;
 
-/// Whether all tensors are of f32 and on the CPU; elsewhere candle's operations do the work.
+/// Whether all tensors are f32 and on the CPU; otherwise candle's operations are used.
 fn here(tensors: &[&Tensor]) -> bool {
     tensors.iter().all(|tensor| tensor.device().is_cpu() && tensor.dtype() == DType::F32)
 }
 
-/// A tensor like another one, whose parts `fill` writes: it is given the first value of a part, and the part.
+/// A tensor like another one, whose parts are written by `fill`, which receives the index of the
+/// first value and the part.
 fn filled(like: &Tensor, fill: impl Fn(usize, &mut [Uninit]) + Sync) -> Result<Tensor> {
-    // SAFETY: the parts are all values, and every `fill` of this module writes its part from end to end.
+    // SAFETY: the parts cover all values, and every `fill` of this module writes its part
+    // completely.
     let (values, ()) = unsafe {
         written(like.elem_count(), |to| {
             to.par_chunks_mut(PART).enumerate().for_each(|(part, to)| fill(part * PART, to));

@@ -1,4 +1,4 @@
-//! Averages of parameters over steps.
+//! Moving averages of parameters over steps.
 
 use super::{PART, here};
 use crate::arguments::with_elements;
@@ -7,11 +7,11 @@ use crate::simd::vectorized;
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-/// `decay average + (1 - decay) values`, without a gradient. On the CPU `average` itself is changed, so that whoever shares its
-/// memory sees it change.
+/// `decay average + (1 - decay) values`, without a gradient. On the CPU `average` is changed in
+/// place, which all tensors that share its memory see.
 ///
 /// # Errors
-/// Tensors of different shapes; an average on the CPU that is not contiguous or not of f32.
+/// Returns an error if shapes differ, or if an average on the CPU is not contiguous f32.
 pub fn moving_average(average: Tensor, values: &Tensor, decay: f64) -> Result<Tensor> {
     if !here(&[&average, values]) || average.dims() != values.dims() {
         return (average * decay)? + (values.detach() * (1.0 - decay))?;

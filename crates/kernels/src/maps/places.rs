@@ -1,4 +1,4 @@
-//! Where neurons look in each image of a batch.
+//! Readout positions of neurons in each image of a batch.
 
 use super::{filled, here};
 use crate::arguments::{contiguous, has_shape, with_elements};
@@ -7,16 +7,17 @@ use crate::uninit::{Uninit, written};
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// Coordinates of a place, x and y.
+/// Coordinates of a position, x and y.
 const AXES: usize = 2;
 
 /// Coordinates whose gradients one thread sums over all images.
 const TOGETHER: usize = 1 << 11;
 
-/// `[batch, neurons, 2]`: places `[neurons, 2]` moved by the shift of each image, `[batch, 2]`. Differentiable in both.
+/// Moves positions `[neurons, 2]` by the shift of each image, `[batch, 2]`, to `[batch, neurons,
+/// 2]`. Differentiable in both.
 ///
 /// # Errors
-/// Other shapes than these.
+/// Returns an error if shapes do not match.
 pub fn moved(places: &Tensor, shifts: &Tensor) -> Result<Tensor> {
     let (neurons, batch) = (places.dim(0)?, shifts.dim(0)?);
     has_shape("moved", "places", places, &[neurons, AXES])?;
@@ -27,10 +28,11 @@ pub fn moved(places: &Tensor, shifts: &Tensor) -> Result<Tensor> {
     places.contiguous()?.apply_op2(&shifts.contiguous()?, Moved)
 }
 
-/// Places `[.., 2]` times the scale of each axis, plus its offset. Differentiable in the places.
+/// Positions `[.., 2]` times the scale of each axis, plus its offset. Differentiable in the
+/// positions.
 ///
 /// # Errors
-/// Another last dimension.
+/// Returns an error if the last dimension is not 2.
 pub fn rescaled(places: &Tensor, axes: [[f64; 2]; AXES]) -> Result<Tensor> {
     let [scale, offset] = [0, 1].map(|part| axes.map(|axis| axis[part] as f32));
     if !here(&[places]) || places.dims().last() != Some(&AXES) {
@@ -50,7 +52,7 @@ impl CustomOp2 for Moved {
     fn cpu_fwd(&self, places: &CpuStorage, pl: &Layout, shifts: &CpuStorage, sl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (places, shifts) = (contiguous(places, pl)?, contiguous(shifts, sl)?);
         let (shifts, _) = shifts.as_chunks::<AXES>();
-        // SAFETY: the images are all values, and each is written from end to end.
+        // SAFETY: the images cover all values, and each image is written completely.
         let (values, ()) = unsafe {
             written(shifts.len() * places.len(), |to| {
                 to.par_chunks_mut(places.len().max(1)).zip(shifts).for_each(|(to, shift)| shift_all(places, *shift, to));
@@ -78,7 +80,7 @@ impl CustomOp2 for Moved {
     }
 }
 
-/// Sum of all places, one after the other.
+/// Sum of all positions, one after the other.
 fn sum(places: &[f32]) -> [f32; AXES] {
     places.as_chunks::<AXES>().0.iter().fold([0.0; AXES], |[x, y], place| [x + place[0], y + place[1]])
 }
@@ -96,7 +98,7 @@ impl CustomOp1 for Rescaled {
     fn cpu_fwd(&self, places: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let places = contiguous(places, layout)?;
         let parts = super::PART;
-        // SAFETY: the parts are all values, and each is written from end to end.
+        // SAFETY: the parts cover all values, and each part is written completely.
         let (values, ()) = unsafe {
             written(places.len(), |to| {
                 let parts = to.par_chunks_mut(parts).zip(places.par_chunks(parts));

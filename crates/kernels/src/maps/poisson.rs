@@ -6,10 +6,11 @@ use crate::simd::vectorized;
 use crate::uninit::Uninit;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-/// Sum of `weight (rate - response log(rate + eps))`, all of one shape; differentiable in the rates.
+/// Sum of `weight (rate - response log(rate + eps))`, for tensors of one shape; differentiable in
+/// the rates.
 ///
 /// # Errors
-/// Tensors of different shapes.
+/// Returns an error if shapes differ.
 pub fn poisson_loss(rates: &Tensor, responses: &Tensor, weights: &Tensor, eps: f64) -> Result<Tensor> {
     has_shape("poisson_loss", "responses", responses, rates.dims())?;
     has_shape("poisson_loss", "weights", weights, rates.dims())?;
@@ -64,7 +65,7 @@ impl CustomOp1 for PoissonLoss {
     }
 }
 
-/// The logarithm is the system's, as in candle.
+/// Uses the system's logarithm, like candle.
 fn terms(rates: &[f32], responses: &[f32], weights: &[f32], eps: f32, to: &mut [Uninit]) {
     for (((to, rate), response), weight) in to.iter_mut().zip(rates).zip(responses).zip(weights) {
         to.write((rate - response * (rate + eps).ln()) * weight);

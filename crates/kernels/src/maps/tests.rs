@@ -1,10 +1,10 @@
-//! Every map against candle's own operations, to the bit.
+//! Every map has the same bits as candle's own operations.
 
 use super::*;
 use crate::testing::{elements, same_for_any_threads, values};
 use candle_core::{Var, backprop::GradStore};
 
-/// Values of both signs, zeros of both among them.
+/// Values of both signs, including both zeros.
 fn signed(shape: &[usize], seed: u64) -> Var {
     let mut values = values(shape.iter().product(), seed);
     for (value, zero) in values.iter_mut().step_by(5).zip([0.0, -0.0, 0.0]) {
@@ -22,7 +22,7 @@ fn bits(tensor: &Tensor) -> Vec<u32> {
     elements(tensor).into_iter().map(f32::to_bits).collect()
 }
 
-/// A scalar whose gradient with respect to each value of `y` is another one.
+/// A scalar with a different gradient for each value of `y`.
 fn weighed(y: &Tensor) -> Tensor {
     let weights = Tensor::from_vec(values(y.elem_count(), 99), y.shape(), &Device::Cpu).unwrap();
     (y * weights).unwrap().sum_all().unwrap()
@@ -38,7 +38,7 @@ fn check(ours: &Tensor, candle: &Tensor, variables: &[&Var]) {
     }
 }
 
-/// More values than a part has, and a part that is not full.
+/// More values than one part, with an incomplete last part.
 const SHAPE: [usize; 2] = [41, 813];
 
 #[test]
@@ -47,7 +47,7 @@ fn absolute_sums_are_those_of_candle() {
     check(&absolute_sum(&x).unwrap(), &x.abs().unwrap().sum_all().unwrap(), &[&x]);
 }
 
-/// Where convolutions' weights are read by a penalty, too, both gradients count.
+/// If a penalty reads convolution weights as well, both gradients count.
 #[test]
 fn gradients_of_absolute_sums_are_collected() {
     let x = signed(&[30, 20], 1);
@@ -77,7 +77,7 @@ fn places_are_moved_and_rescaled_as_by_candle() {
         let candle = places.unsqueeze(0).unwrap().broadcast_add(&shifts.unsqueeze(1).unwrap()).unwrap();
         let ours = moved(&places, &shifts).unwrap();
         check(&ours, &candle, &[&places, &shifts]);
-        // As of several levels of a pyramid.
+        // Like several levels of a pyramid.
         let axes = [[0.7, -0.1], [1.3, 0.2]];
         let vector = |part: usize| Tensor::new(&axes.map(|axis: [f64; 2]| axis[part] as f32), &Device::Cpu).unwrap();
         let by_candle = candle.broadcast_mul(&vector(0)).unwrap().broadcast_add(&vector(1)).unwrap();

@@ -1,8 +1,9 @@
-//! Images in mixed precision: stored as bfloat16, sixteen channels side by side, summed in f32.
+//! Images in mixed precision: stored as bfloat16 in chunks of sixteen channels, summed in f32.
 //!
-//! A value is a tensor of bf16, `[batch, chunks of channels, height, width, 16]`; channels that fill up the last chunk are 0. A
-//! pixel's channels are then pairs to be multiplied as they lie, and a vector of results is written as it leaves the registers:
-//! nothing is transposed between operations.
+//! A value is a bf16 tensor `[batch, chunks of channels, height, width, 16]`; channels that pad the
+//! last chunk are 0. The channels of a pixel are then pairs that can be multiplied as stored, and a
+//! vector of results can be written as it is in the registers: nothing is transposed between
+//! operations.
 
 use crate::arguments::{image_sizes, same_kind, with_elements};
 use crate::simd::{Isa, narrow, vectorized, widen};
@@ -12,7 +13,7 @@ use candle_core::{CpuStorage, Device, Result, Storage, Tensor};
 use half::vec::HalfBitsVecExt;
 use rayon::prelude::*;
 
-/// Channels that lie side by side.
+/// Contiguous channels.
 pub(crate) const CHUNK: usize = 16;
 
 /// Sizes of images, whose channels may not fill the last chunk.
@@ -37,12 +38,12 @@ impl Sizes {
         self.height * self.width
     }
 
-    /// Numbers of a chunk of one image.
+    /// Numbers per chunk of an image.
     pub(crate) fn plane(&self) -> usize {
         self.area() * CHUNK
     }
 
-    /// Numbers of an image.
+    /// Numbers per image.
     pub(crate) fn image(&self) -> usize {
         self.chunks() * self.plane()
     }
@@ -67,7 +68,7 @@ impl Sizes {
     }
 }
 
-/// Reads the numbers of a tensor of [`Sizes::tensor`].
+/// Calls `work` with the numbers of a tensor made by [`Sizes::tensor`].
 pub(crate) fn with_numbers<R>(tensor: &Tensor, work: impl FnOnce(&[u16]) -> Result<R>) -> Result<R> {
     let (storage, layout) = tensor.storage_and_layout();
     match (&*storage, layout.contiguous_offsets()) {
@@ -76,7 +77,7 @@ pub(crate) fn with_numbers<R>(tensor: &Tensor, work: impl FnOnce(&[u16]) -> Resu
     }
 }
 
-/// Likewise of several.
+/// The same for several tensors.
 pub(crate) fn with_all_numbers<R>(tensors: &[Tensor], work: impl FnOnce(&[&[u16]]) -> Result<R>) -> Result<R> {
     let held: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
     let numbers = held.iter().map(|(storage, layout)| match (&**storage, layout.contiguous_offsets()) {
@@ -86,7 +87,7 @@ pub(crate) fn with_all_numbers<R>(tensors: &[Tensor], work: impl FnOnce(&[&[u16]
     work(&numbers.collect::<Result<Vec<_>>>()?)
 }
 
-/// The sum of at least one tensor.
+/// The sum of one or more tensors.
 pub(crate) fn sum(sizes: &Sizes, tensors: &[Tensor]) -> Result<Tensor> {
     if let [only] = tensors {
         return Ok(only.clone());
@@ -106,26 +107,27 @@ vectorized! {
     }
 }
 
-/// Numbers that a thread takes at a time, about.
+/// Approximate numbers per thread and task.
 pub(crate) const RUN: usize = 1 << 15;
 
 const OP: &str = "mixed";
 
-/// Why there is no mixed precision where a tensor is.
+/// The error for mixed precision on a device that does not support it.
 pub(crate) fn refused(x: &Tensor) -> crate::Error {
     let (expected, found) = ("the CPU, the only device with mixed precision".into(), format!("{:?}", x.device().location()));
     crate::Error::Device { op: OP, argument: "x", expected, found }
 }
 
-/// Images `[batch, channels, height, width]` of f32 on the CPU, rounded to nearest even.
+/// Rounds f32 images `[batch, channels, height, width]` on the CPU to chunks of bfloat16, to
+/// nearest even.
 ///
 /// # Errors
-/// Other kinds or ranks.
+/// Returns an error for other types or ranks.
 pub(crate) fn pack(x: &Tensor) -> Result<(Sizes, Tensor)> {
     same_kind(OP, &[("x", x)])?;
     let sizes = Sizes::new(image_sizes(OP, "x", x)?);
     let numbers = with_elements(x, |x| {
-        // SAFETY: the planes share out every number, and each is written.
+        // SAFETY: the planes cover all numbers, and each one is written.
         let (numbers, ()) = unsafe {
             written(sizes.len(), |to: &mut [Uninit16]| {
                 to.par_chunks_exact_mut(sizes.plane()).enumerate().for_each(|(index, to)| {
@@ -141,7 +143,7 @@ pub(crate) fn pack(x: &Tensor) -> Result<(Sizes, Tensor)> {
     Ok((sizes, sizes.tensor(numbers)?))
 }
 
-/// The images of packed ones, `[batch, channels, height, width]` of f32.
+/// Unpacks images to f32, `[batch, channels, height, width]`.
 pub(crate) fn unpack(sizes: &Sizes, packed: &Tensor) -> Result<Tensor> {
     let values = with_numbers(packed, |numbers| Ok(unpacked(sizes, numbers)))?;
     Tensor::from_vec(values, &sizes.dims(), &Device::Cpu)
@@ -149,7 +151,7 @@ pub(crate) fn unpack(sizes: &Sizes, packed: &Tensor) -> Result<Tensor> {
 
 fn unpacked(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
     let image = sizes.channels * sizes.area();
-    // SAFETY: the images share out every value, and each channel of each is written.
+    // SAFETY: the images cover all values, and each channel of each is written.
     let (values, ()) = unsafe {
         written(sizes.batch * image, |to: &mut [Uninit]| {
             to.par_chunks_exact_mut(image).zip(numbers.par_chunks_exact(sizes.image())).for_each(|(to, from)| {
@@ -174,7 +176,7 @@ pub(crate) fn channel_means(sizes: &Sizes, numbers: &[u16]) -> Vec<f32> {
 }
 
 vectorized! {
-    /// Sums of sixteen channels, in f32 over short stretches and in f64 over those.
+    /// Sums of sixteen channels, f32 over short stretches and f64 over those.
     fn plane_sums(plane: &[u16]) -> [f64; CHUNK] {
         const STRETCH: usize = 32;
         let mut totals = [0.0; CHUNK];
@@ -193,10 +195,10 @@ vectorized! {
     }
 }
 
-/// Pixels that are turned at a time, few enough to stay in the nearest cache.
+/// Pixels transposed at a time; few enough to stay in the L1 cache.
 const TURNED: usize = 128;
 
-/// At most sixteen channels, one after the other, to pixels of sixteen; those that are missing are 0.
+/// Interleaves at most sixteen channels to pixels of sixteen; missing channels are 0.
 fn interleave(from: &[f32], area: usize, to: &mut [Uninit16]) {
     let (isa, channels) = (Isa::active(), from.len() / area);
     let mut turned = [0.0; TURNED * CHUNK];
@@ -207,7 +209,7 @@ fn interleave(from: &[f32], area: usize, to: &mut [Uninit16]) {
     }
 }
 
-/// The other way around.
+/// The reverse of [`interleave`].
 fn separate(from: &[u16], area: usize, to: &mut [Uninit]) {
     let (isa, channels) = (Isa::active(), to.len() / area);
     let mut turned = [0.0; TURNED * CHUNK];
@@ -235,9 +237,10 @@ vectorized! {
     }
 }
 
-/// The channels of several images of one size, one after another; only the last may have a chunk that is not full.
+/// Concatenates the channels of images of equal size; only the last part may have an incomplete
+/// chunk.
 pub(crate) fn concatenate(sizes: &Sizes, parts: &[(Sizes, &[u16])]) -> Vec<u16> {
-    // SAFETY: the images share out every number, and the parts have all chunks of each.
+    // SAFETY: the images cover all numbers, and the parts have all chunks of each.
     let (numbers, ()) = unsafe {
         written(sizes.len(), |to: &mut [Uninit16]| {
             to.par_chunks_exact_mut(sizes.image()).enumerate().for_each(|(image, to)| {
@@ -259,9 +262,9 @@ fn copied(from: &[u16], to: &mut [Uninit16]) {
     }
 }
 
-/// One of them again: `sizes.image()` numbers of each image from number `first` on.
+/// Extracts a part again: `sizes.image()` numbers of each image from number `first` on.
 pub(crate) fn narrowed(whole: &Sizes, numbers: &[u16], first: usize, sizes: &Sizes) -> Vec<u16> {
-    // SAFETY: the images share out every number, and each is written.
+    // SAFETY: the images cover all numbers, and each one is written.
     let (part, ()) = unsafe {
         written(sizes.len(), |to: &mut [Uninit16]| {
             let images = numbers.par_chunks_exact(whole.image());

@@ -8,7 +8,8 @@ use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::Optimizer;
 
-/// Adam with PyTorch's defaults: beta 0.9 and 0.999, eps 1e-8, no weight decay. The configuration is the learning rate.
+/// Adam with PyTorch's defaults: beta 0.9 and 0.999, eps 1e-8, no weight decay. Its configuration
+/// is the learning rate.
 pub struct Adam {
     slots: Vec<Slot<2>>,
     steps: u32,
@@ -20,11 +21,12 @@ const BETAS: [f64; 2] = [0.9, 0.999];
 const EPS: f32 = 1e-8;
 const BUFFERS: [&str; 2] = ["first_moment", "second_moment"];
 const STEPS: &str = "adam.steps";
-/// Whole numbers up to here are exact in f32, in which the state keeps the steps; far more than any fit takes.
+/// Integers up to this are exact in f32, the type of the step count in the state; far more than any
+/// fit takes.
 const MOST_STEPS: f32 = (1u32 << 24) as f32;
 
 impl Adam {
-    /// Over parameters by the names that the state has for them; moments start at zero.
+    /// An optimizer of named parameters, whose names are used in the state; moments start at zero.
     pub fn named(vars: Vec<(String, Var)>, learning_rate: f64) -> Self {
         Self { slots: Slot::all(vars), steps: 0, learning_rate }
     }
@@ -33,17 +35,18 @@ impl Adam {
     /// an exact resume.
     ///
     /// # Errors
-    /// None, as long as there is memory.
+    /// Returns an error only if memory runs out.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
         let mut state = self.slots.iter().map(|slot| slot.state(BUFFERS)).collect::<Result<Vec<_>>>()?.concat();
         state.push((STEPS.to_owned(), Tensor::new(self.steps as f32, &Device::Cpu)?));
         Ok(state)
     }
 
-    /// Takes up a state of [`Adam::state`]; entries of other names are left alone.
+    /// Loads a state from [`Adam::state`]; entries with other names are ignored.
     ///
     /// # Errors
-    /// A missing entry or one of another shape or type, or a number of steps that none is; the optimizer then stays as it was.
+    /// Returns an error, and leaves the optimizer unchanged, if an entry is missing or has the
+    /// wrong shape or type, or if the number of steps is invalid.
     pub fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
         let steps = match with_elements(entry(OP, STEPS, state)?, |steps| Ok(steps.to_vec()))?[..] {
             [steps] if (0.0..=MOST_STEPS).contains(&steps) && steps.fract() == 0.0 => steps as u32,
@@ -64,16 +67,17 @@ impl Optimizer for Adam {
     /// The learning rate.
     type Config = f64;
 
-    /// Parameters that are floats; the state names them by their number.
+    /// Uses the floating-point parameters; the state names them by index.
     fn new(vars: Vec<Var>, learning_rate: f64) -> Result<Self> {
         Ok(Self::named(numbered(vars), learning_rate))
     }
 
-    /// In place: what shares memory with a parameter sees it change. A parameter without a gradient stays as it is, and so do
-    /// its moments.
+    /// Changes parameters in place, which all tensors that share their memory see. A parameter
+    /// without a gradient is unchanged, and so are its moments.
     ///
     /// # Errors
-    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor.
+    /// Returns an error if the learning rate is negative or not finite, or if a parameter is not
+    /// contiguous f32.
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
         check_rate(OP, self.learning_rate)?;
         self.steps += 1;

@@ -1,4 +1,4 @@
-//! Steps of the optimizers on the device, a thread a value, in place.
+//! Optimizer steps on the device, one thread per value, in place.
 
 use crate::Error;
 use crate::cuda::launch::{Held, Module, launch, module, over, size};
@@ -9,18 +9,18 @@ use std::cell::RefCell;
 
 const MODULE: Module = module!("optimizer");
 
-/// An optimizer's buffers for one parameter, where that is.
+/// An optimizer's buffers for one parameter, on the parameter's device.
 pub(super) struct Buffers<const COUNT: usize>([CudaSlice<f32>; COUNT]);
 
 impl<const COUNT: usize> Buffers<COUNT> {
-    /// A copy of buffers on the host.
+    /// Copies buffers from the host.
     pub(super) fn upload(device: &Device, buffers: &[Vec<f32>; COUNT]) -> Result<Self> {
         let device = device.as_cuda_device()?;
         let copies = buffers.iter().map(|buffer| device.clone_htod(buffer.as_slice())).collect::<Result<Vec<_>>>()?;
         Ok(Self(copies.try_into().expect("as many copies as buffers")))
     }
 
-    /// A copy on the host; waits for the device.
+    /// Copies the buffers to the host; waits for the device.
     pub(super) fn download(&self, device: &Device) -> Result<[Vec<f32>; COUNT]> {
         let device = device.as_cuda_device()?;
         let copies = self.0.iter().map(|buffer| device.clone_dtoh(buffer)).collect::<Result<Vec<_>>>()?;
@@ -33,7 +33,8 @@ pub(super) fn sgd(buffers: &mut Buffers<1>, var: &Var, gradient: &Tensor, rate: 
     step("sgd", buffers, var, gradient, |gradient, count, storage, range, [velocity]| {
         let device = storage.device.clone();
         let mut values = storage.as_cuda_slice_mut::<f32>()?.slice_mut(range);
-        // SAFETY: the parameters of `sgd`, which changes `count` values and as many of its buffer.
+        // SAFETY: the parameters match `sgd`, which changes `count` values and as many of its
+        // buffer.
         unsafe {
             launch!(device, MODULE, "sgd", over(count), (gradient, count, rate, momentum, decay) => (&mut values, velocity));
         }
@@ -41,7 +42,8 @@ pub(super) fn sgd(buffers: &mut Buffers<1>, var: &Var, gradient: &Tensor, rate: 
     })
 }
 
-/// The constants of an Adam step: rate and scale with the corrections of the moments, eps, each beta and what it leaves of 1.
+/// The constants of an Adam step: rate and scale with the bias corrections, eps, and each beta with
+/// 1 - beta.
 pub(super) struct AdamStep {
     pub rate: f32,
     pub scale: f32,
@@ -56,7 +58,8 @@ pub(super) fn adam(buffers: &mut Buffers<2>, var: &Var, gradient: &Tensor, const
     step("adam", buffers, var, gradient, |gradient, count, storage, range, [first, second]| {
         let device = storage.device.clone();
         let mut values = storage.as_cuda_slice_mut::<f32>()?.slice_mut(range);
-        // SAFETY: the parameters of `adam`, which changes `count` values and as many of each of its buffers.
+        // SAFETY: the parameters match `adam`, which changes `count` values and as many of each of
+        // its buffers.
         unsafe {
             launch!(device, MODULE, "adam", over(count),
                 (gradient, count, rate, scale, eps, beta1, rest1, beta2, rest2) => (&mut values, first, second));
@@ -65,7 +68,8 @@ pub(super) fn adam(buffers: &mut Buffers<2>, var: &Var, gradient: &Tensor, const
     })
 }
 
-/// Checks the arguments and calls `change` with the gradient, the number of values, where they are, and the buffers.
+/// Checks the arguments and calls `change` with the gradient, the number of values, their location,
+/// and the buffers.
 fn step<const COUNT: usize>(
     op: &'static str,
     buffers: &mut Buffers<COUNT>,
@@ -91,7 +95,7 @@ fn step<const COUNT: usize>(
     })
 }
 
-/// Work on the elements of a tensor where they lie.
+/// Changes the elements of a tensor in place.
 struct InPlace<F> {
     name: &'static str,
     work: F,
@@ -103,7 +107,7 @@ impl<F: Fn(&mut CudaStorage, std::ops::Range<usize>) -> Result<()>> InplaceOp1 f
     }
 
     fn cpu_fwd(&self, _: &mut CpuStorage, _: &Layout) -> Result<()> {
-        candle_core::bail!("{}: this is the operation for CUDA devices", self.name)
+        candle_core::bail!("{}: this operation runs only on CUDA devices", self.name)
     }
 
     fn cuda_fwd(&self, storage: &mut CudaStorage, layout: &Layout) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Optimizers of candle: one pass over each parameter, in place, with a state that can be saved and loaded for an exact resume.
+//! Optimizers for candle: one pass over each parameter, in place, with a state that can be saved
+//! and loaded to resume exactly.
 
 mod adam;
 #[cfg(feature = "cuda")]
@@ -17,17 +18,18 @@ use crate::simd::Isa;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use rayon::prelude::*;
 
-/// A parameter by name, with the optimizer's own buffers of the same length.
+/// A named parameter with the optimizer's buffers of equal length.
 struct Slot<const BUFFERS: usize> {
     name: String,
     var: Var,
     buffers: [Vec<f32>; BUFFERS],
-    /// The buffers beside the parameter, from its first step on a device on; those above are then out of date.
+    /// The buffers on the parameter's device, from its first step there on; those above are then
+    /// outdated.
     #[cfg(feature = "cuda")]
     on_device: Option<cuda::Buffers<BUFFERS>>,
 }
 
-/// Values that one thread takes at a time.
+/// Values per thread and task.
 const PART: usize = 1 << 15;
 
 impl<const BUFFERS: usize> Slot<BUFFERS> {
@@ -45,7 +47,7 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         vars.into_iter().map(slot).collect()
     }
 
-    /// Changes the parameter in place by what `update` does to parts of (values, gradient, buffers).
+    /// Changes the parameter in place: calls `update` for parts of (values, gradient, buffers).
     fn update(
         &mut self,
         op: &'static str,
@@ -72,7 +74,7 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         })
     }
 
-    /// The parameter and its buffers, where the parameter is on a device.
+    /// The parameter and its buffers, if the parameter is on a device.
     #[cfg(feature = "cuda")]
     fn on_device(&mut self) -> Result<Option<(&Var, &mut cuda::Buffers<BUFFERS>)>> {
         if !self.var.device().is_cuda() {
@@ -97,7 +99,7 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
         self.buffers.iter().zip(names).map(|(values, buffer)| Ok((format!("{}.{buffer}", self.name), tensor(values)?))).collect()
     }
 
-    /// The buffers that a state holds for this parameter.
+    /// The buffers of this parameter in a state.
     fn stored(&self, op: &'static str, names: [&str; BUFFERS], state: &[(String, Tensor)]) -> Result<[Vec<f32>; BUFFERS]> {
         let mut buffers = std::array::from_fn(|_| Vec::new());
         for (values, buffer) in buffers.iter_mut().zip(names) {
@@ -107,7 +109,7 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
                 return Err(Error::Parameter {
                     op,
                     parameter: "the loaded state",
-                    expected: format!("`{name}` of shape {:?} and type F32, as the parameter", self.var.dims()),
+                    expected: format!("`{name}` of shape {:?} and type F32, like the parameter", self.var.dims()),
                     found: format!("shape {:?} and type {:?}", found.dims(), found.dtype()),
                 }
                 .into());
@@ -118,7 +120,7 @@ impl<const BUFFERS: usize> Slot<BUFFERS> {
     }
 }
 
-/// Takes up a state for all parameters, or for none where it does not fit.
+/// Loads a state for all parameters, or for none if it does not match.
 fn load<const BUFFERS: usize>(
     op: &'static str,
     slots: &mut [Slot<BUFFERS>],
@@ -136,7 +138,7 @@ fn load<const BUFFERS: usize>(
     Ok(())
 }
 
-/// Names for parameters that have none: their numbers.
+/// Names unnamed parameters by their index.
 fn numbered(vars: Vec<Var>) -> Vec<(String, Var)> {
     let floats = vars.into_iter().filter(|var| var.dtype().is_float());
     floats.enumerate().map(|(number, var)| (number.to_string(), var)).collect()

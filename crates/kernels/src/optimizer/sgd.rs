@@ -6,20 +6,20 @@ use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 use candle_nn::Optimizer;
 
-/// v = momentum v + (g + weight_decay p); p = p - lr v, as PyTorch's `SGD` without dampening.
+/// v = momentum v + (g + weight_decay p); p = p - lr v, like PyTorch's `SGD` without dampening.
 pub struct Sgd {
     slots: Vec<Slot<1>>,
     config: SgdConfig,
 }
 
-/// The constants of [`Sgd`].
+/// The hyperparameters of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdConfig {
-    /// lr; may be changed between steps.
+    /// Learning rate; may be changed between steps.
     pub learning_rate: f64,
-    /// What remains of a velocity after a step.
+    /// The fraction of a velocity that remains after a step.
     pub momentum: f64,
-    /// How much of a parameter is added to its gradient.
+    /// The fraction of a parameter that is added to its gradient.
     pub weight_decay: f64,
 }
 
@@ -27,7 +27,8 @@ const OP: &str = "sgd";
 const BUFFERS: [&str; 1] = ["momentum"];
 
 impl Sgd {
-    /// Over parameters by the names that the state has for them; velocities start at zero.
+    /// An optimizer of named parameters, whose names are used in the state; velocities start at
+    /// zero.
     pub fn named(vars: Vec<(String, Var)>, config: SgdConfig) -> Self {
         Self { slots: Slot::all(vars), config }
     }
@@ -35,15 +36,16 @@ impl Sgd {
     /// Velocities by parameter name (`<name>.momentum`), for an exact resume.
     ///
     /// # Errors
-    /// None, as long as there is memory.
+    /// Returns an error only if memory runs out.
     pub fn state(&self) -> Result<Vec<(String, Tensor)>> {
         Ok(self.slots.iter().map(|slot| slot.state(BUFFERS)).collect::<Result<Vec<_>>>()?.concat())
     }
 
-    /// Takes up a state of [`Sgd::state`]; entries of other names are left alone.
+    /// Loads a state from [`Sgd::state`]; entries with other names are ignored.
     ///
     /// # Errors
-    /// A missing entry or one of another shape or type; the optimizer then stays as it was.
+    /// Returns an error, and leaves the optimizer unchanged, if an entry is missing or has the
+    /// wrong shape or type.
     pub fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<()> {
         load(OP, &mut self.slots, BUFFERS, state)
     }
@@ -52,16 +54,17 @@ impl Sgd {
 impl Optimizer for Sgd {
     type Config = SgdConfig;
 
-    /// Parameters that are floats; the state names them by their number.
+    /// Uses the floating-point parameters; the state names them by index.
     fn new(vars: Vec<Var>, config: SgdConfig) -> Result<Self> {
         Ok(Self::named(numbered(vars), config))
     }
 
-    /// In place: what shares memory with a parameter sees it change. A parameter without a gradient stays as it is, and so does
-    /// its velocity.
+    /// Changes parameters in place, which all tensors that share their memory see. A parameter
+    /// without a gradient is unchanged, and so is its velocity.
     ///
     /// # Errors
-    /// A learning rate that is negative or not finite; a parameter that is not a contiguous f32 tensor.
+    /// Returns an error if the learning rate is negative or not finite, or if a parameter is not
+    /// contiguous f32.
     fn step(&mut self, gradients: &GradStore) -> Result<()> {
         let SgdConfig { learning_rate, momentum, weight_decay } = self.config;
         check_rate(OP, learning_rate)?;

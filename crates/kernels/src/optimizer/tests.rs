@@ -7,7 +7,7 @@ fn sgd_config(momentum: f64, weight_decay: f64) -> SgdConfig {
     SgdConfig { learning_rate: 0.0, momentum, weight_decay }
 }
 
-/// A step at a learning rate of its own.
+/// A step with the given learning rate.
 fn stepped(optimizer: &mut impl Optimizer, gradients: &GradStore, learning_rate: f64) -> Result<()> {
     optimizer.set_learning_rate(learning_rate);
     optimizer.step(gradients)
@@ -117,7 +117,7 @@ fn large_parameters_are_shared_out_between_threads() {
             stepped(&mut sgd, &gradients(&p, &g), 0.1).unwrap();
             stepped(&mut adam, &gradients(&q, &g), 0.1).unwrap();
         }
-        // The same as for a small parameter: the tail of a part is not forgotten.
+        // The same as for a small parameter: the tail of a part is not skipped.
         let small = Var::from_vec(values(3 * PART, 1)[3 * PART - 5..].to_vec(), 5, &Device::Cpu).unwrap();
         let mut alone = Sgd::named(vec![("p".into(), small.clone())], sgd_config(0.9, 0.01));
         for step in 0..2 {
@@ -152,7 +152,7 @@ fn impossible_steps_are_errors() {
     assert!(error.contains("a parameter holds F64"), "{error}");
 }
 
-/// The weights of a layer of candle after some steps of `optimizer` towards outputs of zero.
+/// The weights of a candle layer after some steps of `optimizer` towards outputs of zero.
 fn of_a_candle_layer<O: Optimizer>(config: O::Config) -> Vec<f64> {
     let map = VarMap::new();
     let layer = candle_nn::linear(5, 3, VarBuilder::from_varmap(&map, DType::F32, &Device::Cpu)).unwrap();

@@ -1,4 +1,4 @@
-//! Sums over both vectors of a pair at once; threads share pairs.
+//! Sums over both vectors of a pair at once; threads divide pairs.
 
 use super::{OP, check};
 use crate::arguments::{contiguous, with_elements};
@@ -8,7 +8,7 @@ use crate::uninit::{Place, Uninit, written};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// Feature vectors below this norm have no direction.
+/// Feature vectors with a smaller norm have no direction.
 const SHORTEST: f64 = 1e-8;
 
 pub(crate) struct PairCosine {
@@ -17,7 +17,7 @@ pub(crate) struct PairCosine {
     center: Vec<f32>,
 }
 
-/// Lengths of both vectors and their cosine; none where a vector is zero.
+/// Lengths of both vectors and their cosine; `None` if a vector is zero.
 pub(super) struct Pair {
     first: f64,
     second: f64,
@@ -25,10 +25,10 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    /// Of the sums of both vectors' squares and of their products.
+    /// From the sums of both vectors' squares and of their products.
     pub(super) fn new([a, b, ab]: [f64; 3]) -> Option<Self> {
         let (first, second) = (a.sqrt(), b.sqrt());
-        // False, too, for what is not a number, which then shows in the cosine.
+        // Also false for NaN, which then shows in the cosine.
         let zero = first < SHORTEST || second < SHORTEST;
         (!zero).then(|| Self { first, second, cosine: ab / (first * second) })
     }
@@ -37,7 +37,8 @@ impl Pair {
         self.cosine as f32
     }
 
-    /// What the other vector, and each vector itself, counts in a vector's gradient, where `gradient` is that of the cosine.
+    /// Weights of the other vector, and of each vector itself, in a vector's gradient; `gradient`
+    /// is that of the cosine.
     pub(super) fn shares(&self, gradient: f32) -> (f32, [f32; 2]) {
         let across = (f64::from(gradient) / (self.first * self.second)) as f32;
         let along = [self.first, self.second].map(|norm| (f64::from(gradient) * self.cosine / (norm * norm)) as f32);
@@ -128,7 +129,7 @@ impl CustomOp1 for PairCosine {
     fn bwd(&self, features: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         with_elements(features, |values| {
             with_elements(gradient, |gradient| {
-                // SAFETY: both halves are shared out among the pairs, and every channel's part of them is written.
+                // SAFETY: the pairs cover both halves, and every channel's part of them is written.
                 let (input, ()) = unsafe { written(values.len(), |input| self.gradients(values, gradient, input)) };
                 Tensor::from_vec(input, features.dims(), &Device::Cpu).map(Some)
             })

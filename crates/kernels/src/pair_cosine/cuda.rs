@@ -1,4 +1,5 @@
-//! Cosines of pairs on the device: sums of stretches of each pair, cosines from those; the gradients use the norms found.
+//! Cosines of pairs on the device: sums over stretches of each pair, then cosines; the gradients
+//! reuse the norms.
 
 use crate::cuda::launch::{
     Held, Module, Stored, by_type, dtype, grid, launch, module, not_on_the_cpu, over, room, size, stretches, tensor, view, width,
@@ -11,7 +12,7 @@ use std::sync::OnceLock;
 const OP: &str = "pair_cosine";
 const MODULE: Module = module!("pair_cosine");
 
-/// [`crate::pair_cosine`] of arguments that were checked; in f32 whatever the features are stored as.
+/// [`crate::pair_cosine`] for checked arguments; computed in f32 whatever the type of the features.
 pub(super) fn pair_cosine(features: &Tensor, center: &Tensor) -> Result<Tensor> {
     let (images, channels, height, width) = features.dims4()?;
     size(OP, "features", features.elem_count())?;
@@ -29,10 +30,10 @@ pub(super) fn pair_cosine(features: &Tensor, center: &Tensor) -> Result<Tensor> 
 struct PairCosine {
     pairs: u32,
     area: u32,
-    /// Values of an image.
+    /// Values per image.
     length: u32,
     center: Tensor,
-    /// Both norms and the cosine of each pair, once the forward pass has found them.
+    /// Both norms and the cosine of each pair, set by the forward pass.
     found: OnceLock<CudaSlice<f64>>,
 }
 
@@ -46,15 +47,15 @@ impl PairCosine {
         let mut partial = room::<f64>(device, 3 * pairs as usize * stretches as usize)?;
         let mut cosine = room::<f32>(device, pairs as usize)?;
         let mut found = room::<f64>(device, 3 * pairs as usize)?;
-        // SAFETY: the parameters of both kernels; the first writes three sums for each stretch of each pair, the second one
-        // cosine and three values a pair.
+        // SAFETY: the parameters match both kernels. The first writes three sums per stretch of
+        // each pair, the second one cosine and three values per pair.
         unsafe {
             launch!(device, MODULE, &format!("pair_products_{}_{width}", T::SUFFIX), grid(pairs, stretches),
                 (view::<T>(features, layout)?, center.view::<f32>()?, pairs, area, length, stretch) => (&mut partial));
             launch!(device, MODULE, "pair_cosines", over(pairs), (partial.slice(..), pairs, stretches)
                 => (&mut cosine, &mut found));
         }
-        // A second forward pass of one operation would find the same values.
+        // A second forward pass of one operation would compute the same values.
         let _ = self.found.set(found);
         Ok(cosine)
     }
@@ -67,7 +68,8 @@ impl PairCosine {
         let found = self.found.get().expect("the forward pass came first").slice(..);
         let packs = pairs * length / width;
         let mut into = room::<T>(device, features.elem_count())?;
-        // SAFETY: the parameters of `pair_gradients`, which writes the values of both images of each of `packs` packs.
+        // SAFETY: the parameters match `pair_gradients`, which writes the values of both images of
+        // each of `packs` packs.
         unsafe {
             launch!(device, MODULE, &format!("pair_gradients_{}_{width}", T::SUFFIX), over(packs),
                 (values.view::<T>()?, center.view::<f32>()?, found, gradient.view::<f32>()?, pairs, area, length, packs)

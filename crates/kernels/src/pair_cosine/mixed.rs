@@ -1,4 +1,5 @@
-//! The same on images in chunks of bfloat16; sums in f32 over short stretches and in f64 over those.
+//! Pair cosines of images in chunks of bfloat16; sums are f32 over short stretches and f64 over
+//! those.
 
 use super::cpu::Pair;
 use super::{OP, check_pairs};
@@ -9,12 +10,12 @@ use crate::uninit::{Uninit16, written};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// Values whose sums stay in f32 before they go to f64.
+/// Values that are summed in f32 before they are added in f64.
 const STRETCH: usize = 32;
 
 pub(crate) struct MixedPairCosine {
     sizes: Sizes,
-    /// By chunk; 0 for channels that fill it up.
+    /// By chunk; 0 for padding channels.
     center: Vec<[f32; CHUNK]>,
 }
 
@@ -119,7 +120,7 @@ impl CustomOp1 for MixedPairCosine {
     fn bwd(&self, features: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
         let input = with_numbers(features, |features| {
             with_elements(gradient, |gradient| {
-                // SAFETY: both halves are shared out among the pairs, and every chunk's part of them is written.
+                // SAFETY: the pairs cover both halves, and every chunk's part of them is written.
                 Ok(unsafe { written(features.len(), |to| self.gradients(features, gradient, to)) }.0)
             })
         })?;

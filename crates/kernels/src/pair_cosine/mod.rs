@@ -1,4 +1,4 @@
-//! Cosine similarity of the centred features of image pairs (paper, section 2.3).
+//! Cosine similarity of the centered features of image pairs (paper, section 2.3).
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -17,12 +17,13 @@ pub(crate) use mixed::MixedPairCosine;
 
 const OP: &str = "pair_cosine";
 
-/// Cosine of each pair, `[pairs]`. `features` `[2 pairs, channels, height, width]` holds the first images of all pairs, then
-/// the second ones; `center` `[channels]` is subtracted at every pixel and has no gradient. A pair in which one image's
-/// centred features are zero (a norm below 1e-8) has cosine 0 and no gradient.
+/// Cosine of each pair, `[pairs]`. `features` `[2 pairs, channels, height, width]` holds the first
+/// images of all pairs, then the second ones; `center` `[channels]` is subtracted at every pixel
+/// and has no gradient. If one image of a pair has zero centered features (a norm below 1e-8), the
+/// pair has cosine 0 and no gradient.
 ///
 /// # Errors
-/// An odd number of images, or ranks, sizes or kinds that do not fit (see [`Error`]).
+/// Returns [`Error`] if the number of images is odd, or ranks, sizes or types do not match.
 pub fn pair_cosine(features: &Tensor, center: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if features.device().is_cuda() {
@@ -45,7 +46,7 @@ fn check_pairs(sizes: &[usize; 4]) -> std::result::Result<(), Error> {
     if sizes[0].is_multiple_of(2) {
         return Ok(());
     }
-    let (expected, found) = ("an even number of images, first ones and then second ones".into(), sizes.to_vec());
+    let (expected, found) = ("an even number of images, the first of all pairs and then the second".into(), sizes.to_vec());
     let remedy = "give both images of every pair";
     Err(Error::Shape { op: OP, argument: "features", expected, found, remedy })
 }

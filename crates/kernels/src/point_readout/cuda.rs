@@ -1,4 +1,5 @@
-//! The readout on the device: a warp reads the channels of a pixel together, so that features are first laid out that way.
+//! The readout on the device. A warp reads the channels of a pixel together, so features are
+//! converted to that layout first.
 
 use crate::cuda::launch::{
     Held, Module, Stored, blocks_of, by_type, dtype, launch, module, not_on_the_cpu, over, room, size, tensor, view,
@@ -12,10 +13,11 @@ use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 const OP: &str = "point_readout";
 const MODULE: Module = module!("points");
 const WARP: u32 = 32;
-/// Threads of a block that adds up the weights' gradients of one neuron, at most.
+/// Largest number of threads in a block that sums the weight gradients of one neuron.
 const WEIGHTS: u32 = 128;
 
-/// [`crate::point_readout`] of arguments that were checked; in f32 whatever the features are stored as.
+/// [`crate::point_readout`] for checked arguments; computed in f32 whatever the type of the
+/// features.
 pub(super) fn point_readout(features: &Tensor, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let (batch, channels, height, width) = features.dims4()?;
     let neurons = weights.dim(0)?;
@@ -51,7 +53,8 @@ impl PointReadout {
         let pixels = self.channels_last(device, &features)?;
         let count = batch * neurons;
         let mut y = room::<f32>(device, count as usize)?;
-        // SAFETY: the parameters of `point_readout`, a warp of which writes one of `count` values.
+        // SAFETY: the parameters match `point_readout`, a warp of which writes one of `count`
+        // values.
         unsafe {
             launch!(device, MODULE, &format!("point_readout_{}", T::SUFFIX), over(count * WARP),
                 (pixels.slice(..), positions, weights, channels, height, width, neurons, count) => (&mut y));
@@ -79,7 +82,8 @@ impl PointReadout {
         if wanted[0] {
             let parts = channels.div_ceil(FEATURE_CHANNELS) * width.div_ceil(FEATURE_COLUMNS) * height * batch;
             let mut into = room::<T>(device, features.elem_count())?;
-            // SAFETY: the parameters of `point_readout_features`, whose blocks write the parts of rows, all there are.
+            // SAFETY: the parameters match `point_readout_features`, whose blocks write exactly the
+            // parts of rows.
             unsafe {
                 launch!(device, MODULE, &format!("point_readout_features_{}", T::SUFFIX),
                     blocks_of(parts, (FEATURE_CHANNELS, 1)),
@@ -90,7 +94,8 @@ impl PointReadout {
         }
         if let Some(pixels) = pixels.as_ref().filter(|_| wanted[1]) {
             let mut into = room::<f32>(device, positions.elem_count())?;
-            // SAFETY: the parameters of `point_readout_positions`, a warp of which writes two values for one of `count` points.
+            // SAFETY: the parameters match `point_readout_positions`, a warp of which writes two
+            // values for one of `count` points.
             unsafe {
                 launch!(device, MODULE, &format!("point_readout_positions_{}", T::SUFFIX), over(count * WARP),
                     (pixels.slice(..), points.view::<f32>()?, rows.view::<f32>()?, gs.view::<f32>()?, channels, height, width,
@@ -102,7 +107,8 @@ impl PointReadout {
             let threads = channels.next_multiple_of(WARP).min(WEIGHTS);
             let tiles = channels.div_ceil(threads);
             let mut into = room::<f32>(device, weights.elem_count())?;
-            // SAFETY: the parameters of `point_readout_weights`, a thread of which writes one weight.
+            // SAFETY: the parameters match `point_readout_weights`, a thread of which writes one
+            // weight.
             unsafe {
                 launch!(device, MODULE, &format!("point_readout_weights_{}", T::SUFFIX),
                     blocks_of(neurons * tiles, (threads, 1)),

@@ -1,4 +1,5 @@
-//! The readout of a response model: each neuron reads all channels at one point, by bilinear interpolation, and weighs them.
+//! The readout of a response model: each neuron reads all channels at one point, by bilinear
+//! interpolation, and weights them.
 
 mod cpu;
 #[cfg(feature = "cuda")]
@@ -11,15 +12,17 @@ pub(crate) use cpu::{PointReadout, Wanted};
 
 const OP: &str = "point_readout";
 
-/// Value of each neuron, `[batch, neurons]`: `features` `[batch, channels, height, width]` at `positions`
-/// `[batch, neurons, 2]` times `weights` `[neurons, channels]`, summed over channels.
+/// Value of each neuron, `[batch, neurons]`: `features` `[batch, channels, height, width]` sampled
+/// at `positions` `[batch, neurons, 2]`, times `weights` `[neurons, channels]`, summed over
+/// channels.
 ///
-/// A position is (x, y); -1 and 1 are the outer edges of the first and last pixel (`align_corners = false`), and beyond the
-/// centres of the border pixels their values hold. Differentiable in all three; a position that the border clamps has
-/// no gradient along that axis, as in PyTorch's `grid_sample` with border padding.
+/// A position is (x, y); -1 and 1 are the outer edges of the first and last pixel (`align_corners =
+/// false`), and beyond the centers of the border pixels their values are repeated. Differentiable
+/// in all three; a position that is clamped by the border has no gradient along that axis, as in
+/// PyTorch's `grid_sample` with border padding.
 ///
 /// # Errors
-/// Ranks, sizes or kinds that do not fit (see [`crate::Error`]).
+/// Returns [`crate::Error`] if ranks, sizes or types do not match.
 pub fn point_readout(features: &Tensor, positions: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let op = PointReadout::new(features, positions, weights)?;
     #[cfg(feature = "cuda")]

@@ -1,4 +1,4 @@
-//! Windows one row of outputs at a time; threads share planes.
+//! Pools windows one row of outputs at a time; threads divide planes.
 
 use super::checked;
 use crate::Error;
@@ -65,7 +65,7 @@ impl Pooling {
         index * self.stride..(index * self.stride + self.kernel).min(size)
     }
 
-    /// Windows of a row of outputs: the image's rows, and 1 over the number of rows.
+    /// Windows of a row of outputs: the image's rows, and 1 / the number of rows.
     fn row(&self, y: usize) -> (Range<usize>, f32) {
         let rows = self.window(y, self.size.0);
         let share = 1.0 / rows.len() as f32;
@@ -86,7 +86,7 @@ vectorized! {
                 sums.iter_mut().zip(&plane[row * p.size.1..]).for_each(|(sum, value)| *sum += value);
             }
             match (p.kernel, p.stride) {
-                // Its own code, unrolled for the commonest window.
+                // Specialized code, unrolled for the most common window.
                 (2, 2) => average(p, share, sums, output, 2, 2),
                 (kernel, stride) => average(p, share, sums, output, kernel, stride),
             }
@@ -109,7 +109,7 @@ fn average(p: &Pooling, share: f32, sums: &[f32], output: &mut [f32], kernel: us
 }
 
 vectorized! {
-    /// Spreads the gradients of some planes over the windows.
+    /// Distributes the gradients of some planes over the windows.
     fn spread(p: &Pooling, gradient: &[f32], planes: &mut [f32]) {
         let mut shares = vec![0.0; p.size.1];
         let shares = shares.as_mut_slice();
@@ -143,7 +143,7 @@ fn distribute(p: &Pooling, share: f32, gradient: &[f32], shares: &mut [f32], ker
     }
 }
 
-/// Floats of the image that one thread takes at a time, at least: planes may be small.
+/// Minimum floats of the image per thread and task, since planes may be small.
 const RUN: usize = 1 << 14;
 
 impl CustomOp1 for Pooling {

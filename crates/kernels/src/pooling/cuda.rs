@@ -1,4 +1,4 @@
-//! Averages over windows on the device: a thread an output, and backward a thread an input.
+//! Averages over windows on the device: one thread per output, and backward one thread per input.
 
 use crate::cuda::launch::{Held, Module, Stored, by_type, dtype, launch, module, not_on_the_cpu, over, room, size, tensor, view};
 use candle_core::cuda::CudaStorage;
@@ -7,10 +7,11 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 const OP: &str = "pooling";
 const MODULE: Module = module!("pooling");
 
-/// Windows of `kernel` x `kernel` pixels, `stride` apart, `out` of them along each axis, of an image that was checked.
+/// Windows of `kernel` x `kernel` pixels, `stride` apart, `out` of them along each axis, of a
+/// checked image.
 pub(super) fn pool(name: &'static str, x: &Tensor, out: (usize, usize), kernel: usize, stride: usize) -> Result<Tensor> {
     let (batch, channels, height, width) = x.dims4()?;
-    // Beyond the image, a window's size and distance change nothing.
+    // Beyond the image size, window size and stride have no effect.
     let within = |value: usize| value.min(height.max(width)) as u32;
     let planes = size(name, "x", batch * channels)?;
     size(name, "x", x.elem_count())?;
@@ -34,7 +35,8 @@ impl Pooling {
         let [height, width, out_height, out_width] = self.sides;
         let count = self.planes * out_height * out_width;
         let mut y = room::<T>(&x.device, count as usize)?;
-        // SAFETY: the parameters of `pooling_forward`, which writes `count` values and reads within the planes.
+        // SAFETY: the parameters match `pooling_forward`, which writes `count` values and reads
+        // within the planes.
         unsafe {
             launch!(x.device, MODULE, &format!("pooling_forward_{}", T::SUFFIX), over(count),
                 (view::<T>(x, layout)?, height, width, out_height, out_width, self.kernel, self.stride, count) => (&mut y));
@@ -48,7 +50,8 @@ impl Pooling {
         let gradient = Held::new(gradient);
         let device = gradient.device()?;
         let mut into = room::<T>(device, count as usize)?;
-        // SAFETY: the parameters of `pooling_backward`, which writes `count` values and reads within the windows.
+        // SAFETY: the parameters match `pooling_backward`, which writes `count` values and reads
+        // within the windows.
         unsafe {
             launch!(device, MODULE, &format!("pooling_backward_{}", T::SUFFIX), over(count),
                 (gradient.view::<T>()?, height, width, out_height, out_width, self.kernel, self.stride, count) => (&mut into));

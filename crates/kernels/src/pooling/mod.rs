@@ -13,11 +13,12 @@ use crate::arguments::{image_sizes, stored_kind};
 use candle_core::{Result, Tensor};
 pub(crate) use cpu::Pooling;
 
-/// Mean over blocks of `factor` x `factor` pixels; blocks that reach beyond the image average what there is, so that
-/// `[batch, channels, height, width]` becomes `[batch, channels, ceil(height / factor), ceil(width / factor)]`.
+/// Mean over blocks of `factor` x `factor` pixels; blocks that extend beyond the image average the
+/// pixels inside. Maps `[batch, channels, height, width]` to `[batch, channels, ceil(height /
+/// factor), ceil(width / factor)]`.
 ///
 /// # Errors
-/// A rank other than 4, no pixels, a factor of 0.
+/// Returns an error if the rank is not 4, there are no pixels, or the factor is 0.
 pub fn area_pool(x: &Tensor, factor: usize) -> Result<Tensor> {
     let op = Pooling::area(x, factor)?;
     #[cfg(feature = "cuda")]
@@ -27,11 +28,12 @@ pub fn area_pool(x: &Tensor, factor: usize) -> Result<Tensor> {
     x.contiguous()?.apply_op1(op)
 }
 
-/// Mean over windows of `kernel` x `kernel` pixels, `stride` apart, that lie wholly within the image (as PyTorch's
-/// `avg_pool2d` without padding).
+/// Mean over windows of `kernel` x `kernel` pixels, `stride` apart, that lie completely within the
+/// image (like PyTorch's `avg_pool2d` without padding).
 ///
 /// # Errors
-/// A rank other than 4, a window larger than the image, a kernel or stride of 0.
+/// Returns an error if the rank is not 4, a window is larger than the image, or a kernel or stride
+/// is 0.
 pub fn average_pool(x: &Tensor, kernel: usize, stride: usize) -> Result<Tensor> {
     let op = Pooling::average(x, kernel, stride)?;
     #[cfg(feature = "cuda")]

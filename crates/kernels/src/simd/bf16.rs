@@ -1,41 +1,42 @@
-//! What a kernel may do with bfloat16 numbers: sums of products of pairs, in f32, and rounding.
+//! Operations of kernels on bfloat16 numbers: sums of products of pairs, in f32, and rounding.
 //!
-//! The definition is that of the instruction `vdpbf16ps`: to each f32 sum, the product of the second numbers of two pairs is
-//! added, then that of the first ones; each addition rounds to nearest even. A product of two bfloat16 numbers is exact in f32, so
-//! that a fused and a separate addition give the same bits, and all levels agree, but that the instruction takes subnormal numbers
-//! and results for zero.
+//! The definition is that of the instruction `vdpbf16ps`: to each f32 sum, it adds the product of
+//! the second numbers of two pairs, then that of the first ones; each addition rounds to nearest
+//! even. A product of two bfloat16 numbers is exact in f32, so a fused and a separate addition give
+//! the same bits, and all levels agree, except that the instruction treats subnormal numbers and
+//! results as zero.
 
 use super::vector::Vector;
 
-/// How the f32 vectors `V` take up and leave bfloat16 numbers, which are their bits.
+/// Loads and stores bfloat16 numbers, as bits, for the f32 vectors `V`.
 ///
 /// # Safety
 ///
-/// As of [`Vector`].
+/// See [`Vector`].
 pub(crate) trait Bf16<V: Vector> {
-    /// A pair of bfloat16 numbers for each lane.
+    /// A pair of bfloat16 numbers per lane.
     type Pairs: Copy;
-    /// `LANES` numbers.
+    /// Loads `LANES` numbers.
     unsafe fn load(from: *const u16) -> V;
-    /// `LANES` numbers, rounded to nearest even.
+    /// Stores `LANES` numbers, rounded to nearest even.
     unsafe fn store(vector: V, to: *mut u16);
-    /// `LANES` pairs, of the lanes of `first` and of `second`, rounded to nearest even.
+    /// Stores `LANES` pairs of lanes of `first` and `second`, rounded to nearest even.
     unsafe fn store_pairs(first: V, second: V, to: *mut u16);
-    /// `LANES` pairs.
+    /// Loads `LANES` pairs.
     unsafe fn load_pairs(from: *const u16) -> Self::Pairs;
-    /// One pair for all lanes.
+    /// Loads one pair for all lanes.
     unsafe fn splat_pair(from: *const u16) -> Self::Pairs;
-    /// `sum` and the products of both numbers of the pairs of each lane.
+    /// `sum` plus the products of both numbers of the pairs in each lane.
     unsafe fn add_dot(sum: V, a: Self::Pairs, b: Self::Pairs) -> V;
 }
 
-/// The f32 that a bfloat16 number is.
+/// Converts a bfloat16 number to f32.
 #[inline(always)]
 pub(crate) fn widen(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// The nearest bfloat16 number, of two the even one; what is not a number stays so.
+/// The nearest bfloat16 number, ties to even; NaN stays NaN.
 #[inline(always)]
 pub(crate) fn narrow(value: f32) -> u16 {
     let bits = value.to_bits();
@@ -43,17 +44,17 @@ pub(crate) fn narrow(value: f32) -> u16 {
     if value.is_nan() { (bits >> 16) as u16 | 0x40 } else { rounded }
 }
 
-/// For vectors of at most 16 lanes without instructions for it.
+/// For vectors of at most 16 lanes, without bfloat16 instructions.
 pub(crate) struct Emulated;
 
 impl<V: Vector> Bf16<V> for Emulated {
-    /// The first numbers and the second ones.
+    /// The first and the second numbers of the pairs.
     type Pairs = [V; 2];
 
     #[inline(always)]
     unsafe fn load(from: *const u16) -> V {
         let mut lanes = [0.0; 16];
-        // SAFETY: the caller vouches for the pointer and the instructions; there is room for all lanes.
+        // SAFETY: the caller guarantees the pointer and the instructions; `lanes` holds all lanes.
         unsafe {
             (0..V::LANES).for_each(|lane| lanes[lane] = widen(*from.add(lane)));
             V::load(lanes.as_ptr())
@@ -105,7 +106,7 @@ impl<V: Vector> Bf16<V> for Emulated {
 
     #[inline(always)]
     unsafe fn add_dot(sum: V, a: Self::Pairs, b: Self::Pairs) -> V {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         unsafe { a[0].mul_add(b[0], a[1].mul_add(b[1], sum)) }
     }
 }
@@ -125,7 +126,7 @@ mod native {
 
         #[inline(always)]
         unsafe fn load(from: *const u16) -> Avx512 {
-            // SAFETY: the caller vouches for the pointer and the instructions.
+            // SAFETY: the caller guarantees the pointer and the instructions.
             unsafe {
                 let numbers = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
                 Avx512(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(numbers)))
@@ -146,7 +147,7 @@ mod native {
             // SAFETY: as above.
             unsafe {
                 let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second.0, first.0));
-                // Lane i of the lower half, then lane i of the upper one.
+                // Lane i of the lower half, then lane i of the upper half.
                 let order: [u16; 32] = const {
                     let mut order = [0; 32];
                     let mut i = 0;
@@ -175,7 +176,7 @@ mod native {
 
         #[inline(always)]
         unsafe fn add_dot(sum: Avx512, a: __m512i, b: __m512i) -> Avx512 {
-            // SAFETY: the caller vouches for the instructions; the bits are the same.
+            // SAFETY: the caller guarantees the instructions; the bits are the same.
             unsafe {
                 let (a, b) = (std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b));
                 Avx512(_mm512_dpbf16_ps(sum.0, a, b))

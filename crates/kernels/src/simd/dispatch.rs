@@ -1,6 +1,6 @@
-//! Compiles a loop for every level, and picks the one in use.
+//! Compiles loops for every level, and selects the active one.
 
-/// An item compiled for a level: the features are named here and asked for where an [`super::Isa`] is detected.
+/// Compiles an item for a level. The features here must match the detection in [`super::Isa`].
 macro_rules! at_level {
     (avx512bf16 $($item:tt)*) => {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
@@ -20,8 +20,8 @@ macro_rules! at_level {
     };
 }
 
-/// Compiles the generic kernel `fn name<V: Vector, const ..>(&Arguments)` for every level, as functions of a module of the
-/// same name that [`instance!`] picks from.
+/// Compiles the generic kernel `fn name<V: Vector, const ..>(&Arguments)` for every level, as functions
+/// in a module of the same name, from which [`instance!`] selects.
 macro_rules! compiled_for_each {
     ($name:ident, $arguments:ty $(, $constant:ident)*) => {
         mod $name {
@@ -30,7 +30,8 @@ macro_rules! compiled_for_each {
             #[cfg(target_arch = "x86_64")]
             $crate::simd::at_level! { avx512
                 pub(super) unsafe fn avx512<$(const $constant: usize),*>(arguments: &$arguments) {
-                    // SAFETY: this has the demands of the kernel itself, and the instructions are those of the vector.
+                    // SAFETY: the requirements are those of the kernel, and the instructions are
+                    // those of the vector.
                     unsafe { super::$name::<$crate::simd::Avx512, $($constant),*>(arguments) }
                 }
             }
@@ -52,7 +53,7 @@ macro_rules! compiled_for_each {
             }
 
             pub(super) unsafe fn portable<$(const $constant: usize),*>(arguments: &$arguments) {
-                // SAFETY: this has the demands of the kernel itself.
+                // SAFETY: the requirements are those of the kernel.
                 unsafe { super::$name::<$crate::simd::Portable, $($constant),*>(arguments) }
             }
         }
@@ -74,7 +75,8 @@ macro_rules! instance {
     };
 }
 
-/// As [`compiled_for_each!`], for a kernel `fn name<V: Vector, B: Bf16<V>, const ..>(&Arguments)`, that [`bf16_instance!`] picks from.
+/// Like [`compiled_for_each!`], for kernels `fn name<V: Vector, B: Bf16<V>, const ..>(&Arguments)`;
+/// see [`bf16_instance!`].
 macro_rules! compiled_for_bf16 {
     ($name:ident, $arguments:ty $(, $constant:ident)*) => {
         mod $name {
@@ -83,7 +85,8 @@ macro_rules! compiled_for_bf16 {
             #[cfg(target_arch = "x86_64")]
             $crate::simd::at_level! { avx512bf16
                 pub(super) unsafe fn avx512bf16<$(const $constant: usize),*>(arguments: &$arguments) {
-                    // SAFETY: this has the demands of the kernel itself, and the instructions are those of the vector.
+                    // SAFETY: the requirements are those of the kernel, and the instructions are
+                    // those of the vector.
                     unsafe { super::$name::<$crate::simd::Avx512, $crate::simd::Native, $($constant),*>(arguments) }
                 }
             }
@@ -113,14 +116,14 @@ macro_rules! compiled_for_bf16 {
             }
 
             pub(super) unsafe fn portable<$(const $constant: usize),*>(arguments: &$arguments) {
-                // SAFETY: this has the demands of the kernel itself.
+                // SAFETY: the requirements are those of the kernel.
                 unsafe { super::$name::<$crate::simd::Portable, $crate::simd::Emulated, $($constant),*>(arguments) }
             }
         }
     };
 }
 
-/// As [`instance!`], of a kernel that [`compiled_for_bf16!`] has compiled.
+/// Like [`instance!`], for a kernel compiled by [`compiled_for_bf16!`].
 macro_rules! bf16_instance {
     ($isa:expr, $name:ident $(, $constant:expr)*) => {
         match $isa {
@@ -137,11 +140,11 @@ macro_rules! bf16_instance {
     };
 }
 
-/// Declares a function whose body, plain Rust over slices, is compiled for every level and chosen at each call. What the
-/// body calls must be `#[inline(always)]` to be compiled along with it.
+/// Declares a function whose body, plain Rust over slices, is compiled for every level; each call
+/// selects one. Functions called by the body must be `#[inline(always)]` to be compiled with it.
 ///
-/// Sums in it keep a fixed number of lanes whatever the width of a vector, and nothing is contracted to fused multiply-adds,
-/// so that every level gives the same bits.
+/// Its sums have a fixed number of lanes whatever the vector width, and nothing is contracted to
+/// fused multiply-adds, so that every level gives the same bits.
 macro_rules! vectorized {
     ($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $output:ty)? $body:block) => {
         $(#[$attribute])*
@@ -153,7 +156,8 @@ macro_rules! vectorized {
                 #[cfg(target_arch = "x86_64")]
                 $crate::simd::Isa::Amx | $crate::simd::Isa::Avx512Bf16 | $crate::simd::Isa::Avx512 => {
                     $crate::simd::at_level! { avx512 fn avx512($($argument: $type),*) $(-> $output)? $body }
-                    // SAFETY: a level is active only where the processor has every feature that it is compiled for.
+                    // SAFETY: a level is active only if the processor has every feature it is
+                    // compiled for.
                     unsafe { avx512($($argument),*) }
                 }
                 #[cfg(target_arch = "x86_64")]
@@ -162,7 +166,7 @@ macro_rules! vectorized {
                     // SAFETY: as above.
                     unsafe { avx2($($argument),*) }
                 }
-                // What every processor has includes NEON there.
+                // The baseline of the architecture includes NEON.
                 #[cfg(target_arch = "aarch64")]
                 $crate::simd::Isa::Neon => portable($($argument),*),
                 $crate::simd::Isa::Portable => portable($($argument),*),

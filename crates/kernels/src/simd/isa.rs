@@ -1,36 +1,38 @@
-//! The levels of vector instructions, and which is in use.
+//! The levels of vector instructions, and the active one.
 
 use crate::Error;
 use std::sync::LazyLock;
 
-/// The environment variable that names the level to use, in place of the best one that the processor has; read once.
+/// The environment variable that selects a level instead of the best one of the processor; read
+/// once.
 const SETTING: &str = "BRAINPRIOR_SIMD";
 
 /// The instruction sets that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Isa {
-    /// AVX-512 with its BF16 and the tiles of AMX, as Sapphire Rapids has them ([`super::tiles`]): what is no product of bfloat16
-    /// numbers is that of [`Isa::Avx512Bf16`].
+    /// AVX-512 with BF16 and AMX tiles, as on Sapphire Rapids ([`super::tiles`]); everything except
+    /// bfloat16 products is as in [`Isa::Avx512Bf16`].
     #[cfg(target_arch = "x86_64")]
     Amx,
-    /// AVX-512 and its BF16, as Cooper Lake, Sapphire Rapids and Zen 4 have it: what is f32 is that of [`Isa::Avx512`].
+    /// AVX-512 with BF16, as on Cooper Lake, Sapphire Rapids and Zen 4; everything in f32 is as in
+    /// [`Isa::Avx512`].
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
-    /// AVX-512 with its parts F, BW, DQ and VL, as every processor since Skylake-X and Zen 4 has them: 16 floats.
+    /// AVX-512 with F, BW, DQ and VL, as on all processors since Skylake-X and Zen 4: 16 floats.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// AVX2 with FMA: 8 floats.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// NEON, which every 64-bit ARM processor has: 8 floats, in two registers.
+    /// NEON, on every 64-bit ARM processor: 8 floats, in two registers.
     #[cfg(target_arch = "aarch64")]
     Neon,
-    /// What every processor of the architecture has: 8 floats, laid into registers by the compiler.
+    /// The baseline of the architecture: 8 floats, assigned to registers by the compiler.
     Portable,
 }
 
 impl Isa {
-    /// All of the architecture, best first.
+    /// All levels of the architecture, best first.
     const ALL: &[Isa] = &[
         #[cfg(target_arch = "x86_64")]
         Isa::Amx,
@@ -45,17 +47,18 @@ impl Isa {
         Isa::Portable,
     ];
 
-    /// Those that this processor has, best first.
+    /// The levels of this processor, best first.
     pub(crate) fn available() -> impl Iterator<Item = Isa> {
         Isa::ALL.iter().copied().filter(|isa| isa.is_detected())
     }
 
-    /// Whether the processor has every feature that [`super::at_level!`] names for the level, and tiles where it has those.
+    /// Whether the processor has every feature of the level in [`super::at_level!`], and tiles if
+    /// the level has them.
     fn is_detected(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
             Isa::Amx => {
-                // The system is asked for tiles once.
+                // Ask the system for tiles only once.
                 static DETECTED: LazyLock<bool> = LazyLock::new(super::tiles::is_detected);
                 Isa::Avx512Bf16.is_detected() && *DETECTED
             }
@@ -76,11 +79,11 @@ impl Isa {
         }
     }
 
-    /// The level in use: the one that `BRAINPRIOR_SIMD` names, else the best.
+    /// The active level: the one selected by `BRAINPRIOR_SIMD`, or the best.
     ///
     /// # Errors
-    /// [`Error::Simd`], where the setting names no level or one that this processor does not have. Every operation asks here,
-    /// with its other arguments, before it computes.
+    /// Returns [`Error::Simd`] if the variable has an unknown level or one that this processor does not
+    /// have. Every operation checks this with its other arguments before it computes.
     pub(crate) fn chosen() -> Result<Isa, Error> {
         static CHOSEN: LazyLock<Result<Isa, Error>> = LazyLock::new(|| {
             let setting = std::env::var_os(SETTING).map(|setting| setting.to_string_lossy().into_owned());
@@ -89,13 +92,13 @@ impl Isa {
         CHOSEN.clone()
     }
 
-    /// As [`Isa::chosen`], where the operation has asked before.
+    /// Like [`Isa::chosen`], after the operation has checked it.
     pub(crate) fn active() -> Isa {
         static ACTIVE: LazyLock<Isa> = LazyLock::new(|| Isa::chosen().unwrap_or(Isa::Portable));
         *ACTIVE
     }
 
-    /// What the setting calls it.
+    /// The value of the variable for this level.
     pub(crate) fn name(self) -> &'static str {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -112,7 +115,7 @@ impl Isa {
         }
     }
 
-    /// Floats in a vector.
+    /// Floats per vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -125,13 +128,13 @@ impl Isa {
         }
     }
 
-    /// Whether there are registers for twice as many sums, beside the factors.
+    /// Whether the registers hold twice as many sums in addition to the factors.
     pub(crate) fn wide(self) -> bool {
         self.lanes() == 16
     }
 }
 
-/// The level that `setting` names among those `available`, the best first.
+/// The level in `available` (best first) that `setting` selects.
 fn choose(setting: Option<&str>, available: &[Isa]) -> Result<Isa, Error> {
     match setting {
         None => Ok(available[0]),

@@ -1,18 +1,21 @@
-//! Vector instructions: which the processor has, what they do, and loops compiled for each of them.
+//! Vector instructions: detection, operations, and loops compiled for each level.
 //!
-//! A level is a set of processor features ([`Isa`]); a kernel is compiled once for each and chosen when it is called, so that one
-//! program uses whatever processor it comes to. There are two ways to write one:
+//! A level is a set of processor features ([`Isa`]). A kernel is compiled once per level and
+//! selected when it is called, so that one program can use any processor. There are two ways to
+//! write one:
 //!
-//! - [`compiled_for_each!`]: generic over a [`Vector`], whose operations are single instructions, for loops that a compiler does
-//!   not vectorize well. A fused multiply-add rounds once, so that levels differ in the last bits.
-//! - [`vectorized!`]: plain Rust over slices, which the compiler vectorizes. Nothing is contracted, so that all levels give the
-//!   same bits.
+//! - [`compiled_for_each!`]: generic over a [`Vector`], whose operations are single instructions,
+//!   for loops that compilers do not vectorize well. A fused multiply-add rounds once, so levels
+//!   differ in the last bits.
+//! - [`vectorized!`]: plain Rust over slices, which the compiler vectorizes. Nothing is contracted,
+//!   so all levels give the same bits.
 //!
-//! Kernels of bfloat16 numbers are generic over a [`Vector`] and its [`Bf16`] ([`compiled_for_bf16!`]). Those that sum products by
-//! tiles are generic over [`tiles::Tiles`], and are other kernels: a tile is no vector.
+//! Kernels on bfloat16 numbers are generic over a [`Vector`] and its [`Bf16`]
+//! ([`compiled_for_bf16!`]). Kernels that sum products with tiles are separate and generic over
+//! [`tiles::Tiles`], since a tile is not a vector.
 //!
-//! A further level (SVE) is a variant of [`Isa`], its features in [`at_level!`], a line in each of the two macros and a type that is a
-//! [`Vector`]; kernels do not change.
+//! To add a level (SVE), add a variant of [`Isa`], its features in [`at_level!`], a line in each of
+//! the two macros, and a type that implements [`Vector`]; kernels do not change.
 
 mod bf16;
 mod dispatch;

@@ -27,7 +27,7 @@ fn wider_vectors_give_the_same_bits() {
     }
 }
 
-/// What every vector does, one after the other.
+/// Tries every operation of a vector, one after the other.
 struct Tried<'a> {
     from: &'a [f32],
     found: &'a std::cell::RefCell<Vec<f32>>,
@@ -41,7 +41,8 @@ unsafe fn tried<V: Vector>(t: &Tried) {
     let mut found = t.found.borrow_mut();
     let from = t.from.as_ptr();
     let mut lanes = [0.0f32; 64];
-    // SAFETY: no vector has more than 16 lanes, and none is read from beyond float 48 or written beyond lane 64.
+    // SAFETY: no vector has more than 16 lanes, reads stay below float 48, and writes below lane
+    // 64.
     unsafe {
         let (a, b) = (V::load(from), V::load(from.add(16)));
         let vectors = [
@@ -71,7 +72,7 @@ compiled_for_each!(tried, Tried);
 
 #[test]
 fn every_level_does_what_a_vector_is_said_to_do() {
-    // Small whole numbers, which no operation here rounds.
+    // Small integers, which no operation here rounds.
     let from: Vec<f32> = (0..64).map(|i| ((i * 37) % 23) as f32 - 9.0).collect();
     let mut expected = vec![3.0; 8];
     expected.extend(&from[..8]);
@@ -93,7 +94,8 @@ fn every_level_does_what_a_vector_is_said_to_do() {
     }
 }
 
-/// Loops of [`vectorized!`] have no level for an argument, and operations use the one of the process: so processes of their own.
+/// Loops of [`vectorized!`] take no level, and operations use that of the process, so each level
+/// runs in its own process.
 #[test]
 fn all_tests_of_operations_pass_at_every_level() {
     let program = std::env::current_exe().unwrap();

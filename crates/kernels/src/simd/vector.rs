@@ -1,10 +1,11 @@
-//! What a kernel may do with a vector of floats, whatever the instruction set.
+//! Operations of kernels on a vector of floats, for any instruction set.
 
 /// A vector of floats in a register.
 ///
 /// # Safety
 ///
-/// All functions need the instruction set of the type, and pointers that are valid for the floats they name.
+/// All functions need the instruction set of the type, and pointers that are valid for the floats
+/// they access.
 pub(crate) trait Vector: Copy {
     const LANES: usize;
     unsafe fn splat(value: f32) -> Self;
@@ -13,7 +14,7 @@ pub(crate) trait Vector: Copy {
     /// The first `count < LANES` floats, then zeros.
     unsafe fn load_first(from: *const f32, count: usize) -> Self;
     unsafe fn store_first(self, to: *mut f32, count: usize);
-    /// Every second of the `2 * LANES - 1` floats.
+    /// Every second one of `2 * LANES - 1` floats.
     unsafe fn load_every_second(from: *const f32) -> Self;
     unsafe fn add(self, other: Self) -> Self;
     unsafe fn sub(self, other: Self) -> Self;
@@ -22,15 +23,15 @@ pub(crate) trait Vector: Copy {
     unsafe fn mul_add(self, factor: Self, sum: Self) -> Self;
     /// The sum of the lanes, in a fixed order.
     unsafe fn sum(self) -> f32;
-    /// Eight rows of eight floats, `from_stride` apart, to eight columns, rows `to_stride` apart.
+    /// Transposes eight rows of eight floats, `from_stride` apart, to rows `to_stride` apart.
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize);
-    /// Asks for the line of memory at `at`, which need not be valid, to be in the second cache when it is read. Does nothing where
-    /// there is no instruction for it.
+    /// Prefetches the cache line at `at`, which need not be valid, into the L2 cache. Does nothing
+    /// if there is no instruction for it.
     #[inline(always)]
     unsafe fn ask_for(_at: *const f32) {}
 }
 
-/// Eight floats that the compiler maps to whatever the target has.
+/// Eight floats that the compiler maps to the target's registers.
 #[derive(Clone, Copy)]
 pub(crate) struct Portable([f32; 8]);
 
@@ -44,33 +45,33 @@ impl Vector for Portable {
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the pointer.
+        // SAFETY: the caller guarantees the pointer.
         Self(unsafe { from.cast::<[f32; 8]>().read() })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for the pointer.
+        // SAFETY: the caller guarantees the pointer.
         unsafe { to.cast::<[f32; 8]>().write(self.0) }
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
         let mut lanes = [0.0; 8];
-        // SAFETY: the caller vouches for the pointer.
+        // SAFETY: the caller guarantees the pointer.
         unsafe { std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count) };
         Self(lanes)
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
-        // SAFETY: the caller vouches for the pointer.
+        // SAFETY: the caller guarantees the pointer.
         unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr(), to, count) }
     }
 
     #[inline(always)]
     unsafe fn load_every_second(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the pointer.
+        // SAFETY: the caller guarantees the pointer.
         Self(std::array::from_fn(|i| unsafe { *from.add(2 * i) }))
     }
 
@@ -107,7 +108,7 @@ impl Vector for Portable {
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
         for i in 0..8 {
             for j in 0..8 {
-                // SAFETY: the caller vouches for the pointers.
+                // SAFETY: the caller guarantees the pointers.
                 unsafe { *to.add(j * to_stride + i) = *from.add(i * from_stride + j) };
             }
         }

@@ -11,37 +11,37 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm512_set1_ps(value) })
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         Self(unsafe { _mm512_loadu_ps(from) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe { _mm512_storeu_ps(to, self.0) }
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         Self(unsafe { _mm512_maskz_loadu_ps((1 << count) - 1, from) })
     }
 
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe { _mm512_mask_storeu_ps(to, (1 << count) - 1, self.0) }
     }
 
     #[inline(always)]
     unsafe fn load_every_second(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe {
             let index = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
             Self(_mm512_permutex2var_ps(_mm512_loadu_ps(from), index, _mm512_loadu_ps(from.add(15))))
@@ -50,37 +50,37 @@ impl Vector for Avx512 {
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm512_add_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm512_sub_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm512_mul_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, sum.0) })
     }
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
-        // SAFETY: the caller vouches for the instructions; there is room for all lanes.
+        // SAFETY: the caller guarantees the instructions; the array holds all lanes.
         unsafe { _mm512_reduce_add_ps(self.0) }
     }
 
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-        // SAFETY: the caller vouches for the instructions and the pointers.
+        // SAFETY: the caller guarantees the instructions and the pointers.
         unsafe { Avx2::transpose(from, from_stride, to, to_stride) }
     }
 
@@ -99,26 +99,26 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     unsafe fn splat(value: f32) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm256_set1_ps(value) })
     }
 
     #[inline(always)]
     unsafe fn load(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         Self(unsafe { _mm256_loadu_ps(from) })
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32) {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe { _mm256_storeu_ps(to, self.0) }
     }
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, count: usize) -> Self {
         let mut lanes = [0.0; 8];
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe {
             std::ptr::copy_nonoverlapping(from, lanes.as_mut_ptr(), count);
             Self::load(lanes.as_ptr())
@@ -128,7 +128,7 @@ impl Vector for Avx2 {
     #[inline(always)]
     unsafe fn store_first(self, to: *mut f32, count: usize) {
         let mut lanes = [0.0; 8];
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe {
             self.store(lanes.as_mut_ptr());
             std::ptr::copy_nonoverlapping(lanes.as_ptr(), to, count);
@@ -137,7 +137,7 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     unsafe fn load_every_second(from: *const f32) -> Self {
-        // SAFETY: the caller vouches for the instructions and the pointer.
+        // SAFETY: the caller guarantees the instructions and the pointer.
         unsafe {
             // Floats 0 2 8 10 | 4 6 12 14, then their pairs in order.
             let mixed = _mm256_shuffle_ps(_mm256_loadu_ps(from), _mm256_loadu_ps(from.add(7)), 0b11_01_10_00);
@@ -147,39 +147,39 @@ impl Vector for Avx2 {
 
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm256_add_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm256_sub_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm256_mul_ps(self.0, other.0) })
     }
 
     #[inline(always)]
     unsafe fn mul_add(self, factor: Self, sum: Self) -> Self {
-        // SAFETY: the caller vouches for the instructions.
+        // SAFETY: the caller guarantees the instructions.
         Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, sum.0) })
     }
 
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
         let mut lanes = [0.0; 8];
-        // SAFETY: the caller vouches for the instructions; there is room for all lanes.
+        // SAFETY: the caller guarantees the instructions; `lanes` holds all lanes.
         unsafe { self.store(lanes.as_mut_ptr()) };
         lanes.iter().sum()
     }
 
     #[inline(always)]
     unsafe fn transpose(from: *const f32, from_stride: usize, to: *mut f32, to_stride: usize) {
-        // SAFETY: the caller vouches for the instructions and the pointers.
+        // SAFETY: the caller guarantees the instructions and the pointers.
         unsafe {
             let row = |i: usize| _mm256_loadu_ps(from.add(i * from_stride));
             let pair = |i: usize| {

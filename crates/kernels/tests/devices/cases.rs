@@ -1,4 +1,4 @@
-//! The cases: shapes of arguments and what is done with them.
+//! The cases: argument shapes and operations.
 
 use brainprior_kernels::{
     Activation, Conv2dGeometry, arctanh_squared_loss, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d,
@@ -13,20 +13,20 @@ pub(crate) struct Argument {
     pub range: (f32, f32),
     /// Whether it may be stored as bf16.
     pub stored: bool,
-    /// Whether a gradient is asked for.
+    /// Whether its gradient is requested.
     pub learned: bool,
 }
 
 type Operation = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>>;
 
-/// An operation on arguments. Results that carry no gradient follow those that do.
+/// An operation on arguments. Results with a gradient come first.
 pub(crate) struct Case {
     pub name: String,
     pub arguments: Vec<Argument>,
     pub run: Operation,
-    /// Whether small steps change the result by what the gradient says, everywhere.
+    /// Whether small steps change the result as the gradient predicts, everywhere.
     pub smooth: bool,
-    /// How far f32 results may lie apart, relative to the largest.
+    /// Largest difference between f32 results, relative to the largest one.
     pub tolerance: f32,
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn all() -> Vec<Case> {
     [convolutions(), batch_norms(), pools(), pairs(), losses(), points()].into_iter().flatten().collect()
 }
 
-/// Convolutions alone: what TF32 changes.
+/// Only the convolutions, which TF32 affects.
 pub(crate) fn convolutions() -> Vec<Case> {
     let geometry = |stride, padding, dilation, groups| Conv2dGeometry { stride, padding, dilation, groups };
     [
@@ -101,7 +101,7 @@ fn batch_norms() -> Vec<Case> {
     for case in &mut cases {
         case.smooth = !case.name.contains("Relu");
     }
-    // Far from zero, where sums of squares alone would leave no variance.
+    // Far from zero, where plain sums of squares would lose the variance.
     let mut far = case("batch_norm_train far from zero".into(), vec![within(image(&[8, 3, 6, 6]), 1000.0, 1000.5)], |t| {
         let ones = Tensor::ones(3, DType::F32, t[0].device())?;
         let (y, found) = batch_norm_train(&t[0], &ones, &ones, None, Activation::Identity, 1e-5)?;
@@ -149,7 +149,7 @@ fn losses() -> Vec<Case> {
             Ok(vec![arctanh_squared_loss(&t[0], &t[1], 3.0)?])
         }));
     }
-    // A third of them clamped.
+    // A third of them is clamped.
     let arguments = vec![within(parameter(&[500]), -1.5, 1.5), fixed(within(parameter(&[500]), -1.5, 1.5))];
     let mut clamped = case("arctanh_squared_loss of 500, some clamped".into(), arguments, |t| {
         Ok(vec![arctanh_squared_loss(&t[0], &t[1], 1.0)?])
@@ -171,13 +171,13 @@ fn points() -> Vec<Case> {
     for ([batch, channels, height, width], neurons) in
         [([2, 3, 5, 7], 11), ([3, 33, 4, 40], 300), ([5, 130, 3, 3], 20), ([1, 1, 1, 1], 2), ([65, 4, 2, 6], 9)]
     {
-        // Beyond the edges, too.
+        // Extends beyond the edges.
         let positions = within(parameter(&[batch, neurons, 2]), -1.3, 1.3);
         for align_corners in [false, true] {
             let name = format!("grid_sample {batch} {channels} {height} {width}, {neurons} points, {align_corners}");
             let arguments = vec![image(&[batch, channels, height, width]), positions.clone()];
             let mut one = case(name, arguments, move |t| Ok(vec![grid_sample(&t[0], &t[1], align_corners)?]));
-            // Between pixels the slope jumps.
+            // The derivative jumps between pixels.
             one.smooth = false;
             cases.push(one);
         }

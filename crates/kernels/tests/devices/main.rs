@@ -1,6 +1,7 @@
-//! One table of cases for all devices: every operation's results and gradients on a CUDA device against those of the CPU,
-//! which the tests beside each operation hold to its definition. Here the CPU's gradients are also held to finite differences,
-//! so that the table itself is known to be right. Where there is no device, the tests say so and why.
+//! One table of cases for all devices: compares every operation's results and gradients on a CUDA
+//! device with those of the CPU, which the unit tests check against the definition. The CPU's
+//! gradients are also checked against finite differences here, to verify the table itself. Without
+//! a device, the tests print why they are skipped.
 #![allow(clippy::print_stdout)]
 
 mod cases;
@@ -9,13 +10,13 @@ mod optimizers;
 
 use candle_core::{Device, Tensor};
 
-/// The device to test, unless there is none, which is said.
+/// The device to test; prints a reason and returns `None` without one.
 fn device(test: &str) -> Option<Device> {
     #[cfg(feature = "cuda")]
     match brainprior_kernels::cuda::device(0) {
         Ok(device) => return Some(device),
         Err(error) => {
-            // The first line: a backtrace may follow it.
+            // The first line only, since a backtrace may follow.
             let error = error.to_string();
             println!("{test}: skipped, no CUDA device: {}", error.lines().next().unwrap_or_default());
         }
@@ -36,7 +37,7 @@ fn close(what: &str, found: &Tensor, expected: &Tensor, tolerance: f32) {
     let (found, expected) = (elements(found), elements(expected));
     let scale = expected.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
     for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        // Not `>`, which nothing that is not a number satisfies.
+        // Not `>`, which is false for NaN.
         assert!((found - expected).abs() <= tolerance * scale, "{what}, element {index}: {found}, expected {expected}");
     }
 }

@@ -6,16 +6,16 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// How the arguments reach the operation.
+/// How the arguments are stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
-    /// As they are.
+    /// Contiguous.
     Plain,
-    /// As parts of larger tensors, which start anywhere.
+    /// As parts of larger tensors, at arbitrary offsets.
     Parts,
     /// With their last two dimensions exchanged in memory.
     Transposed,
-    /// Stored as bf16, where they may be.
+    /// As bf16 where allowed.
     Stored,
 }
 
@@ -23,7 +23,7 @@ fn values(case: &Case) -> Vec<Vec<f32>> {
     let mut generator = ChaCha8Rng::seed_from_u64(7);
     let draw = |argument: &cases::Argument| {
         let count: usize = argument.shape.iter().product();
-        // Representable as bf16, so that storing them so loses nothing.
+        // Representable as bf16, so that storing them as bf16 is exact.
         let round = |value: f32| f32::from_bits(value.to_bits() & if argument.stored { 0xffff_0000 } else { !0 });
         (0..count).map(|_| round(generator.random_range(argument.range.0..argument.range.1))).collect()
     };
@@ -58,7 +58,7 @@ fn run(case: &Case, values: &[Vec<f32>], device: &Device, form: Form) -> Result<
     for result in &results {
         let result = result.to_dtype(DType::F32)?;
         if result.track_op() {
-            // Flat, since candle's sums on a device want a dimension.
+            // Flattened, since candle's sums on a device need a dimension.
             let part = (&result * direction(&result, device)?)?.flatten_all()?.sum_all()?;
             sum = Some(match sum {
                 Some(sum) => (sum + part)?,
@@ -109,7 +109,7 @@ fn the_cpus_gradients_are_the_slopes_along_their_own_direction() {
             }
             let gradient = gradients.next().unwrap();
             let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-            // Far enough for the rounding of f32, near enough for the curvature.
+            // Large enough for the rounding of f32, small enough for the curvature.
             let step = 0.02 / norm.max(0.1);
             let moved = |by: f64| {
                 let mut values = start.clone();
@@ -140,14 +140,14 @@ fn the_device_computes_what_the_cpu_does() {
             let again = run(&case, &start, &device, form).unwrap();
             for (one, other) in found.iter().zip(&again) {
                 let same = elements(one).iter().map(|x| x.to_bits()).eq(elements(other).iter().map(|x| x.to_bits()));
-                assert!(same, "{} {form:?}: other bits the second time", case.name);
+                assert!(same, "{} {form:?}: different bits in the second run", case.name);
             }
         }
     }
     tf32(&device);
 }
 
-/// In the same test, since the setting is the process's.
+/// In the same test, because the setting applies to the process.
 fn tf32(device: &Device) {
     #[cfg(feature = "cuda")]
     {

@@ -1,4 +1,4 @@
-//! Optimizers on a device: the same steps as on the CPU, a state that the CPU can read.
+//! Optimizers on a device: the same steps as on the CPU, and a state that the CPU can read.
 
 use super::{close, device, elements};
 use brainprior_kernels::{Adam, Sgd, SgdConfig};
@@ -19,7 +19,7 @@ fn gradients(var: &Var, seed: u32) -> GradStore {
     (var.as_tensor() * g).unwrap().sum_all().unwrap().backward().unwrap()
 }
 
-/// Five steps, broken off after some and taken up again from the saved state.
+/// Five steps, interrupted after some and resumed from the saved state.
 fn descend(device: &Device, break_after: Option<u32>) -> [Tensor; 3] {
     let parameters = || Var::from_tensor(&values(0).to_device(device).unwrap()).unwrap();
     let (p, q) = (parameters(), parameters());
@@ -50,6 +50,6 @@ fn optimizers_take_the_steps_of_the_cpu() {
         close("after five steps", found, expected, 1e-5);
     }
     for (found, again) in found.iter().zip(&descend(&device, Some(3))) {
-        assert_eq!(elements(found), elements(again), "broken off and taken up");
+        assert_eq!(elements(found), elements(again), "interrupted and resumed");
     }
 }

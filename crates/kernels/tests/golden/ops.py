@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes ops.safetensors: inputs, outputs and gradients of every operation, in PyTorch.
+"""Writes ops.safetensors: inputs, outputs and gradients of every operation, in PyTorch.
 
     pip install torch numpy safetensors
     python ops.py
 
-Inputs are f32; PyTorch computes in f64 and the results are stored as f32, so that what remains is our own rounding. A case is
-a set of tensors `case.name`; `case.upstream` is the gradient that the backward pass starts from, `case.d_name` the gradient of
-an input. The parameters of a case stand in its name, as the test that reads it spells them.
+Inputs are f32; PyTorch computes in f64 and the results are stored as f32, so the only difference is our own rounding. A case is a set
+of tensors `case.name`; `case.upstream` is the gradient from which the backward pass starts, `case.d_name` the gradient of an input. The
+name of a case contains its parameters, which the test parses.
 """
 import os
 import torch
@@ -61,7 +61,7 @@ for align in (False, True):
     def sample(features, positions):
         grid = positions[:, :, None, :]
         return F.grid_sample(features, grid, "bilinear", "border", align)[..., 0]
-    # Beyond the edges too.
+    # Extends beyond the edges.
     positions = dict(positions=torch.rand(2, 6, 2) * 2.8 - 1.4)
     case(f"grid_sample {align}", sample, dict(features=(2, 3, 5, 7), **positions))
     if not align:

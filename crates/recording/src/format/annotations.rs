@@ -1,10 +1,12 @@
-//! What both formats keep beside the data, under other paths: identifiers, neurons, origin.
+//! Annotations that both formats store next to the data, under different paths: identifiers,
+//! neurons, origin.
 
 use crate::{Neurons, Origin, Result};
 use ndarray::Array2;
 use std::path::Path;
 
-/// Where files keep the image of a row, in the order in which the lab's loaders look (identifier, class).
+/// Where files store the image of a row, in the order in which the lab's loaders look (identifier,
+/// class).
 const IDENTIFIERS: [(&str, &str); 3] = [
     ("image_id", "image_class"),
     ("colorframeprojector_image_id", "colorframeprojector_image_class"),
@@ -15,27 +17,27 @@ const IDENTIFIERS: [(&str, &str); 3] = [
 pub(crate) trait Source {
     /// The file or folder.
     fn path(&self) -> &Path;
-    /// Where it keeps a vector with one entry for each row.
+    /// The path of a vector with one entry per row.
     fn of_rows(name: &str) -> String;
-    /// Where it keeps a vector with one entry for each neuron.
+    /// The path of a vector with one entry per neuron.
     fn of_neurons(name: &str) -> String;
-    /// Whether it has something of that name, which may still be an error to read.
+    /// Whether the file has something of that name, even if reading it fails.
     fn has(&self, name: &str) -> Result<bool>;
-    /// Strings, padding removed; whole numbers are written out.
+    /// Reads strings, without padding; integers become decimal strings.
     fn strings(&mut self, name: &str) -> Result<Vec<String>>;
     fn integers(&mut self, name: &str) -> Result<Vec<i64>>;
     fn matrix(&mut self, name: &str, columns: usize) -> Result<Array2<f32>>;
 }
 
-/// What a file calls the image of each row.
+/// The image identifier of each row.
 pub(crate) struct Identifiers {
-    /// Where it says so.
+    /// The dataset that holds them.
     pub dataset: String,
-    /// For each row, identifier and class.
+    /// Identifier and class of each row.
     pub of_row: Vec<(String, String)>,
 }
 
-/// Beside the data.
+/// The annotations of a file.
 pub(crate) struct Annotations {
     pub identifiers: Option<Identifiers>,
     pub neurons: Neurons,
@@ -44,7 +46,7 @@ pub(crate) struct Annotations {
 }
 
 impl Annotations {
-    /// From a file with `count` neurons. All of them are optional.
+    /// Reads the annotations of a file with `count` neurons. All are optional.
     pub(crate) fn read<S: Source>(source: &mut S, count: usize) -> Result<Self> {
         let coordinates = S::of_neurons("cell_motor_coordinates");
         let unnamed = Neurons::unnamed(count);
@@ -78,7 +80,7 @@ fn identifiers<S: Source>(source: &mut S) -> Result<Option<Identifiers>> {
     Ok(None)
 }
 
-/// The first of a number that is the same for all neurons and rows; 0 where there is none.
+/// The first entry of a number that is the same for all neurons and rows; 0 if there is none.
 fn first<S: Source>(source: &mut S, of_neurons: &str, of_rows: &str) -> Result<i64> {
     let values = match integers(source, S::of_neurons(of_neurons))? {
         Some(values) => Some(values),

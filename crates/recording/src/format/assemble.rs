@@ -1,4 +1,4 @@
-//! From the rows of a file to a scan: distinct images by content, tiers by name.
+//! Assembles a scan from the rows of a file: distinct images by content, tiers by name.
 
 use super::annotations::{Annotations, Identifiers};
 use super::notes::Notes;
@@ -9,28 +9,29 @@ use ndarray::{Array2, Axis};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-/// Pixels of all rows, as a file holds them.
+/// Pixels of all rows as stored in a file.
 pub(crate) enum Pixels {
-    /// 0 to 255, unless the file says otherwise.
+    /// 0 to 255, unless the file states another range.
     Bytes(Vec<u8>),
-    /// 0 to 255, unless the file says otherwise.
+    /// 0 to 255, unless the file states another range.
     Integers(Vec<i64>),
     /// 0 to 255 or 0 to 1.
     Floats(Vec<f32>),
 }
 
-/// By what share of a stated range a pixel may lie beyond it and is clipped: what the filters of image resizing overshoot.
+/// How far a pixel may lie outside a stated range, as a fraction of it, and be clipped: resize
+/// filters overshoot.
 const OVERSHOOT: f32 = 0.1;
 
-/// Below this largest value it is in doubt whether pixels above 1 are out of 255.
+/// If the largest float pixel is between 1 and this, it is ambiguous whether white is 255.
 const HALF_SCALE: f32 = 128.0;
 
-/// One row for each trial, as both formats hold them.
+/// One row per trial, as both formats store them.
 pub(crate) struct Rows {
     pub height: usize,
     pub width: usize,
     pub pixels: Pixels,
-    /// Where the file says what black and white are.
+    /// The pixel values of black and white that the file states, if it does.
     pub range: Option<Vec<f64>>,
     pub tiers: Vec<String>,
     pub responses: Array2<f32>,
@@ -40,7 +41,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// The scan of these rows. Its name is that of the file or folder, without the ending.
+    /// Assembles the scan. Its name is the file or folder name without the extension.
     pub(crate) fn assemble(self, path: &Path) -> Result<(Scan, Notes)> {
         self.checked(path).map_err(|error| error.inside(path))
     }
@@ -90,7 +91,7 @@ impl Rows {
         Ok((Scan::new(parts)?, notes))
     }
 
-    /// That images have pixels, and every array a row for each image.
+    /// Checks that images have pixels and every array has one row per image.
     fn one_row_each(&self) -> Result<()> {
         if self.height.checked_mul(self.width).is_none_or(|area| area == 0) {
             let found = format!("{} x {}", self.height, self.width);
@@ -101,14 +102,14 @@ impl Rows {
             Pixels::Integers(values) => values.len(),
             Pixels::Floats(values) => values.len(),
         } / (self.height * self.width);
-        let expected = || format!("{trials} rows, as images");
+        let expected = || format!("{trials} rows, like images");
         let size = |what, expected, found: usize| Err(Error::Size { what, expected, found: format!("{found} rows") });
         if self.tiers.len() != trials {
             return size("tiers", expected(), self.tiers.len());
         }
         let (rows, columns) = self.responses.dim();
         if rows != trials && columns == trials {
-            let expected = format!("{trials} rows, as images and tiers");
+            let expected = format!("{trials} rows, like images and tiers");
             let found = format!("{rows} rows of {columns}: neurons x trials; store them trials x neurons");
             return Err(Error::Size { what: "responses", expected, found });
         }
@@ -156,8 +157,8 @@ impl Rows {
 }
 
 impl Pixels {
-    /// In [0, 1]: divided by the range that the file states, or by 255, or for floats by 1 where none is above 1. What that is
-    /// must be beyond doubt.
+    /// Scales pixels to [0, 1]: divides them by the stated range, or by 255; floats stay unchanged
+    /// if none is above 1. An ambiguous range is an error.
     fn unit(self, area: usize, stated: Option<&[f64]>, notes: &mut Notes) -> Result<Vec<f32>> {
         let full = match stated {
             None => None,
@@ -202,15 +203,16 @@ impl Pixels {
             }
         };
         (notes.white, notes.stated) = (scale, full.is_some());
-        // Adding zero makes -0 into 0, so that equal pixels have equal bits.
+        // Adding zero turns -0 into 0, so that equal pixels have equal bits.
         Ok(values.into_iter().map(|value| value.clamp(0.0, scale) / scale + 0.0).collect())
     }
 }
 
-/// The first row of each distinct image, and for each row which of them it shows. `pixels` are rows of `area` values each.
+/// The first row of each distinct image, and the image index of each row. `pixels` are rows of
+/// `area` values each.
 ///
 /// # Panics
-/// On an area of 0.
+/// Panics if `area` is 0.
 pub fn distinct_images(pixels: &[f32], area: usize) -> (Vec<usize>, Vec<usize>) {
     let bits: Vec<u32> = pixels.iter().map(|pixel| pixel.to_bits()).collect();
     let (mut first_rows, mut known) = (vec![], HashMap::new());
@@ -228,14 +230,15 @@ pub fn distinct_images(pixels: &[f32], area: usize) -> (Vec<usize>, Vec<usize>) 
 }
 
 impl Identifiers {
-    /// The number of each image, from its first row; `None` where they are no numbers, or the same for several classes.
+    /// The number of each image, from its first row; `None` if identifiers are not numbers or
+    /// several classes share one.
     fn labels(&self, first_rows: &[usize]) -> Option<Vec<i64>> {
         let labels: Vec<i64> = first_rows.iter().map(|row| self.of_row[*row].0.parse().ok()).collect::<Option<_>>()?;
         (labels.iter().collect::<HashSet<_>>().len() == labels.len()).then_some(labels)
     }
 
-    /// Rows of one identifier must show one image. One image under several identifiers is one image here; how many identifiers
-    /// there are for how many images is returned where these differ.
+    /// Checks that rows with the same identifier show the same image. An image with several
+    /// identifiers counts once; then the numbers of identifiers and images are returned.
     fn agree(&self, trial_image: &[usize]) -> Result<Option<(usize, usize)>> {
         let mut known: HashMap<&(String, String), usize> = HashMap::new();
         for (row, (identifier, image)) in self.of_row.iter().zip(trial_image).enumerate() {

@@ -1,4 +1,4 @@
-//! Writing HDF5 files whole, with errors that name file and dataset.
+//! Writes HDF5 files atomically; errors name the file and the dataset.
 
 use crate::{Error, Result};
 use brainprior_artifact::hdf5::write_chunk;
@@ -13,26 +13,27 @@ use rayon::prelude::*;
 use std::io::Write;
 use std::path::Path;
 
-/// Longest string that is written, in bytes.
+/// Longest string that can be written, in bytes.
 const LONGEST: usize = 64;
-/// Datasets of at least so many bytes are chunked and compressed, in chunks of about that size.
+/// Datasets of at least this many bytes are compressed in chunks of about this size.
 const CHUNK: usize = 1 << 18;
-/// How hard chunks are compressed.
+/// Compression level of chunks.
 const LEVEL: u8 = 4;
-/// Chunks that are compressed side by side before they are written.
+/// Number of chunks that are compressed in parallel before they are written.
 const BATCH: usize = 64;
-const ADVICE: &str = "see that the folder exists and that the disk has room";
+const ADVICE: &str = "check that the folder exists and that the disk has space";
 
-/// An HDF5 file being written, as yet under a temporary name.
+/// An HDF5 file that is being written.
 pub(crate) struct Output {
     path: std::path::PathBuf,
     file: hdf5::File,
 }
 
-/// Lets `fill` write a new HDF5 file, which replaces `path` when all went well.
+/// Replaces `path` with a new HDF5 file that `fill` writes.
 pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Output) -> Result<()>) -> Result<()> {
     replace::file(path, |temporary| {
-        // Made in memory and written out as a whole: HDF5 (1.14) crashes where a dataset finds no room on the disk.
+        // The file is built in memory and written as a whole, because HDF5 (1.14) crashes when a
+        // dataset does not fit on the disk.
         let created = hdf5::File::with_options()
             .with_fapl(|access| access.core_options(CHUNK, true))
             .with_fcpl(|creation| creation.obj_track_times(false))
@@ -46,8 +47,8 @@ pub(crate) fn write(path: &Path, fill: impl FnOnce(&mut Output) -> Result<()>) -
 }
 
 impl Output {
-    /// A dataset of any shape; a large one is chunked along its rows, shuffled and compressed. The time of writing is not
-    /// kept, so that equal content gives equal files.
+    /// Writes a dataset of any shape. Large ones are chunked along rows, shuffled and compressed.
+    /// The modification time is not stored, so that equal content gives equal files.
     pub(crate) fn array<T: H5Type + NoUninit, S: Data<Elem = T>, D: Dimension>(
         &mut self,
         name: &str,
@@ -85,7 +86,8 @@ impl Output {
         self.array(name, &ndarray::ArrayView1::from(values))
     }
 
-    /// Byte strings of one length, NUL-padded: that of the longest, `shortest` or more.
+    /// Writes byte strings of equal length, NUL-padded: the length of the longest string, but at
+    /// least `shortest`.
     pub(crate) fn strings<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>, shortest: usize) -> Result<()> {
         let values: Vec<&str> = values.collect();
         let length = values.iter().map(|value| value.len()).max().unwrap_or(0).max(shortest);
@@ -103,14 +105,14 @@ impl Output {
         builder.create(name).map(|_| ()).map_err(|source| self.failed(name, source))
     }
 
-    /// A string attribute of the file.
+    /// Writes a string attribute of the file.
     pub(crate) fn text_attribute(&mut self, name: &str, value: &str) -> Result<()> {
         let value: VarLenUnicode = value.replace('\0', " ").parse().expect("text without NUL");
         let attribute = self.file.new_attr::<VarLenUnicode>().create(name);
         attribute.and_then(|attribute| attribute.write_scalar(&value)).map_err(|source| self.failed(name, source))
     }
 
-    /// An integer attribute of the file.
+    /// Writes an integer attribute of the file.
     pub(crate) fn integer_attribute(&mut self, name: &str, value: i64) -> Result<()> {
         let attribute = self.file.new_attr::<i64>().create(name);
         attribute.and_then(|attribute| attribute.write_scalar(&value)).map_err(|source| self.failed(name, source))
@@ -121,8 +123,8 @@ impl Output {
     }
 }
 
-/// A chunk after the filters shuffle and deflate: the first bytes of all numbers, then the second ones and so on, compressed. The last chunk
-/// of a dataset is filled up with zeros.
+/// Applies the filters shuffle and deflate to a chunk: first bytes of all numbers, then second
+/// bytes and so on, compressed. The last chunk of a dataset is padded with zeros.
 fn packed(chunk: &[u8], width: usize, full: usize) -> Vec<u8> {
     let mut shuffled = vec![0; full];
     for (place, plane) in shuffled.chunks_exact_mut(full / width).enumerate() {

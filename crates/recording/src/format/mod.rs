@@ -1,4 +1,4 @@
-//! Scans and responses on disk.
+//! Reads and writes scans and responses.
 
 pub(crate) mod annotations;
 pub(crate) mod assemble;
@@ -31,31 +31,33 @@ use std::io::Read;
 use std::path::Path;
 use tree::Tree;
 
-/// The class that is written for every image; the identifier alone tells them apart.
+/// The image class written for every image; the identifier alone distinguishes images.
 const IMAGE_CLASS: &str = "image";
 
-/// Reads a scan: a file in the static HDF5 layout, a Sensorium file tree (a folder), or such a tree zipped, at the root of
-/// the archive or in one folder. Which of them it is, is seen from the content, not from the name.
+/// Reads a scan: a static HDF5 file, a Sensorium file tree (a folder), or a zip archive of such a
+/// tree, at the root or in one folder. The format is detected from the content, not from the name.
 ///
-/// Images become f32 in [0, 1]: pixels are divided by the range that the file states (attribute `range` of `images`, or
-/// `meta/image_range.npy`), or else by 255, except that floating-point pixels are taken as they are where none is above 1. Where
-/// the largest leaves that in doubt, it must be stated. Two rows show the same image where all pixels are
-/// equal, whatever the file calls them: rows of one identifier (`image_id`, `colorframeprojector_image_id` or
-/// `frame_image_id`, with its class) must have equal pixels, which is an error otherwise; equal pixels under several
-/// identifiers are one image, and a warning is traced. Tier `final_test` is read as test; rows of tier `test_mei` are left out.
-/// Without the feature `hdf5` a static HDF5 file is an error that says so.
+/// Pixels are scaled to f32 in [0, 1]: divided by the range that the file states (attribute `range`
+/// of `images`, or `meta/image_range.npy`), or else by 255; floating-point pixels stay unchanged if
+/// none is above 1. If the largest pixel leaves the range ambiguous, the file must state it. Two
+/// rows show the same image if all pixels are equal, whatever their identifiers. Rows with the same
+/// identifier (`image_id`, `colorframeprojector_image_id` or `frame_image_id`, with its class) must
+/// have equal pixels; if equal pixels have several identifiers, they count as one image and a
+/// warning is logged. Tier `final_test` is read as test; rows of tier `test_mei` are left out.
+/// Without the feature `hdf5`, a static HDF5 file is an error.
 ///
 /// # Errors
-/// A file of another kind, cut off or damaged; a dataset or array that is missing, of another rank or type, or with another
-/// number of rows; a pixel outside its range; an unknown tier; and all that [`Scan::new`] refuses.
+/// Returns an error if the file is of another kind, truncated or damaged, if a dataset or array is
+/// missing or has the wrong rank, type or number of rows, if a pixel is out of range, if a tier is
+/// unknown, or if [`Scan::new`] fails.
 pub fn read_scan(path: &Path) -> Result<Scan> {
     read_scan_with_notes(path).map(|(scan, _)| scan)
 }
 
-/// As [`read_scan`], with what was decided on the way.
+/// Like [`read_scan`], and also returns what was decided while reading.
 ///
 /// # Errors
-/// As [`read_scan`].
+/// See [`read_scan`].
 pub fn read_scan_with_notes(path: &Path) -> Result<(Scan, Notes)> {
     let _span = tracing::info_span!("read_scan", path = %path.display()).entered();
     if std::fs::metadata(path).map_err(FileError::refused(path, "read"))?.is_dir() {
@@ -70,14 +72,14 @@ pub fn read_scan_with_notes(path: &Path) -> Result<(Scan, Notes)> {
     }
     let expected = "an HDF5 file, a Sensorium folder, or a zip archive of one";
     let found = format!("a file that begins with {:?}", String::from_utf8_lossy(&start));
-    Err(FileError::mismatch(path, "/", expected, found, "name a scan file; HDF5 files begin with \\x89HDF").into())
+    Err(FileError::mismatch(path, "/", expected, found, "give a scan file; HDF5 files begin with \\x89HDF").into())
 }
 
-/// What a Sensorium tree, a folder or zipped, holds: every array file with its type and shape, the numbered ones of a folder as
-/// one `*.npy`.
+/// Lists a Sensorium tree, a folder or zip archive: every array file with type and shape; the
+/// numbered files of a folder are one entry `*.npy`.
 ///
 /// # Errors
-/// A folder or archive that cannot be read; an array file without a valid header.
+/// Returns an error if the folder or archive cannot be read or an array file has no valid header.
 pub fn list_sensorium(path: &Path) -> Result<BTreeMap<String, Entry>> {
     match path.is_dir() {
         true => Tree::folder(path).list(),
@@ -103,7 +105,7 @@ fn start_of(path: &Path) -> Result<Vec<u8>> {
     Ok(start)
 }
 
-/// What the loaders read of each row besides the data.
+/// The row metadata that the lab's loaders read.
 struct ItemInfo {
     integers: [(&'static str, Vec<i64>); 5],
     condition_hash: Vec<String>,
@@ -126,7 +128,7 @@ fn item_info(scan: &Scan) -> ItemInfo {
     }
 }
 
-/// What the loaders read of each neuron, the numbers.
+/// The numeric neuron metadata that the lab's loaders read.
 fn neuron_info(scan: &Scan) -> [(&'static str, Vec<i64>); 4] {
     let (count, origin) = (scan.neurons().len(), scan.origin());
     [

@@ -1,19 +1,19 @@
-//! What was decided while a scan was read.
+//! What was decided while reading a scan.
 
 use std::collections::BTreeMap;
 
-/// What was decided while a scan was read, so that people can see it.
+/// What was decided while reading a scan, for users to check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notes {
-    /// The value of a pixel in the file that stands for white, 1 in the scan; black is 0 in both.
+    /// The pixel value in the file that is white (1 in the scan); black is 0 in both.
     pub white: f32,
     /// Whether the file states that value.
     pub stated: bool,
-    /// How many pixels lay a little beyond the stated range and were clipped to it.
+    /// Number of pixels slightly outside the stated range, which were clipped.
     pub clipped: usize,
-    /// How many rows of which tier belong to no part of a scan and were left out.
+    /// Number of rows left out, by tier.
     pub left_out: BTreeMap<String, usize>,
-    /// Where images have several identifiers: how many identifiers there are for how many images.
+    /// If images have several identifiers: the numbers of identifiers and of images.
     pub identifiers: Option<(usize, usize)>,
 }
 
@@ -24,18 +24,18 @@ impl Default for Notes {
 }
 
 impl Notes {
-    /// What is unusual, a sentence each.
+    /// Unusual findings, one sentence each.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = vec![];
         if self.clipped > 0 {
-            remarks.push(format!("{} pixels lie beyond the stated range and are clipped to it", self.clipped));
+            remarks.push(format!("{} pixels lie outside the stated range and are clipped", self.clipped));
         }
         for (tier, rows) in &self.left_out {
-            remarks.push(format!("{rows} rows of tier {tier} are left out: they are for neither training nor testing"));
+            remarks.push(format!("{rows} rows of tier {tier} are left out: they are not for training or testing"));
         }
         if let Some((identifiers, images)) = self.identifiers {
             remarks.push(format!(
-                "the file gives {identifiers} identifiers to {images} images: images of equal pixels are taken as one"
+                "the file has {identifiers} identifiers for {images} images: images with equal pixels count as one"
             ));
         }
         remarks

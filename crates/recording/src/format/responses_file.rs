@@ -1,4 +1,4 @@
-//! Responses as HDF5; `data-specs/responses.toml`.
+//! Files of responses in HDF5; `data-specs/responses.toml`.
 
 use super::hdf5_output;
 use super::static_hdf5::matrix;
@@ -23,10 +23,10 @@ fn name_of(kind: ResponseKind) -> &'static str {
 }
 
 impl Responses {
-    /// Writes an HDF5 file, under a temporary name first: a failed write leaves what was at `path`.
+    /// Writes an HDF5 file atomically: if the write fails, an existing file is kept.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         hdf5_output::write(path, |output| {
             output.text_attribute("format", FORMAT)?;
@@ -39,13 +39,14 @@ impl Responses {
         })
     }
 
-    /// Reads what [`Responses::write`] wrote.
+    /// Reads a file written by [`Responses::write`].
     ///
     /// # Errors
-    /// A file of another kind, another version, cut off or damaged; and all that [`Responses::new`] refuses.
+    /// Returns an error if the file is of another kind or version, truncated or damaged, or if
+    /// [`Responses::new`] fails.
     pub fn read(path: &Path) -> Result<Self> {
         let input = Input::open(path)?;
-        let advice = "name a file of responses, made by this version";
+        let advice = "give a file of responses written by this version";
         let format = (input.text_attribute("format")?, input.integer_attribute("version")?);
         if format != (FORMAT.to_owned(), VERSION) {
             let found = format!("{} version {}", format.0, format.1);

@@ -1,4 +1,5 @@
-//! The file tree of the Sensorium competition and of `FileTreeDataset` of neuralpredictors; `data-specs/sensorium.toml`.
+//! The file tree of the Sensorium competition and of neuralpredictors' `FileTreeDataset`;
+//! `data-specs/sensorium.toml`.
 
 use super::IMAGE_CLASS;
 use super::annotations::{Annotations, Source};
@@ -18,15 +19,15 @@ use zip::write::SimpleFileOptions;
 
 pub(crate) const TIERS: &str = "meta/trials/tiers.npy";
 
-/// Where a tree says what black and white are: two numbers.
+/// The file that states the pixel values of black and white.
 const RANGE: &str = "meta/image_range.npy";
 
-/// Reads the tree in a folder.
+/// Reads a tree in a folder.
 pub(crate) fn read_folder(path: &Path) -> Result<(Scan, Notes)> {
     read(Tree::folder(path))
 }
 
-/// Reads the tree in a zip archive.
+/// Reads a tree in a zip archive.
 pub(crate) fn read_zip(path: &Path) -> Result<(Scan, Notes)> {
     read(Tree::zip(path, TIERS)?)
 }
@@ -44,7 +45,7 @@ fn read(mut tree: Tree) -> Result<(Scan, Notes)> {
     rows.assemble(tree.path())
 }
 
-/// The images of all rows: all of one size and one type.
+/// Reads the images of all rows, which must have one size and type.
 fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
     one_file_each(tree, "data/images", trials)?;
     let (mut size, mut bytes, mut whole, mut floats) = (None, vec![], vec![], vec![]);
@@ -59,7 +60,7 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
             }
             (None, _) => Some("shape [1, height, width]".to_owned()),
             (Some((height, width)), shape) => {
-                (*shape != [1, height, width]).then(|| format!("shape [1, {height}, {width}], as row 0"))
+                (*shape != [1, height, width]).then(|| format!("shape [1, {height}, {width}], like row 0"))
             }
         };
         if let Some(expected) = expected {
@@ -85,11 +86,11 @@ fn images(tree: &mut Tree, trials: usize) -> Result<(usize, usize, Pixels)> {
         Ok((height, width, Pixels::Floats(floats)))
     } else {
         let found = "bytes in some and other numbers in others";
-        Err(tree.mismatch("data/images", "one type for all images", found, "save all images in one type").into())
+        Err(tree.mismatch("data/images", "one type for all images", found, "save all images with one type").into())
     }
 }
 
-/// One vector from each row's file.
+/// Reads a matrix of one vector per row file.
 fn matrix(tree: &mut Tree, folder: &str, trials: usize) -> Result<Array2<f32>> {
     one_file_each(tree, folder, trials)?;
     let (mut columns, mut all) = (None, vec![]);
@@ -99,10 +100,10 @@ fn matrix(tree: &mut Tree, folder: &str, trials: usize) -> Result<Array2<f32>> {
         let columns = *columns.get_or_insert(values.len());
         if shape != [columns] {
             let expected = match shape.len() {
-                1 => format!("shape [{columns}], as row 0"),
+                1 => format!("shape [{columns}], like row 0"),
                 _ => "one vector, of one trial".to_owned(),
             };
-            return Err(tree.mismatch(&name, expected, format!("shape {shape:?}"), "save one vector for each row").into());
+            return Err(tree.mismatch(&name, expected, format!("shape {shape:?}"), "save one vector per row").into());
         }
         all.extend(values);
     }
@@ -115,16 +116,17 @@ fn one_file_each(tree: &Tree, folder: &str, trials: usize) -> Result<()> {
         return Ok(());
     }
     let expected = format!("{trials} array files, one for each entry of {TIERS}");
-    Err(tree.mismatch(folder, expected, found.to_string(), "see that the tree was copied or unpacked whole").into())
+    Err(tree.mismatch(folder, expected, found.to_string(), "check that the tree was copied or unpacked completely").into())
 }
 
-/// Writes a scan as a Sensorium file tree: a folder, or where the name ends in `.zip` an archive with the tree at its top.
-/// Images whose pixels are all multiples of 1/255 are written as bytes, others as f32 in [0, 1].
+/// Writes a scan as a Sensorium file tree: a folder, or a zip archive if the name ends in `.zip`.
+/// Images are written as bytes if all their pixels are multiples of 1/255, and as f32 in [0, 1]
+/// otherwise.
 ///
-/// It is made under a temporary name, synced and renamed: a failed write leaves what was at `path`.
+/// The write is atomic: if it fails, an existing file or folder is kept.
 ///
 /// # Errors
-/// A file or folder that cannot be written.
+/// Returns an error if the file or folder cannot be written.
 pub fn write_sensorium(path: &Path, scan: &Scan) -> Result<()> {
     let _span = tracing::info_span!("write_sensorium", scan = scan.name()).entered();
     if path.extension().is_some_and(|ending| ending == "zip") {

@@ -10,7 +10,7 @@ use brainprior_artifact::hdf5::{Input, Kind};
 use ndarray::{Array2, ArrayD, ArrayView1};
 use std::path::Path;
 
-/// Reads a scan in the static layout.
+/// Reads a scan in the static HDF5 layout.
 pub(crate) fn read(path: &Path) -> Result<(Scan, Notes)> {
     let mut input = Input::open(path)?;
     let images = input.numbers("images", &[None, Some(1), None, None])?;
@@ -73,13 +73,15 @@ impl Source for Input {
     }
 }
 
-/// Writes a scan in the static HDF5 layout, chunked and compressed, with the statistics and the item information that the
-/// lab's loaders read. Images whose pixels are all multiples of 1/255 are written as bytes, others as f32 in [0, 1].
+/// Writes a scan in the static HDF5 layout, chunked and compressed, with the statistics and item
+/// information that the lab's loaders read. Images are written as bytes if all their pixels are
+/// multiples of 1/255, and as f32 in [0, 1] otherwise.
 ///
-/// The file is made under a temporary name, synced and renamed: a failed write leaves what was at `path`.
+/// The write is atomic: if it fails, an existing file is kept.
 ///
 /// # Errors
-/// A file that cannot be written; an area or layer that is no ASCII text of at most 64 bytes.
+/// Returns an error if the file cannot be written, or if an area or layer is not ASCII text of at
+/// most 64 bytes.
 pub fn write_static_hdf5(path: &Path, scan: &Scan) -> Result<()> {
     let _span = tracing::info_span!("write_static_hdf5", scan = scan.name()).entered();
     hdf5_output::write(path, |output| {
@@ -127,7 +129,7 @@ fn write_images(output: &mut Output, scan: &Scan) -> Result<()> {
     }
 }
 
-/// Over which rows the statistics are.
+/// The rows over which statistics are computed, in words.
 fn rows_of_statistics(scan: &Scan) -> &'static str {
     if scan.tiers().contains(&Tier::Train) { "computed over the rows of tier train" } else { "computed over all rows" }
 }

@@ -1,22 +1,22 @@
-//! The statistics that the lab's loaders normalise with.
+//! The statistics with which the lab's loaders normalize.
 
 use crate::{Scan, Tier};
 use brainprior_images::StimulusSet;
 use ndarray::Array2;
 use rayon::prelude::*;
 
-/// The sources under which the loaders look; both hold the same here.
+/// The groups in which the loaders look; both have the same content here.
 pub(crate) const SOURCES: [&str; 2] = ["all", "stimulus_frame"];
 
-/// Over rows, one entry for each column.
+/// Statistics over rows, one entry per column.
 #[derive(Default)]
 pub(crate) struct Statistics {
     mean: Vec<f32>,
-    /// ddof 0.
+    /// Standard deviation, ddof 0.
     std: Vec<f32>,
     min: Vec<f32>,
     max: Vec<f32>,
-    /// Mean of the two middle values where their number is even.
+    /// Median; the mean of the two middle values of an even number.
     median: Vec<f32>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn of_scan(scan: &Scan) -> Vec<(&'static str, Statistics, bool)> {
     all
 }
 
-/// The stimuli as bytes, where they were bytes: every pixel exactly k/255.
+/// The stimuli as bytes if every pixel is exactly k/255.
 pub(crate) fn image_bytes(stimuli: &StimulusSet) -> Option<Vec<u8>> {
     let byte = |pixel: &f32| {
         let byte = (pixel * 255.0).round() as u8;

@@ -1,4 +1,4 @@
-//! A file tree, as a folder or zipped.
+//! File trees in folders and zip archives.
 
 use super::annotations::Source;
 use crate::Result;
@@ -12,12 +12,12 @@ use std::io::{BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
-/// Enough of an array file to hold its header.
+/// Bytes that are enough for the header of an array file.
 const HEADER: u64 = 4096;
 
-const WHOLE: &str = "see that the tree was copied or unpacked whole";
+const WHOLE: &str = "check that the tree was copied or unpacked completely";
 
-/// Of which the files are read by their names within it, with `/` between folders.
+/// A tree whose files are read by their path in it, with `/` between folders.
 pub(crate) struct Tree {
     path: PathBuf,
     place: Place,
@@ -25,22 +25,24 @@ pub(crate) struct Tree {
 
 enum Place {
     Folder,
-    /// The archive, where in it each file of the tree is, and what it may still unpack to.
+    /// The archive, the index of each file of the tree in it, and its remaining decompression
+    /// budget.
     Zip(ZipArchive<BufReader<File>>, HashMap<String, usize>, Budget),
 }
 
 impl Tree {
-    /// A folder.
+    /// A tree in a folder.
     pub(crate) fn folder(path: &Path) -> Self {
         Self { path: path.to_owned(), place: Place::Folder }
     }
 
-    /// A zip archive in which `root` lies at the top or in one folder, which is then where the tree begins.
+    /// A tree in a zip archive that has `root` at the top or in one folder, which is then the root
+    /// of the tree.
     pub(crate) fn zip(path: &Path, root: &str) -> Result<Self> {
         let file = File::open(path).map_err(FileError::refused(path, "open"))?;
         let budget = Budget::of(file.metadata().map_err(FileError::refused(path, "read"))?.len());
         let opened = ZipArchive::new(BufReader::new(file));
-        let advice = "it may be cut off: copy it again";
+        let advice = "it may be truncated: copy it again";
         let archive = opened.map_err(|error| FileError::refused(path, "open as a zip archive")(error).advise(advice))?;
         let names: Vec<(usize, String)> =
             archive.file_names().enumerate().filter_map(|(index, name)| Some((index, name.ok()?.into_owned()))).collect();
@@ -54,7 +56,7 @@ impl Tree {
         prefixes.sort_by_key(String::len);
         let [prefix] = &prefixes[..] else {
             let expected = "one such file, at the top of the archive or in one folder";
-            let found = if prefixes.is_empty() { "none".into() } else { format!("it in {}", prefixes.join(" and ")) };
+            let found = if prefixes.is_empty() { "none".into() } else { format!("one in {}", prefixes.join(" and ")) };
             return Err(FileError::mismatch(path, root, expected, found, "zip the folder of one scan").into());
         };
         let within = |(index, name): (usize, String)| Some((name.strip_prefix(prefix.as_str())?.to_owned(), index));
@@ -62,7 +64,7 @@ impl Tree {
         Ok(Self { path: path.to_owned(), place: Place::Zip(archive, files, budget) })
     }
 
-    /// How many numbered array files lie in a folder; 0 where there is none.
+    /// Number of numbered array files in a folder; 0 if there is none.
     pub(crate) fn count(&self, folder: &str) -> Result<usize> {
         let inside = |name: &str| name.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')).is_some_and(is_numbered);
         match &self.place {
@@ -77,7 +79,8 @@ impl Tree {
         }
     }
 
-    /// Every file with the type and the shape of its array; the numbered ones of a folder as one entry `*.npy`.
+    /// Every file with the type and shape of its array; numbered files of a folder are one entry
+    /// `*.npy`.
     pub(crate) fn list(&mut self) -> Result<BTreeMap<String, Entry>> {
         let mut names = vec![];
         match &self.place {
@@ -106,13 +109,13 @@ impl Tree {
         Ok(listed)
     }
 
-    /// An array.
+    /// Reads an array.
     pub(crate) fn array(&mut self, name: &str) -> Result<Npy> {
         let bytes = self.bytes(name)?;
         Npy::parse(&bytes).map_err(|problem| problem.of(&self.path, name).into())
     }
 
-    /// Numbers of any shape, as f32.
+    /// Reads numbers of any shape as f32.
     pub(crate) fn numbers(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>)> {
         let Npy { shape, values } = self.array(name)?;
         let values = match values {
@@ -136,7 +139,7 @@ impl Tree {
         FileError::mismatch(&self.path, name, expected, found, advice)
     }
 
-    /// Whether something has that name in a folder. A link that leads nowhere is an error, at the end of the name or on its way.
+    /// Whether a path exists in a folder. A dangling link anywhere on the path is an error.
     fn exists(&self, name: &str) -> Result<bool> {
         for end in name.match_indices('/').map(|(end, _)| end).chain([name.len()]) {
             let (part, path) = (&name[..end], self.path.join(&name[..end]));
@@ -153,8 +156,8 @@ impl Tree {
         let linked = fs::read_link(self.path.join(name));
         match (source.kind(), linked) {
             (ErrorKind::NotFound, Ok(target)) => {
-                let found = format!("a link to {}, which is not there", target.display());
-                self.mismatch(name, "data, or no such name", found, "bring back what it leads to, or remove the link")
+                let found = format!("a link to {}, which is missing", target.display());
+                self.mismatch(name, "data, or no such name", found, "restore the target of the link, or remove the link")
             }
             _ => FileError::refused(&self.path, "read")(source).in_dataset(name).advise(WHOLE),
         }
@@ -167,7 +170,7 @@ impl Tree {
         self.start(name, u64::MAX)
     }
 
-    /// The first `count` bytes of a file that is there.
+    /// Reads the first `count` bytes of an existing file.
     fn start(&mut self, name: &str, count: u64) -> Result<Vec<u8>> {
         let mut bytes = vec![];
         match &mut self.place {
@@ -188,22 +191,24 @@ impl Tree {
         let Npy { shape, values } = self.array(name)?;
         if shape.len() != 1 {
             let found = format!("shape {shape:?}");
-            return Err(self.mismatch(name, "one dimension", found, "save one entry for each row or neuron").into());
+            return Err(self.mismatch(name, "one dimension", found, "save one entry per row or neuron").into());
         }
         Ok(values)
     }
 
     fn unfit(&self, name: &str, row: usize, found: impl std::fmt::Display, expected: &str) -> FileError {
-        self.mismatch(name, expected, format!("{found} in row {row}"), "number them anew, or leave the file out")
+        self.mismatch(name, expected, format!("{found} in row {row}"), "renumber them, or leave the file out")
     }
 }
 
-/// Whether an array file belongs to a row: its name is a number. `._0.npy`, which macOS puts beside `0.npy`, is none.
+/// Whether an array file belongs to a row: its name is a number. `._0.npy`, which macOS adds next
+/// to `0.npy`, does not.
 fn is_numbered(name: &str) -> bool {
     name.strip_suffix(".npy").is_some_and(|stem| !stem.is_empty() && stem.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Names of all files below a folder. A folder is visited once, whatever links lead to it.
+/// Collects the names of all files in a folder. Each folder is visited once, whatever links lead to
+/// it.
 fn walk(root: &Path, names: &mut Vec<String>) -> Result<()> {
     let (mut open, mut visited) = (vec![(root.to_owned(), String::new())], vec![]);
     while let Some((folder, prefix)) = open.pop() {
@@ -270,9 +275,9 @@ impl Source for Tree {
 }
 
 impl Tree {
-    /// Whole numbers, also those that are kept as floats.
+    /// Integers, including those stored as floats.
     fn whole(&self, name: &str, values: Values) -> Result<Vec<i64>> {
-        // Beyond 2^53 a double does not hold every whole number.
+        // Beyond 2^53 not every integer is exact in f64.
         let of_float = |(row, value): (usize, f64)| match value.fract() == 0.0 && value.abs() <= 2f64.powi(53) {
             true => Ok(value as i64),
             false => Err(self.unfit(name, row, value, "whole numbers").into()),

@@ -1,4 +1,4 @@
-//! The truth of a simulated scan as HDF5; `data-specs/truth.toml`.
+//! Files with the ground truth of a simulated scan, in HDF5; `data-specs/truth.toml`.
 
 use super::hdf5_output;
 use super::static_hdf5::matrix;
@@ -16,12 +16,12 @@ const NOTE: &str = "expected_responses: noise-free, gaze shift zero (pupil_cente
                     +-1.5; (dx, dy) = gaze_matrix @ (pupil_center - pupil_center_mean), length bounded; a neuron sees \
                     I(y + dy, x + dx)";
 
-/// A number of each neuron, or of each of its subunits.
+/// A number per neuron or per subunit.
 struct Column<T> {
     name: &'static str,
     get: fn(&T) -> f32,
     set: fn(&mut T, f32),
-    /// What it is in files that do not have it; `None` where every file must.
+    /// Its value in files that lack it; `None` if the column is required.
     absent: Option<f32>,
 }
 
@@ -36,7 +36,8 @@ macro_rules! columns {
     };
 }
 
-// Other simulators write neurons of one subunit, whose numbers stand among those of the neuron, and without a surround.
+// Other simulators write neurons with one subunit and no surround, and store subunit parameters as
+// neuron parameters.
 const NEURONS: [Column<SimulatedNeuron>; 15] = columns!(
     "parameters",
     x,
@@ -88,11 +89,11 @@ const ONLY_SUBUNIT: [Column<Subunit>; 13] = columns!(
     weight or 1.0
 );
 
-/// Writes what generated a simulated scan as an HDF5 file, under a temporary name first: a failed write leaves what was at
-/// `path`.
+/// Writes the ground truth of a simulated scan as HDF5, atomically: if the write fails, an existing
+/// file is kept.
 ///
 /// # Errors
-/// A file that cannot be written.
+/// Returns an error if the file cannot be written.
 pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
     hdf5_output::write(path, |output| {
         output.text_attribute("note", NOTE)?;
@@ -126,11 +127,12 @@ pub fn write_truth(path: &Path, truth: &Truth) -> Result<()> {
     })
 }
 
-/// Reads what generated a simulated scan. Files without image identities, without a luminance part and of neurons of one subunit are
-/// read too.
+/// Reads the ground truth of a simulated scan. Files without image identities, without a luminance
+/// part or with a single subunit per neuron are supported.
 ///
 /// # Errors
-/// A file of another kind, cut off or damaged; a dataset that is missing or of another shape; a number that is not finite.
+/// Returns an error if the file is of another kind, truncated or damaged, if a dataset is missing
+/// or has another shape, or if a number is not finite.
 pub fn read_truth(path: &Path) -> Result<Truth> {
     let reader = Reader(Input::open(path)?);
     let expected = matrix(&reader.0, EXPECTED, None)?;
@@ -180,7 +182,7 @@ pub fn read_truth(path: &Path) -> Result<Truth> {
 struct Reader(Input);
 
 impl Reader {
-    /// All values of a dataset, row-major; every one a finite number.
+    /// All values of a dataset, row-major; all must be finite.
     fn finite(&self, name: &str, shape: &[Option<usize>]) -> Result<Vec<f64>> {
         let values = self.0.numbers(name, shape)?.doubles()?;
         match values.iter().position(|value| !value.is_finite()) {
@@ -192,7 +194,7 @@ impl Reader {
         }
     }
 
-    /// The numbers of a column, or as many of what they are where the file does not have it.
+    /// The numbers of a column, or its default value if the file lacks it.
     fn column<T>(&self, column: &Column<T>, shape: &[Option<usize>]) -> Result<Vec<f32>> {
         match column.absent {
             Some(value) if !self.0.has(column.name)? => Ok(vec![value; shape[0].expect("a number for each neuron")]),
@@ -200,7 +202,7 @@ impl Reader {
         }
     }
 
-    /// `N` finite numbers.
+    /// Reads `N` finite numbers.
     fn fixed<const N: usize>(&self, name: &str, shape: &[Option<usize>]) -> Result<[f64; N]> {
         Ok(self.finite(name, shape)?.try_into().expect("the shape was checked"))
     }

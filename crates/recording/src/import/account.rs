@@ -1,8 +1,8 @@
-//! What an import did, for people.
+//! A report on an import.
 
 use std::fmt;
 
-/// What was taken, what was dropped, and what was assumed, a sentence each.
+/// What was taken, dropped and assumed in an import, one sentence each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     taken: Vec<String>,
@@ -11,17 +11,17 @@ pub struct Account {
 }
 
 impl Account {
-    /// What is in the scan.
+    /// What the scan contains.
     pub fn taken(&self) -> &[String] {
         &self.taken
     }
 
-    /// What the source holds and the scan does not.
+    /// What the source contains but the scan does not.
     pub fn dropped(&self) -> &[String] {
         &self.dropped
     }
 
-    /// What the source does not say.
+    /// What the source does not state.
     pub fn assumed(&self) -> &[String] {
         &self.assumed
     }

@@ -1,21 +1,22 @@
-//! Where the settings of an import stand: in a layout, or on the command line. Messages name them accordingly.
+//! Whether import settings come from a layout or the command line, so that messages name them
+//! accordingly.
 
 use brainprior_artifact::FileError;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// What was asked for, and where.
+/// The origin of the settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
-    /// The layout, or what is imported.
+    /// The layout, or the imported file or folder.
     pub path: &'a Path,
-    /// Whether it stands on the command line.
+    /// Whether the settings come from the command line.
     pub by_flags: bool,
 }
 
 impl Asked<'_> {
-    /// That the setting `key` of a layout, such as `images.size`, or the flag for it, `--size`, is another than it should be. The advice for
-    /// each is given.
+    /// An error about the setting `key` of a layout, such as `images.size`, or the corresponding
+    /// flag `--size`, with advice for each case.
     pub(super) fn mismatch(
         self,
         key: &str,

@@ -1,14 +1,14 @@
-//! When samples were taken.
+//! Sampling times.
 
 use std::ops::Range;
 
-/// By how many seconds times may be off and still be equal: they are stored with the rounding of f64, which for seconds since 1970 is a
-/// quarter of a microsecond.
+/// Tolerance in seconds for equal times. Times are stored as f64, whose rounding is a quarter of a
+/// microsecond for seconds since 1970.
 const ROUNDING: f64 = 1e-6;
 
 /// The time of each sample.
 pub(super) enum Clock {
-    /// None is before the one ahead of it.
+    /// Times that never decrease.
     Times(Vec<f64>),
     Regular {
         start: f64,
@@ -32,7 +32,7 @@ impl Clock {
         }
     }
 
-    /// When the first sample begins and the last ends.
+    /// Start of the first sample and end of the last.
     pub(super) fn span(&self) -> [f64; 2] {
         match (self, self.samples()) {
             (_, 0) => [0.0, 0.0],
@@ -44,14 +44,15 @@ impl Clock {
         }
     }
 
-    /// The samples from one time up to another; `None` where that reaches beyond the first or the last, or lies between two.
+    /// The samples in a time window; `None` if it extends beyond the recording or lies between two
+    /// samples.
     pub(super) fn window(&self, [from, to]: [f64; 2]) -> Option<Range<usize>> {
         let [start, end] = self.span();
         let samples = self.first_from(from)..self.first_from(to);
         (from >= start - ROUNDING && to <= end + ROUNDING && !samples.is_empty()).then_some(samples)
     }
 
-    /// The last sample that is not after a time.
+    /// The last sample at or before a time.
     pub(super) fn at(&self, time: f64) -> Option<usize> {
         let [start, end] = self.span();
         let after = self.first_from(time + 2.0 * ROUNDING);
@@ -69,7 +70,7 @@ impl Clock {
     }
 }
 
-/// The mean of a trace over each window.
+/// The mean of a trace in each window.
 pub(super) fn means(trace: &[f64], windows: &[Range<usize>]) -> Vec<f64> {
     windows.iter().map(|window| trace[window.clone()].iter().sum::<f64>() / window.len() as f64).collect()
 }

@@ -1,4 +1,4 @@
-//! Drawing the tiers of images.
+//! Draws tiers for images.
 
 use super::Account;
 use super::asked::Asked;
@@ -8,20 +8,21 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-/// A tier for each image that was shown, of which `shown` says how often. Test images are drawn from those that were shown more than once.
+/// Draws a tier for each image with trials; `shown` counts the trials per image. Test images are
+/// drawn among those with repeats.
 pub(super) fn draw(asked: Asked, counts: TierCounts, shown: &[usize], account: &mut Account) -> Result<Vec<Option<Tier>>> {
     let recorded = shown.iter().filter(|count| **count > 0).count();
     let TierCounts { train, validation, test, seed } = counts;
     if train + validation + test != recorded {
-        let expected = format!("{recorded} images in all, those with trials");
+        let expected = format!("{recorded} images in total, the number with trials");
         let found = format!("{train} + {validation} + {test} = {}", train + validation + test);
         return Err(asked.mismatch("tiers.counts", expected, found, ["correct the counts"; 2]).into());
     }
     let (mut repeated, mut rest): (Vec<usize>, Vec<usize>) =
         (0..shown.len()).filter(|image| shown[*image] > 0).partition(|image| shown[*image] > 1);
     if repeated.len() < test {
-        let expected = format!("at most {} for the test, the images with more than one trial", repeated.len());
-        let advice = "images of the test tier are those that repeats are known of";
+        let expected = format!("at most {} test images, the number with more than one trial", repeated.len());
+        let advice = "test images need repeats";
         return Err(asked.mismatch("tiers.counts.test", expected, test.to_string(), [advice; 2]).into());
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -33,11 +34,11 @@ pub(super) fn draw(asked: Asked, counts: TierCounts, shown: &[usize], account: &
     repeated.iter().for_each(|image| of_image[*image] = Some(Tier::Test));
     rest.iter().take(validation).for_each(|image| of_image[*image] = Some(Tier::Validation));
     rest.iter().skip(validation).for_each(|image| of_image[*image] = Some(Tier::Train));
-    account.assumes(format!("tiers are drawn with seed {seed}, test images among those with repeats"));
+    account.assumes(format!("tiers are drawn with seed {seed}; test images are drawn among those with repeats"));
     Ok(of_image)
 }
 
-/// The same where no counts may be given: what is known is said then.
+/// Like [`draw`]; without counts, the error states what is known about the images.
 pub(super) fn asked_for(
     asked: Asked,
     counts: Option<TierCounts>,
@@ -49,7 +50,7 @@ pub(super) fn asked_for(
         let repeated = shown.iter().filter(|count| **count > 1).count();
         let test = repeated.min(images.div_ceil(10));
         let validation = (images - test).min(images / 10);
-        let advice = format!("for instance --tiers {},{validation},{test}", images - test - validation);
+        let advice = format!("for example --tiers {},{validation},{test}", images - test - validation);
         let expected = format!("how many of the {images} images are for training, validation and test ({repeated} have repeats)");
         return Err(asked.mismatch("tiers.counts", expected, "none", [&advice; 2]).into());
     };

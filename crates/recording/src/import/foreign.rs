@@ -1,4 +1,4 @@
-//! Formats that are known and not read: each is refused by its name, with what to do.
+//! Known formats that are not supported: the error names the format and says what to do.
 
 use crate::Result;
 use brainprior_artifact::FileError;
@@ -6,25 +6,25 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Endings of the names of movies.
+/// File name extensions of movies.
 const MOVIES: [&str; 9] = ["mp4", "m4v", "avi", "mov", "mkv", "webm", "wmv", "mpg", "mpeg"];
-/// What lies in the folder of a Zarr store.
+/// Files in the folder of a Zarr store.
 const ZARR: [&str; 5] = ["zarr.json", ".zgroup", ".zattrs", ".zmetadata", ".zarray"];
 
-/// That a file or folder is none of these.
+/// Returns an error if a file or folder has one of these formats.
 pub(super) fn refuse(path: &Path) -> Result<()> {
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let refused = |found: &str, advice: &'static str| {
-        Err(FileError::mismatch(path, "kind of file", "a recording of a kind that is read", found, advice).into())
+        Err(FileError::mismatch(path, "kind of file", "a recording in a supported format", found, advice).into())
     };
     if path.is_dir() {
         return match ending == "zarr" || ZARR.iter().any(|name| path.join(name).exists()) {
-            true => refused("a Zarr store", "write it as HDF5: hdmf-zarr's export does so for NWB, zarr.copy for arrays"),
+            true => refused("a Zarr store", "convert it to HDF5, with hdmf-zarr's export for NWB or zarr.copy for arrays"),
             false => Ok(()),
         };
     }
     if MOVIES.contains(&ending.as_str()) {
-        return refused("a movie", "movies are not read: give the images that were shown, as arrays or pictures");
+        return refused("a movie", "movies are not supported: give the images that were shown, as arrays or pictures");
     }
     let mut start = vec![];
     let file = File::open(path).map_err(FileError::refused(path, "open"))?;
@@ -36,7 +36,7 @@ pub(super) fn refuse(path: &Path) -> Result<()> {
         return refused("a Python pickle, which is a program", "save the arrays with numpy.save or numpy.savez");
     }
     if start.starts_with(b"CDF") {
-        return refused("a netCDF-3 file", "make it netCDF-4: nccopy -k nc4 FILE NEW");
+        return refused("a netCDF-3 file", "convert it to netCDF-4: nccopy -k nc4 FILE NEW");
     }
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! Recordings as other labs keep them, brought to a [`Scan`]: what was taken, dropped and assumed is told, and what is in doubt is
-//! refused.
+//! Imports recordings from the formats of other labs into a [`Scan`]. Each import reports what was
+//! taken, dropped and assumed, and refuses anything ambiguous.
 //!
-//! [`arrays`] follows a [`Layout`], a small TOML file that says what the axes of some arrays are; [`experanto`] reads sessions in the
-//! folders of that library; [`nwb`] files of Neurodata Without Borders in which images were shown; [`suite2p`] its traces, beside a table
+//! [`arrays`] follows a [`Layout`], a small TOML file that names the axes of some arrays;
+//! [`experanto`] reads sessions in the folders of that library; [`nwb`] reads Neurodata Without
+//! Borders files with image presentations; [`suite2p`] reads traces of suite2p with a table
 //! of onsets.
 
 mod account;
@@ -28,11 +29,11 @@ pub use suite2p::suite2p;
 
 use crate::Scan;
 
-/// A recording that came in.
+/// An imported recording.
 #[derive(Clone, Debug)]
 pub struct Imported {
-    /// What it holds.
+    /// The scan.
     pub scan: Scan,
-    /// How it came to that.
+    /// The report on the import.
     pub account: Account,
 }

@@ -1,4 +1,4 @@
-//! From the windows of presentations to a scan.
+//! Assembles a scan from the windows of presentations.
 
 use super::asked::Asked;
 use super::pictures::Stored;
@@ -9,14 +9,14 @@ use crate::{Neurons, Origin, Result, Scan, ScanParts};
 use brainprior_artifact::FileError;
 use ndarray::{Array2, Axis};
 
-/// How many bytes the images of all trials may take: a scan file holds one for each.
+/// The largest size of the images of all trials in bytes; a scan file stores one image per trial.
 const LARGEST: usize = 1 << 31;
 
-/// What was presented and what came of it, a row for each presentation of an image; not a number where there is none.
+/// Responses and signals, one row per presentation of an image; NaN where there is no value.
 pub(super) struct Recorded {
     /// Its number among all presentations.
     pub trial: Vec<i64>,
-    /// The image, as the source counts them from 0.
+    /// The image, numbered from 0 in the order of the source.
     pub image: Vec<usize>,
     /// Whether the window lies within the recordings.
     pub is_within: Vec<bool>,
@@ -30,7 +30,7 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// The scan of it, with the images that were shown.
+    /// Assembles a scan with the images that were shown.
     pub(super) fn into_scan(
         mut self,
         asked: Asked,
@@ -46,9 +46,9 @@ impl Recorded {
         let small = gray.into_size(asked, path, settings.images.size, &mut account)?;
         let [_, _, height, width] = small.shape;
         if kept.len() * height * width > LARGEST {
-            let expected = "images small enough for a file with one for each trial";
+            let expected = "images small enough for a file with one per trial";
             let found = format!("{} trials of {height} x {width} pixels", kept.len());
-            return Err(asked.mismatch("images.size", expected, found, ["for instance --size 36,64"; 2]).into());
+            return Err(asked.mismatch("images.size", expected, found, ["for example --size 36,64"; 2]).into());
         }
         let images = small.distinct(first_image, &mut account)?;
         let trial_image: Vec<usize> = kept.iter().map(|row| images.distinct[self.image[*row]]).collect();
@@ -78,7 +78,7 @@ impl Recorded {
         Ok(Imported { scan: scan.map_err(|error| error.inside(path))?, account })
     }
 
-    /// Leaves neurons out that have no number in any presentation within the recordings, where others have some.
+    /// Drops neurons without a value in any presentation, if other neurons have values.
     fn drop_silent(&mut self, account: &mut Account) -> Result<()> {
         let within: Vec<usize> = (0..self.image.len()).filter(|row| self.is_within[*row]).collect();
         let has_numbers = |neuron: &usize| within.iter().any(|row| self.responses[(*row, *neuron)].is_finite());
@@ -88,7 +88,7 @@ impl Recorded {
         }
         let shown: Vec<String> = silent.iter().take(5).map(|neuron| self.neurons.unit_ids()[*neuron].to_string()).collect();
         let more = if silent.len() > shown.len() { ", ..." } else { "" };
-        account.dropped_as(format!("{} neurons without a number in any window: {}{more}", silent.len(), shown.join(", ")));
+        account.dropped_as(format!("{} neurons without a value in any window: {}{more}", silent.len(), shown.join(", ")));
         self.responses = self.responses.select(Axis(1), &kept);
         let of = |texts: &[String]| kept.iter().map(|neuron| texts[*neuron].clone()).collect();
         let (area, layer) = (of(self.neurons.area()), of(self.neurons.layer()));
@@ -97,9 +97,9 @@ impl Recorded {
         Ok(())
     }
 
-    /// The presentations of which everything is known; refused where these are not most.
+    /// The presentations with all values; an error if they are not the majority.
     fn kept(&self, asked: Asked, account: &mut Account) -> Result<Vec<usize>> {
-        let (mut kept, mut beyond, mut lost) = (vec![], 0, [("responses", 0), ("behavior", 0), ("the center of the pupil", 0)]);
+        let (mut kept, mut beyond, mut lost) = (vec![], 0, [("responses", 0), ("behavior", 0), ("the pupil center", 0)]);
         for row in 0..self.image.len() {
             let missing = |values: &Array2<f64>| values.row(row).iter().any(|value| !(*value as f32).is_finite());
             let is_lost = [
@@ -114,21 +114,20 @@ impl Recorded {
             }
         }
         if beyond > 0 {
-            account
-                .dropped_as(format!("{beyond} presentations whose window reaches beyond a recording, or holds no sample of it"));
+            account.dropped_as(format!(
+                "{beyond} presentations whose window extends beyond a recording or contains none of its samples"
+            ));
         }
         for (what, count) in lost.iter().filter(|(_, count)| *count > 0) {
-            account.dropped_as(format!("{count} presentations without a number in {what}"));
+            account.dropped_as(format!("{count} presentations with non-finite {what}"));
         }
         if 2 * kept.len() <= self.image.len() {
-            let expected = format!(
-                "most of the {} presentations of images within all recordings, with numbers throughout",
-                self.image.len()
-            );
+            let expected =
+                format!("most of the {} presentations of images within all recordings and with finite values", self.image.len());
             let gone =
-                lost.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!(", {count} without a number in {what}"));
-            let found = format!("{} such, {beyond} beyond a recording{}", kept.len(), gone.collect::<String>());
-            let advice = "see that onsets and samples are on one clock; --no-behavior leaves running and pupil out";
+                lost.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!(", {count} with non-finite {what}"));
+            let found = format!("{} of them, {beyond} beyond a recording{}", kept.len(), gone.collect::<String>());
+            let advice = "check that onsets and samples use the same clock; --no-behavior leaves out running and pupil";
             return Err(FileError::mismatch(asked.path, "presentations", expected, found, advice).into());
         }
         Ok(kept)

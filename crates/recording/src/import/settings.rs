@@ -1,12 +1,12 @@
-//! What a recording does not say, where no layout says it.
+//! Import settings for what a recording does not state.
 
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The part of a trial over which responses are averaged, as Walker et al. 2019 have it unless said otherwise: 0.5 s from 0.05 s after
-/// the image came on.
+/// The window after image onset over which responses are averaged. The default follows Walker et
+/// al. 2019: 0.5 s, starting 0.05 s after onset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Window {
     lag: f64,
@@ -20,55 +20,55 @@ impl Default for Window {
 }
 
 impl Window {
-    /// From `lag` seconds after an image came on, for `length` seconds.
+    /// A window that starts `lag` seconds after onset and lasts `length` seconds.
     ///
     /// # Errors
-    /// A lag that is not finite; a length that is not above 0.
+    /// Returns [`Error::Size`] if the lag is not finite or the length is not above 0.
     pub fn new(lag: f64, length: f64) -> Result<Self> {
         if lag.is_finite() && length.is_finite() && length > 0.0 {
             return Ok(Self { lag, length });
         }
         let (expected, found) =
-            ("a lag and a length above 0, in seconds".into(), format!("a lag of {lag} and a length of {length}"));
+            ("a finite lag and a length above 0, in seconds".into(), format!("a lag of {lag} and a length of {length}"));
         Err(Error::Size { what: "window", expected, found })
     }
 
-    /// When the window of an image begins and ends that came on at `onset`.
+    /// Start and end of the window for an image with this onset.
     pub(super) fn after(self, onset: f64) -> [f64; 2] {
         let from = onset + self.lag;
         [from, from + self.length]
     }
 
-    /// When half of it is over.
+    /// The middle of the window.
     pub(super) fn middle_after(self, onset: f64) -> f64 {
         onset + self.lag + self.length / 2.0
     }
 
-    /// In words.
+    /// Describes the window in words.
     pub(super) fn sentence(self) -> String {
-        format!("from {} s after an image came on, for {} s", self.lag, self.length)
+        format!("from {} s after image onset, for {} s", self.lag, self.length)
     }
 }
 
-/// How many images of each tier are drawn.
+/// How many images to draw for each tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TierCounts {
-    /// To fit models on.
+    /// To fit models.
     pub train: usize,
     /// To decide when to stop fitting.
     pub validation: usize,
-    /// To test on; these are drawn among the images with repeats.
+    /// To test models; drawn among the images with repeats.
     pub test: usize,
-    /// By which they are drawn.
+    /// Seed of the draw.
     pub seed: u64,
 }
 
-/// An axis of an array of images.
+/// An axis of an image array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageAxis {
-    /// One image after the other.
+    /// Images.
     Image,
     /// Rows of pixels.
     Height,
@@ -76,7 +76,7 @@ pub enum ImageAxis {
     Width,
     /// Gray; or red, green, blue.
     Channel,
-    /// All pixels, row after row.
+    /// All pixels, row-major.
     Pixel,
 }
 
@@ -98,29 +98,29 @@ impl FromStr for ImageAxis {
     }
 }
 
-/// What is made of the images of a recording.
+/// How to convert the images of a recording.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ImageSettings {
-    /// Height and width to average down to; left out: as they are.
+    /// Height and width to average down to; by default the size is kept.
     pub size: Option<[usize; 2]>,
-    /// The values of black and white; left out for bytes, of which they are 0 and 255.
+    /// The pixel values of black and white; by default 0 and 255 for bytes.
     pub range: Option<[f64; 2]>,
-    /// The axes, where the recording leaves them in doubt.
+    /// The axes, if the recording leaves them ambiguous.
     pub axes: Option<Vec<ImageAxis>>,
-    /// Whether color becomes luma.
+    /// Whether to convert color to luma.
     pub luma: bool,
 }
 
-/// What no recording says.
+/// Settings that no recording states.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Over what responses are averaged.
+    /// The window over which responses are averaged.
     pub window: Window,
-    /// How the images are divided; without it the import is refused, and says how many there are.
+    /// The number of images per tier; without it, the import fails with the number of images.
     pub tiers: Option<TierCounts>,
-    /// What is made of the images.
+    /// How to convert the images.
     pub images: ImageSettings,
-    /// Whether running and pupil are taken, where there are such.
+    /// Whether to import running and pupil if available.
     pub behavior: bool,
 }
 
@@ -130,18 +130,19 @@ impl Default for Settings {
     }
 }
 
-/// What is taken of an NWB file. Names are those of groups and tables in the file.
+/// What to import from an NWB file. Names are paths of groups and tables in the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NwbSettings {
-    /// What holds for every recording.
+    /// Settings of every format.
     pub common: Settings,
-    /// Series of responses (one for each plane) or the table of units; empty: the only one, or dF/F among several.
+    /// Series of responses (one per plane) or the table of units; by default the only one, or dF/F
+    /// among several.
     pub responses: Vec<String>,
-    /// What says which image was shown when; left out: the only one.
+    /// The series or table of presentations; by default the only one.
     pub presentations: Option<String>,
-    /// Images that a table of intervals means; left out: the only ones.
+    /// The images to which a table of intervals refers; by default the only ones.
     pub images: Option<String>,
-    /// The column of a table that names or numbers the image of a row; left out: one of the usual name.
+    /// The column of a table with image names or numbers; by default one with a common name.
     pub column: Option<String>,
 }
 
@@ -151,34 +152,36 @@ pub enum Traces {
     /// Deconvolved: `spks.npy`.
     #[default]
     Spikes,
-    /// `F.npy` less 0.7 times `Fneu.npy`.
+    /// `F.npy` minus 0.7 times `Fneu.npy`.
     Fluorescence,
 }
 
-/// What the first column of a table of onsets counts.
+/// The unit of the first column in a table of onsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnsetUnit {
     /// Seconds after the first frame.
     Seconds,
-    /// Frames of the recording (volumes, where there are several planes), from 0; parts of one are allowed.
+    /// Frames of the recording (volumes if there are several planes), from 0; fractions are
+    /// allowed.
     Frames,
 }
 
-/// What the folder of suite2p does not say.
+/// What a suite2p folder does not state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suite2pSettings {
-    /// What holds for every recording.
+    /// Settings of every format.
     pub common: Settings,
-    /// The table of onsets: `.csv` whose head names the columns `seconds` or `frame`, and `image`; or `.npy` of two columns, onset and image.
+    /// The table of onsets: `.csv` with the columns `seconds` or `frame`, and `image`; or `.npy`
+    /// with two columns, onset and image.
     pub onsets: PathBuf,
-    /// What `.npy` counts onsets in.
+    /// The unit of onsets in `.npy`.
     pub unit: Option<OnsetUnit>,
-    /// The images that it numbers or names.
+    /// The images to which the table refers.
     pub images: PathBuf,
-    /// Volumes a second: how often each plane was sampled.
+    /// Volumes per second: the sampling rate of each plane.
     pub rate: f64,
-    /// What a response is made of.
+    /// Which traces to use.
     pub traces: Traces,
-    /// The number of the first image: 0, or 1 as MATLAB counts.
+    /// The number of the first image: 0, or 1 as in MATLAB.
     pub first_image: usize,
 }

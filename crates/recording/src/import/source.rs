@@ -1,4 +1,4 @@
-//! An array in a file of NumPy, of HDF5 or of MATLAB, told apart by what is in it.
+//! Arrays in NumPy, HDF5 or MATLAB files, distinguished by content.
 
 use super::foreign;
 use crate::{Error, Result};
@@ -12,15 +12,15 @@ use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 
-const WHOLE: &str = "the file may be cut short: copy it again";
-/// How many names of arrays are told where one is missing.
+const WHOLE: &str = "the file may be truncated: copy it again";
+/// How many array names an error lists if one is missing.
 const NAMES_SHOWN: usize = 6;
 
-/// An array, its axes in the order in which its program shows them.
+/// An array, with axes in the order in which its program displays them.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     path: PathBuf,
-    /// What messages call it.
+    /// Its name in messages.
     name: String,
     pub data: Data,
 }
@@ -34,7 +34,7 @@ pub(super) enum Data {
     Texts(Vec<String>),
 }
 
-/// Reads the array `array` of a file, or its only one.
+/// Reads the array `array` of a file, or its only array.
 pub(super) fn read(path: &Path, array: Option<&str>) -> Result<Source> {
     foreign::refuse(path)?;
     let mut start = vec![];
@@ -56,8 +56,8 @@ pub(super) fn read(path: &Path, array: Option<&str>) -> Result<Source> {
     match array {
         None => Source { path: path.to_owned(), name: "the array".into(), data }.with_values(),
         Some(name) => {
-            let advice = "take the key `array` out of the layout";
-            Err(FileError::mismatch(path, name, "a file of several arrays", "one with a single array", advice).into())
+            let advice = "remove the key `array` from the layout";
+            Err(FileError::mismatch(path, name, "a file with several arrays", "one with a single array", advice).into())
         }
     }
 }
@@ -100,7 +100,7 @@ fn of_npz(path: &Path, array: Option<&str>) -> Result<Source> {
     Source { path: path.to_owned(), data: of_npy(path, &name, &bytes)?, name }.with_values()
 }
 
-/// The array of that name, or the only one.
+/// The array with that name, or the only one.
 fn chosen<T>(path: &Path, array: Option<&str>, mut arrays: Vec<T>, name: impl Fn(&T) -> &String) -> Result<T> {
     let place = match array {
         Some(wanted) => arrays.iter().position(|array| name(array) == wanted),
@@ -117,19 +117,19 @@ fn chosen<T>(path: &Path, array: Option<&str>, mut arrays: Vec<T>, name: impl Fn
         None => ("arrays", "one, or the key `array` that says which"),
     };
     let found = if listed.is_empty() { "none".to_owned() } else { format!("{}{more}", listed.join(", ")) };
-    Err(FileError::mismatch(path, dataset, expected, found, "name one of them in the layout: array = \"...\"").into())
+    Err(FileError::mismatch(path, dataset, expected, found, "choose one in the layout: array = \"...\"").into())
 }
 
 fn of_hdf5(path: &Path, array: Option<&str>) -> Result<Source> {
     let input = Input::open(path)?;
     if input.has("neuroid_id").unwrap_or(false) && input.has("stimulus_id").unwrap_or(false) {
         let advice = "save its values and the images of its stimulus set as arrays, and describe them in a layout";
-        return Err(FileError::mismatch(path, "kind of file", "arrays", "an assembly of BrainIO", advice).into());
+        return Err(FileError::mismatch(path, "kind of file", "arrays", "a BrainIO assembly", advice).into());
     }
     let name = match array {
         Some(name) if input.has(name)? => name.to_owned(),
         _ => {
-            // What MATLAB keeps for itself begins with a number sign.
+            // MATLAB's internal entries begin with a number sign.
             let listed = brainprior_artifact::hdf5::list(path)?.into_keys().filter(|name| !name.starts_with('#'));
             chosen(path, array, listed.collect(), |name| name)?
         }
@@ -162,7 +162,7 @@ impl Data {
         }
     }
 
-    /// What messages call its type.
+    /// The name of its type in messages.
     pub(super) fn dtype(&self) -> &'static str {
         match self {
             Self::Bytes(_) => "u8",
@@ -175,11 +175,11 @@ impl Data {
 }
 
 impl Source {
-    /// The same, which must not be empty.
+    /// Returns the array, or an error if it is empty.
     fn with_values(self) -> Result<Self> {
         let shape = self.shape();
         match shape.contains(&0) {
-            true => Err(self.mismatch("values", format!("none, in shape {shape:?}"), "name an array that holds some").into()),
+            true => Err(self.mismatch("values", format!("none, in shape {shape:?}"), "choose an array with values").into()),
             false => Ok(self),
         }
     }
@@ -194,7 +194,7 @@ impl Source {
         }
     }
 
-    /// What messages call the file.
+    /// The name of the file in messages.
     pub(super) fn shown(&self) -> String {
         let file = self.path.file_name().unwrap_or_default().to_string_lossy();
         if self.name == "the array" { file.into_owned() } else { format!("{file}, {}", self.name) }
@@ -204,33 +204,33 @@ impl Source {
         FileError::mismatch(&self.path, &self.name, expected, found, advice)
     }
 
-    /// That it has as many axes as the layout names.
+    /// Checks that the array has as many axes as the layout names.
     pub(super) fn check_rank<A: std::fmt::Debug>(&self, axes: &[A]) -> Result<()> {
         let shape = self.shape();
         if shape.len() == axes.len() {
             return Ok(());
         }
         let expected = format!("{} axes, {}", axes.len(), format!("{axes:?}").to_lowercase());
-        let advice = "name every axis of the array in the layout, in its order";
+        let advice = "name all axes of the array in the layout, in order";
         Err(self.mismatch(expected, format!("shape {shape:?}"), advice).into())
     }
 
-    /// Numbers in f64.
+    /// Numbers as f64.
     pub(super) fn doubles(&self) -> Result<ArrayD<f64>> {
         Ok(match &self.data {
             Data::Bytes(array) => array.mapv(f64::from),
             Data::Integers(array) => array.mapv(|value| value as f64),
             Data::Floats(array) => array.mapv(f64::from),
             Data::Doubles(array) => array.clone(),
-            Data::Texts(_) => return Err(self.mismatch("numbers", "text", "name an array of numbers").into()),
+            Data::Texts(_) => return Err(self.mismatch("numbers", "text", "choose a numeric array").into()),
         })
     }
 
-    /// Whole numbers along one axis; others may be there with a size of 1, as MATLAB has them.
+    /// Integers along one axis; other axes may have size 1, as in MATLAB.
     pub(super) fn whole_numbers(&self) -> Result<Vec<i64>> {
         let shape = self.shape();
         if shape.iter().filter(|size| **size != 1).count() > 1 {
-            return Err(self.mismatch("one axis", format!("shape {shape:?}"), "give it one number for each trial").into());
+            return Err(self.mismatch("one axis", format!("shape {shape:?}"), "give it one number per trial").into());
         }
         let whole = |(row, value): (usize, f64)| match value.fract() == 0.0 && value.abs() < 1e15 {
             true => Ok(value as i64),

@@ -1,35 +1,36 @@
-//! What the animal does during a simulated scan: pupil, running, gaze.
+//! Simulated behavior of the animal: pupil, running, gaze.
 
 use ndarray::Array2;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Number of behaviours: pupil dilation, its derivative, running speed.
+/// Number of behavior signals: pupil dilation, its derivative, running speed.
 pub(super) const BEHAVIORS: usize = 3;
-/// Bound of the exponent of the behaviour gain.
+/// Bound on the exponent of the behavioral gain.
 pub(super) const LARGEST_EXPONENT: f32 = 1.5;
 
-/// Behaviour and gaze in order of presentation.
+/// Behavior and gaze in order of presentation.
 pub(super) struct Behavior {
     /// `[trials, 3]`: pupil dilation (camera pixels), its change over a trial, running speed (cm/s).
     pub(super) values: Array2<f32>,
-    /// Mean of each behaviour over the trials.
+    /// Mean of each signal over the trials.
     pub(super) mean: [f64; BEHAVIORS],
-    /// Standard deviation of each behaviour over the trials.
+    /// Standard deviation of each signal over the trials.
     pub(super) std: [f64; BEHAVIORS],
-    /// `[trials, 2]`: horizontal, vertical, camera pixels.
+    /// `[trials, 2]`: horizontal and vertical, in camera pixels.
     pub(super) pupil_center: Array2<f32>,
     /// Mean of `pupil_center`.
     pub(super) pupil_center_mean: [f64; 2],
     /// Image pixels per camera pixel.
     pub(super) gaze_matrix: [[f64; 2]; 2],
-    /// Bound of the length of a shift, image pixels.
+    /// Bound on the length of a shift, in image pixels.
     max_gaze_shift: f64,
 }
 
 impl Behavior {
-    /// Bouts of running, a pupil that follows them over tens of trials, and a gaze that wanders over a few.
+    /// Draws bouts of running, a pupil that follows them over tens of trials, and a gaze that
+    /// drifts over a few.
     pub(super) fn draw(trials: usize, max_gaze_shift: f64, rng: &mut ChaCha8Rng) -> Self {
         let noise = |rng: &mut ChaCha8Rng| -> f64 { StandardNormal.sample(rng) };
         let mut values = Array2::zeros((trials, BEHAVIORS));
@@ -57,7 +58,8 @@ impl Behavior {
             pupil_center[[trial, 0]] = (62.0 + 2.6 * eye[0]) as f32;
             pupil_center[[trial, 1]] = (48.0 + 2.4 * eye[1]) as f32;
         }
-        // A camera pixel is about 0.4 image pixels at a bound of 3: three standard deviations of the gaze reach it.
+        // With a bound of 3, a camera pixel is about 0.4 image pixels; three standard deviations of
+        // the gaze reach the bound.
         let unit = max_gaze_shift / 3.0;
         let mut entry = |middle: f64| unit * (middle + 0.03 * noise(rng));
         let gaze_matrix = [[entry(0.39), entry(0.08)], [entry(-0.08), entry(0.37)]];
@@ -66,7 +68,7 @@ impl Behavior {
         Self { values, mean, std, pupil_center, pupil_center_mean, gaze_matrix, max_gaze_shift }
     }
 
-    /// Shift (dx, dy) of the gaze in a trial, image pixels.
+    /// Gaze shift (dx, dy) in a trial, in image pixels.
     pub(super) fn shift(&self, trial: usize) -> [f32; 2] {
         let center = [0, 1].map(|axis| f64::from(self.pupil_center[[trial, axis]]) - self.pupil_center_mean[axis]);
         let shift = self.gaze_matrix.map(|row| row[0] * center[0] + row[1] * center[1]);
@@ -75,7 +77,7 @@ impl Behavior {
         shift.map(|part| (part * scale) as f32)
     }
 
-    /// Factor by which behaviour multiplies the rate of a neuron with `gain` in a trial.
+    /// Factor by which behavior in a trial multiplies the rate of a neuron with this `gain`.
     pub(super) fn factor(&self, trial: usize, gain: &[f32; BEHAVIORS]) -> f32 {
         let exponent: f32 = (0..BEHAVIORS)
             .map(|column| {
@@ -87,12 +89,13 @@ impl Behavior {
     }
 }
 
-/// One step of a process of unit variance.
+/// One step of an autoregressive process with unit variance.
 fn autoregressive(state: f64, correlation: f64, noise: f64) -> f64 {
     correlation * state + (1.0 - correlation * correlation).sqrt() * noise
 }
 
-/// Mean and standard deviation (ddof 0) of each column; a column that never varies has 1.
+/// Mean and standard deviation (ddof 0) of each column; the standard deviation of a constant column
+/// is set to 1.
 fn moments<const K: usize>(values: &Array2<f32>) -> ([f64; K], [f64; K]) {
     let count = values.nrows() as f64;
     let mean: [f64; K] = std::array::from_fn(|column| values.column(column).iter().map(|v| f64::from(*v)).sum::<f64>() / count);

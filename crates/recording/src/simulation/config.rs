@@ -1,25 +1,25 @@
-//! What to simulate.
+//! Configuration of a simulation.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A simulated scan: how many neurons and trials, and what hides the signal.
+/// Configuration of a simulated scan: its size, and what hides the signal.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimulationConfig {
     /// Number of neurons.
     pub neurons: usize,
-    /// Everything random derives from this seed.
+    /// Seed of all random numbers.
     pub seed: u64,
     /// How often each oracle image is shown.
     pub repeats: usize,
-    /// Share of the stimuli shown once that have tier validation.
+    /// Fraction of the single-trial stimuli in tier validation.
     pub validation_fraction: f64,
-    /// Share of the neurons that fire at a constant rate, whatever the image and the behaviour.
+    /// Fraction of the neurons that fire at a constant rate, whatever the image and the behavior.
     pub fraction_unresponsive: f64,
-    /// Multiplies every neuron's behaviour gain: 1 as in awake mice, 0 without any effect of behaviour.
+    /// Multiplies every neuron's behavioral gain: 1 as in awake mice, 0 for no effect of behavior.
     pub behavior_gain: f64,
-    /// Largest shift of the image by the gaze, pixels; 0 for an eye that holds still.
+    /// Largest gaze shift of the image in pixels; 0 for a fixed gaze.
     pub max_gaze_shift: f64,
 }
 
@@ -38,10 +38,11 @@ impl Default for SimulationConfig {
 }
 
 impl SimulationConfig {
-    /// Checks that every number is in its range.
+    /// Checks that every number is in range.
     ///
     /// # Errors
-    /// No neurons or repeats; a fraction outside [0, 1]; a gain or shift that is negative or not finite.
+    /// Returns [`Error::Simulation`] if there are no neurons or repeats, if a fraction is outside
+    /// [0, 1], or if a gain or shift is negative or not finite.
     pub fn check(&self) -> Result<()> {
         for (what, count) in [("neurons", self.neurons), ("repeats", self.repeats)] {
             if count == 0 {
@@ -55,7 +56,7 @@ impl SimulationConfig {
             ("max_gaze_shift", self.max_gaze_shift, f64::MAX),
         ] {
             if !(0.0..=highest).contains(&value) {
-                let expected = if highest == 1.0 { "a share in [0, 1]" } else { "a number of at least 0" };
+                let expected = if highest == 1.0 { "a fraction in [0, 1]" } else { "a number of at least 0" };
                 return Err(Error::Simulation { what, expected: expected.into(), found: value.to_string() });
             }
         }

@@ -1,4 +1,4 @@
-//! Which image is shown in which trial.
+//! The order of presentations.
 
 use super::SimulationConfig;
 use crate::Tier;
@@ -12,8 +12,8 @@ pub(super) struct Design {
 }
 
 impl Design {
-    /// Images 0 to `single` are shown once, in tier train or validation, the `oracle` images after them `repeats` times
-    /// in tier test; all in one shuffled order.
+    /// Images 0 to `single` are shown once, in tier train or validation. The `oracle` images that
+    /// follow are shown `repeats` times in tier test. All trials are shuffled together.
     pub(super) fn draw(single: usize, oracle: usize, config: &SimulationConfig, rng: &mut ChaCha8Rng) -> Self {
         let validation = (config.validation_fraction * single as f64).round() as usize;
         let mut tiers: Vec<Tier> =

@@ -1,4 +1,4 @@
-//! From images to rates: receptive fields, normalization, calibration on the stimuli.
+//! Computes rates from images: receptive fields, normalization, calibration on the stimuli.
 
 use super::neuron::SimulatedNeuron;
 use super::subunit::{View, total};
@@ -6,19 +6,20 @@ use crate::{Error, Result};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis, linalg::general_mat_mul};
 use rayon::prelude::*;
 
-/// Neurons whose receptive fields are laid out at a time: fixed, so that the work is divided alike for any number of threads.
+/// Number of neurons processed at a time; fixed, so that results do not depend on the number of
+/// threads.
 const BLOCK: usize = 16;
-/// Soft ceiling of the drive, in units of its mean.
+/// Saturation level of the drive, in units of its mean.
 pub(super) const DRIVE_KNEE: f32 = 8.0;
 
-/// Neurons with all that their rates depend on.
+/// Neurons with everything that determines their rates.
 pub(super) struct Encoder {
     neurons: Vec<SimulatedNeuron>,
     width: usize,
 }
 
 impl SimulatedNeuron {
-    /// Writes the window over which the surround's contrast is taken; it sums to 1.
+    /// Writes the window in which the surround contrast is computed; it sums to 1.
     fn fill_surround(&self, width: usize, window: &mut [f32]) {
         for (pixel, value) in window.iter_mut().enumerate() {
             let (dx, dy) = ((pixel % width) as f32 - self.x, (pixel / width) as f32 - self.y);
@@ -28,24 +29,24 @@ impl SimulatedNeuron {
         window.iter_mut().for_each(|value| *value /= area);
     }
 
-    /// The weighted sum of the subunits.
+    /// The weighted sum of the subunit responses.
     fn mixture(&self, subunits: impl Iterator<Item = View>) -> f32 {
         self.subunits.iter().zip(subunits).map(|(unit, view)| unit.weight * unit.normalized(view) / unit.scale).sum()
     }
 
-    /// Drive before the ceiling and without its scale.
+    /// The drive before saturation and scaling.
     fn suppressed_drive(&self, mixture: f32, surround: f32) -> f32 {
         let suppression = 1.0 + self.suppression * surround / self.surround_scale;
         ((mixture - self.threshold).max(0.0) / suppression).powf(self.exponent)
     }
 
-    /// Drive in units of its mean, after the soft ceiling.
+    /// The drive in units of its mean, after saturation.
     fn saturated_drive(&self, mixture: f32, surround: f32) -> f32 {
         let drive = self.suppressed_drive(mixture, surround) / self.drive_scale;
         drive / (1.0 + drive / DRIVE_KNEE)
     }
 
-    /// Expected response at mean behavior.
+    /// The expected response at mean behavior.
     fn rate(&self, mixture: f32, surround: f32) -> f32 {
         if !self.responsive {
             return self.mean_rate;
@@ -54,7 +55,7 @@ impl SimulatedNeuron {
         self.mean_rate * (self.baseline_fraction + (1.0 - self.baseline_fraction) * modulated)
     }
 
-    /// Sets the scales that depend on the stimuli; `None` where nothing drives the neuron.
+    /// Sets the scales that depend on the stimuli; `None` if no stimulus drives the neuron.
     fn calibrate(&mut self, views: &Views, neuron: usize) -> Option<()> {
         let positive = |value: f32| (value.is_finite() && value > 0.0).then_some(value);
         let images = 0..views.images();
@@ -93,20 +94,20 @@ pub(super) fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64) {
     (mean, values.map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count)
 }
 
-/// What the receptive fields of some neurons see in all images, each `[images, subunits of all neurons]` but for the surround,
-/// `[images, neurons]`.
+/// The receptive field inputs of some neurons for all images: `[images, subunits of all neurons]`,
+/// and `[images, neurons]` for the surround.
 struct Views {
     even: Array2<f32>,
     odd: Array2<f32>,
     luminance: Array2<f32>,
     contrast: Array2<f32>,
     surround: Array2<f32>,
-    /// How many subunits a neuron has.
+    /// Number of subunits per neuron.
     subunits: usize,
 }
 
 impl Views {
-    /// Of images `[images, pixels]` and their squares.
+    /// Computes them from images `[images, pixels]` and their squares.
     fn new(neurons: &[SimulatedNeuron], width: usize, images: ArrayView2<f32>, squares: ArrayView2<f32>) -> Self {
         let subunits = neurons[0].subunits.len();
         let empty = |count: usize| Array2::<f32>::zeros((count, images.ncols()));
@@ -152,10 +153,12 @@ impl Views {
 }
 
 impl Encoder {
-    /// Calibrates `neurons`, all of as many subunits, on standardized `stimuli` `[images, height * width]`.
+    /// Calibrates `neurons`, which must all have the same number of subunits, on standardized
+    /// `stimuli` `[images, height * width]`.
     ///
     /// # Errors
-    /// A neuron that no stimulus drives, as when the stimuli are uniform.
+    /// Returns [`Error::Simulation`] if no stimulus drives a neuron, for example if the stimuli are
+    /// uniform.
     pub(super) fn calibrated(mut neurons: Vec<SimulatedNeuron>, width: usize, stimuli: ArrayView2<f32>) -> Result<Self> {
         let squares = stimuli.mapv(|pixel| pixel * pixel);
         let undriven = neurons.par_chunks_mut(BLOCK).enumerate().find_map_first(|(block, neurons)| {
@@ -167,7 +170,7 @@ impl Encoder {
         match undriven {
             Some(neuron) => Err(Error::Simulation {
                 what: "stimuli shown once",
-                expected: "contrast in every receptive field, different from image to image".into(),
+                expected: "contrast in every receptive field that varies between images".into(),
                 found: format!("none at neuron {neuron} of {}", neurons.len()),
             }),
             None => Ok(Self { neurons, width }),
@@ -182,7 +185,8 @@ impl Encoder {
         &mut self.neurons
     }
 
-    /// Expected responses `[images, neurons]` at mean behavior to standardized images `[images, pixels]`.
+    /// Expected responses `[images, neurons]` at mean behavior, for standardized images `[images,
+    /// pixels]`.
     pub(super) fn rates(&self, images: ArrayView2<f32>) -> Array2<f32> {
         let squares = images.mapv(|pixel| pixel * pixel);
         let mut rates = Array2::zeros((images.nrows(), self.neurons.len()));
@@ -221,7 +225,7 @@ mod tests {
     const HEIGHT: usize = 20;
     const WIDTH: usize = 30;
 
-    /// Smooth images: coarse noise, interpolated.
+    /// Smooth images: interpolated coarse noise.
     fn images(count: usize, seed: u64) -> Array2<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut images = Array2::zeros((count, HEIGHT * WIDTH));
@@ -245,7 +249,8 @@ mod tests {
         Encoder::calibrated(neurons, WIDTH, stimuli.view()).unwrap()
     }
 
-    /// What a subunit gives, in units of its scale, by the formulas of the module's documentation, a pixel at a time, in f64.
+    /// A subunit response in units of its scale, by the formulas in the module documentation, pixel
+    /// by pixel in f64.
     fn naive_subunit(unit: &Subunit, image: &[f32]) -> f64 {
         let number = f64::from;
         let pixels = || {
@@ -319,8 +324,8 @@ mod tests {
         }
     }
 
-    /// A gaze that moves right and down sees what lies there: whole pixels against an image cut out further right and
-    /// down, and the rates of the neurons with it.
+    /// A gaze shift to the right and down shows what lies there: for whole pixels, the image equals
+    /// one cropped further right and down, and so do the rates of the neurons.
     #[test]
     fn a_shifted_gaze_sees_the_shifted_image() {
         let stimuli = images(80, 2);
@@ -341,7 +346,7 @@ mod tests {
         }
         assert_eq!(seen, moved);
 
-        // The same as receptive fields moved right and down, as far as no edge is near.
+        // The same as shifting receptive fields to the right and down, as long as no edge is near.
         let mut neurons = encoder.neurons().to_vec();
         for cell in &mut neurons {
             (cell.x, cell.y) = (cell.x + dx as f32, cell.y + dy as f32);
@@ -364,7 +369,10 @@ mod tests {
                 (0..80).map(|image| (a[[image, neuron]] - b[[image, neuron]]).powi(2)).sum::<f32>()
             };
             let share = difference(&by_gaze, &by_field) / difference(&by_gaze, &still);
-            assert!(share < 0.1, "neuron {neuron}: {share} of the effect of the shift is unlike that of moved fields");
+            assert!(
+                share < 0.1,
+                "neuron {neuron}: {share} of the effect of the shift differs from that of shifted receptive fields"
+            );
         }
     }
 

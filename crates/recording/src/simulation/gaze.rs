@@ -1,7 +1,7 @@
-//! The image as the eye sees it.
+//! Shifts an image by the gaze.
 
-/// Writes the image as it lies under the receptive fields when the gaze has moved by (dx, dy) pixels: the value at
-/// (x + dx, y + dy), bilinear, edge pixels repeated.
+/// Writes the image seen by the receptive fields after the gaze moved by (dx, dy) pixels: the value
+/// at (x + dx, y + dy), with bilinear interpolation and repeated edge pixels.
 pub(super) fn shift_image(image: &[f32], width: usize, shift: [f32; 2], out: &mut [f32]) {
     let height = image.len() / width;
     let weights = |size: usize, shift: f32| -> Vec<(usize, usize, f32)> {

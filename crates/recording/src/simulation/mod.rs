@@ -1,8 +1,9 @@
-//! Simulated scans with known truth, to test what is computed from scans.
+//! Simulates scans with known ground truth, to test analyses of scans.
 //!
-//! The model is made of other parts than the response model that is fitted to scans, so that finding the truth again
-//! proves something. A neuron mixes a few subunits k, some of which inhibit it, each with its own place, orientation and frequency. For
-//! Gabor filters in quadrature (even, odd) and a Gaussian window, and an image moved by the gaze and standardized over all stimuli:
+//! The simulated model differs from the response model that is fitted to scans, so that recovering
+//! the ground truth is a real test. A neuron sums a few subunits k, some of them inhibitory, each
+//! with its own position, orientation and frequency. With Gabor filters in quadrature (even, odd),
+//! a Gaussian window, and an image shifted by the gaze and standardized over all stimuli:
 //!
 //! ```text
 //! simple   = max(0, even . image + luminance * window . image)          luminance > 0: ON, < 0: OFF, often 0
@@ -17,16 +18,18 @@
 //! response = sum of a Poisson number of gamma-distributed events, per event and unit of rate
 //! ```
 //!
-//! The image moves with the eye: a neuron sees `image(x + dx, y + dy)`, (dx, dy) linear in the pupil center up to a bound.
-//! The neurons of a scan lie around one place, as those of one field of view do. What they are drawn from was chosen so that their
-//! similarities of images are like those of measured mouse V1 (`tests/simulation.rs`): little of them is explained by pixels or by
-//! orientation energy, they spread by about 0.2, and the eigenspectrum of the signal falls like 1/n (Stringer et al., Nature 2019).
+//! The image moves with the eye: a neuron sees `image(x + dx, y + dy)`, where (dx, dy) is linear in
+//! the pupil center up to a bound. The receptive fields of a scan cluster around one place, as in a
+//! single field of view. The parameter distributions were chosen so that the similarities of images
+//! are like those of measured mouse V1 (`tests/simulation.rs`): pixels and orientation energy
+//! explain little of them, their standard deviation is about 0.2, and the eigenspectrum of the
+//! signal falls like 1/n (Stringer et al., Nature 2019).
 //!
 //! ```
 //! use brainprior_images::StimulusSet;
 //! use brainprior_recording::simulation::{SimulationConfig, simulate};
 //!
-//! // Gratings of different direction and phase in place of natural images.
+//! // Gratings of varying direction and phase instead of natural images.
 //! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
 //!     let (x, y, angle) = ((pixel % 32) as f32, (pixel / 32) as f32, image as f32 * 0.7);
 //!     0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
@@ -66,29 +69,31 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// A simulated scan and what generated it.
+/// A simulated scan with its ground truth.
 #[derive(Clone, Debug)]
 pub struct Simulated {
-    /// The scan; its rows are in order of presentation, its stimuli those shown once and then the oracle images.
+    /// The scan. Its rows are in order of presentation; its stimuli are the single-trial stimuli,
+    /// then the oracle images.
     pub scan: Scan,
-    /// What generated it, a row for each of the scan's stimuli.
+    /// The ground truth, one row per stimulus of the scan.
     pub truth: Truth,
 }
 
-/// Random streams of one simulation; that of trial t is `TRIALS + t`.
+/// Random streams of one simulation; trial t uses `TRIALS + t`.
 const NEURONS: u64 = 0;
 const DESIGN: u64 = 1;
 const BEHAVIOR: u64 = 2;
 const CORTEX: u64 = 3;
 const TRIALS: u64 = 1 << 32;
 
-/// Simulates a scan in which the images of `stimuli` are shown once and those of `oracle` several times.
+/// Simulates a scan in which the images of `stimuli` are shown once and those of `oracle`
+/// repeatedly.
 ///
 /// The same arguments give the same scan, bit for bit, for any number of threads.
 ///
 /// # Errors
-/// A number in `config` out of its range; no stimulus; sets of different image sizes, or with an image in common; stimuli
-/// without contrast.
+/// Returns an error if a number in `config` is out of range, if there are no stimuli, if the sets
+/// differ in image size or share an image, or if the stimuli have no contrast.
 pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config: &SimulationConfig) -> Result<Simulated> {
     let _span = tracing::info_span!("simulate", scan = name, neurons = config.neurons, seed = config.seed).entered();
     config.check()?;
@@ -145,7 +150,7 @@ pub fn simulate(name: &str, stimuli: &StimulusSet, oracle: &StimulusSet, config:
     Ok(Simulated { scan, truth })
 }
 
-/// The image of each trial as the eye sees it, moved by the gaze: `[trials, pixels]`.
+/// The image in each trial after the gaze shift: `[trials, pixels]`.
 fn seen(images: &Array2<f32>, width: usize, design: &Design, behavior: &Behavior) -> Array2<f32> {
     let mut all = Array2::zeros((design.trial_image.len(), images.ncols()));
     all.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(trial, mut seen)| {
@@ -156,7 +161,7 @@ fn seen(images: &Array2<f32>, width: usize, design: &Design, behavior: &Behavior
     all
 }
 
-/// The images shown once, then the oracle images.
+/// The single-trial stimuli, then the oracle images.
 fn united(stimuli: &StimulusSet, oracle: &StimulusSet) -> Result<StimulusSet> {
     if stimuli.is_empty() {
         return Err(Error::Simulation { what: "stimuli shown once", expected: "at least one".into(), found: "none".into() });
@@ -166,13 +171,14 @@ fn united(stimuli: &StimulusSet, oracle: &StimulusSet) -> Result<StimulusSet> {
         0 => Ok(all),
         common => Err(Error::Simulation {
             what: "oracle images",
-            expected: "none among the stimuli shown once".into(),
-            found: format!("{common} of {} that are", oracle.len()),
+            expected: "none of the stimuli shown once".into(),
+            found: format!("{common} of {} among them", oracle.len()),
         }),
     }
 }
 
-/// Images `[stimuli, pixels]` without the mean and in units of the standard deviation over all of them, and both.
+/// Images `[stimuli, pixels]` minus their overall mean, divided by their overall standard
+/// deviation; and both numbers.
 fn standardized(stimuli: &StimulusSet) -> (Array2<f32>, f64, f64) {
     let (mean, variance) = encoder::moments(stimuli.pixels().iter().copied());
     let std = if variance > 0.0 { variance.sqrt() } else { 1.0 };
@@ -181,7 +187,8 @@ fn standardized(stimuli: &StimulusSet) -> (Array2<f32>, f64, f64) {
     (Array2::from_shape_vec(shape, pixels).expect("a stimulus set is full"), mean, std)
 }
 
-/// Neurons of layer 2/3 of V1, anywhere in a field of view of 0.6 mm: position says nothing about tuning.
+/// Neurons of layer 2/3 of V1, uniformly in a field of view of 0.6 mm; their position is unrelated
+/// to their tuning.
 fn neurons(count: usize, rng: &mut ChaCha8Rng) -> Result<Neurons> {
     let coordinates =
         Array2::from_shape_fn(

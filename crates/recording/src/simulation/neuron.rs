@@ -1,4 +1,4 @@
-//! The neurons of a simulated scan and the distributions that they are drawn from.
+//! Simulated neurons, and the distributions of their parameters.
 
 use super::{SimulationConfig, Subunit};
 use rand::{Rng, seq::SliceRandom};
@@ -6,57 +6,59 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, LogNormal, Normal};
 use std::f32::consts::{PI, TAU};
 
-/// Lowest and highest spatial frequency, cycles per pixel.
+/// Lowest and highest spatial frequency, in cycles per pixel.
 const FREQUENCIES: (f32, f32) = (0.012, 0.16);
-/// Smallest and largest envelope, pixels.
+/// Smallest and largest envelope, in pixels.
 const SIGMAS: (f32, f32) = (1.5, 10.0);
-/// Cycles of the carrier in one standard deviation of the envelope.
+/// Carrier cycles per standard deviation of the envelope.
 const CYCLES: f32 = 0.35;
-/// Subunits of a neuron.
+/// Subunits per neuron.
 pub(super) const SUBUNITS: usize = 3;
-/// Share of the subunits with an ON or OFF luminance part.
+/// Fraction of the subunits with an ON or OFF luminance component.
 const LUMINANCE_SHARE: f64 = 0.5;
-/// Standard deviation of the neurons' receptive fields around that of the scan, as a share of the image's height. A field of view of
-/// 0.6 mm sees some 30 degrees, and 64 x 36 pixels span about 120 x 70.
+/// Standard deviation of the receptive field centers around the center of the scan, relative to the
+/// image height. A field of view of 0.6 mm covers some 30 degrees, and 64 x 36 pixels span about
+/// 120 x 70.
 const FIELD_OF_VIEW: f32 = 1.0 / 6.0;
-/// Standard deviation of the subunits around the neuron, in units of its envelope.
+/// Standard deviation of the subunit centers around that of the neuron, in units of its envelope.
 const SCATTER: f32 = 0.8;
 
-/// One simulated neuron. Lengths are pixels, angles radians; the formulas are in the documentation of the
+/// One simulated neuron. Lengths are in pixels, angles in radians; the formulas are in the
+/// documentation of the
 /// [module](super).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SimulatedNeuron {
-    /// `false`: noise around a constant rate.
+    /// Whether the neuron responds to images; if not, it fires at a constant rate with noise.
     pub responsive: bool,
     /// Center of the receptive field, columns from the left.
     pub x: f32,
     /// Center of the receptive field, rows from the top.
     pub y: f32,
-    /// What drives and inhibits the neuron.
+    /// The excitatory and inhibitory subunits.
     pub subunits: Vec<Subunit>,
-    /// What the weighted sum of the subunits must exceed.
+    /// Threshold on the weighted sum of the subunits.
     pub threshold: f32,
-    /// Standard deviation of the window of the surround.
+    /// Standard deviation of the surround window.
     pub surround_sigma: f32,
     /// Median contrast of the surround over the stimuli.
     pub surround_scale: f32,
     /// How much a surround of median contrast adds to the divisor.
     pub suppression: f32,
-    /// Power of the suppressed drive.
+    /// Exponent of the suppressed drive.
     pub exponent: f32,
-    /// Mean of the suppressed drive after the power.
+    /// Mean of the suppressed drive after the exponent.
     pub drive_scale: f32,
-    /// Mean of the drive after the soft ceiling.
+    /// Mean of the drive after saturation.
     pub saturated_drive_mean: f32,
-    /// Share of the mean rate that ignores the image.
+    /// Fraction of the mean rate that is independent of the image.
     pub baseline_fraction: f32,
     /// Mean response at mean behavior.
     pub mean_rate: f32,
-    /// Variance of the expected responses over the stimuli shown once.
+    /// Variance of the expected responses over the single-trial stimuli.
     pub signal_variance: f32,
-    /// Wanted share of `signal_variance` in the variance of a single trial.
+    /// Target fraction of `signal_variance` in the variance of single trials.
     pub target_snr: f32,
-    /// Shape of the gamma distribution of one event's size.
+    /// Shape of the gamma distribution of event sizes.
     pub event_gamma_shape: f32,
     /// Poisson events per unit of rate.
     pub events_per_unit_rate: f32,
@@ -64,8 +66,9 @@ pub struct SimulatedNeuron {
     pub behavior_gain: [f32; 3],
 }
 
-/// Draws the neurons of one scan, around one place of the image; what depends on the stimuli is still 0, `luminance` is relative to
-/// the Gabor part, and `threshold` to the mean of the weighted sum.
+/// Draws the neurons of a scan around one place in the image. Parameters that depend on the stimuli
+/// are still 0; `luminance` is relative to the Gabor component, and `threshold` to the mean of the
+/// weighted sum.
 pub(super) fn draw_neurons(config: &SimulationConfig, height: usize, width: usize, rng: &mut ChaCha8Rng) -> Vec<SimulatedNeuron> {
     let unresponsive = (config.fraction_unresponsive * config.neurons as f64).round() as usize;
     let mut responsive: Vec<bool> = (0..config.neurons).map(|neuron| neuron >= unresponsive).collect();
@@ -96,7 +99,7 @@ fn draw_neuron(
             } else {
                 0.0
             };
-            // The first one drives; a third of the others inhibit.
+            // The first subunit excites; a third of the others inhibit.
             let weight = normal(rng, 0.0, 1.0).abs();
             let weight = if index == 0 { weight.max(1.0) } else { weight * if rng.random_bool(0.67) { 1.0 } else { -1.0 } };
             Subunit {
@@ -138,7 +141,7 @@ fn normal(rng: &mut ChaCha8Rng, mean: f32, std: f32) -> f32 {
     Normal::new(mean, std).expect("a finite standard deviation").sample(rng)
 }
 
-/// Log-normal by its median and the standard deviation of its logarithm.
+/// A log-normal value, given the median and the standard deviation of its logarithm.
 fn log_normal(rng: &mut ChaCha8Rng, median: f32, spread: f32) -> f32 {
     LogNormal::new(median.ln(), spread).expect("a finite spread").sample(rng)
 }

@@ -1,4 +1,4 @@
-//! Over-dispersed responses around a rate.
+//! Overdispersed response noise.
 
 use super::behavior::Behavior;
 use super::encoder::moments;
@@ -8,27 +8,29 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, Poisson};
 use rayon::prelude::*;
 
-/// Least share of the variance wanted of a single trial that is left to the events, where behaviour makes up the rest.
+/// Smallest fraction of the target single-trial variance left to event noise if behavior accounts
+/// for the rest.
 const LEAST_NOISE: f64 = 0.25;
-/// Events in a trial of a neuron that does not respond.
+/// Mean number of events per trial of an unresponsive neuron.
 const UNRESPONSIVE_EVENTS: f32 = 0.8;
 
 impl SimulatedNeuron {
-    /// A response at `rate`: a Poisson number of gamma-distributed events, in units of rate.
+    /// Draws a response at `rate`: a Poisson number of gamma-distributed events, in units of rate.
     pub(super) fn respond(&self, rate: f32, rng: &mut ChaCha8Rng) -> f32 {
         let events = rate * self.events_per_unit_rate;
         let count = if events > 0.0 { Poisson::new(events).expect("a positive rate").sample(rng) } else { 0.0 };
         if count == 0.0 {
             return 0.0;
         }
-        // The sum of n gamma variables of one shape has n times the shape.
+        // The sum of n gamma variables with one shape is gamma with n times that shape.
         let shape = self.event_gamma_shape;
         Gamma::new(count * shape, shape.recip()).expect("a positive shape").sample(rng) / self.events_per_unit_rate
     }
 }
 
-/// Sets the events per unit of rate so that the signal has its wanted share of the variance of single trials, of which
-/// behaviour takes its part first. `expected` are the responses `[stimuli, neurons]` to the stimuli shown once.
+/// Sets the events per unit of rate so that the signal has its target fraction of the single-trial
+/// variance, of which behavior takes its part first. `expected` are the responses `[stimuli,
+/// neurons]` to the single-trial stimuli.
 pub(super) fn set_event_rates(neurons: &mut [SimulatedNeuron], expected: ArrayView2<f32>, behavior: &Behavior) {
     let trials = behavior.values.nrows();
     neurons.par_iter_mut().enumerate().for_each(|(neuron, cell)| {
@@ -39,7 +41,7 @@ pub(super) fn set_event_rates(neurons: &mut [SimulatedNeuron], expected: ArrayVi
         let (rate, signal) = moments(expected.column(neuron).iter().copied());
         let (factor, spread) = moments((0..trials).map(|trial| behavior.factor(trial, &cell.behavior_gain)));
         let wanted = signal / f64::from(cell.target_snr);
-        // Image and behaviour are independent: Var[RG] = E[R^2] E[G^2] - E[R]^2 E[G]^2.
+        // Image and behavior are independent: Var[RG] = E[R^2] E[G^2] - E[R]^2 E[G]^2.
         let modulated = (rate * rate + signal) * (factor * factor + spread) - (rate * factor).powi(2);
         let noise = (wanted - modulated).max(LEAST_NOISE * wanted);
         let per_event = 1.0 + 1.0 / f64::from(cell.event_gamma_shape);

@@ -1,17 +1,18 @@
-//! One of the receptive fields that drive a simulated neuron.
+//! Subunits: the receptive fields that drive a simulated neuron.
 
-/// The window of local contrast and luminance is wider than the Gabor's envelope by this factor.
+/// Ratio of the window of local contrast and luminance to the Gabor envelope.
 const WINDOW: f32 = 1.5;
 
-/// A Gabor filter in quadrature under a Gaussian window, divided by the contrast that the window sees. Lengths are pixels, angles
-/// radians; the formulas are in the documentation of the [module](super).
+/// Gabor filters in quadrature under a Gaussian window, with divisive normalization by the contrast
+/// in the window. Lengths are in pixels, angles in radians; the formulas are in the documentation
+/// of the [module](super).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Subunit {
-    /// Center, columns from the left.
+    /// Center: column from the left.
     pub x: f32,
-    /// Center, rows from the top.
+    /// Center: row from the top.
     pub y: f32,
-    /// Direction along which the carrier varies, from the x axis towards rows further down.
+    /// Direction along which the carrier varies, from the x axis towards lower rows of the image.
     pub orientation: f32,
     /// Phase of the even carrier at the center.
     pub phase: f32,
@@ -19,23 +20,24 @@ pub struct Subunit {
     pub spatial_frequency: f32,
     /// Standard deviation of the envelope across the bars.
     pub sigma: f32,
-    /// `sigma` over the envelope's standard deviation along the bars.
+    /// Ratio of `sigma` to the standard deviation of the envelope along the bars.
     pub aspect: f32,
-    /// Share of the energy in what the subunit gives: 0 as in a simple cell, 1 as in a complex cell.
+    /// Weight of the energy component: 0 for a simple cell, 1 for a complex cell.
     pub complex_weight: f32,
-    /// Weight of the local mean luminance in the simple part; ON above 0, OFF below.
+    /// Weight of the local mean luminance in the simple component; ON above 0, OFF below.
     pub luminance: f32,
     /// Median local contrast over the stimuli.
     pub contrast_scale: f32,
     /// Semisaturation of the divisive normalization, in units of `contrast_scale`.
     pub semisaturation: f32,
-    /// Standard deviation, over the stimuli, of what the subunit gives before it is divided by this.
+    /// Standard deviation of the subunit response over the stimuli, before the division by this
+    /// scale.
     pub scale: f32,
-    /// Weight in the drive of the neuron; below 0 it inhibits.
+    /// Weight in the drive of the neuron; negative for inhibition.
     pub weight: f32,
 }
 
-/// What a receptive field sees in one image.
+/// The inputs of a receptive field in one image.
 #[derive(Clone, Copy)]
 pub(super) struct View {
     pub(super) even: f32,
@@ -45,7 +47,7 @@ pub(super) struct View {
 }
 
 impl Subunit {
-    /// Even and odd Gabor, and the window, at a pixel; neither zero-mean nor normalized.
+    /// Even and odd Gabor filter, and the window, at a pixel; neither zero-mean nor normalized.
     fn profile(&self, column: f32, row: f32) -> (f32, f32, f32, f32) {
         let (dx, dy) = (column - self.x, row - self.y);
         let (sine, cosine) = self.orientation.sin_cos();
@@ -56,8 +58,8 @@ impl Subunit {
         (envelope, envelope * even, envelope * odd, (-distance / (WINDOW * WINDOW)).exp())
     }
 
-    /// Writes the filters. A grating that fits has an even and odd response of about its amplitude; uniform light has none; the
-    /// window sums to 1.
+    /// Writes the filters. A matching grating gives an even and odd response of about its
+    /// amplitude, uniform light gives none; the window sums to 1.
     pub(super) fn fill(&self, width: usize, even: &mut [f32], odd: &mut [f32], window: &mut [f32]) {
         let mut envelope = vec![0.0; even.len()];
         for pixel in 0..even.len() {
@@ -75,7 +77,7 @@ impl Subunit {
         window.iter_mut().for_each(|value| *value /= area);
     }
 
-    /// What the subunit gives, before it is divided by its scale.
+    /// The response of the subunit before the division by its scale.
     pub(super) fn normalized(&self, view: View) -> f32 {
         let simple = (view.even + self.luminance * view.luminance).max(0.0);
         let energy = view.even.hypot(view.odd);
@@ -84,7 +86,7 @@ impl Subunit {
     }
 }
 
-/// The sum, added up in f64.
+/// The sum in f64.
 pub(super) fn total(values: &[f32]) -> f32 {
     values.iter().map(|value| f64::from(*value)).sum::<f64>() as f32
 }

@@ -1,4 +1,4 @@
-//! What generated a simulated scan.
+//! The ground truth of a simulated scan.
 
 use super::behavior::LARGEST_EXPONENT;
 use super::neuron::SimulatedNeuron;
@@ -7,34 +7,35 @@ use brainprior_images::ImageId;
 use ndarray::{Array2, Axis};
 use std::collections::HashMap;
 
-/// What the neurons of a simulated scan have in common.
+/// Constants shared by the neurons of a simulated scan.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SimulationConstants {
     /// Seed of the simulation.
     pub seed: i64,
-    /// Mean over the trials of pupil dilation, its derivative, running speed.
+    /// Mean over trials of pupil dilation, its derivative, and running speed.
     pub behavior_mean: [f64; 3],
-    /// Standard deviation of the same over the trials.
+    /// Standard deviation over trials of the same.
     pub behavior_std: [f64; 3],
-    /// Shift in image pixels per camera pixel: (dx, dy) = matrix x (pupil centre - mean), its length bounded.
+    /// Shift in image pixels per camera pixel: (dx, dy) = matrix x (pupil center - mean), with
+    /// bounded length.
     pub gaze_matrix: [[f64; 2]; 2],
-    /// Pupil centre at which the shift is zero, camera pixels.
+    /// Pupil center at zero shift, in camera pixels.
     pub pupil_center_mean: [f64; 2],
-    /// Mean and standard deviation over all pixels of the stimuli, grey levels 0 to 255.
+    /// Mean and standard deviation over all pixels of the stimuli, in gray levels 0 to 255.
     pub image_mean_std: [f64; 2],
-    /// Soft ceiling of the drive, in units of its mean.
+    /// Saturation level of the drive, in units of its mean.
     pub drive_knee: f32,
 }
 
 impl SimulationConstants {
-    /// Shift (x, y) of all receptive fields, image pixels, at a pupil centre, camera pixels, before the
-    /// simulation bounds its length.
+    /// Shift (x, y) of all receptive fields in image pixels for a pupil center in camera pixels,
+    /// before the simulation bounds its length.
     pub fn shift(&self, pupil_center: [f32; 2]) -> [f64; 2] {
         let away = |k: usize| f64::from(pupil_center[k]) - self.pupil_center_mean[k];
         [0, 1].map(|axis| self.gaze_matrix[axis][0] * away(0) + self.gaze_matrix[axis][1] * away(1))
     }
 
-    /// Logarithm of a neuron's gain at a behaviour (pupil dilation, its derivative, running speed).
+    /// Logarithm of a neuron's gain for a behavior (pupil dilation, its derivative, running speed).
     pub fn log_gain(&self, cell: &SimulatedNeuron, behavior: [f32; 3]) -> f64 {
         let scaled = |k: usize| (f64::from(behavior[k]) - self.behavior_mean[k]) / self.behavior_std[k];
         let bound = f64::from(LARGEST_EXPONENT);
@@ -42,9 +43,10 @@ impl SimulationConstants {
     }
 }
 
-/// What generated a simulated scan: expected responses of every neuron to every stimulus, and the neurons.
+/// The ground truth of a simulated scan: expected responses of every neuron to every stimulus, and
+/// the neurons.
 ///
-/// No model is to be fitted to it.
+/// Never fit a model to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
     expected_responses: Array2<f32>,
@@ -54,11 +56,11 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// From expected responses `[stimuli, neurons]` at zero gaze shift and mean behaviour, the identity of each stimulus
-    /// where it is known, and the neurons.
+    /// Takes expected responses `[stimuli, neurons]` at zero gaze shift and mean behavior, the
+    /// identity of each stimulus if known, and the neurons.
     ///
     /// # Errors
-    /// Lengths that differ; an expected response that is not finite.
+    /// Returns an error if lengths differ or an expected response is not finite.
     pub fn new(
         expected_responses: Array2<f32>,
         ids: Option<Vec<ImageId>>,
@@ -73,7 +75,7 @@ impl Truth {
             if expected != found {
                 return Err(Error::Size {
                     what,
-                    expected: format!("{expected}, as the expected responses"),
+                    expected: format!("{expected}, like the expected responses"),
                     found: found.to_string(),
                 });
             }
@@ -82,37 +84,40 @@ impl Truth {
         Ok(Self { expected_responses, ids, neurons, constants })
     }
 
-    /// `[stimuli, neurons]`: noise-free, at zero gaze shift and mean behaviour.
+    /// `[stimuli, neurons]`: noise-free, at zero gaze shift and mean behavior.
     pub fn expected_responses(&self) -> &Array2<f32> {
         &self.expected_responses
     }
 
-    /// The stimulus of each row; `None` where rows are known by the labels of the scan's images alone.
+    /// The stimulus of each row; `None` if rows can only be matched by the image labels of the
+    /// scan.
     pub fn ids(&self) -> Option<&[ImageId]> {
         self.ids.as_deref()
     }
 
-    /// The neurons, in the order of the scan.
+    /// The neurons in the order of the scan.
     pub fn neurons(&self) -> &[SimulatedNeuron] {
         &self.neurons
     }
 
-    /// What the neurons have in common.
+    /// The constants shared by the neurons.
     pub fn constants(&self) -> &SimulationConstants {
         &self.constants
     }
 }
 
-/// Expected responses to the stimuli of `scan`, in its order: matched by content where the truth holds the identities of
-/// its stimuli, and else by the labels of the scan's images, label i being row i of the truth.
+/// Expected responses to the stimuli of `scan`, in its order. Stimuli are matched by content if the
+/// truth has their identities, and otherwise by the image labels of the scan, where label i is row
+/// i of the truth.
 ///
 /// # Errors
-/// Another number of neurons than the scan has; a stimulus of the scan that the truth lacks; neither identities nor labels.
+/// Returns an error if the number of neurons differs, if the truth lacks a stimulus of the scan, or
+/// if there are neither identities nor labels.
 pub fn truth_for(scan: &Scan, truth: &Truth) -> Result<Responses> {
     if scan.neurons().len() != truth.neurons.len() {
         return Err(Error::Size {
             what: "neurons of a truth",
-            expected: format!("{}, as scan {}", scan.neurons().len(), scan.name()),
+            expected: format!("{}, like scan {}", scan.neurons().len(), scan.name()),
             found: truth.neurons.len().to_string(),
         });
     }

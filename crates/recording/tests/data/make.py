@@ -1,8 +1,8 @@
-"""Makes the two small scans of this folder, one trial a row of made-up numbers (h5py 3.16, NumPy 2.4).
+"""Writes the two small scans of this folder, with one trial per row of made-up numbers (h5py 3.16, NumPy 2.4).
 
-`h5py.h5`: as labs write it with h5py: variable-length strings, f64 images 0..255, i32 identifiers under `image_id` beside
-misleading ones under `frame_image_id`, filters. `numpy.zip`: a Sensorium tree in one folder, `U` and `S` strings, f8
-responses, u1 images, tier `final_test`, no pupil.
+`h5py.h5`: as labs write it with h5py: variable-length strings, f64 images 0..255, i32 identifiers under `image_id`, misleading ones
+under `frame_image_id`, filters. `numpy.zip`: a Sensorium tree in one folder, with `U` and `S` strings, f8 responses, u1 images, tier
+`final_test`, no pupil.
 """
 
 import io

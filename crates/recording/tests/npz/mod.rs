@@ -1,4 +1,4 @@
-//! Arrays that a script saved with numpy.savez, and files that it packed.
+//! Arrays saved by a script with numpy.savez, and zip files.
 
 use brainprior_artifact::npy::{Npy, Values};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub(crate) fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
-/// A folder with what a zip archive in `tests/data` holds.
+/// A folder with the content of a zip archive in `tests/data`.
 pub(crate) fn unpacked(name: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     zip::ZipArchive::new(fs::File::open(data(name)).unwrap()).unwrap().extract(folder.path()).unwrap();
@@ -58,7 +58,7 @@ impl Arrays {
     }
 }
 
-/// That values agree as f32 can: sums may be taken in another order.
+/// Checks that values agree to f32 precision; sums may be computed in another order.
 #[track_caller]
 pub(crate) fn close<'a>(found: impl IntoIterator<Item = &'a f32>, expected: &[f32], rounding: f32) {
     let found: Vec<f32> = found.into_iter().copied().collect();

@@ -6,72 +6,78 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CoreConfig {
-    /// What each layer reads.
+    /// The input of each layer.
     pub kind: CoreKind,
     /// Output channels of each layer.
     pub channels: Vec<usize>,
-    /// Side of each layer's square kernels, pixels of that layer's input; odd.
+    /// Side of each layer's square kernels, in pixels of that layer's input; odd.
     pub kernels: Vec<usize>,
-    /// Stride of the first layer, pixels. 2 makes everything behind it four times cheaper; half a cycle must still be
-    /// longer than the stride at the finest tuning.
+    /// Stride of the first layer in pixels. A stride of 2 makes all later layers four times
+    /// cheaper; half a cycle of the highest frequency must still be longer than the stride.
     pub stride: usize,
-    /// False: the first layer's kernels stay within the image, and receptive fields near its border are read at the features
-    /// next to it (the usual choice with Gaussian readouts). True: zeros around the image, the mean of training.
+    /// If false, kernels of the first layer stay within the image, and receptive fields near its
+    /// border use the closest features (as usual with Gaussian readouts). If true, the image is
+    /// padded with zeros, the training mean.
     pub pad_input: bool,
-    /// Standard deviation, pixels, of the Gaussian window over which local contrast is measured: beside the image, the first
-    /// layer sees it divided by that, as cortical cells divide by the activity around them (Carandini & Heeger 2012). `None`, as
-    /// text `"none"`: the image alone.
+    /// Standard deviation in pixels of the Gaussian window in which local contrast is measured. In
+    /// addition to the image, the first layer then receives the image divided by its local
+    /// contrast, since cortical cells divide by the activity around them (Carandini & Heeger 2012).
+    /// `None` (as text, `"none"`) uses only the image.
     #[serde(with = "window")]
     pub contrast_window: Option<f64>,
-    /// True: from the second layer on, a plane for each input channel and then a mixture of channels (Lurz et al. 2021)
-    /// instead of full kernels: fewer weights, and less work where kernels are large.
+    /// If true, layers from the second on are depth-separable: one plane per input channel, then a
+    /// mixture of channels (Lurz et al. 2021). This needs fewer weights, and less computation for
+    /// large kernels.
     pub depth_separable: bool,
-    /// Which layers the readouts see.
+    /// The layers that the readouts use.
     pub output: CoreOutput,
-    /// Where the first layer's kernels start.
+    /// The initialization of the first layer's kernels.
     pub start: KernelStart,
-    /// Weight of the squared Laplacian of the first layer's kernels, as a share of their squared norm.
+    /// Weight of the squared Laplacian of the first layer's kernels, relative to their squared
+    /// norm.
     pub smoothness: f64,
-    /// Weight of the group sparsity of the later layers' kernels: sum of the norms of the planes, over the layer's norm. Of
-    /// separable kernels, the mixture's weights are the groups.
+    /// Weight of the group sparsity of the later layers' kernels: the sum of the norms of the
+    /// planes, relative to the layer's norm. For separable kernels, the groups are the weights of
+    /// the mixture.
     pub group_sparsity: f64,
-    /// Weight of the mean square of the later layers' weights. Batch norm takes the scale of a kernel away again, so that this
-    /// keeps the optimiser's steps from becoming small against kernels that grew, and changes no prediction by itself.
+    /// Weight of the mean square of the later layers' weights. Batch norm cancels the scale of a
+    /// kernel, so this changes no prediction directly, but keeps kernels from growing, which would
+    /// shrink the relative step of the optimizer.
     pub l2: f64,
 }
 
-/// What each layer of a core reads.
+/// The input of each layer of a core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CoreKind {
     /// All earlier layers (Sinz et al. 2018).
     Dense,
-    /// The layer before it (Lurz et al. 2021).
+    /// The preceding layer (Lurz et al. 2021).
     Stacked,
 }
 
-/// Which layers of a core the readouts see.
+/// The core layers that the readouts use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CoreOutput {
-    /// The concatenation of all.
+    /// The concatenation of all layers.
     All,
-    /// The last one.
+    /// The last layer.
     Last,
 }
 
-/// Where the kernels of the first layer start.
+/// The initialization of the first layer's kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelStart {
     /// Independent normal numbers.
     Normal,
-    /// Gabor filters, four phases each, spread over the orientations and frequencies of mouse V1: training starts where it
-    /// would otherwise take many epochs to get to, and moves them from there.
+    /// Gabor filters with four phases each, spread over the orientations and frequencies of mouse
+    /// V1. Training adjusts them; this saves many epochs.
     Gabor,
 }
 
-/// A window as text: a number or a word, since TOML has nothing for what is absent.
+/// Serializes a window as a number or a word, since TOML cannot express a missing value.
 mod window {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -120,8 +126,8 @@ impl Default for CoreConfig {
 }
 
 impl CoreConfig {
-    /// The depth-separable core of Lurz et al. 2021, as neuralpredictors and the Sensorium baselines use it: four layers of 64
-    /// channels, the last of which is read.
+    /// The depth-separable core of Lurz et al. 2021, as used by neuralpredictors and the Sensorium
+    /// baselines: four layers of 64 channels; readouts use the last.
     pub fn stacked() -> Self {
         Self {
             kind: CoreKind::Stacked,
@@ -135,12 +141,12 @@ impl CoreConfig {
         }
     }
 
-    /// Planes that the first layer sees.
+    /// Number of input planes of the first layer.
     pub(crate) fn planes(&self) -> usize {
         if self.contrast_window.is_some() { 2 } else { 1 }
     }
 
-    /// Zeros on each side of the image.
+    /// Number of zeros on each side of the image.
     pub(crate) fn padding(&self) -> usize {
         if self.pad_input { self.kernels[0] / 2 } else { 0 }
     }

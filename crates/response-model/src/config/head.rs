@@ -1,83 +1,88 @@
-//! Options of what each scan has for itself: readout, shifter, modulator.
+//! Options of the parts that each scan has: readout, shifter, modulator.
 
 use serde::{Deserialize, Serialize};
 
-/// How neurons read the core.
+/// How neurons read from the core.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadoutConfig {
-    /// What a neuron reads.
+    /// The kind of readout.
     pub kind: ReadoutKind,
-    /// Scales of a pyramid: the core's output, and its averages over blocks of 2, 4, ... pixels.
+    /// Number of scales of a pyramid: the core's output, and its averages over blocks of 2, 4, ...
+    /// pixels.
     pub levels: usize,
-    /// Where the positions of a pyramid or Gaussian readout come from.
+    /// The source of the positions of a pyramid or Gaussian readout.
     pub positions: PositionSource,
-    /// Standard deviation that the sampled positions of a Gaussian readout start with, in half image widths and heights.
+    /// Initial standard deviation of the sampled positions of a Gaussian readout, in half image
+    /// widths and heights.
     pub spread: f64,
-    /// Weight of the mean over neurons of the sum of absolute weights; of a factorized readout, of the product of the sums over
-    /// space and over channels.
+    /// Weight of the L1 penalty: the sum of absolute weights (for a factorized readout, the product
+    /// of the sums over space and over channels), averaged over neurons.
     pub l1: f64,
 }
 
-/// What a neuron reads of the core's output.
+/// The kind of readout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReadoutKind {
-    /// One position, at several scales (Sinz et al. 2018).
+    /// One position per neuron, at several scales (Sinz et al. 2018).
     Pyramid,
-    /// One position of the finest scale, drawn in training from a learned Gaussian, its mean in prediction (Lurz et al. 2021).
+    /// One position at the finest scale, sampled from a learned Gaussian in training, at its mean
+    /// in prediction (Lurz et al. 2021).
     Gaussian,
-    /// A map over space times weights over channels (Klindt et al. 2017, "Neural system identification for large populations
-    /// separating what and where"). It has no position, so that it goes with no shifter.
+    /// A spatial map times channel weights (Klindt et al. 2017, "Neural system identification for
+    /// large populations separating what and where"). It has no position, so it cannot be combined
+    /// with a shifter.
     Factorized,
 }
 
-/// Where a readout's positions come from.
+/// The source of a readout's positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PositionSource {
-    /// Learned for each neuron, from a start that reverse correlation finds.
+    /// Learned for each neuron, initialized by reverse correlation.
     Located,
-    /// A perceptron from the neuron's place in cortex, the same for all neurons of a scan (Lurz et al. 2021): retinotopy. The scan
-    /// needs coordinates of its neurons.
+    /// Predicted from the neuron's position in cortex by a perceptron shared by all neurons of a
+    /// scan (Lurz et al. 2021): retinotopy. The scan needs neuron coordinates.
     Cortical,
 }
 
-/// The shifter: a perceptron from the z-scored pupil centre to a shift of all receptive fields (Walker et al. 2019).
+/// The shifter, from the z-scored pupil center to a shift of all receptive fields (Walker et al.
+/// 2019).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShifterConfig {
-    /// False: receptive fields do not move, whatever the pupil does.
+    /// If false, receptive fields do not move with the pupil.
     pub enabled: bool,
-    /// What is between pupil and shift.
+    /// The kind of map from pupil to shift.
     pub kind: ShifterKind,
-    /// Units of the hidden layer of a perceptron.
+    /// Number of hidden units of a perceptron.
     pub hidden: usize,
 }
 
-/// What makes a shift of a pupil centre.
+/// The kind of map from pupil center to shift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShifterKind {
-    /// One hidden layer, tanh (Sinz et al. 2018).
+    /// A perceptron with one hidden layer, tanh (Sinz et al. 2018).
     Perceptron,
-    /// None (Walker et al. 2019).
+    /// An affine map (Walker et al. 2019).
     Affine,
 }
 
-/// The output nonlinearity, from what a readout finds to a rate.
+/// The output nonlinearity, from a readout's value to a rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputConfig {
-    /// Its kind.
+    /// The kind of nonlinearity.
     pub kind: OutputKind,
-    /// Of Softplus, log(1 + exp(beta x)) / beta: how sharply it bends; where it starts, if it is learned.
+    /// Sharpness of Softplus, log(1 + exp(beta x)) / beta; the initial value if it is learned.
     pub beta: f64,
-    /// True: beta is learned, one for each scan.
+    /// If true, beta is learned, one per scan.
     pub learn_beta: bool,
 }
 
-/// An output nonlinearity.
+/// The kind of output nonlinearity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputKind {
@@ -87,38 +92,39 @@ pub enum OutputKind {
     Softplus,
 }
 
-/// Which inputs are brought to one scale by their statistics over training; behaviour and pupil always are.
+/// Which inputs are normalized by training statistics; behavior and pupil always are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NormalizationConfig {
-    /// Pixels less their mean, over their standard deviation.
+    /// If true, subtracts the mean of the pixels and divides by their standard deviation.
     pub images: bool,
-    /// Responses over each neuron's standard deviation.
+    /// If true, divides responses by each neuron's standard deviation.
     pub responses: bool,
 }
 
-/// The modulator: a perceptron from z-scored behaviour to the logarithm of a gain per neuron (Sinz et al. 2018).
+/// The modulator: a perceptron from z-scored behavior to a log gain per neuron (Sinz et al. 2018).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModulatorConfig {
-    /// False: rates do not depend on behaviour.
+    /// If false, rates do not depend on behavior.
     pub enabled: bool,
-    /// Units of the hidden layer, the rank of the gains.
+    /// Number of hidden units, which is the rank of the gains.
     pub hidden: usize,
-    /// Where the gain enters.
+    /// Where the gain is applied.
     pub placement: GainPlacement,
-    /// Weight of the mean over neurons of the squared weights of the last layer.
+    /// Weight of the squared weights of the last layer, averaged over neurons.
     pub l2: f64,
 }
 
-/// Where the modulator's gain enters.
+/// Where the modulator's gain is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GainPlacement {
-    /// On the readout's value, before the output nonlinearity: ELU(gain x) + 1. For values below zero, that is rates
-    /// below one standard deviation, a larger gain means a lower rate; sparse neurons then learn inverted gains.
+    /// To the readout's value, before the output nonlinearity: ELU(gain x) + 1. For values below
+    /// zero, that is, rates below one standard deviation, a larger gain means a lower rate; sparse
+    /// neurons then learn inverted gains.
     BeforeOutput,
-    /// On the rate, gain (ELU(x) + 1): the gain is what multiplies the expected response.
+    /// To the rate: gain (ELU(x) + 1), so that the gain multiplies the expected response.
     OnRate,
 }
 
@@ -129,7 +135,7 @@ impl Default for ReadoutConfig {
 }
 
 impl ReadoutConfig {
-    /// Scales that are read: 1 for all but a pyramid.
+    /// Number of scales: 1 for all kinds but the pyramid.
     pub(crate) fn scales(&self) -> usize {
         if self.kind == ReadoutKind::Pyramid { self.levels } else { 1 }
     }

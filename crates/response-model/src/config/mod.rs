@@ -1,4 +1,4 @@
-//! Configuration of a fit: every value has a default, unknown keys are refused.
+//! Configuration of a fit: every value has a default, and unknown keys are errors.
 
 mod core;
 mod head;
@@ -15,33 +15,34 @@ pub use training::{LossConfig, LossKind, OptimizationConfig};
 
 use crate::error::{Error, Result};
 
-/// What a fit builds and how it trains.
+/// The architecture of a model and how it is trained.
 ///
-/// Sections and keys are those of the pipeline's configuration file. [`Config::default`] is meant for scans of
-/// thousands of trials; [`Config::small`] for a budget of about a minute on two processor cores.
+/// Sections and keys are those of the pipeline's configuration file. [`Config::default`] is meant
+/// for scans with thousands of trials; [`Config::small`] fits in about a minute on two CPU cores.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The convolutional core that all neurons of all scans share.
+    /// The convolutional core shared by all neurons of all scans.
     pub core: CoreConfig,
     /// The readout of each scan.
     pub readout: ReadoutConfig,
-    /// The shifter of each scan with a pupil centre.
+    /// The shifter of each scan with pupil centers.
     pub shifter: ShifterConfig,
-    /// The modulator of each scan with behaviour.
+    /// The modulator of each scan with behavior.
     pub modulator: ModulatorConfig,
     /// The output nonlinearity.
     pub output: OutputConfig,
-    /// What is brought to one scale.
+    /// Which inputs are normalized.
     pub normalization: NormalizationConfig,
     /// The loss.
     pub loss: LossConfig,
-    /// The optimiser and its schedule.
+    /// The optimizer and its schedule.
     pub optimization: OptimizationConfig,
 }
 
 impl Config {
-    /// About a minute on two processor cores for two scans of a few hundred neurons and 1,000 to 1,500 images.
+    /// A fit of about a minute on two CPU cores for two scans of a few hundred neurons and 1,000 to
+    /// 1,500 images.
     pub fn small() -> Self {
         Self {
             core: CoreConfig { channels: vec![16, 16, 16], ..CoreConfig::default() },
@@ -51,8 +52,9 @@ impl Config {
         }
     }
 
-    /// The static model of Walker et al. 2019 (inception loops), to which Li et al. 2019 delegate: an unpadded first layer of the image alone, neither
-    /// images nor responses normalized, an affine shifter, the gain before ELU + 1, Adam at 0.005 and then 0.001.
+    /// The static model of Walker et al. 2019 (inception loops), which Li et al. 2019 refer to: an
+    /// unpadded first layer that uses only the image, neither images nor responses normalized, an
+    /// affine shifter, the gain before ELU + 1, Adam at 0.005 and then 0.001.
     pub fn walker2019() -> Self {
         Self {
             core: CoreConfig {
@@ -85,10 +87,10 @@ impl Config {
         }
     }
 
-    /// Checks every value's range.
+    /// Checks that every value is in range.
     ///
     /// # Errors
-    /// [`Error::Configuration`] names the first key out of range.
+    /// Returns [`Error::Configuration`] with the first key out of range.
     pub fn check(&self) -> Result<()> {
         if let Some(window) = self.core.contrast_window
             && !(window.is_finite() && window > 0.0)
@@ -99,10 +101,10 @@ impl Config {
         let not_negative = "a finite number >= 0";
         let Config { core, readout, shifter, modulator, output, normalization: _, loss, optimization: o } = self;
         if core.channels.is_empty() || core.channels.contains(&0) {
-            return Err(out_of_range("core.channels", &core.channels, "at least one layer, each of at least one channel"));
+            return Err(out_of_range("core.channels", &core.channels, "at least one layer, each with at least one channel"));
         }
         if core.kernels.len() != core.channels.len() || core.kernels.iter().any(|k| k % 2 == 0) {
-            return Err(out_of_range("core.kernels", &core.kernels, "an odd side for each layer of core.channels"));
+            return Err(out_of_range("core.kernels", &core.kernels, "an odd size for each layer of core.channels"));
         }
         for (key, value) in [
             ("core.stride", core.stride),
@@ -117,13 +119,17 @@ impl Config {
             }
         }
         if core.start == KernelStart::Gabor && core.kernels[0] < 5 {
-            return Err(out_of_range("core.kernels", &core.kernels, "a first side of at least 5 for core.start = \"gabor\""));
+            return Err(out_of_range(
+                "core.kernels",
+                &core.kernels,
+                "a first kernel of at least 5 pixels for core.start = \"gabor\"",
+            ));
         }
         if readout.kind == ReadoutKind::Factorized && shifter.enabled {
             return Err(out_of_range(
                 "shifter.enabled",
                 &true,
-                "false with readout.kind = \"factorized\", whose maps do not move",
+                "false with readout.kind = \"factorized\", whose maps do not shift",
             ));
         }
         if !(1..=8).contains(&readout.levels) {

@@ -1,4 +1,4 @@
-//! Options of the loss and of the optimization.
+//! Options of the loss and of the optimizer.
 
 use brainprior_kernels::Precision;
 use serde::{Deserialize, Serialize};
@@ -7,54 +7,58 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossConfig {
-    /// What a response is taken to be around its rate.
+    /// The distribution of a response around its rate.
     pub kind: LossKind,
-    /// Added to the rate within the logarithm of the Poisson loss, rate - response log(rate + eps).
+    /// Added to the rate inside the logarithm of the Poisson loss: rate - response log(rate + eps).
     pub poisson_eps: f64,
-    /// Responses up to this, in standard deviations of the neuron, are the zeros of the zero-inflated gamma loss.
+    /// Responses up to this value, in standard deviations of the neuron, count as zeros in the
+    /// zero-inflated gamma loss.
     pub zero_threshold: f64,
-    /// True: negative responses are taken as 0. False: they are an error, but for the Gaussian loss.
+    /// If true, negative responses count as 0. If false, they are an error, except for the Gaussian
+    /// loss.
     pub rectify_negative: bool,
 }
 
-/// What a response r is taken to be around its rate.
+/// The distribution of a response r around its rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossKind {
-    /// rate - r log(rate + eps): a variance that is proportional to the rate.
+    /// rate - r log(rate + eps): the variance is proportional to the rate.
     Poisson,
-    /// (r - rate)^2 / 2: one variance for all rates.
+    /// (r - rate)^2 / 2: the variance is constant.
     Gaussian,
-    /// log(rate) + r / rate: a standard deviation that is proportional to the rate.
+    /// log(rate) + r / rate: the standard deviation is proportional to the rate.
     Gamma,
-    /// Zero with probability exp(-a rate), else gamma distributed with a shape k, a and k learned for each neuron, such that the
-    /// rate stays the expected response: what deconvolved calcium signals look like, a random number of events of random size
-    /// (after Wei et al. 2020, "A zero-inflated gamma model for deconvolved calcium imaging traces").
+    /// Zero with probability exp(-a rate), else gamma distributed with shape k, where a and k are
+    /// learned per neuron and the rate is the expected response. This is how deconvolved calcium
+    /// signals look: a random number of events of random size (after Wei et al. 2020, "A
+    /// zero-inflated gamma model for deconvolved calcium imaging traces").
     ZeroInflatedGamma,
 }
 
-/// Adam with decays on the plateau of the validation correlation (Lurz et al. 2021).
+/// Adam, with learning rate decays on plateaus of the validation correlation (Lurz et al. 2021).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizationConfig {
     /// Adam's learning rate in the first epoch.
     pub learning_rate: f64,
-    /// Distinct images a step; every scan contributes its trials of these.
+    /// Distinct images per step; every scan contributes its trials of these images.
     pub batch_images: usize,
-    /// Epochs at most.
+    /// Largest number of epochs.
     pub max_epochs: usize,
     /// Epochs without a better validation correlation before a decay.
     pub patience: usize,
-    /// Decays; the fit ends at the plateau after the last.
+    /// Number of decays; the fit ends at the plateau after the last one.
     pub decays: usize,
-    /// Factor of the learning rate at a decay; the best state is restored with it.
+    /// Factor of the learning rate at a decay, where the best state is restored, too.
     pub decay_factor: f64,
-    /// Largest norm of the whole gradient; longer ones are scaled down.
+    /// Largest norm of the whole gradient; larger gradients are scaled down.
     pub gradient_clip: f64,
-    /// Decay a step of the running average of the parameters that is validated and kept (Polyak averaging); 0 keeps
-    /// the parameters themselves.
+    /// Decay per step of the running average of the parameters, which is validated and kept (Polyak
+    /// averaging); 0 keeps the parameters themselves.
     pub averaging: f64,
-    /// What the core's features and gradients are computed in while the model is fitted. Validation and predictions are always f32.
+    /// Precision of the core's features and gradients during the fit. Validation and predictions
+    /// always use f32.
     #[serde(skip_serializing_if = "Precision::is_f32")]
     pub precision: Precision,
 }

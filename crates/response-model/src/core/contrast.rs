@@ -1,19 +1,22 @@
-//! Images divided by their local contrast.
+//! Divides images by their local contrast.
 //!
-//! Cells of visual cortex divide by the activity around them (Carandini & Heeger 2012, "Normalization as a canonical neural
-//! computation"). Layers of convolution and ELU learn a division slowly and badly; one of the image (as in Pinto et al. 2008, "Why
-//! is real-world visual object recognition hard?") costs nothing and needs no gradient, since nothing in it is learned.
+//! Cells in visual cortex divide by the activity around them (Carandini & Heeger 2012,
+//! "Normalization as a canonical neural computation"). Layers of convolution and ELU learn such a
+//! division slowly and badly. Dividing the image (as in Pinto et al. 2008, "Why is real-world
+//! visual object recognition hard?") is cheap and needs no gradient, since it has no parameters.
 
 use brainprior_kernels::{Conv2dGeometry, conv2d};
 use candle_core::{Result, Tensor};
 
-/// Contrast that is added to the local one, in standard deviations of the training pixels: what is below it is noise.
+/// Added to the local contrast, in standard deviations of the training pixels; lower contrast is
+/// noise.
 const FLOOR: f64 = 0.1;
-/// Half of the window's extent, standard deviations.
+/// Half the extent of the window in standard deviations.
 const EXTENT: f64 = 2.5;
 
-/// `images` `[batch, 1, height, width]` less their local mean, over their local standard deviation plus [`FLOOR`]; both under a
-/// Gaussian window of standard deviation `window` pixels, border pixels repeated.
+/// `images` `[batch, 1, height, width]` minus their local mean, divided by their local standard
+/// deviation plus [`FLOOR`]. Both use a Gaussian window with a standard deviation of `window`
+/// pixels and repeated border pixels.
 pub(super) fn divided(images: &Tensor, window: f64) -> Result<Tensor> {
     let reach = (EXTENT * window).ceil() as usize;
     let line: Vec<f64> =
@@ -48,7 +51,7 @@ mod tests {
         divided(&images, window).unwrap().flatten_all().unwrap().to_vec1().unwrap()
     }
 
-    /// The mean of each pixel's surroundings, from the definition.
+    /// The local mean around each pixel, by its definition.
     fn local_mean(image: &[f64], window: f64) -> Vec<f64> {
         let reach = (EXTENT * window).ceil() as isize;
         let [rows, columns] = SIZE.map(|size| size as isize);

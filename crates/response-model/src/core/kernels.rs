@@ -1,4 +1,4 @@
-//! The kernels of a layer: full, or separated into space and channels.
+//! The kernels of a layer: full or depth-separable.
 
 use brainprior_kernels::{Conv2dGeometry, FeatureMap};
 use candle_core::{Result, Tensor, Var};
@@ -11,7 +11,7 @@ use crate::variables;
 pub(crate) enum Kernels {
     /// `[outputs, inputs, side, side]`
     Full(Var),
-    /// One plane for each input, then a mixture of channels.
+    /// One plane per input, then a mixture of channels.
     Separable {
         /// `[inputs, 1, side, side]`
         planes: Var,
@@ -21,7 +21,7 @@ pub(crate) enum Kernels {
 }
 
 impl Kernels {
-    /// Kernels of `[inputs, outputs, side]`, which start normal with variance 1 / fan-in.
+    /// Kernels of `[inputs, outputs, side]`, initialized with normal values of variance 1 / fan-in.
     pub(crate) fn normal(
         [inputs, outputs, side]: [usize; 3],
         separable: bool,
@@ -45,14 +45,14 @@ impl Kernels {
         }
     }
 
-    /// What is convolved with the image planes.
+    /// The kernels that are convolved with the image planes.
     pub(crate) fn spatial(&self) -> &Tensor {
         match self {
             Self::Full(weight) | Self::Separable { planes: weight, .. } => weight,
         }
     }
 
-    /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
+    /// Maps `[batch, inputs, ...]` to `[batch, outputs, height, width]`.
     pub(crate) fn convolve(&self, input: &FeatureMap, stride: usize, padding: usize) -> Result<FeatureMap> {
         let geometry = Conv2dGeometry { stride, padding, ..Default::default() };
         match self {

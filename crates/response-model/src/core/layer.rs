@@ -1,7 +1,7 @@
 //! One layer of a core: convolution without bias, batch norm, ELU.
 //!
-//! Batch norm has a learned shift but no learned scale: a scale would let the features grow while the readout's
-//! weights shrink, and so undo the readout's L1 penalty.
+//! Batch norm has a learned shift but no learned scale. With a scale, the features could grow while
+//! the readout's weights shrink, which would undo the readout's L1 penalty.
 
 use brainprior_kernels::{Activation, BatchStatistics, FeatureMap};
 use candle_core::{DType, Result, Tensor, Var};
@@ -11,7 +11,7 @@ use super::kernels::Kernels;
 use crate::variables::variable;
 
 const BATCH_NORM_EPS: f64 = 1e-5;
-/// Share of a new batch in the running statistics (PyTorch's default).
+/// Weight of a new batch in the running statistics (PyTorch's default).
 const RUNNING_MOMENTUM: f64 = 0.1;
 
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(crate) struct Layer {
     running_variance: Var,
 }
 
-/// Where batch norm takes its statistics.
+/// The source of the batch norm statistics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// From the batch, which then enters the running statistics.
+    /// The batch, which also updates the running statistics.
     Training,
-    /// From the running statistics.
+    /// The running statistics.
     Evaluation,
 }
 
@@ -49,7 +49,7 @@ impl Layer {
         })
     }
 
-    /// Channels of the output.
+    /// Number of output channels.
     pub(crate) fn outputs(&self) -> usize {
         self.kernels.outputs()
     }
@@ -58,7 +58,7 @@ impl Layer {
         &self.kernels
     }
 
-    /// `[batch, outputs, height, width]` of `[batch, inputs, ...]`.
+    /// Maps `[batch, inputs, ...]` to `[batch, outputs, height, width]`.
     pub(crate) fn forward(&self, input: &FeatureMap, mode: Mode) -> Result<FeatureMap> {
         let convolved = self.kernels.convolve(input, self.stride, self.padding)?;
         let (scale, shift) = (&self.scale, self.shift.as_tensor());

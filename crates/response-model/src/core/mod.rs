@@ -1,9 +1,10 @@
-//! The convolutional core that all neurons of all scans share.
+//! The convolutional core shared by all neurons of all scans.
 //!
-//! Layers convolve without bias, normalise over the batch and apply ELU. In the `dense` core layer l reads the
-//! concatenation of all earlier layers' outputs (Sinz et al. 2018, "Stimulus domain transfer in recurrent models for large scale
-//! cortical population prediction on video"); in the `stacked` one the layer before it (Lurz et al. 2021, "Generalization in
-//! data-driven models of primary visual cortex").
+//! A layer is a convolution without bias, batch norm and ELU. In the `dense` core, layer l receives
+//! the concatenated outputs of all earlier layers (Sinz et al. 2018, "Stimulus domain transfer in
+//! recurrent models for large scale cortical population prediction on video"); in the `stacked`
+//! core, only that of the preceding layer (Lurz et al. 2021, "Generalization in data-driven models
+//! of primary visual cortex").
 
 mod contrast;
 mod kernels;
@@ -24,9 +25,11 @@ use crate::variables::variable;
 use kernels::Kernels;
 use layer::{Layer, Mode};
 
-/// The convolutional core of a model: from normalized images `[batch, 1, height, width]` to features `[batch, channels, rows, columns]`.
+/// The convolutional core of a model: from normalized images `[batch, 1, height, width]` to
+/// features `[batch, channels, rows, columns]`.
 ///
-/// In training mode batch norm takes the batch's own statistics, which then enter the running ones.
+/// In training mode, batch norm uses the statistics of the batch, which also update the running
+/// statistics.
 #[derive(Debug)]
 pub struct Core {
     layers: Vec<Layer>,
@@ -34,7 +37,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// The core of variables `vars`; those that are not there start at random.
+    /// A core with the variables in `vars`; missing ones are initialized randomly.
     pub(crate) fn new(config: &CoreConfig, vars: &VarBuilder, rng: &mut ChaCha8Rng) -> Result<Self> {
         let mut layers: Vec<Layer> = Vec::new();
         for (l, (&outputs, &side)) in config.channels.iter().zip(&config.kernels).enumerate() {
@@ -58,7 +61,7 @@ impl Core {
         Ok(Self { layers, config: config.clone() })
     }
 
-    /// Channels of the output.
+    /// Number of output channels.
     pub(crate) fn channels(&self) -> usize {
         match self.config.output {
             CoreOutput::All => self.layers.iter().map(Layer::outputs).sum(),
@@ -66,14 +69,15 @@ impl Core {
         }
     }
 
-    /// Rows or columns of the output for images of `pixels` rows or columns; 0 where the first layer's kernels do not fit.
+    /// Rows or columns of the output for images of `pixels` rows or columns; 0 if the first layer's
+    /// kernels do not fit.
     pub(crate) fn extent(&self, pixels: usize) -> usize {
         let padded = pixels + 2 * self.config.padding();
         if padded < self.config.kernels[0] { 0 } else { (padded - self.config.kernels[0]) / self.config.stride + 1 }
     }
 
-    /// Features of `images` `[batch, 1, height, width]` with the batch's own statistics, which enter the running ones; in f32,
-    /// whatever they are computed in.
+    /// Features of `images` `[batch, 1, height, width]` with the batch statistics, which update the
+    /// running ones; returned as f32 whatever the `precision` of the computation.
     pub(crate) fn train(&self, images: &Tensor, precision: Precision) -> Result<FeatureMap> {
         self.forward(images, Mode::Training, precision)?.in_precision(Precision::F32)
     }
@@ -100,7 +104,7 @@ impl Core {
         }
     }
 
-    /// What the first layer sees of images, `[batch, planes, height, width]`.
+    /// The input planes of the first layer, `[batch, planes, height, width]`.
     fn planes(&self, images: &Tensor) -> Result<Tensor> {
         match self.config.contrast_window {
             None => Ok(images.clone()),
@@ -108,7 +112,7 @@ impl Core {
         }
     }
 
-    /// The penalty on the kernels, see [`penalty`].
+    /// The penalty on the kernels; see [`penalty`].
     pub(crate) fn penalty(&self) -> Result<Tensor> {
         let kernels: Vec<&Kernels> = self.layers.iter().map(Layer::kernels).collect();
         penalty::penalty(&kernels, &self.config)

@@ -1,5 +1,5 @@
-//! What keeps a core's kernels simple. All terms are relative to a layer's norm, since batch norm makes the scale of a
-//! kernel irrelevant.
+//! Penalties on a core's kernels. All terms are relative to a layer's norm, because batch norm
+//! makes the scale of a kernel irrelevant.
 
 use brainprior_kernels::{Conv2dGeometry, conv2d};
 use candle_core::{Result, Tensor};
@@ -28,7 +28,8 @@ pub(super) fn penalty(layers: &[&Kernels], config: &CoreConfig) -> Result<Tensor
     Ok(penalty)
 }
 
-/// Squared norm of the Laplacian of `kernels` `[outputs, planes, side, side]` over their squared norm.
+/// Squared norm of the Laplacian of `kernels` `[outputs, planes, side, side]`, divided by their
+/// squared norm.
 fn roughness(kernels: &Tensor) -> Result<Tensor> {
     let laplacian = Tensor::new(&[[0f32, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], kernels.device())?;
     let geometry = Conv2dGeometry { padding: 1, ..Default::default() };

@@ -1,11 +1,11 @@
-//! A core's output at several scales, and where its pixels lie on the image.
+//! A core's output at several scales, and the geometry of its pixels on the image.
 
 use brainprior_kernels::FeatureMap;
 use candle_core::{Result, Tensor};
 
 use crate::config::CoreConfig;
 
-/// Core output at several scales: each level half the size of the one before.
+/// Core output at several scales: each level has half the size of the previous one.
 pub(crate) struct Pyramid {
     pub(crate) levels: Vec<Level>,
 }
@@ -14,13 +14,13 @@ pub(crate) struct Pyramid {
 pub(crate) struct Level {
     /// `[batch, channels, height, width]`
     pub(crate) features: FeatureMap,
-    /// For x and y, scale and offset from a position on the image to one on this level, both in [-1, 1] from outer edge to
-    /// outer edge (align_corners = false).
+    /// For x and y, scale and offset from a position on the image to one on this level, both in
+    /// [-1, 1] between outer edges (align_corners = false).
     pub(crate) from_image: [[f64; 2]; 2],
 }
 
 impl Pyramid {
-    /// Averages `features` of images of `[height, width]` pixels over blocks of 2, 4, ... pixels.
+    /// Averages `features` of images with `[height, width]` pixels over blocks of 2, 4, ... pixels.
     pub(crate) fn new(features: FeatureMap, levels: usize, core: &CoreConfig, image: [usize; 2]) -> Result<Self> {
         let mut pyramid: Vec<Level> = Vec::with_capacity(levels);
         let mut features = features;
@@ -49,10 +49,11 @@ impl Pyramid {
     }
 }
 
-/// Scale and offset of one axis of `pixels` pixels, onto a level whose blocks cover `cells` pixels of the finest features.
+/// Scale and offset of one axis of `pixels` pixels, onto a level whose blocks cover `cells` pixels
+/// of the finest features.
 ///
-/// The finest feature of number i is centred on pixel i stride - padding + (side - 1) / 2; where the last block of a coarser
-/// level is partial, it reaches beyond the border.
+/// Feature i of the finest level is centered on pixel i stride - padding + (side - 1) / 2. If the
+/// last block of a coarser level is partial, it extends beyond the border.
 fn from_image(core: &CoreConfig, pixels: usize, cells: usize) -> [f64; 2] {
     let (pixels, cells, stride) = (pixels as f64, cells as f64, core.stride as f64);
     let first = (core.kernels[0] as f64 - 1.0) / 2.0 - core.padding() as f64;
@@ -72,7 +73,7 @@ mod tests {
             let cells = (pixels + 2 * padding - 5) / stride + 1;
             let [scale, offset] = from_image(&core, pixels, cells);
             for cell in 0..cells {
-                // Centre of the kernel's window, then of that pixel from edge to edge.
+                // The center of the kernel's window, then of that pixel between the edges.
                 let pixel = (cell * stride + 2) as f64 - padding as f64;
                 let on_image = (pixel + 0.5) / pixels as f64 * 2.0 - 1.0;
                 let expected = (cell as f64 + 0.5) / cells as f64 * 2.0 - 1.0;

@@ -1,24 +1,26 @@
-//! Where first-layer kernels start: at Gabor filters of the tuning of mouse V1, which training then moves.
+//! Initializes first-layer kernels with Gabor filters that resemble mouse V1; training adjusts
+//! them.
 
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-/// Highest frequency, cycles per pixel.
+/// Highest frequency in cycles per pixel.
 const FINEST: f64 = 0.2;
-/// Standard deviation of the envelope, cycles.
+/// Standard deviation of the envelope in cycles.
 const WIDTH: f64 = 0.4;
 
-/// `count` Gabor filters of unit norm and without mean, flat `[count, side, side]`.
+/// `count` zero-mean Gabor filters of unit norm, flat `[count, side, side]`.
 ///
-/// They come in fours, half a cycle and a quarter apart (what an energy model of a complex cell needs), spread evenly over
-/// orientation and over the logarithm of frequency, from [`FINEST`] to half a cycle within the kernel; `rng` turns the whole set.
+/// They come in groups of four phases a quarter cycle apart (as the energy model of a complex cell
+/// needs), evenly spread over orientation and log frequency, from [`FINEST`] to half a cycle per
+/// kernel; `rng` rotates the whole set.
 pub(super) fn gabor_bank(count: usize, side: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
     let groups = count.div_ceil(4);
     let coarsest = (0.6 / side as f64).min(FINEST);
     let (turn, first): (f64, f64) = (rng.random(), rng.random());
-    // The golden ratio's multiples fill the circle evenly, whatever their number.
+    // Multiples of the golden ratio fill the circle evenly, whatever their number.
     let golden = (5f64.sqrt() - 1.0) / 2.0;
     let mut bank = Vec::with_capacity(count * side * side);
     for filter in 0..count {

@@ -1,4 +1,4 @@
-//! The state of an unfinished fit, from which it goes on to the same result.
+//! Checkpoints: the state of an unfinished fit, which resumes to the same result.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,8 +17,8 @@ use crate::file;
 use crate::variables::{State, Variables};
 
 const FORMAT: &str = "brainprior response-model checkpoint, version 5";
-const ADVICE: &str = "delete the checkpoint to start afresh, or give another path";
-/// Prefixes of the tensors' names.
+const ADVICE: &str = "delete the checkpoint to start over, or give another path";
+/// Prefixes of the tensor names.
 const CURRENT: &str = "current.";
 const AVERAGE: &str = "average.";
 const BEST: &str = "best.";
@@ -33,7 +33,7 @@ struct Settings<'a> {
     scans: Vec<&'a str>,
 }
 
-/// All that a fit has learned and its place in the schedule.
+/// Everything a fit has learned, and its position in the schedule.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
     pub(super) schedule: Schedule,
@@ -43,7 +43,7 @@ pub(super) struct Checkpoint {
     pub(super) adam: State,
 }
 
-/// What a checkpoint belongs to.
+/// The identity of the fit that a checkpoint belongs to.
 pub(super) fn identity(scans: &[&Scan], config: &Config, seed: u64) -> Identity {
     let settings = Settings { format: FORMAT, config, scans: scans.iter().map(|scan| scan.name()).collect() };
     let contents = scans.iter().enumerate().map(|(s, scan)| (format!("scan {s}"), content(scan)));
@@ -51,7 +51,7 @@ pub(super) fn identity(scans: &[&Scan], config: &Config, seed: u64) -> Identity 
 }
 
 impl Checkpoint {
-    /// The checkpoint at `path`, if there is one, for the model of `variables`.
+    /// Reads the checkpoint at `path`, if it exists, for the model with `variables`.
     pub(super) fn read(path: &Path, identity: &Identity, variables: &Variables) -> Result<Option<Self>> {
         if !path.exists() {
             return Ok(None);
@@ -80,7 +80,7 @@ impl Checkpoint {
         }))
     }
 
-    /// Writes it to `path`, whole or not at all.
+    /// Writes the checkpoint to `path` atomically.
     pub(super) fn write(&self, path: &Path, identity: &Identity) -> Result<()> {
         let mut tensors = BTreeMap::new();
         for (prefix, state) in [(CURRENT, &self.current), (AVERAGE, &self.average), (BEST, &self.best), (ADAM, &self.adam)] {
@@ -94,7 +94,7 @@ impl Checkpoint {
     }
 }
 
-/// Hash of all that a fit reads of a scan.
+/// Hash of everything a fit reads from a scan.
 fn content(scan: &Scan) -> Hash {
     let mut hasher = Hasher::default();
     scan.stimuli().ids().iter().for_each(|id| hasher.update(&id.to_u64().to_le_bytes()));

@@ -1,32 +1,33 @@
-//! What a fit reports while it runs.
+//! Progress events of a fit.
 
-/// What a fit reports while it runs.
+/// A progress event of a fit.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FitEvent {
-    /// The scan has no behaviour, so that its rates have no gain.
+    /// The scan has no behavior, so its rates have no gain.
     WithoutModulator {
         /// Name of the scan.
         scan: String,
     },
-    /// The scan has no pupil centre, so that its receptive fields do not shift.
+    /// The scan has no pupil centers, so its receptive fields do not shift.
     WithoutShifter {
         /// Name of the scan.
         scan: String,
     },
-    /// Some trials of the scan's training tier show images that validate in another scan of the fit: they do not train.
+    /// Some training trials of the scan are not used, since their images are in the validation tier
+    /// of another scan.
     LeftOut {
         /// Name of the scan.
         scan: String,
-        /// How many.
+        /// Number of these trials.
         trials: usize,
     },
-    /// Some neurons never vary over the training trials: they are left out of the loss, are predicted by their one value,
-    /// and have no v_a.
+    /// Some neurons are constant over the training trials. They are left out of the loss, predicted
+    /// by their constant, and have no v_a.
     NeverVarying {
         /// Name of the scan.
         scan: String,
-        /// How many.
+        /// Number of these neurons.
         neurons: usize,
     },
     /// Receptive fields were located by reverse correlation.
@@ -35,48 +36,49 @@ pub enum FitEvent {
         scan: String,
         /// Neurons with a clear peak; the others start at the mean of these.
         clear: usize,
-        /// All neurons.
+        /// Number of all neurons.
         neurons: usize,
     },
-    /// A checkpoint was found and is continued.
+    /// The fit resumed from a checkpoint.
     Resumed {
-        /// Epochs it has behind it.
+        /// Number of epochs in the checkpoint.
         epochs: usize,
     },
-    /// A step was made.
+    /// A step is complete.
     Step {
         /// Epoch, counted from 0.
         epoch: usize,
-        /// Steps of this epoch behind it.
+        /// Completed steps of this epoch.
         done: usize,
-        /// Steps of an epoch.
+        /// Steps per epoch.
         total: usize,
     },
-    /// An epoch was made.
+    /// An epoch is complete.
     Epoch {
         /// Epoch, counted from 0.
         epoch: usize,
-        /// Most epochs that this fit makes.
+        /// Largest number of epochs of this fit.
         max_epochs: usize,
         /// Mean over neurons and trials of the loss with all penalties.
         train_loss: f64,
-        /// Mean over all neurons of the correlation on the validation tier, undefined ones as 0.
+        /// Mean over all neurons of the correlation on the validation tier; undefined correlations
+        /// count as 0.
         validation_correlation: f64,
         /// Learning rate of the epoch.
         learning_rate: f64,
         /// Whether this is the best validation correlation so far.
         best: bool,
-        /// Wall time of the epoch with its validation.
+        /// Wall-clock time of the epoch and its validation.
         seconds: f64,
     },
-    /// The validation correlation stopped rising: the best state was restored.
+    /// The validation correlation stopped rising, and the best state was restored.
     Decayed {
-        /// The learning rate from here.
+        /// The new learning rate.
         learning_rate: f64,
     },
     /// The fit is complete; the model is in its best state.
     Finished {
-        /// Epochs made.
+        /// Number of epochs.
         epochs: usize,
         /// The best validation correlation.
         validation_correlation: f64,

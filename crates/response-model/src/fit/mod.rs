@@ -1,4 +1,5 @@
-//! Training: Adam over batches of images, with decays on the plateau of the validation correlation.
+//! Training: Adam on batches of images, with learning rate decays on plateaus of the validation
+//! correlation.
 
 mod checkpoint;
 mod event;
@@ -25,17 +26,19 @@ use trainer::Trainer;
 
 /// Fits one core and a head for each of `scans`.
 ///
-/// Everything that is learned, normalization included, comes from the [`TrainingTrials`](crate::TrainingTrials): those of the
-/// training tiers, less the trials of images that validate in another of the scans ([`FitEvent::LeftOut`] counts them). The
-/// validation tier decides when to stop, and gives v_a. The result is a function of the scans, the configuration and the seed: not of the number of threads, and not of
-/// interruptions, if `checkpoint` names a file. That file is written after every epoch; a later call with the same scans,
-/// configuration and seed goes on from it, and a call after the last epoch returns the fitted model at once.
+/// Everything that is learned, including normalization, comes from the
+/// [`TrainingTrials`](crate::TrainingTrials): the training tiers without trials of images in the
+/// validation tier of another scan ([`FitEvent::LeftOut`] counts these). The validation tier
+/// decides when to stop, and gives v_a. The result depends only on the scans, the configuration and
+/// the seed, not on the number of threads or, if `checkpoint` names a file, on interruptions. That
+/// file is written after every epoch. A later call with the same scans, configuration and seed
+/// resumes from it, and a call after the last epoch returns the fitted model at once.
 ///
 /// # Errors
-/// [`Error::NoScans`]; [`Error::Configuration`]; scans that cannot be fitted ([`Error::ImageSize`],
-/// [`Error::TooFewTrials`], [`Error::NegativeResponses`], [`Error::NothingVaries`]); [`Error::Diverged`];
-/// a checkpoint that cannot be read or written ([`Error::File`]) or is that of another fit
-/// ([`Error::ForeignCheckpoint`]).
+/// Returns [`Error::NoScans`]; [`Error::Configuration`]; [`Error::ImageSize`],
+/// [`Error::TooFewTrials`], [`Error::NegativeResponses`] or [`Error::NothingVaries`] if the scans
+/// cannot be fitted; [`Error::Diverged`]; [`Error::File`] if the checkpoint cannot be read or
+/// written; or [`Error::ForeignCheckpoint`] if it belongs to another fit.
 pub fn fit(
     scans: &[&Scan],
     config: &Config,
@@ -46,10 +49,11 @@ pub fn fit(
     fit_on(&Device::Cpu, scans, config, seed, checkpoint, observe)
 }
 
-/// [`fit`] on a device, where the model then is. Positions are located by the CPU; files are the same wherever they were made.
+/// Like [`fit`], but on a device, where the model stays. Receptive fields are located on the CPU.
+/// Files do not depend on the device.
 ///
 /// # Errors
-/// As [`fit`]; too little memory on the device.
+/// Returns an error if [`fit`] would or if the device runs out of memory.
 pub fn fit_on(
     device: &Device,
     scans: &[&Scan],
@@ -138,26 +142,30 @@ fn announce(
     for ((scan, by), &trials) in scans.iter().zip(normalizations).zip(training.left_out()) {
         let name = scan.name().to_owned();
         if trials > 0 {
-            tracing::info!(scan = name, trials, "training trials of images that validate in another scan are left out");
+            tracing::info!(
+                scan = name,
+                trials,
+                "training trials are left out because their images are in the validation tier of another scan"
+            );
             observe(FitEvent::LeftOut { scan: name.clone(), trials });
         }
         if by.behavior.is_none() && config.modulator.enabled {
-            tracing::warn!(scan = name, "no behaviour: fitted without a modulator");
+            tracing::warn!(scan = name, "no behavior: the scan is fitted without a modulator");
             observe(FitEvent::WithoutModulator { scan: name.clone() });
         }
         if by.pupil.is_none() && config.shifter.enabled {
-            tracing::warn!(scan = name, "no pupil centre: fitted without a shifter");
+            tracing::warn!(scan = name, "no pupil centers: the scan is fitted without a shifter");
             observe(FitEvent::WithoutShifter { scan: name.clone() });
         }
         let neurons = by.varies.iter().filter(|varies| !**varies).count();
         if neurons > 0 {
-            tracing::warn!(scan = name, neurons, "neurons that never vary are left out of the loss");
+            tracing::warn!(scan = name, neurons, "constant neurons are left out of the loss");
             observe(FitEvent::NeverVarying { scan: name, neurons });
         }
     }
 }
 
-/// Positions by reverse correlation, flat (x, y) for each scan.
+/// Positions from reverse correlation, flat (x, y) for each scan.
 fn locate(
     scans: &[&Scan],
     presentations: &Presentations,

@@ -11,14 +11,14 @@ use crate::model::ResponseModel;
 use crate::presentations::{Covariates, Presentation, Presentations, ScanBatch, covariates};
 use crate::readout::{Moves, Reading, read};
 
-/// Streams from here are those of a step's sampled positions.
+/// First of the random streams for sampled positions.
 const FIRST_DRAW_STREAM: u64 = 1 << 48;
 
-/// What a fit minimizes, and all of the scans that it takes.
+/// The objective of a fit, and everything it uses from the scans.
 pub(super) struct Objective<'a> {
     scans: &'a [&'a Scan],
     presentations: Presentations<'a>,
-    /// Z-scored pupil centres of all training trials, over which the shifter is centred.
+    /// Z-scored pupil centers of all training trials, over which the shifter is centered.
     training_pupils: Vec<Option<Tensor>>,
     seed: u64,
 }
@@ -42,7 +42,7 @@ impl<'a> Objective<'a> {
         &self.presentations
     }
 
-    /// Centres the shifters of `model` over the training trials.
+    /// Centers the shifters of `model` over the training trials.
     pub(super) fn recenter(&self, model: &ResponseModel) -> Result<()> {
         for (part, pupils) in model.scans.iter().zip(&self.training_pupils) {
             if let (Some(shifter), Some(pupils)) = (&part.head.shifter, pupils) {
@@ -52,8 +52,9 @@ impl<'a> Objective<'a> {
         Ok(())
     }
 
-    /// Mean over neurons and trials of the loss of `model` with all penalties, on a batch of an epoch of `batches`. `step` counts
-    /// the steps of the fit, each of which has draws of its own.
+    /// Mean over neurons and trials of the loss of `model` with all penalties, on one of the
+    /// `batches` batches of an epoch. `step` counts the steps of the fit, each with its own random
+    /// draws.
     pub(super) fn loss(&self, model: &ResponseModel, batch: &[&Presentation], batches: usize, step: usize) -> Result<Tensor> {
         let config = &model.config;
         let images = self.presentations.image_batch(batch, &model.image, model.device())?;
@@ -67,7 +68,8 @@ impl<'a> Objective<'a> {
             if let Some(modulator) = &head.modulator {
                 total = (total + (modulator.squared_weights()? * (config.modulator.l2 / neurons as f64))?)?;
             }
-            // The expected number of this scan's trials in a batch, so that every trial counts the same.
+            // The expected number of this scan's trials per batch, so that every trial has the same
+            // weight.
             let trials = self.presentations.training_trials().trials()[s].len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
             let by = &part.normalization;
@@ -93,7 +95,8 @@ impl<'a> Objective<'a> {
         Ok(total)
     }
 
-    /// Standard normal numbers `[batch, neurons, 2]` of a step, for the readout of scan number `scan`.
+    /// Standard normal numbers `[batch, neurons, 2]` of a step, for the readout of scan number
+    /// `scan`.
     fn draw(&self, scan: usize, step: usize, [batch, neurons]: [usize; 2], device: &Device) -> Result<Tensor> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ (scan as u64 + 1));
         rng.set_stream(FIRST_DRAW_STREAM + step as u64);
@@ -135,7 +138,7 @@ mod tests {
         .unwrap()
     }
 
-    /// A dense core of two layers and a pyramid of three levels, all penalties on.
+    /// A dense core of two layers and a pyramid of three levels, with all penalties on.
     fn small() -> Config {
         let core = CoreConfig {
             channels: vec![2, 3],
@@ -149,7 +152,8 @@ mod tests {
         Config { core, readout: ReadoutConfig { levels: 3, l1: 0.01, ..Default::default() }, ..Config::default() }
     }
 
-    /// Gradient of the whole loss, penalties included, against central differences in every parameter.
+    /// Compares the gradient of the whole loss, including penalties, with central differences in
+    /// every parameter.
     fn check_gradient(config: Config) {
         config.check().unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(3);
@@ -171,7 +175,7 @@ mod tests {
         let descriptions = scans.iter().map(describe).collect();
         let model = ResponseModel::new(config.clone(), image, descriptions, 1, &Device::Cpu).unwrap();
         let objective = Objective::new(&model, &scans, presentations, 1).unwrap();
-        // Away from zero, where the penalty on absolute weights has its kink.
+        // Away from zero, where the penalty on absolute weights has a kink.
         for (name, var) in &model.variables {
             let moved = (var.as_tensor().detach() * 3.0).unwrap();
             if name.contains("readout.weights") || name.contains("mixture") {
@@ -199,7 +203,8 @@ mod tests {
                 };
                 let tolerance = 0.03 * largest + 3e-4;
                 let numeric = (at(4e-3) - at(-4e-3)) / 8e-3;
-                // Bilinear samples have kinks at the centres of pixels: there the gradient lies between the two slopes.
+                // Bilinear samples have kinks at pixel centers, where the gradient lies between the
+                // two one-sided slopes.
                 let (left, right) = ((at(0.0) - at(-1e-3)) / 1e-3, (at(1e-3) - at(0.0)) / 1e-3);
                 let between = left.min(right) - tolerance..=left.max(right) + tolerance;
                 assert!(

@@ -1,6 +1,6 @@
 //! Progress of an optimization.
 
-/// Progress of an optimization: all that a checkpoint has beside tensors.
+/// Progress of an optimization: everything in a checkpoint except tensors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Schedule {
     pub(super) epochs: usize,
@@ -14,7 +14,7 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Before the first step.
+    /// The progress before the first step.
     pub(super) fn start(learning_rate: f64) -> Self {
         Self { epochs: 0, steps: 0, learning_rate, best: f64::NEG_INFINITY, since_best: 0, decays: 0, finished: false }
     }

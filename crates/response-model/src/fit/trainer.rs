@@ -1,4 +1,4 @@
-//! Steps, epochs, decays, and what is kept of them.
+//! The training loop: steps, epochs, decays and checkpoints.
 
 use std::path::Path;
 use std::time::Instant;
@@ -24,7 +24,7 @@ use crate::readout::read;
 use crate::statistics::correlation;
 use crate::variables::{State, restore, state};
 
-/// Streams of the seed below this are those of the parameters' start.
+/// Lower streams of the seed are used by the initialization of parameters.
 const FIRST_EPOCH_STREAM: u64 = 1 << 32;
 
 pub(super) struct Trainer<'a> {
@@ -41,7 +41,8 @@ impl<'a> Trainer<'a> {
     pub(super) fn new(model: ResponseModel, scans: &'a [&'a Scan], presentations: Presentations<'a>, seed: u64) -> Result<Self> {
         let objective = Objective::new(&model, scans, presentations, seed)?;
         let schedule = Schedule::start(model.config.optimization.learning_rate);
-        // Running statistics are variables too: they get no gradient, and the optimizer leaves them alone.
+        // Running statistics are variables too, but they get no gradient, so the optimizer does not
+        // change them.
         let adam = Adam::named(model.variables.clone().into_iter().collect(), schedule.learning_rate);
         let average = state(&model.variables)?;
         Ok(Self { best: state(&model.variables)?, average, model, objective, adam, schedule, seed })
@@ -81,7 +82,7 @@ impl<'a> Trainer<'a> {
         rng.set_stream(FIRST_EPOCH_STREAM + epoch as u64);
         let mut order: Vec<usize> = (0..self.objective.presentations().training().len()).collect();
         order.shuffle(&mut rng);
-        // Batches of nearly one size: no small rest, whose statistics would be poor.
+        // Batches of nearly equal size, to avoid a small last batch with poor statistics.
         let total = order.len().div_ceil(config.batch_images);
         let (mut train_loss, learning_rate) = (0.0, self.schedule.learning_rate);
         for done in 0..total {
@@ -133,7 +134,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// One step of Adam on the presentations of these numbers; the loss before it.
+    /// One step of Adam on these presentations; returns the loss before the step.
     fn step(&mut self, batch: &[usize], batches: usize) -> Result<f32> {
         let training = self.objective.presentations().training();
         let batch: Vec<&Presentation> = batch.iter().map(|&i| &training[i]).collect();
@@ -174,7 +175,7 @@ impl<'a> Trainer<'a> {
         if self.model.config.optimization.averaging == 0.0 {
             return Ok(());
         }
-        // The average forgets its start as fast as it gathers steps.
+        // The average forgets its initial value as fast as it accumulates steps.
         let steps = self.schedule.steps as f64;
         let decay = self.model.config.optimization.averaging.min((1.0 + steps) / (10.0 + steps));
         for (name, var) in &self.model.variables {

@@ -1,5 +1,6 @@
-//! Features that nobody trains: moduli of Gabor filters at three octaves, what each of their phases lets through, and moduli of
-//! Gabor filters of those moduli, which see texture and contours (Mallat, "Group invariant scattering", 2012; Bruna & Mallat 2013).
+//! Untrained features: moduli of Gabor filters at three octaves, their rectified phases, and moduli
+//! of Gabor filters applied to those moduli, which respond to texture and contours (Mallat, "Group
+//! invariant scattering", 2012; Bruna & Mallat 2013).
 
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
@@ -10,29 +11,30 @@ use candle_core::{Device, Tensor};
 use super::features::{Features, Scale};
 use crate::error::Result;
 
-/// Halvings of the image, from none on, at which it is filtered.
+/// Octaves at which the image is filtered; each halves its size.
 const OCTAVES: usize = 3;
-/// Wavelengths of the filters, pixels of the octave.
+/// Wavelengths of the filters, in pixels of the octave.
 const WAVELENGTHS: [f64; 2] = [4.0, 5.66];
 const ORIENTATIONS: usize = 8;
 const SIDE: usize = 11;
-/// Of the filters of moduli.
+/// Wavelength of the second-layer filters.
 const SECOND_WAVELENGTH: f64 = 4.0;
 const SECOND_ORIENTATIONS: usize = 4;
 const SECOND_SIDE: usize = 9;
-/// Moduli smaller than this, pixels, are not filtered again.
+/// Moduli smaller than this, in pixels, are not filtered again.
 const LEAST_SIDE: usize = 5;
-/// Standard deviation of a filter, wavelengths.
+/// Standard deviation of a filter in wavelengths.
 const WIDTH: f64 = 0.45;
-/// What the four kinds weigh against each other in the inner product of two images, found on macaque V4 (training images alone).
+/// Weights of the four kinds in the inner product of two images, tuned on macaque V4 (training
+/// images only).
 const FIRST: f32 = 1.0;
 const PHASES: f32 = 1.0;
 const SECOND: f32 = 3.0;
 const LUMINANCE: f32 = 0.1;
-/// Images that are filtered together.
+/// Images filtered together.
 const BATCH: usize = 32;
 
-/// Features of `stimuli` on the grid.
+/// Computes the features of `stimuli` on the grid.
 pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
     let (height, width) = (stimuli.height(), stimuli.width());
     let pixels = stimuli.pixels();
@@ -77,7 +79,7 @@ pub(super) fn of(stimuli: &StimulusSet) -> Result<Features> {
     Ok(features)
 }
 
-/// Root of the sum of squares of neighbouring channels, the two phases of a filter.
+/// Root of the sum of squares of neighboring channels, the two phases of a filter.
 fn modulus(filtered: &Tensor) -> Result<Tensor> {
     let (count, channels, rows, columns) = filtered.dims4()?;
     Ok(filtered.sqr()?.reshape((count, channels / 2, 2, rows * columns))?.sum(2)?.sqrt()?.reshape((
@@ -88,14 +90,14 @@ fn modulus(filtered: &Tensor) -> Result<Tensor> {
     ))?)
 }
 
-/// `planes` `[count, 1, rows, columns]` under all filters, border pixels repeated.
+/// Convolves `planes` `[count, 1, rows, columns]` with all filters; border pixels are repeated.
 fn convolved(planes: &Tensor, filters: &Tensor) -> Result<Tensor> {
     let reach = filters.dim(3)? / 2;
     let padded = planes.pad_with_same(3, reach, reach)?.pad_with_same(2, reach, reach)?.contiguous()?;
     Ok(conv2d(&padded, filters, Conv2dGeometry::default())?)
 }
 
-/// Gabor filters without mean, of unit norm, two phases each, `[filters, 1, side, side]`.
+/// Zero-mean Gabor filters of unit norm with two phases each, `[filters, 1, side, side]`.
 fn bank(wavelengths: &[f64], orientations: usize, side: usize) -> Result<Tensor> {
     let half = (side as f64 - 1.0) / 2.0;
     let mut bank = Vec::new();

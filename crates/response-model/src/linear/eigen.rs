@@ -1,12 +1,13 @@
-//! Eigenvalues and eigenvectors of symmetric matrices of some hundred rows: Householder reflections to a tridiagonal matrix, then
-//! implicit QL steps (Golub & Van Loan, "Matrix Computations", chapter 8).
+//! Eigenvalues and eigenvectors of symmetric matrices with some hundred rows: Householder reduction
+//! to a tridiagonal matrix, then implicit QL steps (Golub & Van Loan, "Matrix Computations",
+//! chapter 8).
 
 use ndarray::Array2;
 
-/// Most QL steps for one eigenvalue; a handful is usual.
+/// Largest number of QL steps per eigenvalue; a handful is typical.
 const MOST_STEPS: usize = 60;
 
-/// Eigenvalues of the symmetric `matrix`, in no order, and the eigenvector of each as a row.
+/// Eigenvalues of the symmetric `matrix`, unsorted, and the eigenvector of each as a row.
 pub(super) fn symmetric(matrix: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     let count = matrix.nrows();
     let mut basis = Array2::eye(count).into_raw_vec_and_offset().0;
@@ -24,7 +25,8 @@ pub(super) fn symmetric(matrix: Array2<f64>) -> (Vec<f64>, Array2<f64>) {
     (diagonal, Array2::from_shape_vec((count, count), basis).expect("a square of rows"))
 }
 
-/// Diagonal and side diagonal of H A H for reflections H, whose product goes into the rows of `basis`.
+/// Diagonal and off-diagonal of H A H for reflections H, whose product is written to the rows of
+/// `basis`.
 fn tridiagonal(mut a: Vec<f64>, basis: &mut [f64], count: usize) -> (Vec<f64>, Vec<f64>) {
     let mut beside = vec![0.0; count];
     for k in 0..count.saturating_sub(1) {
@@ -89,7 +91,7 @@ fn step(diagonal: &mut [f64], beside: &mut [f64], basis: &mut [f64], first: usiz
     beside[last] = 0.0;
 }
 
-/// In eight sums side by side, which processors take at once; the order depends on the length alone.
+/// A dot product in eight partial sums, which vectorizes; the order depends only on the length.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));

@@ -1,4 +1,4 @@
-//! Features of images on one grid, in groups, and their inner products.
+//! Groups of image features on a common grid, and their inner products.
 
 use std::collections::HashMap;
 
@@ -8,21 +8,22 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::error::Result;
 
-/// Cells along each side of the grid that all feature maps are averaged on.
+/// Cells along each side of the grid on which all feature maps are averaged.
 pub(super) const GRID: usize = 7;
-/// What is added to a feature before its logarithm, as a share of its channel's mean.
+/// Added to a feature before its logarithm, as a fraction of its channel's mean.
 const FLOOR: f64 = 0.1;
-/// Deviations below this share of the largest are those of a channel that says nothing.
+/// Channels with a standard deviation below this fraction of the largest carry no information.
 const LEAST_DEVIATION: f32 = 1e-3;
-/// Beyond so many standard deviations of training a feature is cut: what no training image came near is no ground to go on.
+/// Features are clipped at this many training standard deviations, to prevent extrapolation beyond
+/// the training images.
 const MOST: f32 = 6.0;
 
-/// How features are read.
+/// How features are transformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
-    /// As they are.
+    /// Unchanged.
     Linear,
-    /// By their logarithms: contrast divides rates, it does not shift them.
+    /// Logarithms, because contrast scales rates multiplicatively.
     Logarithm,
 }
 
@@ -31,7 +32,7 @@ pub(super) enum Scale {
 pub struct Features {
     rows: HashMap<ImageId, usize>,
     groups: Vec<Group>,
-    /// Averages of the image on a grid twice as fine.
+    /// The image, averaged on a grid that is twice as fine.
     image: Vec<f32>,
     image_weight: f32,
 }
@@ -39,7 +40,7 @@ pub struct Features {
 #[derive(Debug, Clone)]
 struct Group {
     channels: usize,
-    /// Of the group in the inner product, whatever its number of channels.
+    /// Weight of the group in the inner product, independent of its number of channels.
     weight: f32,
     scale: Scale,
     /// `[images, cells, channels]`
@@ -62,14 +63,15 @@ impl Features {
         self.rows.get(&id).copied()
     }
 
-    /// Adds the images of a batch to the image-wide group.
+    /// Adds a batch of images to the image-wide group.
     pub(super) fn add_image_wide(&mut self, images: &Tensor, weight: f32) -> Result<()> {
         self.image_weight = weight;
         self.image.extend(pooled(images, 2 * GRID)?);
         Ok(())
     }
 
-    /// Adds maps `[batch, channels, rows, columns]`, each on its own scale, of a batch of images to group number `group`.
+    /// Adds maps `[batch, channels, rows, columns]` of a batch of images, each at its own scale, to
+    /// group number `group`.
     pub(super) fn add(&mut self, group: usize, maps: &[Tensor], weight: f32, scale: Scale) -> Result<()> {
         let mut pooled_maps = Vec::with_capacity(maps.len());
         for map in maps {
@@ -88,18 +90,21 @@ impl Features {
         Ok(())
     }
 
-    /// Adds a group of maps `[images, channels, rows, columns]` of a trained network, in the order of the images.
+    /// Adds a group of maps `[images, channels, rows, columns]` of a trained network, in the order
+    /// of the images.
     pub(super) fn add_maps(&mut self, maps: &Tensor, weight: f32) -> Result<()> {
         self.add(self.groups.len(), std::slice::from_ref(maps), weight, Scale::Linear)
     }
 
-    /// What is added to each channel of each group before its logarithm, from the images of rows `training`.
+    /// Computes what is added to each channel of each group before its logarithm, from the images
+    /// of rows `training`.
     pub(super) fn floors(&self, training: &[usize]) -> Vec<Vec<f32>> {
         self.groups.iter().map(|group| group.floors(training)).collect()
     }
 
-    /// For each cell of the grid all images' features there, `[images, features]`, z-scored over the rows `training`, so weighted
-    /// that a group's inner products do not grow with its channels.
+    /// For each grid cell, the features of all images there, `[images, features]`, z-scored over
+    /// the rows `training` and weighted so that a group's inner products do not grow with its
+    /// number of channels.
     pub(super) fn cell(&self, cell: usize, training: &[usize], floors: &[Vec<f32>]) -> Array2<f32> {
         let count = self.len();
         let width = self.groups.iter().map(|group| group.channels).sum();
@@ -147,7 +152,8 @@ impl Group {
     }
 }
 
-/// Columns less their means over `training`, over their deviations there, times `weight`.
+/// Subtracts from columns their means over `training`, divides by their standard deviations there,
+/// and multiplies by `weight`.
 fn standardize(values: &mut ndarray::ArrayViewMut2<f32>, training: &[usize], weight: f32) {
     let seen = values.select(Axis(0), training);
     let mean = seen.mean_axis(Axis(0)).expect("images that train");
@@ -161,8 +167,8 @@ fn standardize(values: &mut ndarray::ArrayViewMut2<f32>, training: &[usize], wei
     }
 }
 
-/// Averages of maps `[images, channels, rows, columns]` over the cells of a grid, `[images, cells, channels]`. Cells of a map that
-/// is coarser than the grid share its pixels.
+/// Averages maps `[images, channels, rows, columns]` over the cells of a grid: `[images, cells,
+/// channels]`. If a map is coarser than the grid, cells share its pixels.
 fn pooled(maps: &Tensor, grid: usize) -> Result<Vec<f32>> {
     let (images, channels, rows, columns) = maps.dims4()?;
     let values: Vec<f32> = maps.flatten_all()?.to_vec1()?;

@@ -1,10 +1,12 @@
-//! Readouts of fixed features, in closed form: what predicts best where there are few images.
+//! Closed-form readouts of fixed features: the best predictors when there are few images.
 //!
-//! A convolutional model of a few hundred images learns its core badly. Here the core is not learned: it is a bank of filters with
-//! the moduli of their moduli, and, where it is given, layers of a network that was trained on something else (Cadena et al. 2019).
-//! Each neuron reads them by kernel ridge regression, nearly linearly, under windows of several places and widths. How much it is shrunk under each, and how the
-//! windows are mixed, is decided by the error on images that are left out one by one, in closed form (Allen 1974); whether by each neuron's own or by that of
-//! all neurons together, on the validation tier. Neither the test tier nor any truth takes part.
+//! With a few hundred images, a convolutional model learns its core badly. Here the core is fixed:
+//! a filter bank with moduli of its moduli and, optionally, layers of a network trained on another
+//! task (Cadena et al. 2019). Each neuron reads the features by nearly linear kernel ridge
+//! regression, in windows of several positions and widths. The leave-one-out error, in closed form
+//! (Allen 1974), determines the shrinkage in each window and the weights of the windows; the
+//! validation tier decides whether each neuron uses its own error or the mean over neurons. Neither
+//! the test tier nor any ground truth is used.
 
 mod bank;
 mod eigen;
@@ -31,30 +33,36 @@ use crate::predict::correlations;
 use features::GRID;
 use ridge::{Chosen, Errors, Solved};
 
-/// Most images that others are compared with: beyond, the features of all images are taken along those of so many.
+/// Largest number of landmarks. With more images, the features of all images are projected on those
+/// of this many.
 const MOST_LANDMARKS: usize = 512;
-/// Standard deviation of the small windows, half image widths, and how far their centers lie from the middle.
+/// Standard deviation of the small windows, and the offset of their centers from the middle, in
+/// half image widths.
 const WINDOW: f64 = 0.6;
-/// Weight of a given network's features in the inner product; the bank's weigh 5.1.
+/// Weight of a given network's features in the inner product; the weights of the filter bank sum to
+/// 5.1.
 const NETWORK: f32 = 3.0;
-/// How much worse than the best, as a share of its error, a window may be to count 1/e as much; the best of these is taken.
+/// Relative excess error at which a window's weight falls to 1/e of the best one's; the best of
+/// these values is chosen.
 const TOLERANCES: [f64; 4] = [0.003, 0.01, 0.03, 0.1];
-/// How far the shrinkage of a neuron is that of all neurons together.
+/// How much of a neuron's shrinkage is determined by the mean over all neurons.
 const COMMON: [f64; 3] = [0.0, 0.5, 1.0];
-/// Most images that are left out to decide something by.
+/// Largest number of images for leave-one-out decisions.
 const MOST_LEFT_OUT: usize = 2048;
-/// Neurons whose predictions under all windows are in memory together.
+/// Neurons whose predictions in all windows are kept in memory together.
 const NEURONS: usize = 256;
-/// How fast likeness falls off with the squared distance over its mean: the error on images left out is nearly flat from 0.2 to 0.8.
+/// How fast the kernel decays with the squared distance relative to its mean; the leave-one-out
+/// error is nearly flat from 0.2 to 0.8.
 const NARROWNESS: f32 = 0.35;
-/// Cells whose inner products are in memory together.
+/// Cells whose inner products are kept in memory together.
 const CELLS: usize = 4;
 
 impl Features {
-    /// Features of `stimuli`: the bank of filters, and `networks`' feature maps `[images, channels, rows, columns]` of the same images.
+    /// Computes the features of `stimuli`: the filter bank, and the networks' feature maps
+    /// `[images, channels, rows, columns]` of the same images.
     ///
     /// # Errors
-    /// What candle refuses.
+    /// Returns an error of candle if a tensor operation fails.
     pub fn of(stimuli: &StimulusSet, networks: &[Tensor]) -> Result<Self> {
         let mut features = bank::of(stimuli)?;
         for maps in networks {
@@ -64,7 +72,7 @@ impl Features {
     }
 }
 
-/// What linear readouts of fixed features predict for one scan, at the mean behaviour and gaze.
+/// Predictions of linear readouts of fixed features for one scan, at the mean behavior and gaze.
 #[derive(Debug, Clone)]
 pub struct LinearModel {
     name: String,
@@ -75,13 +83,14 @@ pub struct LinearModel {
 }
 
 impl LinearModel {
-    /// Fits the trials `training` of `scan`, and predicts all images of `features`.
+    /// Fits the trials `training` of `scan` and predicts all images of `features`.
     ///
     /// # Errors
-    /// [`Error::TooFewTrials`], [`Error::NothingVaries`] as of a fit; [`Error::NoFeatures`] where an image of the scan has none.
+    /// Returns [`Error::TooFewTrials`], [`Error::NothingVaries`], or [`Error::NoFeatures`] if an
+    /// image of the scan has no features.
     #[expect(clippy::missing_panics_doc, reason = "rows are as many as images, and there are tolerances")]
     pub fn fit(scan: &Scan, training: &[usize], features: &Features, seed: u64) -> Result<Self> {
-        // What is regressed has no sign to obey.
+        // Regression targets may be negative.
         let by = ScanNormalization::of(scan, training, &LossConfig { kind: LossKind::Gaussian, ..LossConfig::default() })?;
         let row_of = |trial: usize| {
             let id = scan.stimuli().ids()[scan.trial_image()[trial]];
@@ -125,25 +134,26 @@ impl LinearModel {
         Ok(model)
     }
 
-    /// Correlation of predicted and measured responses over the trials of the validation tier, as [`crate::ResponseModel::v_a`].
+    /// Correlation of predicted and measured responses in trials of the validation tier, like
+    /// [`crate::ResponseModel::v_a`].
     pub fn v_a(&self) -> &[Option<f32>] {
         &self.v_a
     }
 
-    /// Predictions of images, in the scan's units. Those of images that trained come from a regression without them, so that all
-    /// are marked as cross-fitted.
+    /// Predictions of images in the scan's units. Training images are predicted by a regression
+    /// without them, so all predictions are marked as cross-fitted.
     ///
     /// # Errors
-    /// [`Error::NoFeatures`] where an image is none of those that the features were made of.
+    /// Returns [`Error::NoFeatures`] if an image has no features.
     pub fn predict(&self, images: &[ImageId]) -> Result<Responses> {
         let values = self.rows(images.iter().copied())?;
         Ok(Responses::new(&self.name, ResponseKind::Predicted(Fitting::CrossFitted), images.to_vec(), values)?)
     }
 
-    /// Predictions `[trials, neurons]` of the images of trials of `recorded`, the scan of the fit.
+    /// Predictions `[trials, neurons]` of the images in trials of `recorded`, the scan of the fit.
     ///
     /// # Errors
-    /// As [`LinearModel::predict`].
+    /// See [`LinearModel::predict`].
     pub fn predict_trials(&self, recorded: &Scan, trials: &[usize]) -> Result<Array2<f32>> {
         self.rows(trials.iter().map(|trial| recorded.stimuli().ids()[recorded.trial_image()[*trial]]))
     }
@@ -155,19 +165,20 @@ impl LinearModel {
     }
 }
 
-/// All windows' regressions of one scan.
+/// The regressions of one scan in all windows.
 struct Regression {
     solved: Vec<Solved>,
-    /// Rows of the images that train, their numbers of trials, and their centered responses `[images, neurons]`.
+    /// Rows of the training images, their numbers of trials, and their centered responses `[images,
+    /// neurons]`.
     rows: Vec<usize>,
     weights: Vec<f64>,
     targets: Array2<f32>,
-    /// Places among `rows` that are left out to decide by.
+    /// Indices into `rows` that are left out for decisions.
     left_out: Vec<usize>,
     images: usize,
 }
 
-/// How windows are read: for each, the shrinkage and the share of each neuron.
+/// For each window, the shrinkage and the weight for each neuron.
 struct Readouts {
     chosen: Vec<Chosen>,
     shares: Vec<Vec<f64>>,
@@ -189,13 +200,14 @@ impl Regression {
         Self { solved, rows, weights, targets, left_out, images: features.len() }
     }
 
-    /// Neurons that are in memory together.
+    /// Ranges of neurons that are kept in memory together.
     fn parts(&self) -> impl Iterator<Item = Range<usize>> {
         let neurons = self.targets.ncols();
         (0..neurons).step_by(NEURONS).map(move |first| first..(first + NEURONS).min(neurons))
     }
 
-    /// Readouts for each of [`COMMON`], with the shares of windows of least error on images left out.
+    /// Readouts for each value of [`COMMON`], with the window weights of smallest leave-one-out
+    /// error.
     fn readouts(&self) -> Vec<Readouts> {
         let mut errors: Vec<Errors> = Vec::new();
         for part in self.parts() {
@@ -231,7 +243,8 @@ impl Regression {
         COMMON.iter().map(readouts).collect()
     }
 
-    /// Of each window, for the neurons `part`: images, places among those that train, each left out.
+    /// Leave-one-out predictions in each window for the neurons `part`; `images` are indices among
+    /// the training images.
     fn left_out(&self, chosen: &[Chosen], part: Range<usize>, images: &[usize]) -> Vec<Array2<f32>> {
         let targets = self.targets.slice(s![.., part.clone()]);
         let of_window = |(solved, chosen): (&Solved, &Chosen)| {
@@ -240,7 +253,7 @@ impl Regression {
         self.solved.par_iter().zip(chosen).map(of_window).collect()
     }
 
-    /// Predictions `[rows, neurons]` of the images of `rows`, about the training mean.
+    /// Predictions `[rows, neurons]` for the images of `rows`, relative to the training mean.
     fn predictions(&self, of: &Readouts, rows: &[usize]) -> Array2<f32> {
         let mut all = Array2::zeros((rows.len(), self.targets.ncols()));
         for part in self.parts() {
@@ -254,7 +267,7 @@ impl Regression {
         all
     }
 
-    /// Predictions of all images, of those that train by the regression without them.
+    /// Predictions of all images; training images are predicted by the regression without them.
     fn all(&self, of: &Readouts) -> Array2<f32> {
         let mut all = self.predictions(of, &(0..self.images).collect::<Vec<_>>());
         let every: Vec<usize> = (0..self.rows.len()).collect();
@@ -268,9 +281,10 @@ impl Regression {
     }
 }
 
-/// Likenesses `[images, landmarks]` under each window, the whole image and nine places: exp(-[`NARROWNESS`] d²), d² being the squared
-/// distance of two images' features over its mean. Features are few enough directions to be read linearly; that likeness falls off
-/// lets a readout differ a little between kinds of images.
+/// Kernels `[images, landmarks]` for each window, the whole image and nine positions:
+/// exp(-[`NARROWNESS`] d²), where d² is the squared distance between the features of two images
+/// divided by its mean. The features are few enough to be read linearly; a kernel that decays lets
+/// a readout differ slightly between kinds of images.
 fn kernels(features: &Features, training: &[usize], landmarks: &[usize]) -> Vec<Array2<f32>> {
     let squares = |of: &Array2<f32>| of.map_axis(Axis(1), |row| row.dot(&row));
     let products = |of: Array2<f32>| (of.dot(&of.select(Axis(0), landmarks).t()), squares(&of));
@@ -290,7 +304,7 @@ fn kernels(features: &Features, training: &[usize], landmarks: &[usize]) -> Vec<
     kernels.into_par_iter().map(|(kernel, lengths)| likeness(kernel, &lengths, training, landmarks)).collect()
 }
 
-/// From inner products and squared lengths.
+/// Kernels from inner products and squared lengths.
 fn likeness(mut kernel: Array2<f32>, lengths: &Array1<f32>, training: &[usize], landmarks: &[usize]) -> Array2<f32> {
     for (mut row, length) in kernel.rows_mut().into_iter().zip(lengths) {
         row.iter_mut().zip(landmarks).for_each(|(v, landmark)| *v = (length + lengths[*landmark] - 2.0 * *v).max(0.0));
@@ -301,7 +315,7 @@ fn likeness(mut kernel: Array2<f32>, lengths: &Array1<f32>, training: &[usize], 
     kernel
 }
 
-/// Shares of the cells in each window, of sum 1.
+/// Weights of the cells in each window, summing to 1.
 fn windows() -> Vec<Vec<f32>> {
     let position = |i: usize| (2.0 * i as f64 + 1.0) / GRID as f64 - 1.0;
     let mut windows = vec![vec![1.0 / (GRID * GRID) as f32; GRID * GRID]];
@@ -315,7 +329,8 @@ fn windows() -> Vec<Vec<f32>> {
     windows
 }
 
-/// For each window the share of each neuron, less the more its error exceeds that of the neuron's best window.
+/// For each window, the weight for each neuron: smaller the more its error exceeds that of the
+/// neuron's best window.
 fn shares(chosen: &[Chosen], tolerance: f64) -> Vec<Vec<f64>> {
     let neurons = chosen[0].error.len();
     let mut shares = vec![vec![0.0; neurons]; chosen.len()];
@@ -328,7 +343,7 @@ fn shares(chosen: &[Chosen], tolerance: f64) -> Vec<Vec<f64>> {
     shares
 }
 
-/// The sum over windows of predictions of the neurons `part` times their shares.
+/// The sum over windows of the predictions for the neurons `part` times their weights.
 fn mixed(of_windows: &[Array2<f32>], shares: &[Vec<f64>], part: Range<usize>) -> Array2<f32> {
     let mut sum = Array2::zeros(of_windows[0].raw_dim());
     for (of, shares) in of_windows.iter().zip(shares) {

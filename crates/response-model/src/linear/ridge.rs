@@ -1,45 +1,47 @@
-//! Ridge regression of all neurons on inner products, with the error of each image left out in closed form.
+//! Ridge regression of all neurons on inner products, with a closed-form leave-one-out error.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 
 use super::eigen;
 
-/// Shrinkages that are tried, as shares of the features' variance in one direction: half decades.
+/// Range of shrinkages to try in half decades, as fractions of the features' variance in one
+/// direction.
 const SHRINKAGES: i32 = 10;
 const FIRST_HALF_DECADE: i32 = -6;
-/// What keeps the landmarks' inner products invertible, as a share of their mean square.
+/// Keeps the matrix of landmark inner products invertible, as a fraction of its mean square.
 const JITTER: f64 = 1e-6;
 
-/// One set of inner products, in the coordinates in which shrinking is a division.
+/// A kernel in coordinates in which shrinkage is a division.
 pub(super) struct Solved {
-    /// `[images, directions]`, all images, centered over those that train.
+    /// `[images, directions]` for all images, centered over the training images.
     coordinates: Array2<f32>,
-    /// Square of each direction over the images that train.
+    /// Squared length of each direction over the training images.
     squares: Vec<f64>,
     training: Vec<usize>,
 }
 
-/// Squared error of each neuron on images left out, `[shrinkages, neurons]`.
+/// Leave-one-out squared error of each neuron, `[shrinkages, neurons]`.
 pub(super) struct Errors {
     shrinkages: Vec<f64>,
     errors: Array2<f64>,
 }
 
-/// The shrinkage of each neuron, and its squared error there.
+/// The shrinkage of each neuron, and its squared error.
 pub(super) struct Chosen {
     pub(super) error: Vec<f64>,
     pub(super) shrinkage: Vec<f64>,
 }
 
 impl Errors {
-    /// Of some neurons and of others, at the same shrinkages.
+    /// Appends the errors of other neurons at the same shrinkages.
     pub(super) fn join(&mut self, others: &Self) {
         self.errors.append(Axis(1), others.errors.view()).expect("as many shrinkages");
     }
 
-    /// The shrinkage of least error, errors over each neuron's least being taken in parts: `common` of the mean over neurons, the rest of the
-    /// neuron's own. Few images tell little of a single neuron.
+    /// The shrinkages of smallest error. Errors are taken relative to each neuron's smallest; the
+    /// criterion is `common` times their mean over neurons plus the rest of the neuron's own, since
+    /// few images say little about a single neuron.
     pub(super) fn choose(&self, common: f64) -> Chosen {
         let least = self.errors.fold_axis(Axis(0), f64::INFINITY, |a, b| a.min(*b)).mapv(|least| least.max(f64::MIN_POSITIVE));
         let over_least = &self.errors / &least;
@@ -55,7 +57,8 @@ impl Errors {
 }
 
 impl Solved {
-    /// From inner products `[images, landmarks]` of all images with the images of rows `landmarks`; the images of rows `training` train.
+    /// Takes inner products `[images, landmarks]` of all images with those in rows `landmarks`;
+    /// rows `training` are for training.
     pub(super) fn new(kernel: ArrayView2<f32>, landmarks: &[usize], training: &[usize]) -> Self {
         let root = cholesky(kernel.select(Axis(0), landmarks).mapv(f64::from));
         let count = landmarks.len();
@@ -74,13 +77,14 @@ impl Solved {
         self.coordinates.select(Axis(0), &self.training).t().dot(&targets)
     }
 
-    /// The shrinkages that are tried.
+    /// The shrinkages to try.
     fn shrinkages(&self) -> Vec<f64> {
         let unit = self.squares.iter().sum::<f64>() / self.training.len() as f64;
         (0..SHRINKAGES).map(|k| unit.max(f64::MIN_POSITIVE) * 10f64.powf(f64::from(FIRST_HALF_DECADE + k) / 2.0)).collect()
     }
 
-    /// Errors at each shrinkage on `images`, places among those that train, each left out; an image counts by its weight.
+    /// Leave-one-out errors at each shrinkage for `images`, indices among the training images,
+    /// weighted per image.
     pub(super) fn errors(&self, targets: ArrayView2<f32>, products: &Array2<f32>, images: &[usize], weights: &[f64]) -> Errors {
         let neurons = targets.ncols();
         let shrinkages = self.shrinkages();
@@ -97,13 +101,13 @@ impl Solved {
         Errors { shrinkages, errors }
     }
 
-    /// Predictions `[rows, neurons]` of the images of `rows`, about the training mean.
+    /// Predictions `[rows, neurons]` for the images of `rows`, relative to the training mean.
     pub(super) fn predictions(&self, products: &Array2<f32>, shrinkage: &[f64], rows: &[usize]) -> Array2<f32> {
         self.coordinates.select(Axis(0), rows).dot(&self.weights(products, shrinkage))
     }
 
-    /// Predictions `[images, neurons]` of images, places among those that train, each by the regression without it: y - (y - fit) / (1 - h), h being
-    /// what the image adds to its own fit.
+    /// Leave-one-out predictions `[images, neurons]` for images, given as indices among the
+    /// training images: y - (y - fit) / (1 - h), where h is the leverage of the image.
     pub(super) fn left_out(
         &self,
         targets: ArrayView2<f32>,
@@ -140,7 +144,7 @@ impl Solved {
     }
 }
 
-/// The lower root of a matrix of inner products.
+/// The lower Cholesky factor of a matrix of inner products.
 fn cholesky(mut a: Array2<f64>) -> Array2<f64> {
     let count = a.nrows();
     let jitter = JITTER * a.diag().sum() / count as f64;
@@ -172,7 +176,7 @@ fn forward(root: &Array2<f64>, row: &mut [f64]) {
 mod tests {
     use super::*;
 
-    /// Features of ten images, eight of which train, and two neurons.
+    /// Features of ten images, eight of them for training, and two neurons.
     fn example() -> (Array2<f64>, Array2<f64>) {
         let features = Array2::from_shape_fn((10, 3), |(i, k)| ((i * (3 * k + 2) + k) % 7) as f64 / 3.0 - 1.0);
         let mut targets = Array2::from_shape_fn((8, 2), |(i, n)| ((i * (n + 4)) % 5) as f64 - 2.0);
@@ -188,7 +192,7 @@ mod tests {
         (solved, targets, products)
     }
 
-    /// Ridge regression from its normal equations, by Gauss elimination.
+    /// Ridge regression from its normal equations, by Gaussian elimination.
     fn naive(features: &Array2<f64>, training: &[usize], targets: &[f64], shrinkage: f64, asked: usize) -> f64 {
         let seen = features.select(Axis(0), training);
         let mean = seen.mean_axis(Axis(0)).unwrap();
@@ -235,7 +239,7 @@ mod tests {
         assert_eq!(
             (some.row(0), some.row(1)),
             (found.row(5), found.row(2)),
-            "an image does not depend on which others are asked for"
+            "the prediction of an image does not depend on the others in the call"
         );
         for (n, shrinkage) in [0.7, 2.0].into_iter().enumerate() {
             for out in 0..8 {
@@ -252,10 +256,10 @@ mod tests {
         let errors = Errors { shrinkages: vec![0.1, 1.0, 10.0], errors };
         let own = errors.choose(0.0);
         assert_eq!((own.shrinkage, own.error), (vec![0.1, 1.0, 10.0], vec![1.0, 2.0, 3.0]));
-        // Over each neuron's least: 1 2 3, 2 1 2 and 4 4 1, of means 2, 5/3 and 3.
+        // Relative to each neuron's smallest: 1 2 3, 2 1 2 and 4 4 1, with means 2, 5/3 and 3.
         let common = errors.choose(1.0);
         assert_eq!((common.shrinkage, common.error), (vec![1.0; 3], vec![2.0, 2.0, 6.0]));
-        // In halves: the first neuron 1.5, 1.83 and 3.5, the last 2.5, 1.83 and 2.
+        // In equal parts: the first neuron 1.5, 1.83 and 3.5, the last 2.5, 1.83 and 2.
         assert_eq!(errors.choose(0.5).shrinkage, [0.1, 1.0, 1.0]);
     }
 }

@@ -1,4 +1,4 @@
-//! The factorized readout: where, a map over space, times what, weights over channels.
+//! The factorized readout: a spatial map (where) times channel weights (what).
 
 use candle_core::{Module, Result, Tensor, Var};
 use candle_nn::VarBuilder;
@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::start::Start;
 use crate::variables::{normal, variable};
 
-/// Standard deviation of the bump that a map starts as, cells of the core's output.
+/// Standard deviation of a map's initial bump, in cells of the core's output.
 const BUMP: f32 = 2.0;
 
 #[derive(Debug)]
@@ -37,12 +37,13 @@ impl FactorizedReadout {
         })
     }
 
-    /// Sum over neurons of the absolute map times the absolute weights: the scale moves freely between the two.
+    /// Sum over neurons of the absolute map times the absolute weights, which is invariant to
+    /// moving scale between the two.
     pub(super) fn absolute_weights(&self) -> Result<Tensor> {
         (self.maps.abs()?.sum(1)? * self.weights.abs()?.sum(1)?)?.sum_all()
     }
 
-    /// Centre of mass of each absolute map, (x, y) in [-1, 1].
+    /// Center of mass of each absolute map, (x, y) in [-1, 1].
     pub(super) fn centers(&self) -> Result<Vec<[f32; 2]>> {
         let maps: Vec<Vec<f32>> = self.maps.abs()?.to_vec2()?;
         let center = |map: &Vec<f32>| {
@@ -59,7 +60,7 @@ impl FactorizedReadout {
 }
 
 impl Module for FactorizedReadout {
-    /// Values `[batch, neurons]` of `features` `[batch, channels, rows, columns]`.
+    /// Values `[batch, neurons]` from `features` `[batch, channels, rows, columns]`.
     fn forward(&self, features: &Tensor) -> Result<Tensor> {
         let (batch, channels, rows, columns) = features.dims4()?;
         let neurons = self.bias.elem_count();
@@ -69,7 +70,7 @@ impl Module for FactorizedReadout {
     }
 }
 
-/// A bump of sum 1 about each position, flat `[neurons, rows * columns]`.
+/// A bump with sum 1 around each position, flat `[neurons, rows * columns]`.
 fn bumps(positions: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     let mut maps = Vec::with_capacity(positions.len() / 2 * rows * columns);
     for position in positions.chunks_exact(2) {

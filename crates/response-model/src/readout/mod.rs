@@ -1,4 +1,4 @@
-//! The readouts: where each neuron looks, and how it weighs what it finds there.
+//! Readouts: where each neuron reads, and how it weights the features there.
 
 mod factorized;
 mod point;
@@ -19,13 +19,13 @@ pub(crate) use start::Start;
 /// The readout of one scan.
 #[derive(Debug)]
 pub(crate) enum Readout {
-    /// One position per neuron: pyramid and Gaussian readouts.
+    /// Pyramid and Gaussian readouts: one position per neuron.
     Point(PointReadout),
-    /// A map over space per neuron.
+    /// A spatial map per neuron.
     Factorized(FactorizedReadout),
 }
 
-/// One readout and what moves its positions.
+/// A readout and what moves its positions.
 pub(crate) struct Reading<'a> {
     pub(crate) readout: &'a Readout,
     pub(crate) moves: Moves,
@@ -40,7 +40,7 @@ impl Readout {
         })
     }
 
-    /// Sum over neurons of what L1 is taken of.
+    /// Sum over neurons of the absolute weights that the L1 penalty applies to.
     pub(crate) fn absolute_weights(&self) -> Result<Tensor> {
         match self {
             Self::Point(readout) => readout.absolute_weights(),
@@ -48,7 +48,7 @@ impl Readout {
         }
     }
 
-    /// Keeps the positions on the image, where their gradient is not zero.
+    /// Clamps the positions to the image, where their gradient is not zero.
     pub(crate) fn clamp_positions(&self) -> Result<()> {
         match self {
             Self::Point(readout) => readout.positions.clamp(),
@@ -56,12 +56,12 @@ impl Readout {
         }
     }
 
-    /// Whether training draws the positions.
+    /// Whether positions are sampled in training.
     pub(crate) fn draws(&self) -> bool {
         matches!(self, Self::Point(readout) if readout.spread.is_some())
     }
 
-    /// Centre (x, y) of each neuron's receptive field, in [-1, 1].
+    /// Center (x, y) of each neuron's receptive field, in [-1, 1].
     pub(crate) fn positions(&self) -> Result<Vec<[f32; 2]>> {
         match self {
             Self::Point(readout) => {
@@ -73,9 +73,10 @@ impl Readout {
     }
 }
 
-/// Values of the neurons of several readouts of one kind for each image, `[batch, neurons]` for each.
+/// Values of the neurons of several readouts of one kind, `[batch, neurons]` for each readout.
 ///
-/// Where positions are read, all neurons are in one pass over each level: the features are large, the positions are not.
+/// Point readouts pass over each level once for all neurons: the features are large, the positions
+/// are not.
 pub(crate) fn read(readings: &[Reading], pyramid: &Pyramid) -> Result<Vec<Tensor>> {
     let mut points = Vec::new();
     let mut values = Vec::new();

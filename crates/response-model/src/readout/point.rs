@@ -1,4 +1,5 @@
-//! Pyramid and Gaussian readouts: one position per neuron, bilinear samples of all channels there, a linear map and a bias.
+//! Pyramid and Gaussian readouts: one position per neuron, bilinear samples of all channels there,
+//! a linear map and a bias.
 
 use brainprior_kernels::{absolute_sum, moved, rescaled};
 use candle_core::{Result, Tensor, Var};
@@ -15,16 +16,17 @@ use crate::variables::{normal, variable};
 pub(crate) struct Moves {
     /// `[batch, 2]`
     pub(crate) shift: Option<Tensor>,
-    /// Standard normal numbers, `[batch, neurons, 2]`: the draw of a Gaussian readout's positions.
+    /// Standard normal numbers, `[batch, neurons, 2]`, for the sampled positions of a Gaussian
+    /// readout.
     pub(crate) draw: Option<Tensor>,
 }
 
 #[derive(Debug)]
 pub(crate) struct PointReadout {
     pub(crate) positions: Positions,
-    /// `[neurons, 2, 2]`: a root of the covariance that positions are drawn with in training.
+    /// `[neurons, 2, 2]`: a square root of the covariance of sampled positions.
     pub(crate) spread: Option<Var>,
-    /// For each level `[neurons, channels]`.
+    /// For each level, `[neurons, channels]`.
     weights: Vec<Var>,
     /// `[neurons]`
     bias: Var,
@@ -55,7 +57,7 @@ impl PointReadout {
         Tensor::stack(&levels, 0)?.sum_all()
     }
 
-    /// Positions `[batch, neurons, 2]`, drawn where a draw is given, all moved by the shifts.
+    /// Positions `[batch, neurons, 2]`: sampled if a draw is given, and moved by the shifts.
     fn placed(&self, batch: usize, moves: &Moves) -> Result<Tensor> {
         let positions = self.positions.value()?;
         match (&self.spread, &moves.draw, &moves.shift) {

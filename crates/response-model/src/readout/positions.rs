@@ -1,4 +1,4 @@
-//! Positions of receptive fields: learned for each neuron, or predicted from its place in cortex.
+//! Receptive field positions: learned per neuron, or predicted from the position in cortex.
 
 use candle_core::{Result, Tensor, Var};
 use candle_nn::VarBuilder;
@@ -8,16 +8,16 @@ use super::start::Start;
 use crate::config::PositionSource;
 use crate::variables::{normal, variable};
 
-/// Units of the hidden layer that maps cortex to the visual field (Sensorium's baseline).
+/// Number of hidden units in the map from cortex to visual field (Sensorium's baseline).
 const HIDDEN: usize = 30;
 
 #[derive(Debug)]
 pub(crate) enum Positions {
     /// `[neurons, 2]`
     Free(Var),
-    /// A perceptron with one hidden layer, tanh at both, from (x, y) in cortex.
+    /// A perceptron with one hidden layer and two tanh, from (x, y) in cortex.
     Cortical {
-        /// z-scored, `[neurons, 2]`; known, not learned.
+        /// Z-scored, `[neurons, 2]`; constant.
         coordinates: Var,
         hidden: Var,
         hidden_bias: Var,

@@ -1,16 +1,17 @@
-//! What a readout starts from.
+//! Initial values of a readout.
 
 use crate::config::OutputConfig;
 
-/// What a readout starts from.
+/// Initial values of a readout.
 pub(crate) struct Start<'a> {
-    /// (x, y) in [-1, 1] of each neuron.
+    /// Position (x, y) of each neuron in [-1, 1].
     pub(crate) positions: &'a [f32],
-    /// (x, y) of each neuron in cortex, z-scored, where the positions come from there.
+    /// Position (x, y) of each neuron in cortex, z-scored, if positions are predicted from it.
     pub(crate) coordinates: Option<&'a [f32]>,
-    /// Mean response of each neuron in units of its standard deviation: the bias starts where its rate is that mean.
+    /// Mean response of each neuron in units of its standard deviation; the initial bias gives this
+    /// rate.
     pub(crate) mean_rates: &'a [f32],
-    /// What makes rates of values.
+    /// The output nonlinearity, from values to rates.
     pub(crate) output: &'a OutputConfig,
     /// Channels, rows and columns of the core's output.
     pub(crate) features: [usize; 3],

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""neuralpredictors fitted to one scan by its own recipe, and measured like the convolutional model of `cargo xtask denoise`: one JSON object a line.
+"""Fits neuralpredictors to one scan by its own recipe, with the metrics of the convolutional model of `cargo xtask denoise`: one JSON object per line.
 
     pip install torch numpy scipy h5py neuralpredictors==0.3.0
     python neuralpredictors_fit.py sim-scan-a.h5 --epochs 60 --threads 2
 
-Stacked2dCore (3 x 32 channels, kernels 13/3/3), FullGaussian2d readout, MLP shifter, behaviour as image channels, summed Poisson
+Stacked2dCore (3 x 32 channels, kernels 13/3/3), FullGaussian2d readout, MLP shifter, behavior as image channels, summed Poisson
 loss scaled to the data set, Adam, its own `early_stopping` (patience 5, three decays by 0.3, best state restored): the
-recipe of the Sensorium 2022 baseline. `NAME.truth.h5` beside the scan serves for measuring only.
+recipe of the Sensorium 2022 baseline. `NAME.truth.h5` next to the scan is only used for evaluation.
 """
 import argparse, collections, collections.abc, json, resource, time
 import h5py, numpy as np, torch, torch.nn.functional as F
@@ -79,7 +79,7 @@ def similarity(r):
 
 
 def measure(m):
-    """Test trials with their own behaviour and pupil; the 100 oracle images at mean behaviour and mean pupil."""
+    """Test trials with their own behavior and pupil; the 100 oracle images at mean behavior and mean pupil."""
     out, shown = predict(m, X[test], B[test], P[test]), ids[test]; order = np.unique(shown)
     mean = lambda r: np.stack([r[shown == i].mean(0) for i in order])
     single, average = columns(out, responses[test]), columns(mean(out), mean(responses[test]))

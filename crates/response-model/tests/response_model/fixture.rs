@@ -1,4 +1,4 @@
-//! Small simulated scans with known truth.
+//! Small simulated scans with known ground truth.
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{Simulated, SimulationConfig, simulate};
@@ -7,7 +7,8 @@ use brainprior_response_model::{Config, CoreConfig, OptimizationConfig, ReadoutC
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Dead leaves: discs of random size and brightness that hide each other, as natural images have power at all scales.
+/// Dead leaves: discs of random size and brightness that occlude each other and, like natural
+/// images, have power at all scales.
 pub(crate) fn stimuli(count: usize, height: usize, width: usize, seed: u64) -> StimulusSet {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut pixels = vec![0.5; count * height * width];
@@ -31,7 +32,7 @@ pub(crate) fn simulated(images: usize, oracle: usize, config: &SimulationConfig)
     simulate("sim", &stimuli(images, 20, 32, 3), &stimuli(oracle, 20, 32, 4), config).unwrap()
 }
 
-/// The smallest scan that fits and the quickest fit of it.
+/// The smallest scan that can be fitted, with the fastest fit.
 pub(crate) fn tiny() -> (Scan, Config) {
     let config = SimulationConfig { neurons: 6, repeats: 3, validation_fraction: 0.2, ..Default::default() };
     let optimization = OptimizationConfig { batch_images: 16, max_epochs: 4, ..OptimizationConfig::default() };
@@ -44,7 +45,7 @@ pub(crate) fn tiny() -> (Scan, Config) {
     (simulated(60, 5, &config).scan, config_of_fit)
 }
 
-/// The parts of a scan, to change some of them.
+/// The parts of a scan, for modification.
 pub(crate) fn parts(scan: &Scan) -> ScanParts {
     ScanParts {
         name: scan.name().to_owned(),

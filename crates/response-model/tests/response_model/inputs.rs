@@ -39,7 +39,7 @@ fn scans_of_different_neurons_share_a_core() {
     parts.name = "fewer".into();
     parts.responses = parts.responses.slice(ndarray::s![.., ..4]).to_owned();
     parts.neurons = brainprior_recording::Neurons::unnamed(4);
-    // Part of the trials only, so that most batches hold images that this scan did not train on.
+    // Only some of the trials, so that most batches have images that this scan did not train on.
     for tier in parts.tiers.iter_mut().filter(|tier| **tier == Tier::Train).step_by(2) {
         *tier = Tier::Test;
     }
@@ -156,8 +156,8 @@ fn a_header_that_names_more_numbers_than_the_file_holds_takes_no_memory() {
         ResponseModel::load(&path).unwrap_err().to_string()
     };
     let error = written(&config, usize::MAX);
-    assert!(error.contains("height and width: expected sides from 1 to 65536"), "{error}");
-    // A kernel of these channels would take a terabyte.
+    assert!(error.contains("height and width: expected sizes from 1 to 65536"), "{error}");
+    // Kernels with this many channels would take a terabyte.
     config["core"]["channels"] = serde_json::json!([1 << 20, 1 << 20]);
     config["core"]["kernels"] = serde_json::json!([9, 7]);
     let error = written(&config, 16);

@@ -1,4 +1,4 @@
-//! Fits of simulated scans, over the public interface.
+//! Fits of simulated scans through the public interface.
 
 mod fixture;
 mod inputs;

@@ -1,4 +1,4 @@
-//! A model as candle's modules and variables.
+//! The model as candle modules and variables.
 
 use crate::fixture;
 use brainprior_response_model::{ResponseModel, fit};
@@ -20,7 +20,7 @@ fn networks_are_modules_that_predict_alike_and_have_a_gradient() {
         assert!((rate - expected).abs() <= 1e-5 * expected, "{rate}, predicted {expected}");
     }
 
-    // Along its own gradient the sum of the rates rises by the gradient's squared length.
+    // A step along its gradient increases the sum of the rates by the gradient's squared length.
     let gradient = rates.sum_all().unwrap().backward().unwrap().remove(&shown).unwrap();
     let length = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap();
     let sum_at = |step: f64| {

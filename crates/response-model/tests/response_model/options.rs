@@ -1,4 +1,4 @@
-//! Every core, readout and loss fits, predicts, and is saved and loaded.
+//! Every core, readout and loss can be fitted, predicts, and can be saved and loaded.
 
 use crate::fixture;
 use brainprior_recording::{Neurons, Scan, Tier};
@@ -112,7 +112,7 @@ fn one_neuron_and_one_oracle_image_and_thousands_of_neurons_fit() {
         let model = fit(&[&scan], &config, 1, None, &mut |_| {}).unwrap();
         assert_eq!(model.predict(0, scan.stimuli()).unwrap().values().ncols(), count);
     }
-    // Without a repeat there are no metrics, and that is said.
+    // Without repeats there are no metrics, and the error says so.
     let mut parts = fixture::parts(&scan);
     let mut seen = std::collections::HashSet::new();
     let kept: Vec<usize> =

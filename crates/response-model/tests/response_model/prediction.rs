@@ -38,7 +38,7 @@ fn a_stream_of_images_is_predicted_as_a_set_and_says_when_one_is_of_another_size
     let model = fitted(&scan, &config, 1);
     let set = model.predict(0, scan.stimuli()).unwrap();
     let mut rows = Vec::new();
-    // Three times over, as a set may not have it.
+    // Each image three times, which a stimulus set does not allow.
     let images = (0..3 * scan.stimuli().len()).map(|i| scan.stimuli().image(i % scan.stimuli().len()));
     model.predict_stream(0, images, &BehavioralState::default(), &mut |row| rows.push(row.to_vec())).unwrap();
     assert_eq!(rows.len(), 3 * scan.stimuli().len());
@@ -79,20 +79,21 @@ fn cross_fitted_predictions_do_not_move_with_the_image_s_own_trials() {
     let before = cross(&scan);
     assert_eq!(predict(&before).kind(), ResponseKind::Predicted(Fitting::CrossFitted));
     assert_eq!(before.v_a(0).unwrap().len(), 6);
-    // Other responses to one training image: all models but one see them, and that one predicts the image.
+    // Changed responses to one training image affect all models but the one that predicts the
+    // image.
     let trial = scan.trials_in(Tier::Train)[4];
     let mut parts = fixture::parts(&scan);
     parts.responses.row_mut(trial).fill(9.0);
     let after = cross(&Scan::new(parts).unwrap());
     let (before, after) = (predict(&before), predict(&after));
-    // The level that all folds share may move, and with it every image alike.
+    // The mean that all folds share may change, which shifts every image equally.
     let change = after.values() - before.values();
     let level = change.row(scan.trial_image()[trial]);
     let with_it: Vec<usize> = (0..scan.stimuli().len())
         .filter(|&i| change.row(i).iter().zip(level).all(|(change, level)| (change - level).abs() < 1e-5))
         .collect();
     let single = scan.trials_in(Tier::Train).len() + scan.trials_in(Tier::Validation).len();
-    assert_eq!(with_it.len(), single / 3, "the images of the trial's fold, whose model does not know it");
+    assert_eq!(with_it.len(), single / 3, "the images of the trial's fold, whose model was not fitted on it");
     let error = CrossFitted::fit(&[&scan], &config, 1, 5, None, &mut |_, _| {}).unwrap_err();
     assert!(matches!(error, Error::Configuration { key: "folds", .. }), "{error}");
 }

@@ -1,4 +1,4 @@
-//! A fit finds back what generated a simulated scan.
+//! A fit recovers what generated a simulated scan.
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{SimulationConfig, Subunit, truth_for};
@@ -34,7 +34,8 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     assert!(to_average.value > 0.45 && to_average.low < to_average.value, "{to_average:?}");
     assert!(metrics.fraction_oracle.unwrap().value > 0.8, "{:?}", metrics.fraction_oracle);
 
-    // At the mean behaviour and zero shift, against the noise-free responses to images of the test tier.
+    // At the mean behavior and zero shift, against the noise-free responses to images of the test
+    // tier.
     let oracle: Vec<usize> = scan.repeats().into_keys().collect();
     let images = scan.stimuli().subset(&oracle);
     let predicted = model.predict(0, &images).unwrap();
@@ -45,7 +46,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     };
     let against_truth = median((0..40).map(|n| pearson(&neuron(n))).collect());
     assert!(against_truth > 0.6, "predicted against true responses: {against_truth}");
-    // In the scan's units: the predicted mean is the true mean.
+    // In the scan's units, the predicted mean is the true mean.
     let ratios = (0..40).map(|n| neuron(n).iter().map(|p| p.0).sum::<f64>() / neuron(n).iter().map(|p| p.1).sum::<f64>());
     let ratio = median(ratios.collect());
     assert!((0.85..1.15).contains(&ratio), "{ratio}");
@@ -55,7 +56,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
         positions
             .map(|([x, y], cell)| {
                 let (x, y) = ((x + 1.0) / 2.0 * 32.0 - 0.5, (y + 1.0) / 2.0 * 20.0 - 0.5);
-                // Where what drives and inhibits the neuron lies.
+                // The center of a neuron's excitatory and inhibitory subunits.
                 let weight: f32 = cell.subunits.iter().map(|unit| unit.weight.abs()).sum();
                 let center =
                     |of: fn(&Subunit) -> f32| cell.subunits.iter().map(|unit| unit.weight.abs() * of(unit)).sum::<f32>() / weight;
@@ -65,7 +66,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
     );
     assert!(distance < 3.5, "median distance of fields {distance} pixels");
 
-    // The eye's movement: linear in the pupil centre.
+    // The gaze shift is linear in the pupil center.
     let pupil = scan.pupil_center().unwrap();
     let gaze = truth.constants();
     let shifts = model.shifts(0, pupil).unwrap().unwrap();
@@ -81,7 +82,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
         assert!((recovery.shift_correlations().unwrap()[k] - r).abs() < 1e-6);
     }
 
-    // The gains of neurons that behaviour moves, over trials.
+    // Gains over trials of neurons that behavior modulates.
     let behavior = scan.behavior().unwrap();
     let gains = model.gains(0, behavior).unwrap().unwrap();
     let of_neuron = |n: usize| {

@@ -1,4 +1,4 @@
-//! The same bytes come out after an interruption, and for any number of threads.
+//! The same bytes result after an interruption and with any number of threads.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn a_resumed_fit_gives_the_bytes_of_an_uninterrupted_one() {
     let folder = tempfile::tempdir().unwrap();
     let (whole, interrupted) = (folder.path().join("whole"), folder.path().join("interrupted"));
     let first = fitted(&scan, &config, Some(&whole), &mut |event| {
-        // While epoch 2 ends, the file still holds epochs 0 and 1: as after a kill in epoch 2.
+        // At the end of epoch 2 the file still holds epochs 0 and 1, as after a kill in epoch 2.
         if matches!(event, FitEvent::Epoch { epoch: 2, .. }) {
             std::fs::copy(&whole, &interrupted).unwrap();
         }

@@ -1,4 +1,4 @@
-//! An image that validates in any scan trains in none.
+//! An image in the validation tier of any scan is used for training in none.
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 use std::path::Path;
@@ -7,8 +7,8 @@ use crate::fixture;
 use brainprior_recording::{Scan, Tier, read_scan};
 use brainprior_response_model::{Error, FitEvent, ResponseModel, TrainingTrials, fit};
 
-/// The scan of [`fixture::tiny`] as it is, and as another of the same images that validates on the images of the first
-/// `validating` training trials instead of its own.
+/// The scan of [`fixture::tiny`], unchanged and as another scan with the same images, whose
+/// validation tier has the images of the first `validating` training trials instead of its own.
 fn overlapping(validating: usize) -> (Scan, Scan) {
     let (first, _) = fixture::tiny();
     let mut parts = fixture::parts(&first);
@@ -45,7 +45,7 @@ fn a_fit_does_not_see_the_trials_of_images_that_validate_in_another_scan() {
     let left_out = |scan: &str, trials| FitEvent::LeftOut { scan: scan.into(), trials };
     assert!(events.contains(&left_out("sim", 10)), "{events:?}");
     assert!(events.contains(&left_out("other", first.trials_in(Tier::Validation).len())), "{events:?}");
-    // All that was recorded in a trial becomes something else.
+    // Everything recorded in a trial is changed.
     let with_another = |trial: usize| {
         let mut parts = fixture::parts(&first);
         parts.responses.row_mut(trial).fill(50.0);
@@ -54,8 +54,11 @@ fn a_fit_does_not_see_the_trials_of_images_that_validate_in_another_scan() {
         predict(&fitted(&Scan::new(parts).unwrap()).0)
     };
     let train = first.trials_in(Tier::Train);
-    assert!(with_another(train[3]) == predict(&model), "a trial whose image validates in the other scan moved the fit");
-    assert!(with_another(train[10]) != predict(&model), "a trial that trains did not move the fit");
+    assert!(
+        with_another(train[3]) == predict(&model),
+        "a trial whose image is in the other scan's validation tier affected the fit"
+    );
+    assert!(with_another(train[10]) != predict(&model), "a training trial did not affect the fit");
 }
 
 #[test]
@@ -70,8 +73,8 @@ fn scans_whose_tiers_leave_nothing_to_train_are_refused() {
     );
 }
 
-/// Each of the three scans divides the same 5,000 images anew, 500 of them to validate: 451 and 452 of those of a would train in
-/// another scan.
+/// Each of the three scans divides the same 5,000 images differently, with 500 for validation: 451
+/// and 452 of those of scan a would be used for training in another scan.
 #[test]
 fn shared_scans_validate_on_images_that_others_would_train() {
     let mut scans = Vec::new();

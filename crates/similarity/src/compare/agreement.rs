@@ -1,28 +1,31 @@
-//! How far two matrices agree in order and in size.
+//! How well two matrices agree in order and in size.
 
 use super::numbers::moments;
 use super::{HalfSamples, Interval, Measure, compare, interval_over_images_of_mean};
 use crate::{Error, Result, SimilarityMatrix};
 
-/// How far similarities agree with a reference over the pairs of images. A correlation alone does not see that all
-/// similarities are too large or too small, which a regularizer that follows their values does.
+/// Agreement of similarities with a reference over pairs of images. A correlation alone does not
+/// reveal that all similarities are too large or too small, but a regularizer that follows their
+/// values is affected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Agreement {
     /// Pearson's correlation.
     pub correlation: f64,
-    /// Of the correlation, over images; `None` where it was not asked for, or where there are too few images to tell.
+    /// Interval of the correlation over images; `None` if it was not requested or there are too few
+    /// images.
     pub interval: Option<Interval>,
-    /// Of the least-squares line of the similarities on the reference: what one unit of the reference becomes. It is the
-    /// correlation times `spread_ratio`, so that noise in the reference lowers it.
+    /// Slope of the least-squares line of the similarities on the reference. It equals the
+    /// correlation times `spread_ratio`, so noise in the reference decreases it.
     pub slope: f64,
-    /// Standard deviation of the similarities over that of the reference.
+    /// Standard deviation of the similarities divided by that of the reference.
     pub spread_ratio: f64,
 }
 
-/// Agreement of `similarities` with `reference`, matrices of the same images (in any order), without an interval.
+/// Agreement of `similarities` with `reference`, for the same images (in any order), without an
+/// interval.
 ///
 /// # Errors
-/// As [`compare`] with Pearson's correlation.
+/// Returns an error if [`compare`] with Pearson's correlation does.
 pub fn agreement(similarities: &SimilarityMatrix, reference: &SimilarityMatrix) -> Result<Agreement> {
     let deviation = |matrix: &SimilarityMatrix| moments(matrix.packed()).1.sqrt();
     let correlation = compare(Measure::Pearson, similarities, reference)?;
@@ -30,11 +33,13 @@ pub fn agreement(similarities: &SimilarityMatrix, reference: &SimilarityMatrix) 
     Ok(Agreement { correlation, interval: None, slope: correlation * spread_ratio, spread_ratio })
 }
 
-/// The mean agreement of several pairs of matrices of the same images, the second of each being the reference, as of the repeats
-/// of one scan, with the interval of its correlation over images.
+/// The mean agreement of several pairs of matrices of the same images, such as the repeats of a
+/// scan, with an interval of the correlation over images. The second matrix of each pair is the
+/// reference.
 ///
 /// # Errors
-/// As [`agreement`]; no pair of matrices; settings without halves.
+/// Returns an error if [`agreement`] does, if there are no matrices, or if the settings have no
+/// halves.
 pub fn mean_agreement(compared: &[(&SimilarityMatrix, &SimilarityMatrix)], how: HalfSamples) -> Result<Agreement> {
     let correlation = interval_over_images_of_mean(Measure::Pearson, compared, how)?;
     let found =
@@ -48,7 +53,8 @@ pub fn mean_agreement(compared: &[(&SimilarityMatrix, &SimilarityMatrix)], how: 
     })
 }
 
-/// `None` where similarities do not vary, as those of two images do not: there is then no correlation.
+/// Returns `None` if similarities do not vary, as with two images, so that the correlation is
+/// undefined.
 pub(crate) fn where_defined<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Err(Error::Constant { .. }) => Ok(None),

@@ -1,4 +1,5 @@
-//! How well any model could do, given how well the scans, or the repeats, agree among themselves.
+//! Noise ceilings: the best agreement any model could reach, given how well scans or repeats agree
+//! with each other.
 
 use super::numbers::moments;
 use super::ranks::ranks;
@@ -10,17 +11,21 @@ use rayon::prelude::*;
 /// Bounds of the agreement that the true matrix would reach (Nili et al., PLoS Comput. Biol. 2014).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NoiseCeiling {
-    /// Mean agreement of each with the mean of the others: what the truth, estimated without it, reaches.
+    /// Mean agreement of each matrix with the mean of the others. The truth agrees at least this
+    /// well.
     pub lower: f64,
-    /// Mean agreement of each with the mean of all, itself among them: more than the truth can reach.
+    /// Mean agreement of each matrix with the mean of all, including itself. The truth cannot agree
+    /// better.
     pub upper: f64,
 }
 
-/// Noise ceiling over matrices of the same images (in any order), one for each scan or animal. The mean is the one that agrees
-/// best under the measure, as in rsatoolbox: of standardised, normalised or ranked values.
+/// Noise ceiling over matrices of the same images (in any order), one per scan or animal. As in
+/// rsatoolbox, the mean is the one with the best agreement under the measure: of standardized,
+/// normalized or ranked values.
 ///
 /// # Errors
-/// Fewer than two matrices; an image that only some have; a matrix without variation.
+/// Returns an error if there are fewer than two matrices, if images differ, or if a matrix does not
+/// vary.
 pub fn noise_ceiling(measure: Measure, matrices: &[&SimilarityMatrix]) -> Result<NoiseCeiling> {
     enough(matrices.len(), "matrices of a noise ceiling")?;
     let images = matrices[0].len();
@@ -38,41 +43,44 @@ pub fn noise_ceiling(measure: Measure, matrices: &[&SimilarityMatrix]) -> Result
     Ok(ceiling)
 }
 
-/// How far the similarities of one scan's repeated images repeat: Pearson correlations over pairs, between measurements whose
-/// noise is independent. A model that knew the truth would correlate with a measurement by the root of its reliability, since
-/// two measurements have nothing but the truth in common: that root is the noise ceiling.
+/// Reliability of the similarities of a scan's repeated images: Pearson correlations over pairs
+/// between measurements with independent noise. The noise ceiling is the square root of the
+/// reliability: two measurements share only the truth, so the truth itself would correlate with a
+/// measurement by that much.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RepeatReliability {
-    /// Of single trials: mean correlation of the matrices of two repeats.
+    /// Reliability of single trials: mean correlation between the matrices of two repeats.
     pub single_trials: f64,
-    /// Of the mean over all repeats: the correlation r of the matrices of two random halves of each image's trials, mean over
-    /// twenty splits, corrected for the half number of trials, 2 r / (1 + r) (Spearman 1910; Brown 1910).
+    /// Reliability of the repeat average: the correlation r between the matrices of two random
+    /// halves of each image's trials, averaged over twenty splits and corrected for the halved
+    /// number of trials, 2 r / (1 + r) (Spearman 1910; Brown 1910).
     pub average: f64,
 }
 
 impl RepeatReliability {
-    /// What the truth reaches with single trials; 0 where they do not repeat at all.
+    /// Noise ceiling for single trials; 0 if they do not repeat at all.
     pub fn ceiling_of_single_trials(&self) -> f64 {
         self.single_trials.max(0.0).sqrt()
     }
 
-    /// What the truth reaches with the mean over repeats; 0 where they do not repeat at all.
+    /// Noise ceiling for the repeat average; 0 if trials do not repeat at all.
     pub fn ceiling_of_average(&self) -> f64 {
         self.average.max(0.0).sqrt()
     }
 }
 
-/// Splits of the repeats into halves over which a reliability is averaged.
+/// Random splits of the repeats over which the reliability is averaged.
 const SPLITS: u64 = 20;
 
-/// Reliability of the similarities of a scan's repeated images, neurons being weighted.
+/// Reliability of the similarities of a scan's repeated images, with weighted neurons.
 ///
 /// # Errors
-/// A scan without repeats; matrices without variation, as those of two images; whatever [`similarity`] refuses.
+/// Returns an error if the scan has no repeats, if matrices do not vary, as with two images, or if
+/// [`similarity`] fails.
 pub fn repeat_reliability(scan: &Scan, weights: &[f32]) -> Result<RepeatReliability> {
     let repeats = scan.repeats().values().map(Vec::len).min().unwrap_or(0);
     enough(repeats, "repeats of a noise ceiling")?;
-    // As many repeats as every image has.
+    // The number of repeats that every image has.
     let trials: Vec<SimilarityMatrix> =
         (0..repeats).map(|repeat| similarity(&scan.repeat(repeat), weights)).collect::<Result<_>>()?;
     let mut single_trials = Vec::new();
@@ -88,7 +96,7 @@ pub fn repeat_reliability(scan: &Scan, weights: &[f32]) -> Result<RepeatReliabil
     }
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let half = mean(&split);
-    // What does not repeat at all is not made more reliable by more repeats.
+    // The correction does not apply to a reliability of zero or below.
     let average = if half > 0.0 { 2.0 * half / (1.0 + half) } else { half };
     Ok(RepeatReliability { single_trials: mean(&single_trials), average })
 }
@@ -104,7 +112,7 @@ fn values_count(all: &[usize]) -> f64 {
     all.len() as f64
 }
 
-/// Values as their mean is taken.
+/// Transforms values for averaging under the measure.
 fn prepared(measure: Measure, values: &[f64]) -> Vec<f64> {
     match measure {
         Measure::Pearson => {

@@ -1,12 +1,14 @@
-//! Intervals of an agreement over images, neurons or scans, from random halves of them.
+//! Confidence intervals of an agreement over images, neurons or scans, from random halves.
 //!
-//! A bootstrap draws with replacement. The copies that it makes bias whatever is computed of pairs: a pair of an image with its
-//! own copy agrees in any two matrices, pairs that share copies are tied, and fewer distinct neurons average less noise away; an
-//! interval of such resamples may miss the very value that it belongs to. A random half, drawn without replacement, has no
-//! copies, and halves of n items vary about the whole just as the whole does about the truth, to first order: the variance of a
-//! mean of m of n is (1/m - 1/n) s^2, which for m = n/2 is s^2 / n (half-samples, McCarthy, Rev. Int. Stat. Inst. 1969; the
-//! delete-d jackknife, Shao and Wu, Ann. Stat. 1989; subsampling, Politis and Romano, Ann. Stat. 1994). For pairs the second
-//! order is counted more than once, so that intervals of few images are somewhat wide.
+//! A bootstrap draws with replacement, and its copies bias any function of pairs: an image paired
+//! with its own copy agrees in any two matrices, pairs that share copies are tied, and fewer
+//! distinct neurons average out less noise. The interval may then even exclude its own value. A
+//! random half, drawn without replacement, has no copies, and halves of n items vary around the
+//! whole as the whole varies around the truth, to first order: the variance of the mean of m out of
+//! n is (1/m - 1/n) s^2, which for m = n/2 is s^2 / n (half-samples, McCarthy, Rev. Int. Stat.
+//! Inst. 1969; the delete-d jackknife, Shao and Wu, Ann. Stat. 1989; subsampling, Politis and
+//! Romano, Ann. Stat. 1994). For pairs the second order is counted more than once, so intervals of
+//! few images are somewhat wide.
 
 use super::{Measure, compare, matched};
 use crate::matrix::row_start;
@@ -17,17 +19,17 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Images of which a half still has an agreement in every measure.
+/// Smallest number of images in a half for which every measure is defined.
 const LEAST_IMAGES: usize = 8;
 
-/// How halves are drawn.
+/// How to draw halves.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HalfSamples {
     /// Number of halves.
     pub count: usize,
-    /// Share of the halves within the interval.
+    /// Fraction of the halves within the interval.
     pub level: f64,
-    /// Half k draws from a stream of its own, so that the number of threads changes nothing.
+    /// Seed; each half has its own random stream, so the number of threads does not matter.
     pub seed: u64,
 }
 
@@ -37,12 +39,12 @@ impl Default for HalfSamples {
     }
 }
 
-/// Where an agreement may lie; holds the value that it belongs to.
+/// Confidence interval of an agreement; always contains the value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// The value, and below it the way from the median of the halves to their lower percentile.
+    /// The value minus the distance from the median of the halves to their lower percentile.
     pub low: f64,
-    /// The value, and above it the way from the median of the halves to their upper percentile.
+    /// The value plus the distance from the median of the halves to their upper percentile.
     pub high: f64,
     /// Standard deviation of the halves (ddof 1).
     pub standard_error: f64,
@@ -51,19 +53,21 @@ pub struct Interval {
 /// An agreement with its interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
-    /// Of the sample as it is.
+    /// The agreement of the whole sample.
     pub value: f64,
-    /// `None` where there are too few images to tell.
+    /// `None` if there are too few images.
     pub interval: Option<Interval>,
 }
 
-/// The agreement of two matrices with its interval over images: what other samples of as many images would have given. The same
-/// images are drawn in both. Of fewer than eight images there is a value and no interval.
+/// The agreement of two matrices with its interval over images: what other samples of as many
+/// images would have given. The same images are drawn in both matrices. With fewer than eight
+/// images there is no interval.
 ///
-/// [`Measure::WhitenedCosine`] has a bias that depends on the number of images; a half estimates what it is at the number of all.
+/// [`Measure::WhitenedCosine`] has a bias that depends on the number of images; each half estimates
+/// it for the full number.
 ///
 /// # Errors
-/// As [`compare`]; settings without halves.
+/// Returns an error if [`compare`] does or if the settings have no halves.
 pub fn interval_over_images(
     measure: Measure,
     first: &SimilarityMatrix,
@@ -73,11 +77,11 @@ pub fn interval_over_images(
     interval_over_images_of_mean(measure, &[(first, second)], how)
 }
 
-/// As [`interval_over_images`], of the mean agreement of several pairs of matrices of the same images, as of the repeats of one
-/// scan.
+/// Like [`interval_over_images`], for the mean agreement of several pairs of matrices of the same
+/// images, such as the repeats of a scan.
 ///
 /// # Errors
-/// As [`interval_over_images`]; no pair of matrices.
+/// Returns an error if [`interval_over_images`] does or if there are no matrices.
 pub fn interval_over_images_of_mean(
     measure: Measure,
     compared: &[(&SimilarityMatrix, &SimilarityMatrix)],
@@ -108,11 +112,11 @@ pub fn interval_over_images_of_mean(
     })
 }
 
-/// The agreement with `reference` of the matrix of `values` (as of [`vectors`]) with its interval over neurons: what as many
-/// other neurons would have given.
+/// The agreement between `reference` and the matrix of `values` (see [`vectors`]), with its
+/// interval over neurons: what other samples of as many neurons would have given.
 ///
 /// # Errors
-/// As [`vectors`] and [`compare`]; settings without halves.
+/// Returns an error if [`vectors`] or [`compare`] does, or if the settings have no halves.
 pub fn interval_over_neurons(
     measure: Measure,
     ids: &[ImageId],
@@ -129,11 +133,12 @@ pub fn interval_over_neurons(
     })
 }
 
-/// The agreement with `reference` of the mean of `scans` (matrices of the same images) with its interval over scans. With few
-/// scans it says little: two scans have two halves.
+/// The agreement between `reference` and the mean of `scans` (matrices of the same images), with
+/// its interval over scans. Few scans give little information: two scans have two halves.
 ///
 /// # Errors
-/// Fewer than two scans; as [`average`] and [`compare`]; settings without halves.
+/// Returns an error if there are fewer than two scans, if [`average`] or [`compare`] fails, or if
+/// the settings have no halves.
 pub fn interval_over_scans(
     measure: Measure,
     scans: &[&SimilarityMatrix],
@@ -154,7 +159,7 @@ pub fn interval_over_scans(
     })
 }
 
-/// `value` is of all `items`, and `of` of the sorted items that it is given.
+/// `value` is the agreement of all `items`; `of` computes it for sorted items.
 fn estimate(value: f64, items: usize, how: HalfSamples, of: impl Fn(&[usize]) -> Result<f64> + Sync) -> Result<Estimate> {
     if how.count < 2 || !(0.0..1.0).contains(&how.level) {
         return Err(Error::Size {
@@ -170,7 +175,7 @@ fn estimate(value: f64, items: usize, how: HalfSamples, of: impl Fn(&[usize]) ->
             let mut generator = ChaCha8Rng::seed_from_u64(how.seed);
             generator.set_stream(index as u64);
             match of(&drawn(items, half, &mut generator)) {
-                // Few items may be so poor that they have no agreement; they say nothing.
+                // Halves for which the agreement is undefined are skipped.
                 Err(Error::Constant { .. } | Error::Size { .. } | Error::NoNeurons { .. } | Error::ZeroVector { .. }) => Ok(None),
                 other => other.map(|value| value.is_finite().then_some(value)),
             }
@@ -182,7 +187,7 @@ fn estimate(value: f64, items: usize, how: HalfSamples, of: impl Fn(&[usize]) ->
     if 2 * values.len() < how.count {
         return Ok(Estimate { value, interval: None });
     }
-    // An odd number of items has no half: what the parts spread too far is taken back.
+    // An odd number of items has no exact half, so the parts vary too much; this corrects for it.
     let scale = (half as f64 / (items - half) as f64).sqrt();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
@@ -202,7 +207,7 @@ fn estimate(value: f64, items: usize, how: HalfSamples, of: impl Fn(&[usize]) ->
     Ok(Estimate { value, interval: Some(interval) })
 }
 
-/// `count` of `items`, ascending, each set as likely as any.
+/// Draws `count` of `items`, in ascending order, each subset with equal probability.
 fn drawn(items: usize, count: usize, generator: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..items).collect();
     for place in 0..count {

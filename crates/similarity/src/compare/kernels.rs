@@ -1,19 +1,21 @@
-//! Agreement of matrices as centred kernels.
+//! Agreement of matrices as centered kernels.
 
 use super::numbers::{Number, product};
 use crate::matrix::row_start;
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// Cosine of the doubly centred matrices, the diagonal being 0 before: of dissimilarities it is rsatoolbox's whitened cosine
-/// (`cosine_cov` without a covariance of conditions; Diedrichsen et al. 2020), which takes out that dissimilarities of one
-/// image share its noise.
+/// Cosine of the doubly centered matrices whose diagonal was 0. For dissimilarities this is
+/// rsatoolbox's whitened cosine (`cosine_cov` without a covariance of conditions; Diedrichsen et
+/// al. 2020), which accounts for the shared noise of dissimilarities with a common image.
 ///
-/// The diagonal biases it by the more the fewer images there are. Where the matrices are of some of `all` images, it is what
-/// they say that it is for all: each of the three sums over distinct images that it is made of is brought to that number.
+/// The diagonal causes a bias, which is larger for fewer images. If the matrices cover some of
+/// `all` images, this estimates the value for all: each of its three sums over distinct images is
+/// scaled to that number.
 ///
 /// # Errors
-/// A matrix that centring takes away; fewer than four images where they are not all.
+/// Returns an error if a centered matrix is zero, or if there are fewer than four images and they
+/// are not all.
 pub(super) fn whitened<T: Number>(first: &[T], second: &[T], images: usize, all: usize) -> Result<f64> {
     if images == all {
         return normalised(first, second, images, &|product, sums| centered(product, &sums, all));
@@ -23,7 +25,7 @@ pub(super) fn whitened<T: Number>(first: &[T], second: &[T], images: usize, all:
     let (part, whole) = (orders(images as f64), orders(all as f64));
     let share = [whole[0] / part[0], whole[1] / part[1], whole[2] / part[2]];
     normalised(first, second, images, &|product, sums| {
-        // Sums of a_ij b_ij, of a_ij b_ik and of a_ij b_kl, letters being distinct images.
+        // Sums of a_ij b_ij, of a_ij b_ik and of a_ij b_kl, where letters are distinct images.
         let pairs = 2.0 * product;
         let (triples, quadruples) = (sums.rows - pairs, sums.totals - 4.0 * sums.rows + 2.0 * pairs);
         let (pairs, triples, quadruples) = (pairs * share[0], triples * share[1], quadruples * share[2]);
@@ -44,8 +46,9 @@ fn enough(images: usize, what: &'static str) -> Result<()> {
     Ok(())
 }
 
-/// Centred kernel alignment with unbiased estimates of the Hilbert-Schmidt independence criterion (Song et al., JMLR 2012; as
-/// debiased CKA in Nguyen et al., ICLR 2021): 0 in the mean over unrelated matrices, whatever their size.
+/// Centered kernel alignment with unbiased estimates of the Hilbert-Schmidt independence criterion
+/// (Song et al., JMLR 2012; debiased CKA in Nguyen et al., ICLR 2021): unrelated matrices of any
+/// size have mean 0.
 pub(super) fn debiased_cka<T: Number>(first: &[T], second: &[T], images: usize) -> Result<f64> {
     enough(images, "images of a debiased alignment")?;
     normalised(first, second, images, &|product, sums| {
@@ -54,11 +57,11 @@ pub(super) fn debiased_cka<T: Number>(first: &[T], second: &[T], images: usize) 
     })
 }
 
-/// Of two symmetric matrices with a diagonal of 0.
+/// Sums over two symmetric matrices with zero diagonal.
 struct Sums {
     /// Sum over images of the product of the two row sums.
     rows: f64,
-    /// Product of the two sums over everything.
+    /// Product of the two total sums.
     totals: f64,
 }
 
@@ -70,7 +73,7 @@ fn normalised<T: Number>(first: &[T], second: &[T], images: usize, inner: &dyn F
     };
     let (own_a, own_b) = (of(first, first, &rows_a, &rows_a), of(second, second, &rows_b, &rows_b));
     for (which, values, own) in [("first", first, own_a), ("second", second, own_b)] {
-        // What rounding leaves of a matrix that centring takes away.
+        // Rounding errors of a matrix that is zero after centering.
         if own <= product(values, values) * 1e-12 {
             return Err(Error::Constant { which, pairs: first.len() });
         }
@@ -78,7 +81,7 @@ fn normalised<T: Number>(first: &[T], second: &[T], images: usize, inner: &dyn F
     Ok((of(first, second, &rows_a, &rows_b) / (own_a * own_b).sqrt()).clamp(-1.0, 1.0))
 }
 
-/// Sums of the rows of the symmetric matrix.
+/// Row sums of the symmetric matrix.
 fn row_sums<T: Number>(packed: &[T], images: usize) -> Vec<f64> {
     (0..images)
         .into_par_iter()

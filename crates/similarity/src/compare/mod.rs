@@ -1,4 +1,4 @@
-//! Agreement of two matrices and the spread of one, over the strict upper triangle.
+//! Agreement of two matrices, and the spread of one, over the strict upper triangle.
 
 mod agreement;
 mod ceiling;
@@ -20,30 +20,32 @@ use numbers::{correlation, cosine, moments, sum};
 use rayon::prelude::*;
 use std::borrow::Cow;
 
-/// How the agreement of two matrices is measured.
+/// A measure of the agreement of two matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Pearson's correlation over pairs.
     Pearson,
-    /// Spearman's: Pearson's of the ranks, ties sharing theirs.
+    /// Spearman's correlation: Pearson's of the ranks, where ties share their mean rank.
     Spearman,
-    /// Kendall's tau-a: concordant less discordant over all pairs of pairs, ties counting as neither.
+    /// Kendall's tau-a: concordant minus discordant over all pairs of pairs; ties count as neither.
     KendallTauA,
-    /// Cosine of the dissimilarities 1 - S, as in rsatoolbox: where their zero lies matters here.
+    /// Cosine of the dissimilarities 1 - S, as in rsatoolbox; it depends on their zero point.
     Cosine,
-    /// Cosine of the dissimilarities 1 - S, whitened by how they vary together when patterns carry independent noise
-    /// (Diedrichsen et al. 2020); equal to centred kernel alignment of the similarities, with its bias.
+    /// Cosine of the dissimilarities 1 - S, whitened by their covariance under independent noise in
+    /// the patterns (Diedrichsen et al. 2020). Equal to the centered kernel alignment of the
+    /// similarities, including its bias.
     WhitenedCosine,
-    /// Centred kernel alignment of the similarities, debiased (Song et al. 2012): 0 in the mean for unrelated matrices.
+    /// Debiased centered kernel alignment of the similarities (Song et al. 2012): unrelated
+    /// matrices have mean 0.
     DebiasedCka,
 }
 
 impl Measure {
-    /// All of them.
+    /// All measures.
     pub const ALL: [Self; 6] =
         [Self::Pearson, Self::Spearman, Self::KendallTauA, Self::Cosine, Self::WhitenedCosine, Self::DebiasedCka];
 
-    /// As tables call it.
+    /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pearson => "Pearson",
@@ -55,18 +57,18 @@ impl Measure {
         }
     }
 
-    /// What the measure is of.
+    /// The values to which the measure is applied.
     fn values(self, packed: &[f32]) -> Vec<f64> {
         let dissimilarity = matches!(self, Self::Cosine | Self::WhitenedCosine);
         packed.par_iter().map(|value| if dissimilarity { 1.0 - f64::from(*value) } else { f64::from(*value) }).collect()
     }
 
-    /// Of values as [`Measure::values`] gives them.
+    /// The measure of values from [`Measure::values`].
     fn of(self, first: &[f64], second: &[f64], images: usize) -> Result<f64> {
         self.of_part(first, second, images, images)
     }
 
-    /// What the values of `images` of `all` images say that the measure is for all.
+    /// Estimates the measure for `all` images from the values of `images` of them.
     fn of_part(self, first: &[f64], second: &[f64], images: usize, all: usize) -> Result<f64> {
         match self {
             Self::Pearson => correlation(first, second),
@@ -82,11 +84,12 @@ impl Measure {
 /// Agreement of two matrices of the same images (in any order).
 ///
 /// # Errors
-/// An image that only one of them has; a matrix without variation, where the measure needs one; for
-/// [`Measure::DebiasedCka`] fewer than four images.
+/// Returns an error if an image is only in one of them, if a matrix does not vary and the measure
+/// requires it, or, for [`Measure::DebiasedCka`], if there are fewer than four images.
 pub fn compare(measure: Measure, first: &SimilarityMatrix, second: &SimilarityMatrix) -> Result<f64> {
     let second = matched(first, second)?;
-    // Without a copy in f64 for the measure that is asked for most, and of the largest matrices.
+    // Avoids a copy in f64 for the most frequent measure, which is also used on the largest
+    // matrices.
     if measure == Measure::Pearson {
         return correlation(first.packed(), second.packed());
     }
@@ -96,31 +99,32 @@ pub fn compare(measure: Measure, first: &SimilarityMatrix, second: &SimilarityMa
 /// Pearson correlation of two matrices of the same images (in any order).
 ///
 /// # Errors
-/// As [`compare`].
+/// See [`compare`].
 pub fn pearson(first: &SimilarityMatrix, second: &SimilarityMatrix) -> Result<f64> {
     compare(Measure::Pearson, first, second)
 }
 
-/// Spearman correlation of two matrices of the same images (in any order): Pearson's of the ranks, ties sharing theirs.
+/// Spearman correlation of two matrices of the same images (in any order): Pearson's of the ranks,
+/// where ties share their mean rank.
 ///
 /// # Errors
-/// As [`compare`].
+/// See [`compare`].
 pub fn spearman(first: &SimilarityMatrix, second: &SimilarityMatrix) -> Result<f64> {
     compare(Measure::Spearman, first, second)
 }
 
-/// How far the similarities of a matrix spread.
+/// The distribution of a matrix's similarities.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// Mean similarity.
     pub mean: f64,
-    /// Standard deviation over pairs (divided by their number).
+    /// Standard deviation over pairs (ddof 0).
     pub standard_deviation: f64,
     /// Smallest similarity.
     pub minimum: f32,
     /// Largest similarity.
     pub maximum: f32,
-    /// Participation ratio (trace S)^2 / trace S^2: the number of dimensions that equal shares of variance would fill.
+    /// Participation ratio (trace S)^2 / trace S^2: the effective number of dimensions.
     pub participation_ratio: f64,
 }
 
@@ -164,7 +168,7 @@ mod tests {
 
     #[test]
     fn correlations_of_known_values() {
-        // By hand; the tied values of each share a rank.
+        // Computed by hand; the two tied values in each matrix share a rank.
         let a = matrix(&[1, 2, 3, 4], &[0.1, 0.4, 0.4, -0.2, 0.9, 0.3]);
         let b = matrix(&[1, 2, 3, 4], &[0.2, 0.1, 0.5, -0.1, 0.7, 0.7]);
         assert!((pearson(&a, &b).unwrap() - 0.7470821).abs() < 1e-6);

@@ -1,9 +1,9 @@
-//! Sums over many values, in an order that does not depend on the number of threads.
+//! Sums over many values in an order that does not depend on the number of threads.
 
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// Values summed at once.
+/// Values per partial sum.
 const CHUNK: usize = 1 << 16;
 
 pub(super) trait Number: Copy + Sync + Into<f64> {}

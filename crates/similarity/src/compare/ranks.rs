@@ -4,12 +4,12 @@ use super::numbers::{Number, correlation};
 use crate::{Error, Result};
 use rayon::prelude::*;
 
-/// Pearson's correlation of ranks, ties sharing theirs.
+/// Pearson's correlation of ranks; ties share their mean rank.
 pub(super) fn spearman(first: &[f64], second: &[f64]) -> Result<f64> {
     correlation(&ranks(first), &ranks(second))
 }
 
-/// Rank of each value, from 1; equal values share the mean of their ranks.
+/// Rank of each value, from 1; equal values share their mean rank.
 pub(super) fn ranks<T: Number>(values: &[T]) -> Vec<f64> {
     let order = sorted(values);
     let mut ranks = vec![0.0; values.len()];
@@ -24,18 +24,19 @@ pub(super) fn ranks<T: Number>(values: &[T]) -> Vec<f64> {
     ranks
 }
 
-/// Kendall's tau-a: concordant less discordant over all pairs of pairs, ties counting as neither; by merging, in
-/// O(m log m) for m values (Knight, JASA 1966).
+/// Kendall's tau-a: concordant minus discordant over all pairs of pairs, where ties count as
+/// neither; by merge sort, in O(m log m) for m values (Knight, JASA 1966).
 ///
 /// # Errors
-/// A single value.
+/// Returns an error if there is a single value.
 pub(super) fn kendall_tau_a<T: Number>(first: &[T], second: &[T]) -> Result<f64> {
     if first.len() < 2 {
         return Err(Error::Constant { which: "first", pairs: first.len() });
     }
     let count = first.len() as u64;
     let place = dense(second);
-    // The second matrix's places in the order of the first; within ties of the first in that of the second.
+    // The second matrix's ranks in the order of the first; ties of the first are ordered by the
+    // second.
     let mut order: Vec<(u64, u32)> = sorted(first).into_par_iter().map(|(bits, index)| (bits, place[index as usize])).collect();
     order.par_sort_unstable();
     let choose = |n: u64| n * n.saturating_sub(1) / 2;
@@ -50,7 +51,7 @@ pub(super) fn kendall_tau_a<T: Number>(first: &[T], second: &[T]) -> Result<f64>
     Ok((untied as f64 - 2.0 * discordant as f64) / choose(count) as f64)
 }
 
-/// Number of distinct smaller values below each value.
+/// For each value, the number of distinct smaller values.
 fn dense<T: Number>(values: &[T]) -> Vec<u32> {
     let mut places = vec![0; values.len()];
     for (place, tied) in sorted(values).chunk_by(|a, b| a.0 == b.0).enumerate() {
@@ -59,7 +60,7 @@ fn dense<T: Number>(values: &[T]) -> Vec<u32> {
     places
 }
 
-/// Bits that sort as the values do, with the place of each value.
+/// Order-preserving bits of the values, sorted, with the index of each value.
 fn sorted<T: Number>(values: &[T]) -> Vec<(u64, u32)> {
     assert!(u32::try_from(values.len()).is_ok(), "fewer than 2^32 pairs");
     let mut order: Vec<(u64, u32)> =
@@ -68,13 +69,13 @@ fn sorted<T: Number>(values: &[T]) -> Vec<(u64, u32)> {
     order
 }
 
-/// Bits that sort as the value does. Adding 0 makes -0 equal to 0.
+/// Order-preserving bits of a value. Adding 0 makes -0 equal to 0.
 fn ordered_bits(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
-/// Sorts, and counts the pairs that were in the wrong order.
+/// Sorts, and counts the inversions.
 fn inversions(values: &mut [u32]) -> u64 {
     const SMALL: usize = 32;
     if values.len() <= SMALL {

@@ -1,8 +1,10 @@
-//! The control *features*: a pretrained network's responses to the images, in place of a population's.
+//! The control *features*: responses of a pretrained network to the images, instead of a
+//! population's.
 //!
-//! Any chain of convolutions whose tensors lie in a file of weights can be used, safetensors or what PyTorch saves; the VGG networks (11
-//! to 19, with batch norm or without) are recognised by the names that torchvision gives them, so that the `.pth` that it downloads for
-//! `vgg19(weights="DEFAULT")` is all that the paper's VGG19 conv3_1 needs.
+//! Any chain of convolutions in a weight file can be used, safetensors or PyTorch's own format. VGG
+//! networks (11 to 19, with or without batch norm) are recognized by torchvision's names, so the
+//! `.pth` that torchvision downloads for `vgg19(weights="DEFAULT")` is all that the paper's VGG19
+//! conv3_1 needs.
 
 mod network;
 mod vgg;
@@ -13,21 +15,22 @@ use crate::{Result, SimilarityMatrix, vectors};
 use brainprior_images::StimulusSet;
 use ndarray::Array2;
 
-/// Images that pass the network together.
+/// Images per forward pass.
 const BATCH: usize = 32;
 
 /// Features of each image, `[images, channels * height * width]` of the network's last layer.
 ///
 /// # Errors
-/// Images too small for the network; what candle refuses.
+/// Returns an error if the images are too small for the network or a tensor operation fails.
 pub fn network_features(network: &Network, stimuli: &StimulusSet) -> Result<Array2<f32>> {
     Ok(in_rows(stimuli.len(), network_maps(network, stimuli)?.0))
 }
 
-/// Feature maps of the network's last layer, image by image, and channels, height and width of one image's.
+/// Feature maps of the network's last layer for all images, and the channels, height and width of
+/// each.
 ///
 /// # Errors
-/// As [`network_features`].
+/// See [`network_features`].
 pub fn network_maps(network: &Network, stimuli: &StimulusSet) -> Result<(Vec<f32>, [usize; 3])> {
     let (height, width) = (stimuli.height(), stimuli.width());
     let (mut values, mut shape) = (Vec::new(), [0; 3]);
@@ -49,10 +52,12 @@ fn in_rows(images: usize, values: Vec<f32>) -> Array2<f32> {
     Array2::from_shape_vec((images, dimensions), values).expect("as many features of each image")
 }
 
-/// The control *features*: the formula of [`crate::similarity`] with the features of each image as its vector.
+/// The control *features*: the formula of [`crate::similarity`] with the features of each image as
+/// its vector.
 ///
 /// # Errors
-/// As [`network_features`]; fewer than two images, or one whose features are the mean over images.
+/// Returns an error if [`network_features`] does, if there are fewer than two images, or if the
+/// features of one equal the mean.
 pub fn features(network: &Network, stimuli: &StimulusSet) -> Result<SimilarityMatrix> {
     let values = network_features(network, stimuli)?;
     vectors(stimuli.ids(), values.view(), &vec![1.0; values.ncols()], &format!("features of {}", network.name()))

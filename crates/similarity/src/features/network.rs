@@ -8,20 +8,21 @@ use brainprior_kernels::{Conv2dGeometry, conv2d};
 use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
 
-/// Mean and standard deviation of ImageNet's channels, as torchvision normalises for its networks.
+/// Mean and standard deviation of ImageNet's channels, with which torchvision normalizes the inputs
+/// of its networks.
 const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
 
-/// What a batch norm of PyTorch adds to the variance.
+/// Added to the variance by PyTorch's batch norm.
 const EPSILON: f64 = 1e-5;
 
-/// One layer, its tensors named as in the file.
+/// One layer; its tensors are named as in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// `<name>.weight` `[out, in, height, width]`, and `<name>.bias` `[out]` where there is one.
+    /// `<name>.weight` `[out, in, height, width]`, and optionally `<name>.bias` `[out]`.
     Convolution {
         /// Prefix of its tensors.
         name: String,
-        /// Input pixels between neighbouring outputs.
+        /// Input pixels between neighboring outputs.
         stride: usize,
         /// Zeros on each side.
         padding: usize,
@@ -33,15 +34,16 @@ pub enum Layer {
     },
     /// max(x, 0)
     Relu,
-    /// Largest of each square.
+    /// The largest value of each square.
     MaxPool {
-        /// Side of the squares, and pixels between them.
+        /// Side of the squares, and distance between them in pixels.
         size: usize,
     },
 }
 
-/// Layers with their tensors, applied to grayscale images in [0, 1]: these are repeated over the input channels of the first
-/// convolution, and normalised as for ImageNet where there are three.
+/// Layers with their tensors, applied to grayscale images in [0, 1]. The images are repeated over
+/// the input channels of the first convolution and, if there are three channels, normalized as for
+/// ImageNet.
 pub struct Network {
     name: String,
     layers: Vec<Applied>,
@@ -56,11 +58,12 @@ enum Applied {
 }
 
 impl Network {
-    /// Reads the tensors of `layers` from a file of weights, in safetensors or as `torch.save` writes it
-    /// ([`Archive::read_weights`]), in any floating type.
+    /// Reads the tensors of `layers` from a weight file, in safetensors or as written by
+    /// `torch.save` ([`Archive::read_weights`]), in any floating-point type.
     ///
     /// # Errors
-    /// No such file, or none of these; a tensor that is missing or of another shape; layers that do not begin with a convolution.
+    /// Returns an error if the file is missing or of another kind, if a tensor is missing or has
+    /// another shape, or if the first layer is not a convolution.
     pub fn read(path: &Path, layers: &[Layer]) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let tensors = Tensors::open(path)?;
@@ -75,11 +78,12 @@ impl Network {
         Ok(Self { name, layers: applied, channels })
     }
 
-    /// A VGG network under torchvision's names, up to the rectified output of `layer`, as `conv3_1`: the first convolution after
-    /// the second pooling.
+    /// A VGG network with torchvision's names, up to the rectified output of `layer`, such as
+    /// `conv3_1`: the first convolution after the second pooling.
     ///
     /// # Errors
-    /// As [`Network::read`]; no layer of that name; a file that is not of a VGG network.
+    /// Returns an error if [`Network::read`] does, if there is no layer of that name, or if the
+    /// file is not a VGG network.
     pub fn vgg(path: &Path, layer: &str) -> Result<Self> {
         let tensors = Tensors::open(path)?;
         let names = tensors.file.names();
@@ -91,12 +95,13 @@ impl Network {
         Ok(network)
     }
 
-    /// What provenance calls it.
+    /// Its name in provenance.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Features of `count` images of `height * width` pixels, and channels, height and width of one's.
+    /// Features of `count` images with `height * width` pixels, and the channels, height and width
+    /// of each.
     pub(super) fn run(&self, pixels: &[f32], count: usize, height: usize, width: usize) -> Result<(Vec<f32>, [usize; 3])> {
         let area = height * width;
         let mut input = Vec::with_capacity(count * self.channels * area);
@@ -139,7 +144,7 @@ struct Tensors {
     file: Archive,
 }
 
-const ADVICE: &str = "give the weights of the layers that are asked for";
+const ADVICE: &str = "give a file with the weights of the requested layers";
 
 impl Tensors {
     fn open(path: &Path) -> Result<Self> {
@@ -162,7 +167,7 @@ impl Tensors {
         Tensor::from_vec(values, shape, &Device::Cpu).map_err(self.refused("arrange", name))
     }
 
-    /// A tensor of one value for each channel, as broadcast over images and pixels.
+    /// A tensor with one value per channel, in a shape that broadcasts over images and pixels.
     fn per_channel(&self, name: &str) -> Result<Tensor> {
         let tensor = self.get(name, 1)?;
         let channels = tensor.dims()[0];

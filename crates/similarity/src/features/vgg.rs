@@ -1,10 +1,11 @@
-//! The layers of a VGG network, read off torchvision's names: `features.<index>` counts convolutions, batch norms, rectifiers
-//! and poolings alike, so that a pooling shows as a wider gap between two convolutions.
+//! Reconstructs the layers of a VGG network from torchvision's names: `features.<index>` counts
+//! convolutions, batch norms, rectifiers and poolings alike, so a pooling shows as a wider gap
+//! between two convolutions.
 
 use super::Layer;
 use std::collections::BTreeSet;
 
-/// Layers up to the rectifier after `wanted`, as `conv3_1`; or what is wrong with the names.
+/// Layers up to the rectifier after `wanted`, such as `conv3_1`, or what is wrong with the names.
 pub(super) fn layers(names: &[&str], wanted: &str) -> Result<Vec<Layer>, String> {
     let indices = |ending: &str| -> BTreeSet<usize> {
         names.iter().filter_map(|name| name.strip_prefix("features.")?.strip_suffix(ending)?.parse().ok()).collect()
@@ -29,7 +30,7 @@ pub(super) fn layers(names: &[&str], wanted: &str) -> Result<Vec<Layer>, String>
                 }
                 _ => {
                     return Err(format!(
-                        "features.{before} and features.{index} with other layers than one pooling between them"
+                        "features.{before} and features.{index} with something other than one pooling layer between them"
                     ));
                 }
             }
@@ -69,7 +70,7 @@ mod tests {
         layers(&names.iter().map(String::as_str).collect::<Vec<_>>(), layer)
     }
 
-    /// The convolution that ends the layers, and the poolings before it.
+    /// The convolution that ends the layers, and the number of poolings before it.
     fn end(layers: &[Layer]) -> (String, usize) {
         let name = layers.iter().rev().find_map(|layer| match layer {
             Layer::Convolution { name, .. } => Some(name.clone()),

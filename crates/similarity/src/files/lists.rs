@@ -1,4 +1,5 @@
-//! Samples of pairs and lists of neighbours on disk, after `data-specs/pairs.toml` and `data-specs/neighbours.toml`.
+//! Files of pair samples and neighbor lists, see `data-specs/pairs.toml` and
+//! `data-specs/neighbours.toml`.
 
 use super::write_hdf5;
 use crate::{Error, Neighbors, Pair, Result};
@@ -9,11 +10,11 @@ use std::path::Path;
 
 const VERSION: u32 = 1;
 
-/// Writes pairs as HDF5, under a temporary name, synced, renamed: `image_ids`, and for each pair `first`, `second` (rows of
-/// `image_ids`) and `similarity`.
+/// Writes pairs to an HDF5 file, atomically: `image_ids`, and for each pair `first`, `second` (rows
+/// of `image_ids`) and `similarity`.
 ///
 /// # Errors
-/// A pair of images beyond `ids`; whatever the file system or the HDF5 library refuses.
+/// Returns an error if a pair has an image beyond `ids` or the file cannot be written.
 pub fn write_pairs(path: &Path, ids: &[ImageId], pairs: &[Pair], provenance: &[String]) -> Result<()> {
     if let Some(pair) = pairs.iter().find(|pair| pair.second as usize >= ids.len()) {
         return Err(Error::Size {
@@ -32,15 +33,15 @@ pub fn write_pairs(path: &Path, ids: &[ImageId], pairs: &[Pair], provenance: &[S
     })
 }
 
-/// Writes neighbours as HDF5, under a temporary name, synced, renamed: `image_ids`, and `neighbours` (rows of `image_ids`) and
-/// `similarity`, both `[images, neighbours]`, nearest first.
+/// Writes neighbors to an HDF5 file, atomically: `image_ids`, and `neighbours` (rows of
+/// `image_ids`) and `similarity`, both `[images, neighbours]`, nearest first.
 ///
 /// # Errors
-/// Another number of images; whatever the file system or the HDF5 library refuses.
+/// Returns an error if the number of images differs or the file cannot be written.
 pub fn write_neighbors(path: &Path, ids: &[ImageId], neighbors: &Neighbors, provenance: &[String]) -> Result<()> {
     if neighbors.len() != ids.len() {
         return Err(Error::Size {
-            what: "images of lists of neighbours",
+            what: "images of neighbor lists",
             expected: ids.len().to_string(),
             found: neighbors.len().to_string(),
         });

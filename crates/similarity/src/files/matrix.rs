@@ -1,4 +1,4 @@
-//! Matrices on disk, after `data-specs/similarity.toml`.
+//! Files of matrices, see `data-specs/similarity.toml`.
 
 use super::mismatch;
 use super::triangle::{
@@ -21,19 +21,18 @@ use std::time::Duration;
 const CONVERTED: usize = 1 << 20;
 
 impl SimilarityMatrix {
-    /// Writes the matrix as HDF5: under a temporary name in the same folder, synced, then renamed, so that a failed write
-    /// leaves what was there.
+    /// Writes the matrix as HDF5, atomically: if the write fails, an existing file is kept.
     ///
     /// # Errors
-    /// Whatever the file system or the HDF5 library refuses.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         self.write_as(path, Precision::F32)
     }
 
-    /// As [`SimilarityMatrix::write`], in the given precision.
+    /// Like [`SimilarityMatrix::write`], in the given precision.
     ///
     /// # Errors
-    /// As [`SimilarityMatrix::write`].
+    /// See [`SimilarityMatrix::write`].
     pub fn write_as(&self, path: &Path, precision: Precision) -> Result<()> {
         match precision {
             Precision::F32 => self.write_stored::<f32>(path),
@@ -55,11 +54,11 @@ impl SimilarityMatrix {
         })
     }
 
-    /// Reads what [`SimilarityMatrix::write`] or [`Population::write`] wrote.
+    /// Reads a file written by [`SimilarityMatrix::write`] or [`Population::write`].
     ///
     /// # Errors
-    /// Not HDF5, truncated, another format or version, a missing dataset or one of another shape, a value outside
-    /// [-1, 1].
+    /// Returns an error if the file is not HDF5, is truncated or has another format or version, if
+    /// a dataset is missing or has another shape, or if a value is outside [-1, 1].
     pub fn read(path: &Path) -> Result<Self> {
         let input = Input::open(path)?;
         let layout = |dataset: &str, expected: String, found: String| mismatch(path, dataset, expected, found);
@@ -67,7 +66,7 @@ impl SimilarityMatrix {
         if format != FORMAT {
             return Err(layout("attribute format", FORMAT.into(), format));
         }
-        // Version 1 differs in nothing that a reader sees: it was not chunked, and always f32.
+        // Version 1 is the same for readers: it was not chunked and always f32.
         let version = input.integer_attribute("version")?;
         if !(1..=i64::from(VERSION)).contains(&version) {
             return Err(layout("attribute version", format!("1 to {VERSION}"), version.to_string()));
@@ -106,12 +105,14 @@ impl SimilarityMatrix {
 }
 
 impl Population<'_> {
-    /// Computes the matrix straight into a file, band by band, without holding it; the bytes are those that
-    /// [`SimilarityMatrix::write_as`] would write. Until it is whole the file is called `<path>.partial`; how far it has come
-    /// stands in `<path>.checkpoint`, written each `every`, and a second call goes on from there.
+    /// Computes the matrix directly into a file, band by band, without holding it in memory. The
+    /// bytes equal those of [`SimilarityMatrix::write_as`]. The unfinished file is called
+    /// `<path>.partial`; progress is saved to `<path>.checkpoint` after each `every`, and a second
+    /// call resumes from there.
     ///
     /// # Errors
-    /// As [`Population::reduce_resumably`]; no room on the disk, with the size that the file would have.
+    /// Returns an error if [`Population::reduce_resumably`] does or, with the size of the file, if
+    /// the disk has too little space.
     pub fn write(&self, path: &Path, precision: Precision, sweep: &Sweep<'_>, every: Duration) -> Result<()> {
         match precision {
             Precision::F32 => self.write_stored::<f32>(path, sweep, every),
@@ -126,7 +127,7 @@ impl Population<'_> {
             path.with_file_name(name)
         };
         let (partial, kept) = (beside(".partial"), beside(".checkpoint"));
-        // A quarter of the memory for a band of similarities.
+        // A quarter of the memory is for one band of similarities.
         let rows = (sweep.memory / 4 / (self.len() * size_of::<T>())).max(1);
         let plan = Plan::new(self, sweep.memory / 4 * 3, rows);
         let fingerprint = plan.fingerprint(self.fingerprint());
@@ -137,7 +138,7 @@ impl Population<'_> {
             TriangleFile::<T>::open(&partial, path, self.len())?
         } else {
             checkpoint.remove()?;
-            std::fs::File::create(&partial).map_err(FileError::refused(path, "make an unfinished file beside it"))?;
+            std::fs::File::create(&partial).map_err(FileError::refused(path, "create an unfinished file next to it"))?;
             let header = Header { ids: self.ids(), scans: &self.scans_of_images(), provenance: &self.provenance(), donors: None };
             TriangleFile::<T>::create(&partial, path, &header).inspect_err(|_| {
                 let _ = std::fs::remove_file(&partial);
@@ -165,18 +166,18 @@ impl Population<'_> {
     }
 }
 
-/// Writes bands of whole rows, which lie in one piece in the triangle.
+/// Writes bands of complete rows, each of which is contiguous in the triangle.
 struct Bands<'a, T> {
     images: usize,
     plan: &'a Plan,
     file: &'a TriangleFile<T>,
 }
 
-/// The band at hand.
+/// The current band.
 struct Band<T> {
     rows: Range<usize>,
     values: Vec<T>,
-    /// Pairs that are there.
+    /// Number of pairs filled in.
     filled: usize,
 }
 
@@ -187,8 +188,8 @@ impl<T: Stored> Band<T> {
         band
     }
 
-    /// Begins other rows in the memory of these, which are overwritten before they are written as whole: fresh pages for each band would cost
-    /// more than what is copied to them.
+    /// Reuses the memory of a band for other rows, which are all overwritten before the band is
+    /// written. Allocating fresh pages for each band would cost more than copying into them.
     fn go_on(&mut self, rows: Range<usize>, images: usize) {
         self.values.resize(row_start(images, rows.end) - row_start(images, rows.start), T::default());
         (self.rows, self.filled) = (rows, 0);
@@ -198,7 +199,7 @@ impl<T: Stored> Band<T> {
         bands.file.write(row_start(bands.images, self.rows.start), &self.values)
     }
 
-    /// What the file has of a band that was begun.
+    /// Reads back the written part of an unfinished band.
     fn reread(mut self, bands: &Bands<'_, T>) -> Result<Self> {
         bands.file.read(row_start(bands.images, self.rows.start), &mut self.values)?;
         Ok(self)

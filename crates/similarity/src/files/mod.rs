@@ -1,4 +1,4 @@
-//! HDF5 files: matrices, lists of pairs and neighbours, and vectors of images that lie in one.
+//! HDF5 files of matrices, pairs, neighbors and image vectors.
 
 mod lists;
 mod matrix;
@@ -13,11 +13,12 @@ use crate::{Error, Result};
 use brainprior_artifact::{FileError, replace};
 use std::path::Path;
 
-/// By how many bytes a file in the making grows.
+/// By how many bytes an in-memory file grows.
 const INCREMENT: usize = 1 << 24;
 
-/// Writes a small file. It is made in memory and written out as a whole: HDF5 (1.14) crashes where a dataset finds no room on
-/// the disk. Without the time of writing, so that equal contents give equal bytes.
+/// Writes a small file. It is built in memory and written as a whole, because HDF5 (1.14) crashes
+/// when a dataset does not fit on the disk. The modification time is not stored, so equal contents
+/// give equal bytes.
 fn write_hdf5(path: &Path, fill: impl FnOnce(&hdf5::File) -> hdf5::Result<()>) -> Result<()> {
     replace::file(path, |temporary| {
         hdf5::File::with_options()
@@ -33,12 +34,12 @@ fn write_hdf5(path: &Path, fill: impl FnOnce(&hdf5::File) -> hdf5::Result<()>) -
     })
 }
 
-/// HDF5 refused to do something with a dataset or an attribute, `/` being the file itself.
+/// HDF5 refused an operation on a dataset or an attribute; `/` is the file itself.
 fn refused<'a>(path: &'a Path, doing: &'static str, dataset: &'a str) -> impl FnOnce(hdf5::Error) -> Error {
     move |source| FileError::refused(path, doing)(source).in_dataset(dataset).into()
 }
 
-/// A dataset or an attribute is not what `data-specs/similarity.toml` says.
+/// A dataset or attribute does not match `data-specs/similarity.toml`.
 fn mismatch(path: &Path, dataset: &str, expected: impl Into<String>, found: impl Into<String>) -> Error {
     FileError::mismatch(path, dataset, expected, found, "compute the similarities again").into()
 }

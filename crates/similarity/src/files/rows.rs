@@ -1,4 +1,4 @@
-//! Vectors of images in an HDF5 file.
+//! Image vectors in an HDF5 file.
 
 use crate::{Result, Rows};
 use brainprior_artifact::hdf5::{Input, Numbers};
@@ -6,17 +6,18 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
-/// A two-dimensional dataset of an HDF5 file, read when it is needed.
+/// A two-dimensional dataset of an HDF5 file, read on demand.
 pub struct FileRows {
     numbers: Numbers,
     shape: (usize, usize),
 }
 
 impl FileRows {
-    /// Opens `dataset`, `[images, dimensions]`, of any type of number.
+    /// Opens `dataset`, `[images, dimensions]`, of any numeric type.
     ///
     /// # Errors
-    /// Not a file, not HDF5, no such dataset, another number of axes, data out of reach.
+    /// Returns an error if the file is missing or not HDF5, or if the dataset is missing, has
+    /// another number of axes or lacks data.
     pub fn open(path: &Path, dataset: &str) -> Result<Self> {
         let numbers = Input::open(path)?.numbers(dataset, &[None, None])?;
         let shape = numbers.shape();

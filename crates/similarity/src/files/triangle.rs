@@ -1,8 +1,8 @@
-//! The HDF5 file of a matrix in the making.
+//! The HDF5 file of a matrix during its computation.
 //!
-//! HDF5 lays the file out and is closed again before the first similarity is written: chunks have their places from the
-//! start, and blocks go straight to them. Threads need not wait for the library's lock, a full disk is an error of the
-//! operating system's, and what is written survives a kill.
+//! HDF5 lays the file out and closes it before the first similarity is written: chunks have fixed
+//! offsets from the start, and blocks are written directly to them. Threads therefore do not wait
+//! for the library's lock, a full disk is an ordinary I/O error, and written data survive a kill.
 
 use super::{mismatch, refused};
 use crate::Result;
@@ -28,19 +28,19 @@ pub(crate) const SCANS: &str = "scans";
 pub(crate) const PROVENANCE: &str = "provenance";
 pub(crate) const DONOR_IDS: &str = "donor_ids";
 
-/// Pairs in a chunk: 1 MiB of f32, which fits the chunk cache that readers have by default.
+/// Pairs per chunk: 1 MiB of f32, the default chunk cache of readers.
 const CHUNK: usize = 1 << 18;
 
-/// Bytes that may be written before they are sent on to the disk, beside the computation.
+/// Bytes that may be written before they are synced in the background.
 const UNSYNCED: u64 = 4 << 20;
 
-/// How similarities are kept on disk.
+/// The precision of similarities in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// Four bytes: what was computed.
+    /// Four bytes: as computed.
     #[default]
     F32,
-    /// Two bytes: rounded to 11 bits, by at most 2^-12 = 0.00024.
+    /// Two bytes: rounded to 11 bits, with an error of at most 2^-12 = 0.00024.
     F16,
 }
 
@@ -54,9 +54,9 @@ impl Precision {
     }
 }
 
-/// A type of float on disk.
+/// A floating-point type in files.
 pub(crate) trait Stored: H5Type + Pod + Send + Sync + Default {
-    /// Adds them at the end.
+    /// Converts values and appends them.
     fn store(from: &[f32], to: &mut Vec<Self>);
     fn restore(from: &[Self], to: &mut [f32]);
 }
@@ -83,7 +83,7 @@ impl Stored for f16 {
     }
 }
 
-/// What a file says beside the similarities.
+/// The content of a file besides the similarities.
 #[derive(Clone, Debug)]
 pub(crate) struct Header<'a> {
     pub(crate) ids: &'a [ImageId],
@@ -92,11 +92,11 @@ pub(crate) struct Header<'a> {
     pub(crate) donors: Option<&'a [ImageId]>,
 }
 
-/// An open file whose chunks have their places.
+/// An open file whose chunks have fixed offsets.
 pub(crate) struct TriangleFile<T> {
     path: PathBuf,
     file: File,
-    /// Where each chunk begins, in bytes.
+    /// Offset of each chunk in bytes.
     chunks: Vec<u64>,
     chunk: usize,
     flusher: Flusher,
@@ -104,11 +104,11 @@ pub(crate) struct TriangleFile<T> {
 }
 
 impl<T: Stored> TriangleFile<T> {
-    /// Lays out `at`, an existing empty file, for what will be `path`.
+    /// Lays out the existing empty file `at`, which will become `path`.
     pub(crate) fn create(at: &Path, path: &Path, header: &Header<'_>) -> Result<Self> {
         let count = pairs(header.ids.len());
-        // HDF5 (1.14) crashes where it finds no room, so that the room is tried before: the whole length for limits on
-        // the size of files, and as many real bytes as HDF5 itself will write.
+        // HDF5 (1.14) crashes when the disk is full, so the space is reserved before: the whole
+        // length for limits on file size, and as many real bytes as HDF5 itself will write.
         let own = (1 << 20)
             + 20 * header.ids.len()
             + 64 * count.div_ceil(CHUNK)
@@ -118,14 +118,14 @@ impl<T: Stored> TriangleFile<T> {
             .and_then(|()| room.write_all_at(&vec![0; own], 0))
             .and_then(|()| room.set_len(0))
             .map_err(|source| {
-                let doing = format!("find room for its {:.3} GB", (own + count * size_of::<T>()) as f64 / 1e9);
+                let doing = format!("reserve {:.3} GB for it", (own + count * size_of::<T>()) as f64 / 1e9);
                 FileError::refused(path, doing)(source).advise("use another disk, half precision, or fewer images")
             })?;
         lay_out::<T>(at, header).map_err(|(dataset, source)| refused(path, "write", dataset)(source))?;
         Self::open(at, path, header.ids.len())
     }
 
-    /// Opens what [`TriangleFile::create`] laid out, to go on.
+    /// Opens a file that [`TriangleFile::create`] laid out, to resume.
     pub(crate) fn open(at: &Path, path: &Path, images: usize) -> Result<Self> {
         let (chunk, chunks) = places(at, path, pairs(images), size_of::<T>())?;
         let file = File::options().read(true).write(true).open(at).map_err(FileError::refused(path, "open"))?;
@@ -133,7 +133,7 @@ impl<T: Stored> TriangleFile<T> {
         Ok(Self { path: path.to_owned(), file, chunks, chunk, flusher, stored: std::marker::PhantomData })
     }
 
-    /// Puts the similarities of consecutive pairs, from pair `first` of the triangle on, in their places.
+    /// Writes the similarities of consecutive pairs, from pair `first` of the triangle on.
     pub(crate) fn write(&self, first: usize, values: &[T]) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         for (place, part) in self.parts(first, values.len()) {
@@ -144,7 +144,7 @@ impl<T: Stored> TriangleFile<T> {
         Ok(())
     }
 
-    /// What was written for consecutive pairs.
+    /// Reads the similarities of consecutive pairs.
     pub(crate) fn read(&self, first: usize, values: &mut [T]) -> Result<()> {
         let count = values.len();
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(values);
@@ -155,12 +155,12 @@ impl<T: Stored> TriangleFile<T> {
         Ok(())
     }
 
-    /// Waits until everything is on the disk.
+    /// Waits until all data are on the disk.
     pub(crate) fn sync(&self) -> Result<()> {
-        Ok(self.file.sync_all().map_err(FileError::refused(&self.path, "send it to the disk"))?)
+        Ok(self.file.sync_all().map_err(FileError::refused(&self.path, "sync the file"))?)
     }
 
-    /// Runs of bytes in the file, and where in the values they come from.
+    /// Contiguous byte ranges of the file, and the range of values for each.
     fn parts(&self, first: usize, count: usize) -> Vec<(u64, std::ops::Range<usize>)> {
         let size = size_of::<T>();
         let mut parts: Vec<(u64, std::ops::Range<usize>)> = Vec::new();
@@ -182,7 +182,7 @@ impl<T: Stored> TriangleFile<T> {
 
 fn lay_out<T: Stored>(at: &Path, header: &Header<'_>) -> std::result::Result<(), (&'static str, hdf5::Error)> {
     let failed = |dataset| move |source| (dataset, source);
-    // Without the time of writing, so that equal matrices give equal bytes.
+    // Without modification times, so that equal matrices give equal bytes.
     let file =
         hdf5::File::with_options().with_fcpl(|creation| creation.obj_track_times(false)).create(at).map_err(failed("/"))?;
     let text = |text: &str| text.replace('\0', " ").parse::<VarLenUnicode>().expect("no NUL is left");
@@ -208,9 +208,9 @@ fn lay_out<T: Stored>(at: &Path, header: &Header<'_>) -> std::result::Result<(),
     file.flush().and_then(|()| file.close()).map_err(failed("/"))
 }
 
-/// Pairs in a chunk, and the first byte of each.
+/// Pairs per chunk, and the offset of each chunk.
 fn places(at: &Path, path: &Path, count: usize, size: usize) -> Result<(usize, Vec<u64>)> {
-    let failed = || refused(path, "find the chunks of", SIMILARITY);
+    let failed = || refused(path, "locate the chunks of", SIMILARITY);
     let dataset = hdf5::File::open(at).and_then(|file| file.dataset(SIMILARITY)).map_err(failed())?;
     let layout = |found: String| mismatch(path, SIMILARITY, format!("chunks for {count} pairs of {size} bytes"), found);
     let stored = dataset.dtype().map_err(failed())?.size();
@@ -227,12 +227,12 @@ fn places(at: &Path, path: &Path, count: usize, size: usize) -> Result<(usize, V
         .map_err(failed())?;
     let found = places.iter().flatten().count();
     let places =
-        places.into_iter().collect::<Option<Vec<u64>>>().ok_or_else(|| layout(format!("{found} chunks with a place")))?;
+        places.into_iter().collect::<Option<Vec<u64>>>().ok_or_else(|| layout(format!("{found} chunks with an offset")))?;
     Ok((chunk, places))
 }
 
-/// A thread that sends what is written on to the disk while the next block is computed; it waits, and takes no time of the
-/// processors.
+/// A thread that syncs written data while the next block is computed; it mostly waits and needs no
+/// CPU time.
 struct Flusher {
     written: std::sync::atomic::AtomicU64,
     wake: Option<mpsc::SyncSender<()>>,
@@ -243,7 +243,7 @@ impl Flusher {
     fn start(file: &File) -> std::io::Result<Self> {
         let file = file.try_clone()?;
         let (wake, woken) = mpsc::sync_channel(1);
-        // An error comes back at the last sync, which waits for all.
+        // An error is returned by the last sync, which waits for everything.
         let thread = std::thread::spawn(move || while woken.recv().is_ok_and(|()| file.sync_data().is_ok()) {});
         Ok(Self { written: 0.into(), wake: Some(wake), thread: Some(thread) })
     }
@@ -252,7 +252,7 @@ impl Flusher {
         use std::sync::atomic::Ordering::Relaxed;
         let before = self.written.fetch_add(bytes, Relaxed);
         if (before + bytes) / UNSYNCED > before / UNSYNCED {
-            // A full channel means that the thread will sync once more anyway.
+            // If the channel is full, the thread will sync once more anyway.
             let _ = self.wake.as_ref().expect("taken only when dropped").try_send(());
         }
     }

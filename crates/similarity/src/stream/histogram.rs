@@ -1,28 +1,28 @@
-//! How the similarities spread over [-1, 1].
+//! The distribution of similarities over [-1, 1].
 
 use crate::{Block, Reduction, Result, Resumable, StateReader, StateWriter};
 
-/// Counts pairs in bins of equal width over [-1, 1]; the last bin holds 1 as well.
+/// Counts pairs in bins of equal width over [-1, 1]; the last bin includes 1.
 #[derive(Clone, Debug)]
 pub struct SimilarityHistogram {
     bins: usize,
 }
 
-/// Pairs in each bin.
+/// The number of pairs in each bin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Histogram {
-    /// The first bin begins at -1, the last ends at 1.
+    /// Counts per bin; the first bin begins at -1, the last ends at 1.
     pub counts: Vec<u64>,
 }
 
 impl Histogram {
-    /// Where a bin begins and ends.
+    /// The lower and upper edge of a bin.
     pub fn edges(&self, bin: usize) -> (f64, f64) {
         let edge = |bin: usize| 2.0 * bin as f64 / self.counts.len() as f64 - 1.0;
         (edge(bin), edge(bin + 1))
     }
 
-    /// Mean and standard deviation, every pair counting as the middle of its bin.
+    /// Mean and standard deviation, with every pair at the center of its bin.
     pub fn moments(&self) -> (f64, f64) {
         let middle = |bin: usize| (self.edges(bin).0 + self.edges(bin).1) / 2.0;
         let over = |term: &dyn Fn(f64) -> f64| -> f64 {
@@ -35,13 +35,13 @@ impl Histogram {
 }
 
 impl SimilarityHistogram {
-    /// A histogram of `bins` bins, at least one.
+    /// A histogram with `bins` bins, at least one.
     pub fn new(bins: usize) -> Self {
         Self { bins: bins.max(1) }
     }
 }
 
-/// Which of `bins` bins over [-1, 1] a similarity falls in.
+/// The bin of a similarity among `bins` bins over [-1, 1].
 pub(super) fn bin_of(value: f32, bins: usize) -> usize {
     (((value + 1.0) * 0.5 * bins as f32) as usize).min(bins - 1)
 }
@@ -55,7 +55,8 @@ impl Reduction for SimilarityHistogram {
     }
 
     fn block(&self, block: &Block<'_>) -> Vec<u64> {
-        // Neighbouring values often fall in one bin: two histograms let their counts rise without waiting for each other.
+        // Consecutive values often fall in the same bin: two histograms avoid that each increment
+        // waits for the last.
         let mut counts = [vec![0u32; self.bins], vec![0u32; self.bins]];
         for row in block.rows() {
             for values in block.row(row).1.chunks(2) {

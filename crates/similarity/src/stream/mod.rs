@@ -1,4 +1,5 @@
-//! What is made of all pairs without holding them: histograms, neighbours, samples, and pairs that are alike.
+//! Reductions over all pairs that do not hold them in memory: histograms, neighbors, samples, and
+//! similar pairs.
 
 mod histogram;
 mod neighbors;
@@ -14,12 +15,12 @@ pub use stratified::{StratifiedPairs, StratifiedSample};
 
 use crate::{StateReader, StateWriter};
 
-/// A pair of images, by index, the first before the second, and their similarity.
+/// A pair of images, by index, and their similarity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
-    /// Index of one image.
+    /// Index of the first image.
     pub first: u32,
-    /// Index of the other, which is larger.
+    /// Index of the second image, which is larger.
     pub second: u32,
     /// Their similarity.
     pub similarity: f32,

@@ -1,19 +1,19 @@
-//! The images that are most alike to each.
+//! The nearest neighbors of each image.
 
 use crate::{Block, Reduction, Result, Resumable, StateReader, StateWriter};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Finds for each image the `count` images that are most similar to it, ties by the smaller index.
+/// Finds for each image the `count` most similar images; ties go to the smaller index.
 #[derive(Debug)]
 pub struct NearestImages {
     images: usize,
     count: usize,
-    /// What a similarity must at least be to enter the list of each image, as bits; lists only ever get better, so that a
-    /// value read late turns away too little, never too much.
+    /// For each image, the smallest similarity that enters its list, as bits. It only ever rises,
+    /// so a stale value admits too much rather than too little.
     least: Vec<AtomicU32>,
 }
 
-/// The nearest images of each, nearest first.
+/// The nearest neighbors of each image, nearest first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbors {
     count: usize,
@@ -21,7 +21,8 @@ pub struct Neighbors {
 }
 
 impl Neighbors {
-    /// Index and similarity of the images nearest to image `image`, nearest first: as many as were asked for, or all others.
+    /// Index and similarity of the neighbors of image `image`, nearest first: as many as requested,
+    /// or all other images.
     pub fn of(&self, image: usize) -> &[(u32, f32)] {
         &self.lists[image]
     }
@@ -32,14 +33,15 @@ impl Neighbors {
         self.lists.len()
     }
 
-    /// How many neighbours were asked for.
+    /// The requested number of neighbors.
     pub fn count(&self) -> usize {
         self.count
     }
 }
 
 impl NearestImages {
-    /// The `count` nearest (at least one) of each of `images` images; 8 bytes for each of these.
+    /// The `count` (at least one) nearest neighbors of each of `images` images; each neighbor takes
+    /// 8 bytes.
     pub fn new(images: usize, count: usize) -> Self {
         let count = count.max(1);
         let least = (0..images).map(|_| AtomicU32::new(f32::NEG_INFINITY.to_bits())).collect();
@@ -64,7 +66,7 @@ impl NearestImages {
 }
 
 impl Reduction for NearestImages {
-    /// Candidates: an image, another, their similarity.
+    /// Candidates: an image, its neighbor, their similarity.
     type Part = Vec<(u32, u32, f32)>;
     type State = Neighbors;
 
@@ -76,7 +78,8 @@ impl Reduction for NearestImages {
         let columns = block.columns();
         let mut least: Vec<f32> = columns.clone().map(|column| self.least(column)).collect();
         let mut candidates = Vec::new();
-        // The best of the block for each image, so that early blocks hand on no more than a list of each.
+        // The best of the block for each image, so that early blocks pass on at most one list per
+        // image.
         let mut of_columns: Vec<Vec<(u32, f32)>> = vec![Vec::new(); columns.len()];
         let keep = |list: &mut Vec<(u32, f32)>, other: u32, similarity: f32| -> Option<f32> {
             let place = list.partition_point(|(index, value)| *value > similarity || (*value == similarity && *index < other));
@@ -91,7 +94,8 @@ impl Reduction for NearestImages {
             let mut least_of_row = self.least(row);
             let mut of_row = Vec::new();
             let offset = first - columns.start;
-            // Groups of values that enter no list, nearly all of them, pass at the speed of vectors.
+            // Groups of values that enter no list, which are nearly all, are skipped at vector
+            // speed.
             for (group, (values, leasts)) in values.chunks(32).zip(least[offset..].chunks_mut(32)).enumerate() {
                 let enters = |value: f32, least: f32| value >= least || value >= least_of_row;
                 if values.iter().zip(&*leasts).filter(|(value, least)| enters(**value, **least)).count() == 0 {

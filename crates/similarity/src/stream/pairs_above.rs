@@ -3,7 +3,8 @@
 use super::Pair;
 use crate::{Block, Error, Reduction, Result, Resumable, StateReader, StateWriter};
 
-/// Collects all pairs whose similarity is at least `threshold`, and ends with an error beyond `limit` pairs.
+/// Collects all pairs with a similarity of at least `threshold`; more than `limit` pairs are an
+/// error.
 #[derive(Clone, Debug)]
 pub struct PairsAbove {
     threshold: f32,
@@ -19,7 +20,7 @@ impl PairsAbove {
 
 impl Reduction for PairsAbove {
     type Part = Vec<Pair>;
-    /// In the order in which a sweep shows them.
+    /// Pairs in the order of the sweep.
     type State = Vec<Pair>;
 
     fn start(&self) -> Vec<Pair> {
@@ -30,7 +31,7 @@ impl Reduction for PairsAbove {
         let mut found = Vec::new();
         for row in block.rows() {
             let (first, values) = block.row(row);
-            // Rows without any such pair pass at the speed of vectors.
+            // Rows without such pairs are skipped at vector speed.
             if values.iter().fold(f32::NEG_INFINITY, |most, value| most.max(*value)) < self.threshold {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Pairs drawn uniformly.
+//! Uniform samples of pairs.
 
 use super::Pair;
 use crate::matrix::{pair_at, pairs, row_start};
@@ -7,12 +7,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::HashSet;
 
-/// Draws distinct pairs, every set of so many pairs being equally likely.
+/// Draws distinct pairs; every subset of the given size has equal probability.
 #[derive(Clone, Debug)]
 pub struct UniformPairs {
     images: usize,
     seed: u64,
-    /// Places in the triangle, rising.
+    /// Indices into the triangle, ascending.
     drawn: Vec<u64>,
 }
 
@@ -20,10 +20,11 @@ pub struct UniformPairs {
 pub type UniformSample = Vec<Pair>;
 
 impl UniformPairs {
-    /// `count` of the pairs of `images` images, drawn before the sweep by a generator of that seed.
+    /// Draws `count` of the pairs of `images` images, with a generator of this seed, before the
+    /// sweep.
     ///
     /// # Errors
-    /// More pairs than there are.
+    /// Returns [`Error::Size`] if there are fewer pairs.
     pub fn new(images: usize, count: usize, seed: u64) -> Result<Self> {
         let all = pairs(images);
         if count > all {
@@ -33,7 +34,8 @@ impl UniformPairs {
                 found: count.to_string(),
             });
         }
-        // Floyd's algorithm: each step adds one of the pairs up to `last`, or `last` itself where that one is taken.
+        // Floyd's algorithm: each step adds a random pair up to `last`, or `last` itself if that
+        // one is already drawn.
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut drawn = HashSet::with_capacity(count);
         for last in (all - count) as u64..all as u64 {
@@ -46,14 +48,14 @@ impl UniformPairs {
         Ok(Self { images, seed, drawn })
     }
 
-    /// The pairs drawn, whose similarities the sweep finds.
+    /// The drawn pairs, whose similarities the sweep finds.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
         self.drawn.iter().map(|place| pair_at(self.images, *place as usize))
     }
 }
 
 impl Reduction for UniformPairs {
-    /// Places among the drawn, and their similarities.
+    /// Indices into the drawn pairs, and their similarities.
     type Part = Vec<(u32, f32)>;
     type State = Vec<f32>;
 
@@ -83,7 +85,7 @@ impl Reduction for UniformPairs {
 }
 
 impl UniformPairs {
-    /// The sample, from the state of a finished sweep.
+    /// The sample, from the final state of a sweep.
     pub fn sample(&self, similarities: Vec<f32>) -> UniformSample {
         let pair = |((first, second), similarity)| Pair { first: first as u32, second: second as u32, similarity };
         self.pairs().zip(similarities).map(pair).collect()

@@ -1,36 +1,40 @@
-//! Pairs drawn by how similar they are.
+//! Samples of pairs, stratified by similarity.
 
 use super::Pair;
 use super::histogram::bin_of;
 use crate::{Block, Reduction, Result, Resumable, StateReader, StateWriter};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Draws up to `each` pairs from every bin of similarity, so that rare similarities are learnt from as often as common ones.
+/// Draws up to `each` pairs from every bin of similarity, so that rare similarities contribute as
+/// much to training as common ones.
 ///
-/// Each pair has a random number of its own, a hash of the seed and its two images; a bin keeps the pairs with the smallest.
-/// The sample therefore depends on neither the order of the blocks nor the number of threads.
+/// Each pair has its own random number, a hash of the seed and its two images; a bin keeps the
+/// pairs with the smallest numbers. The sample therefore depends neither on the order of blocks nor
+/// on the number of threads.
 #[derive(Debug)]
 pub struct StratifiedPairs {
     bins: usize,
     each: usize,
     seed: u64,
-    /// What a pair's number must be below to enter each bin; it only ever falls, so that a value read late turns away too
-    /// little, never too much.
+    /// For each bin, the bound below which a pair's number enters it. It only ever falls, so a
+    /// stale value admits too much rather than too little.
     below: Vec<AtomicU64>,
 }
 
-/// The pairs of each bin, and how many pairs fell in it.
+/// The sampled pairs of each bin, and the number of all pairs in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StratifiedSample {
-    /// For each bin, from the one at -1 on, the pairs by their random numbers.
+    /// For each bin, starting at -1, the pairs ordered by their random numbers.
     pub bins: Vec<Vec<Pair>>,
-    /// Pairs that fell in each bin: a pair of the sample stands for `population[bin] / bins[bin].len()` of them.
+    /// Number of pairs in each bin: a sampled pair represents `population[bin] / bins[bin].len()`
+    /// of them.
     pub population: Vec<u64>,
     numbers: Vec<Vec<u64>>,
 }
 
 impl StratifiedPairs {
-    /// `bins` bins of equal width over [-1, 1], at most `each` pairs from every one; 24 bytes a pair.
+    /// `bins` bins of equal width over [-1, 1] with at most `each` pairs per bin; each pair takes
+    /// 24 bytes.
     pub fn new(bins: usize, each: usize, seed: u64) -> Self {
         let bins = bins.max(1);
         Self { bins, each: each.max(1), seed, below: (0..bins).map(|_| AtomicU64::new(u64::MAX)).collect() }
@@ -44,7 +48,7 @@ impl StratifiedPairs {
         z ^ z >> 31
     }
 
-    /// Leaves the `each` pairs of the smallest numbers, and says what a number must be below from now on.
+    /// Keeps the `each` pairs with the smallest numbers, and returns the new bound.
     fn prune(&self, pairs: &mut Vec<(u64, Pair)>) -> Option<u64> {
         if pairs.len() < self.each {
             return None;
@@ -56,7 +60,7 @@ impl StratifiedPairs {
 }
 
 impl Reduction for StratifiedPairs {
-    /// For each bin the candidates, and the pairs that fell in it.
+    /// For each bin, the candidates and the number of pairs.
     type Part = (Vec<Vec<(u64, Pair)>>, Vec<u64>);
     type State = StratifiedSample;
 

@@ -1,9 +1,10 @@
-//! All pairs of a population, tile by tile, for whatever wants to see them.
+//! Sweeps over all pairs of a population, tile by tile, that pass the similarities to a reduction.
 //!
-//! The upper triangle is cut in bands of rows, each band in blocks of columns. A block's vectors are multiplied, divided by
-//! the number of scans, and shown to a [`Reduction`]; what the reduction makes of a block is merged in the order of the
-//! blocks, whichever thread finished first, so that the result does not depend on the number of threads, and so that a
-//! finished prefix can be kept on disk and gone on from.
+//! The upper triangle is divided into bands of rows, and each band into blocks of columns. A
+//! block's vectors are multiplied, divided by the number of scans, and passed to a [`Reduction`].
+//! Its results are merged in the order of the blocks, whichever thread finishes first, so that the
+//! result does not depend on the number of threads, and so that a finished prefix can be saved and
+//! resumed.
 
 mod checkpoint;
 mod order;
@@ -23,28 +24,29 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// How far a sweep has come. Times are for the caller to measure: a sweep has none of its own.
+/// The progress of a sweep. It has no times; the caller can measure them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Pairs that are merged, those of earlier runs included.
+    /// Merged pairs, including those of earlier runs.
     pub pairs: u64,
-    /// Pairs that an earlier run had merged.
+    /// Pairs merged by earlier runs.
     pub resumed: u64,
     /// All pairs, `n (n - 1) / 2`.
     pub total: u64,
 }
 
-/// How a sweep is made.
+/// Settings of a sweep.
 #[derive(Clone, Copy)]
 pub struct Sweep<'a> {
-    /// Bytes that the vectors may take in memory. Where they do not fit, they are read again for each band of rows.
+    /// Memory for vectors in bytes. If they do not fit, they are read again for each band of rows.
     pub memory: usize,
-    /// Told after each block; answers whether to go on. A sweep that is told to stop ends with [`Error::Stopped`].
+    /// Called after each block; returns whether to continue. If it returns false, the sweep ends
+    /// with [`Error::Stopped`].
     pub observer: &'a (dyn Fn(Progress) -> bool + Sync),
 }
 
 impl Sweep<'_> {
-    /// Bytes of vectors where nothing else is asked for: 1 GiB.
+    /// Default memory for vectors: 1 GiB.
     pub const MEMORY: usize = 1 << 30;
 }
 
@@ -55,22 +57,23 @@ impl Default for Sweep<'_> {
 }
 
 impl Population<'_> {
-    /// Shows all pairs to `reduction`, and returns what it made of them.
+    /// Passes all pairs to `reduction` and returns the result.
     ///
     /// # Errors
-    /// A vector that is zero once the mean over images is taken away; whatever a source or the reduction refuses;
+    /// Returns an error if a centered vector is zero or if a source or the reduction fails, or
     /// [`Error::Stopped`].
     pub fn reduce<R: Reduction>(&self, reduction: &R, sweep: &Sweep<'_>) -> Result<R::State> {
         let plan = Plan::new(self, sweep.memory, usize::MAX);
         self.sweep(reduction, &plan, reduction.start(), 0, sweep, &mut |_, _| Ok(()))
     }
 
-    /// As [`Population::reduce`], and goes on from `checkpoint` where an interrupted sweep left one. The checkpoint is
-    /// written again after each `every`, and when the sweep is stopped; it is for the caller to remove once the result is safe.
+    /// Like [`Population::reduce`], but resumes from `checkpoint` if an interrupted sweep left one.
+    /// The checkpoint is written after each `every` and when the sweep is stopped; the caller
+    /// removes it once the result is saved.
     ///
     /// # Errors
-    /// As [`Population::reduce`]; a checkpoint of other images, weights, responses or another reduction; a checkpoint that
-    /// cannot be read or written.
+    /// Returns an error if [`Population::reduce`] does, if the checkpoint belongs to other images,
+    /// weights, responses or another reduction, or if it cannot be read or written.
     pub fn reduce_resumably<R: Resumable>(
         &self,
         reduction: &R,
@@ -95,7 +98,7 @@ impl Population<'_> {
         self.sweep(reduction, &plan, state, merged, sweep, &mut keep)
     }
 
-    /// Goes through the tasks of `plan` from `first` on.
+    /// Runs the tasks of `plan` from `first` on.
     pub(crate) fn sweep<R: Reduction>(
         &self,
         reduction: &R,
@@ -120,7 +123,7 @@ impl Population<'_> {
         Ok(order.finish())
     }
 
-    /// Goes through `tasks` with all threads.
+    /// Runs `tasks` on all threads.
     fn run<R: Reduction>(
         &self,
         reduction: &R,
@@ -169,7 +172,7 @@ impl Population<'_> {
         }
     }
 
-    /// The parts of one task: a band of rows, tile by tile, against a block of columns.
+    /// Runs one task: a band of rows, tile by tile, against a block of columns.
     fn blocks<R: Reduction>(
         &self,
         gram: Gram,
@@ -211,11 +214,11 @@ struct Rows<'a> {
     first: usize,
 }
 
-/// What is safe after a merge.
+/// The progress of the merge.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Merged {
-    /// Tasks from the first on that are merged.
+    /// Number of merged tasks; tasks are merged in order.
     pub(crate) tasks: usize,
-    /// Nothing more will be merged, though not all is.
+    /// Whether merging stopped before all tasks were merged.
     pub(crate) interrupted: bool,
 }

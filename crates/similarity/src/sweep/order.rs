@@ -1,4 +1,4 @@
-//! Parts of blocks, merged in the order of their tasks whichever thread finished first.
+//! Merges parts of blocks in the order of their tasks, whichever thread finishes first.
 
 use super::plan::Plan;
 use super::{Merged, Progress, Reduction};
@@ -8,19 +8,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-/// Tasks that each thread may be ahead of the merge.
+/// How many tasks a thread may be ahead of the merge.
 const AHEAD: usize = 8;
 
 pub(super) struct InOrder<'a, R: Reduction> {
     plan: &'a Plan,
     waiting: Mutex<BTreeMap<usize, Vec<(usize, R::Part)>>>,
     merging: Mutex<Merging<'a, R>>,
-    /// The task to be merged next.
+    /// The next task to merge.
     next: AtomicUsize,
     stopped: AtomicBool,
 }
 
-/// Stops the sweep where the thread that holds it panics: the task that it had never comes, and the others would wait for it.
+/// Stops the sweep if the thread holding this panics; the other threads would wait forever for its
+/// task.
 pub(super) struct StopOnPanic<'o>(&'o AtomicBool);
 
 impl Drop for StopOnPanic<'_> {
@@ -32,7 +33,7 @@ impl Drop for StopOnPanic<'_> {
 }
 
 struct Merging<'a, R: Reduction> {
-    /// Gone once a merge failed half-way.
+    /// `None` after a failed merge.
     state: Option<R::State>,
     pairs: u64,
     resumed: u64,
@@ -64,12 +65,12 @@ impl<'a, R: Reduction> InOrder<'a, R> {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// For a thread to hold while it works: if it panics, all stop.
+    /// A guard that a thread holds while it works: if it panics, all threads stop.
     pub(super) fn stop_on_panic(&self) -> StopOnPanic<'_> {
         StopOnPanic(&self.stopped)
     }
 
-    /// Takes the parts of a task, and merges what is due unless another thread is at it.
+    /// Adds the parts of a task, and merges what is due unless another thread is merging.
     pub(super) fn add(
         &self,
         task: usize,
@@ -114,7 +115,7 @@ impl<'a, R: Reduction> InOrder<'a, R> {
         }
     }
 
-    /// Nothing more will be added: keeps what is merged.
+    /// Ends the merge early and saves what was merged.
     pub(super) fn interrupt(&self) -> Result<()> {
         let mut merging = self.merging.lock().expect("no thread panicked");
         let merging = &mut *merging;

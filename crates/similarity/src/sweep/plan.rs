@@ -1,21 +1,23 @@
-//! How the upper triangle is cut.
+//! How the upper triangle is divided into tasks.
 
 use crate::Population;
 use crate::matrix::pairs;
 use brainprior_kernels::gram::PANEL;
 use std::ops::Range;
 
-/// Side of a tile, in images: five panels, so that a tile and the slices of vectors that meet in it stay in the second cache.
+/// Side of a tile in images: five panels, so that a tile and its slices of vectors fit into the L2
+/// cache.
 pub(super) const SIDE: usize = 5 * PANEL;
 
-/// Bands of rows; each is cut in blocks of columns, [`SIDE`] images wide, from its own first image on.
+/// Bands of rows, each divided into blocks of columns that are [`SIDE`] images wide, from the
+/// band's first image on.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     images: usize,
-    /// Images in a band: up to [`SIDE`], or a multiple of it; a multiple of [`PANEL`].
+    /// Images per band: at most [`SIDE`], or a multiple of it; always a multiple of [`PANEL`].
     height: usize,
     resident: bool,
-    /// First task of each band, and their number.
+    /// First task of each band, then the number of tasks.
     first_task: Vec<usize>,
 }
 
@@ -27,15 +29,15 @@ pub(super) struct Task {
 }
 
 impl Plan {
-    /// For vectors that may take `memory` bytes and bands of at most `rows` images. The plan depends on neither the number of
-    /// threads nor the machine.
+    /// A plan for `memory` bytes of vectors and bands of at most `rows` images. It depends neither
+    /// on the number of threads nor on the machine.
     pub(crate) fn new(population: &Population<'_>, memory: usize, rows: usize) -> Self {
         let images = population.len();
         let resident = population.packed_bytes(images) <= memory;
         let fitting = if resident {
             SIDE
         } else {
-            // A quarter is left to the blocks of columns, one in each thread.
+            // A quarter is reserved for the blocks of columns, one per thread.
             let images = memory / 4 * 3 / population.packed_bytes(PANEL) * PANEL;
             (images / SIDE * SIDE).max(SIDE)
         };
@@ -64,12 +66,12 @@ impl Plan {
         pairs(self.images) as u64
     }
 
-    /// Each band and its tasks.
+    /// Each band with its tasks.
     pub(crate) fn bands(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
         self.first_task.windows(2).enumerate().map(|(band, tasks)| (self.band(band), tasks[0]..tasks[1]))
     }
 
-    /// The band that has row `image`; only files are written by bands.
+    /// The band that contains row `image`; only files are written by bands.
     #[cfg(feature = "hdf5")]
     pub(crate) fn band_of(&self, image: usize) -> Range<usize> {
         self.band(image / self.height)
@@ -86,15 +88,16 @@ impl Plan {
         Task { rows, columns: start..(start + SIDE).min(self.images) }
     }
 
-    /// Pairs that a task shows.
+    /// Number of pairs in a task.
     pub(super) fn pairs_of(&self, task: usize) -> u64 {
         let Task { rows, columns } = self.task(task);
-        // Pairs of the band's rows with columns before `end`: a triangle, and a rectangle beside it.
+        // Pairs of the band's rows with columns before `end`: a triangle and a rectangle next to
+        // it.
         let before = |end: usize| pairs(end.min(rows.end) - rows.start) + end.saturating_sub(rows.end) * rows.len();
         (before(columns.end) - before(columns.start)) as u64
     }
 
-    /// Changes with whatever decides which pairs a task shows.
+    /// A hash of everything that determines which pairs a task contains.
     pub(crate) fn fingerprint(&self, population: u64) -> u64 {
         [self.images, self.height, SIDE]
             .iter()
@@ -116,7 +119,7 @@ mod tests {
         let view = values.view();
         let sources = [ScanVectors { name: "made", ids: &ids, rows: &view, weights: &[1.0; 4] }];
         let population = Population::new(&sources, Images::Identical).unwrap();
-        // All resident; bands of two tiles; of one; low bands.
+        // All resident; bands of two tiles; bands of one tile; bands below one tile.
         for (memory, rows) in [(1 << 20, usize::MAX), (17_000, usize::MAX), (1000, usize::MAX), (1 << 20, 100), (17_000, 100)] {
             let plan = Plan::new(&population, memory, rows);
             assert_eq!(plan.resident(), memory == 1 << 20);

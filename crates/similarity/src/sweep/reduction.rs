@@ -1,10 +1,10 @@
-//! What can be made of all pairs without holding them.
+//! Reductions over all pairs.
 
 use super::{StateReader, StateWriter};
 use crate::{Population, Result};
 use std::ops::Range;
 
-/// The similarities of some rows with some columns of the matrix.
+/// The similarities of some rows and columns of the matrix.
 pub struct Block<'a> {
     pub(super) rows: Range<usize>,
     pub(super) columns: Range<usize>,
@@ -13,20 +13,21 @@ pub struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The images that index the rows.
+    /// The images of the rows.
     pub fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
 
-    /// The images that index the columns.
+    /// The images of the columns.
     pub fn columns(&self) -> Range<usize> {
         self.columns.clone()
     }
 
-    /// The similarities of image `row` with those of the block's columns that follow it, and the first of these.
+    /// The similarities of image `row` with the later images among the block's columns, and the
+    /// index of the first of these.
     ///
     /// # Panics
-    /// On an image that is not among [`Block::rows`].
+    /// Panics if the image is not in [`Block::rows`].
     pub fn row(&self, row: usize) -> (usize, &[f32]) {
         assert!(self.rows.contains(&row), "row {row} of a block of rows {:?}", self.rows);
         let first = self.columns.start.max(row + 1).min(self.columns.end);
@@ -34,12 +35,12 @@ impl Block<'_> {
         (first, &self.values[start + first - self.columns.start..start + self.columns.len()])
     }
 
-    /// Number of pairs, each of two distinct images, the first before the second.
+    /// Number of pairs of two distinct images, the first before the second.
     pub fn pairs(&self) -> usize {
         self.rows().map(|row| self.row(row).1.len()).sum()
     }
 
-    /// From sums over scans to means in [-1, 1].
+    /// Turns sums over scans into means in [-1, 1].
     pub(super) fn finish(&mut self, population: &Population<'_>) {
         let share = 1.0 / population.scans() as f32;
         for row in self.rows.clone() {
@@ -51,7 +52,7 @@ impl Block<'_> {
                 }
             } else {
                 for (value, column) in values.iter_mut().zip(self.columns.clone()) {
-                    // Only pairs of an image with itself may have none.
+                    // Only the pair of an image with itself may have no scans.
                     let scans = population.pairs_of(row, column).max(1);
                     *value = (*value / scans as f32).clamp(-1.0, 1.0);
                 }
@@ -60,7 +61,7 @@ impl Block<'_> {
     }
 }
 
-/// Makes something of all pairs, block by block, in bounded memory.
+/// Computes something from all pairs, block by block, in bounded memory.
 ///
 /// ```
 /// use brainprior_images::ImageId;
@@ -99,37 +100,38 @@ impl Block<'_> {
 /// # Ok::<(), brainprior_similarity::Error>(())
 /// ```
 pub trait Reduction: Sync {
-    /// What one block gives.
+    /// The result of one block.
     type Part: Send;
-    /// What all blocks so far give.
+    /// The result of all blocks so far.
     type State: Send;
 
-    /// Before any block.
+    /// The state before any block.
     fn start(&self) -> Self::State;
 
-    /// Called once for each block, by any thread.
+    /// Called once per block, by any thread.
     fn block(&self, block: &Block<'_>) -> Self::Part;
 
-    /// Called once for each block, in the order of the blocks, by one thread at a time; `pairs` is the number of its pairs.
+    /// Called once per block, in the order of blocks, by one thread at a time; `pairs` is the
+    /// number of its pairs.
     ///
     /// # Errors
-    /// Whatever the reduction refuses; it ends the sweep.
+    /// Returns an error if the reduction fails; this ends the sweep.
     fn merge(&self, state: &mut Self::State, part: Self::Part, pairs: usize) -> Result<()>;
 }
 
-/// A reduction whose state can be kept in a file between two runs.
+/// A reduction whose state can be saved in a file between two runs.
 pub trait Resumable: Reduction {
-    /// Changes with whatever settings decide the result.
+    /// A hash of all settings that determine the result.
     fn settings(&self) -> u64;
 
-    /// Writes the state down.
+    /// Saves the state.
     fn save(&self, state: &Self::State, to: &mut StateWriter);
 
-    /// The state that was written down; `None` where the bytes are not one.
+    /// Restores a saved state; `None` if the bytes are invalid.
     fn load(&self, from: &mut StateReader<'_>) -> Option<Self::State>;
 }
 
-/// Two reductions of one sweep.
+/// Two reductions in one sweep.
 impl<A: Reduction, B: Reduction> Reduction for (A, B) {
     type Part = (A::Part, B::Part);
     type State = (A::State, B::State);

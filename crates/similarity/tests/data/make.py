@@ -1,4 +1,4 @@
-"""Makes the files of this folder with h5py 3.16.0: similarities and responses as other programs write what `data-specs` says."""
+"""Writes the files of this folder with h5py 3.16.0: similarities and responses as other programs write them by `data-specs`."""
 
 import pathlib
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the state dict of a small VGG network (torchvision's names, weights that half precision holds) as torch.save 2.15 writes it:
-vgg.pth in the format of before 2020, vgg-half.pt in half precision under `model`; and vgg.safetensors: gray images and their features
-after the first convolution behind the pooling, by PyTorch.
+"""Writes the state dict of a small VGG network (torchvision's names, weights that half precision can represent) with torch.save 2.15:
+vgg.pth in the format before 2020, and vgg-half.pt in half precision under `model`. Also writes vgg.safetensors: gray images and
+PyTorch's features after the first convolution behind the pooling.
 
     pip install torch safetensors
     python vgg.py

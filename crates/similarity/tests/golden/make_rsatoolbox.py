@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Golden values of the comparisons: python3 make_rsatoolbox.py > rsatoolbox.json
 
-Measures that rsatoolbox (0.3.2) has are its own, on dissimilarities 1 - S; the debiased alignment is written out as in Song et
+The measures in rsatoolbox (0.3.2) are computed by it, on dissimilarities 1 - S; the debiased alignment is written out after Song et
 al. (JMLR 2012). `similarities` are strict upper triangles, row by row, of matrices of the same images."""
 import json, warnings
 import numpy as np
@@ -17,7 +17,7 @@ for scan in range(4):
     r = signal @ rng.standard_normal((6, 30)) + 2 * rng.standard_normal((n, 30))
     r -= r.mean(0)
     e = r / np.linalg.norm(r, axis=1, keepdims=True)
-    # Rounded, so that there are ties, and that f32 holds them exactly.
+    # Rounded to create ties, and so that f32 is exact.
     triangles.append(np.round((e @ e.T)[upper] * 64) / 64)
 rdms = RDMs(1 - np.array(triangles))
 

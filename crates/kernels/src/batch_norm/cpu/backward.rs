@@ -1,4 +1,4 @@
-//! The gradients, a group of channels at a time: read from memory once, then from the cache.
+//! The gradients, one group of channels at a time: read from memory once, then from the cache.
 
 use super::{Activation, BatchNorm, Moments};
 use crate::arguments::{with_all_elements, with_elements};
@@ -10,7 +10,8 @@ use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Gradients with respect to x, scale and shift (stacked), and the residual; those that nobody asks for are left out.
+/// Gradients with respect to x, scale and shift (stacked), and the residual; those that are not
+/// requested are left out.
 pub(super) fn run(
     op: &BatchNorm,
     x: &Tensor,
@@ -19,7 +20,7 @@ pub(super) fn run(
     gradients: &[Tensor],
     [input, scale_and_shift, residual]: [bool; 3],
 ) -> Result<[Option<Tensor>; 3]> {
-    // Several gradients are added where the input's or the residual's will lie.
+    // Several gradients are summed in the buffer of the input's or the residual's gradient.
     let wanted = Wanted { input: input || (gradients.len() > 1 && !residual), affine: scale_and_shift, residual };
     let found = with_elements(x, |x| {
         with_elements(affine, |affine| {
@@ -46,7 +47,7 @@ struct Wanted {
     residual: bool,
 }
 
-/// Empty where nobody asked.
+/// Empty if not requested.
 struct Gradients {
     input: Vec<f32>,
     affine: Vec<f32>,
@@ -57,7 +58,8 @@ fn gradients(op: &BatchNorm, x: &[f32], affine: &[f32], y: &[f32], gradients: &[
     let moments = op.moments().expect("the forward pass came first");
     let source = Source { op, groups: op.sizes.groups(), x, y, gradients, moments };
     let len = |wanted: bool| if wanted { x.len() } else { 0 };
-    // SAFETY: the groups share out every value, and the part of every channel is written in each image, wherever it is wanted.
+    // SAFETY: the groups cover all values, and each channel's part of every image is written for
+    // every requested gradient.
     let (input, (residual, sums)) = unsafe {
         written(len(wanted.input), |input| {
             written(len(wanted.residual), |residual| source.all_channels(affine, input, residual, wanted))
@@ -79,7 +81,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Writes the wanted gradients; gives those of scale and shift, group by group.
+    /// Writes the requested gradients; returns those of scale and shift, group by group.
     fn all_channels(&self, affine: &[f32], input: &mut [Uninit], residual: &mut [Uninit], wanted: Wanted) -> Vec<Vec<[f32; 2]>> {
         let groups = self.groups;
         let split = |values| -> Vec<Vec<&mut [Uninit]>> {
@@ -104,7 +106,8 @@ impl Source<'_> {
             .collect()
     }
 
-    /// Writes the channel's part of the wanted gradients of each image; gives those of its scale and its shift.
+    /// Writes the channel's part of the requested gradients of each image; returns those of its
+    /// scale and shift.
     fn one_channel<'b>(
         &self,
         channel: usize,
@@ -116,8 +119,9 @@ impl Source<'_> {
     ) -> [f32; 2] {
         let (mean, deviation) = (self.moments.mean[channel], self.moments.inverse_deviation[channel]);
         let planes = || (0..self.groups.batch).map(|image| (image, self.groups.plane(image, channel)));
-        // The residual's gradient is the one before the activation, so that it need not be worked out again; several gradients
-        // are added up in the place of that of the input.
+        // The residual's gradient is the one before the activation, so it serves as a stage and
+        // need not be recomputed. Several gradients are summed in the buffer of the input's
+        // gradient.
         let staged = match (wanted.residual, self.gradients.len()) {
             (true, _) => Staged::Residual,
             (false, 1) => Staged::Nowhere,
@@ -132,13 +136,13 @@ impl Source<'_> {
             let target = &mut stage[part.clone()];
             let [first, others @ ..] = self.gradients else { unreachable!("a backward pass has a gradient") };
             before_activation(target, &self.y[plane.clone()], &first[plane.clone()], self.op.activation);
-            // SAFETY: all of it has just been written.
+            // SAFETY: every element was just written.
             let target = unsafe { assume_written_mut(target) };
             for gradient in others {
                 add_before_activation(target, &self.y[plane.clone()], &gradient[plane.clone()], self.op.activation);
             }
         }
-        // What is staged, or what it is worked out from.
+        // The staged gradient, or what it is computed from.
         fn before<'b>(
             source: &'b Source,
             stage: Option<&'b [&mut [Uninit]]>,
@@ -192,7 +196,7 @@ impl Source<'_> {
     }
 }
 
-/// Where gradients before the activation lie, once they are worked out.
+/// Where gradients before the activation are staged.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Staged {
     Nowhere,
@@ -212,7 +216,7 @@ vectorized! {
 }
 
 vectorized! {
-    /// Adds another one.
+    /// Adds another gradient before the activation.
     fn add_before_activation(target: &mut [f32], y: &[f32], gradient: &[f32], activation: Activation) {
         with_slope!(activation, |before| {
             target.iter_mut().zip(y).zip(gradient).for_each(|((to, y), g)| *to += before(*y, *g));
@@ -221,7 +225,7 @@ vectorized! {
 }
 
 vectorized! {
-    /// Adds up the gradients before the activation, and those times the centred values.
+    /// Sums of the gradients before the activation, and of these times the centered values.
     fn add_gradients(sums: &mut Sums<2>, x: &[f32], y: &[f32], gradient: &[f32], mean: f32, activation: Activation) {
         with_slope!(activation, |before| sums.add(x, y, gradient, |x, y, g| {
             let g = before(y, g);
@@ -231,7 +235,8 @@ vectorized! {
 }
 
 vectorized! {
-    /// `factor (g - offset - (x - mean) slope)` with g before the activation; without the last two for given statistics.
+    /// `factor (g - offset - (x - mean) slope)` with g before the activation; without the last two
+    /// terms for given statistics.
     fn input_gradient(
         target: &mut [Uninit], x: &[f32], y: &[f32], gradient: &[f32],
         mean: f32, factor: f32, along: Option<(f32, f32)>, activation: Activation,
@@ -252,7 +257,7 @@ vectorized! {
 }
 
 vectorized! {
-    /// The same of gradients before the activation that lie in the target.
+    /// The same for gradients before the activation that are already in the target.
     fn input_gradient_in_place(target: &mut [f32], x: &[f32], mean: f32, factor: f32, along: Option<(f32, f32)>) {
         match along {
             Some((offset, slope)) => {

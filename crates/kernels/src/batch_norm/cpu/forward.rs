@@ -1,4 +1,5 @@
-//! Statistics and normalised values, a group of channels at a time: read from memory once, then from the cache.
+//! Statistics and normalized values, one group of channels at a time: read from memory once, then
+//! from the cache.
 
 use super::{Activation, BatchNorm, Moments, inverse_deviation};
 use crate::batch_norm::activation::with_activation;
@@ -10,17 +11,18 @@ use rayon::prelude::*;
 
 pub(super) fn run(op: &BatchNorm, x: &[f32], affine: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
     let (scale, shift) = affine.split_at(op.sizes.groups().channels);
-    // SAFETY: the groups share out every value, and each plane of each channel is filled.
+    // SAFETY: the groups cover all values, and each plane of each channel is written.
     let (y, found) = unsafe { written(x.len(), |y| fill_groups(op, x, scale, shift, residual, y)) };
     if op.given.is_none() {
         let (mean, variance): (Vec<f32>, Vec<f32>) = found.into_iter().flatten().unzip();
-        // A second forward pass of one operation would find the same values.
+        // A second forward pass of one operation would compute the same values.
         let _ = op.found.set(Moments::new(mean, variance, op.eps));
     }
     y
 }
 
-/// Writes every value, and returns the means and variances of the channels of each group where they are the batch's.
+/// Writes every value, and returns the means and variances of the channels of each group if they
+/// are the batch's.
 fn fill_groups(
     op: &BatchNorm,
     x: &[f32],
@@ -57,7 +59,7 @@ fn fill_groups(
         .collect()
 }
 
-/// What a channel's values go through before the activation.
+/// The affine map of a channel before the activation.
 #[derive(Clone, Copy)]
 struct Line {
     mean: f32,
@@ -98,7 +100,7 @@ fn moments<'a>(count: f64, planes: impl Iterator<Item = &'a [f32]> + Clone) -> (
     let mut sums = Sums::new();
     planes.for_each(|plane| add_squares(&mut sums, plane, center));
     let [squares] = sums.totals();
-    // The squares were taken about the rounded mean.
+    // Corrects for the squares being taken around the rounded mean.
     let rounding = mean - f64::from(center);
     (center, (squares / count - rounding * rounding).max(0.0) as f32)
 }

@@ -1,4 +1,4 @@
-//! The operation of candle, forward and backward, for batch statistics and for given ones.
+//! The candle operation, forward and backward, for batch statistics and for given ones.
 
 mod backward;
 mod forward;
@@ -11,7 +11,8 @@ use crate::channels::Groups;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use std::sync::{Arc, OnceLock};
 
-/// Mean and 1 / sqrt(variance + eps) of each channel, as the normalisation uses them, and the variance itself.
+/// Mean and 1 / sqrt(variance + eps) of each channel, as the normalization uses them, and the
+/// variance itself.
 pub(super) struct Moments {
     pub(super) mean: Vec<f32>,
     pub(super) inverse_deviation: Vec<f32>,
@@ -42,13 +43,13 @@ pub(crate) struct BatchNorm {
     sizes: Sizes,
     activation: Activation,
     eps: f64,
-    /// Moments that the caller gave, through which no gradient flows; none where they are those of the batch.
+    /// Moments given by the caller, without gradients; `None` if they are those of the batch.
     given: Option<Box<Moments>>,
-    /// Those of the batch, once the forward pass has found them.
+    /// The moments of the batch, set by the forward pass.
     found: Arc<OnceLock<Moments>>,
 }
 
-/// Moments that a forward pass will find, over so many values.
+/// Moments over `count` values that a forward pass will compute.
 pub(crate) struct Found {
     moments: Arc<OnceLock<Moments>>,
     count: usize,
@@ -59,7 +60,7 @@ impl Found {
         Self { moments, count }
     }
 
-    /// Once the forward pass has run.
+    /// The statistics, after the forward pass.
     pub(crate) fn statistics(&self) -> Result<BatchStatistics> {
         let Moments { mean, variance, .. } = self.moments.get().expect("the forward pass has found them");
         Ok(BatchStatistics {
@@ -106,8 +107,8 @@ impl BatchNorm {
         Found::new(Arc::clone(&self.found), batch * area)
     }
 
-    /// Gradients with respect to x, scale and shift (stacked), and the residual, those that are wanted; the gradient of y is
-    /// the sum of `gradients`.
+    /// The requested gradients with respect to x, scale and shift (stacked), and the residual; the
+    /// gradient of y is the sum of `gradients`.
     pub(crate) fn gradients(
         &self,
         x: &Tensor,
@@ -129,7 +130,7 @@ fn inverse_deviation(variance: f64, eps: f64) -> f32 {
 }
 
 pub(super) fn apply(op: BatchNorm, x: &Tensor, scale: &Tensor, shift: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-    // A custom operation takes three tensors at most: scale and shift travel together.
+    // A custom operation takes at most three tensors, so scale and shift are stacked.
     let affine = Tensor::stack(&[scale, shift], 0)?;
     let x = x.contiguous()?;
     match residual {

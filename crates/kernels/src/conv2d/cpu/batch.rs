@@ -1,4 +1,4 @@
-//! Runs a [`Correlation`] over a batch, images side by side.
+//! Runs a [`Correlation`] over a batch, images in parallel.
 
 use rayon::prelude::*;
 
@@ -9,18 +9,18 @@ use super::{pixels, rows};
 use crate::simd::Isa;
 use crate::uninit::{Place, Uninit, written};
 
-/// Padded images that a thread works on at a time take about this many floats, half of a second-level cache: weights
-/// that do not fit the cache are read once for all of them.
+/// Approximate floats of padded images that a thread works on at a time, half of an L2 cache:
+/// weights that do not fit into the cache are read once for all of these images.
 const IMAGES_FLOATS: usize = 128 * 1024;
 
-/// Which way the lanes of a vector lie.
+/// What the lanes of a vector are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lanes {
     Rows,
     Pixels,
 }
 
-/// What all tasks of a batch share.
+/// Shared by all tasks of a batch.
 struct Batch<'a> {
     isa: Isa,
     c: &'a Correlation,
@@ -30,7 +30,7 @@ struct Batch<'a> {
     packed: Packed,
 }
 
-/// The way that takes fewer cycles.
+/// The choice with fewer cycles.
 fn choose(isa: Isa, c: &Correlation) -> Lanes {
     let total = |cost: fn(Isa, &Phase, &[Block]) -> f64, widths: &[usize]| -> f64 {
         let blocks = blocks(c.out_channels, widths);
@@ -42,8 +42,8 @@ fn choose(isa: Isa, c: &Correlation) -> Lanes {
     }
 }
 
-/// The result, `[batch, groups * out channels, height, width]`, of a source `[batch, groups * in channels, ..]` and a weight
-/// whose groups follow one another.
+/// The result, `[batch, groups * out channels, height, width]`, of a source `[batch, groups * in
+/// channels, ..]` and a weight with consecutive groups.
 pub(super) fn correlate(
     isa: Isa,
     c: &Correlation,
@@ -74,13 +74,13 @@ pub(super) fn correlate_in(
     let target_image = groups * c.out_channels * c.plane();
     let batch = source.len() / source_image;
     let run = Batch { isa, c, groups, lanes, blocks, packed };
-    // SAFETY: the tasks share out the images and their channels, and every phase of each is written.
+    // SAFETY: the tasks cover all images and their channels, and write every phase of each.
     let (target, ()) = unsafe { written(batch * target_image, |target| run.all_images(source, batch, target)) };
     target
 }
 
 impl Batch<'_> {
-    /// Makes the whole result.
+    /// Computes the whole result.
     fn all_images(&self, source: &[f32], batch: usize, target: &mut [Uninit]) {
         let c = self.c;
         let (source_image, target_image) = (source.len() / batch, target.len() / batch);
@@ -98,7 +98,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Into how many equal parts the channels of an image can be cut, at most `wanted`.
+    /// Into how many equal parts the channels of an image can be divided, at most `wanted`.
     fn parts(&self, wanted: usize) -> usize {
         let divides = |&parts: &usize| match self.groups {
             1 => self.c.out_channels.is_multiple_of(parts * self.blocks[0].width),
@@ -107,7 +107,7 @@ impl Batch<'_> {
         (1..=wanted.max(1)).rev().find(|parts| *parts == 1 || divides(parts)).unwrap_or(1)
     }
 
-    /// Makes part `part` of `parts` of the channels of some images.
+    /// Computes part `part` of `parts` of the channels of some images.
     fn images(&self, source: &[f32], part: usize, parts: usize, target: &mut [Uninit], scratch: &mut Scratch) {
         let c = self.c;
         let in_image = self.groups * c.in_channels * c.padded.height * c.padded.width;
@@ -121,7 +121,7 @@ impl Batch<'_> {
             let count = self.groups / parts;
             (part * count..(part + 1) * count, 0..self.blocks.len())
         };
-        // More blocks than `parts` divides happen only for one part.
+        // `parts` divides the number of blocks unless there is only one part.
         let blocks = &self.blocks[if parts == 1 { 0..self.blocks.len() } else { blocks }];
         let before: usize = self.blocks.iter().take_while(|b| b.first < blocks[0].first).map(|b| b.width).sum();
         let width: usize = blocks.iter().map(|b| b.width).sum();
@@ -202,7 +202,8 @@ impl Batch<'_> {
     }
 }
 
-/// Puts the outputs of the phases of some rows, `[phase][image][channel][row][column]`, to their places in the result.
+/// Moves the outputs of the phases of some rows, `[phase][image][channel][row][column]`, to their
+/// places in the result.
 fn interleave(c: &Correlation, phases: &[Phase], planes: &[f32], image: usize, images: usize, target: &mut [Uninit]) {
     let rows = phases[0].rows;
     let channels = target.len() / c.plane();

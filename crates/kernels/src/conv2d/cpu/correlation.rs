@@ -1,4 +1,5 @@
-//! The forward pass and the input gradient as one thing: at every position of a grid, a sum over channels and taps.
+//! The common form of the forward pass and the input gradient: at every position of a grid, a sum
+//! over channels and taps.
 
 use super::super::problem::Problem;
 use super::padded_image::PaddedImage;
@@ -6,18 +7,19 @@ use super::padded_image::PaddedImage;
 /// One tap of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tap {
-    /// How far from the position of the output it reads, in floats of the padded image.
+    /// Its offset from the position of the output, in floats of the padded image.
     pub offset: usize,
-    /// Its number in the weight, `ky * kernel width + kx`.
+    /// Its index in the weight, `ky * kernel width + kx`.
     pub index: usize,
 }
 
-/// Outputs that are made by the same taps: all of the forward pass; for the input gradient, every `stride`-th row and column.
+/// Outputs that share the same taps: all of the forward pass; for the input gradient, every
+/// `stride`-th row and column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Phase {
     pub rows: usize,
     pub columns: usize,
-    /// Where the first of them lies in the result.
+    /// The row and column of the first of them in the result.
     pub first_row: usize,
     pub first_column: usize,
     pub taps: Vec<Tap>,
@@ -26,11 +28,12 @@ pub(super) struct Phase {
 /// A pass over one group of channels, the same for every group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Correlation {
-    /// Channels of a group that are summed and made.
+    /// Channels per group that are summed and computed.
     pub in_channels: usize,
     pub out_channels: usize,
     pub padded: PaddedImage,
-    /// Floats of the padded image from one row of outputs to the next; neighbours in a row are neighbours in the padded image.
+    /// Floats of the padded image from one row of outputs to the next; neighboring outputs are
+    /// neighbors in the padded image.
     pub row_step: usize,
     /// Size of a plane of the result, and the step between the outputs of a phase in it.
     pub height: usize,
@@ -39,10 +42,11 @@ pub(super) struct Correlation {
     pub phases: Vec<Phase>,
 }
 
-/// Padding of the input, in which output `(y, x)` reads tap `(0, 0)` at `y * stride` rows (of the padded image's stride) and `x` floats.
+/// Padding of the input, in which output `(y, x)` reads tap `(0, 0)` at `y * stride` padded rows
+/// and `x` floats.
 pub(super) fn padded_input(p: &Problem) -> PaddedImage {
     if p.taps() == 1 && p.padding == 0 {
-        // What the stride skips is not read by any tap.
+        // Rows and columns that the stride skips are not read by any tap.
         let (rows, run) = (p.out_height, p.out_width);
         return PaddedImage { height: p.height, width: p.width, top: 0, left: 0, rows, run, stride: 1, every: p.stride };
     }
@@ -59,7 +63,7 @@ pub(super) fn padded_input(p: &Problem) -> PaddedImage {
     }
 }
 
-/// The taps of the forward pass in the padded image of the input, in the order of the weight.
+/// The taps of the forward pass in the padded input, in the order of the weight.
 pub(super) fn input_taps(p: &Problem, padded: &PaddedImage) -> Vec<Tap> {
     (0..p.taps())
         .map(|index| {
@@ -85,8 +89,8 @@ impl Correlation {
         }
     }
 
-    /// Input row `first + stride * j` gets from tap `k` the output row `j + shift`, where `stride * shift = first + padding -
-    /// k * dilation`; likewise for columns.
+    /// Input row `first + stride * j` receives from tap `k` the output row `j + shift`, where
+    /// `stride * shift = first + padding - k * dilation`; columns are analogous.
     pub(super) fn input_gradient(p: &Problem) -> Self {
         let shifts = |first: usize, kernel: usize| -> Vec<(usize, isize)> {
             let distance = |k: usize| (first + p.padding) as isize - (k * p.dilation) as isize;
@@ -113,7 +117,7 @@ impl Correlation {
                         taps.push(Tap { offset, index: ky * p.kernel_width + kx });
                     }
                 }
-                // Ascending addresses, as the forward pass has them.
+                // Ascending addresses, as in the forward pass.
                 taps.sort_by_key(|tap| tap.offset);
                 phases.push(Phase { rows: *rows, columns: *columns, first_row: *first_row, first_column: *first_column, taps });
             }
@@ -130,7 +134,7 @@ impl Correlation {
         }
     }
 
-    /// Floats of a plane of the result.
+    /// Floats per plane of the result.
     pub(super) fn plane(&self) -> usize {
         self.height * self.width
     }

@@ -1,10 +1,12 @@
-//! Nothing is laid out for a general matrix product. Images are copied with their padding, one per thread at a time
-//! ([`padded_image`]), and kernels read them from there for every tap. The forward pass and the input gradient are the same
-//! computation ([`correlation`]), by one of two families of kernels: lanes are neighbouring outputs where rows fill a vector
-//! ([`rows`]), and output channels where they do not ([`pixels`]). The weight gradient sums over pixels with output
-//! channels as lanes ([`weight_gradient::channels`]), or pixels where there are few ([`weight_gradient::pixels`]). Kernels of 3 x 3 and stride 1 go through a
-//! transform that needs a quarter of the products, where there are channels enough ([`winograd`]). Threads share outputs, or chunks of images
-//! that do not depend on their number, so that results do not either.
+//! No im2col. Each thread copies an image with its padding ([`padded_image`]), and kernels read
+//! every tap from there. The forward pass and the input gradient are the same computation
+//! ([`correlation`]), with two families of kernels: lanes are neighboring outputs if rows fill a
+//! vector ([`rows`]), and output channels otherwise ([`pixels`]). The weight gradient sums over
+//! pixels with output channels as lanes ([`weight_gradient::channels`]), or with pixels as lanes if
+//! there are few channels ([`weight_gradient::pixels`]). 3 x 3 kernels with stride 1 use a Winograd
+//! transform with a quarter of the products, if there are enough channels ([`winograd`]). Threads
+//! divide outputs, or chunks of images that do not depend on the number of threads, so results do
+//! not either.
 
 mod batch;
 mod correlation;
@@ -45,12 +47,12 @@ impl Convolution {
         Ok(Self(Problem::new(x.dims(), weight.dims(), geometry)?))
     }
 
-    /// The gradient with respect to x; `dy` and `weight` are contiguous.
+    /// The gradient with respect to x; `dy` and `weight` must be contiguous.
     pub(crate) fn input_gradient(&self, dy: &Tensor, weight: &Tensor) -> Result<Tensor> {
         dy.apply_op2_no_bwd(weight, &InputGradient(self.0))
     }
 
-    /// The gradient with respect to the weight; `x` and `dy` are contiguous.
+    /// The gradient with respect to the weight; `x` and `dy` must be contiguous.
     pub(crate) fn weight_gradient(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
         x.apply_op2_no_bwd(dy, &WeightGradient(self.0))
     }
@@ -120,7 +122,7 @@ fn input_gradient(isa: Isa, p: &Problem, dy: &[f32], weight: &[f32]) -> Vec<f32>
     batch::correlate(isa, &Correlation::input_gradient(p), p.groups, dy, weight, input_gradient_order(p))
 }
 
-/// What the forward pass sums over, the input gradient makes, and the other way around.
+/// The input gradient computes the channels that the forward pass sums over, and vice versa.
 fn input_gradient_order(p: &Problem) -> WeightOrder {
     WeightOrder { out_step: p.taps(), in_step: p.group_in() * p.taps() }
 }

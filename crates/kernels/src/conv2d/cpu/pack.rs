@@ -5,24 +5,26 @@ use rayon::prelude::*;
 use super::correlation::Correlation;
 use super::scratch::aligned;
 
-/// Where the weight of a group has the kernel from input channel `i` to output channel `o`: at `o * out_step + i * in_step`.
+/// The kernel from input channel `i` to output channel `o` of a group starts at `o * out_step + i *
+/// in_step`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WeightOrder {
     pub out_step: usize,
     pub in_step: usize,
 }
 
-/// Output channels that a kernel makes at a time.
+/// Output channels that a kernel computes at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
     pub first: usize,
     /// Channels that exist.
     pub channels: usize,
-    /// Channels that the kernel computes; the rest have weight zero.
+    /// Channels that the kernel computes; the additional ones have weight zero.
     pub width: usize,
 }
 
-/// Splits channels into blocks of the widest of `widths` (descending) that is filled, or of the narrowest.
+/// Splits channels into blocks of the largest of `widths` (descending) that is filled, or else the
+/// smallest.
 pub(super) fn blocks(channels: usize, widths: &[usize]) -> Vec<Block> {
     let mut first = 0;
     let mut blocks = Vec::new();
@@ -36,11 +38,12 @@ pub(super) fn blocks(channels: usize, widths: &[usize]) -> Vec<Block> {
     blocks
 }
 
-/// The weights of all groups and phases: `[group][phase][block][input channel][tap][width of block]`.
+/// The weights of all groups and phases: `[group][phase][block][input channel][tap][width of
+/// block]`.
 pub(super) struct Packed {
     buffer: Vec<f32>,
     start: usize,
-    /// Start of a phase, and floats of a group.
+    /// Start of each phase, and floats per group.
     phases: Vec<usize>,
     group: usize,
 }

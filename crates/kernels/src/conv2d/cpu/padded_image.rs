@@ -1,11 +1,13 @@
-//! Images with their padding, laid out so that neighbouring outputs read neighbouring floats whatever the stride.
+//! Padded images, in a layout where neighboring outputs read neighboring floats whatever the
+//! stride.
 
 use std::cell::Cell;
 
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
-/// How the planes of an image lie in a buffer: rows of zeros above and below, columns of zeros left and right, and each
-/// row split by column number modulo the stride, so that `stride` runs of `run` floats make a row.
+/// Layout of the planes of an image in a buffer: rows of zeros above and below, columns of zeros
+/// left and right, and each row split by column number modulo the stride, so that a row consists of
+/// `stride` runs of `run` floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PaddedImage {
     /// Size of the image itself.
@@ -14,16 +16,18 @@ pub(super) struct PaddedImage {
     /// Zeros above and to the left.
     pub top: usize,
     pub left: usize,
-    /// Rows in the padded image, which may leave out the last ones of the image.
+    /// Rows in the padded image, which may omit the last rows of the image.
     pub rows: usize,
-    /// Columns of the padded image that one run has.
+    /// Columns per run of the padded image.
     pub run: usize,
     pub stride: usize,
-    /// Only every so many-th row and column of the image is kept, counted from the first: what a strided kernel of one tap reads.
+    /// Only every `every`-th row and column of the image is kept, from the first on: what a strided
+    /// kernel of one tap reads.
     pub every: usize,
 }
 
-/// Floats after the last plane that a kernel may read (it does not use them), beyond the rows of a tile.
+/// Floats after the last plane that a kernel may read (without using them), beyond the rows of a
+/// tile.
 const SLACK: usize = 32;
 
 impl PaddedImage {
@@ -35,17 +39,19 @@ impl PaddedImage {
         self.rows * self.row()
     }
 
-    /// Where the padded image has row `y`, column `x`, counted with the padding.
+    /// Index of row `y`, column `x` in the padded image, counting the padding.
     pub(super) fn offset(&self, y: usize, x: usize) -> usize {
         y * self.row() + x % self.stride * self.run + x / self.stride
     }
 
-    /// Floats of a buffer for `planes` planes: kernels take up to 2 rows of outputs at a time, and whole vectors.
+    /// Floats of a buffer for `planes` planes: kernels process up to 2 rows of outputs at a time,
+    /// and complete vectors.
     pub(super) fn buffer(&self, planes: usize) -> usize {
         planes * self.plane() + self.stride * self.row() + SLACK
     }
 
-    /// Lays out consecutive planes of an image in a buffer of at least [`PaddedImage::buffer`] floats.
+    /// Writes consecutive planes of an image to a buffer of at least [`PaddedImage::buffer`]
+    /// floats.
     pub(super) fn fill(&self, isa: Isa, image: &[f32], buffer: &mut [f32]) {
         let planes = image.len() / (self.height * self.width);
         let (buffer, slack) = buffer.split_at_mut(planes * self.plane());
@@ -53,13 +59,13 @@ impl PaddedImage {
         let kernel: unsafe fn(&Fill) = instance!(isa, filled);
         for (plane, buffer) in image.chunks_exact(self.height * self.width).zip(buffer.chunks_exact_mut(self.plane())) {
             let arguments = Fill { padded: self, plane, buffer: Cell::from_mut(buffer).as_slice_of_cells() };
-            // SAFETY: the kernel asks for nothing but its instruction set, which was detected.
+            // SAFETY: the kernel requires only its instruction set, which was detected.
             unsafe { kernel(&arguments) };
         }
     }
 }
 
-/// One plane and where it goes.
+/// One plane and its destination.
 struct Fill<'a> {
     padded: &'a PaddedImage,
     plane: &'a [f32],
@@ -68,7 +74,7 @@ struct Fill<'a> {
 
 /// # Safety
 ///
-/// None but that the processor has the instruction set.
+/// The processor must have the instruction set.
 #[inline(always)]
 unsafe fn filled<V: Vector>(arguments: &Fill) {
     let Fill { padded: f, plane, buffer } = *arguments;
@@ -80,8 +86,8 @@ unsafe fn filled<V: Vector>(arguments: &Fill) {
     zero(below);
     for (row, buffer) in plane.chunks_exact(f.width).step_by(f.every).zip(inner.chunks_exact(f.row())) {
         for (phase, run) in buffer.chunks_exact(f.run).enumerate() {
-            // Column `left + i` of the padded image is column `i * every` of the image; this run has those equal to `phase` modulo
-            // the stride.
+            // Column `left + i` of the padded image is column `i * every` of the image; this run
+            // has those equal to `phase` modulo the stride.
             let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(run.len());
             let first = (left * f.stride + phase).saturating_sub(f.left);
             let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(run.len() - left);
@@ -90,7 +96,7 @@ unsafe fn filled<V: Vector>(arguments: &Fill) {
             zero(before);
             zero(after);
             if columns > 0 {
-                // SAFETY: the caller vouches for the instruction set.
+                // SAFETY: the caller guarantees the instruction set.
                 unsafe { copied::<V>(&row[first * f.every..], f.stride * f.every, inner) };
             }
         }
@@ -101,14 +107,14 @@ unsafe fn filled<V: Vector>(arguments: &Fill) {
 ///
 /// # Safety
 ///
-/// None but that the processor has the instruction set.
+/// The processor must have the instruction set.
 #[inline(always)]
 unsafe fn copied<V: Vector>(from: &[f32], step: usize, to: &[Cell<f32>]) {
     assert!((to.len() - 1) * step < from.len());
     let whole = if step <= 2 { to.len() / V::LANES * V::LANES } else { 0 };
     for i in (0..whole).step_by(V::LANES) {
-        // SAFETY: vectors of `to` end before `whole`, and what is read of `from` ends with the float for the last of them;
-        // cells are written through a pointer as `Cell::set` would.
+        // SAFETY: vectors of `to` end before `whole`, and reads of `from` end with the float for
+        // the last of them; cells are written through a pointer as `Cell::set` would.
         unsafe {
             let from = from.as_ptr().add(i * step);
             let vector = if step == 1 { V::load(from) } else { V::load_every_second(from) };

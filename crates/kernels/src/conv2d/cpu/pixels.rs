@@ -1,4 +1,5 @@
-//! Sums whose lanes are output channels: for narrow images of many channels, whose rows do not fill a vector.
+//! Sums with output channels as lanes: for narrow images with many channels, whose rows do not fill
+//! a vector.
 
 use super::correlation::{Correlation, Phase, Tap};
 use super::pack::Block;
@@ -7,13 +8,14 @@ use crate::simd::{Isa, Vector, compiled_for_each, instance};
 use crate::transpose::transpose;
 use crate::uninit::Place;
 
-/// Outputs that a kernel makes at a time, in one or two rows.
+/// Outputs that a kernel computes at a time, in one or two rows.
 const PIXELS: usize = 8;
 
-/// Products that a kernel sums before it turns to the next tile, so that the weights for them stay in the first-level cache.
+/// Products that a kernel sums before it moves to the next tile, so that their weights stay in the
+/// L1 cache.
 const DEPTH: usize = 192;
 
-/// Some neighbouring outputs of a block of channels.
+/// Neighboring outputs of a block of channels.
 struct Tile<'a> {
     /// Where the first output reads tap offset 0 of the first channel.
     source: *const f32,
@@ -25,18 +27,18 @@ struct Tile<'a> {
     weights: *const f32,
     /// `[pixel][block]`
     sums: *mut f32,
-    /// Whether the sums hold those of earlier channels.
+    /// Whether the sums continue those of earlier channels.
     resume: bool,
 }
 
-/// Makes or continues `BLOCK` vectors of channels of `ROWS` rows of `8 / ROWS` outputs.
+/// Computes or continues `BLOCK` vectors of channels of `ROWS` rows of `8 / ROWS` outputs.
 ///
 /// # Safety
 ///
-/// The pointers of the tile are valid for what its sizes describe.
+/// The pointers of the tile are valid for the range its sizes describe.
 #[inline(always)]
 unsafe fn weighted_pixels<V: Vector, const BLOCK: usize, const ROWS: usize>(tile: &Tile) {
-    // SAFETY: the caller vouches for the pointers, for every channel, tap and pixel.
+    // SAFETY: the caller guarantees the pointers, for every channel, tap and pixel.
     unsafe {
         let at = |pixel: usize, b: usize| tile.sums.add((pixel * BLOCK + b) * V::LANES);
         let mut sums = [[V::splat(0.0); BLOCK]; PIXELS];
@@ -84,16 +86,16 @@ fn kernel(isa: Isa, vectors: usize, rows: usize) -> unsafe fn(&Tile) {
     }
 }
 
-/// Widths of blocks that there are kernels for.
+/// Block widths with a kernel.
 pub(super) fn widths(isa: Isa) -> &'static [usize] {
     if isa.wide() { &[32, 16] } else { &[8] }
 }
 
-/// How the outputs of a phase are cut into tiles.
+/// How the outputs of a phase are divided into tiles.
 struct Grid {
     rows: usize,
     columns: usize,
-    /// Tiles in a row of tiles, and rows of them.
+    /// Tiles per row of tiles, and number of rows.
     across: usize,
     down: usize,
 }
@@ -113,14 +115,15 @@ impl Grid {
     }
 }
 
-/// Cycles per channel and tap, roughly: multiplications or loads, two of either at a time.
+/// Approximate cycles per channel and tap: multiplications or loads, two of either at a time.
 pub(super) fn cost(isa: Isa, phase: &Phase, blocks: &[Block]) -> f64 {
     let tiles = Grid::new(phase).tiles() as f64;
     let per_tile = |width: usize| if width > isa.lanes() { 8.0 } else { 4.5 };
     blocks.iter().map(|b| tiles * per_tile(b.width)).sum()
 }
 
-/// Makes the outputs of some images and one phase: `targets[image][channel * target_plane + row * columns + column]`.
+/// Computes the outputs of some images and one phase: `targets[image][channel * target_plane + row
+/// * columns + column]`.
 pub(super) fn correlate<P: Place>(
     isa: Isa,
     c: &Correlation,
@@ -136,7 +139,7 @@ pub(super) fn correlate<P: Place>(
     let depth = (DEPTH / taps.max(1)).max(1);
     let reach = phase.taps.iter().map(|t| t.offset).max().unwrap_or(0) + (c.in_channels - 1) * c.padded.plane();
     let last = (grid.down * grid.rows - 1) * c.row_step + grid.across * grid.columns;
-    assert!(sources.iter().all(|source| reach + last <= source.len()), "a tile reaches beyond its padded image");
+    assert!(sources.iter().all(|source| reach + last <= source.len()), "a tile extends beyond its padded image");
     let mut weights = weights;
     for block in blocks {
         let (these, others) = weights.split_at(block.width * c.in_channels * taps);
@@ -161,8 +164,8 @@ pub(super) fn correlate<P: Place>(
                         sums: sums.next().expect("sums for every tile").as_mut_ptr(),
                         resume: first > 0,
                     };
-                    // SAFETY: the assertion above covers all reads of the source, `weights` and `sums` have the sizes of
-                    // the block, and the instruction set was detected.
+                    // SAFETY: the assertion above covers all reads of the source, `weights` and
+                    // `sums` have the sizes of the block, and the instruction set was detected.
                     unsafe { kernel(&arguments) };
                 }
             }

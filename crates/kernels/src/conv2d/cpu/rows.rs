@@ -1,19 +1,21 @@
-//! Sums whose lanes are neighbouring outputs of a row: for images that are at least as wide as a vector, and for few channels.
+//! Sums with neighboring outputs of a row as lanes: for images at least as wide as a vector, and
+//! for few channels.
 
 use super::correlation::{Correlation, Phase, Tap};
 use super::pack::Block;
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 use crate::uninit::Place;
 
-/// Vectors of outputs that a kernel makes at a time, at most.
+/// Largest number of vectors of outputs that a kernel computes at a time.
 const VECTORS: usize = 6;
 
-/// The same for a block of channels: as many as keep the multipliers busy and fit the registers.
+/// The same for a block of channels: as many as keep the multipliers busy and fit into the
+/// registers.
 fn vectors(block: usize) -> usize {
     if block >= 4 { 3 } else { VECTORS }
 }
 
-/// Some vectors of outputs of a block of channels.
+/// Vectors of outputs of a block of channels.
 struct Tile<'a> {
     /// Where the outputs read tap offset 0 of channel 0.
     source: [*const f32; VECTORS],
@@ -30,14 +32,15 @@ struct Tile<'a> {
     target_plane: usize,
 }
 
-/// Makes `VECS` vectors of `BLOCK` channels.
+/// Computes `VECS` vectors of `BLOCK` channels.
 ///
 /// # Safety
 ///
-/// The pointers of the tile are valid for what its sizes describe, whole vectors for reading, `count` floats for writing.
+/// The pointers of the tile are valid for the range its sizes describe: complete vectors for reads,
+/// `count` floats for writes.
 #[inline(always)]
 unsafe fn weighted_rows<V: Vector, const BLOCK: usize, const VECS: usize>(tile: &Tile) {
-    // SAFETY: the caller vouches for the pointers, for every channel and tap.
+    // SAFETY: the caller guarantees the pointers, for every channel and tap.
     unsafe {
         let mut sums = [[V::splat(0.0); VECS]; BLOCK];
         let mut weights = tile.weights;
@@ -88,19 +91,20 @@ fn kernel(isa: Isa, block: usize, vectors: usize) -> unsafe fn(&Tile) {
     }
 }
 
-/// Widths of blocks that there are kernels for.
+/// Block widths with a kernel.
 pub(super) fn widths(isa: Isa) -> &'static [usize] {
     if isa.wide() { &[8, 4, 2, 1] } else { &[4, 2, 1] }
 }
 
-/// Cycles per channel and tap, roughly: multiplications or loads, two of either at a time.
+/// Approximate cycles per channel and tap: multiplications or loads, two of either at a time.
 pub(super) fn cost(isa: Isa, phase: &Phase, blocks: &[Block]) -> f64 {
     let count = (phase.rows * phase.columns.div_ceil(isa.lanes())) as f64;
     let per_vector = |width: usize| (width as f64).max(1.5 + width as f64 / vectors(width) as f64);
     blocks.iter().map(|b| count * per_vector(b.width) / 2.0).sum()
 }
 
-/// Makes the outputs of one image and phase: `target[block channel * target_plane + row * columns + column]`.
+/// Computes the outputs of one image and phase: `target[block channel * target_plane + row *
+/// columns + column]`.
 pub(super) fn correlate<P: Place>(
     isa: Isa,
     c: &Correlation,
@@ -116,7 +120,7 @@ pub(super) fn correlate<P: Place>(
     let all = phase.rows * in_row;
     let reach = phase.taps.iter().map(|t| t.offset).max().unwrap_or(0) + (c.in_channels - 1) * c.padded.plane();
     let last = (phase.rows - 1) * c.row_step + (in_row - 1) * lanes + lanes;
-    assert!(reach + last <= source.len(), "a row reaches beyond its padded image");
+    assert!(reach + last <= source.len(), "a row extends beyond its padded image");
     let mut weights = weights;
     for block in blocks {
         let (these, others) = weights.split_at(block.width * c.in_channels * phase.taps.len());
@@ -125,7 +129,8 @@ pub(super) fn correlate<P: Place>(
         let tiles = all.div_ceil(vectors(block.width));
         let mut vector = 0;
         for tile in 0..tiles {
-            // As even as can be: two tiles of two take less time than one of three and one of one.
+            // As even as possible: two tiles of two vectors are faster than one of three and one of
+            // one.
             let count = (all - vector).div_ceil(tiles - tile);
             let mut arguments = Tile {
                 source: [std::ptr::null(); VECTORS],
@@ -143,8 +148,9 @@ pub(super) fn correlate<P: Place>(
                 arguments.target[v] = target[row * phase.columns + column..].as_mut_ptr().cast();
                 arguments.count[v] = lanes.min(phase.columns - column);
             }
-            // SAFETY: the assertion above covers all reads of the source; `these` and `target` have the sizes of the
-            // block, and `count` keeps writes within the row; the instruction set was detected.
+            // SAFETY: the assertion above covers all reads of the source, `these` and `target` have
+            // the sizes of the block, `count` keeps writes within the row, and the instruction set
+            // was detected.
             unsafe { kernel(isa, block.width, count)(&arguments) };
             vector += count;
         }

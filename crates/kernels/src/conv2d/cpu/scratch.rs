@@ -1,22 +1,22 @@
-//! Buffers that every thread keeps and uses again.
+//! Buffers that every thread keeps for reuse.
 
 use std::cell::RefCell;
 
-/// What one task of a pass needs at a time.
+/// The buffers of one task.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// Padded images.
     pub source: Vec<f32>,
-    /// Sums that are not finished or not in their final order.
+    /// Sums that are unfinished or not in their final order.
     pub sums: Vec<f32>,
     /// One phase of a result whose phases interleave, or one operand in another order.
     pub plane: Vec<f32>,
 }
 
-/// What all tasks of a pass read, kept by the thread that starts them.
+/// Buffers read by all tasks of a pass, kept by the thread that starts them.
 #[derive(Default)]
 pub(super) struct Shared {
-    /// Transformed kernels, or sums for them.
+    /// Transformed kernels, or their sums.
     pub kernels: Vec<f32>,
     /// Transformed images.
     pub tiles: Vec<f32>,
@@ -25,16 +25,16 @@ pub(super) struct Shared {
 thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
 thread_local!(static SHARED: RefCell<Shared> = RefCell::default());
 
-/// Lends the thread its buffers. They hold what the last task left.
+/// Calls `work` with the thread's buffers, which still hold the data of the last task.
 pub(super) fn with_scratch<R>(work: impl FnOnce(&mut Scratch) -> R) -> R {
-    // Taken and put back, so that a task which is started while another waits gets buffers of its own.
+    // Taken and put back, so that a task that starts while another one waits gets its own buffers.
     let mut scratch = SCRATCH.take();
     let result = work(&mut scratch);
     SCRATCH.set(scratch);
     result
 }
 
-/// Lends the thread its shared buffers, likewise.
+/// Calls `work` with the thread's shared buffers.
 pub(super) fn with_shared<R>(work: impl FnOnce(&mut Shared) -> R) -> R {
     let mut shared = SHARED.take();
     let result = work(&mut shared);
@@ -44,7 +44,7 @@ pub(super) fn with_shared<R>(work: impl FnOnce(&mut Shared) -> R) -> R {
 
 const CACHE_LINE_FLOATS: usize = 16;
 
-/// The first `len` floats of the buffer that start at a cache line.
+/// The first `len` floats of the buffer from a cache line boundary on.
 pub(super) fn aligned(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len + CACHE_LINE_FLOATS {
         buffer.resize(len + CACHE_LINE_FLOATS, 0.0);

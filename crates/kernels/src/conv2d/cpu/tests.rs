@@ -32,7 +32,7 @@ fn all_three(x: &Tensor, w: &Tensor, direction: &Tensor, geometry: Conv2dGeometr
     Ok([y, grads.get(&x).unwrap().clone(), grads.get(&w).unwrap().clone()])
 }
 
-/// Rounding to within a small multiple of what a sum of these magnitudes must lose.
+/// Compares within a small multiple of the rounding error of a sum of these magnitudes.
 #[track_caller]
 fn check_close(what: &str, found: &[f32], [expected, magnitude]: &[Vec<f64>; 2]) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -41,8 +41,8 @@ fn check_close(what: &str, found: &[f32], [expected, magnitude]: &[Vec<f64>; 2])
     }
 }
 
-/// By a Winograd transform, an output's error goes by the largest magnitude of its tile, and a tap's by that of its kernel; and
-/// twice that must be allowed for.
+/// With a Winograd transform, the error of an output scales with the largest magnitude in its tile,
+/// and that of a tap with that in its kernel; twice as much must be allowed.
 fn of_tiles([expected, magnitude]: &[Vec<f64>; 2], [height, width]: [usize; 2], tile: usize) -> [Vec<f64>; 2] {
     let mut largest = magnitude.clone();
     for (plane, largest) in magnitude.chunks(height * width).zip(largest.chunks_mut(height * width)) {
@@ -56,7 +56,7 @@ fn of_tiles([expected, magnitude]: &[Vec<f64>; 2], [height, width]: [usize; 2], 
     [expected.clone(), largest]
 }
 
-/// Every way to compute, on every instruction set of this processor, and the public function.
+/// Checks all algorithms on every instruction set of this processor, and the public function.
 #[track_caller]
 fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: [usize; 2], geometry: Conv2dGeometry) {
     let w_dims = [out_channels, x_dims[1] / geometry.groups, kernel[0], kernel[1]];
@@ -107,7 +107,7 @@ fn geometry(stride: usize, padding: usize, dilation: usize, groups: usize) -> Co
     Conv2dGeometry { stride, padding, dilation, groups }
 }
 
-/// The kinds of layers that the networks of this project have, made small.
+/// Small versions of the layers that the networks of this project have.
 #[test]
 fn agrees_with_the_definition_on_the_layers_in_use() {
     for (x, co, k, g) in [
@@ -165,7 +165,8 @@ proptest! {
     }
 }
 
-/// The convolution is linear in each argument, so that a wide central difference is exact up to rounding.
+/// The convolution is linear in each argument, so a wide central difference is exact up to
+/// rounding.
 #[track_caller]
 fn check_differences(x_dims: [usize; 4], w_dims: [usize; 4], g: Conv2dGeometry) {
     const STEP: f32 = 2.0;
@@ -205,7 +206,7 @@ fn gradients_agree_with_finite_differences() {
 fn gradients_by_transforms_agree_with_finite_differences() {
     for (x_dims, w_dims) in [([2, 16, 9, 10], [16, 16, 3, 3]), ([9, 20, 5, 6], [17, 20, 3, 3])] {
         let plan = Plan::forward(&Problem::new(&x_dims, &w_dims, geometry(1, 1, 1, 1)).unwrap());
-        assert!(plan.is_some(), "{x_dims:?} {w_dims:?} goes by no transform");
+        assert!(plan.is_some(), "{x_dims:?} {w_dims:?} uses no transform");
         check_differences(x_dims, w_dims, geometry(1, 1, 1, 1));
     }
 }
@@ -263,7 +264,7 @@ fn is_bitwise_the_same_for_any_number_of_threads() {
     }
 }
 
-/// The error, which candle's own carries as text.
+/// The error, which candle's own error carries as text.
 fn refused(x: &Tensor, w: &Tensor, g: Conv2dGeometry) -> Error {
     let error = Problem::new(x.dims(), w.dims(), g).unwrap_err();
     assert!(conv2d(x, w, g).unwrap_err().to_string().starts_with(&error.to_string()));

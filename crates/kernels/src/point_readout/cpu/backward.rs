@@ -6,7 +6,7 @@ use crate::simd::Isa;
 use crate::uninit::{Uninit, written};
 use rayon::prelude::*;
 
-/// Which gradients somebody asks for.
+/// Which gradients are requested.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted {
     pub features: bool,
@@ -14,14 +14,14 @@ pub(crate) struct Wanted {
     pub weights: bool,
 }
 
-/// Empty where nobody asked.
+/// The gradients; empty if not requested.
 pub(super) struct Gradients {
     pub features: Vec<f32>,
     pub positions: Vec<f32>,
     pub weights: Vec<f32>,
 }
 
-/// Weights whose sums one thread adds up at a time.
+/// Weights whose sums one thread adds at a time.
 const PART: usize = 1 << 13;
 
 pub(super) fn gradients(
@@ -37,13 +37,13 @@ pub(super) fn gradients(
     let images = op.stretch();
     let stretches = op.batch.div_ceil(images);
     let isa = Isa::active();
-    // Where there is nothing to write to, as many empty parts stand in for the stretches.
+    // If a gradient is not requested, empty parts stand in for the stretches.
     fn parts<T>(values: &mut [T], size: usize, count: usize) -> Vec<&mut [T]> {
         let mut parts: Vec<&mut [T]> = values.chunks_mut(size).collect();
         parts.resize_with(count, Default::default);
         parts
     }
-    // SAFETY: the stretches share out all images, and every value of each is laid out from what has been summed.
+    // SAFETY: the stretches cover all images, and every value of each is written from the sums.
     let (into_features, sums) = unsafe {
         written(if wanted.features { features.len() } else { 0 }, |into_features: &mut [Uninit]| -> Vec<Vec<f32>> {
             parts(into_features, images * op.image(), stretches)
@@ -79,7 +79,7 @@ pub(super) fn gradients(
     Gradients { features: into_features, positions: into_positions, weights: total(sums) }
 }
 
-/// The sum of vectors of one length, in their order.
+/// The sum of vectors of equal length, in order.
 fn total(sums: Vec<Vec<f32>>) -> Vec<f32> {
     let mut sums = sums.into_iter();
     let mut total = sums.next().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! One image, the channels of each pixel together: reading it at the positions of some neurons, and the gradients of that.
+//! One image with the channels of each pixel together: the readout of some neurons, and its
+//! gradients.
 
 use super::PointReadout;
 use crate::bilinear::slopes;
@@ -6,19 +7,19 @@ use crate::simd::{Isa, Vector, compiled_for_each, instance};
 use crate::transpose::transpose;
 use crate::uninit::Place;
 
-/// `[channels, area]` to `[area, channels]`.
+/// Transposes `[channels, area]` to `[area, channels]`.
 pub(super) fn channels_last<P: Place>(features: &[f32], pixels: &mut [P], channels: usize) {
     let area = features.len() / channels;
     transpose(Isa::active(), [channels, area], features, area, pixels, channels);
 }
 
-/// `[area, channels]` to `[channels, area]`.
+/// Transposes `[area, channels]` to `[channels, area]`.
 pub(super) fn channels_first<P: Place>(pixels: &[f32], features: &mut [P], channels: usize) {
     let area = features.len() / channels;
     transpose(Isa::active(), [area, channels], pixels, channels, features, area);
 }
 
-/// Some neurons and what they look at.
+/// Some neurons and the image they read.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub op: &'a PointReadout,
@@ -35,7 +36,7 @@ impl View<'_> {
         self.positions.len() / 2
     }
 
-    /// All that the kernels take for granted: positions lead to pixels of the image, whatever they are.
+    /// Checks everything that the kernels rely on. Any position leads to pixels of the image.
     fn check(&self) {
         assert_eq!(self.pixels.len(), self.op.image());
         assert_eq!(self.positions.len(), self.neurons() * 2);
@@ -48,7 +49,7 @@ struct Reading<'a> {
     output: *mut f32,
 }
 
-/// Values of the neurons, one float each.
+/// The value of each neuron.
 pub(super) fn read(isa: Isa, view: View, output: &mut [f32]) {
     view.check();
     assert_eq!(output.len(), view.neurons());
@@ -59,7 +60,7 @@ pub(super) fn read(isa: Isa, view: View, output: &mut [f32]) {
 
 /// # Safety
 ///
-/// The view is consistent, `output` valid for its neurons.
+/// The view is consistent, and `output` is valid for its neurons.
 #[inline(always)]
 unsafe fn values<V: Vector>(reading: &Reading) {
     let View { op, pixels, positions, weights } = reading.view;
@@ -86,13 +87,13 @@ unsafe fn values<V: Vector>(reading: &Reading) {
 
 compiled_for_each!(values, Reading);
 
-/// Where the gradients of one image go; empty where nobody asks for them.
+/// Where the gradients of one image are written; empty if not requested.
 pub(super) struct Targets<'a> {
-    /// As the image: added to.
+    /// Like the image; added to.
     pub pixels: &'a mut [f32],
-    /// `[neurons, 2]`: set.
+    /// `[neurons, 2]`; overwritten.
     pub positions: &'a mut [f32],
-    /// `[neurons, channels]`: added to.
+    /// `[neurons, channels]`; added to.
     pub weights: &'a mut [f32],
 }
 
@@ -104,7 +105,7 @@ struct Differentiation<'a> {
     into_weights: Option<*mut f32>,
 }
 
-/// Gradients of the neurons from those of their values.
+/// Computes the gradients from those of the neurons' values.
 pub(super) fn differentiate(isa: Isa, view: View, gradient: &[f32], into: Targets) {
     view.check();
     assert_eq!(gradient.len(), view.neurons());
@@ -131,7 +132,7 @@ pub(super) fn differentiate(isa: Isa, view: View, gradient: &[f32], into: Target
 ///
 /// # Safety
 ///
-/// The view is consistent, and each target valid for as much as what it is the gradient of.
+/// The view is consistent, and each target is as large as its argument.
 #[inline(always)]
 unsafe fn gradients<V: Vector>(d: &Differentiation) {
     let View { op, pixels, positions, weights } = d.view;
@@ -139,8 +140,8 @@ unsafe fn gradients<V: Vector>(d: &Differentiation) {
     for (neuron, (position, g)) in positions.chunks_exact(2).zip(d.gradient).enumerate() {
         let corners = op.grid.corners(position);
         let at = corners.pixels.map(|pixel| pixel * channels);
-        // SAFETY: corners are pixels of the image, and a vector ends where its row ends. Corners that are one pixel, at the border,
-        // are added to one after the other.
+        // SAFETY: corners are pixels of the image, and a vector ends where its row ends. Corners
+        // that coincide at the border are added to one after the other.
         unsafe {
             let share = corners.shares.map(|share| V::splat(share * g));
             let own = neuron * channels;
@@ -177,7 +178,7 @@ unsafe fn gradients<V: Vector>(d: &Differentiation) {
 
 compiled_for_each!(gradients, Differentiation);
 
-/// `work` gets the first channel of a vector, and how many channels it holds.
+/// Calls `work` with the first channel of a vector, and the number of channels it holds.
 #[inline(always)]
 fn over_channels<V: Vector>(channels: usize, mut work: impl FnMut(usize, usize)) {
     for start in (0..channels).step_by(V::LANES) {
@@ -187,18 +188,18 @@ fn over_channels<V: Vector>(channels: usize, mut work: impl FnMut(usize, usize))
 
 /// # Safety
 ///
-/// As [`Vector::load_first`], for at most as many floats as there are lanes.
+/// See [`Vector::load_first`]; at most as many floats as lanes.
 #[inline(always)]
 unsafe fn load<V: Vector>(from: *const f32, count: usize) -> V {
-    // SAFETY: the caller vouches for the instructions and for `count` floats.
+    // SAFETY: the caller guarantees the instructions and `count` floats.
     unsafe { if count == V::LANES { V::load(from) } else { V::load_first(from, count) } }
 }
 
 /// # Safety
 ///
-/// As [`Vector::store_first`], for at most as many floats as there are lanes.
+/// See [`Vector::store_first`]; at most as many floats as lanes.
 #[inline(always)]
 unsafe fn store<V: Vector>(vector: V, to: *mut f32, count: usize) {
-    // SAFETY: the caller vouches for the instructions and for `count` floats.
+    // SAFETY: the caller guarantees the instructions and `count` floats.
     unsafe { if count == V::LANES { vector.store(to) } else { vector.store_first(to, count) } }
 }

@@ -1,5 +1,6 @@
-//! Each image is first laid out with the channels of a pixel together, so that a neuron reads four runs of memory. Threads
-//! share stretches of images, of a fixed number, over which the gradients of weights are summed: all images have part in them.
+//! Each image is first converted so that the channels of a pixel are contiguous and a neuron reads
+//! four runs of memory. Threads divide a fixed number of image stretches, over which weight
+//! gradients, which depend on all images, are summed.
 
 mod backward;
 mod image;
@@ -18,8 +19,9 @@ use image::View;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Stretches of images, each the work of one thread, with its own sum of the weights' gradients; the sums are added in their
-/// order. As many whatever the number of threads, and few, since a sum is as large as all weights.
+/// Stretches of images, each processed by one thread with its own sum of the weight gradients; the
+/// sums are added in order. The number does not depend on the number of threads, and is small,
+/// since each sum is as large as all weights.
 const STRETCHES: usize = 8;
 
 /// Neurons that are read in one image after another, so that their weights stay in the cache.
@@ -51,19 +53,19 @@ impl PointReadout {
         Ok(Self { batch, channels, neurons, grid: Grid { height, width, align_corners: false } })
     }
 
-    /// Floats of one image.
+    /// Floats per image.
     fn image(&self) -> usize {
         self.channels * self.grid.area()
     }
 
-    /// Images of a stretch, but for the last.
+    /// Images per stretch, except the last.
     fn stretch(&self) -> usize {
         self.batch.div_ceil(STRETCHES)
     }
 
-    /// The images of a stretch, the channels of each pixel together.
+    /// The images of a stretch, with the channels of each pixel together.
     fn channels_last(&self, features: &[f32]) -> Vec<f32> {
-        // SAFETY: the images are all values, and every value of each is laid out anew.
+        // SAFETY: the images cover all values, and every value of each is written.
         let (pixels, ()) = unsafe {
             written(features.len(), |pixels: &mut [Uninit]| {
                 let images = pixels.chunks_exact_mut(self.image()).zip(features.chunks_exact(self.image()));
@@ -73,14 +75,14 @@ impl PointReadout {
         pixels
     }
 
-    /// Goes through some images for one block of neurons after another.
+    /// Processes some images for one block of neurons after another.
     fn for_each_block(&self, images: usize, mut work: impl FnMut(usize, Range<usize>)) {
         for first in (0..self.neurons).step_by(BLOCK) {
             (0..images).for_each(|image| work(image, first..(first + BLOCK).min(self.neurons)));
         }
     }
 
-    /// Gradients of features, positions and weights, where they are wanted.
+    /// The requested gradients of features, positions and weights.
     pub(crate) fn gradients(
         &self,
         features: &Tensor,

@@ -12,7 +12,7 @@ proptest! {
     fn equals_interpolation_by_definition(batch in 1usize..6, channels in prop::sample::select(vec![1usize, 2, 7, 16, 19]), height in 1usize..6, width in 1usize..6, neurons in 1usize..5, seed in 0u64..99) {
         let op = PointReadout { batch, channels, neurons, grid: Grid { height, width, align_corners: false } };
         let features = var(&[batch, channels, height, width], seed);
-        // Beyond the edges too: 1.3 times the range.
+        // 1.3 times the range, to extend beyond the edges.
         let spread: Vec<f32> = values(batch * neurons * 2, seed + 1).into_iter().map(|value| 1.3 * value).collect();
         let positions = Var::from_vec(spread, (batch, neurons, 2), &Device::Cpu).unwrap();
         let weights = var(&[neurons, channels], seed + 2);
@@ -39,7 +39,8 @@ fn edges_and_centers_are_where_the_convention_puts_them() {
     assert!(y[4].is_nan());
 }
 
-/// The definition on every instruction set of this processor, with channels that fill no vector, one, and several and a rest.
+/// The definition on every instruction set of this processor, with channels that fill less than a
+/// vector, one, and several plus a rest.
 #[test]
 fn every_instruction_set_follows_the_definition() {
     for channels in [1, 8, 16, 37] {
@@ -89,7 +90,8 @@ fn large_batches_and_many_neurons() {
     let y = point_readout(&f, &p, &w).unwrap();
     close(&y, &reference(&op, &wide(&f), &wide(&p), &wide(&w)), 1e-5);
     let grads = y.sum_all().unwrap().backward().unwrap();
-    // The value is linear in the features and in the weights: each gradient times its argument gives the sum of the values.
+    // The value is linear in the features and in the weights: each gradient times its argument
+    // gives the sum of the values.
     let total: f64 = wide(&y).iter().sum();
     for var in [&f, &w] {
         let product: f64 = wide(var).iter().zip(wide(grads.get(var).unwrap())).map(|(x, g)| x * g).sum();

@@ -1,4 +1,4 @@
-//! The instructions of AMX.
+//! AMX instructions.
 
 use super::{Config, Tiles};
 use std::arch::asm;
@@ -7,7 +7,8 @@ use std::arch::x86_64::{__cpuid, __cpuid_count};
 /// The tiles of the processor.
 pub(crate) struct Amx(());
 
-/// One instruction. All tiles count as changed by it: the compiler keeps nothing in them, and so changes none between two of these.
+/// One instruction. All tiles count as clobbered, so the compiler keeps nothing in them between two
+/// instructions.
 macro_rules! instruction {
     ($($argument:tt)*) => {
         asm!(
@@ -22,20 +23,20 @@ macro_rules! instruction {
 impl Tiles for Amx {
     #[inline(always)]
     unsafe fn configure(config: &Config) -> Self {
-        // SAFETY: the caller vouches for the instructions; a configuration has 64 bytes.
+        // SAFETY: the caller guarantees the instructions; a configuration has 64 bytes.
         unsafe { instruction!("ldtilecfg [{config}]", config = in(reg) std::ptr::from_ref(config)) };
         Self(())
     }
 
     #[inline(always)]
     unsafe fn zero<const TILE: usize>(&mut self) {
-        // SAFETY: the caller vouches for the instructions and the tile.
+        // SAFETY: the caller guarantees the instructions and the tile.
         unsafe { instruction!("tilezero tmm{tile}", tile = const TILE) };
     }
 
     #[inline(always)]
     unsafe fn load<const TILE: usize>(&mut self, from: *const u8, stride: usize) {
-        // SAFETY: the caller vouches for the instructions, the tile and its rows.
+        // SAFETY: the caller guarantees the instructions, the tile and its rows.
         unsafe {
             instruction!(
                 "tileloadd tmm{tile}, [{from} + {stride}*1]",
@@ -57,7 +58,7 @@ impl Tiles for Amx {
 
     #[inline(always)]
     unsafe fn add_products<const SUMS: usize, const LEFT: usize, const RIGHT: usize>(&mut self) {
-        // SAFETY: the caller vouches for the instructions and the tiles.
+        // SAFETY: the caller guarantees the instructions and the tiles.
         unsafe {
             instruction!(
                 "tdpbf16ps tmm{sums}, tmm{left}, tmm{right}",
@@ -69,12 +70,13 @@ impl Tiles for Amx {
 
 impl Drop for Amx {
     fn drop(&mut self) {
-        // SAFETY: tiles were configured. Threads without any are cheaper to switch to.
+        // SAFETY: tiles were configured. Threads without tiles are cheaper to switch to.
         unsafe { instruction!("tilerelease") };
     }
 }
 
-/// Whether the processor has tiles of bfloat16 numbers, the system keeps them over a switch of threads, and lets this process use them.
+/// Whether the processor has bfloat16 tiles, and the system saves them at thread switches and lets
+/// this process use them.
 pub(crate) fn is_detected() -> bool {
     let (least, features) = (__cpuid(0).eax, __cpuid(1).ecx);
     if least < 7 || features & (1 << 27) == 0 {
@@ -87,22 +89,24 @@ pub(crate) fn is_detected() -> bool {
     has && enabled_states() & saved == saved && permitted()
 }
 
-/// Which states of registers the system keeps (XCR0).
+/// The register states that the system saves (XCR0).
 fn enabled_states() -> u64 {
     let (low, high): (u32, u32);
-    // SAFETY: the system has set OSXSAVE, so that the instruction is there.
+    // SAFETY: the system has set OSXSAVE, so the instruction exists.
     unsafe { asm!("xgetbv", in("ecx") 0, out("eax") low, out("edx") high, options(nomem, nostack, preserves_flags)) };
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// Asks the system for tiles, for all threads of the process: it keeps the 8 KiB of a thread only for those that ask.
+/// Requests tiles for all threads of the process; the system reserves the 8 KiB per thread only on
+/// request.
 #[cfg(target_os = "linux")]
 fn permitted() -> bool {
     const ARCH_PRCTL: u64 = 158;
     const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
     const TILES: u64 = 18;
     let answer: u64;
-    // SAFETY: the call takes two numbers and touches no memory of the process; what it changes beside its answer is named.
+    // SAFETY: the call takes two numbers and touches no memory of the process; all other registers
+    // it changes are named.
     unsafe {
         asm!(
             "syscall",
@@ -117,7 +121,7 @@ fn permitted() -> bool {
     answer == 0
 }
 
-/// Other systems ask for it in ways that nobody has tried with this program.
+/// On other systems the request is different and was never tested.
 #[cfg(not(target_os = "linux"))]
 fn permitted() -> bool {
     false

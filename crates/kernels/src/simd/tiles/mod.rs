@@ -1,19 +1,24 @@
-//! Sums of products of bfloat16 numbers by tiles, as AMX has them (Sapphire Rapids and later): registers of sixteen rows of 64 bytes.
+//! Sums of products of bfloat16 numbers with AMX tiles (Sapphire Rapids and later): registers of
+//! sixteen rows of 64 bytes.
 //!
-//! One instruction, `tdpbf16ps`, adds to sixteen by sixteen f32 sums the products of sixteen rows of [`DEPTH`] numbers and of sixteen
-//! columns of as many: 8,192 products, where `vdpbf16ps` makes 32. A row of the first factor holds its numbers side by side. The
-//! second lies in pairs, `[pair of numbers][column][2]`, which is how weights and gradients lie for `vdpbf16ps`, too.
+//! One instruction, `tdpbf16ps`, adds to sixteen by sixteen f32 sums the products of sixteen rows
+//! of [`DEPTH`] numbers with sixteen columns of as many: 8,192 products, compared with 32 of
+//! `vdpbf16ps`. A row of the first factor is contiguous. The second factor is stored in pairs,
+//! `[pair of numbers][column][2]`, the same layout as for `vdpbf16ps`.
 //!
-//! All tiles are whole: what does not fill one is made up with zeros on one side, and with anything finite on the other. So there is one
-//! configuration ([`Config::WHOLE`]), and no edge that is computed another way.
+//! All tiles are complete: incomplete ones are padded with zeros on one side, and with any finite
+//! values on the other. There is therefore a single configuration ([`Config::WHOLE`]), and edges
+//! need no special case.
 //!
 //! # Definition
 //!
-//! By Intel's manual (*Software Developer's Manual*, volume 2, TDPBF16PS), the products of the first numbers of all pairs are added up
-//! from zero in their order, those of the second numbers apart; then both sums are added, and their sum to the tile. Every step
-//! rounds once to nearest even, takes subnormal numbers for zero and makes zero of subnormal results. `vdpbf16ps` adds in another
-//! order, so that the last bits differ. [`Model`] is this definition in plain Rust: tests run all that is written for tiles by it, on any
-//! processor, and compare it with the instruction bit by bit where there is one.
+//! According to Intel's manual (*Software Developer's Manual*, volume 2, TDPBF16PS), the products
+//! of the first numbers of all pairs are summed in order from zero, and those of the second numbers
+//! separately; then both sums are added, and the result is added to the tile. Every step rounds
+//! once to nearest even, and treats subnormal inputs and results as zero. `vdpbf16ps` adds in
+//! another order, so the last bits differ. [`Model`] is this definition in plain Rust: tests run
+//! all tile code with it on any processor, and compare it bit by bit with the instruction where
+//! available.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -29,19 +34,19 @@ pub(crate) use model::Model;
 #[cfg(all(test, target_arch = "x86_64"))]
 pub(crate) use model::has_amx;
 
-/// Rows of a tile; columns of sums.
+/// Rows per tile, and columns of sums.
 pub(crate) const ROWS: usize = 16;
 
-/// Numbers of a row of a factor.
+/// Numbers per row of a factor.
 pub(crate) const DEPTH: usize = 32;
 
-/// Numbers of a factor's tile.
+/// Numbers per tile of a factor.
 pub(crate) const NUMBERS: usize = ROWS * DEPTH;
 
-/// Bytes of a row of any tile.
+/// Bytes per row of any tile.
 const ROW_BYTES: usize = 64;
 
-/// Tiles.
+/// Number of tiles.
 const COUNT: usize = 8;
 
 /// The sizes of all tiles, in the order in which `ldtilecfg` reads them.
@@ -51,7 +56,7 @@ pub(crate) struct Config {
     palette: u8,
     start_row: u8,
     reserved: [u8; 14],
-    /// Bytes of a row of each tile; there is room for sixteen tiles.
+    /// Bytes per row of each tile; the format has space for sixteen tiles.
     row_bytes: [u16; 16],
     rows: [u8; 16],
 }
@@ -70,13 +75,14 @@ impl Config {
     };
 }
 
-/// The tiles of a thread. They are given back when the value is dropped.
+/// The tiles of a thread, released when the value is dropped.
 ///
 /// # Safety
 ///
-/// The processor has the instructions, and the system lets the process use them. No two values are in use at a time on one thread,
-/// which does no work of others meanwhile. Tiles are numbered below [`COUNT`], and pointers are valid for sixteen rows of 64
-/// bytes, `stride` bytes apart.
+/// The processor must have the instructions, and the system must let the process use them. Only one
+/// value may be in use at a time per thread, and the thread must not run other work meanwhile. Tile
+/// numbers must be below [`COUNT`], and pointers valid for sixteen rows of 64 bytes, `stride` bytes
+/// apart.
 pub(crate) trait Tiles {
     unsafe fn configure(config: &Config) -> Self;
     unsafe fn zero<const TILE: usize>(&mut self);
@@ -86,34 +92,36 @@ pub(crate) trait Tiles {
     unsafe fn add_products<const SUMS: usize, const LEFT: usize, const RIGHT: usize>(&mut self);
 }
 
-/// Works with the tiles of the thread.
+/// Calls `work` with the tiles of the thread.
 ///
 /// # Safety
 ///
-/// As of [`Tiles`]: `work` is not to wait for other threads' work.
+/// See [`Tiles`]; `work` must not wait for the work of other threads.
 pub(crate) unsafe fn with_tiles<T: Tiles, R>(work: impl FnOnce(&mut T) -> R) -> R {
-    // SAFETY: the caller vouches for the instructions and the thread; the configuration is one that processors with tiles have.
+    // SAFETY: the caller guarantees the instructions and the thread; processors with tiles support
+    // the configuration.
     let mut tiles = unsafe { T::configure(&Config::WHOLE) };
     work(&mut tiles)
 }
 
-/// What is summed: one or two tiles of rows by one or two of columns.
+/// The sums to compute: one or two tiles of rows by one or two of columns.
 #[derive(Clone, Copy)]
 pub(crate) struct TileSums<'a> {
-    /// Rows lie `left_row` numbers apart, [`DEPTH`] numbers each; a tile begins at each of `left_tiles`.
+    /// Rows of [`DEPTH`] numbers, `left_row` numbers apart; a tile begins at each of `left_tiles`.
     pub left: &'a [u16],
     pub left_row: usize,
     pub left_tiles: &'a [usize],
-    /// Sixteen rows of sixteen pairs, `right_row` numbers apart; a tile begins at each of `right_tiles`.
+    /// Sixteen rows of sixteen pairs, `right_row` numbers apart; a tile begins at each of
+    /// `right_tiles`.
     pub right: &'a [u16],
     pub right_row: usize,
     pub right_tiles: &'a [usize],
-    /// Where either reads for each product, in numbers beyond.
+    /// Additional offsets of both sides for each product, in numbers.
     pub steps: &'a [[usize; 2]],
 }
 
 impl TileSums<'_> {
-    /// Writes the sums, rows of `c` that are `c_row` apart, or adds to them.
+    /// Writes the sums to rows of `c` that are `c_row` apart, or adds them.
     ///
     /// # Safety
     ///
@@ -121,17 +129,18 @@ impl TileSums<'_> {
     ///
     /// # Panics
     ///
-    /// Where a tile reaches beyond its slice.
+    /// Panics if a tile extends beyond its slice.
     pub(crate) unsafe fn sum<T: Tiles>(&self, tiles: &mut T, c: &mut [f32], c_row: usize, resume: bool) {
         let (m, n) = (self.left_tiles.len(), self.right_tiles.len());
-        assert!(c_row >= n * ROWS && (m * ROWS - 1) * c_row + n * ROWS <= c.len(), "room for the sums");
+        assert!(c_row >= n * ROWS && (m * ROWS - 1) * c_row + n * ROWS <= c.len(), "the output holds the sums");
         let most = |side: usize| self.steps.iter().map(|step| step[side]).max();
         let reach = |starts: &[usize], row: usize| starts.iter().max().map_or(0, |start| start + (ROWS - 1) * row + DEPTH);
         if let (Some(left), Some(right)) = (most(0), most(1)) {
-            assert!(left + reach(self.left_tiles, self.left_row) <= self.left.len(), "a row reaches beyond its source");
-            assert!(right + reach(self.right_tiles, self.right_row) <= self.right.len(), "a column reaches beyond its source");
+            assert!(left + reach(self.left_tiles, self.left_row) <= self.left.len(), "a row extends beyond its source");
+            assert!(right + reach(self.right_tiles, self.right_row) <= self.right.len(), "a column extends beyond its source");
         }
-        // SAFETY: the assertions cover all reads and writes; the caller vouches for the instructions.
+        // SAFETY: the assertions cover all reads and writes; the caller guarantees the
+        // instructions.
         unsafe {
             match (m, n) {
                 (1, 1) => self.add::<T, 1, 1>(tiles, c.as_mut_ptr(), c_row, resume),
@@ -147,11 +156,12 @@ impl TileSums<'_> {
     ///
     /// # Safety
     ///
-    /// All that the sizes describe lies behind the pointers; the processor has the instructions.
+    /// Everything that the sizes describe is within the memory of the pointers; the processor has
+    /// the instructions.
     #[inline(always)]
     unsafe fn add<T: Tiles, const M: usize, const N: usize>(&self, tiles: &mut T, c: *mut f32, c_row: usize, resume: bool) {
         let (c_stride, left_stride, right_stride) = (4 * c_row, 2 * self.left_row, 2 * self.right_row);
-        // SAFETY: the caller vouches for every tile.
+        // SAFETY: the caller guarantees access to every tile.
         unsafe {
             let at = |m: usize, n: usize| c.add(m * ROWS * c_row + n * ROWS).cast::<u8>();
             if resume {

@@ -1,11 +1,11 @@
-//! The instructions of AMX as their definition has them, in plain Rust.
+//! The AMX instructions by their definition, in plain Rust.
 
 use super::{COUNT, Config, ROW_BYTES, ROWS, Tiles};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Isa;
 use crate::simd::widen;
 
-/// Tiles, as bytes; what an instruction would refuse is a panic.
+/// Tiles as bytes; invalid instructions panic.
 pub(crate) struct Model {
     config: Config,
     tiles: [[[u8; ROW_BYTES]; ROWS]; COUNT],
@@ -29,20 +29,22 @@ impl Model {
     }
 }
 
-/// What counts as zero is zero, with its sign.
+/// Flushes subnormal numbers to zero, keeping the sign.
 fn without_subnormal(value: f32) -> f32 {
     if value.is_subnormal() { 0.0f32.copysign(value) } else { value }
 }
 
-/// `a b + sum`, rounded once to nearest even, where subnormal factors and sums are zero and subnormal results become so.
+/// `a b + sum`, rounded once to nearest even; subnormal factors, sums and results are flushed to
+/// zero.
 pub(super) fn fused(a: f32, b: f32, sum: f32) -> f32 {
     let [a, b, sum] = [a, b, sum].map(without_subnormal);
     let result = a.mul_add(b, sum);
     if result.abs() > f32::MIN_POSITIVE || result.is_nan() {
         return result;
     }
-    // Whether a result is subnormal is decided after it is rounded to 24 bits, whatever its exponent: what rounds up to the least
-    // normal number with fewer bits may stay below it with all of them.
+    // A result is subnormal if it is so after rounding to 24 bits with unlimited exponent. Rounding
+    // with fewer bits may round up to the smallest normal number while rounding to 24 bits stays
+    // below it.
     const UP: f32 = 18_446_744_073_709_551_616.0;
     let product = (f64::from(a) * f64::from(b) * f64::from(UP)) as f32;
     if (product + sum * UP).abs() < f32::MIN_POSITIVE * UP { 0.0f32.copysign(result) } else { result }
@@ -68,7 +70,7 @@ impl Tiles for Model {
         let (rows, bytes) = self.size(TILE);
         self.tiles[TILE] = [[0; ROW_BYTES]; ROWS];
         for row in 0..rows {
-            // SAFETY: the caller vouches for the rows.
+            // SAFETY: the caller guarantees the rows.
             unsafe { std::ptr::copy_nonoverlapping(from.add(row * stride), self.tiles[TILE][row].as_mut_ptr(), bytes) };
         }
     }
@@ -105,14 +107,14 @@ impl Tiles for Model {
     }
 }
 
-/// Whether there is hardware to compare with; says why not where there is none.
+/// Whether there is hardware to compare with; prints why not.
 #[cfg(target_arch = "x86_64")]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn has_amx() -> bool {
     let has = Isa::available().any(|isa| isa == Isa::Amx);
     if !has {
         eprintln!(
-            "skipped: this processor has no AMX tiles of bfloat16, or its system does not lend them; only their model was tested"
+            "skipped: this processor has no AMX tiles of bfloat16, or its system does not provide them; only their model was tested"
         );
     }
     has

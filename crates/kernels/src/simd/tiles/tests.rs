@@ -4,14 +4,15 @@ use crate::simd::widen;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Numbers of all magnitudes, of either sign, some zero, some subnormal; neither infinite nor none.
+/// Numbers of all magnitudes and both signs, some zero, some subnormal; neither infinite nor NaN.
 fn any_numbers(count: usize, seed: u64) -> Vec<u16> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count)
         .map(|_| {
             loop {
                 let bits: u16 = rng.random();
-                // Half of them near 2^-63, whose products are near the least normal number.
+                // Half of them are near 2^-63, so that their products are near the smallest normal
+                // number.
                 let bits = if rng.random() { bits & 0x807f | (60 + (bits >> 7 & 7)) << 7 } else { bits };
                 if widen(bits).is_finite() {
                     break bits;
@@ -21,13 +22,13 @@ fn any_numbers(count: usize, seed: u64) -> Vec<u16> {
         .collect()
 }
 
-/// Numbers about 1 in magnitude.
+/// Numbers with magnitudes around 1.
 fn usual_numbers(count: usize, seed: u64) -> Vec<u16> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count).map(|_| rng.random::<u16>() & 0x807f | (125 + rng.random::<u16>() % 4) << 7).collect()
 }
 
-/// The sums of two by two tiles over a few steps, and what the tiles began with.
+/// The sums of two by two tiles over a few steps, and the initial content of the tiles.
 fn sums<T: Tiles>(left: &[u16], right: &[u16], resume: bool) -> Vec<f32> {
     let mut c: Vec<f32> = (0..32 * 40).map(|i| (i % 17) as f32 - 8.0).collect();
     let steps = [[0, 0], [7, NUMBERS], [32, 0]];
@@ -74,7 +75,7 @@ fn the_model_sums_products_of_rows_and_columns() {
     }
 }
 
-/// Row 0 times column 0 of tiles that are zero otherwise, added to `start`.
+/// Row 0 times column 0 of tiles that are otherwise zero, added to `start`.
 fn one_sum(pairs: &[[f32; 4]], start: f32) -> f32 {
     let narrow = |value: f32| (value.to_bits() >> 16) as u16;
     let (mut left, mut right) = (vec![0; NUMBERS], vec![0; NUMBERS]);
@@ -100,13 +101,14 @@ fn one_sum(pairs: &[[f32; 4]], start: f32) -> f32 {
 #[test]
 fn the_model_adds_first_numbers_and_second_numbers_apart_and_both_to_the_tile_last() {
     let big = 2f32.powi(24);
-    // One after the other, 1 would be lost beside 2^24; apart, both ones meet first.
+    // Summed one after the other, 1 would be lost next to 2^24; separately, both ones are added
+    // first.
     assert_eq!(one_sum(&[[big, 1.0, 1.0, 1.0], [-big, 1.0, 1.0, 1.0]], 0.0), 2.0);
-    // In one chain, the order counts: 1 is lost before 2^24 is taken away.
+    // In one chain the order matters: 1 is lost before 2^24 is subtracted.
     assert_eq!(one_sum(&[[big, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [-big, 1.0, 0.0, 0.0]], 0.0), 0.0);
-    // The tile comes last: 1 + 1 is not lost beside 2^24, where each alone would be.
+    // The tile is added last: 1 + 1 is not lost next to 2^24, where each 1 alone would be.
     assert_eq!(one_sum(&[[1.0, 1.0, 1.0, 1.0]], big), big + 2.0);
-    // A tie goes to the even number.
+    // Ties round to even.
     assert_eq!(one_sum(&[[1.0, 1.0, 0.0, 0.0]], big), big);
 }
 
@@ -120,7 +122,7 @@ fn the_model_takes_subnormal_numbers_and_results_for_zero() {
     assert_eq!(one_sum(&[[least, 1.0, 0.0, 0.0]], 0.0), least);
 }
 
-/// The same step, by the instruction of AVX-512 that is defined alike.
+/// The same step with the AVX-512 instruction, which has the same definition.
 #[test]
 #[cfg(target_arch = "x86_64")]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
@@ -148,7 +150,7 @@ fn a_step_of_the_model_is_that_of_vdpbf16ps_bit_by_bit() {
     const COUNT: usize = 1 << 16;
     let (a, b) = (any_numbers(2 * COUNT, 3), any_numbers(2 * COUNT, 4));
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    // Sums that a product nearly takes away, and others.
+    // Sums that a product nearly cancels, and others.
     let sums: Vec<f32> = (0..COUNT)
         .map(|i| match i % 4 {
             0 => 0.0,

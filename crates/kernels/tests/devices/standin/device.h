@@ -1,4 +1,4 @@
-// What nvcc gives every source of kernels, for a C++ compiler: the build includes it before each of them.
+// What nvcc provides to every kernel source, for a C++ compiler; the build includes it first.
 #pragma once
 #include <cassert>
 #include <cmath>
@@ -14,9 +14,9 @@ using std::signbit;
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
-// One block runs at a time in a thread of the host.
+// A host thread runs one block at a time.
 #define __shared__ thread_local
-// The build lists kernels by this word.
+// The build finds kernels by this word.
 #ifndef LIST_KERNELS
 #define __global__
 #endif
@@ -32,10 +32,10 @@ struct alignas(16) float4 {
 };
 inline float2 make_float2(float x, float y) { return {x, y}; }
 
-// Of the thread that runs.
+// Indices of the running thread.
 extern uint3 threadIdx, blockIdx, blockDim, gridDim;
 
-// `threads.cpp`. Where a thread stands in the source tells one barrier from another.
+// In `threads.cpp`. Barriers are identified by their source location.
 struct Lane {
     alignas(16) unsigned char bytes[16];
 };
@@ -90,7 +90,7 @@ inline float __uint_as_float(unsigned bits) { return bits_as<float>(bits); }
 inline long long __double_as_longlong(double value) { return bits_as<long long>(value); }
 inline double __longlong_as_double(long long bits) { return bits_as<double>(bits); }
 
-// Threads change places at barriers alone, so that plain steps are atomic.
+// Threads switch only at barriers, so plain operations are atomic.
 template <class T, class V> T atomicAdd(T *at, V value) {
     T old = *at;
     *at = old + (T)value;

@@ -1,4 +1,4 @@
-// The driver's calls that cudarc makes. All work is done when a call returns.
+// The driver calls that cudarc makes. All of them are synchronous.
 #include "standin.h"
 #include <cstdio>
 #include <cstdlib>
@@ -14,7 +14,7 @@ const unsigned MOST_THREADS = 1024;
 const unsigned MOST_ROWS = 65535;
 const unsigned MOST_SHARED = 48 << 10;
 
-// Filled while the libraries of kernels are loaded.
+// Filled while the kernel libraries are loaded.
 std::vector<Source *> &sources() {
     static std::vector<Source *> all;
     return all;
@@ -25,7 +25,7 @@ struct Module {
     std::string ptx;
 };
 
-// A kernel as nvcc compiled it, with so many parameters.
+// Whether nvcc compiled a kernel of this name; counts its parameters.
 bool has_entry(const std::string &ptx, const std::string &name, int &parameters) {
     size_t at = ptx.find(".entry " + name + "(");
     if (at == std::string::npos) return false;
@@ -42,7 +42,7 @@ Kernel *kernel_of(const Source &source, const std::string &name) {
     return nullptr;
 }
 
-// How often each kernel was launched, for `cargo xtask check-cuda`.
+// Reports how often each kernel was launched, for `cargo xtask check-cuda`.
 void report() {
     const char *path = getenv("BRAINPRIOR_STANDIN_REPORT");
     FILE *file = path ? fopen(path, "a") : nullptr;
@@ -53,7 +53,7 @@ void report() {
     fclose(file);
 }
 
-// The libraries of kernels lie in a folder beside this library.
+// The kernel libraries are in a folder next to this library.
 void load_kernels() {
     static bool loaded = false;
     if (loaded) return;
@@ -115,7 +115,7 @@ EXPORT int cuInit(unsigned) {
     load_kernels();
     return SUCCESS;
 }
-// Another number to see what an older driver gets.
+// The environment can set another version, to test older drivers.
 EXPORT int cuDriverGetVersion(int *version) {
     const char *given = getenv("BRAINPRIOR_STANDIN_DRIVER");
     *version = given ? atoi(given) : 13000;

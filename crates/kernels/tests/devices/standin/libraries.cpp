@@ -1,4 +1,4 @@
-// cuBLAS, cuDNN and cuRAND as far as they are called: matrix products and convolutions by plain loops, summed in f64.
+// The parts of cuBLAS, cuDNN and cuRAND that are used: matrix products and convolutions as plain loops, summed in f64.
 #include "standin.h"
 #include "include/cuda_bf16.h"
 #include "include/cuda_fp16.h"
@@ -36,7 +36,7 @@ Type dnn_type(int type) { return type == 0 ? F32 : type == 1 ? F64 : type == 2 ?
 
 char handle;
 
-// Column by column, C = alpha op(A) op(B) + beta C.
+// Column-major, C = alpha op(A) op(B) + beta C.
 void product(bool turn_a, bool turn_b, int m, int n, int k, double alpha, Values a, int lda, Values b, int ldb, double beta, Values c,
              int ldc) {
     std::vector<double> rows((size_t)m * k), column(k);
@@ -66,7 +66,7 @@ EXPORT int cublasGemmStridedBatchedEx(void *, int op_a, int op_b, int m, int n, 
                                       const void *beta, void *c, int type_c, int ldc, long long stride_c, int batch, int compute, int) {
     std::lock_guard<std::recursive_mutex> lock(standin_lock);
     Running name("cuBLAS, a product of matrices");
-    // Factors are of the type of the sums: 64 is f16, others that are asked for here f32.
+    // Factors have the type of the sums: 64 is f16; the others used here are f32.
     auto factor = [&](const void *at) { return compute == 64 ? (double)(float)*(__half *)at : (double)*(float *)at; };
     for (int i = 0; i < batch; ++i) {
         product(op_a, op_b, m, n, k, factor(alpha), part(a, blas_type(type_a), i * stride_a), lda,
@@ -94,7 +94,7 @@ EXPORT int curandSetGeneratorOffset(void *, unsigned long long) { return 0; }
 
 namespace {
 enum Status { SUPPORTED = 0, BAD_PARAMETER = 2000, NOT_SUPPORTED = 3000 };
-// What the heuristics name first for windows of more than a pixel is refused when it is launched, as cuDNN may.
+// The heuristics' first choice for windows of more than one pixel fails at the launch, as can happen with cuDNN.
 const int REFUSED = 4;
 const int SIMPLE = 1;
 
@@ -121,7 +121,7 @@ struct Performance {
     int determinism, math, reserved[3];
 };
 
-// As [first][second][rows][columns], whatever the layout.
+// Returns [first][second][rows][columns], whatever the layout.
 std::vector<double> gathered(const Tensor &tensor, const void *start) {
     std::vector<double> found;
     found.reserve(tensor.count());
@@ -154,7 +154,7 @@ bool fit(const Tensor &x, const Tensor &w, const Convolution &conv, const Tensor
     return channels;
 }
 
-// Calls row(x, w, y, count, stride): one weight, and `count` neighbouring outputs of a row with the inputs that it meets.
+// Calls row(x, w, y, count, stride) for one weight and `count` neighboring outputs of a row with their inputs.
 template <class Row> void each_row(const Tensor &x, const Tensor &w, const Convolution &conv, const Tensor &y, Row row) {
     auto [images, in, height, across] = x.sizes;
     auto [out, group_in, rows, columns] = w.sizes;

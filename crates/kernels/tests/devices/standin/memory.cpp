@@ -1,4 +1,4 @@
-// Memory of the device: each block ends at a page that faults, fresh memory is not a number, freed memory faults.
+// Device memory: each block ends at a page that faults, fresh memory holds NaN, and freed memory faults.
 #include "standin.h"
 #include <csignal>
 #include <cstdio>
@@ -11,13 +11,13 @@
 
 namespace {
 const size_t PAGE = 4096;
-// Packs of values are read at once: blocks start at multiples of this.
+// Packs of values are read at once, so blocks start at multiples of this.
 const size_t ALIGNMENT = 16;
-// On both sides of a block, as far as indices are likely to be off.
+// Guard on both sides of a block, as large as wrong indices are likely to be.
 const size_t GUARD = 64 * PAGE;
-// As f32, f64 and bf16 not a number, as an index far out; in fresh blocks and around all.
+// NaN as f32, f64 and bf16, far out of range as an index; fills fresh blocks and the surroundings of all.
 const int POISON = 0xff;
-// Freed blocks of which accesses are still known for what they are.
+// Freed blocks to which accesses are still recognized.
 const size_t REMEMBERED = 256;
 
 struct Mapping {
@@ -28,7 +28,7 @@ struct Mapping {
     bool freed;
 };
 
-// By the first page, which faults as the last one does.
+// By the first page, which faults like the last one.
 std::map<uintptr_t, Mapping> mappings;
 std::map<uintptr_t, uintptr_t> pages_of;
 std::deque<uintptr_t> freed;
@@ -132,7 +132,7 @@ bool is_whole(Block block) {
         return true;
     };
     uintptr_t end = block.start + block.size, before = block.start / PAGE * PAGE;
-    // What lies before the block on its own page, and behind it up to the page that faults.
+    // The bytes before the block on its own page, and those after it up to the page that faults.
     return edge(before, block.start) && edge(end, rounded_up(end ? end : 1, ALIGNMENT));
 }
 

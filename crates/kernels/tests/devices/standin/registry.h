@@ -1,4 +1,4 @@
-// Hands the kernels of a source to the driver: the build includes the source first, then this, then lists its kernels.
+// Registers the kernels of a source with the driver: the build includes the source first, then this file, then lists its kernels.
 #pragma once
 #include "standin.h"
 #include <utility>

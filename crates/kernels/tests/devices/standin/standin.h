@@ -1,4 +1,4 @@
-// The parts of the stand-in for NVIDIA's driver, cuDNN, cuBLAS and cuRAND, on the processor: see docs/cuda.md.
+// The simulation of NVIDIA's driver, cuDNN, cuBLAS and cuRAND on the CPU; see docs/cuda.md.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
-// A kernel of a source that was compiled for the host. `writes` names the parameters that are pointers to what it may write.
+// A kernel compiled for the host. `writes` names the parameters that point to memory it may write.
 struct Kernel {
     const char *name;
     void (*call)(void **parameters);
@@ -18,7 +18,7 @@ struct Kernel {
     long launches;
 };
 
-// A source of kernels, a shared library of its own: sources use the same names for different things.
+// A kernel source, compiled to its own shared library because sources reuse names.
 struct Source {
     const char *name;
     Kernel *kernels;
@@ -28,7 +28,7 @@ struct Source {
 // Everything here runs under this lock, in the thread that calls the driver.
 extern std::recursive_mutex standin_lock;
 
-// Says what is wrong with what runs, and ends the process.
+// Reports an error in the running kernel and exits.
 [[noreturn]] void wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 // memory.cpp
@@ -38,9 +38,9 @@ struct Block {
 };
 uintptr_t new_block(size_t size);
 bool free_block(uintptr_t start);
-// The block that holds all of these bytes; none has size 0.
+// The block that contains all of these bytes; a block of size 0 means none.
 Block block_with(uintptr_t start, size_t size);
-// Nothing wrote into what lies between the block's end and the page that faults.
+// Whether the bytes between the block's end and the page that faults are unchanged.
 bool is_whole(Block block);
 void watch_memory();
 size_t memory_in_use();
@@ -49,11 +49,11 @@ size_t memory_in_use();
 struct Size {
     unsigned x, y, z;
 };
-// Runs a kernel in every order, all of which must leave the same bytes.
+// Runs a kernel in every order; all orders must give the same bytes.
 void launch(Kernel &kernel, Size grid, Size block, void **parameters);
-// What runs, in words, for messages; empty where nothing does.
+// Describes what is running, for messages; empty if nothing is.
 std::string running();
-// Names what runs while one of the libraries computes.
+// Names the running function while one of the libraries computes.
 struct Running {
     explicit Running(const char *what);
     ~Running();

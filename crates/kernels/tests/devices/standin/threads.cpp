@@ -1,4 +1,4 @@
-// Threads of a block as fibers that change places where they wait for each other: at barriers and at exchanges of a warp.
+// The threads of a block are fibers that switch where they wait for each other: at barriers and at warp exchanges.
 #include "standin.h"
 #include <cstdarg>
 #include <cstdio>
@@ -21,7 +21,7 @@ struct uint3 {
 };
 __attribute__((visibility("default"))) uint3 threadIdx, blockIdx, blockDim, gridDim;
 
-// Saves the registers that a call keeps on the stack, leaves the stack pointer in *from, and goes on at `to`.
+// Saves the callee-saved registers on the stack, stores the stack pointer in *from, and switches to `to`.
 extern "C" void standin_switch(void **from, void *to);
 asm(R"(
 .text
@@ -62,7 +62,7 @@ struct Thread {
     State state;
     Place place;
     unsigned mask;
-    // Exchanges so far: values of two in a row lie apart, since a lane may be one ahead of the others.
+    // Number of exchanges. Two consecutive ones use separate buffers, since a lane may be one ahead of the others.
     unsigned exchanges;
     int fiber;
     uint3 index;
@@ -95,7 +95,7 @@ void *scheduler;
     kernel->call(arguments);
     threads[current].state = ENDED;
     ++ended;
-    // Whoever takes this fiber next begins anew.
+    // The next use of this fiber starts from the beginning.
     standin_switch(&fibers[threads[current].fiber].pointer, scheduler);
     abort();
 }
@@ -106,7 +106,7 @@ void begin(Fiber &fiber) {
         if (pages == MAP_FAILED || mprotect(pages + 4096, STACK - 4096, PROT_READ | PROT_WRITE)) wrong("no memory for a thread's stack");
         fiber.stack = pages;
     }
-    // What standin_switch pops, then where it returns to; a function finds the stack 8 bytes off a multiple of 16.
+    // What standin_switch pops, then its return address; functions expect the stack 8 bytes off a multiple of 16.
     void **top = (void **)(fiber.stack + STACK) - 1;
     *top = nullptr;
     *--top = (void *)body;
@@ -141,7 +141,7 @@ void wait(State state, Place place, unsigned mask) {
 
 void give_way() { standin_switch(&fibers[threads[current].fiber].pointer, scheduler); }
 
-// Says where the threads of a block stand that can no longer go on.
+// Reports where the threads of a deadlocked block wait.
 [[noreturn]] void stuck() {
     std::map<Place, unsigned> waiting;
     for (unsigned thread = 0; thread < count; ++thread) {
@@ -155,7 +155,7 @@ void give_way() { standin_switch(&fibers[threads[current].fiber].pointer, schedu
     wrong("a barrier is not reached by all: %s%u have ended", text.c_str(), ended);
 }
 
-// Lets all go on that wait at the same barrier, if that is every thread of the block.
+// Releases the threads at a barrier once every thread of the block waits there.
 void release_barrier() {
     for (unsigned thread = 0; thread < count; ++thread) {
         if (threads[thread].state != AT_BARRIER || threads[thread].place != threads[0].place) return;
@@ -176,7 +176,7 @@ void release_exchange(unsigned warp, unsigned mask, Place place) {
     }
 }
 
-// Memory that threads of a block share is that of the kernel's library that each thread of the host has for itself.
+// Shared memory is the thread-local memory of the kernel's library.
 struct Shared {
     void *start;
     size_t size;
@@ -237,7 +237,7 @@ uint64_t seed() {
     return given ? strtoull(given, nullptr, 10) : 1;
 }
 
-// Any two threads, and any two blocks, meet in either sequence: forward and backward. A shuffle puts others between them.
+// Forward and backward run any two threads, and any two blocks, in either order; a shuffle puts others between them.
 const char *const ORDERS[] = {"forward", "backward", "shuffled"};
 
 std::vector<unsigned> order_of(size_t count, int which) {

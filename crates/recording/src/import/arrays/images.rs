@@ -1,4 +1,4 @@
-//! The images of a layout.
+//! Reads the images of a layout.
 
 use super::layout::Layout;
 use crate::Result;
@@ -7,8 +7,8 @@ use crate::import::pictures::{Images, of_array, of_files, pictures_in};
 use crate::import::source;
 use brainprior_artifact::FileError;
 
-/// The distinct images among as many as responses have, where their axes say how many: `wanted` are the number and the size of the axis of
-/// neurons.
+/// Reads the distinct images. `wanted` is the number of images of the responses, if their axes
+/// state it, and the number of neurons.
 pub(super) fn read(layout: &Layout, wanted: Option<(usize, usize)>, account: &mut Account) -> Result<Images> {
     let path = layout.beside(&layout.images.file);
     let (asked, settings) = (layout.asked(), layout.images.settings());
@@ -19,7 +19,7 @@ pub(super) fn read(layout: &Layout, wanted: Option<(usize, usize)>, account: &mu
             let (stored, names) = of_files(&path, names, account)?;
             let first = layout.first_image;
             account.assumes(format!(
-                "pictures in the order of their names, numbers in them compared as numbers, are the images of the responses: image {first} is {}",
+                "the images of the responses are the pictures in natural order of their names: image {first} is {}",
                 names[0]
             ));
             stored
@@ -31,10 +31,10 @@ pub(super) fn read(layout: &Layout, wanted: Option<(usize, usize)>, account: &mu
     };
     let count = stored.shape[0];
     if let Some((wanted, neurons)) = wanted.filter(|(wanted, _)| *wanted != count) {
-        let expected = format!("{wanted} images, as along the axis of the responses");
+        let expected = format!("{wanted} images, the size of the image axis of the responses");
         let advice = match neurons == count {
-            true => "the axis that is called neuron has that many: correct responses.axes in the layout",
-            false => "give the responses and the images the same images, in one order",
+            true => "the axis named neuron has that size: correct responses.axes in the layout",
+            false => "save the responses and the images for the same images, in the same order",
         };
         return Err(FileError::mismatch(&path, "images", expected, count.to_string(), advice).into());
     }
@@ -42,7 +42,7 @@ pub(super) fn read(layout: &Layout, wanted: Option<(usize, usize)>, account: &mu
     gray.into_size(asked, &path, settings.size, account)?.distinct(layout.first_image, account)
 }
 
-/// That the layout says nothing of pictures that their files say.
+/// Checks that the layout does not set image properties that picture files define themselves.
 fn only_of_arrays(layout: &Layout) -> Result<()> {
     for (key, is_there) in [
         ("images.array", layout.images.array.is_some()),
@@ -51,7 +51,7 @@ fn only_of_arrays(layout: &Layout) -> Result<()> {
         ("images.range", layout.images.range.is_some()),
     ] {
         if is_there {
-            let advice = "take it out of the layout: the files of pictures say that themselves";
+            let advice = "remove it from the layout: picture files define it themselves";
             return Err(layout.mismatch(key, "none for pictures", "one", advice).into());
         }
     }

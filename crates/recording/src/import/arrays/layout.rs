@@ -1,4 +1,4 @@
-//! The small TOML file that says what arrays hold (`data-specs/layout.toml`).
+//! Layouts: small TOML files that describe arrays (`data-specs/layout.toml`).
 
 use super::told::told;
 use crate::import::asked::Asked;
@@ -8,7 +8,7 @@ use brainprior_artifact::FileError;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// What the axes of some arrays are, which image each trial showed, and what each is for.
+/// A description of arrays: their axes, the image of each trial, and the tiers.
 #[derive(Clone, Debug)]
 pub struct Layout {
     pub(super) path: PathBuf,
@@ -59,12 +59,12 @@ pub(super) struct Images {
     pub file: PathBuf,
     pub array: Option<String>,
     pub axes: Option<Vec<ImageAxis>>,
-    /// Height and width of what lies along an axis of pixels.
+    /// Height and width of the images along an axis of pixels.
     pub stored: Option<[usize; 2]>,
     /// Height and width to average down to.
     pub size: Option<[usize; 2]>,
     pub color: Option<Color>,
-    /// Black and white.
+    /// Pixel values of black and white.
     pub range: Option<[f64; 2]>,
 }
 
@@ -74,7 +74,7 @@ pub(super) enum Color {
     Luma,
 }
 
-/// What was measured beside the responses.
+/// Signals recorded with the responses.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Signals {
@@ -92,7 +92,7 @@ pub(super) enum SignalAxis {
     Trial,
 }
 
-/// The number of the image of each trial.
+/// The image number of each trial.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Trials {
@@ -100,18 +100,18 @@ pub(super) struct Trials {
     pub array: Option<String>,
 }
 
-/// One way among several to say what each image is for.
+/// One of several ways to assign tiers.
 #[derive(Clone, Debug)]
 pub(super) enum Tiers {
     All(Tier),
-    /// A name for each image, or for each trial.
+    /// A name per image or per trial.
     Column {
         file: PathBuf,
         array: Option<String>,
     },
-    /// How many images of each tier are drawn.
+    /// How many images to draw for each tier.
     Counts(TierCounts),
-    /// Numbers of images; those that none names.
+    /// Image numbers per tier; one tier may take all others.
     Lists {
         of: Vec<(Tier, Vec<usize>)>,
         others: Option<Tier>,
@@ -137,10 +137,10 @@ enum List {
     Word(String),
 }
 
-/// The largest number of a first image: those of all images are counted from it.
+/// Upper limit of the first image number; all image numbers count from it.
 const LARGEST_FIRST: usize = u32::MAX as usize;
 
-/// What a layout has for tiers.
+/// The ways to assign tiers, for messages.
 const WAYS: &str = "one way to divide the images: all, a file, counts, or lists of train, validation and test";
 
 impl Images {
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for Tiers {
         let keys = TierKeys::deserialize(deserializer)?;
         let listed = [(Tier::Train, keys.train), (Tier::Validation, keys.validation), (Tier::Test, keys.test)];
         if keys.array.is_some() && keys.file.is_none() {
-            return Err(D::Error::custom("an array without one: expected the file that it lies in"));
+            return Err(D::Error::custom("an array without a file: expected the file that contains it"));
         }
         let has_lists = listed.iter().any(|(_, list)| list.is_some());
         match (keys.all, keys.file, keys.counts, has_lists) {
@@ -183,7 +183,7 @@ impl<'de> Deserialize<'de> for Tiers {
                 match others[..] {
                     [] => Ok(Self::Lists { of, others: None }),
                     [tier] => Ok(Self::Lists { of, others: Some(tier) }),
-                    _ => Err(D::Error::custom("several tiers with \"others\": expected one at most")),
+                    _ => Err(D::Error::custom("several tiers with \"others\": expected at most one")),
                 }
             }
             (None, None, None, false) => Err(D::Error::custom(format!("none: expected {WAYS}"))),
@@ -196,8 +196,8 @@ impl Layout {
     /// Reads a layout.
     ///
     /// # Errors
-    /// A file that cannot be read or is no TOML; a key that is missing, unknown or of another kind; axes that are given twice or that do
-    /// not make up trials of neurons.
+    /// Returns an error if the file cannot be read or is not TOML, if a key is missing, unknown or
+    /// of the wrong type, or if axes are repeated or do not form trials and neurons.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(FileError::refused(path, "read"))?;
         let content: Content = toml::from_str(&text).map_err(|error| {
@@ -223,12 +223,12 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The file.
+    /// The path of the layout.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where a file that the layout names lies: beside it.
+    /// Resolves a path in the layout, relative to the layout.
     pub(super) fn beside(&self, file: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(file)
     }
@@ -255,22 +255,22 @@ impl Layout {
         let fits = has(Neuron) && (has(Image) && !has(Trial) || has(Trial) && !has(Image) && !has(Repeat));
         let twice = axes.iter().enumerate().any(|(place, axis)| axes[..place].contains(axis));
         if !fits || twice {
-            return Err(self.mismatch("responses.axes", ways, format!("{axes:?}").to_lowercase(), "name each axis once").into());
+            return Err(self.mismatch("responses.axes", ways, format!("{axes:?}").to_lowercase(), "use each axis once").into());
         }
         match (&self.trials, has(Trial)) {
             (None, true) => {
-                let advice = "add [trials] with the file that has a number for each trial";
-                Err(self.mismatch("trials", "the number of the image of each trial", "none", advice).into())
+                let advice = "add [trials] with a file that has an image number per trial";
+                Err(self.mismatch("trials", "the image number of each trial", "none", advice).into())
             }
             (Some(_), false) => {
-                let advice = "take [trials] out, or name the axis trial";
+                let advice = "remove [trials], or name the axis trial";
                 Err(self.mismatch("trials", "none, since responses have an axis of images", "a file", advice).into())
             }
             _ => Ok(()),
         }
     }
 
-    /// That signals have the axes of the responses, and their own in the place of neurons.
+    /// Checks that signals have the axes of the responses, with `signal` instead of `neuron`.
     fn check_signals(&self, key: &str, signals: Option<&Signals>) -> Result<()> {
         let Some(Signals { axes, .. }) = signals else { return Ok(()) };
         let of_responses = |axis: &ResponseAxis| match axis {
@@ -283,8 +283,8 @@ impl Layout {
         if wanted.len() == axes.len() && wanted.iter().all(|axis| axes.contains(axis)) {
             return Ok(());
         }
-        let expected = format!("{wanted:?} in any order, as responses have them").to_lowercase();
-        let advice = "name each axis once; a signal is a quantity, such as the size of the pupil";
+        let expected = format!("{wanted:?} in any order, like the responses").to_lowercase();
+        let advice = "use each axis once; a signal is a quantity such as pupil size";
         Err(self.mismatch(&format!("{key}.axes"), expected, format!("{axes:?}").to_lowercase(), advice).into())
     }
 }

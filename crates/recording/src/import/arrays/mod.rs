@@ -1,4 +1,4 @@
-//! Arrays and pictures that a [`Layout`] describes.
+//! Imports arrays and pictures that a [`Layout`] describes.
 
 mod images;
 mod layout;
@@ -14,16 +14,17 @@ use crate::scan::name_of;
 use crate::{Neurons, Origin, Result, Scan, ScanParts};
 use std::path::Path;
 
-/// Reads the arrays that a layout names, each beside the layout unless its path is whole.
+/// Reads the arrays in a layout, whose paths are relative to the layout.
 ///
-/// Responses are `.npy`, `.npz` or HDF5 (MATLAB 7.3: axes as MATLAB shows them); images such an array, or PNG and JPEG pictures in a
-/// folder or `.zip`, in the order of their names with digits compared as numbers. A trial whose neurons are all not a number is one
-/// that was not recorded, and is dropped; one of which some are is refused; one whose behavior or pupil is not a number is dropped, too.
+/// Responses are `.npy`, `.npz` or HDF5 (MATLAB 7.3: axes as MATLAB displays them). Images are
+/// arrays of these kinds, or PNG and JPEG pictures in a folder or `.zip`, in natural order of their
+/// names. A trial in which all responses are NaN was not recorded and is dropped; if only some are
+/// NaN, the import fails. Trials with NaN in behavior or pupil are dropped, too.
 ///
 /// # Errors
-/// A layout that [`Layout::read`] refuses; a file that is missing, cut short, damaged or of another kind; axes, counts and
-/// tiers that do not fit together; a value that is not a number or out of range; color, range or tiers about which the layout says nothing;
-/// and all that [`Scan::new`] refuses.
+/// Returns an error if [`Layout::read`] fails, if a file is missing, truncated, damaged or of
+/// another kind, if axes, counts and tiers do not match, if a value is NaN or out of range, if the
+/// layout does not state color, range or tiers where they are needed, or if [`Scan::new`] fails.
 pub fn arrays(layout: &Path) -> Result<Imported> {
     let _span = tracing::info_span!("import_arrays", layout = %layout.display()).entered();
     let path = layout;
@@ -37,8 +38,8 @@ pub fn arrays(layout: &Path) -> Result<Imported> {
     if let Some(trial) = trials.image.iter().position(|image| *image >= count) {
         let first = layout.first_image;
         let (expected, found) =
-            (format!("numbers of the {count} images, {first} to {}", count + first - 1), trials.image[trial] + first);
-        let advice = "correct it, or first_image: the number of the first image";
+            (format!("an image number from {first} to {}, for {count} images", count + first - 1), trials.image[trial] + first);
+        let advice = "correct it, or set first_image to the number of the first image";
         let found = format!("{found} in trial {}", trials.place[trial]);
         return Err(layout.mismatch("trials", expected, found, advice).into());
     }

@@ -1,4 +1,4 @@
-//! What was measured beside the responses: behavior and the center of the pupil, a row for each trial.
+//! Reads the signals recorded with the responses: behavior and pupil center, one row per trial.
 
 use super::layout::{Layout, SignalAxis, Signals};
 use super::trials::Trials;
@@ -6,7 +6,7 @@ use crate::Result;
 use crate::import::{Account, source};
 use ndarray::{Array2, Axis, Ix3};
 
-/// Behavior and the center of the pupil, of the trials for which they have numbers: the others are taken out of `trials`.
+/// Behavior and pupil center; trials in which they are NaN are removed from `trials`.
 pub(super) fn read(
     layout: &Layout,
     trials: &mut Trials,
@@ -24,13 +24,13 @@ pub(super) fn read(
         (0..trials.image.len()).map(|trial| has_numbers(&behavior, trial) && has_numbers(&pupil_center, trial)).collect();
     let kept: Vec<usize> = (0..keep.len()).filter(|trial| keep[*trial]).collect();
     if kept.is_empty() {
-        let (expected, found) = ("numbers in most trials", format!("none in all {} of them", keep.len()));
-        let advice = "see that the axes are named in their order, or take behavior and pupil_center out of the layout";
+        let (expected, found) = ("trials without NaN", format!("NaN in all {} trials", keep.len()));
+        let advice = "check that the axes are named in order, or remove behavior and pupil_center from the layout";
         return Err(layout.mismatch("behavior and pupil_center", expected, found, advice).into());
     }
     if kept.len() < keep.len() {
         let lost = keep.len() - kept.len();
-        account.dropped_as(format!("{lost} of {} trials, whose behavior or pupil is not a number", keep.len()));
+        account.dropped_as(format!("{lost} of {} trials with NaN in behavior or pupil", keep.len()));
         trials.retain(&keep);
     }
     let select = |rows: Option<Array2<f32>>| rows.map(|rows| rows.select(Axis(0), &kept));
@@ -51,16 +51,16 @@ fn rows(layout: &Layout, key: &str, signals: &Signals, trials: &Trials, account:
     let (places, repeats, count) = values.dim();
     if (places, repeats) != (trials.places, trials.repeats) || count == 0 {
         let axis = if trials.are_of_images { "images" } else { "trials" };
-        let expected = format!("{} {axis} x {} repeats, as the responses have", trials.places, trials.repeats);
+        let expected = format!("{} {axis} x {} repeats, like the responses", trials.places, trials.repeats);
         let found = format!("{places} x {repeats} of {count} signals");
         return Err(source.mismatch(expected, found, "correct the axes in the layout, or the array").into());
     }
     if key == "pupil_center" && count != 2 {
-        return Err(source.mismatch("2 signals: x and y", count.to_string(), "give it the two coordinates").into());
+        return Err(source.mismatch("2 signals: x and y", count.to_string(), "save the two coordinates").into());
     }
     account.took(format!("{key} from {}: {count} signals", source.shown()));
     if key == "behavior" && count == 3 {
-        account.assumes("the signals of behavior are the size of the pupil, its change, and running speed");
+        account.assumes("the behavior signals are pupil size, its change, and running speed");
     }
     let of_trial = |(place, repeat): (&usize, &usize)| values.slice(ndarray::s![*place, *repeat, ..]).mapv(|value| value as f32);
     let flat: Vec<f32> = trials.place.iter().zip(&trials.repeat).flat_map(of_trial).collect();

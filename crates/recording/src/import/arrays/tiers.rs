@@ -1,4 +1,4 @@
-//! What each trial is for, in one of the ways that a layout has for it.
+//! Assigns a tier to each trial, in one of the ways a layout offers.
 
 use super::layout::{Layout, Tiers};
 use super::trials::Trials;
@@ -22,8 +22,13 @@ pub(super) fn of_trials(layout: &Layout, trials: &Trials, images: usize, account
             let tier = |image: &usize| {
                 of_image[*image].ok_or_else(|| {
                     let image = image + layout.first_image;
-                    let advice = "list it, or give one tier \"others\"";
-                    layout.mismatch("tiers", "every image with trials in a list", format!("image {image} in none"), advice)
+                    let advice = "list it, or set one tier to \"others\"";
+                    layout.mismatch(
+                        "tiers",
+                        "every image with trials in one of the lists",
+                        format!("image {image} in no list"),
+                        advice,
+                    )
                 })
             };
             trials.image.iter().map(tier).collect::<std::result::Result<_, _>>()?
@@ -53,18 +58,18 @@ fn of_column(layout: &Layout, file: &Path, array: Option<&str>, trials: &Trials,
     let of_images = || -> Vec<Tier> { trials.image.iter().map(|image| tiers[*image]).collect() };
     let of_places = || -> Vec<Tier> { trials.place.iter().map(|place| tiers[*place]).collect() };
     let expected = match trials.are_of_images {
-        true => format!("{images} names, one for each image"),
-        false => format!("{images} names, one for each image, or {}, one for each trial", trials.places),
+        true => format!("{images} names, one per image"),
+        false => format!("{images} names, one per image, or {}, one per trial", trials.places),
     };
     match (tiers.len() == images, tiers.len() == trials.places) {
         (true, true) if of_images() == of_places() => Ok(of_images()),
         (true, true) => {
-            let found = format!("{images}, which may be of images or of trials");
+            let found = format!("{images}, which could be names of images or of trials");
             Err(source.mismatch(expected, found, "list the images of each tier in the layout instead").into())
         }
         (true, false) => Ok(of_images()),
         (false, true) => Ok(of_places()),
-        (false, false) => Err(source.mismatch(expected, names.len().to_string(), "give it one row for each").into()),
+        (false, false) => Err(source.mismatch(expected, names.len().to_string(), "save one row for each").into()),
     }
 }
 
@@ -75,13 +80,13 @@ fn listed(layout: &Layout, of: &[(Tier, Vec<usize>)], others: Option<Tier>, imag
         for number in numbers {
             let key = format!("tiers.{tier}");
             let Some(place) = number.checked_sub(first).filter(|place| *place < images) else {
-                let expected = format!("numbers of images from {first} to {}", first + images - 1);
-                let advice = "correct it, or first_image: the number of the first image";
+                let expected = format!("image numbers from {first} to {}", first + images - 1);
+                let advice = "correct it, or set first_image to the number of the first image";
                 return Err(layout.mismatch(&key, expected, number.to_string(), advice).into());
             };
             if let Some(known) = of_image[place].replace(*tier) {
                 let found = format!("image {number} in {known} and in {tier}");
-                return Err(layout.mismatch(&key, "each image once", found, "leave it in one of them").into());
+                return Err(layout.mismatch(&key, "each image once", found, "keep it in one of them").into());
             }
         }
     }

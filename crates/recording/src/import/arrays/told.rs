@@ -1,12 +1,12 @@
-//! What is wrong with a layout, in words: the reader of TOML speaks of fields, variants and types.
+//! Rewords errors in a layout: the TOML parser speaks of fields, variants and types.
 
-/// What was expected and what was found, from a message of serde or of the parser.
+/// Splits a message of serde or of the parser into what was expected and what was found.
 pub(super) fn told(message: &str) -> (String, String) {
     let message = message.replace('\n', ", ");
     let expected_of =
         |rest: &str| rest.split_once(", expected ").map(|(found, expected)| (found.to_owned(), expected.to_owned()));
     if let Some((found, expected)) = message.strip_prefix("unknown field ").and_then(expected_of) {
-        return (format!("a key that is {}", names(&expected)), format!("the key {}", bare(&found)));
+        return (format!("one of the keys {}", names(&expected)), format!("the key {}", bare(&found)));
     }
     if let Some(key) = message.strip_prefix("missing field ").map(bare) {
         let section = ["responses", "images", "tiers"].contains(&key.as_str());
@@ -27,7 +27,7 @@ pub(super) fn told(message: &str) -> (String, String) {
     }
     match message.split_once(": expected ") {
         Some((found, expected)) => (expected.to_owned(), found.to_owned()),
-        None => ("a file in TOML".to_owned(), format!("what its parser refuses ({message})")),
+        None => ("a TOML file".to_owned(), format!("a syntax error ({message})")),
     }
 }
 
@@ -35,7 +35,7 @@ fn bare(text: &str) -> String {
     text.replace('`', "")
 }
 
-/// ``one of `a`, `b`, `c` `` and `` `a` or `b` `` as `a, b or c`.
+/// Turns ``one of `a`, `b`, `c` `` and `` `a` or `b` `` into `a, b or c`.
 fn names(listed: &str) -> String {
     let listed = bare(listed.strip_prefix("one of ").unwrap_or(listed));
     match listed.rsplit_once(", ") {
@@ -47,7 +47,7 @@ fn names(listed: &str) -> String {
 fn kind(expected: &str) -> String {
     let list = |rest: &str| format!("a list of {rest}");
     match expected {
-        "usize" | "u64" | "i64" => "a whole number from 0".to_owned(),
+        "usize" | "u64" | "i64" => "a whole number of at least 0".to_owned(),
         "f64" => "a number".to_owned(),
         "a string" | "path string" => "a text".to_owned(),
         "a sequence" => "a list".to_owned(),
@@ -85,17 +85,17 @@ mod tests {
     fn messages_of_the_parser_become_sentences() {
         check(
             "unknown field `axis`, expected one of `file`, `array`, `axes`",
-            "a key that is file, array or axes",
+            "one of the keys file, array or axes",
             "the key axis",
         );
-        check("unknown field `x`, expected `file` or `array`", "a key that is file or array", "the key x");
+        check("unknown field `x`, expected `file` or `array`", "one of the keys file or array", "the key x");
         check("missing field `responses`", "a section [responses]", "none");
         check("missing field `axes`", "the key axes in this section", "none");
         check("unknown variant `cell`, expected one of `neuron`, `image`", "neuron or image", "\"cell\"");
-        check("invalid type: string \"7\", expected usize", "a whole number from 0", "the text \"7\"");
+        check("invalid type: string \"7\", expected usize", "a whole number of at least 0", "the text \"7\"");
         check("invalid type: integer `7`, expected a sequence", "a list", "the number 7");
         check("invalid length 3, expected an array of length 2", "a list of 2", "a list of 3");
         check("all = \"rest\": expected \"train\"", "\"train\"", "all = \"rest\"");
-        check("invalid string\nexpected `\"`", "a file in TOML", "what its parser refuses (invalid string, expected `\"`)");
+        check("invalid string\nexpected `\"`", "a TOML file", "a syntax error (invalid string, expected `\"`)");
     }
 }

@@ -1,4 +1,4 @@
-//! From an array of responses to one row for each trial.
+//! Turns an array of responses into one row per trial.
 
 use super::layout::{Layout, ResponseAxis};
 use crate::Result;
@@ -6,23 +6,23 @@ use crate::import::Account;
 use crate::import::source::{self, Source};
 use ndarray::{Array2, Array3, ArrayD, Axis, Ix3};
 
-/// One row for each trial that was recorded.
+/// One row per recorded trial.
 pub(super) struct Trials {
     /// The image of each trial, from 0.
     pub image: Vec<usize>,
-    /// The place of each trial along the axis of images or of trials, and how long that is.
+    /// The index of each trial along the image or trial axis, and the size of that axis.
     pub place: Vec<usize>,
     pub places: usize,
-    /// The place of each trial along the axis of repeats, and how long that is: 0 of 1 without one.
+    /// The index of each trial along the repeat axis, and the size of that axis (1 without one).
     pub repeat: Vec<usize>,
     pub repeats: usize,
-    /// Whether responses have an axis of images, not of trials.
+    /// Whether responses have an image axis instead of a trial axis.
     pub are_of_images: bool,
     /// `[trials, neurons]`.
     pub responses: Array2<f32>,
 }
 
-/// Responses of which it is not yet seen where there are numbers.
+/// Responses that were not yet checked for missing values.
 pub(super) struct Opened {
     source: Source,
     /// `[images or trials, repeats, neurons]`.
@@ -42,13 +42,13 @@ pub(super) fn open(layout: &Layout, account: &mut Account) -> Result<Opened> {
 }
 
 impl Opened {
-    /// Of how many images and of how many neurons the responses are, where an axis says how many images.
+    /// The numbers of images and neurons, if an axis states the number of images.
     pub(super) fn images(&self) -> Option<(usize, usize)> {
         let (images, _, neurons) = self.values.dim();
         self.are_of_images.then_some((images, neurons))
     }
 
-    /// The trials that have numbers.
+    /// The trials with values.
     pub(super) fn trials(self, layout: &Layout, account: &mut Account) -> Result<Trials> {
         let Self { source, values, are_of_images } = self;
         let (places, repeats, neurons) = values.dim();
@@ -70,9 +70,9 @@ impl Opened {
                         None => format!("image {row}, repeat {repeat}"),
                     };
                     let others = trial.len() - missing;
-                    let found = format!("{} for neuron {neuron} at {at}, where {others} neurons have numbers", trial[neuron]);
-                    let expected = "a number for every neuron of a trial, or for none";
-                    let advice = "leave that neuron or that trial out of the arrays";
+                    let found = format!("{} for neuron {neuron} at {at}, where {others} neurons have values", trial[neuron]);
+                    let expected = "values for all neurons of a trial, or for none";
+                    let advice = "remove that neuron or that trial from the arrays";
                     return Err(source.mismatch(expected, found, advice).into());
                 }
                 place.push(row);
@@ -83,19 +83,19 @@ impl Opened {
         }
         if absent > 0 {
             let all = places * repeats;
-            account.dropped_as(format!("{absent} of {all} trials, of which no neuron has a number: no further repeat"));
+            account.dropped_as(format!("{absent} of {all} trials without values: images with fewer repeats"));
         }
         let responses = Array2::from_shape_vec((image.len(), neurons), rows).expect("one value for each trial and neuron");
         if image.is_empty() || neurons == 0 {
             let found = format!("{} x {neurons}", image.len());
-            return Err(source.mismatch("at least one trial and neuron", found, "fill it").into());
+            return Err(source.mismatch("at least one trial and neuron", found, "add trials and neurons").into());
         }
         Ok(Trials { image, place, places, repeat: of_repeat, repeats, are_of_images, responses })
     }
 }
 
 impl Trials {
-    /// Leaves the trials out for which `keep` is false.
+    /// Removes the trials where `keep` is false.
     pub(super) fn retain(&mut self, keep: &[bool]) {
         let kept: Vec<usize> = (0..keep.len()).filter(|trial| keep[*trial]).collect();
         let of = |values: &[usize]| kept.iter().map(|trial| values[*trial]).collect();
@@ -120,20 +120,20 @@ fn numbers_of_images(layout: &Layout, trials: &super::layout::Trials, count: usi
     let source = source::read(&layout.beside(&trials.file), trials.array.as_deref())?;
     let numbers = source.whole_numbers()?;
     if numbers.len() != count {
-        let expected = format!("{count} numbers of images, one for each trial of the responses");
-        return Err(source.mismatch(expected, numbers.len().to_string(), "give both the same trials").into());
+        let expected = format!("{count} image numbers, one per trial of the responses");
+        return Err(source.mismatch(expected, numbers.len().to_string(), "save both for the same trials").into());
     }
     let first = layout.first_image as i64;
     let from_first = |(trial, number): (usize, &i64)| {
         usize::try_from(number - first).map_err(|_| {
-            let advice = "first_image of the layout is the number of the first image: 0, or 1 as MATLAB counts";
-            source.mismatch(format!("numbers from {first}"), format!("{number} in trial {trial}"), advice)
+            let advice = "set first_image in the layout to the number of the first image: 0, or 1 as in MATLAB";
+            source.mismatch(format!("numbers of at least {first}"), format!("{number} in trial {trial}"), advice)
         })
     };
     let numbers = numbers.iter().enumerate().map(from_first).collect::<std::result::Result<Vec<_>, _>>()?;
     account.took(format!("the image of each trial from {}", source.shown()));
     if !numbers.contains(&0) {
-        account.assumes(format!("images are counted from {first}, although no trial shows image {first}"));
+        account.assumes(format!("image numbers start at {first}, although no trial shows image {first}"));
     }
     Ok(numbers)
 }

@@ -1,11 +1,11 @@
-//! The YAML files beside the data, whose keys are read one by one: others are free.
+//! YAML files with metadata, whose keys are read individually; other keys are ignored.
 
 use crate::Result;
 use brainprior_artifact::FileError;
 use serde_yaml_ng::{Mapping, Value};
 use std::path::{Path, PathBuf};
 
-/// What a YAML file says.
+/// The content of a YAML file.
 pub(super) struct Meta {
     path: PathBuf,
     keys: Mapping,
@@ -14,34 +14,34 @@ pub(super) struct Meta {
 impl Meta {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            let advice = "a recording of experanto has one in each folder and for each trial: see that it was copied whole";
+            let advice = "an experanto recording has one per folder and per trial: check that it was copied completely";
             FileError::refused(path, "read")(error).advise(advice)
         })?;
         let damaged = |error: String| {
-            let advice = "the file may be cut short: copy it again";
-            FileError::mismatch(path, "the file", "keys and values in YAML", error, advice)
+            let advice = "the file may be truncated: copy it again";
+            FileError::mismatch(path, "the file", "YAML keys and values", error, advice)
         };
         let keys = serde_yaml_ng::from_str(&text).map_err(|error| damaged(error.to_string().replace('\n', " ")))?;
         Ok(Self { path: path.to_owned(), keys })
     }
 
-    /// A text; `None` without the key.
+    /// A string; `None` if the key is missing.
     pub(super) fn text(&self, key: &str) -> Result<Option<String>> {
         match self.keys.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            // A hash of digits alone is a number to YAML.
+            // YAML parses a hash of digits as a number.
             Some(Value::Number(number)) => Ok(Some(number.to_string())),
             Some(other) => Err(self.mismatch(key, "a text", format!("{other:?}")).into()),
         }
     }
 
-    /// A text that must be there.
+    /// A required string.
     pub(super) fn required_text(&self, key: &str) -> Result<String> {
         self.text(key)?.ok_or_else(|| self.mismatch(key, "a text", "none").into())
     }
 
-    /// Yes or no; `missing` without the key.
+    /// A boolean; `missing` is its default.
     pub(super) fn flag(&self, key: &str, missing: bool) -> Result<bool> {
         match self.keys.get(key) {
             None | Some(Value::Null) => Ok(missing),
@@ -50,7 +50,7 @@ impl Meta {
         }
     }
 
-    /// A finite number that must be there.
+    /// A required finite number.
     pub(super) fn number(&self, key: &str) -> Result<f64> {
         match self.keys.get(key).map(|value| (value, value.as_f64())) {
             Some((_, Some(number))) if number.is_finite() => Ok(number),
@@ -59,13 +59,13 @@ impl Meta {
         }
     }
 
-    /// A whole number from 0 that must be there.
+    /// A required non-negative integer.
     pub(super) fn count(&self, key: &str) -> Result<usize> {
         let found = self.keys.get(key);
         let count = found.and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok());
         count.ok_or_else(|| {
             let found = found.map_or("none".to_owned(), |value| format!("{value:?}"));
-            self.mismatch(key, "a whole number from 0", found).into()
+            self.mismatch(key, "a whole number of at least 0", found).into()
         })
     }
 

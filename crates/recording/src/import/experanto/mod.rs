@@ -1,8 +1,8 @@
-//! Recordings in the folders of experanto (sensorium-competition/experanto), in which the lab ships its sessions: one folder a modality, each
-//! with a clock of its own, times in seconds in f64.
+//! Recordings in the folders of experanto (sensorium-competition/experanto), the lab's format for
+//! sessions: one folder per modality, each with its own clock; times are f64 seconds.
 //!
-//! Image trials become rows. A response is the mean of a neuron's samples from 0.05 s after the image came on for 0.5 s, the window of
-//! Walker et al. 2019, each neuron's times shifted by its phase.
+//! Image trials become rows. A response is the mean of a neuron's samples in the window of Walker
+//! et al. 2019, 0.5 s from 0.05 s after image onset, with each neuron's times shifted by its phase.
 
 mod meta;
 mod screen;
@@ -21,29 +21,32 @@ use screen::{Frame, Shown};
 use series::Series;
 use std::path::Path;
 
-/// What the signals of an eye tracker are, where there are four.
+/// The signals of an eye tracker with four signals.
 const EYE: [&str; 4] = ["size", "its change", "x", "y"];
 
-/// What a trial holds beside its image and its responses.
+/// Behavior and pupil center of a trial.
 struct Recorded {
     behavior: Option<[f32; 3]>,
     pupil_center: Option<[f32; 2]>,
 }
 
-/// Why a trial is none.
+/// Why a trial was dropped.
 enum Absent {
     BeyondRecording,
     NoNumber(&'static str),
 }
 
-/// Reads the folder of one session, with `screen` and `responses`, and `eye_tracker` and `treadmill` where there are such.
+/// Reads the folder of one session, with `screen` and `responses`, and with `eye_tracker` and
+/// `treadmill` if they exist.
 ///
-/// Trials of the screen that are no images, are marked as invalid or have no tier, those whose window reaches beyond a
-/// recording, and those with a value that is not a number are dropped and counted. Rows of one `condition_hash` show one image.
+/// Screen trials that are not images, are marked as invalid or have no tier are dropped and
+/// counted, as are trials whose window extends beyond a recording or contains NaN. Rows with the
+/// same `condition_hash` show the same image.
 ///
 /// # Errors
-/// A file that is missing, cut short or says something else than its `meta.yml`; times that decrease or are not finite; no trial that is
-/// left, or fewer than half of the image trials; images of several sizes; and all that a scan refuses.
+/// Returns an error if a file is missing, truncated or contradicts its `meta.yml`, if times
+/// decrease or are not finite, if fewer than half of the image trials remain, if image sizes
+/// differ, or if the scan is invalid.
 pub fn experanto(folder: &Path) -> Result<Imported> {
     let _span = tracing::info_span!("import_experanto", folder = %folder.display()).entered();
     let mut account = Account::default();
@@ -54,13 +57,13 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
     let treadmill = optional("treadmill")?;
     other_folders(folder, &mut account)?;
     for (why, count) in &screen.others {
-        account.dropped_as(format!("{count} trials of the screen: {why}"));
+        account.dropped_as(format!("{count} screen trials: {why}"));
     }
     account.took(format!(
         "responses: {} neurons, {} samples at {} Hz from {:.3} s",
         responses.signals, responses.samples, responses.rate, responses.start_time
     ));
-    account.assumes(format!("a response is the mean of the samples {}", Window::default().sentence()));
+    account.assumes(format!("a response is the mean of samples {}", Window::default().sentence()));
 
     responses.check_rows(screen.shown.len())?;
     let (mut kept, mut beyond, mut missing) = (vec![], 0, std::collections::BTreeMap::<&str, usize>::new());
@@ -75,7 +78,7 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
     for (trial, (shown, found)) in screen.shown.iter().zip(found).enumerate() {
         match found {
             Ok(recorded) => {
-                // The rows of trials that are dropped are filled from behind.
+                // The rows of dropped trials are overwritten by later ones.
                 rows_of_responses.copy_within(trial * neurons..(trial + 1) * neurons, kept.len() * neurons);
                 kept.push((shown, recorded));
             }
@@ -84,23 +87,23 @@ pub fn experanto(folder: &Path) -> Result<Imported> {
         }
     }
     if beyond > 0 {
-        account.dropped_as(format!("{beyond} image trials whose window reaches beyond a recording"));
+        account.dropped_as(format!("{beyond} image trials whose window extends beyond a recording"));
     }
     for (what, count) in &missing {
-        account.dropped_as(format!("{count} image trials with a value of {what} that is not a number"));
+        account.dropped_as(format!("{count} image trials with non-finite {what}"));
     }
     if 2 * kept.len() <= screen.shown.len() {
-        let expected = format!("most of the {} image trials within all recordings, with numbers throughout", screen.shown.len());
-        let gone: Vec<String> = missing.iter().map(|(what, count)| format!("{count} without a number in {what}")).collect();
-        let gone = [vec![format!("{} such, {beyond} beyond a recording", kept.len())], gone].concat().join(", ");
-        let advice = "see that all modalities run on one clock, and leave signals without numbers out";
+        let expected = format!("most of the {} image trials within all recordings and with finite values", screen.shown.len());
+        let gone: Vec<String> = missing.iter().map(|(what, count)| format!("{count} with non-finite {what}")).collect();
+        let gone = [vec![format!("{} of them, {beyond} beyond a recording", kept.len())], gone].concat().join(", ");
+        let advice = "check that all modalities use the same clock, and remove signals without finite values";
         return Err(FileError::mismatch(folder, "trials", expected, gone, advice).into());
     }
     rows_of_responses.truncate(kept.len() * neurons);
     rows(folder, kept, neurons, rows_of_responses, account)
 }
 
-/// All that ran while the images were shown.
+/// The signals recorded while images were shown.
 struct Recordings {
     responses: Series,
     eye: Option<Series>,
@@ -108,7 +111,7 @@ struct Recordings {
 }
 
 impl Recordings {
-    /// Writes the responses of a trial into its row, and returns what else it holds.
+    /// Writes the responses of a trial into its row and returns its other signals.
     fn of_trial(&self, onset: f64, row: &mut [f32], space: &mut Vec<u8>) -> Result<std::result::Result<Recorded, Absent>> {
         let window = Window::default();
         let [from, to] = window.after(onset);
@@ -144,17 +147,22 @@ impl Recordings {
 fn known_eye(eye: Option<Series>, account: &mut Account) -> Option<Series> {
     let eye = eye?;
     if eye.signals != EYE.len() {
-        account.dropped_as(format!("eye_tracker: {} signals, where {} ({}) are known", eye.signals, EYE.len(), EYE.join(", ")));
+        account.dropped_as(format!(
+            "eye_tracker: {} signals, only {} ({}) are supported",
+            eye.signals,
+            EYE.len(),
+            EYE.join(", ")
+        ));
         return None;
     }
     account.assumes(format!(
-        "the signals of eye_tracker are {} of the pupil; its center is taken in the middle of the window",
+        "the signals of eye_tracker are {} of the pupil; its center is read in the middle of the window",
         EYE.join(", ")
     ));
     Some(eye)
 }
 
-/// Folders of modalities that are not read.
+/// Reports folders of unsupported modalities.
 fn other_folders(folder: &Path, account: &mut Account) -> Result<()> {
     let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let mut names: Vec<String> = entries
@@ -186,7 +194,7 @@ fn rows(
         if (frame.height, frame.width) != (height, width) {
             let expected = format!("{height} x {width} pixels, as in {}", kept[0].0.file.display());
             let found = format!("{} x {}", frame.height, frame.width);
-            let advice = "export the images in one size";
+            let advice = "export all images in one size";
             return Err(FileError::mismatch(&shown.file, "the image", expected, found, advice).into());
         }
         colored += usize::from(frame.channels == 3);
@@ -194,13 +202,20 @@ fn rows(
             screen::Pixels::Bytes(image) if floats.is_empty() => bytes.extend(image),
             screen::Pixels::Floats(image) if bytes.is_empty() => floats.extend(image),
             _ => {
-                let advice = "export the images in one type";
-                return Err(FileError::mismatch(&shown.file, "the image", "the type of the others", "another", advice).into());
+                let advice = "export all images with one type";
+                return Err(FileError::mismatch(
+                    &shown.file,
+                    "the image",
+                    "the type of the other images",
+                    "another type",
+                    advice,
+                )
+                .into());
             }
         }
     }
     if colored > 0 {
-        account.assumes(format!("{colored} images in color become luma: 0.299 red + 0.587 green + 0.114 blue"));
+        account.assumes(format!("{colored} color images are converted to luma: 0.299 red + 0.587 green + 0.114 blue"));
     }
     let matrix =
         |columns: usize, values: Vec<f32>| Array2::from_shape_vec((kept.len(), columns), values).expect("one row a trial");
@@ -208,14 +223,14 @@ fn rows(
     let pupil_center: Option<Vec<[f32; 2]>> = kept.iter().map(|(_, recorded)| recorded.pupil_center).collect();
     let hashes: Option<Vec<String>> = kept.iter().map(|(shown, _)| shown.hash.clone()).collect();
     match &hashes {
-        Some(_) => account.took("which images are the same: by condition_hash, whose images have equal pixels"),
-        None => account.assumes("images of equal pixels are the same: not every trial has a condition_hash"),
+        Some(_) => account.took("identical images by condition_hash, in agreement with their pixels"),
+        None => account.assumes("images with equal pixels are the same, since not every trial has a condition_hash"),
     }
     account.took(format!("{} image trials of {height} x {width}", kept.len()));
     account.took(match (&behavior, &pupil_center) {
-        (Some(_), _) => "behavior: size of the pupil, its change, absolute running speed; center of the pupil",
-        (None, Some(_)) => "center of the pupil; no behavior, for want of a treadmill",
-        (None, None) => "no behavior and no center of the pupil",
+        (Some(_), _) => "behavior: pupil size, its change, absolute running speed; pupil center",
+        (None, Some(_)) => "pupil center; no behavior, because there is no treadmill",
+        (None, None) => "no behavior and no pupil center",
     });
     let rows = Rows {
         height,
@@ -259,7 +274,7 @@ fn gray(frame: Frame) -> screen::Pixels {
     }
 }
 
-/// From a name as `dynamic29513-3-5-Video-...`; zeros where it says nothing.
+/// The origin in a name such as `dynamic29513-3-5-Video-...`; zeros if there is none.
 fn origin(folder: &Path) -> Origin {
     let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let numbers = name.trim_start_matches(|letter: char| !letter.is_ascii_digit());

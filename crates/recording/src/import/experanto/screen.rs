@@ -1,4 +1,4 @@
-//! What was on the screen, trial by trial.
+//! The screen: what was shown in each trial.
 
 use super::meta::Meta;
 use super::series::doubles;
@@ -8,18 +8,18 @@ use brainprior_artifact::npy::{Npy, Values};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// An image that was shown.
+/// An image presentation.
 pub(super) struct Shown {
-    /// Its number among all trials of the screen.
+    /// Its number among all screen trials.
     pub trial: usize,
-    /// When it came on, in seconds.
+    /// Its onset in seconds.
     pub onset: f64,
     pub tier: String,
     pub hash: Option<String>,
     pub file: PathBuf,
 }
 
-/// The images, and how many trials of which kind are not among them.
+/// The image presentations, and the number of other trials by kind.
 pub(super) struct Screen {
     pub shown: Vec<Shown>,
     pub others: BTreeMap<String, usize>,
@@ -29,7 +29,7 @@ pub(super) struct Screen {
 pub(super) struct Frame {
     pub height: usize,
     pub width: usize,
-    /// 1, or 3 with the channels side by side.
+    /// 1, or 3 interleaved channels.
     pub channels: usize,
     pub pixels: Pixels,
 }
@@ -51,7 +51,7 @@ pub(super) fn read(folder: &Path) -> Result<Screen> {
     if let Some(place) = times.windows(2).position(|pair| pair[1] < pair[0]) {
         let found = format!("{} after {} at frame {}", times[place + 1], times[place], place + 1);
         let advice = "the clock of the screen ran backwards: export the recording again";
-        return Err(FileError::mismatch(&times_at, "the array", "times that never decrease", found, advice).into());
+        return Err(FileError::mismatch(&times_at, "the array", "non-decreasing times", found, advice).into());
     }
     let (mut shown, mut others) = (vec![], BTreeMap::<String, usize>::new());
     for (trial, name) in numbered(&folder.join("meta"))?.into_iter().enumerate() {
@@ -67,7 +67,7 @@ pub(super) fn read(folder: &Path) -> Result<Screen> {
             _ => return Err(meta.mismatch("modality", "image, video, blank or invalid", modality).into()),
         }
         if !meta.flag("valid_trial", true)? {
-            leave_out("image, marked as no valid trial");
+            leave_out("image, marked as an invalid trial");
             continue;
         }
         let Some(tier) = meta.text("tier")?.filter(|tier| tier != "blank") else {
@@ -92,7 +92,7 @@ pub(super) fn read(folder: &Path) -> Result<Screen> {
     Ok(Screen { shown, others })
 }
 
-/// Names of numbered files without their ending, in the order of the numbers.
+/// Names of numbered files without their extension, in numerical order.
 fn numbered(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
     let entries = entries.map_err(FileError::refused(folder, "list"))?;
@@ -101,8 +101,8 @@ fn numbered(folder: &Path) -> Result<Vec<String>> {
         names.filter(|name| name.len() == 5 && name.bytes().all(|digit| digit.is_ascii_digit())).collect();
     names.sort();
     if names.is_empty() {
-        let advice = "see that the recording was copied whole";
-        return Err(FileError::mismatch(folder, "trials", "00000.yml and so on", "none", advice).into());
+        let advice = "check that the recording was copied completely";
+        return Err(FileError::mismatch(folder, "trials", "00000.yml, 00001.yml, ...", "none", advice).into());
     }
     Ok(names)
 }
@@ -113,7 +113,7 @@ impl Shown {
         let bytes = std::fs::read(path).map_err(FileError::refused(path, "read"))?;
         let Npy { shape, values } = Npy::parse(&bytes).map_err(|problem| problem.of(path, "the image"))?;
         let mismatch = |expected: &str, found: String| {
-            let advice = "export it as an image in gray, or in red, green and blue";
+            let advice = "export it as a grayscale or RGB image";
             FileError::mismatch(path, "the image", expected, found, advice)
         };
         let (height, width, channels) = match shape[..] {

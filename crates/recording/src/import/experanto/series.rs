@@ -1,4 +1,4 @@
-//! Signals that were sampled regularly: rows of samples on disk, read where they are asked for.
+//! Regularly sampled signals: rows of samples on disk, read on demand.
 
 use super::meta::Meta;
 use crate::Result;
@@ -10,25 +10,25 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Enough of an array file to hold its header.
+/// Bytes that are enough for the header of an array file.
 const HEADER: u64 = 4096;
 
-/// By how many samples times may be off and still name the sample that lies there: times are stored with the rounding of f64, which for
-/// seconds since 1970 is a quarter of a microsecond.
+/// Tolerance, in samples, for a time that coincides with a sample. Times are stored as f64, whose
+/// rounding is a quarter of a microsecond for seconds since 1970.
 const ROUNDING: f64 = 1e-4;
 
-/// Signals, each at its own times.
+/// Signals, each with its own sampling times.
 pub(super) struct Series {
     path: PathBuf,
     file: File,
-    /// Where the samples begin in the file.
+    /// Offset of the samples in the file.
     start_byte: u64,
     kind: Kind,
     pub samples: usize,
     pub signals: usize,
     pub rate: f64,
     pub start_time: f64,
-    /// By how much each signal lags the clock, in seconds; none where they do not.
+    /// Phase shift of each signal in seconds; empty if there are none.
     shifts: Vec<f64>,
 }
 
@@ -45,7 +45,7 @@ enum Kind {
 }
 
 impl Series {
-    /// The folder of a modality `sequence`.
+    /// Opens the folder of a modality `sequence`.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let meta = Meta::read(&folder.join("meta.yml"))?;
         let modality = meta.required_text("modality")?;
@@ -77,7 +77,7 @@ impl Series {
                         _ => {
                             let expected = format!("samples x {signals} signals, rows first, little-endian");
                             let found = format!("shape {:?} of {}", header.shape, header.dtype());
-                            let advice = "save it so, as numpy.ascontiguousarray does";
+                            let advice = "save it in this layout, for example after numpy.ascontiguousarray";
                             return Err(FileError::mismatch(&path, "the array", expected, found, advice).into());
                         }
                     };
@@ -88,9 +88,9 @@ impl Series {
         let length = file.metadata().map_err(FileError::refused(&path, "read"))?.len();
         let data = samples.checked_mul(signals).and_then(|values| values.checked_mul(kind.bytes())).map(|data| data as u64);
         if data.is_none_or(|data| length.checked_sub(start_byte) != Some(data)) || data == Some(0) {
-            let wanted = data.map_or("more than can be counted".to_owned(), |data| (start_byte + data).to_string());
+            let wanted = data.map_or("more than 2^64".to_owned(), |data| (start_byte + data).to_string());
             let expected = format!("{wanted} bytes, for {samples} samples of {signals} signals, at least one of each");
-            let advice = "the file is cut short or meta.yml is of another: copy the recording again";
+            let advice = "the file is truncated or meta.yml belongs to another one: copy the recording again";
             return Err(FileError::mismatch(&path, "the file", expected, length.to_string(), advice).into());
         }
         let shifts = match meta.flag("phase_shift_per_signal", false)? {
@@ -100,16 +100,16 @@ impl Series {
         Ok(Self { path, file, start_byte, kind, samples, signals, rate, start_time, shifts })
     }
 
-    /// That a row for each of so many trials is no more than the file may unpack to.
+    /// Checks that one row per trial does not exceed what the file may decompress to.
     pub(super) fn check_rows(&self, trials: usize) -> Result<()> {
         let length = (self.samples * self.signals * self.kind.bytes()) as u64;
         unpacked::check_rows(&self.path, length, trials, self.signals).map_err(Into::into)
     }
 
-    /// The mean of each signal over its samples from one time up to another, after its phase shift: not a number where one of them is not,
-    /// and none at all where a window reaches beyond the recording or holds no sample.
+    /// The mean of each signal over a time window, after its phase shift. A mean is NaN if a sample
+    /// is NaN; the result is `None` if a window extends beyond the recording or contains no sample.
     ///
-    /// `space` is overwritten; one of an earlier call spares a new one.
+    /// `space` is a scratch buffer; reuse it to avoid allocations.
     pub(super) fn means(&self, from: f64, to: f64, value: impl Fn(f64) -> f64, space: &mut Vec<u8>) -> Result<Option<Vec<f64>>> {
         let windows: Vec<(i64, i64)> = (0..self.signals).map(|signal| self.window(signal, from, to)).collect();
         let around = (i64::MAX, i64::MIN, i64::MIN, i64::MAX);
@@ -122,7 +122,8 @@ impl Series {
         let row = self.signals * self.kind.bytes();
         space.resize((last - first) as usize * row, 0);
         self.read(first as usize, space)?;
-        // Counted from the first sample that was read. Between `latest` and `earliest` a sample is in the windows of all signals.
+        // Relative to the first sample read. The samples between `latest` and `earliest` are in the
+        // windows of all signals.
         let (from, to): (Vec<i32>, Vec<i32>) =
             windows.iter().map(|(from, to)| ((from - first) as i32, (to - first) as i32)).unzip();
         let mut sums = vec![0.0; self.signals];
@@ -136,7 +137,7 @@ impl Series {
         Ok(Some(sums))
     }
 
-    /// The signals in the sample at a time: the last that is not after it.
+    /// The signals at a time: the last sample at or before it.
     pub(super) fn at(&self, time: f64) -> Result<Option<Vec<f64>>> {
         let sample = |signal: usize| (self.place(signal, time) + ROUNDING).floor() as i64;
         (0..self.signals)
@@ -153,9 +154,10 @@ impl Series {
             .collect()
     }
 
-    /// The samples of a signal in a window: from the first that is not before it to the first that is not in it.
+    /// The samples of a signal in a window: the first sample at or after its start, and the first
+    /// beyond it.
     fn window(&self, signal: usize, from: f64, to: f64) -> (i64, i64) {
-        // Rounded up, by a conversion rather than by a call for each of many neurons.
+        // Rounds up by a conversion, which is faster than a function call for each of many neurons.
         let first = |time| {
             let place = self.place(signal, time) - ROUNDING;
             let whole = place as i64;
@@ -164,12 +166,12 @@ impl Series {
         (first(from), first(to))
     }
 
-    /// A time in samples of a signal.
+    /// Converts a time to samples of a signal.
     fn place(&self, signal: usize, time: f64) -> f64 {
         (time - self.shifts.get(signal).copied().unwrap_or(0.0) - self.start_time) * self.rate
     }
 
-    /// The samples from one on, as many as there is room for.
+    /// Reads samples from `first` on, as many as fit into `bytes`.
     fn read(&self, first: usize, bytes: &mut [u8]) -> Result<()> {
         let row = self.signals * self.kind.bytes();
         let read = self.file.read_exact_at(bytes, self.start_byte + (first * row) as u64);
@@ -178,7 +180,7 @@ impl Series {
 }
 
 impl Kind {
-    /// As NumPy writes it, in words or with the order of bytes.
+    /// Parses NumPy's name of a type, with or without byte order.
     fn of(name: &str) -> Option<Self> {
         Some(match name.trim_start_matches(['<', '=', '|']) {
             "float16" | "f2" => Self::F16,
@@ -202,8 +204,8 @@ impl Kind {
         }
     }
 
-    /// Adds the values of one sample to the sums of the signals; those alone whose window, from one sample up to another, holds the sample,
-    /// where such are given. The rest adds zero, without a branch that a processor would have to guess.
+    /// Adds the values of one sample to the sums of the signals. With `windows`, only signals whose
+    /// window contains the sample count; the others add zero, which avoids a branch.
     fn add(self, row: &[u8], sums: &mut [f64], value: &impl Fn(f64) -> f64, windows: Option<(&[i32], &[i32], i32)>) {
         fn over<const N: usize>(
             row: &[u8],
@@ -235,31 +237,31 @@ impl Kind {
     }
 }
 
-/// A vector of f64, all finite, of a given length where that is known.
+/// Reads a vector of finite f64, of the given length if it is known.
 pub(super) fn doubles(path: &Path, length: Option<usize>) -> Result<Vec<f64>> {
     let bytes = std::fs::read(path).map_err(|error| {
-        let advice = "without it no time is known: see that the recording was copied whole";
+        let advice = "it holds the times: check that the recording was copied completely";
         FileError::refused(path, "read")(error).advise(advice)
     })?;
     let Npy { shape, values } = Npy::parse(&bytes).map_err(|problem| problem.of(path, "the array"))?;
     let values = match values {
         Values::Doubles(values) => values,
         Values::Integers(values) => values.into_iter().map(|value| value as f64).collect(),
-        // In f32 seconds since 1970 are minutes apart.
+        // As f32, seconds since 1970 would be minutes apart.
         Values::Floats(values) if values.iter().all(|value| value.abs() < 1e5) => values.into_iter().map(f64::from).collect(),
         _ => {
-            let advice = "in fewer bits, times since 1970 are minutes apart: export them as f64";
+            let advice = "with fewer bits, times since 1970 would be minutes apart: export them as f64";
             return Err(FileError::mismatch(path, "the array", "times in f64", "another type", advice).into());
         }
     };
     if shape.len() != 1 || length.is_some_and(|length| length != values.len()) {
-        let expected = length.map_or("one axis".to_owned(), |length| format!("{length} values, one for each signal"));
+        let expected = length.map_or("one axis".to_owned(), |length| format!("{length} values, one per signal"));
         let found = format!("shape {shape:?}");
         return Err(FileError::mismatch(path, "the array", expected, found, "export the recording again").into());
     }
     if let Some(place) = values.iter().position(|value| !value.is_finite()) {
         let found = format!("{} at {place}", values[place]);
-        let advice = "a frame without a time cannot be placed: export the recording again";
+        let advice = "a frame without a time cannot be used: export the recording again";
         return Err(FileError::mismatch(path, "the array", "finite times", found, advice).into());
     }
     Ok(values)

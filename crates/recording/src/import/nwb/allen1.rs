@@ -1,4 +1,5 @@
-//! The NWB 1 files of the Allen Brain Observatory: known paths, as AllenSDK's `BrainObservatoryNwbDataSet` has them.
+//! NWB 1 files of the Allen Brain Observatory, with the known paths of AllenSDK's
+//! `BrainObservatoryNwbDataSet`.
 
 use super::Parts;
 use super::behavior::Behavior;
@@ -15,7 +16,7 @@ use crate::import::settings::NwbSettings;
 const PIPELINE: &str = "processing/brain_observatory_pipeline";
 const PRESENTATION: &str = "stimulus/presentation/natural_scenes_stimulus";
 const TEMPLATE: &str = "stimulus/templates/natural_scenes_image_stack";
-/// By how many seconds the two clocks of presentations may differ: a few frames.
+/// Largest difference between the two clocks of presentations in seconds: a few frames.
 const CLOCKS: f64 = 0.25;
 
 pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &mut Account) -> Result<Parts> {
@@ -26,15 +27,15 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
         ("column", settings.column.is_some()),
     ] {
         if is_there {
-            let advice = ["take it out: in NWB 1 the paths of the Brain Observatory are taken"; 2];
-            return Err(asked.mismatch(flag, "no such choice for NWB 1", "one", advice).into());
+            let advice = ["remove it: NWB 1 files are read by the fixed paths of the Brain Observatory"; 2];
+            return Err(asked.mismatch(flag, "no such setting for NWB 1", "one", advice).into());
         }
     }
     if !file.input.has(&format!("{PRESENTATION}/data"))? {
         let stimuli: Vec<&str> = file.objects.within("stimulus/presentation").map(|group| group.name()).collect();
-        let expected = "natural_scenes_stimulus, as session B of the Brain Observatory has it";
+        let expected = "natural_scenes_stimulus, as in session B of the Brain Observatory";
         let found = if stimuli.is_empty() { "none".to_owned() } else { stimuli.join(", ") };
-        let advice = "of NWB 1 files those of the Brain Observatory with natural scenes are read: fetch session B";
+        let advice = "only NWB 1 files of the Brain Observatory with natural scenes are supported: fetch session B";
         return Err(file.input.mismatch("stimulus/presentation", expected, found, advice).into());
     }
     let series = Series::open(&file.input, &format!("{PIPELINE}/DfOverF/imaging_plane_1"), None)?.unscaled();
@@ -82,7 +83,7 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
     Ok(Parts { presentations, responses: vec![(Responses::Traces(Box::new(series)), known)], behavior })
 }
 
-/// Presentations come on at frames of dF/F; where there are timestamps, too, both must agree.
+/// Onsets are given as frames of dF/F; if there are timestamps as well, both must agree.
 fn presentations(file: &File, responses: &Series, account: &mut Account) -> Result<Presentations> {
     let (data, frames) = (format!("{PRESENTATION}/data"), format!("{PRESENTATION}/frame_duration"));
     let template = Template::of_stack(file, TEMPLATE)?;
@@ -94,18 +95,18 @@ fn presentations(file: &File, responses: &Series, account: &mut Account) -> Resu
         true => Ok(responses.clock.time(pair[0] as usize)),
         false => {
             let expected = format!("frames among the {samples} of dF/F");
-            let advice = "the file may be of two sessions: fetch it again";
+            let advice = "the file may mix two sessions: fetch it again";
             Err(file.input.mismatch(&frames, expected, format!("{} at {trial}", pair[0]), advice))
         }
     };
     let onsets = starts.as_chunks().0.iter().enumerate().map(onset).collect::<std::result::Result<Vec<f64>, _>>()?;
-    account.took("onsets by frame_duration: the frame of dF/F at which each image came on");
+    account.took("onsets from frame_duration: the dF/F frame at each image onset");
     let timestamps = format!("{PRESENTATION}/timestamps");
     if file.input.has(&timestamps)? {
         let times = file.input.numbers(&timestamps, &[Some(onsets.len())])?.doubles()?;
         let is_near = |trial: usize| (times[trial] - onsets[trial]).abs() <= CLOCKS;
         if let Some(trial) = (0..onsets.len()).find(|trial| !is_near(*trial)) {
-            let expected = format!("times within {CLOCKS} s of those of the frames of dF/F");
+            let expected = format!("times within {CLOCKS} s of the dF/F frames");
             let found = format!("{} at {trial}, where the frame has {}", times[trial], onsets[trial]);
             let advice = "the clocks of the stimulus and of dF/F disagree: fetch the file again";
             return Err(file.input.mismatch(&timestamps, expected, found, advice).into());
@@ -114,7 +115,7 @@ fn presentations(file: &File, responses: &Series, account: &mut Account) -> Resu
     let shown: Vec<usize> = (0..images.len()).filter(|trial| images[*trial].is_some()).collect();
     if shown.len() < images.len() {
         let (blanks, count) = (images.len() - shown.len(), images.len());
-        account.dropped_as(format!("{blanks} of {count} presentations, which show a blank or no image"));
+        account.dropped_as(format!("{blanks} of {count} presentations that show a blank or no image"));
     }
     Ok(Presentations {
         trial: shown.iter().map(|trial| *trial as i64).collect(),

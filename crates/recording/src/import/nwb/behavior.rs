@@ -1,4 +1,4 @@
-//! Running and the pupil, where series of a known kind hold them.
+//! Running and pupil, from series of known types.
 
 use super::file::{File, listed};
 use super::series::Series;
@@ -7,7 +7,7 @@ use crate::import::Account;
 use brainprior_artifact::hdf5::Object;
 use ndarray::{Array1, Array2};
 
-/// Series that were found.
+/// The series that were found.
 #[derive(Default)]
 pub(super) struct Behavior {
     pub running: Option<Series>,
@@ -15,10 +15,11 @@ pub(super) struct Behavior {
     pub center: Option<Series>,
 }
 
-/// Behavior and the center of the pupil, a row for each window.
+/// Behavior and pupil center, one row per window.
 type Rows = (Option<Array2<f64>>, Option<Array2<f64>>);
 
-/// Those of the kinds of NWB: a series `running_speed`; the only series of a PupilTracking; the only one of an EyeTracking with two columns.
+/// Finds series by NWB type: a series `running_speed`; the only series of a PupilTracking; the only
+/// one of an EyeTracking with two columns.
 pub(super) fn find(file: &File, account: &mut Account) -> Result<Behavior> {
     let is_series = |group: &Object| group.is_group && group.kind.ends_with("Series");
     let of = |kind: &str| -> Vec<&Object> {
@@ -36,21 +37,22 @@ pub(super) fn find(file: &File, account: &mut Account) -> Result<Behavior> {
             [series] => Series::open(&file.input, &series.path, Some(columns)).map(Some),
             [] => Ok(None),
             _ => {
-                account.dropped_as(format!("{what}: it is in doubt which of {} it is", listed(&fitting)));
+                account.dropped_as(format!("{what}: ambiguous among {}", listed(&fitting)));
                 Ok(None)
             }
         }
     };
     Ok(Behavior {
         running: only("running", file.groups(|group| is_series(group) && group.name() == "running_speed"), 1)?,
-        size: only("the size of the pupil", of("PupilTracking"), 1)?,
-        center: only("the center of the pupil", of("EyeTracking"), 2)?,
+        size: only("the pupil size", of("PupilTracking"), 1)?,
+        center: only("the pupil center", of("EyeTracking"), 2)?,
     })
 }
 
 impl Behavior {
-    /// In each window: the mean size of the pupil, the slope of a line through it, the mean of absolute running speed; and the center of the
-    /// pupil in the middle. Not a number where there is none.
+    /// For each window: the mean pupil size, the slope of a line fitted to it, and the mean
+    /// absolute running speed; and the pupil center in the middle of the window. NaN where there is
+    /// no value.
     pub(super) fn in_windows(&self, windows: &[[f64; 2]], account: &mut Account) -> Result<Rows> {
         let behavior = match (&self.size, &self.running) {
             (Some(size), Some(running)) => {
@@ -63,14 +65,14 @@ impl Behavior {
             }
             (found, other) => {
                 let path = found.iter().chain(other).map(|series| series.path.as_str()).collect::<String>();
-                account.dropped_as(format!("{path}: behavior is the pupil and running, and one of them is not there"));
+                account.dropped_as(format!("{path}: behavior needs pupil and running, and one of them is missing"));
                 None
             }
         };
         let center = match &self.center {
             None => None,
             Some(series) => {
-                account.took(format!("center of the pupil from {}, in the middle of the window", series.path));
+                account.took(format!("pupil center from {}, in the middle of the window", series.path));
                 let values = series.values()?;
                 let mut rows = Array2::from_elem((windows.len(), 2), f64::NAN);
                 for (window, [from, to]) in windows.iter().enumerate() {
@@ -85,7 +87,7 @@ impl Behavior {
     }
 }
 
-const SIGNALS: &str = "size of the pupil, its change a second, absolute running speed";
+const SIGNALS: &str = "pupil size, its change per second, absolute running speed";
 
 fn signals(size: &Series, running: &Series, windows: &[[f64; 2]]) -> Result<Array2<f64>> {
     let (of_pupil, of_running) = (size.values()?, running.values()?);
@@ -96,7 +98,7 @@ fn signals(size: &Series, running: &Series, windows: &[[f64; 2]]) -> Result<Arra
             let at: Array1<f64> = samples.map(|sample| size.clock.time(sample) - times[0]).collect();
             let (mean, middle) = (values.mean().unwrap_or(f64::NAN), at.mean().unwrap_or(f64::NAN));
             rows[(window, 0)] = mean;
-            // Of one sample no change is known: 0 divided by 0.
+            // A single sample has no slope: 0 / 0 gives NaN.
             let spread: f64 = at.iter().map(|time| (time - middle).powi(2)).sum();
             let slope: f64 = at.iter().zip(&values).map(|(time, value)| (time - middle) * (value - mean)).sum();
             rows[(window, 1)] = slope / spread;

@@ -1,10 +1,10 @@
-//! A file, and the choice among things of one kind in it.
+//! An NWB file, and how to choose one of several objects of a kind.
 
 use crate::Result;
 use crate::import::asked::Asked;
 use brainprior_artifact::hdf5::{Input, Object, Objects};
 
-/// How many names are told where one is to be chosen.
+/// How many names an error lists.
 const NAMES_SHOWN: usize = 8;
 
 pub(super) struct File {
@@ -13,22 +13,22 @@ pub(super) struct File {
 }
 
 impl File {
-    /// All groups of which `is` holds.
+    /// All groups for which `is` holds.
     pub(super) fn groups(&self, is: impl Fn(&Object) -> bool) -> Vec<&Object> {
         self.objects.iter().filter(|object| object.is_group && is(object)).collect()
     }
 
-    /// What a group or table is called on the command line, without a slash before it.
+    /// Finds a group or table by the name given on the command line, without a leading slash.
     pub(super) fn named(&self, asked: Asked, flag: &str, name: &str, among: &[&Object]) -> Result<String> {
         let path = name.trim_matches('/');
         if let Some(found) = among.iter().find(|object| object.path == path || object.name() == path) {
             return Ok(found.path.clone());
         }
-        let found = format!("{name:?}, where there are {}", listed(among));
+        let found = format!("{name:?}; the file has {}", listed(among));
         Err(asked.mismatch(flag, "one of those in the file", found, ["give its path"; 2]).into())
     }
 
-    /// The only one, or the only one that is preferred; refused where there are several or none.
+    /// The only candidate, or the only preferred one; an error if there is none or several.
     pub(super) fn only<'a>(
         &self,
         asked: Asked,
@@ -41,7 +41,7 @@ impl File {
         match (among, &better[..]) {
             ([only], _) | (_, [only]) => Ok(only),
             _ => {
-                let advice = format!("say which: --{flag} PATH");
+                let advice = format!("choose one: --{flag} PATH");
                 let expected = format!("one of {what}");
                 Err(asked.mismatch(flag, expected, listed(among), [&advice; 2]).into())
             }
@@ -49,7 +49,7 @@ impl File {
     }
 }
 
-/// Their names, as people read them.
+/// The names of objects for messages.
 pub(super) fn listed(among: &[&Object]) -> String {
     let names: Vec<&str> = among.iter().take(NAMES_SHOWN).map(|object| object.path.as_str()).collect();
     match among.len() {

@@ -1,5 +1,5 @@
-//! Files of Neurodata Without Borders in which images were shown: those of NWB 2, by the types of what they hold, and the NWB 1 files of the
-//! Allen Brain Observatory.
+//! Neurodata Without Borders files with image presentations: NWB 2 files, read by the types of
+//! their objects, and the NWB 1 files of the Allen Brain Observatory.
 
 mod allen1;
 mod behavior;
@@ -22,7 +22,7 @@ use presentations::Presentations;
 use responses::{Known, Responses};
 use std::path::Path;
 
-/// What of a file a scan is made of.
+/// The parts of a file that make up a scan.
 struct Parts {
     presentations: Presentations,
     responses: Vec<(Responses, Known)>,
@@ -31,15 +31,17 @@ struct Parts {
 
 /// Reads a file of NWB 2, or an NWB 1 file of the Allen Brain Observatory.
 ///
-/// Which image was shown when is told by an `IndexSeries`, by a series of images, or by a table of intervals with a column of their names or
-/// numbers; images are those that it refers to, in the order that the file states. Responses are means of a `RoiResponseSeries` over the
-/// window after onset, or spikes of `Units` in it. Blanks (-1, also where the sign was lost), presentations beyond a recording, and those without a
-/// number are dropped and counted.
+/// Presentations come from an `IndexSeries`, from a series of images, or from a table of intervals
+/// with a column of image names or numbers; images are those it refers to, in the order that the
+/// file states. Responses are means of a `RoiResponseSeries` over the window after onset, or counts
+/// of spikes of `Units` in it. Blanks (-1, also if stored unsigned), presentations beyond a
+/// recording, and presentations with NaN are dropped and counted.
 ///
 /// # Errors
-/// A file that is cut short or no such file; several series or tables of which it is not said which; axes, order or range of images that the file
-/// leaves in doubt and nobody says; times that are missing, not finite or decrease; indices that no image has; most presentations
-/// beyond the recording: clocks that disagree; movies; and all that a scan refuses.
+/// Returns an error if the file is truncated or not NWB, if several series or tables are candidates
+/// and none is chosen, if axes, order or range of the images are ambiguous and not set, if times
+/// are missing, not finite or decreasing, if an index has no image, if most presentations lie
+/// beyond the recording (clocks disagree), if the stimulus is a movie, or if the scan is invalid.
 pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
     let _span = tracing::info_span!("import_nwb", path = %path.display()).entered();
     foreign::refuse(path)?;
@@ -49,8 +51,8 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
     let version = match input.has("nwb_version").unwrap_or(false) {
         true => input.strings("nwb_version")?.concat(),
         false => input.text_attribute("nwb_version").map_err(|_| {
-            let advice = "name an NWB file; other HDF5 comes in by import arrays and a layout";
-            input.mismatch("nwb_version", "an NWB file", "HDF5 without a version of NWB", advice)
+            let advice = "give an NWB file; import other HDF5 files with `import arrays` and a layout";
+            input.mismatch("nwb_version", "an NWB file", "HDF5 without an NWB version", advice)
         })?,
     };
     let objects = Objects::of(&input, "neurodata_type")?;
@@ -66,7 +68,7 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
     };
     let Parts { presentations, responses, behavior } = parts;
     let window = settings.common.window;
-    account.assumes(format!("a response is that of the window {}", window.sentence()));
+    account.assumes(format!("a response is taken from the window {}", window.sentence()));
     let windows: Vec<[f64; 2]> = presentations.onset.iter().map(|onset| window.after(*onset)).collect();
     let neurons = responses.iter().map(|(_, known)| known.unit_ids.len()).sum();
     let length = std::fs::metadata(path).map_err(FileError::refused(path, "read"))?.len();
@@ -94,7 +96,7 @@ pub fn nwb(path: &Path, settings: &NwbSettings) -> Result<Imported> {
     recorded.into_scan(asked, &settings.common, stored, 0, account)
 }
 
-/// As a scan file can keep it.
+/// ASCII text that a scan file can store.
 fn ascii(text: &str) -> String {
     let text: String = text.chars().filter(|letter| letter.is_ascii() && !letter.is_ascii_control()).take(64).collect();
     if text.trim().is_empty() { "unknown".to_owned() } else { text.trim().to_owned() }

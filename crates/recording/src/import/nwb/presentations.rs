@@ -1,4 +1,4 @@
-//! Which image was shown when: a series of indices, a series of the images themselves, or a table of intervals.
+//! Image presentations: a series of indices, a series of images, or a table of intervals.
 
 use super::file::{File, listed};
 use super::series::{check_times, clock};
@@ -9,28 +9,28 @@ use crate::import::asked::Asked;
 use crate::import::settings::NwbSettings;
 use brainprior_artifact::hdf5::Object;
 
-/// Images that follow each other in fewer seconds are those of a movie.
+/// Images that follow each other within fewer seconds are frames of a movie.
 const MOVIE: f64 = 0.1;
-/// Columns that name the image of a row.
+/// Columns with the image name of a row.
 const NAMES: [&str; 2] = ["image_name", "stimulus_name"];
-/// Columns that number it from 0, as its place in the order of images.
+/// Columns with the image number, from 0, in the order of images.
 const NUMBERS: [&str; 3] = ["image_index", "stimulus_index", "frame"];
-/// What stands in the place of a name where no image was shown.
+/// Names in rows without an image.
 const BLANKS: [&str; 7] = ["", "blank", "gray", "grey", "omitted", "none", "nan"];
-/// What an index of -1 becomes where it is stored without a sign.
+/// An index of -1 that was stored as an unsigned number.
 const ALL_ONES: [f64; 4] = [255.0, 65535.0, 4_294_967_295.0, 18_446_744_073_709_551_615.0];
 
-/// When images came on.
+/// Image onsets.
 pub(super) struct Presentations {
-    /// The number of each among all, blanks counted.
+    /// The number of each presentation, counting blanks.
     pub trial: Vec<i64>,
     pub onset: Vec<f64>,
-    /// The number of the image, from 0.
+    /// The image number, from 0.
     pub image: Vec<usize>,
     pub template: Template,
 }
 
-/// Of the series or table that is asked for, or the only one; other ones are named as dropped.
+/// Reads the chosen series or table, or the only one; the others are reported as dropped.
 pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &mut Account) -> Result<Presentations> {
     let candidates = file.groups(|group| is_presentation(file, group, settings.column.as_deref()));
     let chosen = match &settings.presentations {
@@ -44,9 +44,9 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
                 account.dropped_as(format!("movies: {}", listed(&movies)));
             }
             if still.is_empty() {
-                let found = if movies.is_empty() { "none".to_owned() } else { format!("movies alone: {}", listed(&movies)) };
+                let found = if movies.is_empty() { "none".to_owned() } else { format!("only movies: {}", listed(&movies)) };
                 let expected = "an IndexSeries, a series of images or a table of intervals with image_name or image_index";
-                let advice = "movies are not read; a column of another name is said with --presentations TABLE --column NAME";
+                let advice = "movies are not supported; if the column has another name, use --presentations TABLE --column NAME";
                 return Err(asked.mismatch("presentations", expected, found, [advice; 2]).into());
             }
             file.only(asked, "presentations", "the presentations of images in the file", &still, |group| {
@@ -56,8 +56,8 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
     };
     if is_movie(file, chosen) {
         let found = format!("a movie: images that follow each other in less than {MOVIE} s");
-        let advice = "movies are not read: name presentations of still images";
-        return Err(file.input.mismatch(&chosen.path, "images that stand still", found, advice).into());
+        let advice = "movies are not supported: choose presentations of still images";
+        return Err(file.input.mismatch(&chosen.path, "still images", found, advice).into());
     }
     let others: Vec<&Object> =
         candidates.into_iter().filter(|group| group.path != chosen.path && !is_movie(file, group)).collect();
@@ -74,7 +74,7 @@ pub(super) fn read(file: &File, asked: Asked, settings: &NwbSettings, account: &
     without_blanks(file, &chosen.path, all, account)
 }
 
-/// All presentations, `None` where a blank was shown.
+/// All presentations; `None` for a blank.
 struct All {
     onset: Vec<f64>,
     image: Vec<Option<usize>>,
@@ -88,16 +88,16 @@ fn without_blanks(file: &File, path: &str, all: All, account: &mut Account) -> R
     let shown: Vec<(i64, f64, usize)> = (0..count).filter_map(of_trial).collect();
     if shown.is_empty() {
         let found = format!("none among {count} presentations");
-        return Err(file.input.mismatch(path, "presentations of images", found, "name others, by --presentations").into());
+        return Err(file.input.mismatch(path, "presentations of images", found, "choose others with --presentations").into());
     }
     account.took(format!("presentations from {path}: {} of {count} of images of {}", shown.len(), template.path));
     if shown.len() < count {
-        account.dropped_as(format!("{} of {count} presentations, which show a blank or no image", count - shown.len()));
+        account.dropped_as(format!("{} of {count} presentations that show a blank or no image", count - shown.len()));
     }
     if template.names.is_empty() || template.order != Order::Unknown {
         let least = shown.iter().map(|(_, _, image)| *image).min().unwrap_or(0);
         if least > 0 {
-            account.assumes(format!("images are counted from 0, although none of 0 to {} was shown", least - 1));
+            account.assumes(format!("image numbers start at 0, although none of 0 to {} was shown", least - 1));
         }
     }
     let (mut trial, mut at, mut images) = (vec![], vec![], vec![]);
@@ -109,7 +109,8 @@ fn without_blanks(file: &File, path: &str, all: All, account: &mut Account) -> R
     Ok(Presentations { trial, onset: at, image: images, template })
 }
 
-/// Whether a group says which image was shown when: a table does, if it has a column of a usual name, or of one that is asked for.
+/// Whether a group lists image presentations: a table does if it has a column with a common name,
+/// or with the chosen one.
 fn is_presentation(file: &File, group: &Object, column: Option<&str>) -> bool {
     let is_column = |name: &str| NAMES.contains(&name) || NUMBERS.contains(&name) || column == Some(name);
     match group.kind.as_str() {
@@ -124,7 +125,7 @@ fn is_movie(file: &File, group: &Object) -> bool {
         return false;
     }
     let samples = file.input.shape(&format!("{}/data", group.path)).ok().flatten().and_then(|shape| shape.first().copied());
-    // What is wrong with its times is said where it is chosen.
+    // Errors in its times are reported when it is chosen.
     let Some(clock) = samples.and_then(|samples| clock(&file.input, &group.path, samples).ok()) else { return false };
     let mut steps: Vec<f64> = (1..clock.samples()).map(|sample| clock.time(sample) - clock.time(sample - 1)).collect();
     steps.sort_by(f64::total_cmp);
@@ -134,10 +135,10 @@ fn is_movie(file: &File, group: &Object) -> bool {
 fn by_index(file: &File, group: &Object, account: &mut Account) -> Result<All> {
     let path = &group.path;
     let behind = |link: &str| file.objects.behind(&file.input, &format!("{path}/{link}"));
-    // pynwb writes the second no more, and files of before have it.
+    // pynwb no longer writes indexed_timeseries, but older files have it.
     let Some(target) = behind("indexed_images").transpose().or_else(|| behind("indexed_timeseries").transpose()).transpose()?
     else {
-        let advice = "an IndexSeries links to the images that it numbers: write the file anew";
+        let advice = "an IndexSeries must link to its images: write the file again";
         return Err(file.input.mismatch(path, "indexed_images or indexed_timeseries", "neither", advice).into());
     };
     let template = Template::open(file, target)?;
@@ -149,7 +150,7 @@ fn by_index(file: &File, group: &Object, account: &mut Account) -> Result<All> {
     Ok(All { onset: (0..indices.len()).map(|sample| clock.time(sample)).collect(), image, template })
 }
 
-/// Numbers of images from what is stored; `None` for a blank: -1, or what that becomes without a sign, or not a number.
+/// Parses image numbers; `None` for a blank: -1, its unsigned equivalent, or NaN.
 pub(super) fn numbers(file: &File, dataset: &str, stored: &[f64], count: usize) -> Result<Vec<Option<usize>>> {
     let of_trial = |(trial, stored): (usize, &f64)| {
         let is_blank = stored.is_nan() || *stored == -1.0 || ALL_ONES.contains(stored) && *stored >= count as f64;
@@ -157,8 +158,8 @@ pub(super) fn numbers(file: &File, dataset: &str, stored: &[f64], count: usize) 
             true => Ok(None),
             false if stored.fract() == 0.0 && *stored >= 0.0 && *stored < count as f64 => Ok(Some(*stored as usize)),
             false => {
-                let expected = format!("numbers of the {count} images, from 0, or -1 for a blank");
-                let advice = "they may be of other images, or counted from 1: write the file anew with numbers from 0";
+                let expected = format!("numbers of the {count} images from 0, or -1 for a blank");
+                let advice = "they may refer to other images or count from 1: write the file again with numbers from 0";
                 Err(file.input.mismatch(dataset, expected, format!("{stored} at {trial}"), advice).into())
             }
         }
@@ -193,13 +194,14 @@ fn by_row(file: &File, asked: Asked, settings: &NwbSettings, table: &Object, acc
     check_times(&file.input, &start, &onset)?;
     let image = of_column(file, asked, settings, table, &template, account)?;
     if image.len() != onset.len() {
-        let expected = format!("{} rows, as start_time", onset.len());
-        return Err(file.input.mismatch(&table.path, expected, image.len().to_string(), "write the table anew").into());
+        let expected = format!("{} rows, like start_time", onset.len());
+        return Err(file.input.mismatch(&table.path, expected, image.len().to_string(), "write the table again").into());
     }
     Ok(All { onset, image, template })
 }
 
-/// The image of each row of a table, by the column that is asked for or by those of usual names, which must agree.
+/// The image of each row of a table, from the chosen column or from columns with common names,
+/// which must agree.
 fn of_column(
     file: &File,
     asked: Asked,
@@ -213,8 +215,8 @@ fn of_column(
     if let Some(name) = &settings.column {
         let Some(column) = named(name) else {
             let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
-            let found = format!("{name:?}, where there are {}", names.join(", "));
-            return Err(asked.mismatch("column", format!("a column of {}", table.path), found, ["name one of them"; 2]).into());
+            let found = format!("{name:?}; the table has {}", names.join(", "));
+            return Err(asked.mismatch("column", format!("a column of {}", table.path), found, ["choose one of them"; 2]).into());
         };
         account.took(format!("the image of each row from the column {name}"));
         return match file.input.numbers(&column.path, &[None]) {
@@ -225,7 +227,7 @@ fn of_column(
             Err(_) => by_name(file, column, template),
         };
     }
-    // The names of some columns are those of sets of images: `stimulus_name` of Allen's tables.
+    // Some of these columns name image sets: `stimulus_name` in Allen's tables.
     let holds_names = |column: &&Object| {
         file.input.strings(&column.path).is_ok_and(|texts| texts.iter().any(|text| template.names.contains(text)))
     };
@@ -239,7 +241,7 @@ fn of_column(
             let found = numbers(file, &column.path, &stored, template.count);
             match (text.is_some(), template.order) {
                 (false, _) => Some(found?),
-                // Beside names, numbers that are of something else say nothing.
+                // Next to names, numbers that do not fit the images are ignored.
                 (true, Order::Stated) => found.ok(),
                 (true, _) => None,
             }
@@ -249,8 +251,8 @@ fn of_column(
     match (of_names, of_numbers) {
         (Some(names), Some(numbers)) => {
             if let Some(row) = (0..names.len().min(numbers.len())).find(|row| names[*row] != numbers[*row]) {
-                let found = format!("{} and {} that say different images in row {row}", name(text), name(number));
-                let advice = ["say which is right: --column NAME"; 2];
+                let found = format!("{} and {} with different images in row {row}", name(text), name(number));
+                let advice = ["choose one: --column NAME"; 2];
                 return Err(asked.mismatch("column", "columns that agree", found, advice).into());
             }
             account.took(format!("the image of each row from the columns {} and {}, which agree", name(text), name(number)));
@@ -269,7 +271,7 @@ fn of_column(
             let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
             let expected = format!("a column with names or numbers of the {} images of {}", template.count, template.path);
             let found = format!("{} in {}", names.join(", "), table.path);
-            Err(asked.mismatch("column", expected, found, ["say which it is: --column NAME"; 2]).into())
+            Err(asked.mismatch("column", expected, found, ["choose it: --column NAME"; 2]).into())
         }
     }
 }
@@ -280,7 +282,7 @@ fn by_name(file: &File, column: &Object, template: &Template) -> Result<Vec<Opti
         None if BLANKS.contains(&text.to_lowercase().as_str()) => Ok(None),
         None => {
             let expected = format!("names of the images of {}, or blank", template.path);
-            let advice = "name the images that were shown by --images, or write the file anew with them";
+            let advice = "choose the images that were shown with --images, or add them to the file";
             Err(file.input.mismatch(&column.path, expected, format!("{text:?} in row {row}"), advice).into())
         }
     };

@@ -1,4 +1,4 @@
-//! What neurons did: series of fluorescence, or the times of spikes.
+//! Neural responses: fluorescence series or spike times.
 
 use super::file::{File, listed};
 use super::series::{Series, check_times};
@@ -9,37 +9,38 @@ use brainprior_artifact::hdf5::Object;
 use ndarray::{Array2, Axis, concatenate};
 use std::collections::HashSet;
 
-/// Columns that know a cell across sessions.
+/// Columns that identify a cell across sessions.
 const ACROSS_SESSIONS: [&str; 2] = ["cell_specimen_id", "global_roi_id"];
 
-/// Some neurons that were recorded together.
+/// Neurons recorded together.
 pub(super) enum Responses {
     Traces(Box<Series>),
-    /// The times of each unit, ascending.
+    /// The spike times of each unit, in ascending order.
     Spikes(Vec<Vec<f64>>),
 }
 
-/// What is known of neurons: identifier, area, layer.
+/// Neuron metadata: identifier, area, layer.
 pub(super) struct Known {
     pub unit_ids: Vec<i64>,
     pub area: String,
     pub layer: String,
 }
 
-/// Of the series or tables that are asked for, or of the only one; others are named as dropped.
+/// Reads the chosen series or tables, or the only one; the others are reported as dropped.
 pub(super) fn read(file: &File, asked: Asked, wanted: &[String], account: &mut Account) -> Result<Vec<(Responses, Known)>> {
     let candidates = file.groups(|group| ["RoiResponseSeries", "Units"].contains(&group.kind.as_str()));
     if candidates.is_empty() {
-        let advice = "write what neurons did as RoiResponseSeries or Units";
+        let advice = "write the responses as RoiResponseSeries or Units";
         return Err(file.input.mismatch("/", "responses: a RoiResponseSeries or a table Units", "none", advice).into());
     }
     let chosen: Vec<&Object> = if wanted.is_empty() {
-        // dF/F is what is meant among corrected, demixed and neuropil; events that were detected in it are another measure.
+        // Among corrected, demixed and neuropil traces the choice is dF/F; detected events are a
+        // different measure.
         let is_dff = |group: &Object| {
             let parent = file.objects.get(group.parent()).is_some_and(|parent| parent.kind == "DfOverF");
             parent && !group.name().to_lowercase().contains("event")
         };
-        vec![file.only(asked, "responses", "the series of responses in the file, or one for each plane", &candidates, is_dff)?]
+        vec![file.only(asked, "responses", "the response series in the file, or one per plane", &candidates, is_dff)?]
     } else {
         let paths = wanted.iter().map(|name| file.named(asked, "responses", name, &candidates)).collect::<Result<Vec<_>>>()?;
         paths.iter().filter_map(|path| file.objects.get(path)).collect()
@@ -76,7 +77,7 @@ fn traces(file: &File, group: &Object, account: &mut Account) -> Result<(Respons
     Ok((Responses::Traces(Box::new(series)), known))
 }
 
-/// What was found.
+/// Reports the series that was found.
 pub(super) fn told(series: &Series, account: &mut Account) {
     let [start, end] = series.clock.span();
     account.took(format!(
@@ -86,11 +87,12 @@ pub(super) fn told(series: &Series, account: &mut Account) {
         series.clock.samples()
     ));
     if series.is_turned() {
-        account.assumes(format!("{}/data is stored neurons first, as the number of its samples says", series.path));
+        account.assumes(format!("{}/data is stored neurons first, judging by the number of samples", series.path));
     }
 }
 
-/// The identifiers of some rows of a segmentation: across sessions where there are such, else its own.
+/// The identifiers of rows of a segmentation: identifiers across sessions if available, else its
+/// own.
 fn identifiers(file: &File, table: &str, rows: &[u64]) -> Result<Option<Vec<i64>>> {
     for column in ACROSS_SESSIONS.iter().chain(&["id"]) {
         let path = format!("{table}/{column}");
@@ -100,7 +102,7 @@ fn identifiers(file: &File, table: &str, rows: &[u64]) -> Result<Option<Vec<i64>
         let Some(ids) = ids else {
             let expected = format!("rows of {table}, which has {}", all.len());
             let found = format!("row {}", rows.iter().max().unwrap_or(&0));
-            return Err(file.input.mismatch(table, expected, found, "write the file anew").into());
+            return Err(file.input.mismatch(table, expected, found, "write the file again").into());
         };
         let distinct: HashSet<i64> = ids.iter().copied().collect();
         if distinct.len() == ids.len() && (*column == "id" || ids.iter().all(|id| *id > 0)) {
@@ -118,9 +120,9 @@ fn units(file: &File, group: &Object, account: &mut Account) -> Result<(Response
     for (unit, end) in ends.iter().enumerate() {
         let of_unit = usize::try_from(*end).ok().and_then(|end| times.get(start..end));
         let Some(of_unit) = of_unit else {
-            let expected = format!("ends that ascend, up to the {} times", times.len());
+            let expected = format!("ascending ends, up to the {} times", times.len());
             let found = format!("{end} for unit {unit} after {start}");
-            return Err(file.input.mismatch(&ends_at, expected, found, "write the file anew").into());
+            return Err(file.input.mismatch(&ends_at, expected, found, "write the file again").into());
         };
         check_times(&file.input, &times_at, of_unit)?;
         start += of_unit.len();
@@ -136,7 +138,8 @@ fn units(file: &File, group: &Object, account: &mut Account) -> Result<(Response
     Ok((Responses::Spikes(spikes), Known { unit_ids, area: "unknown".into(), layer: "unknown".into() }))
 }
 
-/// The response of each neuron in each window, `[windows, neurons]`, and whether each window lies within all recordings.
+/// The response of each neuron in each window, `[windows, neurons]`, and whether each window lies
+/// within all recordings.
 pub(super) fn in_windows(all: &[(Responses, Known)], windows: &[[f64; 2]]) -> Result<(Array2<f64>, Vec<bool>)> {
     let mut is_within = vec![true; windows.len()];
     let mut columns: Vec<Array2<f64>> = vec![];

@@ -1,4 +1,4 @@
-//! Time series: groups with `data`, and `timestamps` or a starting time and a rate.
+//! Time series: groups with `data`, and with `timestamps` or a starting time and a rate.
 
 use crate::Result;
 use crate::import::clock::{Clock, means};
@@ -6,8 +6,8 @@ use brainprior_artifact::hdf5::{Input, Numbers};
 use ndarray::Array2;
 use std::ops::Range;
 
-const AGAIN: &str = "write the file anew with both of one length";
-/// How many numbers are read at a time.
+const AGAIN: &str = "write the file again with matching lengths";
+/// How many numbers to read at a time.
 const BLOCK: usize = 1 << 22;
 
 /// A series in a file.
@@ -15,7 +15,7 @@ pub(super) struct Series {
     pub path: String,
     numbers: Numbers,
     pub signals: usize,
-    /// Whether its data are `[samples, signals]`, as the format has it, or the other way round.
+    /// Whether its data are `[samples, signals]`, as the format requires, or transposed.
     times_first: bool,
     pub clock: Clock,
     factor: f64,
@@ -23,7 +23,8 @@ pub(super) struct Series {
 }
 
 impl Series {
-    /// Of `signals` signals, where it is known how many. Which axis of the data is time is told by the number of timestamps, then by that of
+    /// Opens a series of `signals` signals, if that number is known. The time axis is the one whose
+    /// size matches the number of timestamps, or else the one that does not match the number of
     /// signals.
     pub(super) fn open(input: &Input, path: &str, signals: Option<usize>) -> Result<Self> {
         let data = format!("{path}/data");
@@ -31,7 +32,7 @@ impl Series {
             Some(shape) if shape.len() == 1 || shape.len() == 2 => shape,
             found => {
                 let found = found.map_or("none".to_owned(), |shape| format!("shape {shape:?}"));
-                return Err(input.mismatch(&data, "samples x signals", found, "name another series").into());
+                return Err(input.mismatch(&data, "samples x signals", found, "choose another series").into());
             }
         };
         let times = input.shape(&format!("{path}/timestamps"))?.map(|shape| shape.iter().product::<usize>());
@@ -40,11 +41,11 @@ impl Series {
             (None, ..) => true,
             (_, Some(times), _) if shape[0] == times => true,
             (Some(second), Some(times), _) if *second == times => false,
-            (_, Some(times), _) => return Err(unfit(format!("{times} samples, as timestamps")).into()),
+            (_, Some(times), _) => return Err(unfit(format!("{times} samples, like timestamps")).into()),
             (Some(second), None, Some(signals)) => match (*second == signals, shape[0] == signals) {
                 (true, _) => true,
                 (false, true) => false,
-                (false, false) => return Err(unfit(format!("{signals} signals, as rois")).into()),
+                (false, false) => return Err(unfit(format!("{signals} signals, like rois")).into()),
             },
             (_, None, None) => true,
         };
@@ -57,7 +58,7 @@ impl Series {
             (Some(second), false) => (*second, shape[0]),
         };
         if signals.is_some_and(|signals| signals != found) {
-            return Err(unfit(format!("{} signals, as rois", signals.unwrap_or_default())).into());
+            return Err(unfit(format!("{} signals, like rois", signals.unwrap_or_default())).into());
         }
         Ok(Self {
             path: path.to_owned(),
@@ -70,18 +71,18 @@ impl Series {
         })
     }
 
-    /// As it is stored, whatever its attributes say of factors.
+    /// Ignores the attributes with scale factors.
     pub(super) fn unscaled(mut self) -> Self {
         (self.factor, self.offset) = (1.0, 0.0);
         self
     }
 
-    /// Whether signals come before samples in the file.
+    /// Whether the file stores signals before samples.
     pub(super) fn is_turned(&self) -> bool {
         !self.times_first
     }
 
-    /// All of it, `[samples, signals]`.
+    /// All values, `[samples, signals]`.
     pub(super) fn values(&self) -> Result<Array2<f64>> {
         let values = self.numbers.doubles()?.into_iter().map(|value| value * self.factor + self.offset).collect();
         let samples = self.clock.samples();
@@ -94,7 +95,8 @@ impl Series {
         })
     }
 
-    /// The mean of each signal over each window of samples, `[windows, signals]`: the file is read once, in blocks.
+    /// The mean of each signal over each window of samples, `[windows, signals]`. Reads the file
+    /// once, in blocks.
     pub(super) fn means(&self, windows: &[Range<usize>]) -> Result<Array2<f64>> {
         let mut sums = Array2::zeros((windows.len(), self.signals));
         if self.times_first {
@@ -126,7 +128,7 @@ impl Series {
                 continue;
             }
             let block = match self.signals {
-                // A series of one signal may have one axis.
+                // A series of one signal may have a single axis.
                 1 => self.numbers.doubles()?[rows.clone()].to_vec(),
                 _ => self.numbers.rows_of_doubles(rows.clone())?,
             };
@@ -141,13 +143,13 @@ impl Series {
     }
 }
 
-/// When the samples of a series were taken.
+/// The sampling times of a series.
 pub(super) fn clock(input: &Input, path: &str, samples: usize) -> Result<Clock> {
     let (timestamps, starting_time) = (format!("{path}/timestamps"), format!("{path}/starting_time"));
     if let Some(shape) = input.shape(&timestamps)? {
         let times = input.numbers(&timestamps, &vec![None; shape.len()])?.doubles()?;
         if times.len() != samples {
-            let expected = format!("{samples} times, one for each sample");
+            let expected = format!("{samples} times, one per sample");
             return Err(input.mismatch(&timestamps, expected, times.len().to_string(), AGAIN).into());
         }
         check_times(input, &timestamps, &times)?;
@@ -155,7 +157,7 @@ pub(super) fn clock(input: &Input, path: &str, samples: usize) -> Result<Clock> 
     }
     if !input.has(&starting_time)? {
         let expected = "timestamps, or a starting_time and its rate";
-        let advice = "without them no time is known: write the file anew with them";
+        let advice = "they hold the times: write the file again with them";
         return Err(input.mismatch(path, expected, "neither", advice).into());
     }
     let start = input.numbers(&starting_time, &[])?.doubles()?.first().copied().unwrap_or(f64::NAN);
@@ -164,19 +166,19 @@ pub(super) fn clock(input: &Input, path: &str, samples: usize) -> Result<Clock> 
         rate => {
             let found = format!("{start} at {}", rate.map_or("no rate".to_owned(), |rate| format!("{rate} Hz")));
             Err(input
-                .mismatch(&starting_time, "a finite time, and a rate above 0", found, "write the file anew with them")
+                .mismatch(&starting_time, "a finite time, and a rate above 0", found, "write the file again with them")
                 .into())
         }
     }
 }
 
-/// That times are finite and never decrease.
+/// Checks that times are finite and never decrease.
 pub(super) fn check_times(input: &Input, dataset: &str, times: &[f64]) -> Result<()> {
     let found = match (times.iter().position(|time| !time.is_finite()), times.windows(2).position(|pair| pair[1] < pair[0])) {
         (Some(place), _) => format!("{} at {place}", times[place]),
         (None, Some(place)) => format!("{} after {} at {}", times[place + 1], times[place], place + 1),
         (None, None) => return Ok(()),
     };
-    let advice = "what has no time, or goes back in time, cannot be placed: write the file anew without it";
-    Err(input.mismatch(dataset, "finite times that never decrease", found, advice).into())
+    let advice = "a sample without a valid time cannot be used: write the file again without it";
+    Err(input.mismatch(dataset, "finite, non-decreasing times", found, advice).into())
 }

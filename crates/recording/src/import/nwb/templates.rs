@@ -1,4 +1,4 @@
-//! The images of a file: groups of them, or series with one a frame.
+//! The images of a file: groups of images, or series with one image per frame.
 
 use super::file::{File, listed};
 use crate::Result;
@@ -9,44 +9,44 @@ use crate::import::settings::{ImageAxis, ImageSettings};
 use brainprior_artifact::hdf5::{Kind, Object};
 use ndarray::ArrayD;
 
-/// Kinds of series whose samples are images that may have been shown.
+/// Types of series whose samples may be stimulus images.
 const SERIES: [&str; 2] = ["ImageSeries", "OpticalSeries"];
-/// Images of Allen's Brain Observatory, whose axes are known: height and width.
+/// Images of Allen's Brain Observatory, with the known axes height and width.
 const OF_ALLEN: [&str; 2] = ["natural_scenes_template", "natural_scenes_image_stack"];
 
-/// How it is known which number an image has.
+/// How the number of an image is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The file says so.
+    /// The file states it.
     Stated,
-    /// Their names are one word and the numbers from 0.
+    /// Image names are one word followed by the numbers from 0.
     Numbered,
     Unknown,
 }
 
-/// Images that are numbered from 0.
+/// Images, numbered from 0.
 pub(super) struct Template {
     pub path: String,
-    /// The datasets that hold them, one each; or that of a series.
+    /// The datasets that hold the images: one per image, or one series.
     datasets: Vec<String>,
     is_series: bool,
-    /// The names of images that have some.
+    /// The image names, if they have some.
     pub names: Vec<String>,
     pub order: Order,
     pub count: usize,
 }
 
-/// Whether a kind is that of a single image.
+/// Whether an object is a single image.
 fn is_image(object: &Object) -> bool {
     !object.is_group && object.kind.ends_with("Image")
 }
 
-/// Whether the samples of a group are images that may have been shown.
+/// Whether a group is a series whose samples may be stimulus images.
 pub(super) fn is_series(object: &Object) -> bool {
     object.is_group && SERIES.contains(&object.kind.as_str())
 }
 
-/// All groups of images, those of stimuli alone where there are such.
+/// All groups of images; only those of stimuli if there are any.
 pub(super) fn all(file: &File) -> Vec<&Object> {
     let found = file.groups(|group| {
         file.objects.within(&group.path).any(is_image) || is_series(group) && group.path.starts_with("stimulus/templates/")
@@ -56,14 +56,14 @@ pub(super) fn all(file: &File) -> Vec<&Object> {
 }
 
 impl Template {
-    /// Of a group.
+    /// Opens a group.
     pub(super) fn open(file: &File, group: &Object) -> Result<Self> {
         let path = group.path.clone();
         if is_series(group) {
             let data = format!("{path}/data");
             let shape = file.input.shape(&data)?.unwrap_or_default();
             if file.input.has(&format!("{path}/external_file"))? || shape.len() < 3 {
-                let advice = "movies and images in other files are not read: name images that are in the file, by --images";
+                let advice = "movies and images in other files are not supported: choose images in this file with --images";
                 let found = if shape.len() < 3 { "images in another file" } else { "a movie in another file" };
                 return Err(file.input.mismatch(&path, "images in this file", found, advice).into());
             }
@@ -77,7 +77,7 @@ impl Template {
             if stated.len() != images.len() || !stated.iter().all(|image| is_image(image)) {
                 let expected = format!("each of the {} images of {path} once", images.len());
                 let found = format!("references to {}", listed(&stated));
-                return Err(file.input.mismatch(&order, expected, found, "write the file anew").into());
+                return Err(file.input.mismatch(&order, expected, found, "write the file again").into());
             }
             images = stated;
             Order::Stated
@@ -85,44 +85,41 @@ impl Template {
             numbered(&mut images)
         };
         if images.is_empty() {
-            return Err(file.input.mismatch(&path, "images", "none", "name a group of images, by --images").into());
+            return Err(file.input.mismatch(&path, "images", "none", "choose a group of images with --images").into());
         }
         let datasets: Vec<String> = images.iter().map(|image| image.path.clone()).collect();
         let names = images.iter().map(|image| image.name().to_owned()).collect();
         Ok(Self { path, count: datasets.len(), datasets, is_series: false, names, order })
     }
 
-    /// Of a dataset `data` in a group of an NWB 1 file.
+    /// Opens a dataset `data` in a group of an NWB 1 file.
     pub(super) fn of_stack(file: &File, path: &str) -> Result<Self> {
         let data = format!("{path}/data");
         let count = file.input.numbers(&data, &[None, None, None])?.shape()[0];
         Ok(Self { path: path.to_owned(), datasets: vec![data], is_series: true, names: vec![], order: Order::Stated, count })
     }
 
-    /// That images are known by their number.
+    /// Checks that images can be identified by number.
     pub(super) fn check_order(&self, file: &File, account: &mut Account) -> Result<()> {
         match self.order {
             Order::Stated => {}
             Order::Numbered => account.assumes(format!(
-                "images of {} are numbered by their names, {} is image 0: the file states no order_of_images",
+                "the images of {} are numbered by their names ({} is image 0), since the file has no order_of_images",
                 self.path, self.names[0]
             )),
             Order::Unknown => {
                 let names: Vec<&str> = self.names.iter().take(4).map(String::as_str).collect();
                 let found = format!("none, for images {} ...", names.join(", "));
                 let advice =
-                    "readers order them by text, writers may have meant another order: write order_of_images into the file";
+                    "readers sort them as text, which may not be the intended order: write order_of_images into the file";
                 let dataset = format!("{}/order_of_images", self.path);
-                return Err(file
-                    .input
-                    .mismatch(&dataset, "the order of the images that are shown by number", found, advice)
-                    .into());
+                return Err(file.input.mismatch(&dataset, "the order of images that are shown by number", found, advice).into());
             }
         }
         Ok(())
     }
 
-    /// The images.
+    /// Reads the images.
     pub(super) fn read(&self, file: &File, asked: Asked, settings: &ImageSettings, account: &mut Account) -> Result<Stored> {
         let turned = self.is_turned(file, asked, settings, account)?;
         let first = &self.datasets[0];
@@ -132,15 +129,15 @@ impl Template {
             [_, _] => 1,
             [_, _, 3] => 3,
             _ => {
-                let advice = "images are gray, or red, green and blue along the last axis: write the file anew with such";
-                return Err(file.input.mismatch(first, "images in gray or in color", format!("shape {shape:?}"), advice).into());
+                let advice = "images must be grayscale, or RGB along the last axis: write the file again";
+                return Err(file.input.mismatch(first, "grayscale or RGB images", format!("shape {shape:?}"), advice).into());
             }
         };
         let (mut bytes, mut floats, mut dtype) = (vec![], vec![], "");
         for dataset in &self.datasets {
             let sizes: Vec<Option<usize>> = shape.iter().map(|size| Some(*size)).collect();
             let numbers = file.input.numbers(dataset, &sizes)?;
-            dtype = if numbers.kind() == Kind::Byte { "u8" } else { "no bytes" };
+            dtype = if numbers.kind() == Kind::Byte { "u8" } else { "not bytes" };
             match numbers.kind() {
                 Kind::Byte if floats.is_empty() => {
                     append(&mut bytes, planar(&shape, frames, channels, turned, numbers.stored::<u8>()?))
@@ -149,8 +146,8 @@ impl Template {
                     append(&mut floats, planar(&shape, frames, channels, turned, numbers.floats()?));
                 }
                 _ => {
-                    let advice = "write all images in one type";
-                    return Err(file.input.mismatch(dataset, "the type of the other images", "another", advice).into());
+                    let advice = "write all images with one type";
+                    return Err(file.input.mismatch(dataset, "the type of the other images", "another type", advice).into());
                 }
             }
         }
@@ -171,7 +168,8 @@ impl Template {
         OF_ALLEN.iter().any(|name| self.path.rsplit('/').next() == Some(*name))
     }
 
-    /// Whether images are stored width first. The format says so, most writers do not do so, and nothing in a file tells.
+    /// Whether images are stored width first. The format says so, most writers do not, and nothing
+    /// in a file tells.
     fn is_turned(&self, file: &File, asked: Asked, settings: &ImageSettings, account: &mut Account) -> Result<bool> {
         use ImageAxis::{Height, Width};
         if let Some(axes) = &settings.axes {
@@ -185,7 +183,7 @@ impl Template {
                 .into());
         }
         if self.is_of_allen() {
-            account.assumes("images of the Brain Observatory are stored row after row: height, then width");
+            account.assumes("images of the Brain Observatory are stored in row-major order: height, then width");
             return Ok(false);
         }
         let shape = file.input.shape(&self.datasets[0])?.unwrap_or_default();
@@ -196,24 +194,28 @@ impl Template {
             let [first, second] = [of_image[0] as i64, of_image[1] as i64];
             match stated[..] {
                 [width, height] if width != height && (height, width) == (first, second) => {
-                    account.took(format!("the axes of images by their dimension, {width} x {height}: height, then width"));
+                    account.took(format!(
+                        "the axes of images from their attribute `dimension`, {width} x {height}: height, then width"
+                    ));
                     return Ok(false);
                 }
                 [width, height] if width != height && (width, height) == (first, second) => {
-                    account.took(format!("the axes of images by their dimension, {width} x {height}: width, then height"));
+                    account.took(format!(
+                        "the axes of images from their attribute `dimension`, {width} x {height}: width, then height"
+                    ));
                     return Ok(true);
                 }
                 _ => {}
             }
         }
         let expected = format!("which of the axes {of_image:?} of {} is the height", self.path);
-        let advice = "the format says width first, and many writers store height first: --image-axes height,width or width,height; see \
-                      which pictures stand upright";
+        let advice = "the format says width first, but many writers store height first: use --image-axes height,width or width,height, whichever \
+                      shows the pictures upright";
         Err(asked.mismatch("images.axes", expected, "none", [advice; 2]).into())
     }
 }
 
-/// By number, where all names are one word and the numbers from 0.
+/// Sorts by number if all names are one word followed by the numbers from 0.
 fn numbered(images: &mut [&Object]) -> Order {
     let number = |image: &Object| -> Option<(String, usize)> {
         let word = image.name().trim_end_matches(|letter: char| letter.is_ascii_digit());
@@ -230,7 +232,8 @@ fn numbered(images: &mut [&Object]) -> Order {
     Order::Numbered
 }
 
-/// `[frames, channels, height, width]` of what is stored with channels last, width first where that is turned.
+/// Converts to `[frames, channels, height, width]` from channels last; `turned` if stored width
+/// first.
 fn planar<T: Copy>(shape: &[usize], frames: usize, channels: usize, turned: bool, values: Vec<T>) -> Vec<T> {
     if channels == 1 && !turned {
         return values;
@@ -242,7 +245,7 @@ fn planar<T: Copy>(shape: &[usize], frames: usize, channels: usize, turned: bool
     ordered.iter().copied().collect()
 }
 
-/// Appends without a copy where there is nothing yet: images of a session may take half a gigabyte.
+/// Appends without a copy if `to` is empty: the images of a session may take half a gigabyte.
 fn append<T>(to: &mut Vec<T>, mut from: Vec<T>) {
     match to.is_empty() {
         true => *to = from,

@@ -1,4 +1,4 @@
-//! Images in one array, whose axes are named.
+//! Images in an array with named axes.
 
 use super::{Pixels, Stored};
 use crate::Result;
@@ -9,7 +9,7 @@ use crate::import::source::{Data, Source};
 use brainprior_artifact::FileError;
 use ndarray::Axis;
 
-/// Of an array whose images have `stored` rows and columns, where their pixels lie along one axis.
+/// Reads an array; `stored` is the image height and width if pixels lie along one axis.
 pub(in crate::import) fn of_array(
     asked: Asked,
     settings: &ImageSettings,
@@ -19,7 +19,10 @@ pub(in crate::import) fn of_array(
 ) -> Result<Stored> {
     let Some(axes) = &settings.axes else {
         let (expected, found) = ("the axes of the array", format!("none, for shape {:?}", source.shape()));
-        let advice = ["name them, as axes = [\"image\", \"height\", \"width\"]", "name them, as --image-axes image,height,width"];
+        let advice = [
+            "name them, for example axes = [\"image\", \"height\", \"width\"]",
+            "name them, for example --image-axes image,height,width",
+        ];
         return Err(asked.mismatch("images.axes", expected, found, advice).into());
     };
     source.check_rank(axes)?;
@@ -35,7 +38,7 @@ pub(in crate::import) fn of_array(
             return Err(asked.mismatch("images.stored", expected, found, advice).into());
         }
         (None, Some(_)) => {
-            let advice = ["take it out: height and width are axes of the array"; 2];
+            let advice = ["remove it: height and width are axes of the array"; 2];
             return Err(asked.mismatch("images.stored", "none", "one", advice).into());
         }
         (None, None) => (size(ImageAxis::Height).unwrap_or(1), size(ImageAxis::Width).unwrap_or(1)),
@@ -43,7 +46,7 @@ pub(in crate::import) fn of_array(
     let shape = [size(ImageAxis::Image).unwrap_or(0), size(ImageAxis::Channel).unwrap_or(1), height, width];
     if shape.contains(&0) || ![1, 3].contains(&shape[1]) {
         let expected = "at least one image and pixel, and 1 or 3 channels";
-        return Err(source.mismatch(expected, format!("shape {sizes:?}"), "correct the names of the axes").into());
+        return Err(source.mismatch(expected, format!("shape {sizes:?}"), "correct the axis names").into());
     }
     account.took(format!(
         "images from {}: {} of {height} x {width}, {} channels, {}",
@@ -67,7 +70,8 @@ pub(in crate::import) fn of_array(
     Ok(Stored { shape, pixels })
 }
 
-/// Pixels of images of `area` values each, by the values of black and white; `mismatch` says that the pixels are at fault.
+/// Scales pixels to [0, 1] by the values of black and white; images have `area` values each.
+/// `mismatch` builds the error for pixels out of range.
 pub(in crate::import) fn units<T: Copy + Into<f64>>(
     asked: Asked,
     range: Option<[f64; 2]>,
@@ -78,31 +82,31 @@ pub(in crate::import) fn units<T: Copy + Into<f64>>(
     account: &mut Account,
 ) -> Result<Pixels> {
     let Some([black, white]) = range else {
-        let expected = format!("the values of black and white, since the images are {dtype}");
-        let advice = ["add range = [0, 255], or what they are", "add --range 0,255, or what they are"];
+        let expected = format!("the pixel values of black and white, since the images are {dtype}");
+        let advice = ["add range = [0, 255] with the right values", "add --range 0,255 with the right values"];
         return Err(asked.mismatch("images.range", expected, "none", advice).into());
     };
     if !(black < white && black.is_finite() && white.is_finite()) {
-        let (found, advice) = (format!("[{black}, {white}]"), ["give the value of black, then that of white"; 2]);
+        let (found, advice) = (format!("[{black}, {white}]"), ["give black first, then white"; 2]);
         return Err(asked.mismatch("images.range", "black below white", found, advice).into());
     }
     let values = || values.iter().map(|value| (*value).into());
     if let Some(place) = values().position(|value| !(black..=white).contains(&value)) {
         let found = format!("{} at image {}, pixel {}", values().nth(place).unwrap_or(f64::NAN), place / area, place % area);
-        let advice = "that is the stated range, black and white: correct it, or the images";
+        let advice = "this is the stated range from black to white: correct it, or the images";
         return Err(mismatch(format!("pixels from {black} to {white}"), found, advice).into());
     }
     let (least, most) =
         values().fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| (least.min(value), most.max(value)));
-    account.took(format!("pixels from {least} to {most}, where black is {black} and white {white}"));
+    account.took(format!("pixels from {least} to {most}, with black = {black} and white = {white}"));
     if most - least < (white - black) / 2.0 {
         let part = 100.0 * (most - least) / (white - black);
-        account.assumes(format!(
-            "the images use {part:.1}% of the range from black to white that is stated, [{black}, {white}]: if white is {most}, state that"
-        ));
+        account
+            .assumes(format!("the images use {part:.1}% of the stated range [{black}, {white}]: if white is {most}, state that"));
     }
     let unit = |value: f64| (value - black) / (white - black);
-    // What was stored as a part of 255 is that again, so that images keep their identity; not where all would be one gray.
+    // Values that were k/255 are made exactly that again, so that images keep their identity; but
+    // not if all would become one gray.
     let are_many = unit(most) - unit(least) >= 1.0 / 255.0;
     let byte = |value: f64| {
         let scaled = unit(value) * 255.0;
@@ -114,7 +118,7 @@ pub(in crate::import) fn units<T: Copy + Into<f64>>(
     })
 }
 
-/// The axes in the order image, channel, height, width, with the place of each in the array.
+/// The axes in the order image, channel, height, width, each with its position in the array.
 fn order(asked: Asked, axes: &[ImageAxis]) -> Result<Vec<(ImageAxis, usize)>> {
     use ImageAxis::{Channel, Height, Image, Pixel, Width};
     let order: Vec<(ImageAxis, usize)> = [Image, Channel, Height, Width, Pixel]
@@ -128,7 +132,7 @@ fn order(asked: Asked, axes: &[ImageAxis]) -> Result<Vec<(ImageAxis, usize)>> {
     }
     let expected = "image, height and width, with or without channel; or image and pixel";
     let found = format!("{axes:?}").to_lowercase();
-    Err(asked.mismatch("images.axes", expected, found, ["name each axis of the array once"; 2]).into())
+    Err(asked.mismatch("images.axes", expected, found, ["use each axis of the array once"; 2]).into())
 }
 
 fn in_order<T: Copy>(values: ndarray::ArrayViewD<T>, places: &[usize], has_channels: bool) -> Vec<T> {

@@ -12,7 +12,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use zip::ZipArchive;
 
-/// The names of what is in a folder or a zip archive; `None` for another file.
+/// The names in a folder or zip archive; `None` for any other file.
 pub(in crate::import) fn pictures_in(path: &Path) -> Result<Option<Vec<String>>> {
     if path.is_dir() {
         let listed = std::fs::read_dir(path).map_err(FileError::refused(path, "list"))?;
@@ -22,7 +22,7 @@ pub(in crate::import) fn pictures_in(path: &Path) -> Result<Option<Vec<String>>>
     let mut start = [0; 2];
     let read = File::open(path).and_then(|mut file| file.read(&mut start));
     read.map_err(FileError::refused(path, "read"))?;
-    // An archive of NumPy is one of zip, too.
+    // A NumPy archive is a zip file, too.
     if start != *b"PK" || path.extension().is_some_and(|ending| ending == "npz") {
         return Ok(None);
     }
@@ -33,22 +33,24 @@ pub(in crate::import) fn pictures_in(path: &Path) -> Result<Option<Vec<String>>>
 fn archive(path: &Path) -> Result<ZipArchive<BufReader<File>>> {
     let file = File::open(path).map_err(FileError::refused(path, "open"))?;
     let opened = ZipArchive::new(BufReader::new(file));
-    let advice = "it may be cut short: copy it again";
+    let advice = "it may be truncated: copy it again";
     Ok(opened.map_err(|error| FileError::refused(path, "open as a zip archive")(error).advise(advice))?)
 }
 
-/// The pictures among the files of such names, in the order of the names, which are returned.
+/// Reads the pictures among files with these names, in natural order; returns their names.
 pub(in crate::import) fn of_files(path: &Path, names: Vec<String>, account: &mut Account) -> Result<(Stored, Vec<String>)> {
     let (mut names, others): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| is_picture(name));
     names.sort_by(|left, right| by_number(left, right));
     let others: Vec<String> =
         others.into_iter().filter(|name| !name.starts_with('.') && !name.starts_with("__MACOSX/")).collect();
     let (Some(first), Some(last)) = (names.first(), names.last()) else {
-        return Err(FileError::mismatch(path, "pictures", "PNG or JPEG files", "none", "name the folder that holds them").into());
+        return Err(
+            FileError::mismatch(path, "pictures", "PNG or JPEG files", "none", "give the folder that contains them").into()
+        );
     };
     if !others.is_empty() {
         let shown: Vec<&str> = others.iter().take(3).map(String::as_str).collect();
-        account.dropped_as(format!("{} files that are no PNG or JPEG: {}", others.len(), shown.join(", ")));
+        account.dropped_as(format!("{} files that are not PNG or JPEG: {}", others.len(), shown.join(", ")));
     }
     let files: Vec<Vec<u8>> = if path.is_dir() {
         let read = |name: &String| std::fs::read(path.join(name)).map_err(FileError::refused(&path.join(name), "read"));
@@ -67,7 +69,7 @@ pub(in crate::import) fn of_files(path: &Path, names: Vec<String>, account: &mut
     let Picture { height, width, .. } = pictures[0];
     if let Some(place) = pictures.iter().position(|picture| (picture.height, picture.width) != (height, width)) {
         let found = format!("{} x {}", pictures[place].height, pictures[place].width);
-        let expected = format!("{height} x {width} pixels, as in {first}");
+        let expected = format!("{height} x {width} pixels, like {first}");
         return Err(FileError::mismatch(path, &names[place], expected, found, "give all pictures one size").into());
     }
     let colored = pictures.iter().filter(|picture| picture.has_color()).count();
@@ -76,7 +78,8 @@ pub(in crate::import) fn of_files(path: &Path, names: Vec<String>, account: &mut
         path.file_name().unwrap_or_default().to_string_lossy(),
         pictures.len()
     ));
-    // Gray ones that were saved in color are gray again, and all have one number of channels.
+    // Grayscale pictures saved in color become grayscale again, so that all have the same number of
+    // channels.
     let channels = if colored > 0 { 3 } else { 1 };
     let planes = |picture: &Picture| match picture.channels {
         found if found >= channels => picture.pixels[..channels * height * width].to_vec(),

@@ -1,4 +1,5 @@
-//! The images that were shown: arrays, or pictures, in gray, in [0, 1], at the size asked for.
+//! The images that were shown, from arrays or pictures: grayscale, in [0, 1], at the requested
+//! size.
 
 mod array;
 mod files;
@@ -20,13 +21,13 @@ use std::path::Path;
 /// The distinct images.
 pub(super) struct Images {
     pub stimuli: StimulusSet,
-    /// For each of them, the number that the source gives it.
+    /// For each distinct image, its number in the source.
     pub labels: Vec<i64>,
-    /// For each image of the source, which of them it is.
+    /// For each image of the source, its index among the distinct images.
     pub distinct: Vec<usize>,
 }
 
-/// Images before they are gray and small: `[images, channels, height, width]`.
+/// Images before conversion to grayscale and resizing: `[images, channels, height, width]`.
 pub(super) struct Stored {
     pub shape: [usize; 4],
     pub pixels: Pixels,
@@ -39,27 +40,30 @@ pub(super) enum Pixels {
 }
 
 impl Stored {
-    /// In gray: luma, where that is asked for.
+    /// Converts to grayscale, with luma if requested.
     pub(super) fn into_gray(self, asked: Asked, path: &Path, luma: bool, account: &mut Account) -> Result<Self> {
         let [count, channels, height, width] = self.shape;
         if self.shape.contains(&0) {
             let found = format!("{count} images of {height} x {width}");
-            return Err(FileError::mismatch(path, "images", "images with pixels", found, "name those that were shown").into());
+            return Err(FileError::mismatch(path, "images", "images with pixels", found, "choose those that were shown").into());
         }
         match (channels, luma) {
             (1, false) => return Ok(self),
             (1, true) => {
-                account.assumes("the images are gray already: that color becomes luma changes nothing");
+                account.assumes("the images are grayscale already, so the conversion to luma has no effect");
                 return Ok(self);
             }
             (_, false) => {
-                let advice = ["models see gray: add color = \"luma\" to [images]", "models see gray: add --color luma"];
-                let found = format!("none, and {} has colors", path.display());
-                return Err(asked.mismatch("images.color", "what becomes of color", found, advice).into());
+                let advice = [
+                    "models use grayscale images: add color = \"luma\" to [images]",
+                    "models use grayscale images: add --color luma",
+                ];
+                let found = format!("none, but {} has colors", path.display());
+                return Err(asked.mismatch("images.color", "how to convert color", found, advice).into());
             }
             (_, true) => {}
         }
-        account.assumes("color becomes luma by ITU-R 601: 0.299 red + 0.587 green + 0.114 blue");
+        account.assumes("color is converted to luma by ITU-R 601: 0.299 red + 0.587 green + 0.114 blue");
         let area = height * width;
         let pixels = match self.pixels {
             Pixels::Bytes(bytes) => {
@@ -78,13 +82,13 @@ impl Stored {
         Ok(Self { shape: [count, 1, height, width], pixels })
     }
 
-    /// Averaged down to a size, where one is asked for.
+    /// Averages down to a size, if requested.
     pub(super) fn into_size(self, asked: Asked, path: &Path, size: Option<[usize; 2]>, account: &mut Account) -> Result<Self> {
         let [count, _, height, width] = self.shape;
         let Some([new_height, new_width]) = size.filter(|size| *size != [height, width]) else { return Ok(self) };
         if new_height == 0 || new_width == 0 || new_height > height || new_width > width {
-            let expected = format!("at most the {height} x {width} pixels of {}", path.display());
-            let advice = ["images are made smaller, never larger"; 2];
+            let expected = format!("at most {height} x {width}, the size of {}", path.display());
+            let advice = ["images can only be made smaller"; 2];
             return Err(asked.mismatch("images.size", expected, format!("{new_height} x {new_width}"), advice).into());
         }
         let (old, new) = ([height, width], [new_height, new_width]);
@@ -92,7 +96,7 @@ impl Stored {
         let pixels = match self.pixels {
             Pixels::Bytes(bytes) => {
                 account.assumes(
-                    "images of 8 bits stay so: averages of columns, then of rows, are rounded to the nearest of 256 grays",
+                    "images remain 8-bit: averages over columns, then over rows, are rounded to the nearest of 256 gray levels",
                 );
                 Pixels::Bytes(bytes.par_chunks(area).flat_map_iter(|image| area_average_bytes(image, old, new)).collect())
             }
@@ -101,20 +105,20 @@ impl Stored {
             }
         };
         let (rows, columns) = (height as f64 / new_height as f64, width as f64 / new_width as f64);
-        account.took(format!("images at {new_height} x {new_width}: each pixel the mean of {rows:.4} x {columns:.4}"));
+        account.took(format!("images at {new_height} x {new_width}: each pixel is the mean of {rows:.4} x {columns:.4}"));
         if (rows / columns - 1.0).abs() > 0.01 {
-            account.assumes(format!("images may be stretched: {rows:.4} rows become one, and {columns:.4} columns"));
+            account.assumes(format!("images may be stretched: {rows:.4} rows are averaged, but {columns:.4} columns"));
         }
         Ok(Self { shape: [count, 1, new_height, new_width], pixels })
     }
 
-    /// The distinct ones among gray images, which their source numbers from `first_image`.
+    /// The distinct grayscale images; their source numbers them from `first_image`.
     pub(super) fn distinct(self, first_image: usize, account: &mut Account) -> Result<Images> {
         let [count, _, height, width] = self.shape;
         let area = height * width;
         let units = match self.pixels {
             Pixels::Bytes(bytes) => bytes.into_iter().map(|byte| f32::from(byte) / 255.0).collect(),
-            // Means of pixels within the range can leave it by rounding.
+            // Rounding can move means slightly out of the range.
             Pixels::Units(units) => units.into_iter().map(|unit| unit.clamp(0.0, 1.0)).collect::<Vec<f32>>(),
         };
         let ids: Vec<ImageId> = units.par_chunks(area).map(|image| ImageId::of(height, width, image)).collect();
@@ -132,7 +136,7 @@ impl Stored {
         if known.len() < count {
             let (few, more) = (known.len(), count - known.len());
             account.assumes(format!(
-                "{more} of {count} images have the pixels of another: {few} images, and their trials are repeats"
+                "{more} of {count} images have the same pixels as another: {few} distinct images, whose trials count as repeats"
             ));
         }
         Ok(Images { stimuli: StimulusSet::new(height, width, pixels)?, labels, distinct: of_image })

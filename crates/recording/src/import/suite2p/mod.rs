@@ -1,4 +1,4 @@
-//! Folders of suite2p, with a table that says which image came on when.
+//! Folders of suite2p, with a table of image onsets.
 
 mod onsets;
 mod traces;
@@ -18,17 +18,20 @@ use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use traces::{Rows, cells, mean_of};
 
-/// How much of the neuropil's trace suite2p takes from that of a cell, unless told otherwise.
+/// The default factor with which suite2p subtracts the neuropil trace from that of a cell.
 const NEUROPIL: f64 = 0.7;
 
-/// Reads the folder that suite2p wrote (`suite2p`, the one around it, or one plane of it): the cells of each plane.
+/// Reads the cells of each plane in a suite2p output folder (`suite2p`, its parent, or one of its
+/// planes).
 ///
-/// A response is the mean of a cell's deconvolved trace over the window after onset. `ops.npy` and `stat.npy` are pickles, which are programs, and
-/// are not opened: the rate has to be said.
+/// A response is the mean of a cell's deconvolved trace over the window after onset. `ops.npy` and
+/// `stat.npy` are pickles, which are programs, and are not opened; the rate must therefore be
+/// given.
 ///
 /// # Errors
-/// A file that is missing, cut short or of another shape than its neighbors; a table of onsets without the columns that it needs, or with
-/// images that are not there; a rate that is not above 0; most onsets beyond the recording; and all that a scan refuses.
+/// Returns an error if a file is missing, truncated or does not match the shape of the others, if
+/// the table of onsets lacks a column or names an image that does not exist, if the rate is not
+/// above 0, if most onsets lie beyond the recording, or if the scan is invalid.
 pub fn suite2p(folder: &Path, settings: &Suite2pSettings) -> Result<Imported> {
     let _span = tracing::info_span!("import_suite2p", folder = %folder.display()).entered();
     foreign::refuse(folder)?;
@@ -36,7 +39,7 @@ pub fn suite2p(folder: &Path, settings: &Suite2pSettings) -> Result<Imported> {
     let mut account = Account::default();
     let rate = settings.rate;
     if !(rate.is_finite() && rate > 0.0) {
-        let expected = "how many volumes were recorded a second";
+        let expected = "the number of volumes recorded per second";
         let advice = "it is fs in ops.npy (settings.npy since suite2p 1): numpy.load(FILE, allow_pickle=True).item()[\"fs\"]";
         return Err(asked.mismatch("rate", expected, rate.to_string(), [advice; 2]).into());
     }
@@ -51,10 +54,10 @@ pub fn suite2p(folder: &Path, settings: &Suite2pSettings) -> Result<Imported> {
     let windows: Vec<[f64; 2]> = trial.iter().map(|trial| window.after(seconds(trial))).collect();
     let measure = match settings.traces {
         Traces::Spikes => "the deconvolved trace".to_owned(),
-        Traces::Fluorescence => format!("F less {NEUROPIL} times Fneu"),
+        Traces::Fluorescence => format!("F minus {NEUROPIL} times Fneu"),
     };
     account.assumes(format!("a response is the mean of {measure} {}", window.sentence()));
-    account.assumes(format!("sample 0 of every plane is at 0 s, and there are {rate} a second"));
+    account.assumes(format!("sample 0 of every plane is at 0 s, and there are {rate} samples per second"));
     let mut columns: Vec<Vec<f64>> = vec![];
     let mut is_within = vec![true; windows.len()];
     for plane in planes(folder)? {
@@ -67,7 +70,7 @@ pub fn suite2p(folder: &Path, settings: &Suite2pSettings) -> Result<Imported> {
     recorded.into_scan(asked, &settings.common, stored, settings.first_image, account)
 }
 
-/// Folders `plane0`, `plane1`, ... in their order, or the one that is a plane itself.
+/// The folders `plane0`, `plane1`, ... in order, or the folder itself if it is a plane.
 fn planes(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.join("F.npy").exists() || folder.join("spks.npy").exists() {
         return Ok(vec![folder.to_owned()]);
@@ -83,13 +86,14 @@ fn planes(folder: &Path) -> Result<Vec<PathBuf>> {
         .collect();
     names.sort_by(|left, right| by_number(left, right));
     if names.is_empty() {
-        let advice = "name the folder that suite2p wrote";
-        return Err(FileError::mismatch(folder, "planes", "plane0 and so on, or spks.npy", "none", advice).into());
+        let advice = "give the folder that suite2p wrote";
+        return Err(FileError::mismatch(folder, "planes", "plane0, plane1, ..., or spks.npy", "none", advice).into());
     }
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
-/// A column for each cell, with a value for each window: not a number where it reaches beyond the plane's samples.
+/// One column per cell with a value per window; NaN where the window extends beyond the plane's
+/// samples.
 fn of_plane(
     plane: &Path,
     settings: &Suite2pSettings,
@@ -110,10 +114,10 @@ fn of_plane(
     let kept: Vec<usize> = (0..rows.rois).filter(|roi| iscell.as_ref().is_none_or(|iscell| iscell[*roi])).collect();
     account.took(format!("{name}: {} cells, {} samples", kept.len(), rows.samples));
     match iscell {
-        None => account.assumes(format!("{name}: every region of interest is a cell, for want of iscell.npy")),
+        None => account.assumes(format!("{name}: every region of interest counts as a cell, because there is no iscell.npy")),
         Some(_) if kept.len() < rows.rois => {
             account.dropped_as(format!(
-                "{name}: {} of {} regions of interest, which are no cells",
+                "{name}: {} of {} regions of interest that are not cells",
                 rows.rois - kept.len(),
                 rows.rois
             ));
@@ -127,8 +131,8 @@ fn of_plane(
     let less = neuropil.as_ref().map(|neuropil| (neuropil, NEUROPIL));
     let means = kept.par_iter().map(|roi| mean_of(&rows, less, *roi, &within)).collect::<Result<Vec<_>>>()?;
     if !means.is_empty() && !within.is_empty() && means.iter().flatten().all(|mean| *mean == 0.0) {
-        // So suite2p leaves the file where it was told not to deconvolve.
-        let advice = "run suite2p with do_deconvolution, or say --traces f";
+        // suite2p writes zeros if deconvolution is turned off.
+        let advice = "run suite2p with do_deconvolution, or use --traces f";
         return Err(FileError::mismatch(rows.path(), "the array", "activity in some window", "zeros throughout", advice).into());
     }
     let column = |means: Vec<f64>| {
@@ -147,7 +151,7 @@ fn images(asked: Asked, settings: &Suite2pSettings, account: &mut Account) -> Re
     }
 }
 
-/// The number among all onsets, and the image, of each that shows one.
+/// For each onset that shows an image: its number among all onsets, and the image.
 fn shown(
     settings: &Suite2pSettings,
     onsets: &Onsets,
@@ -156,7 +160,7 @@ fn shown(
     account: &mut Account,
 ) -> Result<(Vec<i64>, Vec<usize>)> {
     let first = settings.first_image;
-    let advice = "correct the table, or --first-image: the number of the first image";
+    let advice = "correct the table, or set --first-image to the number of the first image";
     let mismatch = |expected: String, found: String| FileError::mismatch(&settings.onsets, "image", expected, found, advice);
     let of_row: Vec<Option<usize>> = match &onsets.image {
         Shown::Numbers(numbers) => {
@@ -164,12 +168,13 @@ fn shown(
                 _ if *number == -1 => Ok(None),
                 place if place >= 0 && place < count as i64 => Ok(Some(place as usize)),
                 _ => {
-                    let expected = format!("numbers of the {count} images, {first} to {}, or -1 for a blank", count + first - 1);
+                    let expected =
+                        format!("numbers of the {count} images from {first} to {}, or -1 for a blank", count + first - 1);
                     Err(mismatch(expected, format!("{number} in row {row}")))
                 }
             };
             let name = names.first().map_or(String::new(), |name| format!(": image {first} is {name}"));
-            account.assumes(format!("images are counted from {first}{name}"));
+            account.assumes(format!("image numbers start at {first}{name}"));
             numbers.iter().enumerate().map(of_row).collect::<std::result::Result<_, _>>()?
         }
         Shown::Names(shown) => {
@@ -182,7 +187,7 @@ fn shown(
                 let place = names.iter().position(|name| file(name) == *wanted || stem(name) == *wanted);
                 place.map(Some).ok_or_else(|| {
                     mismatch(
-                        format!("names of the {} pictures, or numbers of images", names.len()),
+                        format!("names of the {} pictures, or image numbers", names.len()),
                         format!("{wanted:?} in row {row}"),
                     )
                 })
@@ -192,7 +197,7 @@ fn shown(
     };
     let blanks = of_row.iter().filter(|image| image.is_none()).count();
     if blanks > 0 {
-        account.dropped_as(format!("{blanks} of {} onsets, which show a blank", of_row.len()));
+        account.dropped_as(format!("{blanks} of {} onsets that show a blank", of_row.len()));
     }
     let trial = (0..of_row.len()).filter(|row| of_row[*row].is_some()).map(|row| row as i64).collect();
     Ok((trial, of_row.into_iter().flatten().collect()))

@@ -1,4 +1,4 @@
-//! The table of onsets beside a folder of suite2p.
+//! The table of onsets for a suite2p folder.
 
 use crate::Result;
 use crate::import::asked::Asked;
@@ -8,19 +8,19 @@ use brainprior_artifact::FileError;
 use ndarray::Ix2;
 use std::path::Path;
 
-/// One row for each presentation.
+/// One row per presentation.
 pub(super) struct Onsets {
-    /// In `unit`.
+    /// Onset in `unit`.
     pub at: Vec<f64>,
     pub unit: OnsetUnit,
     pub image: Shown,
 }
 
-/// What was shown, as the table says it.
+/// The image of each presentation.
 pub(super) enum Shown {
-    /// -1 is a blank.
+    /// Image numbers; -1 is a blank.
     Numbers(Vec<i64>),
-    /// Of pictures; empty is a blank.
+    /// Picture names; an empty name is a blank.
     Names(Vec<String>),
 }
 
@@ -31,7 +31,7 @@ pub(super) fn read(asked: Asked, path: &Path, unit: Option<OnsetUnit>, account: 
     };
     if let Some(row) = onsets.at.iter().position(|at| !at.is_finite()) {
         let found = format!("{} in row {row}", onsets.at[row]);
-        let advice = "what has no time cannot be placed: leave that row out";
+        let advice = "an onset without a time cannot be used: leave that row out";
         return Err(FileError::mismatch(path, "onsets", "finite numbers", found, advice).into());
     }
     account.took(format!("{} onsets from {}", onsets.at.len(), path.file_name().unwrap_or_default().to_string_lossy()));
@@ -42,15 +42,15 @@ fn of_array(path: &Path, unit: Option<OnsetUnit>, asked: Asked) -> Result<Onsets
     let source = source::read(path, None)?;
     let Ok(table) = source.doubles()?.into_dimensionality::<Ix2>() else {
         let (expected, found) = ("rows of onset and image", format!("shape {:?}", source.shape()));
-        return Err(source.mismatch(expected, found, "save it as two columns, or as .csv with a head").into());
+        return Err(source.mismatch(expected, found, "save it as two columns, or as .csv with a header").into());
     };
     if table.ncols() != 2 {
         let found = format!("{} columns", table.ncols());
-        return Err(source.mismatch("2 columns, onset and image", found, "leave the others out").into());
+        return Err(source.mismatch("2 columns, onset and image", found, "leave out the others").into());
     }
     let Some(unit) = unit else {
-        let advice = "say --onsets-in seconds, or --onsets-in frames";
-        return Err(asked.mismatch("onsets-in", "what the onsets of .npy are counted in", "none", [advice; 2]).into());
+        let advice = "use --onsets-in seconds or --onsets-in frames";
+        return Err(asked.mismatch("onsets-in", "the unit of onsets in .npy", "none", [advice; 2]).into());
     };
     let whole = |(row, number): (usize, &f64)| match number.fract() == 0.0 && number.abs() < 1e15 {
         true => Ok(*number as i64),
@@ -61,7 +61,7 @@ fn of_array(path: &Path, unit: Option<OnsetUnit>, asked: Asked) -> Result<Onsets
 }
 
 fn of_csv(path: &Path, unit: Option<OnsetUnit>, asked: Asked, account: &mut Account) -> Result<Onsets> {
-    let advice = "name the table of onsets: text, with a line for each";
+    let advice = "give the table of onsets: text with one line per onset";
     let text = std::fs::read_to_string(path).map_err(|error| FileError::refused(path, "read")(error).advise(advice))?;
     let mut lines = text.lines().map(|line| line.split(',').map(|cell| cell.trim().trim_matches('"').trim()).collect::<Vec<_>>());
     let head = lines.next().unwrap_or_default();
@@ -70,12 +70,12 @@ fn of_csv(path: &Path, unit: Option<OnsetUnit>, asked: Asked, account: &mut Acco
         place("seconds").map(|place| (place, OnsetUnit::Seconds)).or(place("frame").map(|place| (place, OnsetUnit::Frames)));
     let both = place("seconds").is_some() && place("frame").is_some();
     let (Some((onset, found)), Some(image), false) = (onset, place("image"), both) else {
-        let expected = "a head with image, and seconds or frame";
-        let advice = "name the columns so: onsets in seconds after the first frame, or in frames from 0";
+        let expected = "a header with image, and seconds or frame";
+        let advice = "name the columns accordingly: seconds after the first frame, or frames from 0";
         return Err(FileError::mismatch(path, "line 1", expected, head.join(", "), advice).into());
     };
     if unit.is_some_and(|unit| unit != found) {
-        let (expected, found) = (format!("{found:?}, as the head says").to_lowercase(), "another");
+        let (expected, found) = (format!("{found:?}, as in the header").to_lowercase(), "another unit");
         return Err(asked.mismatch("onsets-in", expected, found, ["leave it out for .csv"; 2]).into());
     }
     let others: Vec<&str> = (0..head.len()).filter(|place| ![onset, image].contains(place)).map(|place| head[place]).collect();

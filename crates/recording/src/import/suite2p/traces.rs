@@ -1,4 +1,4 @@
-//! The arrays of one plane: a row of samples for each region of interest, read one after the other.
+//! The arrays of one plane: one row of samples per region of interest, read one at a time.
 
 use crate::Result;
 use crate::import::clock::means;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// Enough of an array file to hold its header.
+/// Bytes that are enough for the header of an array file.
 const HEADER: u64 = 4096;
 
 /// An array `(rois, samples)` of f4 or f8.
@@ -25,7 +25,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let advice = "name the folder that suite2p wrote, or a plane in it; other arrays come in by import arrays";
+        let advice = "give the folder that suite2p wrote, or a plane in it; import other arrays with `import arrays`";
         let file = File::open(path).map_err(|error| FileError::refused(path, "open")(error).advise(advice))?;
         let mut start = vec![];
         (&file).take(HEADER).read_to_end(&mut start).map_err(FileError::refused(path, "read"))?;
@@ -35,22 +35,22 @@ impl Rows {
             ([rois, samples], Some("f8")) => (*rois, *samples, 8),
             _ => {
                 let found = format!("shape {:?} of {}", header.shape, header.dtype());
-                let advice = "see that suite2p wrote it";
+                let advice = "check that suite2p wrote it";
                 return Err(FileError::mismatch(path, "the array", "rois x samples, f4 or f8", found, advice).into());
             }
         };
         let length = file.metadata().map_err(FileError::refused(path, "read"))?.len();
         let data = rois.checked_mul(samples).and_then(|values| values.checked_mul(bytes)).map(|data| data as u64);
         if data.is_none_or(|data| length.checked_sub(header.start as u64) != Some(data)) || data == Some(0) {
-            let wanted = data.map_or("more than can be counted".to_owned(), |data| (header.start as u64 + data).to_string());
+            let wanted = data.map_or("more than 2^64".to_owned(), |data| (header.start as u64 + data).to_string());
             let expected = format!("{wanted} bytes, for {rois} rois x {samples} samples, at least one of each");
-            let advice = "the file is cut short: copy it again";
+            let advice = "the file is truncated: copy it again";
             return Err(FileError::mismatch(path, "the file", expected, length.to_string(), advice).into());
         }
         Ok(Self { path: path.to_owned(), file, start: header.start as u64, bytes, rois, samples })
     }
 
-    /// That a number for each of so many windows and roi is no more than the file may unpack to.
+    /// Checks that one number per window and ROI does not exceed what the file may decompress to.
     pub(super) fn check_windows(&self, windows: usize) -> Result<()> {
         let length = (self.rois * self.samples * self.bytes) as u64;
         unpacked::check_rows(&self.path, length, windows, self.rois).map_err(Into::into)
@@ -60,17 +60,17 @@ impl Rows {
         &self.path
     }
 
-    /// That another array is of the same rois and samples.
+    /// Checks that another array has the same ROIs and samples.
     pub(super) fn check_same(&self, other: &Self) -> Result<()> {
         if (self.rois, self.samples) == (other.rois, other.samples) {
             return Ok(());
         }
-        let expected = format!("{} rois x {} samples, as {}", other.rois, other.samples, other.path.display());
+        let expected = format!("{} rois x {} samples, like {}", other.rois, other.samples, other.path.display());
         let found = format!("{} x {}", self.rois, self.samples);
         Err(FileError::mismatch(&self.path, "the array", expected, found, "copy the folder again").into())
     }
 
-    /// The samples of a roi.
+    /// The samples of an ROI.
     pub(super) fn row(&self, roi: usize) -> Result<Vec<f64>> {
         let length = self.samples * self.bytes;
         let mut bytes = vec![0; length];
@@ -83,7 +83,7 @@ impl Rows {
     }
 }
 
-/// For each roi of `iscell.npy`, whether it is a cell; all are without that file.
+/// Whether each ROI of `iscell.npy` is a cell; `None` without that file.
 pub(super) fn cells(path: &Path, rois: usize) -> Result<Option<Vec<bool>>> {
     if !path.exists() {
         return Ok(None);
@@ -98,14 +98,14 @@ pub(super) fn cells(path: &Path, rois: usize) -> Result<Option<Vec<bool>>> {
         Values::Large(_) | Values::Strings(_) => vec![],
     };
     if ![vec![rois, 2], vec![rois]].contains(&shape) || values.is_empty() {
-        let expected = format!("{rois} rois x 2: whether each is a cell, and how probable that is");
-        let advice = "it is of another run of suite2p: copy the folder again";
+        let expected = format!("{rois} rois x 2: whether each is a cell, and its probability");
+        let advice = "it is from another run of suite2p: copy the folder again";
         return Err(FileError::mismatch(path, "the array", expected, format!("shape {shape:?}"), advice).into());
     }
     Ok(Some(values.chunks(shape.get(1).copied().unwrap_or(1)).map(|row| row[0] == 1.0).collect()))
 }
 
-/// The mean of a roi's samples, less a part of another trace where there is one, in each window.
+/// The mean of an ROI's samples in each window, minus a multiple of another trace if given.
 pub(super) fn mean_of(rows: &Rows, less: Option<(&Rows, f64)>, roi: usize, windows: &[Range<usize>]) -> Result<Vec<f64>> {
     let mut trace = rows.row(roi)?;
     if let Some((other, factor)) = less {

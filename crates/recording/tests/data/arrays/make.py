@@ -1,9 +1,9 @@
-"""Makes the arrays and pictures of this folder (NumPy 2.4, hdf5storage 0.2, Pillow 13).
+"""Writes the arrays and pictures of this folder (NumPy 2.4, hdf5storage 0.2, Pillow 13).
 
-Five images of 4 x 6, three neurons, up to four repeats of which image i has 4 - i % 3. `responses.npy`: neurons x images x repeats,
-not a number where there was no further repeat. `trials.npz`: the same as trials, with the number of the image from 1, and the images in
-gray. `trials.mat`: that by MATLAB's layout 7.3, in which a script would find neurons x trials. `pictures.zip`: the images in color, as PNG and
-one as JPEG, numbered so that the order of letters is another. `gray.npy`: what Pillow makes of the pictures in gray.
+Five images of 4 x 6 and three neurons; image i has 4 - i % 3 repeats. `responses.npy`: neurons x images x repeats, NaN for missing
+repeats. `trials.npz`: the same as trials, with image numbers from 1 and gray images. `trials.mat`: the same in MATLAB's 7.3 format,
+where a script would see neurons x trials. `pictures.zip`: the images in color, as PNG and one as JPEG, numbered so that alphabetical
+order differs from natural order. `gray.npy`: the pictures converted to gray by Pillow.
 """
 
 import io
@@ -35,7 +35,7 @@ np.savez_compressed(here / "trials.npz", resp=np.array(rows, "f4"), istim=np.arr
 np.save(here / "flat.npy", gray.reshape(images, -1) / 1e6)
 np.save(here / "tiers.npy", np.array(["train", "train", "validation", "test", "test"]))
 
-# As MATLAB shows them: neurons x trials, 1 x trials, height x width x images.
+# As MATLAB displays them: neurons x trials, 1 x trials, height x width x images.
 matlab = {"resp": np.array(rows).T, "istim": np.array([istim], "f8"), "img": np.moveaxis(gray, 0, 2)}
 (here / "trials.mat").unlink(missing_ok=True)
 hdf5storage.savemat(str(here / "trials.mat"), matlab, format="7.3", oned_as="row", store_python_metadata=False)

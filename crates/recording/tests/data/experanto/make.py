@@ -1,9 +1,9 @@
-"""Makes a small session in the folders of experanto (as its repository's `tests/create_*.py` write them: NumPy 2.4, PyYAML 6.0), zipped, and
-what it holds by the definition of the format: for each neuron the mean of the samples whose time, start + index / rate + phase shift,
-lies from 0.05 s after an image came on up to 0.55 s.
+"""Writes a small session in experanto's folders (as its repository's `tests/create_*.py` write them: NumPy 2.4, PyYAML 6.0), zipped,
+and the responses by the definition of the format: for each neuron, the mean of the samples whose time, start + index / rate + phase
+shift, lies from 0.05 s to 0.55 s after image onset.
 
-Times are seconds since 1970, as in the lab's sessions. Six images are shown in sixteen trials of the screen, with a blank, a video and a trial
-of class INVALID between; one image trial is marked as not valid, one has no tier, in one the eye was lost, and the last ends after the
+Times are seconds since 1970, as in the lab's sessions. Six images are shown in sixteen screen trials, with a blank, a video and a trial
+of class INVALID in between. One image trial is marked as invalid, one has no tier, in one the eye was lost, and the last ends after the
 responses do.
 """
 

@@ -1,5 +1,5 @@
-"""Makes the HDF5 files of this folder: h5py 3.16.0 (HDF5 2.0.0), hdf5plugin 7.1.0, xarray 2026.9.0 with netCDF4 1.7.5 and
-h5netcdf 1.8.2, hdf5storage 0.2.2, NumPy 2.4.6. Each is the scan of `scan.py` with one thing in which labs' files differ.
+"""Writes the HDF5 files of this folder: h5py 3.16.0 (HDF5 2.0.0), hdf5plugin 7.1.0, xarray 2026.9.0 with netCDF4 1.7.5 and
+h5netcdf 1.8.2, hdf5storage 0.2.2, NumPy 2.4.6. Each is the scan of `scan.py` with one variation found in labs' files.
 """
 
 import os
@@ -20,7 +20,7 @@ text = np.array(scan.tiers, dtype="S10")
 
 
 def make(name, leave_out=(), images=None, responses=None, **options):
-    """The three datasets that every scan has, and the file to add others to."""
+    """Writes the three datasets that every scan has, and returns the file, to add others."""
     file = h5py.File(here / name, "w", **options)
     parts = {"images": scan.images if images is None else images, "responses": scan.responses if responses is None else responses, "tiers": text}
     for part, values in parts.items():
@@ -69,7 +69,7 @@ os._exit(0)
 make("swmr-left.h5", libver="latest").close()
 subprocess.run([sys.executable, "-c", writer, str(here / "swmr-left.h5")], check=True)
 
-# Additional datasets, which are ignored, of types that nobody reads.
+# Additional datasets with unsupported types, which are ignored.
 with make("other-types.h5") as f:
     f["lab/opaque"] = np.array([b"ab", b"cd"], dtype="V2")
     f["lab/date"] = np.array(["2019-06-07"], dtype="datetime64[s]").astype(h5py.opaque_dtype("datetime64[s]"))
@@ -107,7 +107,7 @@ for part in ["behavior", "pupil_center", "responses", "tiers"]:
     with make(f"group-{part.replace('_', '-')}.h5", leave_out=[part]) as f:
         f[f"{part}/data"] = np.zeros((scan.trials, 2), "f4")
 
-# Data that lie in other files.
+# Data stored in other files.
 with h5py.File(here / "virtual-source.h5", "w") as f:
     f["trials"] = scan.responses
 for name, source in [("virtual.h5", "virtual-source.h5"), ("virtual-gone.h5", "virtual-moved.h5")]:
@@ -176,7 +176,7 @@ dataset = xarray.Dataset(
 packed = {"dtype": "i2", "scale_factor": 0.0625, "add_offset": 0.5, "_FillValue": -32768}
 dataset.to_netcdf(here / "netcdf-packed.nc", engine="netcdf4", encoding={"responses": packed})
 dataset.to_netcdf(here / "netcdf-h5netcdf.nc", engine="h5netcdf", encoding={"responses": packed})
-# Bytes without a sign, as netCDF writes them where it has only signed ones: up to 252, of which those above 127 are stored as negative.
+# Unsigned bytes as netCDF writes them with signed types: values up to 252; those above 127 are stored as negative numbers.
 unsigned = {"dtype": "i1", "_Unsigned": "true", "scale_factor": 0.015625, "_FillValue": -1}
 dataset.to_netcdf(here / "netcdf-unsigned.nc", engine="netcdf4", encoding={"responses": unsigned})
 missing = dataset.copy(deep=True)
@@ -185,7 +185,7 @@ missing.to_netcdf(here / "netcdf-missing.nc", engine="netcdf4", encoding={"respo
 characters = dataset.assign(tiers=(("trial",), text))
 characters.to_netcdf(here / "netcdf-characters.nc", engine="netcdf4", encoding={"images": {"_FillValue": None}})
 
-# Rows and columns, whole statistics, tiers, other files.
+# Transposed data, integer statistics, tiers, other files.
 make("transposed.h5", responses=np.ascontiguousarray(scan.responses.T)).close()
 with make("statistics-whole.h5") as f:
     for part in ["images", "responses"]:
@@ -203,7 +203,7 @@ with h5py.File(here / "unknown.nwb", "w") as f:
     f["processing/ophys/DfOverF/DfOverF/data"] = np.zeros((3, 4))
     f["session_description"] = "natural scenes"
 
-# Responses, as another program writes what `data-specs/responses.toml` describes.
+# Responses as another program writes them by `data-specs/responses.toml`.
 for name, one in [("responses-fixed.h5", lambda value: np.bytes_(value)), ("responses-arrays.h5", lambda value: np.array([value], dtype=h5py.string_dtype()))]:
     with h5py.File(here / name, "w") as f:
         f.attrs["format"] = one("brainprior-responses")

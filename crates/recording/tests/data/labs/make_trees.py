@@ -1,5 +1,5 @@
-"""Makes the zipped Sensorium trees of this folder with NumPy 2.4.6. Each is the scan of `scan.py` with one thing in which
-labs' files differ; the tests unpack them, too, and read the folder.
+"""Writes the zipped Sensorium trees of this folder with NumPy 2.4.6. Each is the scan of `scan.py` with one variation found in
+labs' files; the tests also unpack them and read the folder.
 """
 
 import io
@@ -11,7 +11,7 @@ import numpy as np
 import scan
 
 here = pathlib.Path(__file__).parent
-# What macOS puts beside each file when it copies to a disk of another kind, or zips.
+# macOS adds this next to each file when it copies to a foreign file system or zips.
 apple_double = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(96)
 
 

@@ -1,7 +1,7 @@
-"""The one small scan that all files of this folder hold, unless their name says what is wrong with them.
+"""The small scan in all files of this folder, unless their name says what is wrong with them.
 
-12 trials of 7 neurons; 8 images of 5 x 8 pixels, of which 0 to 4 are for training, 5 for validation, and 6 and 7 were shown
-three times each in tier test. It is the scan of `../make.py`, too.
+12 trials of 7 neurons; 8 images of 5 x 8 pixels: images 0 to 4 are for training, 5 is for validation, and 6 and 7 are shown three
+times each in tier test. `../make.py` writes the same scan.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""Makes a small file in the layout of the NWB 1 files of the Allen Brain Observatory (session B), and what AllenSDK reads of it.
+"""Writes a small file in the layout of the NWB 1 files of the Allen Brain Observatory (session B), and what AllenSDK reads from it.
 
-pynwb writes NWB 2 alone, so that h5py 3.16 writes it, under the names that AllenSDK 2.16.2 (`BrainObservatoryNwbDataSet`) asks for: dF/F (cells, time), a
-blank of -1, presentations in frames of dF/F, images as f4 that hold bytes, running speed that is a few samples shorter.
-The file is zipped into `nwb1.zip`; `expected1.npz` holds what that class reads, and the means in the window by NumPy.
+pynwb only writes NWB 2, so h5py 3.16 writes this file, with the names that AllenSDK 2.16.2 (`BrainObservatoryNwbDataSet`) expects: dF/F
+(cells, time), a blank of -1, presentations in frames of dF/F, images as f4 with byte values, running speed that is a few samples
+shorter. The file is zipped into `nwb1.zip`; `expected1.npz` has what that class reads, and the window means by NumPy.
 """
 
 import pathlib
@@ -22,7 +22,7 @@ quarters = lambda *shape: np.round(rng.gamma(2.0, size=shape) * 4) / 4
 with h5py.File(path, "w") as file:
 
     def put(name, data, **more):
-        # Text is of fixed length in these files, and AllenSDK reads no other.
+        # Strings have fixed length in these files, and AllenSDK reads no others.
         data = np.bytes_(data) if isinstance(data, str) else data
         large = np.ndim(data) > 0 and np.size(data) > 100
         file.create_dataset(name, data=data, **({"compression": 9, "shuffle": True} if large else {}), **more)
@@ -69,7 +69,7 @@ for trial, (image, start) in enumerate(zip(table["frame"], table["start"])):
     inside = (times >= onset + 0.05) & (times < onset + 0.55)
     slope = np.polyfit(pupil_times[inside] - pupil_times[inside].mean(), size[inside], 1)[0]
     running = np.abs(speed[(speed_times >= onset + 0.05) & (speed_times < onset + 0.55)]).mean()
-    # The middle of the window is at a sample, but for the rounding of its time.
+    # The middle of the window coincides with a sample, up to the rounding of its time.
     middle = np.searchsorted(eye_times, onset + 0.3 + 1e-6, side="right") - 1
     row = (trial, image, *dff[:, inside].astype("f8").mean(axis=1), size[inside].mean(), slope, running, *eye[middle])
     if image != -1 and np.isfinite(row).all():

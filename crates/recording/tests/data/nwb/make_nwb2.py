@@ -1,10 +1,11 @@
-"""Makes small NWB 2 files (pynwb 4.2.0, hdmf 6.2.0, h5py 3.16, NumPy 2.4), and what pynwb reads of them.
+"""Writes small NWB 2 files (pynwb 4.2.0, hdmf 6.2.0, h5py 3.16, NumPy 2.4), and what pynwb reads from them.
 
-`allen.nwb` has the layout of DANDI 000728 (written there by catalystneuro/visual-coding-to-nwb-v2): dF/F (time, cells), linked timestamps, images
-without an order that are numbered by name, an IndexSeries of u4 in which the blank is -1 cast to 4294967295, a movie beside it.
-`table.nwb` has spike times, twelve images in an order of their own, and a table of intervals that names them.
-`shown.nwb` shows images as an OpticalSeries, records fluorescence cells first, at a rate, and has two planes.
-They are zipped into `nwb2.zip`; `expected2.npz` holds, for each, the onsets and images of its trials and the responses in the window by NumPy, from what pynwb reads.
+`allen.nwb` has the layout of DANDI 000728 (written there by catalystneuro/visual-coding-to-nwb-v2): dF/F (time, cells), linked
+timestamps, images without an order that are numbered by name, an IndexSeries of u4 in which the blank is -1 cast to 4294967295, and a
+movie. `table.nwb` has spike times, twelve images in a stated order, and a table of intervals that names them. `shown.nwb` shows images as
+an OpticalSeries, stores fluorescence cells first, at a rate, and has two planes.
+They are zipped into `nwb2.zip`; `expected2.npz` has, for each, the onsets and images of its trials and the responses in the window by
+NumPy, from what pynwb reads.
 """
 
 import datetime
@@ -35,7 +36,7 @@ def new_file(name):
 
 
 def planes(file, count, cells):
-    """One segmentation for each plane, with identifiers of their own."""
+    """One segmentation per plane, each with its own identifiers."""
     device = file.create_device(name="Microscope")
     segmentation = ImageSegmentation()
     file.processing["ophys"].add(segmentation)
@@ -106,7 +107,7 @@ def allen():
     file.add_stimulus_template(images)
     shown = np.concatenate([rng.permutation(np.arange(-1, 12)) for _ in range(4)])
     onsets = 10.0 + np.arange(len(shown)) * 0.25 + np.repeat([0.0, 0.5, 1.0, 1.5], 13)
-    # As the converter does it: -1 becomes 4294967295.
+    # Like the converter: -1 becomes 4294967295.
     file.add_stimulus(
         IndexSeries(
             name="natural_scenes_stimulus",
@@ -140,7 +141,7 @@ def allen():
         series = SpatialSeries(name=name, data=packed(place), timestamps=packed(times), unit="m", reference_frame="-")
         file.processing["behavior"].add(kind(spatial_series=series))
     path = write(file, "allen.nwb")
-    # What pynwb wrote in 2024, and refuses to write since: an IndexSeries of an ImageSeries.
+    # pynwb wrote this in 2024 and now refuses to: an IndexSeries of an ImageSeries.
     with h5py.File(path, "a") as edited:
         del edited["stimulus/presentation/natural_movie_one_stimulus/indexed_images"]
         target = h5py.SoftLink("/stimulus/templates/natural_movie_one_template")

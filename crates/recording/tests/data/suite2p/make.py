@@ -1,8 +1,9 @@
-"""Runs suite2p 1.1.0 (NumPy 2.4, PyTorch 2.15) on a made movie of two planes, and packs what the importer reads into `folder.zip`: F.npy, Fneu.npy,
-spks.npy and iscell.npy of each plane, and settings.npy, a pickle that it does not open. One region of plane 0 is marked as no cell, as the GUI does.
+"""Runs suite2p 1.1.0 (NumPy 2.4, PyTorch 2.15) on a synthetic movie of two planes, and packs what the importer reads into `folder.zip`:
+F.npy, Fneu.npy, spks.npy and iscell.npy of each plane, and settings.npy, a pickle that it does not open. One region of plane 0 is marked
+as not a cell, as the GUI does.
 
-`onsets.csv` and `onsets.npy` say the same of 40 images in frames, -1 is a blank; `named.csv` says it in seconds with the names of pictures. `images.npy`
-holds the six images. `expected.npz` holds the means in the window by NumPy.
+`onsets.csv` and `onsets.npy` list the same 40 images in frames, where -1 is a blank; `named.csv` lists them in seconds with picture names.
+`images.npy` has the six images. `expected.npz` has the window means by NumPy.
 """
 
 import pathlib
@@ -58,7 +59,7 @@ np.save(here / "images.npy", rng.integers(0, 256, (6, 4, 5)).astype("u1"))
 
 
 def means(of):
-    """Of the cells of both planes, over 0.05 to 0.55 s after each onset that lies within the recording."""
+    """Responses of the cells of both planes, from 0.05 to 0.55 s after each onset within the recording."""
     table, within = [], []
     for plane in range(2):
         cells = np.load(folder / f"plane{plane}" / "iscell.npy")[:, 0] == 1

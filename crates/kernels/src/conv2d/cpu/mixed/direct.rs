@@ -1,4 +1,4 @@
-//! The forward pass and the input gradient, summed over channels and taps in place.
+//! The forward pass and the input gradient, summed directly over channels and taps.
 
 use rayon::prelude::*;
 
@@ -11,26 +11,26 @@ use crate::mixed::round;
 use crate::simd::{Isa, narrow};
 use crate::uninit::{Uninit16, written};
 
-/// Chunks of output channels that are made together, and the weights of each phase for them.
+/// Chunks of output channels computed together, and their weights for each phase.
 struct Block {
     first: usize,
     chunks: usize,
     weights: Vec<Vec<u16>>,
 }
 
-/// What all tasks share.
+/// Shared by all tasks.
 struct Job<'a> {
     isa: Isa,
     c: &'a Correlation,
     in_chunks: usize,
-    /// Channels of the last of these.
+    /// Channels in the last chunk.
     last: usize,
-    /// Where the taps of each phase read, in numbers; of one channel, the first of each two.
+    /// Offsets of the taps of each phase; for a single channel, of the first tap of each pair.
     taps: Vec<Vec<usize>>,
     blocks: Vec<Block>,
 }
 
-/// The result in chunks, of a source in chunks.
+/// Computes the result in chunks, from a source in chunks.
 pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32], order: WeightOrder) -> Vec<u16> {
     let in_chunks = c.in_channels.div_ceil(CHUNK);
     let out_chunks = c.out_channels.div_ceil(CHUNK);
@@ -52,7 +52,7 @@ pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32
     let job = Job { isa, c, in_chunks, last, taps, blocks };
     let image = in_chunks * c.padded.height * c.padded.width * CHUNK;
     let target_image = out_chunks * c.plane() * CHUNK;
-    // SAFETY: the tasks share out the images, and every phase of every chunk of each is written.
+    // SAFETY: the tasks cover the images, and write every phase of every chunk of each.
     let (target, ()) = unsafe {
         written(source.len() / image * target_image, |target| {
             source.par_chunks_exact(image).zip(target.par_chunks_exact_mut(target_image)).for_each(|(source, target)| {
@@ -63,14 +63,15 @@ pub(super) fn correlate(isa: Isa, c: &Correlation, source: &[u16], weight: &[f32
     target
 }
 
-/// Two taps that read neighbouring pixels of a channel, or one that has no such neighbour.
+/// Two taps that read neighboring pixels of a channel, or one without such a neighbor.
 struct TapPair {
     offset: usize,
     first: usize,
     second: Option<usize>,
 }
 
-/// Of one channel alone half of each pair would be empty: instead, the pixel to the right takes the second place.
+/// With a single channel, half of each pair would be empty; instead, the pixel to the right is the
+/// second element.
 fn tap_pairs(phase: &Phase) -> Vec<TapPair> {
     let mut taps: Vec<_> = phase.taps.iter().map(|tap| (tap.offset, tap.index)).collect();
     taps.sort_unstable();
@@ -84,7 +85,7 @@ fn tap_pairs(phase: &Phase) -> Vec<TapPair> {
     pairs
 }
 
-/// The weights of a phase of one channel, `[pair of taps][output channel][2]`.
+/// The weights of a phase with one channel, `[pair of taps][output channel][2]`.
 fn packed_pairs(c: &Correlation, pairs: &[TapPair], first: usize, chunks: usize, weight: &[f32], order: WeightOrder) -> Vec<u16> {
     let width = chunks * CHUNK;
     let mut packed = vec![0; pairs.len() * width * 2];
@@ -99,7 +100,8 @@ fn packed_pairs(c: &Correlation, pairs: &[TapPair], first: usize, chunks: usize,
     packed
 }
 
-/// The weights of a phase in the order in which they are read, `[in chunk][tap][pair][output channel][2]`.
+/// The weights of a phase in the order in which they are read, `[in chunk][tap][pair][output
+/// channel][2]`.
 fn packed(c: &Correlation, phase: &Phase, first: usize, chunks: usize, weight: &[f32], order: WeightOrder) -> Vec<u16> {
     let in_chunks = c.in_channels.div_ceil(CHUNK);
     let last = c.in_channels - (in_chunks - 1) * CHUNK;
@@ -138,7 +140,7 @@ impl Job<'_> {
         for block in &self.blocks {
             let target = &mut target[block.first * c.plane() * CHUNK..][..block.chunks * c.plane() * CHUNK];
             for ((phase, taps), weights) in c.phases.iter().zip(&self.taps).zip(&block.weights) {
-                // Short rows are taken two at a time.
+                // Short rows are processed two at a time.
                 let columns = if phase.columns.div_ceil(PIXELS / 2) % 2 == 1 && phase.rows > 1 { PIXELS / 2 } else { PIXELS };
                 let rows = PIXELS / columns;
                 for row in (0..phase.rows).step_by(rows) {

@@ -1,32 +1,34 @@
-//! Sums of products of pairs of channels, in registers: a few pixels by one or two chunks of output channels.
+//! Sums of products of channel pairs, in registers: a few pixels by one or two chunks of output
+//! channels.
 
 use crate::simd::{Bf16, Isa, Vector, bf16_instance, compiled_for_bf16};
 
-/// Pixels that the kernel takes at a time.
+/// Pixels that the kernel processes at a time.
 pub(in super::super) const PIXELS: usize = 8;
 
-/// Output channels that it makes at a time, at most.
+/// Largest number of output chunks that it computes at a time.
 pub(in super::super) const MOST_CHUNKS: usize = 2;
 
-/// Channels side by side, and what pairs they make.
+/// Channels per chunk, and the pairs they form.
 pub(in super::super) const CHUNK: usize = 16;
 const PAIRS: usize = CHUNK / 2;
 
-/// What is summed for some pixels.
+/// The sums to compute for some pixels.
 pub(in super::super) struct Dots<'a> {
     /// Where the first pixel reads tap offset 0 of the first chunk.
     pub source: &'a [u16],
-    /// Pixels stand in rows of so many, 8 or 4, and rows are so many numbers apart.
+    /// Pixels per row, 8 or 4, and the distance between rows in numbers.
     pub columns: usize,
     pub row_step: usize,
-    /// Chunks of input channels, and numbers from one to the next.
+    /// Chunks of input channels, and the distance between them in numbers.
     pub chunks: usize,
     pub plane: usize,
-    /// Channels of the last one that exist.
+    /// Channels of the last chunk that exist.
     pub last: usize,
-    /// Where each tap reads, in numbers.
+    /// The offset of each tap in numbers.
     pub taps: &'a [usize],
-    /// `[chunk][tap][pair of input channels][output channel][2]`; the last chunk has only the pairs that exist.
+    /// `[chunk][tap][pair of input channels][output channel][2]`; the last chunk has only the pairs
+    /// that exist.
     pub weights: &'a [u16],
     /// Chunks of output channels, 1 or 2.
     pub outputs: usize,
@@ -40,11 +42,12 @@ struct Arguments<'a> {
 
 /// # Safety
 ///
-/// All that the sizes describe lies within the slices, `sums` has room; the processor has the instructions.
+/// Everything that the sizes describe lies within the slices, `sums` is large enough, and the
+/// processor has the instructions.
 #[inline(always)]
 unsafe fn dots<V: Vector, B: Bf16<V>, const VECTORS: usize, const COLUMNS: usize>(arguments: &Arguments) {
     let d = arguments.dots;
-    // SAFETY: the caller vouches for every pixel, tap and pair.
+    // SAFETY: the caller guarantees access to every pixel, tap and pair.
     unsafe {
         let mut sums = [[V::splat(0.0); VECTORS]; PIXELS];
         let mut weights = d.weights.as_ptr();
@@ -76,7 +79,7 @@ unsafe fn dots<V: Vector, B: Bf16<V>, const VECTORS: usize, const COLUMNS: usize
 compiled_for_bf16!(dots, Arguments, VECTORS, COLUMNS);
 
 impl Dots<'_> {
-    /// Numbers of the weights.
+    /// Size of the weights in numbers.
     pub(in super::super) fn weights(chunks: usize, last: usize, taps: usize, outputs: usize) -> usize {
         ((chunks - 1) * PAIRS + last.div_ceil(2)) * taps * outputs * CHUNK * 2
     }
@@ -87,7 +90,7 @@ impl Dots<'_> {
             let rows = PIXELS / self.columns;
             tap + (self.chunks - 1) * self.plane + (rows - 1) * self.row_step + self.columns * CHUNK
         });
-        assert!(reach <= self.source.len(), "a pixel reaches beyond its source");
+        assert!(reach <= self.source.len(), "a pixel extends beyond its source");
         assert!(Self::weights(self.chunks, self.last, self.taps.len(), self.outputs) <= self.weights.len());
         assert!(PIXELS * self.outputs * CHUNK <= sums.len() && (1..=MOST_CHUNKS).contains(&self.outputs));
         let arguments = Arguments { dots: self, sums: sums.as_mut_ptr() };

@@ -1,19 +1,22 @@
 //! Convolutions in mixed precision: operands in bfloat16, sums in f32.
 //!
-//! Sixteen channels lie side by side ([`crate::mixed`]), so that the pairs that `vdpbf16ps` multiplies are pairs of channels of a
-//! pixel as they are stored, and a vector of sums is sixteen output channels of one pixel. Weight gradients sum over pixels: there,
-//! pairs are neighbouring outputs, which are laid side by side once for all taps.
+//! Sixteen channels are contiguous ([`crate::mixed`]), so the pairs that `vdpbf16ps` multiplies are
+//! pairs of channels of a pixel as stored, and a vector of sums is sixteen output channels of one
+//! pixel. Weight gradients sum over pixels; there, pairs are neighboring outputs, which are
+//! interleaved once for all taps.
 //!
-//! The same three families as in f32 ([`super`]): sums over taps in place ([`direct`], [`weight_gradient`]) and, for kernels of
-//! 3 x 3 and stride 1, the transform of [`super::winograd`], whose evaluations are rounded to bfloat16. Where the processor has tiles,
-//! all sums are over taps, by those ([`tiles`]).
+//! The algorithms are the three of f32 ([`super`]): direct sums over taps ([`direct`],
+//! [`weight_gradient`]) and, for 3 x 3 kernels with stride 1, the transform of [`super::winograd`],
+//! whose evaluations are rounded to bfloat16. If the processor has AMX tiles, all sums are computed
+//! directly over taps with them ([`tiles`]).
 //!
 //! # Accuracy
 //!
-//! With u = 2^-8 (the spacing of bfloat16 numbers in [1, 2) is 2^-7, and rounding errs by half of that), operands that are bfloat16 already and
-//! sums of n products in f32, a result that is summed in place differs from the exact sum by at most n 2^-24 times the sum of the
-//! magnitudes of its products, and by u times its own magnitude for being rounded (not so the weight gradient, which stays f32).
-//! Weights, which are f32, are rounded first: u times the sum of magnitudes more.
+//! Let u = 2^-8: the spacing of bfloat16 numbers in [1, 2) is 2^-7, and rounding errs by at most
+//! half of that. For bfloat16 operands and sums of n products in f32, a directly summed result
+//! differs from the exact sum by at most n 2^-24 times the sum of the magnitudes of its products,
+//! plus u times its own magnitude for rounding the result (except for the weight gradient, which
+//! stays f32). Weights, which are f32, are rounded first, which adds u times the sum of magnitudes.
 
 mod direct;
 pub(super) mod dots;
@@ -38,17 +41,17 @@ use crate::simd::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::tiles::Amx;
 
-/// A convolution of images in chunks by a weight of f32, and its gradients.
+/// A convolution of images in chunks with an f32 weight, and its gradients.
 pub(crate) struct MixedConvolution(Problem);
 
 impl MixedConvolution {
-    /// See [`crate::conv2d`]; one group of channels.
+    /// See [`crate::conv2d`]; supports a single group of channels.
     pub(crate) fn new(x: &Sizes, weight: &Tensor, geometry: Conv2dGeometry) -> Result<Self> {
         same_kind(super::OP, &[("weight", weight)])?;
         Ok(Self(Problem::new(&x.dims(), weight.dims(), geometry)?))
     }
 
-    /// Of the result.
+    /// The sizes of the result.
     pub(crate) fn output(&self) -> Sizes {
         Sizes::new(self.0.output_dims())
     }
@@ -64,7 +67,7 @@ impl MixedConvolution {
         Sizes::new(self.0.input_dims()).tensor(dx)
     }
 
-    /// The gradient with respect to the weight, of f32.
+    /// The gradient with respect to the weight, as f32.
     pub(crate) fn weight_gradient(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
         let dw = with_numbers(x, |x| with_numbers(dy, |dy| Ok(weight_gradient(Isa::active(), &self.0, x, dy))))?;
         Tensor::from_vec(dw, &self.0.weight_dims(), &Device::Cpu)

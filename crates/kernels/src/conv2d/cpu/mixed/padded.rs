@@ -1,17 +1,19 @@
-//! Chunks of images with their padding, so that neighbouring outputs read neighbouring pixels whatever the stride.
+//! Padded chunks of images, in a layout where neighboring outputs read neighboring pixels whatever
+//! the stride.
 
 use super::super::padded_image::PaddedImage;
 use super::dots::CHUNK;
 
-/// Pixels after the last chunk that a kernel may read (it does not use them), beyond two rows of outputs.
+/// Pixels after the last chunk that a kernel may read (without using them), beyond two rows of
+/// outputs.
 const SLACK: usize = 16;
 
-/// Numbers of a buffer for `chunks` chunks.
+/// Size of a buffer for `chunks` chunks, in numbers.
 pub(super) fn buffer(padded: &PaddedImage, chunks: usize) -> usize {
     (chunks * padded.plane() + 2 * padded.stride * padded.row() + SLACK) * CHUNK
 }
 
-/// Lays out the chunks of an image one after the other, and zeros behind them.
+/// Writes the chunks of an image one after the other, followed by zeros.
 pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
     let f = padded;
     let chunks = image.len() / (f.height * f.width * CHUNK);
@@ -25,7 +27,8 @@ pub(super) fn fill(padded: &PaddedImage, image: &[u16], to: &mut [u16]) {
             };
             let from = &from[y * f.width * CHUNK..][..f.width * CHUNK];
             for (phase, run) in to.chunks_exact_mut(f.run * CHUNK).enumerate() {
-                // As of f32: column `left + i` of the padded image is column `i * every` of the image.
+                // As for f32: column `left + i` of the padded image is column `i * every` of the
+                // image.
                 let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(f.run);
                 let first = (left * f.stride + phase).saturating_sub(f.left);
                 let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(f.run - left);

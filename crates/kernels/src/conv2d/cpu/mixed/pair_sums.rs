@@ -1,26 +1,29 @@
-//! Sums over pairs of pixels (or of tiles), in registers: eight rows by one or two chunks of output channels.
+//! Sums over pairs of pixels (or tiles), in registers: eight rows by one or two chunks of output
+//! channels.
 
 use super::dots::{CHUNK, MOST_CHUNKS};
 use crate::simd::{Bf16, Isa, Vector, bf16_instance, compiled_for_bf16};
 
-/// Rows that the kernel makes at a time.
+/// Rows that the kernel computes at a time.
 pub(in super::super) const ROWS: usize = 8;
 
-/// Numbers of a pair of pixels of a chunk.
+/// Numbers in a pair of pixels of a chunk.
 pub(in super::super) const PAIR: usize = 2 * CHUNK;
 
-/// What is summed: over images, lines of them, and pairs of a line.
+/// The sums to compute: over images, lines of each, and pairs in a line.
 #[derive(Clone, Copy)]
 pub(in super::super) struct PairSums<'a> {
     pub images: usize,
     pub lines: usize,
     pub pairs: usize,
-    /// One factor: row `r` reads the two numbers at `offsets[r]`, [`PAIR`] further for each next pair.
+    /// One factor: row `r` reads two numbers at `offsets[r]`, and [`PAIR`] further for each next
+    /// pair.
     pub x: &'a [u16],
     pub offsets: [usize; ROWS],
     pub x_image: usize,
     pub x_line: usize,
-    /// The other, `[line][pair][output channel of a chunk][2]` in every image, chunks `dy_chunk` apart.
+    /// The other factor, `[line][pair][output channel of a chunk][2]` in every image, with chunks
+    /// `dy_chunk` apart.
     pub dy: &'a [u16],
     pub dy_image: usize,
     pub dy_chunk: usize,
@@ -37,11 +40,12 @@ struct Arguments<'a> {
 
 /// # Safety
 ///
-/// All that the sizes describe lies within the slices, `sums` has room; the processor has the instructions.
+/// Everything that the sizes describe lies within the slices, `sums` is large enough, and the
+/// processor has the instructions.
 #[inline(always)]
 unsafe fn pair_sums<V: Vector, B: Bf16<V>, const VECTORS: usize>(arguments: &Arguments) {
     let p = arguments.pair_sums;
-    // SAFETY: the caller vouches for every image, line, pair and row.
+    // SAFETY: the caller guarantees access to every image, line, pair and row.
     unsafe {
         let at = |row: usize, v: usize| arguments.sums.add((row * VECTORS + v) * V::LANES);
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
@@ -88,7 +92,7 @@ impl PairSums<'_> {
         assert!(self.images * self.lines * self.pairs > 0 && (1..=MOST_CHUNKS).contains(&self.outputs));
         let furthest =
             self.offsets.iter().max().unwrap_or(&0) + (self.images - 1) * self.x_image + (self.lines - 1) * self.x_line;
-        assert!(furthest + (self.pairs - 1) * PAIR + 2 <= self.x.len(), "a row reaches beyond its source");
+        assert!(furthest + (self.pairs - 1) * PAIR + 2 <= self.x.len(), "a row extends beyond its source");
         let dy = (self.images - 1) * self.dy_image + (self.outputs - 1) * self.dy_chunk + self.lines * self.pairs * PAIR;
         assert!(dy <= self.dy.len() && ROWS * self.outputs * CHUNK <= sums.len());
         let arguments = Arguments { pair_sums: self, sums: sums.as_mut_ptr(), resume };

@@ -10,12 +10,12 @@ use crate::mixed::{pack, unpack};
 use crate::simd::tiles::Model;
 use crate::testing::elements;
 
-/// Half the spacing of bfloat16 numbers, relative to them.
+/// Half the relative spacing of bfloat16 numbers.
 const U: f64 = 1.0 / 256.0;
-/// The same of f32.
+/// The same for f32.
 const U32: f64 = 1.0 / 16_777_216.0;
 
-/// Normal numbers that bfloat16 has.
+/// Normal numbers, rounded to bfloat16.
 fn normal(seed: u64, dims: &[usize; 4]) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let values: Vec<f32> = (0..dims.iter().product()).map(|_| StandardNormal.sample(&mut rng)).collect();
@@ -32,7 +32,8 @@ fn values(dims: [usize; 4], numbers: Vec<u16>) -> Vec<f32> {
     elements(&unpack(&sizes, &sizes.tensor(numbers).unwrap()).unwrap())
 }
 
-/// Every result lies within its bound, and all together within `share` of what the results are, root mean square.
+/// Checks that every result lies within its bound, and that the root mean square error is within
+/// `share` of the results.
 #[track_caller]
 fn check(what: &str, found: &[f32], expected: &[f64], bound: impl Fn(usize) -> f64, share: f64) {
     assert_eq!(found.len(), expected.len(), "{what}");
@@ -46,7 +47,7 @@ fn check(what: &str, found: &[f32], expected: &[f64], bound: impl Fn(usize) -> f
     assert!(errors.sqrt() <= share * squares.sqrt(), "{what}: off by {} of the results", (errors / squares).sqrt());
 }
 
-/// Both gradients and the forward pass, at every level.
+/// Checks both gradients and the forward pass, at every level.
 #[track_caller]
 fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry: Conv2dGeometry) {
     let w_dims = [out_channels, x_dims[1], kernel, kernel];
@@ -61,7 +62,8 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         reference::weight_gradient(&p, &elements(&x), &elements(&dy)),
     ];
     let depths = [x_dims[1] * p.taps(), out_channels * p.taps(), p.batch * p.out_plane()].map(|n| n as f64);
-    // Sums of magnitudes of a transform are what its own matrices make of them, and its f32 is coarser, too.
+    // The sums of magnitudes of a transform follow from its own matrices, and its f32 error is
+    // larger, too.
     let transformed = bounds(&p, &elements(&x), &w, &elements(&dy));
     let bound = |transformed: &Option<[Vec<f64>; 3]>, result: usize, [expected, magnitude]: &[Vec<f64>; 2], i: usize| {
         let rounded = if result < 2 { U * expected[i].abs() } else { 0.0 };
@@ -73,8 +75,8 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         (within + rounded) * (1.0 + U) + 1e-30
     };
     let of_results = [&y, &dx, &dw];
-    // Of errors to results, root mean square: as much as independent roundings of evaluations make of independent operands, and that
-    // of the result.
+    // Expected ratio of errors to results, root mean square: from independent rounding of
+    // evaluations of independent operands, and from rounding the result.
     let (limits, ones) = (variances(&p), |dims: [usize; 4]| vec![1.0; dims.iter().product()]);
     let share = |result: usize| {
         let Some(errors) = &limits else { return 0.003 };
@@ -98,7 +100,7 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         }
     };
     let (xs, dys) = (numbers(&x), numbers(&dy));
-    // SAFETY: the model has no instructions of its own; those of its vectors are the ones in use.
+    // SAFETY: the model has no instructions of its own; its vectors use the active level.
     let by_tiles = unsafe {
         [
             values(p.output_dims(), tiles::correlate::<Model>(&Correlation::forward(&p), &xs, &w, forward_order(&p))),
@@ -122,7 +124,7 @@ fn check_shape(x_dims: [usize; 4], out_channels: usize, kernel: usize, geometry:
         assert!(!tiles || found == by_tiles, "{what}: tiles differ from their model");
         of_levels.push((isa, found));
     }
-    // The instruction and its definition give the same bits, where the transforms around them do, too.
+    // The instruction and its definition give the same bits if the surrounding transforms do, too.
     let of_avx: Vec<_> = of_levels.iter().filter(|(isa, _)| isa.name().starts_with("avx")).collect();
     for (isa, found) in &of_avx {
         assert!(*found == of_avx[0].1, "{what}: {isa:?} and {:?} differ", of_avx[0].0);

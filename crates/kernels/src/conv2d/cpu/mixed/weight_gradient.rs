@@ -1,4 +1,4 @@
-//! The gradient with respect to the weight, summed over pairs of neighbouring outputs.
+//! The gradient with respect to the weight, summed over pairs of neighboring outputs.
 
 use rayon::prelude::*;
 
@@ -11,13 +11,13 @@ use super::padded;
 use super::pair_sums::{PAIR, PairSums, ROWS};
 use crate::simd::Isa;
 
-/// Pairs of pixels that all sums of a task take up before the next ones.
+/// Pairs of pixels that all sums of a task process before the next ones.
 const NEAR_PAIRS: usize = 256;
 
-/// Groups of rows that a task takes, at most.
+/// Largest number of row groups per task.
 const TASK_GROUPS: usize = 32;
 
-/// Tasks that there should be, for any number of threads.
+/// Target number of tasks, for any number of threads.
 const TASKS: usize = 16;
 
 /// The gradient, `[out channels, in channels, kernel height, kernel width]`, of one group of channels.
@@ -71,7 +71,7 @@ pub(super) fn weight_gradient(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> V
                 sums
             })
             .collect();
-        // To the order of the weight.
+        // Reorders to the order of the weight.
         let mut weight = vec![0.0; p.out_channels * depth];
         let step = MOST_CHUNKS * CHUNK * depth;
         let of_blocks = sums.par_chunks_exact(sums.len() / blocks.len());
@@ -87,22 +87,22 @@ pub(super) fn weight_gradient(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> V
     })
 }
 
-/// How both operands lie as pairs of neighbours.
+/// The layout of both operands as pairs of neighbors.
 struct Sources {
     padded: PaddedImage,
     in_chunks: usize,
     out_chunks: usize,
-    /// Outputs of an image.
+    /// Number of rows of outputs of an image, and of columns.
     rows: usize,
     columns: usize,
-    /// Pairs of outputs in a row; the last may have one that counts as zero.
+    /// Pairs of outputs per row; the last pair may contain a zero.
     line_pairs: usize,
 }
 
 impl Sources {
     fn new(p: &Problem) -> Self {
         let mut padded = padded_input(p);
-        // So that each row begins with a pair, and its last pair is there.
+        // Each row begins with a pair, and its last pair exists.
         padded.run = padded.run.max(p.out_width.next_multiple_of(2)).next_multiple_of(2);
         Self {
             padded,
@@ -114,12 +114,13 @@ impl Sources {
         }
     }
 
-    /// Numbers of the padded chunk, as pairs that begin with even pixels, or with odd ones.
+    /// Numbers of the padded chunk, as pairs that begin with even or with odd pixels.
     fn x_plane(&self) -> usize {
         self.padded.plane() * CHUNK
     }
 
-    /// Numbers of an image of x: every chunk in both ways, and what the last rows may reach beyond.
+    /// Numbers of an image of x: every chunk in both versions, and what the last rows may read
+    /// beyond.
     fn x_image(&self) -> usize {
         2 * self.in_chunks * self.x_plane() + self.padded.row() * CHUNK
     }
@@ -132,7 +133,7 @@ impl Sources {
         self.out_chunks * self.dy_chunk()
     }
 
-    /// Where each row reads, in the order of chunk, tap, channel.
+    /// The offset of each row, in the order of chunk, tap, channel.
     fn offsets(&self, p: &Problem) -> Vec<usize> {
         let taps = input_taps(p, &self.padded);
         let of_chunk = |chunk: usize| {
@@ -147,14 +148,14 @@ impl Sources {
         (0..self.in_chunks).flat_map(of_chunk).collect()
     }
 
-    /// Where the weight of an output has row `row`.
+    /// The index of row `row` in the weight of an output.
     fn weight_index(&self, p: &Problem, row: usize) -> usize {
         let (chunk, rest) = (row / (CHUNK * p.taps()), row % (CHUNK * p.taps()));
         let channels = CHUNK.min(p.in_channels - chunk * CHUNK);
         (chunk * CHUNK + rest % channels) * p.taps() + rest / channels
     }
 
-    /// Lays out an image of each.
+    /// Lays out one image of each operand.
     fn pair(&self, x: &[u16], dy: &[u16], xs: &mut [u16], dys: &mut [u16]) {
         with_scratch(|scratch| {
             let padded: &mut [u16] =
@@ -164,7 +165,7 @@ impl Sources {
             rest.fill(0);
             for (chunk, to) in whole.chunks_exact_mut(2 * self.x_plane()).enumerate() {
                 let (even, odd) = to.split_at_mut(self.x_plane());
-                // The pixel after the last is the next chunk's, or slack: what is read of it is multiplied by zero.
+                // The pixel after the last is the next chunk's, or slack; it is multiplied by zero.
                 interleaved(&padded[chunk * self.x_plane()..][..self.x_plane()], even);
                 let from = &padded[chunk * self.x_plane() + CHUNK..][..self.x_plane()];
                 interleaved(from, odd);
@@ -186,7 +187,7 @@ impl Sources {
 }
 
 crate::simd::vectorized! {
-    /// Pairs of pixels to pairs of numbers of each channel.
+    /// Turns pairs of pixels into pairs of numbers of each channel.
     pub(super) fn interleaved(from: &[u16], to: &mut [u16]) {
         for (to, from) in to.as_chunks_mut::<PAIR>().0.iter_mut().zip(from.as_chunks::<PAIR>().0) {
             for channel in 0..CHUNK {

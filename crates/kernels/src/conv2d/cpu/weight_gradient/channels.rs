@@ -1,17 +1,18 @@
-//! Sums over the pixels of images, whose lanes are output channels: the weight gradient of all but a few channels.
+//! Sums over the pixels of images with output channels as lanes: the weight gradient, unless there
+//! are few channels.
 
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
-/// Taps that a kernel sums at a time, at most.
+/// Largest number of taps that a kernel sums at a time.
 const TAPS: usize = 9;
 
-/// What is summed, for some taps and a block of output channels.
+/// The sums to compute for some taps and a block of output channels.
 #[derive(Clone, Copy)]
 pub(super) struct Pixels<'a> {
     pub images: usize,
     pub rows: usize,
     pub columns: usize,
-    /// Padded input; neighbouring outputs read neighbouring floats.
+    /// Padded input; neighboring outputs read neighboring floats.
     pub x: &'a [f32],
     pub x_image: usize,
     pub x_row: usize,
@@ -22,22 +23,22 @@ pub(super) struct Pixels<'a> {
 
 struct Sums<'a> {
     pixels: &'a Pixels<'a>,
-    /// One for each tap.
+    /// One offset per tap.
     offsets: *const usize,
     /// `[tap][block]`
     sums: *mut f32,
     resume: bool,
 }
 
-/// Makes or continues the sums of `TAPS` taps and `BLOCK` vectors of output channels.
+/// Computes or continues the sums of `TAPS` taps and `BLOCK` vectors of output channels.
 ///
 /// # Safety
 ///
-/// The pointers and slices are valid for what the sizes describe.
+/// The pointers and slices are valid for the range the sizes describe.
 #[inline(always)]
 unsafe fn summed_taps<V: Vector, const BLOCK: usize, const TAPS: usize>(s: &Sums) {
     let p = s.pixels;
-    // SAFETY: the caller vouches for the pointers, for every image, row, column and tap.
+    // SAFETY: the caller guarantees the pointers, for every image, row, column and tap.
     unsafe {
         let at = |tap: usize, b: usize| s.sums.add((tap * BLOCK + b) * V::LANES);
         let mut sums = [[V::splat(0.0); BLOCK]; TAPS];
@@ -101,12 +102,12 @@ fn kernel(isa: Isa, vectors: usize, taps: usize) -> unsafe fn(&Sums) {
     }
 }
 
-/// Widths of blocks of output channels that there are kernels for.
+/// Widths of output channel blocks with a kernel.
 pub(super) fn widths(isa: Isa) -> &'static [usize] {
     if isa.wide() { &[32, 16] } else { &[16, 8] }
 }
 
-/// Taps to sum at a time, as even as can be, so that they fit the registers.
+/// Taps to sum at a time, as even as possible, so that they fit into the registers.
 pub(super) fn tile(isa: Isa, taps: usize) -> usize {
     let most = if isa.wide() { TAPS } else { 6 };
     taps.div_ceil(taps.div_ceil(most))
@@ -117,7 +118,7 @@ pub(super) fn sum(isa: Isa, pixels: &Pixels, offsets: &[usize], width: usize, su
     let p = pixels;
     assert!(offsets.len() <= TAPS && sums.len() == offsets.len() * width && p.images * p.rows * p.columns > 0);
     let reach = offsets.iter().max().unwrap_or(&0) + (p.images - 1) * p.x_image + (p.rows - 1) * p.x_row + p.columns;
-    assert!(reach <= p.x.len(), "a tap reaches beyond its padded image");
+    assert!(reach <= p.x.len(), "a tap extends beyond its padded image");
     assert!((p.images - 1) * p.dy_image + p.rows * p.columns * width <= p.dy.len());
     let arguments = Sums { pixels, offsets: offsets.as_ptr(), sums: sums.as_mut_ptr(), resume };
     // SAFETY: the assertions above cover all reads and writes; the instruction set was detected.

@@ -1,4 +1,5 @@
-//! The gradient with respect to the weight: sums over all images, in an order that the sizes alone decide.
+//! The gradient with respect to the weight: sums over all images, in an order that depends only on
+//! sizes.
 
 mod channels;
 mod pixels;
@@ -16,24 +17,26 @@ use crate::transpose::transpose;
 /// Images are summed in at most this many chunks, whose sums are then added in order.
 const CHUNKS: usize = 16;
 
-/// Sums of all chunks together take at most this many floats; beyond, tasks share outputs instead of images.
+/// Largest number of floats in the sums of all chunks together; beyond, tasks divide outputs
+/// instead of images.
 const CHUNK_SUMS: usize = 4 << 20;
 
-/// Output channels of a group from which on vectors of them are filled well enough.
+/// Number of output channels per group from which on vectors of them are well filled.
 const FEW_CHANNELS: usize = 5;
 
-/// Floats of the output's gradient that stay in the first-level cache while all taps are summed.
+/// Floats of the output gradient that stay in the L1 cache while all taps are summed.
 const NEAR_FLOATS: usize = 4096;
 
-/// Tiles of taps that a task takes where tasks share outputs: many enough to read the output's gradient from near.
+/// Tiles of taps per task if tasks divide outputs: enough to read the output gradient from the
+/// cache.
 const TASK_TILES: usize = 32;
 
-/// What the tasks share.
+/// Shared by the tasks.
 struct Sums<'a> {
     isa: Isa,
     p: &'a Problem,
     padded: PaddedImage,
-    /// Where each input channel and tap reads, in the order of the weight.
+    /// The offset of each input channel and tap, in the order of the weight.
     offsets: Vec<usize>,
     /// Blocks of the output channels of a group.
     blocks: Vec<Block>,
@@ -57,17 +60,17 @@ pub(super) fn weight_gradient(isa: Isa, p: &Problem, x: &[f32], dy: &[f32]) -> V
 }
 
 impl Sums<'_> {
-    /// Products that meet in one output: input channels times taps.
+    /// Products in one output: input channels times taps.
     fn depth(&self) -> usize {
         self.offsets.len()
     }
 
-    /// Channels of a group with those that only fill up blocks.
+    /// Channels of a group, including those that pad blocks.
     fn width(&self) -> usize {
         self.blocks.iter().map(|b| b.width).sum()
     }
 
-    /// Floats of the sums of a group, `[block][input channel and tap][channel of the block]`.
+    /// Floats in the sums of a group, `[block][input channel and tap][channel of the block]`.
     fn group_sums(&self) -> usize {
         self.width() * self.depth()
     }
@@ -79,7 +82,7 @@ impl Sums<'_> {
         (0..images).map(move |image| (image * x_image, image * dy_image))
     }
 
-    /// Sums chunks of images side by side, then adds the chunks.
+    /// Sums chunks of images in parallel, then adds the chunks.
     fn over_chunks(
         &self,
         len: usize,
@@ -106,7 +109,8 @@ impl Sums<'_> {
         total
     }
 
-    /// Adds the sums of some images, in the order of the weight, one pair of channels after the other.
+    /// Adds the sums of some images, in the order of the weight, one pair of channels after the
+    /// other.
     fn add_planes(&self, x: &[f32], dy: &[f32], sums: &mut [f32], scratch: &mut Scratch) {
         let p = self.p;
         let buffer = aligned(&mut scratch.source, self.padded.buffer(p.group_in()));
@@ -167,7 +171,8 @@ impl Sums<'_> {
         }
     }
 
-    /// All sums, `[group][block][input channel and tap][channel of the block]`; tasks share them out.
+    /// All sums, `[group][block][input channel and tap][channel of the block]`, divided between
+    /// tasks.
     fn over_outputs(&self, x: &[f32], dy: &[f32]) -> Vec<f32> {
         let p = self.p;
         let starts: Vec<(usize, usize)> = self.images(x, dy).collect();
@@ -227,7 +232,7 @@ impl Sums<'_> {
         sums
     }
 
-    /// The output's gradient of an image with the channels of a block as lanes, `[pixel][channel]`.
+    /// The output gradient of an image with the channels of a block as lanes, `[pixel][channel]`.
     fn to_lanes(&self, dy: &[f32], group: usize, block: &Block, lanes: &mut [f32]) {
         let plane = self.p.out_plane();
         let from = &dy[(group * self.p.group_out() + block.first) * plane..];
@@ -237,7 +242,8 @@ impl Sums<'_> {
         transpose(self.isa, [block.channels, plane], from, plane, lanes, block.width);
     }
 
-    /// `[group][block][input channel and tap][channel]` to `[group][channel][input channel and tap]`.
+    /// Reorders `[group][block][input channel and tap][channel]` to `[group][channel][input channel
+    /// and tap]`.
     fn in_weight_order(&self, sums: &[f32]) -> Vec<f32> {
         let (p, depth) = (self.p, self.depth());
         let mut weight = vec![0.0; p.out_channels * depth];

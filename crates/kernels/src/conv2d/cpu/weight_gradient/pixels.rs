@@ -1,17 +1,17 @@
-//! Sums over the pixels of one plane, whose lanes are neighbouring pixels: the weight gradient where few channels meet,
-//! as in a depthwise convolution.
+//! Sums over the pixels of one plane with neighboring pixels as lanes: the weight gradient with few
+//! channels, as in a depthwise convolution.
 
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
 /// Taps that a kernel sums at a time.
 const TAPS: usize = 8;
 
-/// What is summed, for some taps.
+/// The sums to compute for some taps.
 #[derive(Clone, Copy)]
 pub(super) struct Plane<'a> {
     pub rows: usize,
     pub columns: usize,
-    /// Padded input; neighbouring outputs read neighbouring floats.
+    /// Padded input; neighboring outputs read neighboring floats.
     pub x: &'a [f32],
     pub x_row: usize,
     /// Gradient of the output, `[row][column]`.
@@ -21,7 +21,7 @@ pub(super) struct Plane<'a> {
 struct Sums<'a> {
     plane: &'a Plane<'a>,
     offsets: [usize; TAPS],
-    /// One for each tap, added to.
+    /// One sum per tap, added to.
     sums: *mut f32,
 }
 
@@ -29,11 +29,11 @@ struct Sums<'a> {
 ///
 /// # Safety
 ///
-/// The pointers and slices are valid for what the sizes describe, `x` for whole vectors.
+/// The pointers and slices are valid for the range the sizes describe, `x` for complete vectors.
 #[inline(always)]
 unsafe fn summed_plane<V: Vector, const COUNT: usize>(s: &Sums) {
     let p = s.plane;
-    // SAFETY: the caller vouches for the pointers, for every row, column and tap.
+    // SAFETY: the caller guarantees the pointers, for every row, column and tap.
     unsafe {
         let mut sums = [V::splat(0.0); COUNT];
         for row in 0..p.rows {
@@ -62,7 +62,7 @@ pub(super) fn sum(isa: Isa, plane: &Plane, offsets: &[usize], sums: &mut [f32]) 
     let in_row = p.columns.next_multiple_of(isa.lanes());
     assert!(offsets.len() == sums.len() && p.rows > 0 && p.rows * p.columns <= p.dy.len());
     let reach = offsets.iter().max().unwrap_or(&0) + (p.rows - 1) * p.x_row + in_row;
-    assert!(reach <= p.x.len(), "a tap reaches beyond its padded image");
+    assert!(reach <= p.x.len(), "a tap extends beyond its padded image");
     for (offsets, sums) in offsets.chunks(TAPS).zip(sums.chunks_mut(TAPS)) {
         let mut arguments = Sums { plane, offsets: [0; TAPS], sums: sums.as_mut_ptr() };
         arguments.offsets[..offsets.len()].copy_from_slice(offsets);

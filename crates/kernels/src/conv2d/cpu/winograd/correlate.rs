@@ -13,22 +13,23 @@ use crate::simd::Isa;
 use crate::transpose::transpose;
 use crate::uninit::{Uninit, written};
 
-/// Floats of all evaluated kernels beyond which tasks share them out instead of tiles.
+/// Floats of all evaluated kernels beyond which tasks divide kernels instead of tiles.
 const KERNEL_FLOATS: usize = 3 << 20;
 
-/// Floats of evaluated patches that are kept where tasks share kernels.
+/// Floats of evaluated patches that are kept if tasks divide kernels.
 const PATCH_FLOATS: usize = 4 << 20;
 
-/// What tasks share out.
+/// How work is divided between tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Share {
-    /// Images, each task with all output channels.
+    /// By images; each task computes all output channels.
     Tiles,
-    /// Output channels, each task with all images.
+    /// By output channels; each task processes all images.
     Channels,
 }
 
-/// The result, `[batch, out channels, out height, out width]`, of a source and a weight of nine taps, which `turned` reads backwards.
+/// The result, `[batch, out channels, out height, out width]`, of a source and a 3 x 3 weight,
+/// reversed if `turned`.
 pub(in super::super) fn correlate(
     isa: Isa,
     plan: &Plan,
@@ -52,7 +53,8 @@ pub(in super::super) fn correlate_in(
     turned: bool,
 ) -> Vec<f32> {
     let job = Job { isa, plan, source, kernels: Kernels { weight, order, turned } };
-    // SAFETY: either way, tasks share out all images and all output channels, and write every row of tiles of them.
+    // SAFETY: either way, the tasks cover all images and all output channels, and write every row
+    // of tiles of them.
     let (target, ()) = unsafe {
         written(plan.batch * plan.out_channels * plan.out_plane(), |target| match share {
             Share::Tiles => job.by_tiles(target),
@@ -75,7 +77,7 @@ struct Job<'a> {
     kernels: Kernels<'a>,
 }
 
-/// Chunks of output channels that are made together.
+/// Chunks of output channels that are computed together.
 fn lanes(isa: Isa, channels: usize) -> Vec<Range<usize>> {
     let chunks = channels.div_ceil(CHUNK);
     let most = product::most_chunks(isa);
@@ -83,7 +85,7 @@ fn lanes(isa: Isa, channels: usize) -> Vec<Range<usize>> {
 }
 
 impl Job<'_> {
-    /// Every task takes some images and all output channels.
+    /// Each task processes some images and all output channels.
     fn by_tiles(&self, target: &mut [Uninit]) {
         let plan = self.plan;
         let lanes = lanes(self.isa, plan.out_channels);
@@ -116,7 +118,8 @@ impl Job<'_> {
         });
     }
 
-    /// Every task takes all images and some output channels, so that evaluated kernels never leave the cache.
+    /// Each task processes all images and some output channels, so that evaluated kernels stay in
+    /// the cache.
     fn by_channels(&self, target: &mut [Uninit]) {
         let plan = self.plan;
         let lanes = lanes(self.isa, plan.out_channels);
@@ -162,7 +165,8 @@ impl Job<'_> {
         }
     }
 
-    /// How the kernels of some chunks of output channels lie, `[point][chunk][input channel][output channel]`.
+    /// The layout of the kernels of some output chunks, `[point][chunk][input channel][output
+    /// channel]`.
     fn kernel_layout(&self, chunks: usize) -> Evaluations {
         Evaluations { chunks, tiles: self.plan.in_chunks() * CHUNK }
     }
@@ -193,7 +197,8 @@ impl Job<'_> {
         }
     }
 
-    /// Makes some output channels of the tiles of a block from its evaluated patches; `targets` begin with those channels.
+    /// Computes some output channels of the tiles of a block from its evaluated patches; `targets`
+    /// begin with those channels.
     fn multiply(
         &self,
         block: &Block,
@@ -251,7 +256,8 @@ impl Job<'_> {
     }
 }
 
-/// Evaluates the patches, or the gradients of the tiles, of a block of images `[batch, channels, height, width]`.
+/// Evaluates the patches, or the gradients of the tiles, of a block of images `[batch, channels,
+/// height, width]`.
 pub(super) fn evaluate(
     isa: Isa,
     plan: &Plan,
@@ -268,7 +274,8 @@ pub(super) fn evaluate(
         _ => (TILE, 0, plan.out_channels, plan.out_height, plan.out_width),
     };
     let columns = plan.tiles_across() * TILE + side - TILE;
-    // What lies beyond the right edge may be the image's, where padding is small, or zeros.
+    // With little padding, pixels beyond the right edge may be the image's; otherwise they are
+    // zeros.
     let inside = width.min(columns - padding);
     let plane = height * width;
     let scratch = aligned(scratch, (side * columns + side * width) * CHUNK);
@@ -281,7 +288,7 @@ pub(super) fn evaluate(
         for image in block.images.clone() {
             let source = &source[(image * channels + chunk * CHUNK) * plane..][..count * plane];
             for row in block.rows.clone() {
-                // Rows of the image that the padded image has, and the first row of the padded image that is one.
+                // Image rows within the padded image, and the first padded row that is one.
                 let top = row * TILE;
                 let (first, last) = (top.saturating_sub(padding).min(height), (top + side).saturating_sub(padding).min(height));
                 let skipped = (padding.saturating_sub(top)).min(side);
@@ -294,7 +301,7 @@ pub(super) fn evaluate(
                         transpose(isa, [count, inside], &source[row * width..], plane, &mut padded[padding * CHUNK..], CHUNK);
                     }
                 } else if rows > 0 {
-                    // Short rows are turned together.
+                    // Short rows are transposed together.
                     transpose(isa, [count, rows * width], &source[first * width..], plane, dense, CHUNK);
                     for (padded, dense) in padded.zip(dense.chunks_exact(width * CHUNK)) {
                         padded[padding * CHUNK..][..inside * CHUNK].copy_from_slice(&dense[..inside * CHUNK]);
@@ -305,7 +312,7 @@ pub(super) fn evaluate(
                 tile += plan.tiles_across();
             }
         }
-        // Tiles that fill up the layout count as zeros.
+        // Tiles that pad the layout are zero.
         for point in 0..POINTS {
             to[point * layout.point() + chunk * layout.chunk()..][tiles * CHUNK..layout.chunk()].fill(0.0);
         }

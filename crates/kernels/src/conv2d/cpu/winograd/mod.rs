@@ -1,20 +1,24 @@
-//! Correlations by 3 x 3 kernels of stride 1, by Winograd's minimal filtering F(4 x 4, 3 x 3): 36 products make 4 x 4 outputs
-//! that the definition makes with 144 (Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016).
+//! Correlations with 3 x 3 kernels and stride 1, by Winograd's minimal filtering F(4 x 4, 3 x 3):
+//! 36 products per 4 x 4 outputs instead of 144 (Lavin and Gray, *Fast Algorithms for Convolutional
+//! Neural Networks*, 2016).
 //!
-//! An output tile of 4 x 4 reads a patch of 6 x 6. Patches, kernels and tiles are polynomials; they are evaluated at six
-//! [`points`] along each axis, multiplied there, and interpolated. With 36 points, the sum over channels of the products is 36
-//! matrix products ([`product`]) whose operands the transforms write in the order in which the products read them: always
-//! sixteen channels side by side ([`CHUNK`]), so that nothing depends on the size of an image.
+//! An output tile of 4 x 4 reads a patch of 6 x 6. Patches, kernels and tiles are treated as
+//! polynomials: they are evaluated at six [`points`] along each axis, multiplied there, and
+//! interpolated. With 36 points, the sum of the products over channels is 36 matrix products
+//! ([`product`]). The transforms write their operands in the order in which the products read them,
+//! always with sixteen contiguous channels ([`CHUNK`]), independent of the size of an image.
 //!
-//! The forward pass and the input gradient ([`correlate`]) go through a batch in blocks of tiles that stay in a second-level
-//! cache with their products. The weight gradient ([`weight_gradient`]) sums over tiles instead of channels.
+//! The forward pass and the input gradient ([`correlate`]) process a batch in blocks of tiles that
+//! stay in the L2 cache together with their products. The weight gradient ([`weight_gradient`])
+//! sums over tiles instead of channels.
 //!
 //! # Accuracy
 //!
-//! The points 0, +-5/8, +-11/8 and infinity keep the matrices of the transforms well conditioned. Against the exact sum, an
-//! output (a tap of the weight gradient) is off by less than 4e-6 times the largest sum of absolute products of any output of its
-//! tile (any tap of its kernel): measured, 4e-7 at most with 64 channels, and in the mean twice what summing directly loses. The usual
-//! points 0, +-1, +-2 lose four times as much. Tests hold all of this to the bound.
+//! The points 0, +-5/8, +-11/8 and infinity keep the transform matrices well conditioned. An output
+//! (or a tap of the weight gradient) differs from the exact sum by less than 4e-6 times the largest
+//! sum of absolute products among the outputs of its tile (or the taps of its kernel). The largest
+//! measured error is 4e-7 with 64 channels, and the mean error is twice that of direct summation.
+//! The usual points 0, +-1, +-2 lose four times as much. Tests check these bounds.
 
 use std::ops::Range;
 
@@ -32,35 +36,36 @@ pub(super) use correlate::correlate;
 pub(super) use correlate::{Share, correlate_in};
 pub(super) use weight_gradient::weight_gradient;
 
-/// Outputs of a tile along each axis.
+/// Outputs per tile along each axis.
 const TILE: usize = 4;
-/// Inputs of a patch along each axis.
+/// Inputs per patch along each axis.
 const PATCH: usize = 6;
-/// Products of a tile.
+/// Products per tile.
 const POINTS: usize = PATCH * PATCH;
 const TAPS: usize = 9;
-/// Channels that lie side by side.
+/// Contiguous channels.
 const CHUNK: usize = 16;
-/// Tiles of a block, about: few enough that what is made of them stays in a second-level cache.
+/// Approximate tiles per block, few enough that their intermediate results stay in the L2 cache.
 const BLOCK_TILES: usize = 64;
 
-/// Sizes of a correlation over one group of channels: what the forward pass reads, the input gradient makes.
+/// Sizes of a correlation over one group of channels; the input gradient computes what the forward
+/// pass reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
     pub batch: usize,
     pub in_channels: usize,
     pub out_channels: usize,
-    /// Size of what is read.
+    /// Size of the source.
     pub height: usize,
     pub width: usize,
     /// Zeros above and to the left of it.
     pub padding: usize,
-    /// Size of what is made.
+    /// Size of the result.
     pub out_height: usize,
     pub out_width: usize,
 }
 
-/// Some tile rows of one image, or all of some images.
+/// Some tile rows of one image, or all tile rows of some images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Block {
     images: Range<usize>,
@@ -68,7 +73,7 @@ struct Block {
 }
 
 impl Plan {
-    /// The forward pass, where the kernel is one of these.
+    /// The plan of the forward pass, if the kernel is 3 x 3 with stride 1.
     pub(super) fn forward(p: &Problem) -> Option<Self> {
         Self::fits(p).then_some(Self {
             batch: p.batch,
@@ -82,7 +87,7 @@ impl Plan {
         })
     }
 
-    /// The input gradient, likewise.
+    /// The plan of the input gradient, under the same conditions.
     pub(super) fn input_gradient(p: &Problem) -> Option<Self> {
         Self::fits(p).then_some(Self {
             batch: p.batch,
@@ -100,7 +105,8 @@ impl Plan {
         (p.kernel_height, p.kernel_width, p.stride, p.dilation, p.groups) == (3, 3, 1, 1, 1) && p.padding <= 2
     }
 
-    /// Whether this takes less time than summing directly, counted in multiplications; transforms count as measured.
+    /// Whether this is faster than direct summation, counted in multiplications; transforms have a
+    /// measured cost.
     pub(super) fn pays(&self) -> bool {
         let padded = |channels: usize| channels.div_ceil(CHUNK) * CHUNK;
         let tiles = (self.tiles_down() * self.tiles_across()) as f64;
@@ -127,14 +133,14 @@ impl Plan {
         self.out_height * self.out_width
     }
 
-    /// Images of a block: at least one, and so many that there are a few blocks.
+    /// Images per block: at least one, and such that there are several blocks.
     fn block_images(&self) -> usize {
         const BLOCKS: usize = 8;
         let tiles = self.tiles_down() * self.tiles_across();
         (BLOCK_TILES / tiles).min(self.batch.div_ceil(BLOCKS)).max(1)
     }
 
-    /// The blocks of some images, as even as can be.
+    /// The blocks of some images, as even as possible.
     fn blocks(&self, images: Range<usize>) -> Vec<Block> {
         let tiles = images.len() * self.tiles_down() * self.tiles_across();
         let parts = match images.len() {
@@ -149,16 +155,16 @@ impl Plan {
         block.images.len() * block.rows.len() * self.tiles_across()
     }
 
-    /// Tiles of the largest block, rounded up to whole groups of rows of a matrix product.
+    /// Tiles of the largest block, rounded up to complete groups of rows of a matrix product.
     fn block_capacity(&self, blocks: &[Block]) -> usize {
         blocks.iter().map(|block| self.tiles(block)).max().unwrap_or(0).next_multiple_of(product::ROWS)
     }
 }
 
-/// Multiplications that transforming a tile of one channel costs, both ways together.
+/// Cost of transforming a tile of one channel in both directions, in multiplications.
 const TRANSFORM_COST: f64 = 250.0;
 
-/// Where the evaluations of some tiles lie: `[point][chunk of channels][tile][channel]`.
+/// Layout of the evaluations of some tiles: `[point][chunk of channels][tile][channel]`.
 #[derive(Debug, Clone, Copy)]
 struct Evaluations {
     chunks: usize,
@@ -171,7 +177,7 @@ impl Evaluations {
         self.tiles * CHUNK
     }
 
-    /// Floats from one point to the next: not a multiple of what the sets of a cache divide.
+    /// Floats from one point to the next, padded to avoid cache set conflicts.
     fn point(&self) -> usize {
         self.chunks * self.chunk() + CHUNK
     }

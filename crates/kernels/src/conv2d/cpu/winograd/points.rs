@@ -1,8 +1,9 @@
-//! The six points at which polynomials are evaluated, and the transforms along one axis that follow from them.
+//! The six evaluation points, and the resulting transforms along one axis.
 //!
-//! With points 0, +-a, +-b and infinity, y = A^T ((G g) * (B^T d)) is the correlation of six inputs d with three taps g, where
-//! rows of A and G are powers of a point, and those of B^T the coefficients of the polynomial that vanishes at all others
-//! (rows of G carry its inverse value at the point). Odd and even powers are shared between a point and its negative.
+//! With points 0, +-a, +-b and infinity, y = A^T ((G g) * (B^T d)) is the correlation of six inputs
+//! d with three taps g. Rows of A and G are powers of a point; those of B^T are the coefficients of
+//! the polynomial that vanishes at all other points (rows of G include its inverse value at the
+//! point). A point and its negative share odd and even powers.
 
 use crate::simd::Vector;
 
@@ -13,19 +14,20 @@ const B2: f32 = B * B;
 const A3: f32 = A2 * A;
 const B3: f32 = B2 * B;
 
-/// 1 / the value at 0, at +-a and at +-b of the polynomial that vanishes at all other finite points.
+/// 1 / the value at 0, at +-a and at +-b of the polynomial that vanishes at all other finite
+/// points.
 const AT_0: f32 = 1.0 / (A2 * B2);
 const AT_A: f32 = 1.0 / (2.0 * A2 * (A2 - B2));
 const AT_B: f32 = 1.0 / (2.0 * B2 * (B2 - A2));
 
-/// B^T d, of the inputs of a patch.
+/// B^T d, for the inputs of a patch.
 ///
 /// # Safety
 ///
-/// The processor has the instructions of the vector; so it is for all functions here.
+/// The processor must have the instructions of the vector; this holds for all functions here.
 #[inline(always)]
 pub(super) unsafe fn patch<V: Vector>(d: [V; 6]) -> [V; 6] {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let even_a = d[2].mul_add(V::splat(-B2), d[4]);
         let odd_a = d[1].mul_add(V::splat(-B2), d[3]);
@@ -42,14 +44,14 @@ pub(super) unsafe fn patch<V: Vector>(d: [V; 6]) -> [V; 6] {
     }
 }
 
-/// G g, of the taps of a kernel.
+/// G g, for the taps of a kernel.
 ///
 /// # Safety
 ///
 /// See [`patch`].
 #[inline(always)]
 pub(super) unsafe fn kernel<V: Vector>(g: [V; 3]) -> [V; 6] {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let even_a = g[2].mul_add(V::splat(A2 * AT_A), g[0].mul(V::splat(AT_A)));
         let even_b = g[2].mul_add(V::splat(B2 * AT_B), g[0].mul(V::splat(AT_B)));
@@ -71,7 +73,7 @@ pub(super) unsafe fn kernel<V: Vector>(g: [V; 3]) -> [V; 6] {
 /// See [`patch`].
 #[inline(always)]
 pub(super) unsafe fn tile<V: Vector>(m: [V; 6]) -> [V; 4] {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let (even_a, odd_a) = (m[1].add(m[2]), m[1].sub(m[2]));
         let (even_b, odd_b) = (m[3].add(m[4]), m[3].sub(m[4]));
@@ -84,14 +86,14 @@ pub(super) unsafe fn tile<V: Vector>(m: [V; 6]) -> [V; 4] {
     }
 }
 
-/// A y, of the gradient of the outputs of a tile: the transpose of [`tile`].
+/// A y, for the output gradients of a tile: the transpose of [`tile`].
 ///
 /// # Safety
 ///
 /// See [`patch`].
 #[inline(always)]
 pub(super) unsafe fn tile_gradient<V: Vector>(y: [V; 4]) -> [V; 6] {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let (even_a, odd_a) = (y[2].mul_add(V::splat(A2), y[0]), y[3].mul_add(V::splat(A3), y[1].mul(V::splat(A))));
         let (even_b, odd_b) = (y[2].mul_add(V::splat(B2), y[0]), y[3].mul_add(V::splat(B3), y[1].mul(V::splat(B))));
@@ -99,14 +101,14 @@ pub(super) unsafe fn tile_gradient<V: Vector>(y: [V; 4]) -> [V; 6] {
     }
 }
 
-/// G^T m, the gradient of the taps of a kernel from products: the transpose of [`kernel`].
+/// G^T m, the tap gradients of a kernel from products: the transpose of [`kernel`].
 ///
 /// # Safety
 ///
 /// See [`patch`].
 #[inline(always)]
 pub(super) unsafe fn kernel_gradient<V: Vector>(m: [V; 6]) -> [V; 3] {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let (even_a, odd_a) = (m[1].add(m[2]), m[1].sub(m[2]));
         let (even_b, odd_b) = (m[3].add(m[4]), m[3].sub(m[4]));

@@ -1,19 +1,21 @@
-//! Matrix products of evaluations: a few rows of the result at a time, kept in registers.
+//! Matrix products of evaluations, with a few rows of the result at a time in registers.
 
 use super::CHUNK;
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
-/// Rows that the largest kernel makes at a time; numbers of tiles are rounded up to it.
+/// Rows that the largest kernel computes at a time; numbers of tiles are rounded up to a multiple.
 pub(super) const ROWS: usize = 8;
 
 /// `c[row][lane] (+)= sum over depth of a[row, depth] b[depth][lane]`
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operands<'a> {
-    /// Element `(row, depth)` lies at `row * CHUNK + depth % CHUNK + depth / CHUNK * a_outer` where tiles are rows, and at `row + depth %
-    /// inner * CHUNK + depth / inner * a_outer` where they are summed.
+    /// Element `(row, depth)` is at `row * CHUNK + depth % CHUNK + depth / CHUNK * a_outer` if
+    /// tiles are rows, and at `row + depth % inner * CHUNK + depth / inner * a_outer` if tiles are
+    /// summed.
     pub a: &'a [f32],
     pub a_outer: usize,
-    /// Row `depth` of lanes lies at `depth % inner * CHUNK + depth / inner * b_outer`, those of a second chunk `b_chunk` further.
+    /// Row `depth` of lanes is at `depth % inner * CHUNK + depth / inner * b_outer`, that of a
+    /// second chunk `b_chunk` further.
     pub b: &'a [f32],
     pub b_outer: usize,
     pub b_chunk: usize,
@@ -32,15 +34,17 @@ struct Arguments<'a> {
     resume: bool,
 }
 
-/// Makes or continues `ROWS` rows of `VECTORS` vectors. Elements of a row of `a` are `DEPTH` apart, rows `ROW`.
+/// Computes or continues `ROWS` rows of `VECTORS` vectors. Elements of a row of `a` are `DEPTH`
+/// apart, rows `ROW`.
 ///
 /// # Safety
 ///
-/// The operands reach as far as their sizes say; the processor has the instructions of the vector.
+/// The operands extend as far as their sizes state; the processor has the instructions of the
+/// vector.
 #[inline(always)]
 unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize, const ROW: usize, const DEPTH: usize>(arguments: &Arguments) {
     let o = arguments.operands;
-    // SAFETY: the caller vouches for every row, lane and depth.
+    // SAFETY: the caller guarantees access to every row, lane and depth.
     unsafe {
         let at = |row: usize, v: usize| arguments.c.add((row * VECTORS + v) * V::LANES);
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
@@ -79,13 +83,13 @@ unsafe fn rows<V: Vector, const ROWS: usize, const VECTORS: usize, const ROW: us
 
 compiled_for_each!(rows, Arguments, ROWS, VECTORS, ROW, DEPTH);
 
-/// Chunks of lanes that the kernels of an instruction set make at a time, at most.
+/// Largest number of lane chunks that the kernels of an instruction set compute at a time.
 pub(super) fn most_chunks(isa: Isa) -> usize {
     if isa.wide() { 2 } else { 1 }
 }
 
-/// Adds up products where rows are tiles and the depth is channels: `count` rows of `c`, a multiple of [`ROWS`], of `chunks`
-/// chunks each.
+/// Sums products where rows are tiles and the depth is channels: `count` rows of `c`, a multiple of
+/// [`ROWS`], with `chunks` chunks each.
 pub(super) fn over_channels(isa: Isa, operands: &Operands, count: usize, c: &mut [f32]) {
     let o = operands;
     assert!(o.inner == CHUNK && (o.outer - 1) * o.a_outer + count * CHUNK <= o.a.len());
@@ -97,7 +101,8 @@ pub(super) fn over_channels(isa: Isa, operands: &Operands, count: usize, c: &mut
     each(isa, kernel, o, count, c, false);
 }
 
-/// Adds up products where rows are the channels of a chunk and the depth is tiles: [`CHUNK`] rows of `c`.
+/// Sums products where rows are the channels of a chunk and the depth is tiles: [`CHUNK`] rows of
+/// `c`.
 pub(super) fn over_tiles(isa: Isa, operands: &Operands, c: &mut [f32], resume: bool) {
     let o = operands;
     assert!((o.outer - 1) * o.a_outer + o.inner * CHUNK <= o.a.len());
@@ -115,8 +120,8 @@ fn each(isa: Isa, kernel: unsafe fn(&Arguments), o: &Operands, count: usize, c: 
     assert!((o.outer - 1) * o.b_outer + (o.chunks - 1) * o.b_chunk + o.inner * CHUNK <= o.b.len());
     for (index, c) in c[..count * o.chunks * CHUNK].chunks_exact_mut(rows * o.chunks * CHUNK).enumerate() {
         let arguments = Arguments { operands: o, row: index * rows, c: c.as_mut_ptr(), resume };
-        // SAFETY: the assertions here and of the callers keep all reads within the slices; `c` has the floats of the rows;
-        // the instruction set was detected.
+        // SAFETY: the assertions here and in the callers keep all reads within the slices, `c` has
+        // the floats of the rows, and the instruction set was detected.
         unsafe { kernel(&arguments) }
     }
 }

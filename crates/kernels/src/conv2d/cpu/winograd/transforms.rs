@@ -1,17 +1,17 @@
-//! The transforms over both axes, of sixteen channels at a time.
+//! The transforms along both axes, for sixteen channels at a time.
 
 use super::{CHUNK, PATCH, POINTS, TAPS, TILE, points};
 use crate::simd::{Isa, Vector, compiled_for_each, instance};
 
-/// Sixteen channels of several patches, kernels or tiles, before and after.
+/// Sixteen channels of several patches, kernels or tiles, before and after the transform.
 struct Transform {
-    /// Value `(i, j)` of number `n` lies at `from + n * from_step + i * from_row + j * from_column`.
+    /// Value `(i, j)` of number `n` is at `from + n * from_step + i * from_row + j * from_column`.
     from: *const f32,
     from_step: usize,
     from_row: usize,
     from_column: usize,
     count: usize,
-    /// Likewise.
+    /// The same for the results.
     to: *mut f32,
     to_step: usize,
     to_row: usize,
@@ -26,7 +26,8 @@ pub(super) trait Along<const IN: usize, const OUT: usize> {
     unsafe fn along<V: Vector>(values: [V; IN]) -> [V; OUT];
 }
 
-/// Names a transform of [`points`] as a type: unlike a closure, it is compiled along with the kernel that it is inlined into.
+/// Makes a type of a transform in [`points`]. Unlike a closure, it is compiled for the level of the
+/// kernel it is inlined into.
 macro_rules! along {
     ($name:ident, $function:ident, $in:expr, $out:expr) => {
         pub(super) struct $name;
@@ -34,7 +35,7 @@ macro_rules! along {
         impl Along<$in, $out> for $name {
             #[inline(always)]
             unsafe fn along<V: Vector>(values: [V; $in]) -> [V; $out] {
-                // SAFETY: the caller vouches for the instructions.
+                // SAFETY: the caller guarantees the instructions.
                 unsafe { points::$function(values) }
             }
         }
@@ -85,10 +86,10 @@ unsafe fn both_axes<V: Vector, A: Along<IN, OUT>, const IN: usize, const OUT: us
 
 /// # Safety
 ///
-/// See [`both_axes`]; so it is for all kernels here.
+/// See [`both_axes`]; this holds for all kernels here.
 #[inline(always)]
 unsafe fn patches<V: Vector>(t: &Transform) {
-    // SAFETY: the caller vouches for the pointers and the instructions.
+    // SAFETY: the caller guarantees the pointers and the instructions.
     unsafe { both_axes::<V, Patch, PATCH, PATCH>(t) }
 }
 
@@ -97,7 +98,7 @@ unsafe fn patches<V: Vector>(t: &Transform) {
 /// See [`both_axes`].
 #[inline(always)]
 unsafe fn kernels<V: Vector>(t: &Transform) {
-    // SAFETY: the caller vouches for the pointers and the instructions.
+    // SAFETY: the caller guarantees the pointers and the instructions.
     unsafe { both_axes::<V, Kernel, 3, PATCH>(t) }
 }
 
@@ -106,7 +107,7 @@ unsafe fn kernels<V: Vector>(t: &Transform) {
 /// See [`both_axes`].
 #[inline(always)]
 unsafe fn tiles<V: Vector>(t: &Transform) {
-    // SAFETY: the caller vouches for the pointers and the instructions.
+    // SAFETY: the caller guarantees the pointers and the instructions.
     unsafe { both_axes::<V, Tile, PATCH, TILE>(t) }
 }
 
@@ -115,7 +116,7 @@ unsafe fn tiles<V: Vector>(t: &Transform) {
 /// See [`both_axes`].
 #[inline(always)]
 unsafe fn tile_gradients<V: Vector>(t: &Transform) {
-    // SAFETY: the caller vouches for the pointers and the instructions.
+    // SAFETY: the caller guarantees the pointers and the instructions.
     unsafe { both_axes::<V, TileGradient, TILE, PATCH>(t) }
 }
 
@@ -124,7 +125,7 @@ unsafe fn tile_gradients<V: Vector>(t: &Transform) {
 /// See [`both_axes`].
 #[inline(always)]
 unsafe fn kernel_gradients<V: Vector>(t: &Transform) {
-    // SAFETY: the caller vouches for the pointers and the instructions.
+    // SAFETY: the caller guarantees the pointers and the instructions.
     unsafe { both_axes::<V, KernelGradient, PATCH, 3>(t) }
 }
 
@@ -134,7 +135,7 @@ compiled_for_each!(tiles, Transform);
 compiled_for_each!(tile_gradients, Transform);
 compiled_for_each!(kernel_gradients, Transform);
 
-/// Which transform, from how many values along an axis to how many.
+/// A transform, by the number of values along an axis before and after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Patches,
@@ -142,9 +143,10 @@ pub(super) enum Kind {
     TileGradients,
 }
 
-/// Evaluates or interpolates a row of `count` tiles of sixteen channels. On one side lie pixels, `[row][column][channel]` with
-/// `columns` in a row, of which neighbouring tiles are [`TILE`] apart; on the other, `[point][tile][channel]` with `point`
-/// floats from one to the next and `step` from one tile to the next.
+/// Evaluates or interpolates a row of `count` tiles of sixteen channels. One side is pixels,
+/// `[row][column][channel]` with `columns` per row, where neighboring tiles are [`TILE`] apart. The
+/// other is `[point][tile][channel]` with `point` floats from one point to the next and `step` from
+/// one tile to the next.
 pub(super) fn row(isa: Isa, kind: Kind, count: usize, columns: usize, from: &[f32], to: &mut [f32], point: usize, step: usize) {
     let (pixels, evaluations) = match kind {
         Kind::Tiles => (to.len(), from.len()),
@@ -189,8 +191,9 @@ pub(super) fn row(isa: Isa, kind: Kind, count: usize, columns: usize, from: &[f3
     unsafe { kernel(&t) }
 }
 
-/// Evaluates `count` kernels of sixteen channels, `[kernel][tap][channel]`, to `[point][kernel][channel]` with `point` floats
-/// from one to the next and `step` from one kernel to the next.
+/// Evaluates `count` kernels of sixteen channels, `[kernel][tap][channel]`, to
+/// `[point][kernel][channel]` with `point` floats from one point to the next and `step` from one
+/// kernel to the next.
 pub(super) fn evaluate_kernels(isa: Isa, count: usize, from: &[f32], to: &mut [f32], point: usize, step: usize) {
     assert!(count > 0 && count * TAPS * CHUNK <= from.len());
     assert!((POINTS - 1) * point + (count - 1) * step + CHUNK <= to.len());
@@ -210,7 +213,7 @@ pub(super) fn evaluate_kernels(isa: Isa, count: usize, from: &[f32], to: &mut [f
     unsafe { kernel(&t) }
 }
 
-/// The other way around: gradients of `count` kernels, `[kernel][tap][channel]`, from products.
+/// The reverse: gradients of `count` kernels, `[kernel][tap][channel]`, from products.
 pub(super) fn interpolate_kernels(isa: Isa, count: usize, from: &[f32], point: usize, step: usize, to: &mut [f32]) {
     assert!(count > 0 && count * TAPS * CHUNK <= to.len());
     assert!((POINTS - 1) * point + (count - 1) * step + CHUNK <= from.len());

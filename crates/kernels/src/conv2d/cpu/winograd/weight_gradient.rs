@@ -1,5 +1,5 @@
-//! The gradient with respect to the weight: evaluated patches times evaluated gradients of tiles, summed over all tiles in an
-//! order that the sizes alone decide.
+//! The gradient with respect to the weight: evaluated patches times evaluated tile gradients,
+//! summed over all tiles in an order that depends only on sizes.
 
 use std::ops::Range;
 
@@ -14,13 +14,13 @@ use crate::simd::Isa;
 use crate::transpose::transpose;
 use crate::uninit::{Uninit, written};
 
-/// Floats of evaluations that lie in memory at a time, about: a share of a last-level cache.
+/// Approximate floats of evaluations in memory at a time: a fraction of the last-level cache.
 const FLOATS: usize = 3 << 20;
 
 /// Chunks of input channels that a task sums.
 pub(super) const IN_CHUNKS: usize = 4;
 
-/// Points that a task sums where there are few channels, so that there are a few tasks.
+/// Points that a task sums if there are few channels, to have several tasks.
 pub(super) const FEW_POINTS: usize = 6;
 
 /// Sums of some channels, `[point][input channel][output channel]`.
@@ -30,7 +30,7 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Floats of a point.
+    /// Floats per point.
     pub(super) fn point(&self) -> usize {
         self.inputs.len() * self.outputs.len() * CHUNK * CHUNK
     }
@@ -44,7 +44,7 @@ pub(super) fn cut(channels: usize, most: usize) -> impl Iterator<Item = Range<us
 /// The gradient, `[out channels, in channels, 3, 3]`.
 pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[f32]) -> Vec<f32> {
     let outputs = cut(plan.out_channels, product::most_chunks(isa));
-    // Parts of the same output channels follow one another.
+    // Parts of the same output channels are consecutive.
     let parts: Vec<Part> = outputs
         .flat_map(|outputs| cut(plan.in_channels, IN_CHUNKS).map(move |inputs| Part { inputs, outputs: outputs.clone() }))
         .collect();
@@ -98,7 +98,8 @@ pub(in super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[f32], dy: &[
             });
         }
         let len = plan.out_channels * plan.in_channels * TAPS;
-        // SAFETY: the parts are of all output channels and all input channels, and every tap of those is interpolated.
+        // SAFETY: the parts cover all output and all input channels, and every tap of these is
+        // interpolated.
         let (weight, ()) = unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
         weight
     })
@@ -110,7 +111,7 @@ pub(super) fn blocks(plan: &Plan) -> Vec<Block> {
     (0..plan.batch).step_by(images).flat_map(|first| plan.blocks(first..(first + images).min(plan.batch))).collect()
 }
 
-/// Interpolates the sums and puts them to their places.
+/// Interpolates the sums and writes them in the order of the weight.
 pub(super) fn in_weight_order(isa: Isa, plan: &Plan, parts: &[Part], sums: &[f32], weight: &mut [Uninit]) {
     let row = plan.in_channels * TAPS;
     let of_outputs: Vec<&[Part]> = parts.chunk_by(|a, b| a.outputs == b.outputs).collect();

@@ -1,4 +1,4 @@
-// A name for candle's sources: nothing here computes in 8 bits, and a kernel that did would say so.
+// Declares the name for candle's sources. Nothing here computes in 8 bits; a kernel that did would fail.
 #pragma once
 #include "cuda_fp16.h"
 #include <cstdlib>

@@ -1,11 +1,11 @@
-// The short floating point numbers of CUDA, computed in f32 and rounded to the nearest, ties to even.
+// CUDA's small floating-point types, computed in f32 and rounded to nearest, ties to even.
 #pragma once
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
-// Rounds f32 to a number with `EXPONENT` bits of exponent and `MANTISSA` of mantissa; those of all bits set are no numbers.
+// Rounds f32 to a number with `EXPONENT` bits of exponent and `MANTISSA` of mantissa; all exponent and mantissa bits set mean NaN.
 template <int EXPONENT, int MANTISSA> inline uint16_t rounded(float value) {
     const int bias = (1 << (EXPONENT - 1)) - 1;
     const uint16_t infinity = ((1u << EXPONENT) - 1) << MANTISSA;
@@ -15,7 +15,7 @@ template <int EXPONENT, int MANTISSA> inline uint16_t rounded(float value) {
     if (size == 0) return sign;
     int exponent = std::isinf(value) ? bias + 1 : std::ilogb(size);
     if (exponent < 1 - bias) exponent = 1 - bias;
-    // Whole multiples of the unit in the last place; a carry into the exponent comes out right.
+    // Integer multiples of the unit in the last place; a carry into the exponent gives the right result.
     double units = std::isinf(value) ? 0 : std::nearbyint(std::ldexp(size, MANTISSA - exponent));
     double bits = units + std::ldexp(exponent + bias - 1, MANTISSA);
     return sign | (exponent > bias || bits >= infinity ? infinity : (uint16_t)bits);
@@ -30,7 +30,7 @@ template <int EXPONENT, int MANTISSA> inline float widened(uint16_t bits) {
     return bits >> (EXPONENT + MANTISSA) & 1 ? -size : size;
 }
 
-// The upper half of f32 can be had without arithmetic.
+// The upper half of f32 needs no arithmetic.
 template <> inline uint16_t rounded<8, 7>(float value) {
     uint32_t bits;
     std::memcpy(&bits, &value, 4);

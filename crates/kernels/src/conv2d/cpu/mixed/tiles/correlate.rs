@@ -12,13 +12,13 @@ use crate::simd::narrow;
 use crate::simd::tiles::{DEPTH, NUMBERS, ROWS, TileSums, Tiles, with_tiles};
 use crate::uninit::{Uninit16, written};
 
-/// Tiles of outputs that are made at a time, at most.
+/// Largest number of output tiles that are computed at a time.
 const MOST_SPOTS: usize = 2;
 
-/// Numbers that a row of a tile takes at once: from `offset` on, those of some taps and lanes.
+/// The numbers that a row of a tile reads at once: from `offset` on, those of some taps and lanes.
 struct Piece {
     offset: usize,
-    /// Input channel and tap of each; none where the weight is zero.
+    /// Input channel and tap of each number; `None` if the weight is zero.
     weights: Vec<Option<(usize, usize)>>,
 }
 
@@ -29,7 +29,8 @@ struct Part<'a> {
     pieces: Vec<Piece>,
 }
 
-/// Chunks of output channels that are made together, and for each phase their steps and weights.
+/// Chunks of output channels that are computed together, with their steps and weights for each
+/// phase.
 struct Block {
     first: usize,
     chunks: usize,
@@ -44,7 +45,7 @@ struct Job<'a> {
     blocks: Vec<Block>,
 }
 
-/// The result in chunks, of a source in chunks.
+/// Computes the result in chunks, from a source in chunks.
 ///
 /// # Safety
 ///
@@ -58,11 +59,12 @@ pub(in super::super) unsafe fn correlate<T: Tiles>(
     let job = Job::new(c, weight, order);
     let image = c.in_channels.div_ceil(CHUNK) * c.padded.height * c.padded.width * CHUNK;
     let target_image = c.out_channels.div_ceil(CHUNK) * c.plane() * CHUNK;
-    // SAFETY: the tasks share out the images, and every phase of every chunk of each is written.
+    // SAFETY: the tasks cover the images, and write every phase of every chunk of each.
     let (target, ()) = unsafe {
         written(source.len() / image * target_image, |target| {
             source.par_chunks_exact(image).zip(target.par_chunks_exact_mut(target_image)).for_each(|(source, target)| {
-                // SAFETY: the caller vouches for the instructions; an image is made by one thread.
+                // SAFETY: the caller guarantees the instructions; an image is computed by one
+                // thread.
                 with_tiles::<T, _>(|tiles| job.one_image(tiles, source, target));
             });
         })
@@ -73,7 +75,8 @@ pub(in super::super) unsafe fn correlate<T: Tiles>(
 impl<'a> Job<'a> {
     fn new(c: &'a Correlation, weight: &[f32], order: WeightOrder) -> Self {
         let planes = Planes::new(c.padded);
-        // A row of a tile has room for two chunks; few channels are laid side by side without gaps, and a row then takes several taps.
+        // A row of a tile holds two chunks. A few channels are packed without gaps, and a row then
+        // covers several taps.
         let lanes = if c.in_channels > CHUNK { DEPTH } else { c.in_channels };
         let mut job = Self { c, planes, lanes, parts: Vec::new(), blocks: Vec::new() };
         job.parts =
@@ -118,7 +121,8 @@ impl<'a> Job<'a> {
         pieces
     }
 
-    /// The steps of a phase, and the weights that they read: `[piece][out chunk][pair][output channel][2]`.
+    /// The steps of a phase, and the weights that they read: `[piece][out chunk][pair][output
+    /// channel][2]`.
     fn packed(
         &self,
         part: &Part,
@@ -145,7 +149,7 @@ impl<'a> Job<'a> {
 
     fn one_image<T: Tiles>(&self, tiles: &mut T, source: &[u16], target: &mut [Uninit16]) {
         with_scratch(|scratch| {
-            // A tile may reach beyond the last position, by the rest of its rows and of its depth.
+            // A tile may extend beyond the last position, by the rest of its rows and of its depth.
             let len = self.groups() * self.group() + ROWS * self.lanes + DEPTH;
             let buffer: &mut [u16] = bytemuck::cast_slice_mut(aligned(&mut scratch.source, len.div_ceil(2)));
             self.lay_out(source, buffer);
@@ -196,7 +200,7 @@ impl<'a> Job<'a> {
             right_tiles: &[0, NUMBERS][..chunks],
             steps,
         };
-        // SAFETY: the tiles are there.
+        // SAFETY: the tiles are configured.
         unsafe { tile_sums.sum(tiles, &mut sums, width, false) };
         let made = spots.len() * ROWS * width;
         round(&sums[..made], &mut rounded[..made]);

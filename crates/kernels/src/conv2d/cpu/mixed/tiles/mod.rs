@@ -1,9 +1,11 @@
-//! The same sums by tiles ([`crate::simd::tiles`]), directly over taps whatever the kernel: with sixteen times the products of a vector
-//! instruction, the transform of [`super::super::winograd`] has little to save and its evaluations still to make.
+//! The same sums with AMX tiles ([`crate::simd::tiles`]), directly over taps for every kernel size.
+//! A tile instruction computes sixteen times the products of a vector instruction, so the transform
+//! of [`super::super::winograd`] would save little and still cost its evaluations.
 //!
-//! A tile takes rows and depth at fixed distances, so that images are laid out once more, in [`Planes`]: padded, and cut by row and column
-//! modulo the stride. In those, outputs that follow one another read positions that do, whatever the stride, and beyond the end of a
-//! row of the image too; what is computed for the positions between two rows is not used.
+//! A tile reads rows and depth at fixed distances, so images are converted to a layout for that,
+//! [`Planes`]: padded, and split by row and column modulo the stride. Consecutive outputs then read
+//! consecutive positions, whatever the stride, also beyond the end of a row; the results for
+//! positions between two rows are not used.
 
 mod correlate;
 mod planes;

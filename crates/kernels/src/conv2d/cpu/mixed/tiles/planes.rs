@@ -1,22 +1,23 @@
-//! How tiles read images.
+//! The image layout for tiles.
 
 use super::super::super::correlation::{Phase, Tap};
 use super::super::super::padded_image::PaddedImage;
 use super::super::dots::CHUNK;
 
-/// The positions of a padded image: for every row and column modulo the stride, a plane of those rows and columns.
+/// The positions of a padded image: for every row and column modulo the stride, a plane of those
+/// rows and columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Planes {
     padded: PaddedImage,
-    /// Rows of a plane.
+    /// Rows per plane.
     rows: usize,
 }
 
-/// Taps that read positions which follow one another.
+/// Taps that read consecutive positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
     pub position: usize,
-    /// Their numbers in the weight.
+    /// Their indices in the weight.
     pub taps: Vec<usize>,
 }
 
@@ -25,17 +26,17 @@ impl Planes {
         Self { padded, rows: padded.rows.div_ceil(padded.stride) }
     }
 
-    /// Positions from one row of outputs to the next; neighbours in a row are neighbours.
+    /// Positions from one row of outputs to the next; neighbors in a row are consecutive.
     pub(super) fn row(&self) -> usize {
         self.padded.run
     }
 
-    /// All of an image.
+    /// Number of positions of an image.
     pub(super) fn positions(&self) -> usize {
         self.padded.stride * self.padded.stride * self.rows * self.row()
     }
 
-    /// The position of what the padded image has at `offset`.
+    /// The position of index `offset` in the padded image.
     fn position(&self, offset: usize) -> usize {
         let stride = self.padded.stride;
         let (y, rest) = (offset / self.padded.row(), offset % self.padded.row());
@@ -43,7 +44,7 @@ impl Planes {
         ((y % stride * stride + phase) * self.rows + y / stride) * self.row() + x
     }
 
-    /// The taps of a phase, as long as they follow one another.
+    /// The taps of a phase, grouped into runs of consecutive positions.
     pub(super) fn runs(&self, taps: &[Tap]) -> Vec<Run> {
         let mut taps: Vec<_> = taps.iter().map(|tap| (self.position(tap.offset), tap.index)).collect();
         taps.sort_unstable();
@@ -57,15 +58,17 @@ impl Planes {
         runs
     }
 
-    /// Shows `copy` where each row of a plane has pixels of the image: the position of the first, the pixel of the image that it is, how
-    /// many follow it, and how many pixels of the image from one to the next. All other positions are zero.
+    /// Calls `copy` for each row of a plane with pixels of the image: with the position of the
+    /// first pixel, its index in the image, the number of pixels, and the distance between them in
+    /// the image. All other positions are zero.
     pub(super) fn rows_of_image(&self, mut copy: impl FnMut(usize, usize, usize, usize)) {
         let f = &self.padded;
         let step = f.stride * f.every;
         for y in 0..f.height.div_ceil(f.every).min(f.rows.saturating_sub(f.top)) {
             let padded_y = f.top + y;
             for phase in 0..f.stride {
-                // As where padded images are filled: column `left + i` of the padded image is column `i * every` of the image.
+                // As when padded images are filled: column `left + i` of the padded image is column
+                // `i * every` of the image.
                 let left = f.left.saturating_sub(phase).div_ceil(f.stride).min(f.run);
                 let first = (left * f.stride + phase).saturating_sub(f.left);
                 let columns = f.width.div_ceil(f.every).saturating_sub(first).div_ceil(f.stride).min(f.run - left);
@@ -78,7 +81,8 @@ impl Planes {
         }
     }
 
-    /// Sixteen channels of an image, `[pixel][channel]`, to `[position][lane]` with `lanes` lanes, of which these are the first.
+    /// Copies sixteen channels of an image, `[pixel][channel]`, to the first lanes of
+    /// `[position][lane]` with `lanes` lanes.
     pub(super) fn fill(&self, chunk: &[u16], channels: usize, to: &mut [u16], lanes: usize) {
         self.rows_of_image(|position, pixel, columns, step| {
             let from = chunk[pixel * CHUNK..].as_chunks::<CHUNK>().0.iter().step_by(step).take(columns);
@@ -92,16 +96,17 @@ impl Planes {
     }
 }
 
-/// Sixteen positions that a tile takes, and which of them are outputs.
+/// Sixteen positions of a tile, and which of them are outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot {
-    /// The first.
+    /// The first position.
     pub position: usize,
     /// Row of the tile, row and column of the phase.
     pub outputs: Vec<[usize; 3]>,
 }
 
-/// Tiles for all outputs of a phase whose rows are `row` positions apart: row by row, or through all of them where that takes fewer.
+/// Tiles for all outputs of a phase whose rows are `row` positions apart: row by row, or across all
+/// rows if that needs fewer.
 pub(super) fn spots(phase: &Phase, row: usize) -> Vec<Spot> {
     const TILE: usize = crate::simd::tiles::ROWS;
     let reach = (phase.rows.max(1) - 1) * row + phase.columns;

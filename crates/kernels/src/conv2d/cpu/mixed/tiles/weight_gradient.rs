@@ -1,4 +1,5 @@
-//! The gradient with respect to the weight: rows are input channels (or, of few channels, taps), the depth is positions.
+//! The gradient with respect to the weight: rows are input channels (or taps, if there are few
+//! channels), depth is positions.
 
 use rayon::prelude::*;
 
@@ -12,28 +13,30 @@ use crate::simd::Isa;
 use crate::simd::tiles::{DEPTH, NUMBERS, ROWS, TileSums, Tiles, with_tiles};
 use crate::transpose::transpose;
 
-/// Products of a tile that all sums of a task take up before the next ones: what they read of x and dy stays near.
+/// Tile products that all sums of a task process before the next ones, so that the x and dy they
+/// read stay in the cache.
 const NEAR_STEPS: usize = 32;
 
-/// Tasks that there should be, for any number of threads.
+/// Target number of tasks, for any number of threads.
 const TASKS: usize = 16;
 
-/// Tiles of rows that are summed at a time, at most.
+/// Largest number of row tiles summed at a time.
 const MOST_TILES: usize = 2;
 
 /// Sixteen rows of sums.
 struct Rows {
-    /// Where the first reads, in numbers of an image.
+    /// Offset of the first row, in numbers of an image.
     start: usize,
-    /// Input channel and tap of each that is one.
+    /// Input channel and tap of each existing row.
     weights: Vec<(usize, usize)>,
 }
 
-/// How both operands lie: x by channel, `[channel][position]`, dy in tiles, `[chunk][32 positions][pair][channel][2]`.
+/// The layout of both operands: x by channel, `[channel][position]`, dy in tiles, `[chunk][32
+/// positions][pair][channel][2]`.
 struct Sources<'a> {
     p: &'a Problem,
     planes: Planes,
-    /// Numbers of a channel of x.
+    /// Numbers per channel of x.
     channel: usize,
     /// Tiles of positions.
     depth: usize,
@@ -46,7 +49,7 @@ struct Sources<'a> {
 /// The processor has the instructions of `T`.
 pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, x: &[u16], dy: &[u16]) -> Vec<f32> {
     let sources = Sources::new(p);
-    // Tiles that are summed together read the same channels, or neighbouring taps.
+    // Tiles that are summed together read the same channels, or neighboring taps.
     let (rows, apart) = sources.rows();
     let pairs: Vec<&[Rows]> = rows.chunks(MOST_TILES).collect();
     let out_chunks = p.out_channels.div_ceil(CHUNK);
@@ -94,17 +97,17 @@ pub(in super::super) unsafe fn weight_gradient<T: Tiles>(isa: Isa, p: &Problem, 
                                 right_tiles: &[0, chunk][..*chunks],
                                 steps: &steps[..images * sources.depth],
                             };
-                            // SAFETY: the tiles are there.
+                            // SAFETY: the tiles are configured.
                             unsafe { tile_sums.sum(tiles, sums, width, image > 0) };
                         }
                     }
                 };
-                // SAFETY: the caller vouches for the instructions; a task is one thread's.
+                // SAFETY: the caller guarantees the instructions; a task runs on one thread.
                 unsafe { with_tiles::<T, _>(add) };
                 sums
             })
             .collect();
-        // To the order of the weight; the tasks of a block follow one another.
+        // Reorders to the order of the weight; the tasks of a block are consecutive.
         let of_blocks = sums.par_chunks(pairs.len().div_ceil(each));
         weight.par_chunks_mut(MOST_CHUNKS * CHUNK * depth).zip(of_blocks).zip(&blocks).for_each(
             |((weight, sums), (_, chunks))| {
@@ -128,8 +131,8 @@ impl<'a> Sources<'a> {
     fn new(p: &'a Problem) -> Self {
         let planes = Planes::new(padded_input(p));
         let depth = ((p.out_height - 1) * planes.row() + p.out_width).div_ceil(DEPTH);
-        // Room for what a tile reads beyond the last position, and an odd number of cache lines, so that sixteen channels do not meet in
-        // one set of a cache.
+        // Space for reads beyond the last position, and an odd number of cache lines, so that
+        // sixteen channels do not share a cache set.
         let channel = ((planes.positions() + 2 * DEPTH).div_ceil(DEPTH) | 1) * DEPTH;
         Self { p, planes, channel, depth }
     }
@@ -142,7 +145,7 @@ impl<'a> Sources<'a> {
         self.p.out_channels.div_ceil(CHUNK) * self.depth * NUMBERS
     }
 
-    /// All rows, and the numbers from one row of a tile to the next.
+    /// All rows, and the distance between rows of a tile in numbers.
     fn rows(&self) -> (Vec<Rows>, usize) {
         let p = self.p;
         let runs = self.planes.runs(&input_taps(p, &padded_input(p)));
@@ -169,14 +172,15 @@ impl<'a> Sources<'a> {
         ((0..p.in_channels).step_by(CHUNK).flat_map(of_chunk).collect(), self.channel)
     }
 
-    /// Lays out an image of each.
+    /// Lays out one image of each operand.
     fn lay_out(&self, isa: Isa, x: &[u16], dy: &[u16], xs: &mut [u16], dys: &mut [u16]) {
         let p = self.p;
         with_scratch(|scratch| {
             let numbers = self.channel.max(self.depth * DEPTH) * CHUNK;
             let buffer: &mut [u16] = bytemuck::cast_slice_mut(aligned(&mut scratch.source, numbers.div_ceil(2)));
             let paired = aligned(&mut scratch.plane, numbers.div_ceil(2));
-            // Two positions of a channel are as many bits as a float: as such they are turned, and stay as they are.
+            // Two positions of a channel have as many bits as a float, so they are transposed as
+            // floats.
             let pixels = &mut buffer[..self.channel * CHUNK];
             pixels.fill(0);
             let planes = x.chunks_exact(p.height * p.width * CHUNK).zip(xs.chunks_exact_mut(self.channel * CHUNK));

@@ -1,4 +1,5 @@
-//! Sums of magnitudes of the transform, which its errors go by, and of squares, which their variances go by, in f64.
+//! Bounds of the transform in f64: sums of magnitudes for its errors, and of squares for their
+//! variances.
 
 use super::super::points;
 use super::{PATCH, Plan, TILE};
@@ -25,7 +26,7 @@ fn magnitudes<const IN: usize, const OUT: usize>(
     matrix
 }
 
-/// The transform along both axes of magnitudes that `at` gives.
+/// The transform along both axes of the magnitudes given by `at`.
 fn both<const IN: usize, const OUT: usize>(matrix: &[[f64; IN]; OUT], at: impl Fn(usize, usize) -> f64) -> [[f64; OUT]; OUT] {
     let values: [[f64; IN]; IN] = std::array::from_fn(|i| std::array::from_fn(|j| at(i, j)));
     std::array::from_fn(|i| {
@@ -33,13 +34,14 @@ fn both<const IN: usize, const OUT: usize>(matrix: &[[f64; IN]; OUT], at: impl F
     })
 }
 
-/// For every output, input gradient and weight gradient: the sum of magnitudes in its transform. None where there is no transform.
+/// For every output, input gradient and weight gradient: the sum of magnitudes in its transform;
+/// `None` without a transform.
 pub(in super::super::super) fn bounds(p: &Problem, x: &[f32], w: &[f32], dy: &[f32]) -> Option<[Vec<f64>; 3]> {
     sums(p, x, w, dy, 1)
 }
 
-/// Likewise the variance of each, of independent operands of variance 1, where every product of two evaluations is off by an error of
-/// its own, whose variance is the product's.
+/// Likewise the error variance of each, for independent operands of variance 1, if every product of
+/// two evaluations has an independent error whose variance is the product's.
 pub(in super::super::super) fn variances(p: &Problem) -> Option<[Vec<f64>; 3]> {
     let ones = |dims: [usize; 4]| vec![1.0; dims.iter().product()];
     sums(p, &ones(p.input_dims()), &ones(p.weight_dims()), &ones(p.output_dims()), 2)

@@ -15,13 +15,13 @@ use crate::simd::Isa;
 use crate::transpose::transpose;
 use crate::uninit::{Uninit16, written};
 
-/// Numbers of all evaluated kernels beyond which tasks share them out instead of tiles.
+/// Numbers of all evaluated kernels beyond which tasks divide kernels instead of tiles.
 const KERNEL_NUMBERS: usize = 3 << 20;
 
-/// Numbers of evaluated patches that are kept where tasks share kernels.
+/// Numbers of evaluated patches that are kept if tasks divide kernels.
 const PATCH_NUMBERS: usize = 4 << 20;
 
-/// The result in chunks, of a source in chunks and a weight of nine taps, which `turned` reads backwards.
+/// The result in chunks, of a source in chunks and a 3 x 3 weight, reversed if `turned`.
 pub(in super::super::super) fn correlate(
     isa: Isa,
     plan: &Plan,
@@ -34,7 +34,8 @@ pub(in super::super::super) fn correlate(
     let lanes = (0..out_chunks).step_by(MOST_CHUNKS).map(|first| first..(first + MOST_CHUNKS).min(out_chunks)).collect();
     let job = Job { isa, plan, source, weight, order, turned, lanes, out_chunks };
     let kernels = POINTS * plan.in_chunks() * CHUNK * out_chunks * CHUNK;
-    // SAFETY: either way, tasks share out all images and all chunks of output channels, and write every row of tiles of them.
+    // SAFETY: either way, the tasks cover all images and all chunks of output channels, and write
+    // every row of tiles of them.
     let (target, ()) = unsafe {
         written(plan.batch * job.image(), |target| match kernels <= KERNEL_NUMBERS {
             true => job.by_tiles(target),
@@ -51,7 +52,7 @@ struct Job<'a> {
     weight: &'a [f32],
     order: WeightOrder,
     turned: bool,
-    /// Chunks of output channels that are made together.
+    /// Chunks of output channels that are computed together.
     lanes: Vec<Range<usize>>,
     out_chunks: usize,
 }
@@ -65,12 +66,13 @@ impl Job<'_> {
         self.out_chunks * self.plane()
     }
 
-    /// Numbers of a point of the kernels of the most chunks, `[pair of input channels][output channel][2]`.
+    /// Numbers per point in the kernels of the most chunks, `[pair of input channels][output
+    /// channel][2]`.
     fn kernel_point(&self) -> usize {
         (self.plan.in_chunks() * MOST_CHUNKS * CHUNK + 2) * CHUNK
     }
 
-    /// Every task takes some images and all output channels.
+    /// Each task processes some images and all output channels.
     fn by_tiles(&self, target: &mut [Uninit16]) {
         let plan = self.plan;
         let kernels = POINTS * self.kernel_point();
@@ -103,7 +105,8 @@ impl Job<'_> {
         });
     }
 
-    /// Every task takes all images and some output channels, so that evaluated kernels never leave the cache.
+    /// Each task processes all images and some output channels, so that evaluated kernels stay in
+    /// the cache.
     fn by_channels(&self, target: &mut [Uninit16]) {
         let plan = self.plan;
         let tiles = plan.tiles_down() * plan.tiles_across();
@@ -178,7 +181,8 @@ impl Job<'_> {
         }
     }
 
-    /// Makes some output channels of the tiles of a block from its evaluated patches; `targets` begin with those channels.
+    /// Computes some output channels of the tiles of a block from its evaluated patches; `targets`
+    /// begin with those channels.
     fn multiply(
         &self,
         block: &Block,

@@ -24,7 +24,8 @@ pub(super) fn evaluate(
     let chunks = channels.div_ceil(CHUNK);
     let (rows, columns) = (block.rows.len() * TILE + side - TILE, plan.tiles_across() * TILE + side - TILE);
     let (row, padded) = (columns * CHUNK, rows * columns * CHUNK);
-    // Images with their margins, one after the other, and a tile of zeros that fills up the layout.
+    // Images with their margins, one after the other, followed by a tile of zeros that pads the
+    // layout.
     let zeros = block.images.len() * padded;
     let scratch = aligned(scratch, (zeros + side * row).div_ceil(2));
     let scratch: &mut [u16] = bytemuck::cast_slice_mut(scratch);

@@ -1,20 +1,25 @@
-//! The same in mixed precision: evaluations are made in f32 from bfloat16 and rounded to it, products are summed in f32, and what
-//! is interpolated in f32 is rounded.
+//! Winograd in mixed precision: evaluations are computed in f32 from bfloat16 and rounded to
+//! bfloat16, products are summed in f32, and results are interpolated in f32 and rounded.
 //!
 //! # Accuracy
 //!
-//! Let u = 2^-8, and rows of the matrices of [`super::points`] be taken by magnitude. An output is a sum over points of A (G g) (B^T d) A^T,
-//! both factors off by a part of u: so it is off by at most (2 u + u^2) times |A|^T (|G| |g| |G|^T) (|B|^T |d| |B|) |A|, which the tests
-//! compute for each output, besides its own rounding.
+//! Let u = 2^-8, and take the matrices of [`super::points`] by magnitude. An output is a sum over
+//! points of A (G g) (B^T d) A^T, where both factors have relative errors of at most u. It is
+//! therefore off by at most (2 u + u^2) times |A|^T (|G| |g|
+//! G|^T) (|B|^T |d| |B|) |A|, which the tests compute for each output, plus its own rounding.
 //!
-//! All together they are far less, since the errors of different channels and points are independent. Rounding a number errs by at most u of it, and
-//! as likely by any part of that: its variance is at most u^2 / 3 of the square. So with independent operands of one variance each, the
-//! error of an output has at most 2 u^2 / 3 times the sum over channels and points of the squares of A, of an evaluated kernel and of an
-//! evaluated patch, which is what the same formula gives with the squares of all matrices. In the middle of an image that is 24.8 times the
-//! variance of the output itself (nine products a channel), for weight gradients as well, whose matrices are transposed: **the root mean
-//! square of the error is at most sqrt(2 * 24.8 / 3) u = 1.6% of that of the outputs**. At edges, where operands are zero, the tests compute
-//! the ratio for the shape at hand, and hold the errors to the limit that follows. Significands are spread over [1, 2), where the same
-//! error is a smaller part: that makes 1.1% of 1.6%, which is what is found. (Summed directly and rounded: 0.22%.)
+//! The root mean square error is far smaller, since the errors of different channels and points are
+//! independent. The rounding error of a number is spread evenly up to u times its magnitude, so its
+//! variance is at most u^2 / 3 of the square. With independent operands of one variance each, the
+//! error variance of an output is at most 2 u^2 / 3 times the sum over channels and points of the
+//! squares of A, of an evaluated kernel and of an evaluated patch, which is the same formula with
+//! the squares of all matrices. In the interior of an image that is 24.8 times the variance of the
+//! output itself (nine products per channel), also for weight gradients, whose matrices are
+//! transposed: **the root mean square error is at most sqrt(2 * 24.8 / 3) u = 1.6% of the
+//! outputs**. At edges, where operands are zero, the tests compute the ratio for the given shape
+//! and check the resulting limit. Significands are spread over [1, 2), where the same error is
+//! relatively smaller: this reduces 1.6% to 1.1%, which agrees with the measurements. (Direct
+//! summation with rounding: 0.22%.)
 
 #[cfg(test)]
 mod bounds;
@@ -30,8 +35,8 @@ pub(in super::super) use weight_gradient::weight_gradient;
 
 use super::{Block, CHUNK, PATCH, POINTS, Plan, TAPS, TILE};
 
-/// Where the evaluations of some tiles lie, in numbers: `[point][chunk of channels][tile][channel]`, or pairs of tiles and their
-/// channels.
+/// Layout of the evaluations of some tiles in numbers: `[point][chunk of channels][tile][channel]`,
+/// or pairs of tiles and their channels.
 #[derive(Debug, Clone, Copy)]
 struct Layout {
     chunks: usize,
@@ -43,7 +48,7 @@ impl Layout {
         self.tiles * CHUNK
     }
 
-    /// Not a multiple of what the sets of a cache divide.
+    /// Padded to avoid cache set conflicts.
     fn point(&self) -> usize {
         self.chunks * self.chunk() + 2 * CHUNK
     }

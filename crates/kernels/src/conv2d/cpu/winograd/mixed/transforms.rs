@@ -1,4 +1,4 @@
-//! The transforms over both axes, of sixteen channels at a time, from and to bfloat16.
+//! The transforms along both axes, for sixteen channels at a time, from and to bfloat16.
 
 use super::super::transforms::{Along, Patch, Tile, TileGradient};
 use super::{CHUNK, PATCH, POINTS, TILE};
@@ -10,7 +10,7 @@ unsafe fn both_axes<V: Vector, A: Along<IN, OUT>, const IN: usize, const OUT: us
     load: impl Fn(usize, usize) -> V,
     mut store: impl FnMut(usize, usize, V),
 ) {
-    // SAFETY: the caller vouches for the instructions.
+    // SAFETY: the caller guarantees the instructions.
     unsafe {
         let mut columns = [[V::splat(0.0); OUT]; IN];
         for j in 0..IN {
@@ -25,10 +25,10 @@ unsafe fn both_axes<V: Vector, A: Along<IN, OUT>, const IN: usize, const OUT: us
     }
 }
 
-/// Where values lie before an evaluation, and where the evaluations go.
+/// Locations of the values and of their evaluations.
 struct Evaluation<'a> {
     from: *const u16,
-    /// Where each tile begins, in numbers.
+    /// The offset of each tile in numbers.
     offsets: &'a [usize],
     /// Numbers from one row of pixels to the next.
     row: usize,
@@ -41,12 +41,13 @@ struct Evaluation<'a> {
 ///
 /// # Safety
 ///
-/// All that the sizes describe lies behind the pointers; the processor has the instructions.
+/// Everything that the sizes describe is within the memory of the pointers; the processor has the
+/// instructions.
 #[inline(always)]
 unsafe fn singles<V: Vector, B: Bf16<V>, A: Along<IN, PATCH>, const IN: usize>(e: &Evaluation) {
     for (tile, offset) in e.offsets.iter().enumerate() {
         for lane in (0..CHUNK).step_by(V::LANES) {
-            // SAFETY: the caller vouches for every tile and point.
+            // SAFETY: the caller guarantees access to every tile and point.
             unsafe {
                 let (from, to) = (e.from.add(offset + lane), e.to.add(tile * CHUNK + lane));
                 both_axes::<V, A, IN, PATCH>(
@@ -58,16 +59,16 @@ unsafe fn singles<V: Vector, B: Bf16<V>, A: Along<IN, PATCH>, const IN: usize>(e
     }
 }
 
-/// Evaluates tiles two by two, whose channels become pairs; their number is even.
+/// Evaluates pairs of tiles, whose channels become pairs; the number of tiles is even.
 ///
 /// # Safety
 ///
-/// As of [`singles`].
+/// See [`singles`].
 #[inline(always)]
 unsafe fn pairs<V: Vector, B: Bf16<V>, A: Along<IN, PATCH>, const IN: usize>(e: &Evaluation) {
     for (pair, offsets) in e.offsets.chunks_exact(2).enumerate() {
         for lane in (0..CHUNK).step_by(V::LANES) {
-            // SAFETY: the caller vouches for every tile and point.
+            // SAFETY: the caller guarantees access to every tile and point.
             unsafe {
                 let mut first = [V::splat(0.0); POINTS];
                 let from = e.from.add(offsets[0] + lane);
@@ -87,28 +88,28 @@ unsafe fn pairs<V: Vector, B: Bf16<V>, A: Along<IN, PATCH>, const IN: usize>(e: 
 
 /// # Safety
 ///
-/// As of [`singles`].
+/// See [`singles`].
 #[inline(always)]
 unsafe fn patches<V: Vector, B: Bf16<V>>(e: &Evaluation) {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     unsafe { singles::<V, B, Patch, PATCH>(e) }
 }
 
 /// # Safety
 ///
-/// As of [`singles`].
+/// See [`singles`].
 #[inline(always)]
 unsafe fn patch_pairs<V: Vector, B: Bf16<V>>(e: &Evaluation) {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     unsafe { pairs::<V, B, Patch, PATCH>(e) }
 }
 
 /// # Safety
 ///
-/// As of [`singles`].
+/// See [`singles`].
 #[inline(always)]
 unsafe fn gradient_pairs<V: Vector, B: Bf16<V>>(e: &Evaluation) {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: the caller guarantees it.
     unsafe { pairs::<V, B, TileGradient, TILE>(e) }
 }
 
@@ -116,7 +117,7 @@ compiled_for_bf16!(patches, Evaluation);
 compiled_for_bf16!(patch_pairs, Evaluation);
 compiled_for_bf16!(gradient_pairs, Evaluation);
 
-/// What is evaluated, and how it lies afterwards.
+/// What to evaluate, and the layout of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Patches,
@@ -124,8 +125,9 @@ pub(super) enum Kind {
     GradientPairs,
 }
 
-/// Evaluates sixteen channels of tiles that begin at `offsets` of pixels `[row][column][channel]`, rows `row` numbers apart, to
-/// `[point][tile][channel]`, or `[point][pair of tiles][channel][2]`, with `point` numbers from one point to the next.
+/// Evaluates sixteen channels of tiles that begin at `offsets` of pixels `[row][column][channel]`,
+/// with rows `row` numbers apart, to `[point][tile][channel]`, or `[point][pair of
+/// tiles][channel][2]`, with `point` numbers from one point to the next.
 pub(super) fn evaluate(isa: Isa, kind: Kind, from: &[u16], offsets: &[usize], row: usize, to: &mut [u16], point: usize) {
     let side = if kind == Kind::GradientPairs { TILE } else { PATCH };
     let reach = offsets.iter().max().unwrap_or(&0) + (side - 1) * row + side * CHUNK;
@@ -141,7 +143,7 @@ pub(super) fn evaluate(isa: Isa, kind: Kind, from: &[u16], offsets: &[usize], ro
     unsafe { kernel(&e) }
 }
 
-/// Where products lie, and where the outputs of their tile go.
+/// Locations of the products and of the outputs of their tile.
 struct Interpolation {
     from: *const f32,
     point: usize,
@@ -151,11 +153,12 @@ struct Interpolation {
 
 /// # Safety
 ///
-/// All that the sizes describe lies behind the pointers; the processor has the instructions.
+/// Everything that the sizes describe is within the memory of the pointers; the processor has the
+/// instructions.
 #[inline(always)]
 unsafe fn tile<V: Vector, B: Bf16<V>>(t: &Interpolation) {
     for lane in (0..CHUNK).step_by(V::LANES) {
-        // SAFETY: the caller vouches for every point and pixel.
+        // SAFETY: the caller guarantees access to every point and pixel.
         unsafe {
             both_axes::<V, Tile, PATCH, TILE>(
                 |i, j| V::load(t.from.add((i * PATCH + j) * t.point + lane)),
@@ -167,7 +170,8 @@ unsafe fn tile<V: Vector, B: Bf16<V>>(t: &Interpolation) {
 
 compiled_for_bf16!(tile, Interpolation);
 
-/// Interpolates sixteen channels of a tile, whose products are `point` floats apart, to pixels whose rows are `row` numbers apart.
+/// Interpolates sixteen channels of a tile, whose products are `point` floats apart, to pixels in
+/// rows `row` numbers apart.
 pub(super) fn interpolate<P: Copy>(isa: Isa, from: &[f32], point: usize, to: &mut [P], row: usize) {
     const { assert!(size_of::<P>() == size_of::<u16>()) };
     assert!((POINTS - 1) * point + CHUNK <= from.len() && (TILE - 1) * row + TILE * CHUNK <= to.len());
@@ -177,7 +181,7 @@ pub(super) fn interpolate<P: Copy>(isa: Isa, from: &[f32], point: usize, to: &mu
     unsafe { kernel(&t) }
 }
 
-/// Evaluated kernels of sixteen input channels, and where their pairs go.
+/// Evaluated kernels of sixteen input channels, and where their pairs are written.
 struct Pairing {
     from: *const f32,
     from_point: usize,
@@ -188,13 +192,13 @@ struct Pairing {
 
 /// # Safety
 ///
-/// As of [`tile`].
+/// See [`tile`].
 #[inline(always)]
 unsafe fn paired<V: Vector, B: Bf16<V>>(p: &Pairing) {
     for point in 0..POINTS {
         for pair in 0..CHUNK / 2 {
             for lane in (0..CHUNK).step_by(V::LANES) {
-                // SAFETY: the caller vouches for every point and pair.
+                // SAFETY: the caller guarantees access to every point and pair.
                 unsafe {
                     let from = p.from.add(point * p.from_point + 2 * pair * CHUNK + lane);
                     let to = p.to.add(point * p.to_point + pair * p.to_pair + 2 * lane);
@@ -207,8 +211,8 @@ unsafe fn paired<V: Vector, B: Bf16<V>>(p: &Pairing) {
 
 compiled_for_bf16!(paired, Pairing);
 
-/// `[point][input channel][output channel]`, sixteen of each, to pairs of input channels, `[point][pair][output channel][2]`, with
-/// these numbers from one point and pair to the next.
+/// Reorders `[point][input channel][output channel]`, sixteen of each, to pairs of input channels,
+/// `[point][pair][output channel][2]`, with these distances between points and pairs.
 pub(super) fn pair_kernels(isa: Isa, from: &[f32], from_point: usize, to: &mut [u16], to_point: usize, to_pair: usize) {
     assert!((POINTS - 1) * from_point + CHUNK * CHUNK <= from.len());
     assert!((POINTS - 1) * to_point + (CHUNK / 2 - 1) * to_pair + 2 * CHUNK <= to.len());

@@ -1,4 +1,5 @@
-//! The gradient with respect to the weight: pairs of tiles, summed in an order that the sizes alone decide.
+//! The gradient with respect to the weight: pairs of tiles, summed in an order that depends only on
+//! sizes.
 
 use rayon::prelude::*;
 
@@ -13,16 +14,17 @@ use super::{Block, CHUNK, Layout, POINTS, Plan, TAPS};
 use crate::simd::Isa;
 use crate::uninit::{Uninit, written};
 
-/// Numbers of evaluations that lie in memory at a time, about: a share of a last-level cache.
+/// Approximate numbers of evaluations in memory at a time: a fraction of the last-level cache.
 const NUMBERS: usize = 6 << 20;
 
-/// Tasks of output channels that suffice to share out all sums, which then need not all be kept at a time.
+/// Number of output channel tasks that suffice to divide all sums, which then need not be kept all
+/// at a time.
 const FEW_TASKS: usize = 8;
 
 /// The gradient, `[out channels, in channels, 3, 3]`, of images in chunks.
 pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16], dy: &[u16]) -> Vec<f32> {
     let most = product::most_chunks(isa).min(MOST_CHUNKS);
-    // Parts of the same output channels follow one another.
+    // Parts of the same output channels are consecutive.
     let parts: Vec<Part> = cut(plan.out_channels, most)
         .flat_map(|outputs| cut(plan.in_channels, IN_CHUNKS).map(move |inputs| Part { inputs, outputs: outputs.clone() }))
         .collect();
@@ -51,7 +53,8 @@ pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16],
             evaluate_all(evaluations, &blocks);
             let evaluations = &*evaluations;
             let step = most * CHUNK * plan.in_channels * TAPS;
-            // SAFETY: the tasks share out all output channels; every part of those is summed and interpolated.
+            // SAFETY: the tasks cover all output channels; every part of these is summed and
+            // interpolated.
             let (weight, ()) = unsafe {
                 written(len, |weight: &mut [Uninit]| {
                     weight.par_chunks_mut(step).zip(of_outputs).for_each(|(weight, parts)| {
@@ -87,13 +90,14 @@ pub(in super::super::super) fn weight_gradient(isa: Isa, plan: &Plan, x: &[u16],
                 .into_par_iter()
                 .for_each(|(part, first, sums)| pairs.sum(evaluations, blocks.len(), part, first, sums, index > 0));
         }
-        // SAFETY: the parts are of all output channels and all input channels, and every tap of those is interpolated.
+        // SAFETY: the parts cover all output and all input channels, and every tap of these is
+        // interpolated.
         let (weight, ()) = unsafe { written(len, |weight| in_weight_order(isa, plan, &parts, sums, weight)) };
         weight
     })
 }
 
-/// How the evaluations of a block lie: patches, then gradients.
+/// The layout of the evaluations of a block: patches, then gradients.
 struct Pairs {
     isa: Isa,
     patches: Layout,
@@ -103,7 +107,8 @@ struct Pairs {
 }
 
 impl Pairs {
-    /// Adds the products of all tiles of some blocks, `[point][input channel][output channel]` from point `first` on.
+    /// Adds the products of all tiles of some blocks, `[point][input channel][output channel]` from
+    /// point `first` on.
     fn sum(&self, evaluations: &[u16], blocks: usize, part: &Part, first: usize, sums: &mut [f32], resume: bool) {
         for (point, sums) in sums.chunks_exact_mut(part.point()).enumerate() {
             let width = part.outputs.len() * CHUNK;
