@@ -72,7 +72,8 @@ fn from_scans_to_the_report_the_same_bytes_for_any_threads() {
         results["comparisons"].as_array().unwrap().iter().map(|one| one["condition"].as_str().unwrap()).collect();
     assert_eq!(compared, ["denoised", "shuffled"]);
     let terminal = String::from_utf8_lossy(&output.stdout).into_owned();
-    for part in ["denoised", "report.html", "mean corruption error", "min. l2, times baseline", "All targets have the same force"] {
+    for part in ["denoised", "report.html", "mean corruption error", "min. l2, times baseline", "All targets have the same force"]
+    {
         assert!(terminal.contains(part), "{part}: {terminal}");
     }
     assert!(!terminal.contains("kept"), "retention, which is high for any inaccurate network, is not a result: {terminal}");

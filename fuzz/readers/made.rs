@@ -5,7 +5,7 @@ use super::tree::Files;
 use brainprior_classifier::{NetConfig, ResNet};
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_recording::simulation::{Simulated, SimulationConfig, simulate, write_truth};
-use brainprior_response_model::{Config, CoreConfig, OptimizationConfig, ReadoutConfig, fit};
+use brainprior_response_model::{Config, CoreConfig, FitOptions, OptimizationConfig, ReadoutConfig, fit};
 use brainprior_similarity::{Pair, write_pairs};
 use std::io::Read;
 use std::path::Path;
@@ -69,7 +69,8 @@ pub fn response_model() -> Vec<u8> {
         optimization: OptimizationConfig { batch_images: 16, max_epochs: 1, ..OptimizationConfig::default() },
         ..Config::default()
     };
-    let model = fit(&[&simulated().scan], &config, 7, None, &mut |_| {}).expect("a scan that can be fitted");
+    let model =
+        fit(&[&simulated().scan], &config, FitOptions { seed: 7, ..FitOptions::default() }).expect("a scan that can be fitted");
     written("model.safetensors", |path| model.save(path).expect("room for a small file"))
 }
 

@@ -115,7 +115,8 @@ pub(crate) enum Command {
     /// Build the Python package: one wheel for 3.10 and later, in target/wheels
     Wheel,
     /// Check the dependencies: licenses, sources and bans with cargo-deny, unused ones with cargo-machete (built on
-    /// first use)
+    /// first use). Then pack the crates that can be published, and check the workspace with the oldest supported Rust if
+    /// rustup has it
     Audit,
     /// Fuzz every file reader with libFuzzer, starting from small valid files; stops a reader that panics, hangs or
     /// takes too much memory

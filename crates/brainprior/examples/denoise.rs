@@ -1,9 +1,9 @@
-//! Fits a response model to a scan, and compares what it predicts with one trial: which is nearer to the truth?
+//! Denoises a scan with a response model: are similarities of its predictions nearer to the truth than those of one trial?
 #![allow(clippy::print_stdout)]
 
 use brainprior::images::procedural::natural_stimuli;
 use brainprior::recording::simulation::{SimulationConfig, simulate, truth_for};
-use brainprior::response_model::{Config, FitEvent, fit};
+use brainprior::response_model::{Config, FitEvent, FitOptions, fit};
 use brainprior::similarity::{pearson, similarity, standardizing_weights};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,24 +14,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scan = &simulated.scan;
 
     let mut config = Config::small();
-    config.core.channels = vec![8, 8];
-    config.core.kernels = vec![9, 3];
     config.optimization.max_epochs = 8;
-    let model = fit(&[scan], &config, 1, None, &mut |event| {
+    let mut observer = |event| {
         if let FitEvent::Epoch { epoch, validation_correlation, .. } = event {
             println!("epoch {epoch}: correlation {validation_correlation:.3} on the validation tier");
         }
-    })?;
+    };
+    let model = fit(&[scan], &config, FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() })?;
 
-    // The oracle images, which no fit has seen: predicted, measured in one trial, and as they truly are.
-    let predicted = model.predict(0, &oracle)?;
-    let measured = scan.repeat(0).select(oracle.ids())?;
-    let expected = truth_for(scan, &simulated.truth)?.select(oracle.ids())?;
-    let weights = standardizing_weights(scan);
-    let truth = similarity(&expected, &weights)?;
-    for (name, responses) in [("one trial", &measured), ("denoised", &predicted)] {
-        let found = pearson(&similarity(responses, &weights)?, &truth)?;
-        println!("{name}: its similarities correlate with the true ones at {found:.2}");
+    // Similarities of the oracle images, which are not in the training tier.
+    let (weights, ids) = (standardizing_weights(scan), oracle.ids());
+    let truth = similarity(&truth_for(scan, &simulated.truth)?.select(ids)?, &weights)?;
+    let one_trial = scan.repeat(0).select(ids)?;
+    for (name, responses) in [("one trial", one_trial), ("denoised", model.predict(0, &oracle)?)] {
+        println!("{name}: correlation with the truth {:.2}", pearson(&similarity(&responses, &weights)?, &truth)?);
     }
     Ok(())
 }

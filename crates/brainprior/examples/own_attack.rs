@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     // Each of the two pixels is the logit of its class.
     let model = ModuleClassifier::new(|images: &Tensor| images.flatten_from(1), Device::Cpu);
     let labeled = LabeledBatch::new(1, 1, 2, vec![0.5, 0.3, 0.6, 0.5, 0.2, 0.9], vec![0, 0, 1])?;
-    let attacked = attack(&model, &OneStep, &labeled, 0.15, Settings { seed: 7, batch: 3 }, &mut |_| {})?;
+    let attacked = attack(&model, &OneStep, &labeled, 0.15, Settings { seed: 7, batch: 3 })?;
     println!("{} of 3 images withstand {}", attacked.accuracy().correct(), OneStep.name());
     Ok(())
 }

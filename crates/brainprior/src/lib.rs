@@ -8,7 +8,12 @@ pub use brainprior_recording as recording;
 pub use brainprior_response_model as response_model;
 pub use brainprior_robustness as robustness;
 pub use brainprior_similarity as similarity;
-/// Tensors and devices, in the version that the modules take and return.
+/// Tensors and devices, in the version that the modules use.
 pub use candle_core;
-/// Arrays, in the version that the modules take and return.
+/// Arrays, in the version that the modules use.
 pub use ndarray;
+
+/// Tests the code in the readme of the repository, which is not part of the package.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Repository;

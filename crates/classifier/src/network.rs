@@ -4,7 +4,7 @@ use crate::architecture::{Architecture, Block, ConvNorm, Role, Slot};
 use crate::rng::Stream;
 use crate::{Error, NetConfig, Result, blur};
 use brainprior_images::LabeledImages;
-use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, Precision, cross_entropy};
+use brainprior_kernels::{Activation, BatchStatistics, Conv2dGeometry, FeatureMap, FixedStatistics, Precision, cross_entropy};
 use candle_core::{D, DType, Device, Tensor, Var};
 use rand::Rng;
 use std::sync::Arc;
@@ -342,8 +342,8 @@ impl ResNet {
         match pass {
             Pass::Evaluation => {
                 // Variables of a `VarMap` are statistics here too, not parameters.
-                let (mean, variance) = (mean.detach(), variance.detach());
-                Ok(x.batch_norm_eval(scale, shift, &mean, &variance, residual, activation, EPSILON)?)
+                let statistics = FixedStatistics { mean: &mean.detach(), variance: &variance.detach(), eps: EPSILON };
+                Ok(x.batch_norm_eval(scale, shift, statistics, residual, activation)?)
             }
             Pass::Training(statistics) => {
                 let (y, batch) = x.batch_norm_train(scale, shift, residual, activation, EPSILON)?;

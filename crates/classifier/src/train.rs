@@ -12,12 +12,12 @@ use crate::rng::Stream;
 use crate::state::{self, State};
 use crate::{
     Divergence, EpochReport, Error, Mixture, ResNet, Result, RobustTraining, RunningStatistics, Target, TrainConfig, TrainEvent,
-    Trained,
+    TrainOptions, Trained,
 };
 use brainprior_artifact::FileError;
 use brainprior_images::LabeledImages;
 use brainprior_kernels::{Sgd, SgdConfig, backward, backward_onto};
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Tensor, Var};
 use candle_nn::Optimizer;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
@@ -32,38 +32,29 @@ const AHEAD: usize = 2;
 /// After each epoch, the state is written to `folder`, which must exist, together with `last.safetensors`, the network
 /// after that epoch, and `best.safetensors`, the network with the lowest validation loss. Calling an interrupted
 /// training again with the same arguments resumes it after the last finished epoch and gives the same bytes as an
-/// uninterrupted one; a finished training returns at once. Results do not depend on the number of threads.
+/// uninterrupted one; a finished training returns at once. Results do not depend on the number of threads. The CPU makes
+/// the batches, whatever the device; the files do not depend on it.
 ///
 /// # Errors
 /// Returns [`Error::Setting`] if a setting is out of range, [`Error::Size`] if the data do not match the settings,
 /// [`Error::MissingStimulus`] if the target has an image that is not among its stimuli, [`Error::Diverged`] if the loss
 /// is no longer finite, [`Error::OtherTraining`] if the folder holds the state of another training, [`Error::Busy`] if
-/// another process is training in it, and [`Error::File`] if a file cannot be read or written.
+/// another process is training in it, [`Error::File`] if a file cannot be read or written, and [`Error::Tensor`] if the
+/// device runs out of memory.
 pub fn train(
     data: &LabeledImages,
     target: &Target,
     config: &TrainConfig,
-    seed: u64,
     folder: &Path,
-    observe: &mut dyn FnMut(TrainEvent),
+    options: TrainOptions,
 ) -> Result<Trained> {
-    train_on(&Device::Cpu, data, target, config, seed, folder, observe)
-}
-
-/// Like [`train`], on a device, where the returned network then is. The CPU makes the batches; the files do not depend
-/// on the device.
-///
-/// # Errors
-/// Returns the errors of [`train`], and [`Error::Tensor`] if the device runs out of memory.
-pub fn train_on(
-    device: &Device,
-    data: &LabeledImages,
-    target: &Target,
-    config: &TrainConfig,
-    seed: u64,
-    folder: &Path,
-    observe: &mut dyn FnMut(TrainEvent),
-) -> Result<Trained> {
+    let TrainOptions { device, seed, mut observer } = options;
+    let device = &device;
+    let observe = &mut |event| {
+        if let Some(observer) = &mut observer {
+            observer(event);
+        }
+    };
     config.check()?;
     let folder = Folder::take(folder)?;
     let path = state::path(folder.path());

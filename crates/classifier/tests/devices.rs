@@ -2,7 +2,7 @@
 //! device reads. Without a device, the test says why it is skipped.
 #![allow(clippy::print_stdout)]
 
-use brainprior_classifier::{ResNet, Target, TrainConfig, Trained, train_on};
+use brainprior_classifier::{ResNet, Target, TrainConfig, TrainOptions, Trained, train};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use candle_core::Device;
@@ -44,7 +44,8 @@ fn run(device: &Device, folder: &Path) -> Trained {
         ..TrainConfig::default()
     };
     let target = Target::Similarity { stimuli, matrix };
-    train_on(device, &data, &target, &config, 5, folder, &mut |_| ()).unwrap()
+    let options = TrainOptions { device: device.clone(), seed: 5, observer: None };
+    train(&data, &target, &config, folder, options).unwrap()
 }
 
 #[test]

@@ -8,7 +8,7 @@
 #![cfg(unix)]
 #![allow(clippy::print_stdout, reason = "the long form prints what it did")]
 
-use brainprior_classifier::{Error, Target, TrainConfig, train};
+use brainprior_classifier::{Error, Target, TrainConfig, TrainOptions, train};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
 use ndarray::Array2;
@@ -46,7 +46,8 @@ fn training(folder: &Path) -> Option<Error> {
         learning_rate: 0.01,
         ..TrainConfig::default()
     };
-    train(&data, &Target::Similarity { stimuli, matrix }, &config, 3, folder, &mut |_| ()).err()
+    train(&data, &Target::Similarity { stimuli, matrix }, &config, folder, TrainOptions { seed: 3, ..TrainOptions::default() })
+        .err()
 }
 
 /// A second training process: this test only, as its environment tells it.

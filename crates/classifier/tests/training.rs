@@ -2,7 +2,7 @@
 
 use brainprior_classifier::{
     Error, Mixture, PairSource, Precision, ResNet, RobustTraining, RunningStatistics, SampledPairs, Target, TrainConfig,
-    TrainEvent, Trained, train,
+    TrainEvent, TrainOptions, Trained, train,
 };
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::vectors;
@@ -65,8 +65,16 @@ fn config() -> TrainConfig {
     }
 }
 
+fn seeded(seed: u64) -> TrainOptions<'static> {
+    TrainOptions { seed, ..TrainOptions::default() }
+}
+
+fn observed(observer: &mut dyn FnMut(TrainEvent)) -> TrainOptions<'_> {
+    TrainOptions { seed: 7, observer: Some(observer), ..TrainOptions::default() }
+}
+
 fn run(target: &Target, config: &TrainConfig, folder: &Path) -> Trained {
-    train(&gratings(300), target, config, 7, folder, &mut |_| ()).unwrap()
+    train(&gratings(300), target, config, folder, seeded(7)).unwrap()
 }
 
 /// The bytes of the best and the last network.
@@ -123,14 +131,14 @@ fn ends_with_the_same_bytes(config: &TrainConfig) {
     for limit in [1, 14, 11, 8] {
         let interrupted = catch_unwind(AssertUnwindSafe(|| {
             let mut left = limit;
-            train(&gratings(300), &target, config, 7, folder.path(), &mut |_| {
+            let mut observer = |_| {
                 events += 1;
                 left -= 1;
                 if left == 0 {
                     panic!("interrupted on purpose");
                 }
-            })
-            .unwrap();
+            };
+            train(&gratings(300), &target, config, folder.path(), observed(&mut observer)).unwrap();
         }));
         assert!(interrupted.is_err());
     }
@@ -139,7 +147,8 @@ fn ends_with_the_same_bytes(config: &TrainConfig) {
     assert!(bytes(&found) == bytes(&expected), "weights differ after a resume");
     assert_eq!(events, 34);
 
-    let again = train(&gratings(300), &target, config, 7, folder.path(), &mut |_| panic!("all epochs are done")).unwrap();
+    let mut observer = |_| panic!("all epochs are done");
+    let again = train(&gratings(300), &target, config, folder.path(), observed(&mut observer)).unwrap();
     assert!(bytes(&again) == bytes(&expected));
 }
 
@@ -182,7 +191,7 @@ fn color_networks_see_grayscale_stimuli() {
     let color = LabeledImages::new(3, SIDE, SIDE, pixels, gray.labels().to_vec(), gray.class_names().to_vec()).unwrap();
     let config = TrainConfig { epochs: 1, ..config() };
     let folder = tempfile::tempdir().unwrap();
-    let trained = train(&color, &target(), &config, 1, folder.path(), &mut |_| ()).unwrap();
+    let trained = train(&color, &target(), &config, folder.path(), seeded(1)).unwrap();
     let error = trained.network.evaluate(&gray).unwrap_err().to_string();
     assert!(error.contains("channels") && error.contains("expected 3, found 1"), "{error}");
 }
@@ -191,9 +200,8 @@ fn color_networks_see_grayscale_stimuli() {
 fn what_is_wrong_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let data = gratings(60);
-    let attempt = |target: &Target, config: &TrainConfig, seed: u64| {
-        train(&data, target, config, seed, folder.path(), &mut |_| ()).unwrap_err()
-    };
+    let attempt =
+        |target: &Target, config: &TrainConfig, seed: u64| train(&data, target, config, folder.path(), seeded(seed)).unwrap_err();
     let Target::Similarity { stimuli, matrix } = target() else { unreachable!("made above") };
     let missing = Target::Similarity { stimuli: stimuli.subset(&(0..30).collect::<Vec<_>>()), matrix: matrix.clone() };
     let error = attempt(&missing, &config(), 7);
@@ -203,7 +211,7 @@ fn what_is_wrong_is_said() {
     assert!(attempt(&Target::None, &held_back, 7).to_string().contains("held out"));
 
     let one_class = LabeledImages::new(1, SIDE, SIDE, data.pixels().to_vec(), vec![0; 60], vec!["only".into()]).unwrap();
-    let error = train(&one_class, &Target::None, &config(), 7, folder.path(), &mut |_| ()).unwrap_err().to_string();
+    let error = train(&one_class, &Target::None, &config(), folder.path(), seeded(7)).unwrap_err().to_string();
     assert!(error.contains("classes") && error.contains("expected 2 to 256, found 1"), "{error}");
     let network = ResNet::new(&config().net(1, 4), 7).unwrap();
     let error = network.evaluate(&data).unwrap_err().to_string();
@@ -211,7 +219,7 @@ fn what_is_wrong_is_said() {
 
     // The state of another training in the same folder is not resumed.
     let short = TrainConfig { epochs: 1, ..config() };
-    train(&data, &Target::None, &short, 7, folder.path(), &mut |_| ()).unwrap();
+    train(&data, &Target::None, &short, folder.path(), seeded(7)).unwrap();
     for error in [
         attempt(&Target::None, &short, 8),
         attempt(&Target::None, &TrainConfig { alpha: 1.0, ..short.clone() }, 7),
@@ -235,7 +243,7 @@ fn events_tell_the_course_of_a_training() {
     let folder = tempfile::tempdir().unwrap();
     let mut events = Vec::new();
     let config = TrainConfig { epochs: 2, ..config() };
-    train(&gratings(100), &target(), &config, 7, folder.path(), &mut |event| events.push(event)).unwrap();
+    train(&gratings(100), &target(), &config, folder.path(), observed(&mut |event| events.push(event))).unwrap();
     // 90 images in batches of 32.
     assert_eq!(events.len(), 2 * (3 + 1));
     let done: Vec<usize> = events
@@ -269,7 +277,7 @@ fn similarities_of_a_matrix_are_found_by_identity() {
 fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
     let folder = tempfile::tempdir().unwrap();
     let data = gratings(60);
-    let attempt = |config: &TrainConfig, folder: &Path| match train(&data, &target(), config, 7, folder, &mut |_| ()) {
+    let attempt = |config: &TrainConfig, folder: &Path| match train(&data, &target(), config, folder, seeded(7)) {
         Ok(_) => panic!("it went on"),
         Err(error) => error,
     };
@@ -287,7 +295,7 @@ fn a_loss_that_is_no_number_stops_the_training_and_keeps_what_was_good() {
     let config = TrainConfig { epochs: 2, ..config() };
     let stopped = catch_unwind(AssertUnwindSafe(|| {
         let mut stop = |event| assert!(!matches!(event, TrainEvent::Epoch(_)), "interrupted on purpose");
-        train(&data, &target(), &config, 7, folder.path(), &mut stop).is_ok()
+        train(&data, &target(), &config, folder.path(), observed(&mut stop)).is_ok()
     }));
     assert!(stopped.is_err());
     let (state, last) = (folder.path().join("training-state.safetensors"), folder.path().join("last.safetensors"));
@@ -352,13 +360,13 @@ fn two_trainings_do_not_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let mut tried = false;
     let data = gratings(100);
-    train(&data, &Target::None, &config(), 7, folder.path(), &mut |_| {
+    let mut observer = |_| {
         if !std::mem::replace(&mut tried, true) {
-            let error = train(&data, &Target::None, &config(), 7, folder.path(), &mut |_| ()).unwrap_err();
+            let error = train(&data, &Target::None, &config(), folder.path(), seeded(7)).unwrap_err();
             assert!(matches!(error, Error::Busy { .. }) && error.to_string().contains("another process"), "{error}");
         }
-    })
-    .unwrap();
+    };
+    train(&data, &Target::None, &config(), folder.path(), observed(&mut observer)).unwrap();
     assert!(tried);
 }
 

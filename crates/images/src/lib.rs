@@ -1,4 +1,4 @@
-//! Stimuli that mice saw, and labeled images that a classifier learns.
+#![doc = include_str!("../README.md")]
 //!
 //! A stimulus is identified by its content ([`ImageId`]), so scans that showed the same images can
 //! be matched whatever their files are called. Pixels are f32 in [0, 1] at every interface; labeled
@@ -6,20 +6,6 @@
 //!
 //! Sets come from files ([`read_labeled`]: CIFAR-10, CIFAR-100, folders of pictures, safetensors)
 //! or are generated ([`procedural`]), so that the whole pipeline runs without a download.
-//!
-//! ```
-//! use brainprior_images::{procedural, read_labeled, write_labeled};
-//!
-//! let split = procedural::ten_classes(20, 10, 1);
-//! let folder = tempfile::tempdir()?;
-//! let path = folder.path().join("images.safetensors");
-//! write_labeled(&path, &split)?;
-//! assert_eq!(read_labeled(&path)?, split);
-//!
-//! let stimuli = procedural::natural_stimuli(5, 36, 64, 1);
-//! assert_eq!(stimuli.position(stimuli.ids()[3]), Some(3));
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 pub mod augmentation;
 mod error;

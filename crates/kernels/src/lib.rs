@@ -1,20 +1,8 @@
-//! Differentiable operations on candle tensors, where response models and classifiers spend most of
-//! their time.
+#![doc = include_str!("../README.md")]
 //!
 //! Every operation is a candle custom operation with an exact gradient, computed only on request,
 //! and is tested against a naive reference. Threads divide outputs, never sums, so results do not
 //! depend on the number of threads.
-//!
-//! ```
-//! use brainprior_kernels::{Conv2dGeometry, conv2d};
-//! use candle_core::{DType, Device, Tensor};
-//!
-//! let images = Tensor::ones((8, 1, 36, 64), DType::F32, &Device::Cpu)?;
-//! let kernels = Tensor::ones((32, 1, 9, 9), DType::F32, &Device::Cpu)?;
-//! let features = conv2d(&images, &kernels, Conv2dGeometry { padding: 4, ..Default::default() })?;
-//! assert_eq!(features.dims(), [8, 32, 36, 64]);
-//! # Ok::<(), candle_core::Error>(())
-//! ```
 
 mod arguments;
 mod autograd;
@@ -46,7 +34,7 @@ mod transpose;
 mod uninit;
 
 pub use autograd::{FeatureMap, backward, backward_onto};
-pub use batch_norm::{Activation, BatchStatistics, batch_norm_eval, batch_norm_train};
+pub use batch_norm::{Activation, BatchStatistics, FixedStatistics, batch_norm_eval, batch_norm_train};
 pub use conv2d::{Conv2dGeometry, conv2d};
 pub use error::Error;
 pub use grid_sample::grid_sample;

@@ -18,7 +18,17 @@ fn operations() -> Vec<(Operation, Vec<(&'static str, Vec<usize>)>)> {
             vec![("x", vec![2, 3, 4, 5]), ("scale", vec![3]), ("shift", vec![3]), ("residual", vec![2, 3, 4, 5])],
         ),
         (
-            |t| batch_norm_eval(&t[0], &t[1], &t[1], &t[2], &t[3], None, Activation::Elu, 1e-5).map(drop),
+            |t| {
+                batch_norm_eval(
+                    &t[0],
+                    &t[1],
+                    &t[1],
+                    FixedStatistics { mean: &t[2], variance: &t[3], eps: 1e-5 },
+                    None,
+                    Activation::Elu,
+                )
+                .map(drop)
+            },
             vec![("x", vec![2, 3, 4, 5]), ("scale", vec![3]), ("mean", vec![3]), ("variance", vec![3])],
         ),
         (

@@ -2,8 +2,8 @@
 //! `golden/ops.safetensors`, written by `golden/ops.py`.
 
 use brainprior_kernels::{
-    Activation, Adam, Conv2dGeometry, Sgd, SgdConfig, arctanh_squared_loss, area_pool, average_pool, batch_norm_eval,
-    batch_norm_train, conv2d, cross_entropy, grid_sample, pair_cosine, point_readout,
+    Activation, Adam, Conv2dGeometry, FixedStatistics, Sgd, SgdConfig, arctanh_squared_loss, area_pool, average_pool,
+    batch_norm_eval, batch_norm_train, conv2d, cross_entropy, grid_sample, pair_cosine, point_readout,
 };
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::Optimizer;
@@ -62,7 +62,14 @@ fn run(case: &str, input: &dyn Fn(&str) -> Tensor) -> Result<Tensor> {
         }
         "batch_norm_eval" => {
             let [x, scale, shift, mean, variance] = ["x", "scale", "shift", "mean", "variance"].map(input);
-            batch_norm_eval(&x, &scale, &shift, &mean, &variance, residual.as_ref(), activation(), eps)
+            batch_norm_eval(
+                &x,
+                &scale,
+                &shift,
+                FixedStatistics { mean: &mean, variance: &variance, eps },
+                residual.as_ref(),
+                activation(),
+            )
         }
         "average_pool" => average_pool(&input("x"), number(0), number(1)),
         "area_pool" => area_pool(&input("x"), number(0)),

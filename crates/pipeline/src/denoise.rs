@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{read_truth, truth_for};
 use brainprior_recording::{Reliability, Responses, Scan, Tier, median, read_scan, reliability};
-use brainprior_response_model::{CrossFitted, Ensemble, Features, FitEvent, TrainingTrials, fit_on};
+use brainprior_response_model::{CrossFitted, Ensemble, Features, FitEvent, FitOptions, TrainingTrials, fit};
 use brainprior_similarity::{
     Agreement, Denoised, OracleComparison, ScanWeights, Weighting, WeightingComparison, compare_oracle_images,
 };
@@ -121,7 +121,8 @@ pub fn run(options: &Options, device: &Device, observer: &dyn Observer) -> Resul
         let scans: Vec<&Scan> = group.iter().map(|loaded| &loaded.scan).collect();
         let fixed = fixed_features(options, &scans)?;
         for seed in 0..options.seeds {
-            of_seed(options, device, observer, group, &fixed, seed, &mut found)?;
+            let of_seed = of_seed(options, device, observer, group, &fixed, seed)?;
+            found.iter_mut().zip(of_seed).for_each(|(found, of_seed)| found.extend(of_seed));
         }
         for (loaded, found) in group.iter().zip(&found) {
             observer.line(&report(loaded, found));
@@ -157,6 +158,7 @@ fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {
     Ok(FixedFeatures { bank: Features::of(&stimuli, &[])?, with_network })
 }
 
+/// What is found for each scan of the group, by one seed.
 fn of_seed(
     options: &Options,
     device: &Device,
@@ -164,31 +166,28 @@ fn of_seed(
     group: &[Loaded],
     fixed: &FixedFeatures,
     seed: u64,
-    found: &mut [Vec<Found>],
-) -> Result<()> {
+) -> Result<Vec<Vec<Found>>> {
     let config = &options.config;
+    let mut found: Vec<Vec<Found>> = group.iter().map(|_| Vec::new()).collect();
     let scans: Vec<&Scan> = group.iter().map(|loaded| &loaded.scan).collect();
     let started = Instant::now();
     let mut bar = observer.bar("convolutional model", 1);
     let most = config.response.optimization.max_epochs as u64;
-    let mut told = |event: &FitEvent| {
+    let mut told = |event| {
         if let FitEvent::Epoch { epoch, validation_correlation, .. } = event {
-            bar.set(*epoch as u64 + 1, most, &format!("validation correlation {validation_correlation:.3}"));
+            bar.set(epoch as u64 + 1, most, &format!("validation correlation {validation_correlation:.3}"));
         }
     };
-    let model = fit_on(device, &scans, &config.response, config.seed.wrapping_add(seed), None, &mut |event| told(&event))?;
+    let seed_of_fit = config.seed.wrapping_add(seed);
+    let options = FitOptions { device: device.clone(), seed: seed_of_fit, checkpoint: None, observer: Some(&mut told) };
+    let model = fit(&scans, &config.response, options)?;
     let ensemble = Ensemble::new(vec![model], &scans)?;
     let crossed = match config.prediction.folds {
         None => None,
-        Some(folds) => Some(CrossFitted::fit_on(
-            device,
-            &scans,
-            &config.response,
-            folds,
-            config.seed.wrapping_add(seed),
-            None,
-            &mut |_, event| told(&event),
-        )?),
+        Some(folds) => {
+            let options = FitOptions { device: device.clone(), seed: seed_of_fit, checkpoint: None, observer: Some(&mut told) };
+            Some(CrossFitted::fit(&scans, &config.response, folds, options)?)
+        }
     };
     drop(bar);
     let fit_seconds = started.elapsed().as_secs_f64();
@@ -203,14 +202,14 @@ fn of_seed(
             features,
             training: &training,
         };
-        for (index, (loaded, found)) in group.iter().zip(&mut *found).enumerate() {
-            let denoiser = Denoiser::new(fitted, index, &loaded.scan, config.seed.wrapping_add(seed))?;
+        for (index, (loaded, found)) in group.iter().zip(&mut found).enumerate() {
+            let denoiser = Denoiser::new(fitted, index, &loaded.scan, seed_of_fit)?;
             found.push(measure(kind, loaded, &denoiser)?);
         }
     }
     let rest = started.elapsed().as_secs_f64();
     observer.line(&format!("seed {seed}: convolutional fit {fit_seconds:.1} s, linear fits and comparisons {rest:.1} s"));
-    Ok(())
+    Ok(found)
 }
 
 fn measure(kind: usize, loaded: &Loaded, denoiser: &Denoiser<'_>) -> Result<Found> {

@@ -145,7 +145,7 @@ pub(crate) fn attack<'py>(
         }
         let attack = named(name, norm, steps)?;
         let found = evaluated(model, progress, |model, observe| {
-            robustness::attack(model, attack.as_ref(), &images, epsilon, settings, observe)
+            robustness::attack(model, attack.as_ref(), &images, epsilon, settings.observed(observe))
         })?;
         let outcomes = found.outcomes();
         let counts: Vec<Counts> = outcomes.iter().map(|outcome| outcome.counts).collect();
@@ -178,7 +178,7 @@ pub(crate) fn attack<'py>(
                 let share = count * at.done / at.total.max(1);
                 observe(Progress { done: number * count + share, total: attacks.len() * count });
             };
-            minimal.approach(model, *attack, &images, search, settings, &mut of_all)?;
+            minimal.approach(model, *attack, &images, search, settings.observed(&mut of_all))?;
         }
         Ok(minimal)
     })?;
@@ -236,7 +236,7 @@ pub(crate) fn noise_curve<'py>(
     };
     let images = labeled(&images, &labels, None)?;
     let points = evaluated(model, progress, |model, observe| {
-        robustness::noise_curve(model, &images, noise, clamp, &levels, Settings { seed, batch }, observe)
+        robustness::noise_curve(model, &images, noise, clamp, &levels, Settings { seed, batch }.observed(observe))
     })?;
     let share = |point: &robustness::NoisePoint| point.accuracy.share().unwrap_or(f64::NAN);
     Ok(points.iter().map(share).collect::<Array1<f64>>().into_pyarray(py))
@@ -264,7 +264,7 @@ pub(crate) fn corruption_errors(
     };
     let images = labeled(&images, &labels, None)?;
     let errors = evaluated(model, progress, |model, observe| {
-        robustness::corruption_errors(model, &images, &families, Settings { seed, batch }, observe)
+        robustness::corruption_errors(model, &images, &families, Settings { seed, batch }.observed(observe))
     })?;
     Ok(errors.iter().map(|errors| (errors.corruption.name(), errors.errors())).collect())
 }
@@ -285,7 +285,7 @@ pub(crate) fn masking_report<'py>(
     let images = labeled(&images, &labels, None)?;
     let report = evaluated(model, progress, |model, observe| {
         let checks = MaskingSettings::at(epsilon);
-        robustness::masking_report(model, &[], &images, &checks, Settings { seed, batch }, observe)
+        robustness::masking_report(model, &[], &images, &checks, Settings { seed, batch }.observed(observe))
     })?;
     let check = |check: &robustness::Check| {
         let figures = PyDict::new(py);

@@ -4,7 +4,7 @@ use crate::error::{DataError, Result, unknown};
 use crate::scan::{Scan, pixels_of, with_nan};
 use crate::watch::{Watch, watched};
 use brainprior_recording as recording;
-use brainprior_response_model::{self as core, BehavioralState, Config, FitEvent};
+use brainprior_response_model::{self as core, BehavioralState, Config, FitEvent, FitOptions};
 use ndarray::Array2;
 use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike3};
 use pyo3::prelude::*;
@@ -88,11 +88,14 @@ pub(crate) fn fit(
     let scans: Vec<&recording::Scan> = scans.iter().map(|scan| &scan.scan).collect();
     let epochs = config.optimization.max_epochs as u64;
     let model = watched(py, progress, |watch: &Watch| {
-        core::fit(&scans, &config, seed, checkpoint.as_deref(), &mut |event| {
+        let mut observer = |event| {
             if let FitEvent::Step { epoch, done, total } = event {
                 watch.tell_or_leave((epoch * total + done) as u64, epochs * total as u64);
             }
-        })
+        };
+        let options =
+            FitOptions { seed, checkpoint: checkpoint.as_deref(), observer: Some(&mut observer), ..FitOptions::default() };
+        core::fit(&scans, &config, options)
     })?;
     Ok(ResponseModel { model })
 }

@@ -1,4 +1,4 @@
-//! Scans of visual cortex: reading, writing, reliability, simulation with known truth.
+#![doc = include_str!("../README.md")]
 //!
 //! A [`Scan`] is one recording session, in which a mouse saw images while the activity of its
 //! neurons was recorded. A scan is valid by construction: every trial names an existing image, all
@@ -8,21 +8,6 @@
 //! `import` reads recordings in other formats. [`reliability`] measures how reliably each neuron
 //! responds, [`Responses`] are the input of similarity matrices, and [`simulation`] generates scans
 //! with known ground truth.
-//!
-//! ```
-//! use brainprior_recording::{Tier, read_scan, reliability};
-//! use std::path::Path;
-//!
-//! let scan = read_scan(Path::new("tests/data/numpy.zip"))?;
-//! assert_eq!(scan.responses().dim(), (12, 7));
-//! assert_eq!(scan.trials_in(Tier::Train).len(), 5);
-//! assert_eq!(scan.repeats().len(), 2, "two oracle images");
-//!
-//! let reliability = reliability(&scan)?;
-//! assert_eq!(reliability.w.len(), 7);
-//! assert_eq!(scan.repeat_means().ids().len(), 2);
-//! # Ok::<(), brainprior_recording::Error>(())
-//! ```
 //!
 //! HDF5 allows one call at a time, so files are read as a whole before anything is computed in
 //! parallel. The HDF5 library is built from C and belongs to the default feature `hdf5`. Without

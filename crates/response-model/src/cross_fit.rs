@@ -1,11 +1,9 @@
 //! Cross-fitting: each image is predicted by a model that was not fitted on its trials.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use brainprior_images::{ImageId, StimulusSet};
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, ScanParts, Tier};
-use candle_core::Device;
 use ndarray::{Array2, ArrayView1};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -13,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::fit::{FitEvent, fit_on};
+use crate::fit::{FitEvent, FitOptions, fit};
 use crate::model::ResponseModel;
 use crate::predict::correlations;
 
@@ -48,44 +46,29 @@ pub struct CrossFitted {
 
 impl CrossFitted {
     /// Fits `folds` models to `scans`, each without the trials of one fold of the images.
-    /// `checkpoints` is a folder for the checkpoints of the fits, from which an interrupted call
-    /// resumes. `observe` receives each event with its fold number.
+    /// [`FitOptions::checkpoint`] is a folder for the checkpoints of the fits, from which an interrupted
+    /// call resumes. The observer receives [`FitEvent::Fold`] before the events of each fold.
     ///
     /// # Errors
     /// Returns [`Error::Configuration`] if `folds` is below 2 or above the number of images, or any
     /// error of [`fit`](crate::fit).
-    pub fn fit(
-        scans: &[&Scan],
-        config: &Config,
-        folds: usize,
-        seed: u64,
-        checkpoints: Option<&Path>,
-        observe: &mut dyn FnMut(usize, FitEvent),
-    ) -> Result<Self> {
-        Self::fit_on(&Device::Cpu, scans, config, folds, seed, checkpoints, observe)
-    }
-
-    /// Like [`CrossFitted::fit`], but on a device; see [`fit_on`].
-    ///
-    /// # Errors
-    /// Returns an error if [`CrossFitted::fit`] would or if the device runs out of memory.
-    pub fn fit_on(
-        device: &Device,
-        scans: &[&Scan],
-        config: &Config,
-        folds: usize,
-        seed: u64,
-        checkpoints: Option<&Path>,
-        observe: &mut dyn FnMut(usize, FitEvent),
-    ) -> Result<Self> {
+    pub fn fit(scans: &[&Scan], config: &Config, folds: usize, mut options: FitOptions) -> Result<Self> {
+        let (device, seed, checkpoints) = (options.device.clone(), options.seed, options.checkpoint);
         let fold_of = assign(scans, folds, seed)?;
         let mut models = Vec::with_capacity(folds);
         for fold in 0..folds {
             let without: Vec<Scan> = scans.iter().map(|scan| held_out(scan, &fold_of, fold)).collect::<Result<_>>()?;
             let checkpoint = checkpoints.map(|folder| folder.join(format!("fold{fold}.checkpoint")));
             let without: Vec<&Scan> = without.iter().collect();
-            let mut told = |event| observe(fold, event);
-            models.push(fit_on(device, &without, config, seed.wrapping_add(fold as u64), checkpoint.as_deref(), &mut told)?);
+            options.tell(FitEvent::Fold { fold });
+            let mut tell = |event| options.tell(event);
+            let of_fold = FitOptions {
+                device: device.clone(),
+                seed: seed.wrapping_add(fold as u64),
+                checkpoint: checkpoint.as_deref(),
+                observer: Some(&mut tell),
+            };
+            models.push(fit(&without, config, of_fold)?);
         }
         let mut fitted = Self { models, fold_of, shifts: Vec::new(), v_a: Vec::new() };
         for (s, scan) in scans.iter().enumerate() {

@@ -1,5 +1,4 @@
-//! Predictive models of neural responses: the expected response of a population to any image,
-//! without single-trial noise.
+#![doc = include_str!("../README.md")]
 //!
 //! All neurons of all scans share a convolutional core. Each scan adds a pyramid readout (one
 //! position per neuron, read at several scales), a shifter (receptive fields move with the pupil)
@@ -12,41 +11,6 @@
 //! batches consist of distinct images over all scans, and one pass through the core serves every
 //! scan's trials of them. And receptive fields are located by reverse correlation before training,
 //! which saves the readout many epochs.
-//!
-//! ```
-//! use brainprior_images::StimulusSet;
-//! use brainprior_recording::simulation::{SimulationConfig, simulate};
-//! use brainprior_response_model::{Config, FitEvent, ResponseModel, fit};
-//!
-//! // A simulated scan of gratings; `brainprior_recording::read_scan` reads a recorded one.
-//! let grating = |image: usize| (0..18 * 32).map(move |pixel| {
-//!     let (x, y, angle) = ((pixel % 32) as f32, (pixel / 32) as f32, image as f32 * 0.7);
-//!     0.5 + 0.5 * (0.4 * (x * angle.cos() + y * angle.sin()) + image as f32).sin()
-//! });
-//! let set = |images: std::ops::Range<usize>| StimulusSet::new(18, 32, images.flat_map(grating).collect());
-//! let simulation = SimulationConfig { neurons: 20, ..Default::default() };
-//! let scan = simulate("sim", &set(0..100)?, &set(100..110)?, &simulation)?.scan;
-//!
-//! let mut config = Config::small();
-//! config.optimization.max_epochs = 2;
-//! let mut correlations = Vec::new();
-//! let model = fit(&[&scan], &config, 1, None, &mut |event| {
-//!     if let FitEvent::Epoch { validation_correlation, .. } = event {
-//!         correlations.push(validation_correlation);
-//!     }
-//! })?;
-//! assert_eq!(correlations.len(), 2);
-//! assert_eq!(model.v_a(0)?.len(), 20);
-//!
-//! // Saves the weights, and the configuration in `model.json` next to them.
-//! let folder = tempfile::tempdir()?;
-//! let path = folder.path().join("model.safetensors");
-//! model.save(&path)?;
-//! let denoised = ResponseModel::load(&path)?.predict(0, scan.stimuli())?;
-//! assert_eq!(denoised.values().dim(), (110, 20));
-//! assert_eq!(denoised.values(), model.predict(0, scan.stimuli())?.values());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
 
 mod config;
 mod core;
@@ -87,7 +51,7 @@ pub use core::Core;
 pub use cross_fit::CrossFitted;
 pub use ensemble::Ensemble;
 pub use error::{Error, Result};
-pub use fit::{FitEvent, fit, fit_on};
+pub use fit::{FitEvent, FitOptions, fit};
 pub use linear::{Features, LinearModel};
 pub use metrics::{LEAST_FEV, Metrics};
 pub use mixture::Mixture;

@@ -4,8 +4,8 @@ use brainprior_images::StimulusSet;
 use brainprior_recording::{Scan, Tier};
 use candle_core::{Device, Tensor};
 
-use crate::config::LossConfig;
 use crate::error::Result;
+use crate::model::ResponseModel;
 use crate::normalization::{ColumnNormalization, ImageNormalization, ScanNormalization};
 use crate::training_trials::TrainingTrials;
 
@@ -87,16 +87,15 @@ impl<'a> Presentations<'a> {
     }
 
     /// The part of scan `scan` in a batch; `None` if it has no trial of these images. `weight` is
-    /// the weight of each trial and neuron.
+    /// the weight of each trial and neuron. The batch is on the device of the model.
     pub(crate) fn scan_batch(
         &self,
         scan: usize,
         presentations: &[&Presentation],
-        by: &ScanNormalization,
-        loss: &LossConfig,
+        model: &ResponseModel,
         weight: f32,
-        device: &Device,
     ) -> Result<Option<ScanBatch>> {
+        let (by, loss, device) = (&model.scans[scan].normalization, &model.config.loss, model.device());
         let trials: Vec<Option<usize>> = presentations.iter().map(|p| p.trials[scan]).collect();
         if trials.iter().all(Option::is_none) {
             return Ok(None);

@@ -5,7 +5,7 @@
 use brainprior_images::StimulusSet;
 use brainprior_recording::Scan;
 use brainprior_recording::simulation::{SimulationConfig, simulate};
-use brainprior_response_model::{Config, FitEvent, ResponseModel, fit_on};
+use brainprior_response_model::{Config, FitEvent, FitOptions, ResponseModel, fit};
 use candle_core::Device;
 use std::path::Path;
 
@@ -29,11 +29,13 @@ fn run(device: &Device, scan: &Scan, checkpoint: &Path) -> (Vec<f64>, ResponseMo
     let mut config = Config::small();
     config.optimization.max_epochs = 2;
     let mut losses = Vec::new();
-    let model = fit_on(device, &[scan], &config, 1, Some(checkpoint), &mut |event| {
+    let mut observer = |event| {
         if let FitEvent::Epoch { train_loss, .. } = event {
             losses.push(train_loss);
         }
-    });
+    };
+    let options = FitOptions { device: device.clone(), seed: 1, checkpoint: Some(checkpoint), observer: Some(&mut observer) };
+    let model = fit(&[scan], &config, options);
     (losses, model.unwrap())
 }
 

@@ -145,7 +145,7 @@ fn sizes(
     let search = Search { largest: norm.range(labeled.area()), tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(network, labeled, norm, settings)?;
     for attack in attacks {
-        minimal.approach(network, attack.as_ref(), labeled, search, settings, &mut |_| {})?;
+        minimal.approach(network, attack.as_ref(), labeled, search, settings)?;
     }
     Ok(minimal.distances(labeled))
 }

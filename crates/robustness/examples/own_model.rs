@@ -62,7 +62,7 @@ fn main() -> brainprior_robustness::Result<()> {
         let search = Search { largest: norm.range(64), tolerance: 0.01 };
         let mut minimal = MinimalPerturbations::new(&Halves, &labeled, norm, settings)?;
         for attack in ensemble(norm, 400) {
-            minimal.approach(&Halves, attack.as_ref(), &labeled, search, settings, &mut |_| {})?;
+            minimal.approach(&Halves, attack.as_ref(), &labeled, search, settings)?;
         }
         println!("{norm:?}: median {:?}", median(&minimal.perturbations(&labeled, search), 0, 0)?.value);
     }

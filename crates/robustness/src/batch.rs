@@ -1,8 +1,9 @@
 //! The images that an attack works on, their epsilons, and access to the model.
 
+use crate::driver::Driver;
 use crate::loss::Slope;
 use crate::pass::{self, Pass, batches};
-use crate::{AttackKind, Classifier, Counts, Criterion, LabeledBatch, Loss, Norm, Result, Settings};
+use crate::{AttackKind, Classifier, Counts, Criterion, LabeledBatch, Loss, Norm, Result};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -66,16 +67,9 @@ impl Gradients {
 }
 
 impl<'a> Batch<'a> {
-    /// The images of `labeled` at `indices`, each with its epsilon.
-    pub(crate) fn new(
-        model: &'a dyn Classifier,
-        labeled: &'a LabeledBatch,
-        indices: &[usize],
-        epsilons: &[f64],
-        norm: Norm,
-        kind: AttackKind,
-        settings: Settings,
-    ) -> Self {
+    /// The images of the driver at `indices`, each with its epsilon.
+    pub(crate) fn new(driver: &Driver<'a>, indices: &[usize], epsilons: &[f64]) -> Self {
+        let Driver { model, attack, kind, labeled, settings } = *driver;
         assert_eq!(indices.len(), epsilons.len(), "an epsilon for each image");
         let image = |(index, epsilon): (&usize, &f64)| Image {
             index: *index,
@@ -85,7 +79,7 @@ impl<'a> Batch<'a> {
             counts: Counts::default(),
         };
         let images = indices.iter().zip(epsilons).map(image).collect();
-        Self { model, labeled, images, norm, kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
+        Self { model, labeled, images, norm: attack.norm(), kind, seed: settings.seed, width: settings.batch.max(1), clean: None }
     }
 
     /// Adds a pass already made at all unperturbed images.

@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::pass::{self, Pass, batches};
-use crate::{Attack, AttackKind, Attacked, Classifier, LabeledBatch, Outcome, Progress, Result, Settings};
+use crate::{Attack, AttackKind, Attacked, Classifier, EvalOptions, LabeledBatch, Outcome, Progress, Result, Settings};
 use rayon::prelude::*;
 
 /// Attacks every image that is not already adversarial. Each final image is projected to within `epsilon` and [0, 1]
@@ -13,17 +13,17 @@ use rayon::prelude::*;
 /// Returns [`Error::Level`](crate::Error::Level) if epsilon is below 0 or above the range of the norm,
 /// [`Error::Label`](crate::Error::Label) if a label or target has no logit, [`Error::NotFinite`](crate::Error::NotFinite) if
 /// a logit or gradient is not finite, and [`Error::Model`](crate::Error::Model) if the model fails.
-pub fn attack(
+pub fn attack<'a>(
     model: &dyn Classifier,
     attack: &dyn Attack,
     labeled: &LabeledBatch,
     epsilon: f64,
-    settings: Settings,
-    observe: &mut dyn FnMut(Progress),
+    options: impl Into<EvalOptions<'a>>,
 ) -> Result<Attacked> {
     attack.norm().check(&[epsilon], labeled.area())?;
-    let driver = Driver { model, attack, kind: AttackKind::FixedEpsilon, labeled, settings };
-    driver.attack_all(epsilon, observe)
+    let mut options = options.into();
+    let driver = Driver { model, attack, kind: AttackKind::FixedEpsilon, labeled, settings: options.settings };
+    driver.attack_all(epsilon, &mut |progress| options.tell(progress))
 }
 
 /// Runs a minimization attack ([`AttackKind::Minimization`]) with no limit but [0, 1].
@@ -33,16 +33,16 @@ pub fn attack(
 ///
 /// # Panics
 /// Panics if the attack needs an epsilon; [`crate::MinimalPerturbations::approach`] bisects it.
-pub fn minimize_perturbation(
+pub fn minimize_perturbation<'a>(
     model: &dyn Classifier,
     attack: &dyn Attack,
     labeled: &LabeledBatch,
-    settings: Settings,
-    observe: &mut dyn FnMut(Progress),
+    options: impl Into<EvalOptions<'a>>,
 ) -> Result<Attacked> {
     assert_eq!(attack.kind(), AttackKind::Minimization, "{} needs an epsilon; use MinimalPerturbations::approach", attack.name());
-    let driver = Driver { model, attack, kind: AttackKind::Minimization, labeled, settings };
-    driver.attack_all(attack.norm().range(labeled.area()), observe)
+    let mut options = options.into();
+    let driver = Driver { model, attack, kind: AttackKind::Minimization, labeled, settings: options.settings };
+    driver.attack_all(attack.norm().range(labeled.area()), &mut |progress| options.tell(progress))
 }
 
 /// One attack on one model and its images.
@@ -107,7 +107,7 @@ impl Driver<'_> {
         let _span = tracing::info_span!("attack", name = self.attack.name(), ?norm, images = jobs.len()).entered();
         let indices: Vec<usize> = jobs.iter().map(|job| job.index).collect();
         let epsilons: Vec<f64> = jobs.iter().map(|job| job.epsilon).collect();
-        let mut batch = Batch::new(self.model, labeled, &indices, &epsilons, norm, self.kind, self.settings).with_clean(clean);
+        let mut batch = Batch::new(self, &indices, &epsilons).with_clean(clean);
         for (image, job) in jobs.iter().enumerate() {
             if let Some(start) = job.start {
                 batch.set_start(image, start);

@@ -1,29 +1,9 @@
-//! Robustness of classifiers to noise and adversarial attacks, for any model with batched logits.
+#![doc = include_str!("../README.md")]
 //!
 //! A model takes images in [0, 1] and normalizes them itself ([`Classifier`]). An attack only proposes candidates;
 //! [`attack()`] projects each into its bounds and verifies it on its own. No attack can therefore report a false
 //! success, and none can fail silently: zero gradients are counted, and images that withstand everything are censored,
 //! not dropped.
-//!
-//! ```
-//! use brainprior_robustness::{Classifier, LabeledBatch, Fgsm, Norm, Settings, attack};
-//! use candle_core::Tensor;
-//!
-//! /// Class 1 where the mean pixel is above one half.
-//! struct Bright;
-//! impl Classifier for Bright {
-//!     fn logits(&self, images: &Tensor) -> candle_core::Result<Tensor> {
-//!         let mean = images.flatten_from(1)?.mean_keepdim(1)?;
-//!         Tensor::cat(&[&(mean.neg()? + 1.0)?, &mean], 1)
-//!     }
-//! }
-//!
-//! let labeled = LabeledBatch::new(1, 2, 2, vec![0.6; 4], vec![1])?;
-//! let settings = Settings { seed: 7, batch: 64 };
-//! let attacked = attack(&Bright, &Fgsm::new(Norm::Linf), &labeled, 0.11, settings, &mut |_| {})?;
-//! assert!(attacked.outcomes()[0].success && attacked.outcomes()[0].distance <= 0.11);
-//! # Ok::<(), brainprior_robustness::Error>(())
-//! ```
 
 mod accuracy;
 mod attack;
@@ -84,6 +64,6 @@ pub use outcome::{Attacked, Outcome};
 pub use paired::{CensoredPairs, MeanRatio, PairedRatio, mean_ratio, paired_ratio, paired_ratio_of};
 pub use pass::Pass;
 pub use perturbation::Perturbation;
-pub use settings::{Progress, Settings};
+pub use settings::{EvalOptions, Progress, Settings};
 pub use student::half_width_of_mean;
 pub use survival::{Median, Survival, median};

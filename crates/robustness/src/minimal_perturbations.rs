@@ -4,8 +4,8 @@ use crate::accuracy::already_adversarial;
 use crate::bracket::Bracket;
 use crate::driver::{Driver, Job};
 use crate::{
-    Accuracy, Attack, AttackKind, Attacked, Classifier, Counts, Error, LabeledBatch, Norm, Perturbation, Progress, Result,
-    Search, Settings,
+    Accuracy, Attack, AttackKind, Attacked, Classifier, Counts, Error, EvalOptions, LabeledBatch, Norm, Perturbation, Progress,
+    Result, Search, Settings,
 };
 
 /// Maximum rounds of bisection; a tolerance of 1% needs about half as many.
@@ -121,19 +121,21 @@ impl MinimalPerturbations {
     /// Returns [`Error::Size`] if the attack's norm or the number of images does not match the records,
     /// [`Error::Level`] if the largest size or the tolerance is not above 0 or the size exceeds the range of the norm,
     /// and the errors of [`attack()`](crate::attack()).
-    pub fn approach(
+    pub fn approach<'a>(
         &mut self,
         model: &dyn Classifier,
         attack: &dyn Attack,
         labeled: &LabeledBatch,
         search: Search,
-        settings: Settings,
-        observe: &mut dyn FnMut(Progress),
+        options: impl Into<EvalOptions<'a>>,
     ) -> Result<()> {
         self.check(attack, labeled, search)?;
+        let mut options = options.into();
+        let driver = Driver { model, attack, kind: attack.kind(), labeled, settings: options.settings };
+        let observe = &mut |progress| options.tell(progress);
         match attack.kind() {
-            AttackKind::Minimization => self.run_once(model, attack, labeled, settings, observe),
-            AttackKind::FixedEpsilon => self.bisect(model, attack, labeled, search, settings, observe),
+            AttackKind::Minimization => self.run_once(&driver, observe),
+            AttackKind::FixedEpsilon => self.bisect(&driver, search, observe),
         }
     }
 
@@ -154,32 +156,19 @@ impl MinimalPerturbations {
         sensible("tolerance", search.tolerance)
     }
 
-    fn run_once(
-        &mut self,
-        model: &dyn Classifier,
-        attack: &dyn Attack,
-        labeled: &LabeledBatch,
-        settings: Settings,
-        observe: &mut dyn FnMut(Progress),
-    ) -> Result<()> {
+    fn run_once(&mut self, driver: &Driver, observe: &mut dyn FnMut(Progress)) -> Result<()> {
+        let labeled = driver.labeled;
         let epsilon = self.norm.range(labeled.area());
         let open: Vec<usize> = (0..labeled.len()).filter(|index| !self.records[*index].already).collect();
-        let attacked = self.try_at(model, attack, labeled, &open, &vec![epsilon; open.len()], settings, observe)?;
+        let attacked = self.try_at(driver, &open, &vec![epsilon; open.len()], observe)?;
         for index in open {
-            self.enter(index, attack, &attacked, labeled);
+            self.enter(index, driver.attack, &attacked, labeled);
         }
         Ok(())
     }
 
-    fn bisect(
-        &mut self,
-        model: &dyn Classifier,
-        attack: &dyn Attack,
-        labeled: &LabeledBatch,
-        search: Search,
-        settings: Settings,
-        observe: &mut dyn FnMut(Progress),
-    ) -> Result<()> {
+    fn bisect(&mut self, driver: &Driver, search: Search, observe: &mut dyn FnMut(Progress)) -> Result<()> {
+        let (labeled, attack) = (driver.labeled, driver.attack);
         let mut brackets: Vec<Bracket> = self.distances(labeled).into_iter().map(Bracket::new).collect();
         for round in 0..ROUNDS {
             let open: Vec<usize> = (0..labeled.len()).filter(|index| brackets[*index].is_open(search)).collect();
@@ -188,7 +177,7 @@ impl MinimalPerturbations {
                 break;
             }
             let epsilons: Vec<f64> = open.iter().map(|index| brackets[*index].next(search)).collect();
-            let attacked = self.try_at(model, attack, labeled, &open, &epsilons, settings, &mut |_| {})?;
+            let attacked = self.try_at(driver, &open, &epsilons, &mut |_| {})?;
             for (index, epsilon) in open.iter().zip(&epsilons) {
                 let outcome = attacked.outcomes()[*index];
                 brackets[*index].enter(*epsilon, outcome.success.then_some(outcome.distance));
@@ -199,16 +188,7 @@ impl MinimalPerturbations {
         Ok(())
     }
 
-    fn try_at(
-        &self,
-        model: &dyn Classifier,
-        attack: &dyn Attack,
-        labeled: &LabeledBatch,
-        open: &[usize],
-        epsilons: &[f64],
-        settings: Settings,
-        observe: &mut dyn FnMut(Progress),
-    ) -> Result<Attacked> {
+    fn try_at(&self, driver: &Driver, open: &[usize], epsilons: &[f64], observe: &mut dyn FnMut(Progress)) -> Result<Attacked> {
         let jobs: Vec<Job> = open
             .iter()
             .zip(epsilons)
@@ -218,8 +198,8 @@ impl MinimalPerturbations {
             })
             .collect();
         let already: Vec<bool> = self.records.iter().map(|record| record.already).collect();
-        let mut attacked = Attacked::unharmed(labeled, &already);
-        Driver { model, attack, kind: attack.kind(), labeled, settings }.attack_some(&jobs, &mut attacked, observe)?;
+        let mut attacked = Attacked::unharmed(driver.labeled, &already);
+        driver.attack_some(&jobs, &mut attacked, observe)?;
         Ok(attacked)
     }
 

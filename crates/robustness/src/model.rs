@@ -38,7 +38,7 @@ pub trait Classifier: Sync {
 ///
 /// let labeled = LabeledBatch::new(1, 1, 2, vec![0.5, 0.3], vec![0])?;
 /// let settings = Settings { seed: 7, batch: 64 };
-/// let attacked = minimize_perturbation(&model, &DeepFool::new(Norm::Linf), &labeled, settings, &mut |_| {})?;
+/// let attacked = minimize_perturbation(&model, &DeepFool::new(Norm::Linf), &labeled, settings)?;
 /// assert!((attacked.outcomes()[0].distance - 0.1).abs() < 0.01);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

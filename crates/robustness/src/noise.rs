@@ -2,7 +2,7 @@
 
 use crate::criterion::decision;
 use crate::pass::{batches, logits};
-use crate::{Accuracy, Classifier, Error, LabeledBatch, Progress, Result, Settings};
+use crate::{Accuracy, Classifier, Error, EvalOptions, LabeledBatch, Progress, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
@@ -80,17 +80,18 @@ impl Noise {
 /// # Errors
 /// Returns [`Error::Level`] if a level is negative, not finite, or not a probability where one is needed,
 /// [`Error::NotFinite`] if a logit is not finite, and [`Error::Model`] if the model fails.
-pub fn noise_curve(
+pub fn noise_curve<'a>(
     model: &dyn Classifier,
     labeled: &LabeledBatch,
     noise: Noise,
     clamp: Clamp,
     levels: &[f64],
-    settings: Settings,
-    observe: &mut dyn FnMut(Progress),
+    options: impl Into<EvalOptions<'a>>,
 ) -> Result<Vec<NoisePoint>> {
     noise.check(levels)?;
     let _span = tracing::info_span!("noise", ?noise, ?clamp, images = labeled.len(), levels = levels.len()).entered();
+    let mut options = options.into();
+    let settings = options.settings;
     let total = levels.len() * labeled.len();
     let mut done = 0;
     let mut points = Vec::with_capacity(levels.len());
@@ -106,7 +107,7 @@ pub fn noise_curve(
             let rows = logits(model, labeled.shape(), &pixels, &labeled.numbers()[batch.clone()])?;
             done += batch.len();
             correct += rows.iter().zip(batch).filter(|(row, index)| decision(row) == labeled.label(*index)).count();
-            observe(Progress { done, total });
+            options.tell(Progress { done, total });
         }
         points.push(NoisePoint { level: *level, accuracy: Accuracy::new(correct, labeled.len()) });
     }

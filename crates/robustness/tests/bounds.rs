@@ -67,7 +67,7 @@ proptest! {
         for attacker in attacks() {
             // The same fraction of the largest distance in every norm.
             let epsilon = epsilon * attacker.norm().range(24) / if attacker.norm() == Norm::L2 { 24f64.sqrt() } else { 1.0 };
-            let attacked = attack(&model, attacker.as_ref(), &labeled, epsilon, settings(batch), &mut |_| {}).unwrap();
+            let attacked = attack(&model, attacker.as_ref(), &labeled, epsilon, settings(batch)).unwrap();
             for (index, outcome) in attacked.outcomes().iter().enumerate() {
                 let distance = attacker.norm().distance(labeled.image(index), attacked.image(index));
                 prop_assert!(distance <= epsilon);
@@ -89,7 +89,7 @@ fn an_image_alone_and_in_any_batch_gives_the_same() {
     for attacker in attacks() {
         let run = |labeled: &LabeledBatch, batch| {
             let epsilon = if matches!(attacker.norm(), Norm::L1 | Norm::L0) { 2.0 } else { 0.03 };
-            attack(&model, attacker.as_ref(), labeled, epsilon, settings(batch), &mut |_| {}).unwrap()
+            attack(&model, attacker.as_ref(), labeled, epsilon, settings(batch)).unwrap()
         };
         let all = run(&labeled, 33);
         for batch in [1, 2, 7, 16, 32] {
@@ -100,9 +100,7 @@ fn an_image_alone_and_in_any_batch_gives_the_same() {
             assert_eq!((alone.outcomes()[0], alone.image(0)), (all.outcomes()[index], all.image(index)));
         }
     }
-    let noise = |batch| {
-        noise_curve(&model, &labeled, Noise::Gaussian, Clamp::Unit, &[0.0, 0.2, 0.4], settings(batch), &mut |_| {}).unwrap()
-    };
+    let noise = |batch| noise_curve(&model, &labeled, Noise::Gaussian, Clamp::Unit, &[0.0, 0.2, 0.4], settings(batch)).unwrap();
     assert_eq!(noise(1), noise(33));
     assert_eq!(noise(33)[0].accuracy.share(), Some(1.0));
     assert!(noise(33)[2].accuracy.correct() < 33);
@@ -117,7 +115,7 @@ fn no_ensemble_takes_more_passes_than_it_is_given() {
         for passes in [100, 249, 250, 400, 1000] {
             let mut minimal = MinimalPerturbations::new(&model, &labeled, norm, settings(6)).unwrap();
             for attacker in ensemble(norm, passes) {
-                minimal.approach(&model, attacker.as_ref(), &labeled, search, settings(6), &mut |_| {}).unwrap();
+                minimal.approach(&model, attacker.as_ref(), &labeled, search, settings(6)).unwrap();
             }
             assert!(minimal.distances(&labeled).iter().all(Option::is_some), "{norm:?} in {passes} passes");
             let most = minimal.records().iter().map(|record| record.counts.passes()).max().unwrap();
@@ -133,17 +131,17 @@ fn a_model_that_is_always_wrong() {
     let pixels = (0..5).flat_map(|index| right.image(index)).copied().collect();
     let wrong = LabeledBatch::new(1, 4, 4, pixels, right.labels().iter().map(|label| 1 - label).collect()).unwrap();
     let pgd = Pgd::new(Norm::Linf);
-    let attacked = attack(&model, &pgd, &wrong, 0.1, settings(4), &mut |_| {}).unwrap();
+    let attacked = attack(&model, &pgd, &wrong, 0.1, settings(4)).unwrap();
     assert_eq!((attacked.accuracy().correct(), attacked.accuracy().images()), (0, 5));
     assert!(attacked.outcomes().iter().all(|o| o.already && o.success && o.distance == 0.0 && o.counts == Counts::default()));
     let search = Search { largest: 0.5, tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(&model, &wrong, Norm::Linf, settings(4)).unwrap();
-    minimal.approach(&model, &pgd, &wrong, search, settings(4), &mut |_| {}).unwrap();
+    minimal.approach(&model, &pgd, &wrong, search, settings(4)).unwrap();
     assert_eq!(minimal.distances(&wrong), [Some(0.0); 5]);
     assert!(matches!(median(&minimal.perturbations(&wrong, search), 100, 0), Err(Error::NoImages)));
     let none = right.subset(&[]);
     assert_eq!(accuracy(&model, &none, settings(4)).unwrap().share(), None);
-    assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4), &mut |_| {}).unwrap().accuracy().share(), None);
+    assert_eq!(attack(&model, &pgd, &none, 0.1, settings(4)).unwrap().accuracy().share(), None);
 }
 
 /// Logits in steps of one eighth: correct on most images, and flat everywhere.
@@ -161,14 +159,14 @@ fn zero_gradients_are_counted_and_failures_censored() {
     let labeled = model.0.labeled_batch(6, 0.5, 4);
     let right = brainprior_robustness::correct(&model, &labeled, settings(6)).unwrap();
     let pgd = Pgd::new(Norm::L2).with_steps(5).from_the_image();
-    let points = attack_curve(&model, &pgd, &labeled, &[0.1, 0.5], settings(4), &mut |_| {}).unwrap();
+    let points = attack_curve(&model, &pgd, &labeled, &[0.1, 0.5], settings(4)).unwrap();
     for point in &points {
         assert!(point.counts.zero_gradients > 0);
         assert_eq!(point.counts.zero_gradients, point.counts.gradient_calls);
     }
     let search = Search { largest: 0.5, tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, settings(4)).unwrap();
-    minimal.approach(&model, &pgd, &labeled, search, settings(4), &mut |_| {}).unwrap();
+    minimal.approach(&model, &pgd, &labeled, search, settings(4)).unwrap();
     let perturbations = minimal.perturbations(&labeled, search);
     assert_eq!(perturbations, vec![Perturbation::Censored(0.5); right.iter().filter(|right| **right).count()]);
     assert!(minimal.records().iter().any(|record| record.counts.zero_gradients > 0));
@@ -203,7 +201,7 @@ impl Attack for Overshoot {
 fn an_attack_beyond_its_bounds_is_brought_back() {
     let model = Planes::random(2, 16, 0.0, 3);
     let labeled = model.labeled_batch(4, 0.3, 4);
-    let attacked = attack(&model, &Overshoot, &labeled, 0.2, settings(4), &mut |_| {}).unwrap();
+    let attacked = attack(&model, &Overshoot, &labeled, 0.2, settings(4)).unwrap();
     assert!(attacked.outcomes().iter().all(|outcome| outcome.distance <= 0.2 && outcome.distance > 0.15));
 }
 
@@ -235,10 +233,10 @@ fn a_model_whose_logits_are_not_finite_is_refused_before_the_attack() {
         assert!(matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }), "{error}");
         assert!(error.to_string().contains("image 2: the model's logit 0 is NaN, expected a finite value"), "{error}");
     };
-    refused(attack(&Broken, &Forbidden, &labeled, 0.1, settings(4), &mut |_| {}).unwrap_err());
+    refused(attack(&Broken, &Forbidden, &labeled, 0.1, settings(4)).unwrap_err());
     refused(MinimalPerturbations::new(&Broken, &labeled, Norm::L2, settings(4)).unwrap_err());
     let masking = MaskingSettings::at(0.1);
-    refused(masking_report(&Broken, &[], &labeled, &masking, settings(4), &mut |_| {}).unwrap_err());
+    refused(masking_report(&Broken, &[], &labeled, &masking, settings(4)).unwrap_err());
 }
 
 /// A model that fails.
@@ -254,11 +252,11 @@ impl Classifier for Broken {
 fn bad_input_is_named() {
     let model = Planes::random(2, 16, 0.0, 3);
     let labeled = model.labeled_batch(3, 0.3, 4);
-    let run = |epsilon| attack(&model, &Fgsm::new(Norm::Linf), &labeled, epsilon, settings(4), &mut |_| {});
+    let run = |epsilon| attack(&model, &Fgsm::new(Norm::Linf), &labeled, epsilon, settings(4));
     assert!(matches!(run(-0.1), Err(Error::Level { index: 0, .. })));
     assert!(matches!(run(1.5), Err(Error::Level { .. })));
     assert!(run(f64::NAN).is_err());
-    let curve = |epsilons: &[f64]| attack_curve(&model, &Fgsm::new(Norm::L2), &labeled, epsilons, settings(4), &mut |_| {});
+    let curve = |epsilons: &[f64]| attack_curve(&model, &Fgsm::new(Norm::L2), &labeled, epsilons, settings(4));
     assert!(matches!(curve(&[0.1, 0.3, 0.2]), Err(Error::Level { index: 2, .. })));
     assert!(curve(&[0.1, 3.9]).is_ok() && curve(&[0.1, 4.1]).is_err(), "the L2 range of 16 values is 4");
 
@@ -269,13 +267,13 @@ fn bad_input_is_named() {
     assert!(matches!(error, Error::Label { image: 2, found: 7, classes: 2 }), "{error}");
     let other: Vec<usize> = labeled.labels().iter().map(|label| label + 2).collect();
     let targeted = labeled.clone().with_targets(&other).unwrap();
-    let error = attack(&model, &Fgsm::new(Norm::L2), &targeted, 0.1, settings(4), &mut |_| {}).unwrap_err();
+    let error = attack(&model, &Fgsm::new(Norm::L2), &targeted, 0.1, settings(4)).unwrap_err();
     assert!(matches!(error, Error::Label { image: 0, classes: 2, .. }), "{error}");
     let error = accuracy(&Broken, &labeled.subset(&[2, 1]), settings(4)).unwrap_err();
     assert!(matches!(error, Error::NotFinite { image: 2, what: "logit", index: 0, .. }), "{error}");
     let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::Linf, settings(4)).unwrap();
     let mut search = |attack: &dyn Attack, largest, tolerance| {
-        minimal.approach(&model, attack, &labeled, Search { largest, tolerance }, settings(4), &mut |_| {})
+        minimal.approach(&model, attack, &labeled, Search { largest, tolerance }, settings(4))
     };
     let (linf, l2) = (Fgsm::new(Norm::Linf), Fgsm::new(Norm::L2));
     assert!(matches!(search(&l2, 0.1, 0.01), Err(Error::Size { .. })));
@@ -288,8 +286,14 @@ fn progress_ends_at_the_total() {
     let model = Planes::random(2, 16, 0.0, 3);
     let labeled = model.labeled_batch(9, 0.3, 4);
     let mut seen = Vec::new();
-    attack_curve(&model, &Fgsm::new(Norm::Linf), &labeled, &[0.01, 0.1], settings(4), &mut |progress| seen.push(progress))
-        .unwrap();
+    attack_curve(
+        &model,
+        &Fgsm::new(Norm::Linf),
+        &labeled,
+        &[0.01, 0.1],
+        settings(4).observed(&mut |progress| seen.push(progress)),
+    )
+    .unwrap();
     assert!(seen.windows(2).all(|pair| pair[0].done <= pair[1].done));
     assert_eq!(seen.last().map(|progress| (progress.done, progress.total)), Some((18, 18)));
 }

@@ -18,7 +18,7 @@ fn ratios(model: &Planes, attacks: &[&dyn Attack], images: usize, tolerance: f64
     let search = Search { largest: norm.range(labeled.area()) / 4.0, tolerance };
     let mut minimal = MinimalPerturbations::new(model, &labeled, norm, SETTINGS).unwrap();
     for attack in attacks {
-        minimal.approach(model, *attack, &labeled, search, SETTINGS, &mut |_| {}).unwrap();
+        minimal.approach(model, *attack, &labeled, search, SETTINGS).unwrap();
     }
     let distances = minimal.distances(&labeled);
     (0..images)
@@ -156,10 +156,10 @@ fn the_plane_to_a_target_class() {
         let margin = Pgd::new(norm).from_the_image().with_loss(Loss::Margin);
         for attack in [&margin as &dyn Attack, &DeepFool::new(norm), &Fmn::new(norm), &Fab::new(norm), &ApgdTargeted::new(norm)] {
             let mut minimal = MinimalPerturbations::new(&model, &targeted, norm, SETTINGS).unwrap();
-            minimal.approach(&model, attack, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            minimal.approach(&model, attack, &targeted, search, SETTINGS).unwrap();
             let line = LineSearch::new(norm);
-            minimal.approach(&model, &line, &targeted, search, SETTINGS, &mut |_| {}).unwrap();
-            minimal.approach(&model, &BrendelBethge::new(norm), &targeted, search, SETTINGS, &mut |_| {}).unwrap();
+            minimal.approach(&model, &line, &targeted, search, SETTINGS).unwrap();
+            minimal.approach(&model, &BrendelBethge::new(norm), &targeted, search, SETTINGS).unwrap();
             for (index, distance) in minimal.distances(&targeted).into_iter().enumerate() {
                 let distance = distance.unwrap_or_else(|| panic!("{} finds no image of the class", attack.name()));
                 // The target must lead both other classes: at least the distance to the plane between it and the label.
@@ -190,7 +190,7 @@ fn accuracy_falls_where_the_closed_form_says() {
         (0..40).map(|index| closed_form(&model, labeled.image(index), labeled.label(index), Norm::Linf)).collect();
     let epsilons = [0.0, 0.001, 0.004, 0.02, 0.2];
     let pgd = Pgd::new(Norm::Linf).from_the_image();
-    let points = attack_curve(&model, &pgd, &labeled, &epsilons, SETTINGS, &mut |_| {}).unwrap();
+    let points = attack_curve(&model, &pgd, &labeled, &epsilons, SETTINGS).unwrap();
     for (point, epsilon) in points.iter().zip(epsilons) {
         let expected = truth.iter().filter(|distance| **distance > epsilon).count();
         assert_eq!(point.accuracy.correct(), expected, "epsilon {epsilon}");
@@ -204,7 +204,7 @@ fn the_median_is_that_of_the_closed_form() {
     let labeled = model.labeled_batch(41, 0.05, 4);
     let search = Search { largest: 2.0, tolerance: 0.005 };
     let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, SETTINGS).unwrap();
-    minimal.approach(&model, &Fgsm::new(Norm::L2), &labeled, search, SETTINGS, &mut |_| {}).unwrap();
+    minimal.approach(&model, &Fgsm::new(Norm::L2), &labeled, search, SETTINGS).unwrap();
     let perturbations = minimal.perturbations(&labeled, search);
     let mut truth: Vec<f64> =
         (0..41).map(|index| closed_form(&model, labeled.image(index), labeled.label(index), Norm::L2)).collect();
@@ -216,7 +216,7 @@ fn the_median_is_that_of_the_closed_form() {
     // Perturbations out of the search's reach are censored at its end.
     let mut minimal = MinimalPerturbations::new(&model, &labeled, Norm::L2, SETTINGS).unwrap();
     let short = Search { largest: truth[10] * 1.001, tolerance: 0.005 };
-    minimal.approach(&model, &Fgsm::new(Norm::L2), &labeled, short, SETTINGS, &mut |_| {}).unwrap();
+    minimal.approach(&model, &Fgsm::new(Norm::L2), &labeled, short, SETTINGS).unwrap();
     let perturbations = minimal.perturbations(&labeled, short);
     assert_eq!(perturbations.iter().filter(|found| **found == Perturbation::Censored(short.largest)).count(), 30);
 }
@@ -225,7 +225,7 @@ fn the_median_is_that_of_the_closed_form() {
 fn random_starts_and_restarts_help_no_image_to_stand() {
     let model = Planes::random(3, 64, 0.0, 6);
     let labeled = model.labeled_batch(30, 0.05, 4);
-    let standing = |pgd: Pgd| attack(&model, &pgd, &labeled, 0.005, SETTINGS, &mut |_| {}).unwrap().accuracy().correct();
+    let standing = |pgd: Pgd| attack(&model, &pgd, &labeled, 0.005, SETTINGS).unwrap().accuracy().correct();
     let once = Pgd::new(Norm::Linf).with_steps(10);
     assert!(standing(once.with_restarts(5)) <= standing(once));
     assert!(standing(once.from_the_image()) <= standing(once));

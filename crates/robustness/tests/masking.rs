@@ -26,7 +26,7 @@ fn report(model: &dyn Classifier) -> MaskingReport {
 fn report_on(images: usize, model: &dyn Classifier) -> MaskingReport {
     let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
     let source = Planes::random(4, 64, 0.3, 11);
-    masking_report(model, &[&source], &labeled_batch(images), &masking, SETTINGS, &mut |_| {}).unwrap()
+    masking_report(model, &[&source], &labeled_batch(images), &masking, SETTINGS).unwrap()
 }
 
 #[track_caller]
@@ -178,7 +178,7 @@ fn winners_that_take_all_fool_ddn_and_are_found() {
     let labels = logits.iter().map(|row| (1..4).fold(0, |best, class| if row[class] > row[best] { class } else { best }));
     let labeled = LabeledBatch::new(1, 16, 4, pixels, labels.collect()).unwrap();
     let masking = MaskingSettings { queries: 300, ..MaskingSettings::at(0.02) };
-    let report = masking_report(&model, &[], &labeled, &masking, SETTINGS, &mut |_| {}).unwrap();
+    let report = masking_report(&model, &[], &labeled, &masking, SETTINGS).unwrap();
     found(&report, "searches", "gradients are misleading");
     let ratio = report.checks.iter().find(|check| check.name == "searches").unwrap().figures[0].1;
     assert!(ratio > 1.0, "DDN's smallest perturbations are {ratio} times as large as those of Auto-PGD");

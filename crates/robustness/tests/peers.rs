@@ -76,8 +76,8 @@ fn deterministic_attacks_agree_image_by_image() {
         for attacker in attacks {
             let peer = &peers["by_image"][format!("{}_{}", attacker.name(), name(norm))];
             let attacked = match peer["epsilon"].as_f64() {
-                Some(epsilon) => attack(&network, attacker.as_ref(), &labeled, epsilon, SETTINGS, &mut |_| {}).unwrap(),
-                None => minimize_perturbation(&network, attacker.as_ref(), &labeled, SETTINGS, &mut |_| {}).unwrap(),
+                Some(epsilon) => attack(&network, attacker.as_ref(), &labeled, epsilon, SETTINGS).unwrap(),
+                None => minimize_perturbation(&network, attacker.as_ref(), &labeled, SETTINGS).unwrap(),
             };
             let (norms, success) = (peer["norms"].as_array().unwrap(), peer["success"].as_array().unwrap());
             let mut apart = 0;
@@ -121,7 +121,7 @@ fn leave_no_more_images_standing(norm: Norm) {
     for attacker in attacks {
         let peer = &peers["accuracy"][format!("{}_{}", attacker.name(), name(norm))];
         let (epsilon, theirs) = (peer["epsilon"].as_f64().unwrap(), peer["accuracy"].as_f64().unwrap());
-        let attacked = attack(&network, attacker.as_ref(), &labeled, epsilon, SETTINGS, &mut |_| {}).unwrap();
+        let attacked = attack(&network, attacker.as_ref(), &labeled, epsilon, SETTINGS).unwrap();
         let ours = attacked.accuracy().share().unwrap();
         println!("{} {norm:?}: {ours:.3} stand, of theirs {theirs:.3}", attacker.name());
         let error = (theirs * (1.0 - theirs) / 200.0).sqrt();
@@ -134,7 +134,7 @@ fn median(network: &Network, labeled: &LabeledBatch, norm: Norm, attacks: &[&dyn
     let search = Search { largest: norm.range(1024), tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(network, labeled, norm, SETTINGS).unwrap();
     for attacker in attacks {
-        minimal.approach(network, *attacker, labeled, search, SETTINGS, &mut |_| {}).unwrap();
+        minimal.approach(network, *attacker, labeled, search, SETTINGS).unwrap();
     }
     Survival::of(&minimal.perturbations(labeled, search)).unwrap().median().found().unwrap()
 }
@@ -225,7 +225,7 @@ fn at_equal_passes_the_ensemble_is_nearer_to_the_best_than_any_other() {
         for passes in [100, 400, 1000] {
             let mut minimal = MinimalPerturbations::new(&network, &labeled, norm, SETTINGS).unwrap();
             for attacker in ensemble(norm, passes) {
-                minimal.approach(&network, attacker.as_ref(), &labeled, search, SETTINGS, &mut |_| {}).unwrap();
+                minimal.approach(&network, attacker.as_ref(), &labeled, search, SETTINGS).unwrap();
             }
             let ours = minimal.distances(&labeled);
             let best = smaller(theirs.clone(), ours.clone());
@@ -250,7 +250,7 @@ fn nothing_is_asked_about_images_that_have_fallen() {
         Box::new(AutoAttack::new(Norm::Linf)),
     ];
     for attacker in attacks {
-        let attacked = attack(&network, attacker.as_ref(), &labeled, 0.2, SETTINGS, &mut |_| {}).unwrap();
+        let attacked = attack(&network, attacker.as_ref(), &labeled, 0.2, SETTINGS).unwrap();
         assert_eq!(attacked.accuracy().share(), Some(0.0), "{}", attacker.name());
     }
 }

@@ -1,4 +1,4 @@
-//! Exact representational similarities of images under a neural population.
+#![doc = include_str!("../README.md")]
 //!
 //! Each neuron is weighted and centered over images, each image's population vector is normalized
 //! to length one, and the similarity of two images is the cosine of their vectors (section 3.1 of
@@ -10,21 +10,6 @@
 //!
 //! Files are HDF5, whose library is built from C, and need the default feature `hdf5`. Without it,
 //! similarities can be computed and compared but not read or written.
-//!
-//! ```
-//! use brainprior_images::ImageId;
-//! use brainprior_similarity::{pearson, vectors};
-//! use ndarray::array;
-//!
-//! let ids: Vec<ImageId> = (0..3).map(ImageId::from_u64).collect();
-//! let responses = array![[1.0f32, 0.0], [0.0, 1.0], [2.0, 2.0]];
-//! let matrix = vectors(&ids, responses.view(), &[1.0, 1.0], "two neurons")?;
-//! // After subtracting the means (1, 1), the vectors are (0, -1), (-1, 0) and (1, 1).
-//! assert!(matrix.get(0, 1).abs() < 1e-7);
-//! assert!((matrix.get(2, 0) + 0.5f32.sqrt()).abs() < 1e-6);
-//! assert!(pearson(&matrix, &matrix)? > 0.999_999);
-//! # Ok::<(), brainprior_similarity::Error>(())
-//! ```
 
 mod average;
 mod calibration;

@@ -1,6 +1,7 @@
-//! Checks of the dependencies: licenses, sources and bans with cargo-deny, unused ones with cargo-machete.
+//! Checks of the dependencies (licenses, sources and bans with cargo-deny, unused ones with cargo-machete) and of a release (its
+//! packages, the oldest supported Rust).
 
-use crate::bootstrap::cargo_command;
+use crate::bootstrap::{PROFILE, cargo_command};
 use crate::native_tools::Environment;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,14 @@ const CHECKERS: [Checker; 2] = [
     Checker { package: "cargo-machete", version: "0.9.2", arguments: &["--with-metadata"] },
 ];
 
-/// Installs missing checkers into the target folder and runs them on the workspace.
+/// Packages that are not published.
+const UNPUBLISHED: [&str; 2] = ["xtask", "brainprior-pipeline"];
+
+/// The oldest supported Rust.
+const OLDEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// Installs missing checkers into the target folder and runs them on the workspace, packs the crates that can be published, and
+/// checks the workspace with the oldest supported Rust if rustup has it.
 ///
 /// # Errors
 /// Names the checker that could not be installed or reported problems; its output is printed above.
@@ -37,7 +45,37 @@ pub(crate) fn run(workspace: &Path, target: &Path, environment: &Environment) ->
             complaints.push(checker.package);
         }
     }
+    if !package(workspace, environment)? {
+        complaints.push("cargo package");
+    }
+    if !check_with_the_oldest_rust(workspace, target, environment)? {
+        complaints.push("the oldest Rust");
+    }
     if complaints.is_empty() { Ok(()) } else { bail!("{} reported problems: see above", complaints.join(" and ")) }
+}
+
+/// Packs the crates that can be published into `target/package`. It does not compile the packages, since that would compile candle and
+/// HDF5 once more; `cargo xtask test` has compiled the same sources.
+fn package(workspace: &Path, environment: &Environment) -> Result<bool> {
+    let mut what = vec!["package", "--workspace", "--no-verify", "--allow-dirty", "--quiet"];
+    what.extend(UNPUBLISHED.iter().flat_map(|name| ["--exclude", name]));
+    Ok(cargo_command(workspace, environment, &what, &[]).status().context("could not start cargo")?.success())
+}
+
+/// Checks the workspace with [`OLDEST_RUST`] in a separate target folder, or says that rustup does not have it.
+fn check_with_the_oldest_rust(workspace: &Path, target: &Path, environment: &Environment) -> Result<bool> {
+    let known = Command::new("rustup").args(["run", OLDEST_RUST, "rustc", "--version"]).output();
+    if !known.is_ok_and(|output| output.status.success()) {
+        println!(
+            "Skipped the check with Rust {OLDEST_RUST}, which is not installed; run `rustup toolchain install --profile minimal {OLDEST_RUST}`"
+        );
+        return Ok(true);
+    }
+    let mut cargo = Command::new("rustup");
+    cargo.current_dir(workspace).args(["run", OLDEST_RUST, "cargo", "check", "--workspace", "--locked"]).args(PROFILE);
+    cargo.envs(environment.iter().map(|(name, value)| (*name, value.as_str())));
+    cargo.env("CARGO_TARGET_DIR", target.join("oldest-rust"));
+    Ok(cargo.status().context("could not start rustup")?.success())
 }
 
 /// The program of a checker, built the first time.

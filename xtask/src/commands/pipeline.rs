@@ -54,7 +54,7 @@ pub(crate) fn run(
     device: brainprior_pipeline::run::DeviceName,
     threads: usize,
 ) -> anyhow::Result<()> {
-    use brainprior_pipeline::run::{Context, Mode, Progress, Selection};
+    use brainprior_pipeline::run::{Context, Mode, Progress, RunOptions, Selection};
     use brainprior_pipeline::{config::Config, grid, stages};
     let mut overrides = arguments.overrides;
     if let Some(precision) = arguments.precision.map(brainprior_pipeline::Precision::from) {
@@ -84,7 +84,8 @@ pub(crate) fn run(
     let selection = Selection { condition: arguments.condition, seed: arguments.seed };
     let writes = mode != Mode::Dry;
     let progress = Box::new(terminal.clone());
-    let context = Context::open(config, &root, mode, selection, device.open()?, progress, crate::COMMIT)?;
+    let options = RunOptions { mode, selection, device: device.open()?, commit: crate::COMMIT };
+    let context = Context::open(config, &root, options, progress)?;
     crate::terminal::listen(writes.then(|| root.join("log.jsonl")).as_deref())?;
     terminal.line(&opened);
     let started = std::time::Instant::now();

@@ -10,6 +10,9 @@ pub(crate) struct RecordsArguments {
     /// Run directories whose evaluated networks are added first
     #[arg(long, value_name = "RUN", num_args = 1..)]
     pub(crate) add: Vec<PathBuf>,
+    /// The condition that others are compared with, seed by seed, for example "none blur=1.5"
+    #[arg(long, value_name = "CONDITION", default_value = "none")]
+    pub(crate) baseline: String,
 }
 
 /// Adds records and prints the tables.
@@ -19,6 +22,6 @@ pub(crate) fn run(arguments: &RecordsArguments) -> anyhow::Result<()> {
     for run in &arguments.add {
         eprint!("{}", records::add(run, &arguments.folder)?);
     }
-    print!("{}", records::tables(&arguments.folder)?);
+    print!("{}", records::tables(&arguments.folder, &arguments.baseline)?);
     Ok(())
 }

@@ -60,7 +60,7 @@ fn image<'a>(label: usize, texture: &'a Texture, rng: &mut ChaCha8Rng) -> (Vec<u
         let (distance, direction) = (thing.radius * rng.random_range(0.3..1.1f32), rng.random_range(0.0..TAU));
         let (x, y) = (thing.x + distance * direction.cos(), thing.y + distance * direction.sin());
         let radius = thing.radius * log_uniform(0.12, 0.35, rng);
-        litter.leaf(&mut canvas, x, y, radius, texture, rng);
+        litter.leaf(&mut canvas, [x, y], radius, texture, rng);
     }
     let mut pixels = canvas.pixels();
     let std = 0.19 * (0.3 * normal(rng)).exp();

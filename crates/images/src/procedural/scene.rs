@@ -67,12 +67,19 @@ impl Litter {
             let radius = (smallest + rng.random::<f32>() * (largest - smallest)).powf(-0.5);
             let x = rng.random_range(-radius..width + radius);
             let y = rng.random_range(-radius..height + radius);
-            left -= self.leaf(canvas, x, y, radius, texture, rng);
+            left -= self.leaf(canvas, [x, y], radius, texture, rng);
         }
     }
 
     /// Draws one leaf with random outline, rotation and surface; returns its area.
-    pub(super) fn leaf(&self, canvas: &mut Canvas, x: f32, y: f32, radius: f32, texture: &Texture, rng: &mut ChaCha8Rng) -> f32 {
+    pub(super) fn leaf(
+        &self,
+        canvas: &mut Canvas,
+        [x, y]: [f32; 2],
+        radius: f32,
+        texture: &Texture,
+        rng: &mut ChaCha8Rng,
+    ) -> f32 {
         let aspect = log_uniform(0.12, 1.0, rng);
         let (long, short) = (radius / aspect.sqrt(), radius * aspect.sqrt());
         let turn: f32 = rng.random_range(0.0..TAU);

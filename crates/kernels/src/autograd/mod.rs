@@ -19,7 +19,7 @@ use candle_core::{Device, Result, Tensor, TensorId};
 use rayon::prelude::*;
 
 use crate::arguments::{image_sizes, with_all_elements, with_elements};
-use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, MixedBatchNorm, add_values};
+use crate::batch_norm::{Activation, BatchNorm, BatchStatistics, FixedStatistics, MixedBatchNorm, add_values};
 use crate::channels::{Groups, Sums};
 use crate::conv2d::{Conv2dGeometry, Convolution, MixedConvolution};
 use crate::in_place;
@@ -351,24 +351,22 @@ impl FeatureMap {
         &self,
         scale: &Tensor,
         shift: &Tensor,
-        mean: &Tensor,
-        variance: &Tensor,
+        statistics: FixedStatistics,
         residual: Option<&Self>,
         activation: Activation,
-        eps: f64,
     ) -> Result<Self> {
         let values = residual.map(|residual| &residual.values);
         let Some(node) = &self.node else {
-            let values = crate::batch_norm_eval(&self.values, scale, shift, mean, variance, values, activation, eps)?;
+            let values = crate::batch_norm_eval(&self.values, scale, shift, statistics, values, activation)?;
             return Ok(Self { values, node: None, packed: None });
         };
         let op = match self.packed {
             Some(sizes) => {
                 let residual = self.packed_residual(residual)?;
-                let op = MixedBatchNorm::evaluation(sizes, scale, shift, mean, variance, residual.as_ref(), activation, eps)?;
+                let op = MixedBatchNorm::evaluation(sizes, scale, shift, statistics, residual.as_ref(), activation)?;
                 OfNorm::Mixed(op)
             }
-            None => OfNorm::Plain(BatchNorm::evaluation(&self.values, scale, shift, mean, variance, values, activation, eps)?),
+            None => OfNorm::Plain(BatchNorm::evaluation(&self.values, scale, shift, statistics, values, activation)?),
         };
         self.normalize(node, op, scale, shift, residual)
     }

@@ -1,7 +1,8 @@
 use super::{FeatureMap, Precision};
 use crate::testing::values;
 use crate::{
-    Activation, Conv2dGeometry, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d, pair_cosine, point_readout,
+    Activation, Conv2dGeometry, FixedStatistics, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d, pair_cosine,
+    point_readout,
 };
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Result, Tensor, Var};
@@ -33,7 +34,13 @@ impl Network {
         let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
         let norm = |x: FeatureMap, a: &Tensor, b: &Tensor, residual: Option<&FeatureMap>, activation| match training {
             true => Ok(x.batch_norm_train(a, b, residual, activation, 1e-5)?.0),
-            false => x.batch_norm_eval(a, b, &a.detach(), &b.detach().sqr()?, residual, activation, 1e-5),
+            false => x.batch_norm_eval(
+                a,
+                b,
+                FixedStatistics { mean: &a.detach(), variance: &b.detach().sqr()?, eps: 1e-5 },
+                residual,
+                activation,
+            ),
         };
         let stem = norm(FeatureMap::new(&self.images)?.conv2d(w1, Self::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
         let first = norm(stem.conv2d(w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;
@@ -49,7 +56,14 @@ impl Network {
         let [w1, a1, b1, w2, a2, b2, w3, a3, b3] = std::array::from_fn(|i| self.variables[i].as_tensor());
         let norm = |x: Tensor, a: &Tensor, b: &Tensor, residual: Option<&Tensor>, activation| match training {
             true => Ok(batch_norm_train(&x, a, b, residual, activation, 1e-5)?.0),
-            false => batch_norm_eval(&x, a, b, &a.detach(), &b.detach().sqr()?, residual, activation, 1e-5),
+            false => batch_norm_eval(
+                &x,
+                a,
+                b,
+                FixedStatistics { mean: &a.detach(), variance: &b.detach().sqr()?, eps: 1e-5 },
+                residual,
+                activation,
+            ),
         };
         let stem = norm(conv2d(&self.images, w1, Self::geometry(1, 2))?, a1, b1, None, Activation::Elu)?;
         let first = norm(conv2d(&stem, w2, Self::geometry(1, 1))?, a2, b2, Some(&stem), Activation::Relu)?;

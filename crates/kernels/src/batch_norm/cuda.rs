@@ -1,7 +1,7 @@
 //! Batch normalization on the device: sums over stretches of each channel, then moments, then one
 //! pass over the values.
 
-use super::{Activation, BatchStatistics};
+use super::{Activation, BatchStatistics, FixedStatistics};
 use crate::cuda::launch::{
     Held, Module, Stored, by_type, dtype, grid, launch, module, not_on_the_cpu, over, room, size, stretches, tensor, view, width,
 };
@@ -35,12 +35,11 @@ pub(super) fn eval(
     x: &Tensor,
     scale: &Tensor,
     shift: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
+    statistics: FixedStatistics,
     residual: Option<&Tensor>,
     activation: Activation,
-    eps: f64,
 ) -> Result<Tensor> {
+    let FixedStatistics { mean, variance, eps } = statistics;
     let sizes = Sizes::of(x)?;
     let moments = OnceLock::from(given(sizes, mean, variance, eps)?);
     apply(BatchNorm { sizes, activation, eps, training: false, moments: Arc::new(moments) }, x, scale, shift, residual)

@@ -4,7 +4,7 @@
 
 use super::activation::{with_activation, with_slope};
 use super::cpu::{Found, Moments};
-use super::{Activation, OP};
+use super::{Activation, FixedStatistics, OP};
 use crate::Error;
 use crate::arguments::{has_shape, same_kind, with_elements};
 use crate::elementary::exp_minus_one;
@@ -73,13 +73,12 @@ impl MixedBatchNorm {
         sizes: Sizes,
         scale: &Tensor,
         shift: &Tensor,
-        mean: &Tensor,
-        variance: &Tensor,
+        statistics: FixedStatistics,
         residual: Option<&Sizes>,
         activation: Activation,
-        eps: f64,
     ) -> Result<Self> {
-        check(&sizes, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
+        let FixedStatistics { mean, variance, eps } = statistics;
+        check(&sizes, eps, &statistics.with(scale, shift), residual)?;
         let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
         let given = Some(Box::new(Moments::new(copy(mean)?, copy(variance)?, eps)));
         Ok(Self { sizes, activation, eps, given, found: Arc::default() })

@@ -5,10 +5,12 @@
 //! Sums are f32 over short stretches and f64 over those.
 
 mod activation;
+#[allow(clippy::too_many_arguments, reason = "inner loops take their operands separately")]
 mod cpu;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod mixed;
+#[allow(clippy::too_many_arguments, reason = "the definition names everything it depends on")]
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
@@ -45,6 +47,24 @@ pub struct BatchStatistics {
     pub count: usize,
 }
 
+/// Given statistics, such as running averages; they receive no gradient.
+#[derive(Clone, Copy, Debug)]
+pub struct FixedStatistics<'a> {
+    /// Mean of each channel, `[channels]`.
+    pub mean: &'a Tensor,
+    /// Variance of each channel, `[channels]`.
+    pub variance: &'a Tensor,
+    /// Added to the variances.
+    pub eps: f64,
+}
+
+impl FixedStatistics<'_> {
+    /// All tensors of shape `[channels]`.
+    fn with<'a>(&'a self, scale: &'a Tensor, shift: &'a Tensor) -> [(&'static str, &'a Tensor); 4] {
+        [("scale", scale), ("shift", shift), ("mean", self.mean), ("variance", self.variance)]
+    }
+}
+
 /// Normalizes `x` `[batch, channels, height, width]` by its own statistics; `scale` and `shift` are
 /// `[channels]`, and `residual` has the shape of `x`. Differentiable in all four.
 ///
@@ -68,8 +88,7 @@ pub fn batch_norm_train(
     Ok((y, found.statistics()?))
 }
 
-/// Normalizes `x` by given statistics (`mean` and `variance`, `[channels]`, no gradient); otherwise
-/// like [`batch_norm_train`].
+/// Normalizes `x` by given statistics; otherwise like [`batch_norm_train`].
 ///
 /// # Errors
 /// Returns [`Error`] if ranks, channels or types do not match, or `eps` is not positive.
@@ -77,18 +96,16 @@ pub fn batch_norm_eval(
     x: &Tensor,
     scale: &Tensor,
     shift: &Tensor,
-    mean: &Tensor,
-    variance: &Tensor,
+    statistics: FixedStatistics,
     residual: Option<&Tensor>,
     activation: Activation,
-    eps: f64,
 ) -> Result<Tensor> {
     #[cfg(feature = "cuda")]
     if x.device().is_cuda() {
-        check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
-        return cuda::eval(x, scale, shift, mean, variance, residual, activation, eps);
+        check(x, statistics.eps, &statistics.with(scale, shift), residual)?;
+        return cuda::eval(x, scale, shift, statistics, residual, activation);
     }
-    let op = BatchNorm::evaluation(x, scale, shift, mean, variance, residual, activation, eps)?;
+    let op = BatchNorm::evaluation(x, scale, shift, statistics, residual, activation)?;
     apply(op, x, scale, shift, residual)
 }
 

@@ -6,6 +6,10 @@ use proptest::prelude::*;
 
 pub(super) const EPS: f64 = 1e-5;
 
+fn fixed_at<'a>(mean: &'a Tensor, variance: &'a Tensor) -> FixedStatistics<'a> {
+    FixedStatistics { mean, variance, eps: EPS }
+}
+
 fn check(dims: [usize; 4], activation: Activation, with_residual: bool, training: bool) {
     let (x, residual) = (var(&dims, 1), var(&dims, 2));
     let (scale, shift) = (var(&[dims[1]], 3), var(&[dims[1]], 4));
@@ -15,7 +19,7 @@ fn check(dims: [usize; 4], activation: Activation, with_residual: bool, training
     let skip = with_residual.then_some(residual.as_tensor());
     let y = match training {
         true => batch_norm_train(&x, &scale, &shift, skip, activation, EPS).unwrap().0,
-        false => batch_norm_eval(&x, &scale, &shift, &mean, &variance, skip, activation, EPS).unwrap(),
+        false => batch_norm_eval(&x, &scale, &shift, fixed_at(&mean, &variance), skip, activation).unwrap(),
     };
     let upstream = Tensor::from_vec(values(y.elem_count(), 6), y.dims(), &Device::Cpu).unwrap();
     let grads = (&y * &upstream).unwrap().sum_all().unwrap().backward().unwrap();
@@ -95,9 +99,15 @@ fn views_are_read_as_they_stand() {
         let (y, _) =
             batch_norm_train(&view(&x), &scattered_vector(&scale), &shift, Some(&view(&r)), Activation::Elu, EPS).unwrap();
         let given = shift.as_tensor().sqr().unwrap().detach();
-        let z =
-            batch_norm_eval(&view(&x), &scale, &shift, &scattered_vector(&given), &given, Some(&view(&r)), Activation::Relu, EPS)
-                .unwrap();
+        let z = batch_norm_eval(
+            &view(&x),
+            &scale,
+            &shift,
+            fixed_at(&scattered_vector(&given), &given),
+            Some(&view(&r)),
+            Activation::Relu,
+        )
+        .unwrap();
         let grads = view(&(&y * &z).unwrap()).sqr().unwrap().sum_all().unwrap().backward().unwrap();
         [&x, &r, &scale, &shift].map(|var| elements(grads.get(var).unwrap()))
     };
@@ -123,7 +133,7 @@ fn what_is_not_a_number_does_not_vanish() {
     for activation in [Activation::Identity, Activation::Relu, Activation::Elu] {
         let (y, _) = batch_norm_train(&x, &ones, &ones, None, activation, EPS).unwrap();
         assert_eq!(elements(&y).iter().map(|y| y.is_nan()).collect::<Vec<_>>(), [true, true, false, false], "{activation:?}");
-        let y = batch_norm_eval(&x, &ones, &ones, &ones, &ones, Some(&zeros), activation, EPS).unwrap();
+        let y = batch_norm_eval(&x, &ones, &ones, fixed_at(&ones, &ones), Some(&zeros), activation).unwrap();
         assert_eq!(elements(&y).iter().map(|y| y.is_nan()).collect::<Vec<_>>(), [true, false, false, false], "{activation:?}");
     }
 }
@@ -145,7 +155,7 @@ fn no_gradient_that_nobody_asks_for() {
     let (x, scale, shift) = (var(&[2, 3, 4, 4], 1), var(&[3], 2), var(&[3], 3));
     let given = Tensor::ones(3, candle_core::DType::F32, &Device::Cpu).unwrap();
     let fixed = |tensor: &Tensor| tensor.detach();
-    let y = batch_norm_eval(&x, &fixed(&scale), &fixed(&shift), &given, &given, None, Activation::Relu, EPS).unwrap();
+    let y = batch_norm_eval(&x, &fixed(&scale), &fixed(&shift), fixed_at(&given, &given), None, Activation::Relu).unwrap();
     let grads = y.sum_all().unwrap().backward().unwrap();
     assert!(grads.get(&x).is_some() && grads.get(&scale).is_none());
     let (y, _) = batch_norm_train(&fixed(&x), &scale, &shift, None, Activation::Relu, EPS).unwrap();

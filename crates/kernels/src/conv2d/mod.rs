@@ -4,7 +4,9 @@ use candle_core::{Result, Tensor};
 
 pub(crate) use cpu::{Convolution, MixedConvolution};
 
+#[allow(clippy::too_many_arguments, reason = "inner loops take their operands separately")]
 mod cpu;
+#[allow(clippy::too_many_arguments, reason = "choosing an algorithm takes several closures")]
 #[cfg(feature = "cuda")]
 mod cuda;
 mod problem;

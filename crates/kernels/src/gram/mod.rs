@@ -17,6 +17,7 @@
 //! # Ok::<(), brainprior_kernels::Error>(())
 //! ```
 
+#[allow(clippy::too_many_arguments, reason = "inner loops take their operands separately")]
 mod kernel;
 #[cfg(test)]
 mod reference;

@@ -1,8 +1,8 @@
 //! The cases: argument shapes and operations.
 
 use brainprior_kernels::{
-    Activation, Conv2dGeometry, arctanh_squared_loss, area_pool, average_pool, batch_norm_eval, batch_norm_train, conv2d,
-    cross_entropy, grid_sample, pair_cosine, point_readout,
+    Activation, Conv2dGeometry, FixedStatistics, arctanh_squared_loss, area_pool, average_pool, batch_norm_eval,
+    batch_norm_train, conv2d, cross_entropy, grid_sample, pair_cosine, point_readout,
 };
 use candle_core::{DType, Result, Tensor};
 
@@ -93,7 +93,14 @@ fn batch_norms() -> Vec<Case> {
                 arguments.insert(3, fixed(parameter(&channels)));
                 arguments.insert(4, fixed(within(parameter(&channels), 0.1, 2.0)));
                 cases.push(case(name("eval"), arguments, move |t| {
-                    Ok(vec![batch_norm_eval(&t[0], &t[1], &t[2], &t[3], &t[4], t.get(5), activation, 1e-3)?])
+                    Ok(vec![batch_norm_eval(
+                        &t[0],
+                        &t[1],
+                        &t[2],
+                        FixedStatistics { mean: &t[3], variance: &t[4], eps: 1e-3 },
+                        t.get(5),
+                        activation,
+                    )?])
                 }));
             }
         }

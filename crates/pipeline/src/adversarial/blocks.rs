@@ -55,68 +55,64 @@ pub(crate) fn search(norm: Norm, area: usize) -> Search {
     Search { largest: norm.range(area), tolerance: TOLERANCE }
 }
 
-/// Runs the ensemble of one norm on all unfinished blocks. `key` covers the network and the images; the tasks are named
-/// `prefix/NORM/block-N`. Returns the records, or nothing on a dry run.
-pub(crate) fn measure_blocks(
-    run: &RunDirectory,
-    progress: &dyn Progress,
-    prefix: &str,
-    key: &Key,
-    model: &dyn Classifier,
-    labeled: &LabeledBatch,
-    norm: Norm,
-    protocol: Protocol,
-) -> Result<Option<Vec<Record>>> {
-    // Another ensemble gives other results and counts its attacks differently.
-    let attacks: Vec<String> = ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).collect();
-    let mut records = Vec::new();
-    for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
-        let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
-        let last = labeled.len().min(first + protocol.block);
-        let settings = serde_json::json!({
-            "protocol": protocol, "norm": norm_name(norm), "attacks": attacks, "first": first, "last": last
-        });
-        let key = key.with(&task, settings);
-        let hash = hash::of_bytes(serde_json::to_string(&key)?.as_bytes());
-        let block = labeled.subset(&(first..last).collect::<Vec<_>>());
-        let seed = key.seed();
-        let record = run.task(key, progress, |folder| {
-            let settings = Settings { seed, batch: BATCH };
-            approach(progress, &task, &folder.join(NEAREST), &hash, model, &block, norm, protocol, settings)?;
-            Ok(vec![NEAREST.into()])
-        })?;
-        let Some(record) = record else { return Ok(None) };
-        records.push(record);
-    }
-    Ok(Some(records))
+/// The ensemble of one norm on one network, block by block of images.
+pub(crate) struct Blocks<'a> {
+    pub(crate) run: &'a RunDirectory,
+    pub(crate) progress: &'a dyn Progress,
+    /// The tasks are named `prefix/NORM/block-N`.
+    pub(crate) prefix: &'a str,
+    pub(crate) model: &'a dyn Classifier,
+    pub(crate) labeled: &'a LabeledBatch,
+    pub(crate) norm: Norm,
+    pub(crate) protocol: Protocol,
 }
 
-/// Runs the remaining attacks on one block.
-fn approach(
-    progress: &dyn Progress,
-    task: &str,
-    path: &Path,
-    key: &str,
-    model: &dyn Classifier,
-    block: &LabeledBatch,
-    norm: Norm,
-    protocol: Protocol,
-    settings: Settings,
-) -> Result<()> {
-    let attacks = ensemble(norm, protocol.passes);
-    let (mut trace, mut minimal) = match read(path, block, norm) {
-        Ok((header, minimal, trace)) if header.key == key => (trace, minimal),
-        _ => (vec![], MinimalPerturbations::new(model, block, norm, settings)?),
-    };
-    let mut bar = progress.bar(task, attacks.len() as u64);
-    while let Some(attack) = attacks.get(trace.len()) {
-        bar.set(trace.len() as u64, attacks.len() as u64, &attack.name());
-        minimal.approach(model, attack.as_ref(), block, search(norm, block.area()), settings, &mut |_| {})?;
-        let passes = minimal.records().iter().map(|record| record.counts.passes()).collect();
-        trace.push(After { distances: minimal.distances(block), passes });
-        write(path, key, &trace, &minimal, block)?;
+impl Blocks<'_> {
+    /// Runs the ensemble on all unfinished blocks. `key` covers the network and the images. Returns the records, or nothing on a dry run.
+    pub(crate) fn measure(&self, key: &Key) -> Result<Option<Vec<Record>>> {
+        let Self { run, progress, prefix, labeled, norm, protocol, .. } = *self;
+        // Another ensemble gives other results and counts its attacks differently.
+        let attacks: Vec<String> = ensemble(norm, protocol.passes).iter().map(|attack| attack.name()).collect();
+        let mut records = Vec::new();
+        for (number, first) in (0..labeled.len()).step_by(protocol.block.max(1)).enumerate() {
+            let task = format!("{prefix}/{}/block-{number}", norm_name(norm));
+            let last = labeled.len().min(first + protocol.block);
+            let settings = serde_json::json!({
+                "protocol": protocol, "norm": norm_name(norm), "attacks": attacks, "first": first, "last": last
+            });
+            let key = key.with(&task, settings);
+            let hash = hash::of_bytes(serde_json::to_string(&key)?.as_bytes());
+            let block = labeled.subset(&(first..last).collect::<Vec<_>>());
+            let seed = key.seed();
+            let record = run.task(key, progress, |folder| {
+                self.approach(&task, &folder.join(NEAREST), &hash, &block, seed)?;
+                Ok(vec![NEAREST.into()])
+            })?;
+            let Some(record) = record else { return Ok(None) };
+            records.push(record);
+        }
+        Ok(Some(records))
     }
-    Ok(())
+
+    /// Runs the remaining attacks on one block.
+    fn approach(&self, task: &str, path: &Path, key: &str, block: &LabeledBatch, seed: u64) -> Result<()> {
+        let Self { progress, model, norm, protocol, .. } = *self;
+        let settings = Settings { seed, batch: BATCH };
+        let attacks = ensemble(norm, protocol.passes);
+        let (mut trace, mut minimal) = match read(path, block, norm) {
+            Ok((header, minimal, trace)) if header.key == key => (trace, minimal),
+            _ => (vec![], MinimalPerturbations::new(model, block, norm, settings)?),
+        };
+        let mut bar = progress.bar(task, attacks.len() as u64);
+        while let Some(attack) = attacks.get(trace.len()) {
+            bar.set(trace.len() as u64, attacks.len() as u64, &attack.name());
+            minimal.approach(model, attack.as_ref(), block, search(norm, block.area()), settings)?;
+            let passes = minimal.records().iter().map(|record| record.counts.passes()).collect();
+            trace.push(After { distances: minimal.distances(block), passes });
+            write(path, key, &trace, &minimal, block)?;
+        }
+        Ok(())
+    }
 }
 
 /// Reads the blocks of a norm and joins them.
@@ -259,7 +255,16 @@ mod tests {
             let run = RunDirectory::open(folder, Mode::Run).unwrap();
             let model = Model(AtomicUsize::new(calls));
             let key = Key::new("attack", (), 3);
-            let records = measure_blocks(&run, &Silent, "attack", &key, &model, &labeled, Norm::L2, protocol)?;
+            let blocks = Blocks {
+                run: &run,
+                progress: &Silent,
+                prefix: "attack",
+                model: &model,
+                labeled: &labeled,
+                norm: Norm::L2,
+                protocol,
+            };
+            let records = blocks.measure(&key)?;
             let minimal = read_blocks(&run, "attack", &labeled, Norm::L2, protocol.block)?;
             anyhow::Ok((records.unwrap().len(), minimal, model.0.into_inner()))
         };

@@ -1,7 +1,7 @@
 //! `cargo xtask attack`: the paper's evaluation for any checkpoint and image set.
 
 use super::{
-    Attackable, BATCH, COMPARED_AT, Protocol, blocks::After, curve, labeled_batch, masking, measure_blocks, norm_name,
+    Attackable, BATCH, Blocks, COMPARED_AT, Protocol, blocks::After, curve, images_right, labeled_batch, masking, norm_name,
     read_traced, summarize,
 };
 use crate::artifacts::{Added, AttackReport, Point};
@@ -121,7 +121,8 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
         masking: None,
     };
     for norm in norms {
-        measure_blocks(&run, progress, "nearest", &key, &model, &labeled, *norm, protocol)?;
+        let blocks = Blocks { run: &run, progress, prefix: "nearest", model: &model, labeled: &labeled, norm: *norm, protocol };
+        blocks.measure(&key)?;
         let (minimal, trace) = read_traced(&run, "nearest", &labeled, *norm, protocol.block)?;
         let name = norm_name(*norm).to_owned();
         report.minimal_perturbation.insert(name.clone(), summarize(&minimal, &labeled, options.seed)?);
@@ -132,7 +133,8 @@ pub fn run(options: &Options, device: &Device, progress: &dyn Progress) -> Resul
     if let Some(count) = options.masking_images {
         let epsilon = report.minimal_perturbation.get("linf").and_then(|linf| linf.median).unwrap_or(8.0 / 255.0);
         let checks = MaskingSettings::at((COMPARED_AT * epsilon).min(0.5));
-        report.masking = Some(masking(progress, &model, &sources, &labeled, count, &checks, settings)?);
+        report.masking =
+            Some(masking(progress, &model, &sources, &images_right(&model, &labeled, count, settings)?, &checks, settings)?);
     }
     let figures = root.join("attack.json");
     json::write(&figures, &report)?;

@@ -86,7 +86,7 @@ mod tests {
         let half = compared(&[0.125, 0.25], &[0.25, 0.5]);
         let two = over_seeds(&vec![(0, double), (1, half)]);
         assert!((two.ratio.unwrap() - 1.0).abs() < 1e-12);
-        // Log ratios 0 and 2 ln 2: mean ln 2, half width 12.706 ln 2.
+        // Log ratios ln 2 and -ln 2: mean 0, standard error ln 2.
         assert!((two.high.unwrap().ln() - 12.706 * 2f64.ln()).abs() < 1e-3, "{two:?}");
     }
 

@@ -5,10 +5,10 @@ mod command;
 mod compared;
 mod summary;
 
-pub(crate) use blocks::{Protocol, measure_blocks, read_blocks, read_traced};
+pub(crate) use blocks::{Blocks, Protocol, read_blocks, read_traced};
 pub use command::{Attacked, NormName, Options, run};
 pub(crate) use compared::{BySeed, compare, over_seeds};
-pub(crate) use summary::{RESAMPLES, curve, masking, summarize};
+pub(crate) use summary::{RESAMPLES, curve, images_right, masking, summarize};
 
 use anyhow::{Result, ensure};
 use brainprior_classifier::ResNet;

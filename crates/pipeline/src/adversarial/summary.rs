@@ -3,11 +3,11 @@
 use super::Attackable;
 use super::blocks::search;
 use crate::artifacts::{Check, Masking, MaskingSign, MinimalPerturbation, Point};
-use crate::run::Progress;
+use crate::run;
 use anyhow::{Result, ensure};
 use brainprior_robustness::{
     Accuracy, Classifier, LabeledBatch, MaskingReport, MaskingSettings, MaskingVerdict, MinimalPerturbations, Perturbation,
-    Settings, correct, masking_report, median,
+    Progress, Settings, correct, masking_report, median,
 };
 
 /// Bootstrap samples for intervals over images.
@@ -37,24 +37,25 @@ pub(crate) fn curve(minimal: &MinimalPerturbations, labeled: &LabeledBatch, epsi
     Ok(epsilons.iter().zip(accuracies).map(point).collect())
 }
 
-/// The masking report as an artifact, on the first `count` correctly classified images: on misclassified ones there is
-/// nothing to mask.
+/// The first `count` correctly classified images: on misclassified ones there is nothing to mask.
+pub(crate) fn images_right(model: &Attackable, labeled: &LabeledBatch, count: usize, settings: Settings) -> Result<LabeledBatch> {
+    ensure!(!labeled.is_empty(), "masking: there are no images on which to check the network");
+    Ok(labeled.subset(&first_right(&correct(model, labeled, settings)?, count)))
+}
+
+/// The masking report as an artifact, on correctly classified images ([`images_right`]).
 pub(crate) fn masking(
-    progress: &dyn Progress,
+    progress: &dyn run::Progress,
     model: &Attackable,
     sources: &[Attackable],
     labeled: &LabeledBatch,
-    count: usize,
     masking: &MaskingSettings,
     settings: Settings,
 ) -> Result<Masking> {
-    ensure!(!labeled.is_empty(), "masking: there are no images on which to check the network");
-    let labeled = &labeled.subset(&first_right(&correct(model, labeled, settings)?, count));
     let sources: Vec<&dyn Classifier> = sources.iter().map(|source| source as &dyn Classifier).collect();
     let mut bar = progress.bar("masking", 11);
-    let report = masking_report(model, &sources, labeled, masking, settings, &mut |checks| {
-        bar.set(checks.done as u64, checks.total as u64, "checks")
-    })?;
+    let mut observer = |checks: Progress| bar.set(checks.done as u64, checks.total as u64, "checks");
+    let report = masking_report(model, &sources, labeled, masking, settings.observed(&mut observer))?;
     Ok(artifact(&report, masking.epsilon))
 }
 

@@ -26,8 +26,8 @@ pub(super) fn run(bencher: &Bencher) -> Result<()> {
     let labels = network.logits(&images)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
     let labeled = LabeledBatch::new(1, 32, 32, pixels, labels.into_iter().map(|label| label as usize).collect())?;
 
-    let within = |attacker: &dyn Attack| attack(&network, attacker, &labeled, EPSILON, SETTINGS, &mut |_| {});
-    let nearest = |attacker: &dyn Attack| minimize_perturbation(&network, attacker, &labeled, SETTINGS, &mut |_| {});
+    let within = |attacker: &dyn Attack| attack(&network, attacker, &labeled, EPSILON, SETTINGS);
+    let nearest = |attacker: &dyn Attack| minimize_perturbation(&network, attacker, &labeled, SETTINGS);
     measure(bencher, "fgsm", || within(&Fgsm::new(Norm::Linf)))?;
     measure(bencher, "pgd_linf_40", || within(&Pgd::new(Norm::Linf)))?;
     measure(bencher, "deepfool_l2", || nearest(&DeepFool::new(Norm::L2)))?;

@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Neurons, Origin, Scan, ScanParts, Tier};
 use brainprior_response_model::{
-    BehavioralState, Config, CoreConfig, CoreKind, FitEvent, KernelStart, LossConfig, ModulatorConfig, OptimizationConfig,
-    ReadoutConfig, ReadoutKind, ResponseModel, fit,
+    BehavioralState, Config, CoreConfig, CoreKind, FitEvent, FitOptions, KernelStart, LossConfig, ModulatorConfig,
+    OptimizationConfig, ReadoutConfig, ReadoutKind, ResponseModel, fit,
 };
 use ndarray::Array2;
 use serde_json::json;
@@ -77,11 +77,12 @@ fn ten_steps(bencher: &Bencher, case: Case, mut config: Config) -> Result<()> {
     config.optimization.max_epochs = bencher.repeats + 1;
     config.optimization.patience = usize::MAX;
     let (mut seconds, mut started) = (Vec::new(), Instant::now());
-    let model = fit(&[&scan], &config, 1, None, &mut |event| match event {
+    let mut observer = |event| match event {
         FitEvent::Step { done: STEPS, .. } => seconds.push(started.elapsed().as_secs_f64()),
         FitEvent::Epoch { .. } => started = Instant::now(),
         _ => {}
-    })?;
+    };
+    let model = fit(&[&scan], &config, FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() })?;
     if bencher.wants(&case) {
         bencher.report(case, seconds.split_off(1));
     }
@@ -109,7 +110,7 @@ fn stream(bencher: &Bencher) -> Result<()> {
     }
     let mut config = Config::default();
     config.optimization.max_epochs = 1;
-    let model = fit(&[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?], &config, 1, None, &mut |_| {})?;
+    let model = fit(&[&noise(PEER_NEURONS, STEPS * BATCH, BATCH)?], &config, FitOptions { seed: 1, ..FitOptions::default() })?;
     let images = stimuli(BATCH)?;
     super::forget_peak_memory();
     let (started, mut rows) = (Instant::now(), 0);
@@ -138,11 +139,12 @@ fn paper_epoch(bencher: &Bencher) -> Result<()> {
     config.optimization.max_epochs = 1;
     config.optimization.precision = bencher.precision;
     let mut seconds = Vec::new();
-    fit(&[&scan], &config, 1, None, &mut |event| {
+    let mut observer = |event| {
         if let FitEvent::Epoch { seconds: of_epoch, .. } = event {
             seconds.push(of_epoch);
         }
-    })?;
+    };
+    fit(&[&scan], &config, FitOptions { seed: 1, observer: Some(&mut observer), ..FitOptions::default() })?;
     bencher.report(case, seconds);
     Ok(())
 }

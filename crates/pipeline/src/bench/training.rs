@@ -4,7 +4,7 @@
 use super::{Bencher, Case};
 use crate::synthetic::{mixed, numbers};
 use anyhow::Result;
-use brainprior_classifier::{Target, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{Target, TrainConfig, TrainEvent, TrainOptions, train};
 use brainprior_images::{LabeledImages, StimulusSet};
 use brainprior_similarity::SimilarityMatrix;
 use serde_json::json;
@@ -47,13 +47,15 @@ fn step(bencher: &Bencher, base: usize, pairs: usize) -> Result<()> {
     };
     let folder = tempfile::tempdir()?;
     let (mut seconds, mut waiting, mut last) = (Vec::new(), Vec::new(), Instant::now());
-    train_on(&bencher.device, &images, &target, &config, 1, folder.path(), &mut |event| {
+    let mut observer = |event| {
         if let TrainEvent::Step { waited, .. } = event {
             seconds.push(last.elapsed().as_secs_f64());
             waiting.push(waited);
             last = Instant::now();
         }
-    })?;
+    };
+    let options = TrainOptions { device: bencher.device.clone(), seed: 1, observer: Some(&mut observer) };
+    train(&images, &target, &config, folder.path(), options)?;
     // The first batch is made while nothing else runs.
     waiting.remove(0);
     case.labels.push(("waited_for_loader", json!(waiting.iter().sum::<f64>() / waiting.len() as f64)));

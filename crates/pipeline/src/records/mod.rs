@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 const FORMAT: &str = "brainprior-network-record";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The record of one network.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,11 +32,21 @@ pub(crate) struct NetworkRecord {
     key: Key,
     /// A hash of `key`: equal keys give equal networks.
     config_hash: String,
+    /// How its robustness was measured.
+    measurement: Measurement,
     /// Duration of the training in seconds.
     training_seconds: f64,
     figures: NetworkResult,
     /// The smallest perturbation of each attacked image.
     distances: Distances,
+}
+
+/// Networks are compared only if they were evaluated in the same way.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Measurement {
+    /// Section `robustness` of the configuration.
+    settings: serde_json::Value,
+    seed: u64,
 }
 
 /// Writes a record into `folder` for each evaluated network of the run directory `run`, and lists them.
@@ -90,6 +100,7 @@ fn record(run: &Path, experiment: &str, part: &Path, name: &str) -> Result<Netwo
         processor: processor(),
         config_hash: hash::of_bytes(serde_json::to_string(&training.key)?.as_bytes()),
         key: training.key,
+        measurement: Measurement { settings: measurement.key.settings()[0].clone(), seed: measurement.key.seed() },
         training_seconds: training.seconds,
         figures: json::read(&part.join(CURVES))?,
         distances: json::read(&part.join(DISTANCES))?,

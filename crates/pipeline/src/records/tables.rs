@@ -9,24 +9,30 @@ use brainprior_images::is_in_mean;
 use brainprior_robustness::{Corruption, Perturbation, paired_ratio_of};
 use std::path::Path;
 
-/// The reference condition.
-const BASELINE: &str = "none";
+/// The condition without a target, the reference if no other is given.
+const NO_TARGET: &str = "none";
 
-/// Markdown tables of the records in `folder`.
+/// Tables, in Markdown, of the records in `folder`; differences are those to the condition `baseline` of the same seed.
 ///
 /// # Errors
-/// Returns an error if the folder has no records or they cannot be read.
-pub fn tables(folder: &Path) -> Result<String> {
-    of_records(&super::read(folder)?)
+/// Returns an error if the folder has no records, a record cannot be read, or no record is of the condition `baseline`.
+pub fn tables(folder: &Path, baseline: &str) -> Result<String> {
+    of_records(&super::read(folder)?, baseline)
 }
 
-fn of_records(records: &[NetworkRecord]) -> Result<String> {
+fn of_records(records: &[NetworkRecord], baseline: &str) -> Result<String> {
+    let known = each_once(records.iter().map(|record| record.figures.condition.as_str()));
+    ensure!(
+        baseline == NO_TARGET || known.contains(&baseline),
+        "--baseline {baseline}: no record is of that condition; there are {}",
+        known.join(", ")
+    );
     let levels = levels(records)?;
     let experiments = each_once(records.iter().map(|record| record.experiment.as_str()));
     let mut text = String::new();
     for experiment in experiments {
         let own: Vec<&NetworkRecord> = records.iter().filter(|record| record.experiment == experiment).collect();
-        text += &format!("### {experiment}\n\n{}\n", of_experiment(&own, &levels));
+        text += &format!("### {experiment}\n\n{}\n", of_experiment(&own, &levels, baseline));
     }
     Ok(text)
 }
@@ -46,9 +52,9 @@ fn levels(records: &[NetworkRecord]) -> Result<Vec<f64>> {
     Ok(levels)
 }
 
-fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
+fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) -> String {
     let mut conditions = each_once(records.iter().map(|record| record.figures.condition.as_str()));
-    conditions.sort_by_key(|condition| *condition != BASELINE);
+    conditions.sort_by_key(|condition| *condition != reference);
     let of = |condition: &str| -> Vec<&NetworkRecord> {
         records.iter().filter(|record| record.figures.condition == condition).copied().collect()
     };
@@ -70,10 +76,10 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
     header.extend(norms.iter().map(|norm| format!("min. {norm}, times baseline")));
     let mut rows = vec![header];
     let mut alone = Vec::new();
-    for condition in conditions.iter().filter(|condition| **condition != BASELINE) {
+    for condition in conditions.iter().filter(|condition| **condition != reference) {
         let mut pairs = Vec::new();
         for record in of(condition) {
-            match of(BASELINE).into_iter().find(|baseline| are_a_pair(record, baseline)) {
+            match of(reference).into_iter().find(|baseline| are_a_pair(record, baseline)) {
                 Some(baseline) => pairs.push((record, baseline)),
                 None => alone.push(format!("{condition}, seed {}", record.figures.seed)),
             }
@@ -81,7 +87,7 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
         if pairs.is_empty() {
             continue;
         }
-        let mut row = vec![format!("{condition} minus {BASELINE}"), pairs.len().to_string()];
+        let mut row = vec![format!("{condition} minus {reference}"), pairs.len().to_string()];
         for (_, scale, figure) in &figures {
             let differences: Option<Vec<f64>> =
                 pairs.iter().map(|(record, baseline)| Some(figure(&record.figures)? - figure(&baseline.figures)?)).collect();
@@ -94,7 +100,10 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64]) -> String {
         text += &format!("Paired by seed:\n\n{}\n", markdown(&rows));
     }
     if !alone.is_empty() {
-        text += &format!("Without a baseline of the same seed, images, precision and instructions: {}.\n\n", alone.join("; "));
+        text += &format!(
+            "Without a baseline of the same seed, images, precision, instructions and measurement: {}.\n\n",
+            alone.join("; ")
+        );
     }
     let mut made: Vec<String> = records
         .iter()
@@ -112,6 +121,7 @@ fn are_a_pair(record: &NetworkRecord, baseline: &NetworkRecord) -> bool {
     record.key.seed() == baseline.key.seed()
         && record.key.device() == baseline.key.device()
         && record.key.inputs_of("images") == baseline.key.inputs_of("images")
+        && record.measurement == baseline.measurement
         && lengths(record) == lengths(baseline)
 }
 
@@ -166,6 +176,7 @@ fn markdown(rows: &[Vec<String>]) -> String {
 mod tests {
     use super::*;
     use crate::artifacts::{Kept, Point, Validation};
+    use crate::records::Measurement;
     use crate::run::Key;
     use std::collections::BTreeMap;
 
@@ -180,6 +191,7 @@ mod tests {
             processor: "a processor".into(),
             config_hash: String::new(),
             key: Key::new("train/x", condition, 100 + seed).input("images/images.safetensors", "1"),
+            measurement: Measurement { settings: serde_json::json!({ "passes": 400 }), seed: 7 },
             training_seconds: 1.0,
             figures: NetworkResult {
                 condition: condition.into(),
@@ -214,13 +226,17 @@ mod tests {
             records.push(record("none", seed, [clean, clean - 0.25], &[0.25, 0.5, 0.0]));
             records.push(record("denoised", seed, [clean - 0.05, clean], &[0.5, 1.0, 0.7]));
         }
-        let text = of_records(&records).unwrap();
+        let text = of_records(&records, "none").unwrap();
         assert_eq!(
             line(&text, "| denoised minus none"),
             "| denoised minus none | 3 | -5.0 ± 0.0 | -5.0 ± 0.0 | +25.0 ± 0.0 | -25.0 ± 0.0 | 2.00 [2.00, 2.00] |"
         );
         assert!(line(&text, "| none |").contains("60.0 ± 24.8"), "{text}");
         assert!(!text.contains("Without a baseline"));
+        let other = of_records(&records, "denoised").unwrap();
+        assert!(line(&other, "| none minus denoised").contains("| +5.0 ± 0.0 |"), "{other}");
+        let error = of_records(&records, "blur").unwrap_err().to_string();
+        assert!(error.contains("--baseline blur: no record is of that condition; there are none, denoised"), "{error}");
     }
 
     #[test]
@@ -236,7 +252,7 @@ mod tests {
             let record = record(condition, 0, [0.5, 0.25], &[0.25]);
             NetworkRecord { experiment: experiment.into(), ..record }
         };
-        let text = of_records(&[of("claim", "a"), of("claim-b", "none"), of("claim", "none")]).unwrap();
+        let text = of_records(&[of("claim", "a"), of("claim-b", "none"), of("claim", "none")], "none").unwrap();
         assert_eq!(text.lines().filter(|line| line.starts_with("###")).collect::<Vec<_>>(), ["### claim", "### claim-b"]);
     }
 
@@ -248,16 +264,21 @@ mod tests {
         mixed.key = mixed.key.in_precision(brainprior_kernels::Precision::Mixed);
         let mut images = record("random", 0, [0.5, 0.25], &[0.25]);
         images.key = Key::new("train/x", "random", 100).input("images/images.safetensors", "2");
-        let text = of_records(&[baseline, other_seed, mixed, images]).unwrap();
+        let mut attacked = record("blurred", 0, [0.5, 0.25], &[0.25]);
+        attacked.measurement.settings = serde_json::json!({ "passes": 800 });
+        let text = of_records(&[baseline, other_seed, mixed, images, attacked], "none").unwrap();
         assert!(!text.contains("minus none"), "{text}");
-        assert!(line(&text, "Without a baseline").ends_with("denoised, seed 1; pixels, seed 0; random, seed 0."), "{text}");
+        assert!(
+            line(&text, "Without a baseline").ends_with("denoised, seed 1; pixels, seed 0; random, seed 0; blurred, seed 0."),
+            "{text}"
+        );
     }
 
     #[test]
     fn other_levels_of_noise_are_refused() {
         let mut other = record("denoised", 0, [0.5, 0.25], &[0.25]);
         other.figures.gaussian_noise[1].level = 0.3;
-        let error = of_records(&[record("none", 0, [0.5, 0.25], &[0.25]), other]).unwrap_err().to_string();
-        assert!(error.contains("denoised of seed 0: noise levels [0.0, 0.3]"), "{error}");
+        let error = of_records(&[record("none", 0, [0.5, 0.25], &[0.25]), other], "none").unwrap_err().to_string();
+        assert!(error.contains("denoised of seed 0: levels of noise [0.0, 0.3]"), "{error}");
     }
 }

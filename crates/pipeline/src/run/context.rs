@@ -19,19 +19,12 @@ pub struct Context {
 
 impl Context {
     /// Opens the run directory at `root`, creating it if needed, and writes the resolved configuration into it; a dry
-    /// run writes nothing. Records contain `commit`, the commit of the program.
+    /// run writes nothing.
     ///
     /// # Errors
     /// Returns an error if the folder cannot be created or written.
-    pub fn open(
-        config: Config,
-        root: &Path,
-        mode: Mode,
-        selection: Selection,
-        device: Device,
-        progress: Box<dyn Progress>,
-        commit: Option<&str>,
-    ) -> Result<Self> {
+    pub fn open(config: Config, root: &Path, options: RunOptions, progress: Box<dyn Progress>) -> Result<Self> {
+        let RunOptions { mode, selection, device, commit } = options;
         let run = RunDirectory::open(root, mode)?.built_from(commit);
         if !run.is_dry() {
             replace::bytes(&root.join("config.toml"), config.to_toml()?.as_bytes())?;
@@ -42,6 +35,26 @@ impl Context {
     /// Runs a task unless it is finished; see [`RunDirectory::task`].
     pub(crate) fn task(&self, key: Key, work: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Option<Record>> {
         self.run.task(key, &*self.progress, work)
+    }
+}
+
+/// Options of a run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Which stages run, or whether it is a dry run.
+    pub mode: Mode,
+    /// The selected part of the grid.
+    pub selection: Selection,
+    /// The device on which models are fitted and networks are trained and attacked.
+    pub device: Device,
+    /// The commit of the program, which records contain.
+    pub commit: Option<&'static str>,
+}
+
+impl Default for RunOptions {
+    /// The whole grid on the CPU.
+    fn default() -> Self {
+        Self { mode: Mode::Run, selection: Selection::default(), device: Device::Cpu, commit: None }
     }
 }
 

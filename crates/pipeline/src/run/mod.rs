@@ -10,7 +10,7 @@ pub(crate) mod jobs;
 mod progress;
 mod record;
 
-pub use context::{Context, Selection};
+pub use context::{Context, RunOptions, Selection};
 pub use device::DeviceName;
 pub(crate) use device::described;
 pub use directory::Mode;

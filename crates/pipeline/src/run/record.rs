@@ -74,6 +74,11 @@ impl Key {
         self.task.split('/').next().unwrap_or_default()
     }
 
+    /// The part of the configuration that the task reads.
+    pub(crate) fn settings(&self) -> &serde_json::Value {
+        self.identity.settings()
+    }
+
     /// The stage's own seed.
     pub(crate) fn seed(&self) -> u64 {
         self.identity.seed()

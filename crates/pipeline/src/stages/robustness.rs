@@ -2,7 +2,8 @@
 
 use super::{Inputs, Outcome, Stage, corrupted, train};
 use crate::adversarial::{
-    Attackable, BATCH, COMPARED_AT, Protocol, curve, labeled_batch, masking, measure_blocks, norm_name, read_blocks, summarize,
+    Attackable, BATCH, Blocks, COMPARED_AT, Protocol, curve, images_right, labeled_batch, masking, norm_name, read_blocks,
+    summarize,
 };
 use crate::artifacts::{CURVES, DISTANCES, Distances, Kept, NetworkResult, Pictures, Point, Validation};
 use crate::grid::Part;
@@ -120,9 +121,16 @@ impl Subject<'_> {
         let mut records = Vec::new();
         for norm in [Norm::Linf, Norm::L2] {
             let prefix = part.task(BLOCKS);
-            let blocks =
-                measure_blocks(&context.run, &*context.progress, &prefix, key, &model, &attacked, norm, protocol(settings))?;
-            let Some(blocks) = blocks else { return Ok(None) };
+            let blocks = Blocks {
+                run: &context.run,
+                progress: &*context.progress,
+                prefix: &prefix,
+                model: &model,
+                labeled: &attacked,
+                norm,
+                protocol: protocol(settings),
+            };
+            let Some(blocks) = blocks.measure(key)? else { return Ok(None) };
             records.extend(blocks);
         }
         Ok(Some(records))
@@ -146,8 +154,9 @@ impl Subject<'_> {
         let mut show = |what: &str, progress: Progress| bar.set(progress.done as u64, progress.total as u64, what);
         let clean_accuracy = accuracy(&model, &noisy, run)?.share().unwrap_or_default();
         let mut gaussian = |images: &LabeledBatch| -> Result<Vec<Point>> {
-            let observe = &mut |progress| show("Gaussian noise", progress);
-            let curve = noise_curve(&model, images, Noise::Gaussian, Clamp::Unit, &settings.gaussian, run, observe)?;
+            let mut observer = |progress| show("Gaussian noise", progress);
+            let options = run.observed(&mut observer);
+            let curve = noise_curve(&model, images, Noise::Gaussian, Clamp::Unit, &settings.gaussian, options)?;
             let point = |point: NoisePoint| Point { level: point.level, accuracy: point.accuracy.share().unwrap_or_default() };
             Ok(curve.into_iter().map(point).collect())
         };
@@ -163,16 +172,17 @@ impl Subject<'_> {
             Some(found) => found,
             None => {
                 let images = labeled_batch(&test, settings.corruption_images)?;
-                let observe = &mut |progress| show("corruptions", progress);
-                let errors = corruption_errors(&model, &images, &Corruption::ALL, run, observe)?;
+                let mut observer = |progress| show("corruptions", progress);
+                let errors = corruption_errors(&model, &images, &Corruption::ALL, run.observed(&mut observer))?;
                 let by_family = errors.iter().map(|family| (family.corruption.name().to_owned(), family.errors())).collect();
                 (by_family, mean_corruption_error(&errors))
             }
         };
 
         let unperturbed = Point { level: 0.0, accuracy: accuracy(&model, &attacked, run)?.share().unwrap_or_default() };
-        let points =
-            attack_curve(&model, &Fgsm::new(Norm::Linf), &attacked, &settings.linf, run, &mut |progress| show("fgsm", progress))?;
+        let mut observer = |progress| show("fgsm", progress);
+        let options = run.observed(&mut observer);
+        let points = attack_curve(&model, &Fgsm::new(Norm::Linf), &attacked, &settings.linf, options)?;
         let point = |point: AttackPoint| Point { level: point.epsilon, accuracy: point.accuracy.share().unwrap_or_default() };
         let fgsm = std::iter::once(unperturbed).chain(points.into_iter().map(point)).collect();
         let mut attacks = BTreeMap::from([("fgsm".to_owned(), fgsm)]);
@@ -193,7 +203,8 @@ impl Subject<'_> {
         let epsilon = minimal_perturbation["linf"].median.unwrap_or(settings.linf[settings.linf.len() / 2]);
         let checks =
             MaskingSettings { queries: settings.masking_queries, ..MaskingSettings::at((COMPARED_AT * epsilon).min(0.5)) };
-        let masking = masking(&*context.progress, &model, &sources, &noisy, settings.masking_images, &checks, run)?;
+        let right = images_right(&model, &noisy, settings.masking_images, run)?;
+        let masking = masking(&*context.progress, &model, &sources, &right, &checks, run)?;
         let epochs = train::history(context, part)?;
         let kept = train::kept_place(part, &epochs);
         let result = NetworkResult {

@@ -450,15 +450,13 @@ pub(crate) fn summary(context: &Context) -> Result<SimilaritySummary> {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::run::{Mode, Selection, Silent};
+    use crate::run::{RunOptions, Silent};
 
     #[test]
     fn each_seed_has_a_shuffle_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
         let (config, progress) = (Config::load(None, &[]).unwrap(), Box::new(Silent));
-        let context =
-            Context::open(config, folder.path(), Mode::Run, Selection::default(), candle_core::Device::Cpu, progress, None)
-                .unwrap();
+        let context = Context::open(config, folder.path(), RunOptions::default(), progress).unwrap();
         let values: Vec<f32> = (0..190).map(|pair| pair as f32 / 200.0).collect();
         let denoised = SimilarityMatrix::new((0..20).map(ImageId::from_u64).collect(), values.clone(), vec![]).unwrap();
         std::fs::create_dir(folder.path().join("similarity")).unwrap();

@@ -61,7 +61,7 @@ fn measure(context: &Context, part: Part, seed: u64) -> Result<Vec<Snapshot>> {
     let mut snapshots = Vec::with_capacity(epochs);
     for epoch in 1..=epochs {
         let model = Attackable::new(train::snapshot(context, part, epoch)?, &test)?;
-        let noise = noise_curve(&model, &images, Noise::Gaussian, Clamp::Unit, &robustness.gaussian, settings, &mut |_| ())?;
+        let noise = noise_curve(&model, &images, Noise::Gaussian, Clamp::Unit, &robustness.gaussian, settings)?;
         let point = |point: &brainprior_robustness::NoisePoint| Point {
             level: point.level,
             accuracy: point.accuracy.share().unwrap_or_default(),

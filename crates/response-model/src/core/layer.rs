@@ -3,7 +3,7 @@
 //! Batch norm has a learned shift but no learned scale. With a scale, the features could grow while
 //! the readout's weights shrink, which would undo the readout's L1 penalty.
 
-use brainprior_kernels::{Activation, BatchStatistics, FeatureMap};
+use brainprior_kernels::{Activation, BatchStatistics, FeatureMap, FixedStatistics};
 use candle_core::{DType, Result, Tensor, Var};
 use candle_nn::VarBuilder;
 
@@ -70,7 +70,8 @@ impl Layer {
             }
             Mode::Evaluation => {
                 let (mean, variance) = (self.running_mean.as_tensor(), self.running_variance.as_tensor());
-                convolved.batch_norm_eval(scale, shift, mean, variance, None, Activation::Elu, BATCH_NORM_EPS)
+                let statistics = FixedStatistics { mean, variance, eps: BATCH_NORM_EPS };
+                convolved.batch_norm_eval(scale, shift, statistics, None, Activation::Elu)
             }
         }
     }

@@ -4,6 +4,11 @@
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum FitEvent {
+    /// The fit of a fold starts ([`CrossFitted::fit`](crate::CrossFitted::fit)).
+    Fold {
+        /// The fold, counted from 0.
+        fold: usize,
+    },
     /// The scan has no behavior, so its rates have no gain.
     WithoutModulator {
         /// Name of the scan.

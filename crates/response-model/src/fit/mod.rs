@@ -4,10 +4,9 @@
 mod checkpoint;
 mod event;
 mod objective;
+mod options;
 mod schedule;
 mod trainer;
-
-use std::path::Path;
 
 use brainprior_recording::{Scan, Tier};
 use candle_core::Device;
@@ -22,6 +21,7 @@ use crate::receptive_field::{ContrastMaps, Start};
 use crate::training_trials::TrainingTrials;
 
 pub use event::FitEvent;
+pub use options::FitOptions;
 use trainer::Trainer;
 
 /// Fits one core and a head for each of `scans`.
@@ -30,38 +30,20 @@ use trainer::Trainer;
 /// [`TrainingTrials`](crate::TrainingTrials): the training tiers without trials of images in the
 /// validation tier of another scan ([`FitEvent::LeftOut`] counts these). The validation tier
 /// decides when to stop, and gives v_a. The result depends only on the scans, the configuration and
-/// the seed, not on the number of threads or, if `checkpoint` names a file, on interruptions. That
-/// file is written after every epoch. A later call with the same scans, configuration and seed
-/// resumes from it, and a call after the last epoch returns the fitted model at once.
+/// the seed, not on the number of threads or, if [`FitOptions::checkpoint`] names a file, on
+/// interruptions. That file is written after every epoch. A later call with the same scans, configuration and seed
+/// resumes from it, and a call after the last epoch returns the fitted model at once. Receptive fields
+/// are located on the CPU, whatever the device, and files do not depend on it.
 ///
 /// # Errors
 /// Returns [`Error::NoScans`]; [`Error::Configuration`]; [`Error::ImageSize`],
 /// [`Error::TooFewTrials`], [`Error::NegativeResponses`] or [`Error::NothingVaries`] if the scans
 /// cannot be fitted; [`Error::Diverged`]; [`Error::File`] if the checkpoint cannot be read or
-/// written; or [`Error::ForeignCheckpoint`] if it belongs to another fit.
-pub fn fit(
-    scans: &[&Scan],
-    config: &Config,
-    seed: u64,
-    checkpoint: Option<&Path>,
-    observe: &mut dyn FnMut(FitEvent),
-) -> Result<ResponseModel> {
-    fit_on(&Device::Cpu, scans, config, seed, checkpoint, observe)
-}
-
-/// Like [`fit`], but on a device, where the model stays. Receptive fields are located on the CPU.
-/// Files do not depend on the device.
-///
-/// # Errors
-/// Returns an error if [`fit`] would or if the device runs out of memory.
-pub fn fit_on(
-    device: &Device,
-    scans: &[&Scan],
-    config: &Config,
-    seed: u64,
-    checkpoint: Option<&Path>,
-    observe: &mut dyn FnMut(FitEvent),
-) -> Result<ResponseModel> {
+/// written; [`Error::ForeignCheckpoint`] if it belongs to another fit; or [`Error::Tensor`] if the
+/// device runs out of memory.
+pub fn fit(scans: &[&Scan], config: &Config, mut options: FitOptions) -> Result<ResponseModel> {
+    let (device, seed, checkpoint) = (options.device.clone(), options.seed, options.checkpoint);
+    let observe = &mut |event| options.tell(event);
     let span = tracing::info_span!("fit", scans = scans.len());
     let _entered = span.enter();
     config.check()?;
@@ -88,7 +70,7 @@ pub fn fit_on(
     for (((scan, trials), normalization), positions) in scans.iter().zip(training.trials()).zip(normalizations).zip(positions) {
         descriptions.push(describe(scan, trials, normalization, positions, config)?);
     }
-    let model = ResponseModel::new(config.clone(), image, descriptions, seed, device)?;
+    let model = ResponseModel::new(config.clone(), image, descriptions, seed, &device)?;
     let identity = checkpoint::identity(scans, config, seed);
     Trainer::new(model, scans, presentations, seed)?.run(checkpoint.map(|path| (path, identity)), observe)
 }

@@ -72,16 +72,13 @@ impl<'a> Objective<'a> {
             // weight.
             let trials = self.presentations.training_trials().trials()[s].len() as f64 / batches as f64;
             let weight = (1.0 / (trials * neurons as f64)) as f32;
-            let by = &part.normalization;
-            let Some(batch) = self.presentations.scan_batch(s, batch, by, &config.loss, weight, model.device())? else {
-                continue;
-            };
+            let Some(batch) = self.presentations.scan_batch(s, batch, model, weight)? else { continue };
             let shift = match (&head.shifter, &batch.covariates.pupil, &self.training_pupils[s]) {
                 (Some(shifter), Some(pupil), Some(all)) => Some(shifter.train(pupil, all)?),
                 _ => None,
             };
             let draw = match head.readout.draws() {
-                true => Some(self.draw(s, step, [images.dim(0)?, by.varies.len()], model.device())?),
+                true => Some(self.draw(s, step, [images.dim(0)?, part.normalization.varies.len()], model.device())?),
                 false => None,
             };
             readings.push(Reading { readout: &head.readout, moves: Moves { shift, draw } });

@@ -3,16 +3,18 @@
 use crate::fixture;
 use brainprior_artifact::archive;
 use brainprior_recording::{Scan, Tier};
-use brainprior_response_model::{Config, Error, FitEvent, ResponseModel, fit};
+use brainprior_response_model::{Config, Error, FitEvent, FitOptions, ResponseModel, fit};
 
 fn events_of(scan: &Scan, config: &Config) -> (ResponseModel, Vec<FitEvent>) {
     let mut events = Vec::new();
-    let model = fit(&[scan], config, 1, None, &mut |event| events.push(event)).unwrap();
+    let model =
+        fit(&[scan], config, FitOptions { seed: 1, observer: Some(&mut |event| events.push(event)), ..FitOptions::default() })
+            .unwrap();
     (model, events)
 }
 
 fn refused(scan: &Scan, config: &Config) -> Error {
-    fit(&[scan], config, 1, None, &mut |_| {}).unwrap_err()
+    fit(&[scan], config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err()
 }
 
 #[test]
@@ -44,7 +46,7 @@ fn scans_of_different_neurons_share_a_core() {
         *tier = Tier::Test;
     }
     let fewer = Scan::new(parts).unwrap();
-    let model = fit(&[&scan, &fewer], &config, 1, None, &mut |_| {}).unwrap();
+    let model = fit(&[&scan, &fewer], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
     assert_eq!(model.scan_count(), 2);
     assert_eq!(model.predict(0, scan.stimuli()).unwrap().values().ncols(), 6);
     let predicted = model.predict(1, scan.stimuli()).unwrap();
@@ -112,7 +114,7 @@ fn negative_responses_are_refused_or_rectified() {
 #[test]
 fn what_cannot_be_fitted_is_named() {
     let (scan, config) = fixture::tiny();
-    assert!(matches!(fit(&[], &config, 1, None, &mut |_| {}), Err(Error::NoScans)));
+    assert!(matches!(fit(&[], &config, FitOptions { seed: 1, ..FitOptions::default() }), Err(Error::NoScans)));
 
     let mut parts = fixture::parts(&scan);
     parts.tiers.iter_mut().filter(|tier| **tier == Tier::Validation).for_each(|tier| *tier = Tier::Train);
@@ -132,7 +134,7 @@ fn what_cannot_be_fitted_is_named() {
     let mut parts = fixture::parts(&scan);
     parts.stimuli = fixture::stimuli(parts.stimuli.len(), 16, 32, 9);
     let small = Scan::new(parts).unwrap();
-    let error = fit(&[&scan, &small], &config, 1, None, &mut |_| {}).unwrap_err();
+    let error = fit(&[&scan, &small], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err();
     assert!(matches!(error, Error::ImageSize { expected_height: 20, found_height: 16, .. }), "{error}");
 
     let mut config = config;

@@ -1,7 +1,7 @@
 //! The model as candle modules and variables.
 
 use crate::fixture;
-use brainprior_response_model::{ResponseModel, fit};
+use brainprior_response_model::{FitOptions, ResponseModel, fit};
 use candle_core::{Device, Module, Var};
 use candle_nn::ModuleT;
 
@@ -9,7 +9,7 @@ use candle_nn::ModuleT;
 fn networks_are_modules_that_predict_alike_and_have_a_gradient() {
     let (scan, mut config) = fixture::tiny();
     config.optimization.max_epochs = 1;
-    let model = fit(&[&scan], &config, 1, None, &mut |_| {}).unwrap();
+    let model = fit(&[&scan], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
     let images = scan.stimuli().subset(&[0, 7, 12]);
     let network = model.network(0).unwrap();
     let shown = Var::from_slice(images.pixels(), (3, 1, images.height(), images.width()), &Device::Cpu).unwrap();
@@ -39,7 +39,7 @@ fn networks_are_modules_that_predict_alike_and_have_a_gradient() {
 fn variables_share_the_memory_of_the_model() {
     let (scan, mut config) = fixture::tiny();
     config.optimization.max_epochs = 1;
-    let [first, second] = [1, 2].map(|seed| fit(&[&scan], &config, seed, None, &mut |_| {}).unwrap());
+    let [first, second] = [1, 2].map(|seed| fit(&[&scan], &config, FitOptions { seed, ..FitOptions::default() }).unwrap());
     let predicted = |model: &ResponseModel| model.predict(0, scan.stimuli()).unwrap();
     assert_ne!(predicted(&first), predicted(&second));
     let folder = tempfile::tempdir().unwrap();

@@ -3,12 +3,13 @@
 use crate::fixture;
 use brainprior_recording::{Neurons, Scan, Tier};
 use brainprior_response_model::{
-    Config, CoreConfig, CoreKind, CoreOutput, Error, LossKind, PositionSource, ReadoutKind, ResponseModel, fit,
+    Config, CoreConfig, CoreKind, CoreOutput, Error, FitOptions, LossKind, PositionSource, ReadoutKind, ResponseModel, fit,
 };
 use ndarray::Array2;
 
 fn fits_and_keeps(name: &str, scan: &Scan, config: &Config) -> ResponseModel {
-    let model = fit(&[scan], config, 1, None, &mut |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let model =
+        fit(&[scan], config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_or_else(|error| panic!("{name}: {error}"));
     let predicted = model.predict(0, scan.stimuli()).unwrap();
     assert!(predicted.values().iter().all(|v| v.is_finite() && *v > 0.0), "{name}");
     let folder = tempfile::tempdir().unwrap();
@@ -31,7 +32,7 @@ fn every_core() {
     }
     let mut config = config;
     config.core = CoreConfig { kernels: vec![33, 3], pad_input: false, ..config.core };
-    let error = fit(&[&scan], &config, 1, None, &mut |_| {}).unwrap_err();
+    let error = fit(&[&scan], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err();
     assert!(matches!(error, Error::Configuration { key: "core.kernels", .. }), "{error}");
 }
 
@@ -51,7 +52,7 @@ fn every_readout_and_loss() {
     }
     let mut config = config;
     config.readout.kind = ReadoutKind::Factorized;
-    let error = fit(&[&scan], &config, 1, None, &mut |_| {}).unwrap_err();
+    let error = fit(&[&scan], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err();
     assert!(matches!(error, Error::Configuration { key: "shifter.enabled", .. }), "{error}");
 }
 
@@ -82,7 +83,7 @@ fn positions_come_from_cortex_where_it_is_a_map_of_the_visual_field() {
     let (scan, mut config) = fixture::tiny();
     config.readout.kind = ReadoutKind::Gaussian;
     config.readout.positions = PositionSource::Cortical;
-    let error = fit(&[&scan], &config, 1, None, &mut |_| {});
+    let error = fit(&[&scan], &config, FitOptions { seed: 1, ..FitOptions::default() });
     let has_coordinates = scan.neurons().coordinates().is_some();
     assert!(has_coordinates || matches!(error, Err(Error::NoCoordinates { .. })));
     let mut parts = fixture::parts(&scan);
@@ -109,7 +110,7 @@ fn one_neuron_and_one_oracle_image_and_thousands_of_neurons_fit() {
     };
     for count in [1, 20_000] {
         let scan = with_neurons(count);
-        let model = fit(&[&scan], &config, 1, None, &mut |_| {}).unwrap();
+        let model = fit(&[&scan], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
         assert_eq!(model.predict(0, scan.stimuli()).unwrap().values().ncols(), count);
     }
     // Without repeats there are no metrics, and the error says so.
@@ -124,7 +125,7 @@ fn one_neuron_and_one_oracle_image_and_thousands_of_neurons_fit() {
     parts.trial_image = kept.iter().map(|&t| parts.trial_image[t]).collect();
     parts.tiers = kept.iter().map(|&t| parts.tiers[t]).collect();
     let once = Scan::new(parts).unwrap();
-    let model = fit(&[&once], &config, 1, None, &mut |_| {}).unwrap();
+    let model = fit(&[&once], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
     let error = model.metrics(0, &once, 1).unwrap_err();
     assert!(matches!(error, Error::Recording(_)), "{error}");
 }

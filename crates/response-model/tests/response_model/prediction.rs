@@ -2,11 +2,11 @@
 
 use crate::fixture;
 use brainprior_recording::{Fitting, ResponseKind, Responses, Scan, Tier};
-use brainprior_response_model::{BehavioralState, Config, CrossFitted, Ensemble, Error, ResponseModel, fit};
+use brainprior_response_model::{BehavioralState, Config, CrossFitted, Ensemble, Error, FitOptions, ResponseModel, fit};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 
 fn fitted(scan: &Scan, config: &Config, seed: u64) -> ResponseModel {
-    fit(&[scan], config, seed, None, &mut |_| {}).unwrap()
+    fit(&[scan], config, FitOptions { seed, ..FitOptions::default() }).unwrap()
 }
 
 fn close(a: &Array2<f32>, b: &Array2<f32>) -> bool {
@@ -74,7 +74,7 @@ fn an_ensemble_averages_its_models() {
 fn cross_fitted_predictions_do_not_move_with_the_image_s_own_trials() {
     let (scan, mut config) = fixture::tiny();
     config.optimization.max_epochs = 2;
-    let cross = |scan: &Scan| CrossFitted::fit(&[scan], &config, 3, 5, None, &mut |_, _| {}).unwrap();
+    let cross = |scan: &Scan| CrossFitted::fit(&[scan], &config, 3, FitOptions { seed: 5, ..FitOptions::default() }).unwrap();
     let predict = |of: &CrossFitted| -> Responses { of.predict(0, scan.stimuli()).unwrap() };
     let before = cross(&scan);
     assert_eq!(predict(&before).kind(), ResponseKind::Predicted(Fitting::CrossFitted));
@@ -94,7 +94,7 @@ fn cross_fitted_predictions_do_not_move_with_the_image_s_own_trials() {
         .collect();
     let single = scan.trials_in(Tier::Train).len() + scan.trials_in(Tier::Validation).len();
     assert_eq!(with_it.len(), single / 3, "the images of the trial's fold, whose model was not fitted on it");
-    let error = CrossFitted::fit(&[&scan], &config, 1, 5, None, &mut |_, _| {}).unwrap_err();
+    let error = CrossFitted::fit(&[&scan], &config, 1, FitOptions { seed: 5, ..FitOptions::default() }).unwrap_err();
     assert!(matches!(error, Error::Configuration { key: "folds", .. }), "{error}");
 }
 
@@ -102,7 +102,7 @@ fn cross_fitted_predictions_do_not_move_with_the_image_s_own_trials() {
 fn predictions_of_folds_are_shifted_to_the_mean_of_all_models_over_the_same_images() {
     let (scan, mut config) = fixture::tiny();
     config.optimization.max_epochs = 1;
-    let cross_fitted = CrossFitted::fit(&[&scan], &config, 3, 5, None, &mut |_, _| {}).unwrap();
+    let cross_fitted = CrossFitted::fit(&[&scan], &config, 3, FitOptions { seed: 5, ..FitOptions::default() }).unwrap();
     let found = cross_fitted.predict(0, scan.stimuli()).unwrap();
     let of_models: Vec<Array2<f32>> =
         cross_fitted.models().iter().map(|model| model.predict(0, scan.stimuli()).unwrap().values().clone()).collect();

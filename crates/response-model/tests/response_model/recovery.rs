@@ -2,7 +2,7 @@
 
 use brainprior_images::StimulusSet;
 use brainprior_recording::simulation::{SimulationConfig, Subunit, truth_for};
-use brainprior_response_model::{Config, CoreConfig, OptimizationConfig, ResponseModel, fit};
+use brainprior_response_model::{Config, CoreConfig, FitOptions, OptimizationConfig, ResponseModel, fit};
 
 fn pearson(pairs: &[(f64, f64)]) -> f64 {
     let n = pairs.len() as f64;
@@ -27,7 +27,7 @@ fn predicts_unseen_images_and_finds_fields_gaze_and_gains() {
         optimization: OptimizationConfig { batch_images: 32, max_epochs: 15, ..OptimizationConfig::default() },
         ..Config::default()
     };
-    let model = fit(&[scan], &config, 1, None, &mut |_| {}).unwrap();
+    let model = fit(&[scan], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap();
 
     let metrics = model.metrics(0, scan, 1).unwrap();
     let to_average = metrics.median_to_average.unwrap();

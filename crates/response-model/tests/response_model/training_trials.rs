@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::fixture;
 use brainprior_recording::{Scan, Tier, read_scan};
-use brainprior_response_model::{Error, FitEvent, ResponseModel, TrainingTrials, fit};
+use brainprior_response_model::{Error, FitEvent, FitOptions, ResponseModel, TrainingTrials, fit};
 
 /// The scan of [`fixture::tiny`], unchanged and as another scan with the same images, whose
 /// validation tier has the images of the first `validating` training trials instead of its own.
@@ -37,7 +37,12 @@ fn a_fit_does_not_see_the_trials_of_images_that_validate_in_another_scan() {
     config.optimization.max_epochs = 2;
     let fitted = |first: &Scan| -> (ResponseModel, Vec<FitEvent>) {
         let mut events = Vec::new();
-        let model = fit(&[first, &other], &config, 1, None, &mut |event| events.push(event)).unwrap();
+        let model = fit(
+            &[first, &other],
+            &config,
+            FitOptions { seed: 1, observer: Some(&mut |event| events.push(event)), ..FitOptions::default() },
+        )
+        .unwrap();
         (model, events)
     };
     let predict = |model: &ResponseModel| [0, 1].map(|scan| model.predict(scan, first.stimuli()).unwrap());
@@ -66,7 +71,7 @@ fn scans_whose_tiers_leave_nothing_to_train_are_refused() {
     let (first, config) = fixture::tiny();
     let marked = first.trials_in(Tier::Train).len();
     let (first, other) = overlapping(marked - 1);
-    let error = fit(&[&first, &other], &config, 1, None, &mut |_| {}).unwrap_err();
+    let error = fit(&[&first, &other], &config, FitOptions { seed: 1, ..FitOptions::default() }).unwrap_err();
     assert!(
         matches!(&error, Error::ValidateElsewhere { scan, trials, left_out } if scan == "sim" && (*trials, *left_out) == (marked, marked - 1)),
         "{error}"

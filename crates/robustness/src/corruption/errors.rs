@@ -3,7 +3,7 @@
 use super::family::Corruption;
 use crate::criterion::decision;
 use crate::pass::{batches, logits};
-use crate::{Classifier, Error, LabeledBatch, Progress, Result, Settings};
+use crate::{Classifier, Error, EvalOptions, LabeledBatch, Progress, Result};
 use rayon::prelude::*;
 
 /// Errors of a model under one corruption, severities 1 to 5.
@@ -40,16 +40,17 @@ pub fn mean_corruption_error(errors: &[CorruptionErrors]) -> Option<f64> {
 /// # Errors
 /// Returns [`Error::NoImages`] if there are no images, and the errors of [`Corruption::apply`] and of
 /// [`correct`](crate::correct).
-pub fn corruption_errors(
+pub fn corruption_errors<'a>(
     model: &dyn Classifier,
     labeled: &LabeledBatch,
     families: &[Corruption],
-    settings: Settings,
-    observe: &mut dyn FnMut(Progress),
+    options: impl Into<EvalOptions<'a>>,
 ) -> Result<Vec<CorruptionErrors>> {
     if labeled.is_empty() {
         return Err(Error::NoImages);
     }
+    let mut options = options.into();
+    let settings = options.settings;
     crate::correct(model, labeled, settings)?;
     let total = families.len() * 5 * labeled.len();
     let mut done = 0;
@@ -71,7 +72,7 @@ pub fn corruption_errors(
                 done += batch.len();
                 wrong[severity - 1] +=
                     rows.iter().zip(batch).filter(|(row, index)| decision(row) != labeled.label(*index)).count();
-                observe(Progress { done, total });
+                options.tell(Progress { done, total });
             }
         }
         results.push(CorruptionErrors { corruption, wrong, images: labeled.len() });

@@ -15,7 +15,7 @@ const APART: f64 = 1.25;
 /// they do not: on k-winners-take-all networks DDN is fooled more than Auto-PGD (Cina et al. 2025, AttackBench).
 pub(super) fn searches(trial: &Trial) -> Result<Check> {
     let sizes = |attack: &dyn Attack| -> Result<Vec<f64>> {
-        let found = minimize_perturbation(trial.model, attack, trial.labeled, trial.settings, &mut |_| {})?;
+        let found = minimize_perturbation(trial.model, attack, trial.labeled, trial.settings)?;
         let size = |outcome: &crate::Outcome| if outcome.success { outcome.distance } else { f64::INFINITY };
         Ok(found.outcomes().iter().map(size).collect())
     };

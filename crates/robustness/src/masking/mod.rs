@@ -18,7 +18,7 @@ pub use settings::MaskingSettings;
 
 use crate::criterion::decision;
 use crate::pass::logits_of;
-use crate::{Apgd, Attack, Classifier, Error, LabeledBatch, Loss, Mim, Norm, Progress, Result, Settings, Square, Transfer};
+use crate::{Apgd, Attack, Classifier, Error, EvalOptions, LabeledBatch, Loss, Mim, Norm, Progress, Result, Square, Transfer};
 use random_signs::RandomSigns;
 use trial::Trial;
 use weaker::weaker;
@@ -29,23 +29,24 @@ use weaker::weaker;
 /// # Errors
 /// Returns [`Error::NoImages`] if there are no images, and the errors of [`attack()`](crate::attack()). A model that
 /// classifies no image correctly is not an error: its report holds only the first two checks.
-pub fn masking_report(
+pub fn masking_report<'a>(
     model: &dyn Classifier,
     sources: &[&dyn Classifier],
     labeled: &LabeledBatch,
     masking: &MaskingSettings,
-    settings: Settings,
-    observe: &mut dyn FnMut(Progress),
+    options: impl Into<EvalOptions<'a>>,
 ) -> Result<MaskingReport> {
     if labeled.is_empty() {
         return Err(Error::NoImages);
     }
     Norm::Linf.check(&[masking.epsilon], labeled.area())?;
+    let mut options = options.into();
+    let settings = options.settings;
     let total = 10 + usize::from(!sources.is_empty());
     let mut checks = Vec::with_capacity(total);
     let mut enter = |check: Check| {
         checks.push(check);
-        observe(Progress { done: checks.len(), total });
+        options.tell(Progress { done: checks.len(), total });
     };
     enter(logits::scale(model, labeled, settings)?);
     enter(logits::repeatable(model, labeled, settings)?);

@@ -15,7 +15,7 @@ pub(super) struct Trial<'a> {
 impl Trial<'_> {
     /// Whether each image falls to an attack.
     pub(super) fn fallen(&self, attacker: &dyn Attack, epsilon: f64) -> Result<Vec<bool>> {
-        let attacked = attack(self.model, attacker, self.labeled, epsilon, self.settings, &mut |_| {})?;
+        let attacked = attack(self.model, attacker, self.labeled, epsilon, self.settings)?;
         Ok(attacked.outcomes().iter().map(|outcome| outcome.success).collect())
     }
 }

@@ -159,7 +159,7 @@ impl Population<'_> {
             }
             Ok(())
         };
-        self.sweep(&reduction, &plan, state, first, sweep, &mut keep)?;
+        self.sweep(&reduction, &plan, (state, first), sweep, &mut keep)?;
         file.sync()?;
         replace::with_finished(path, &partial)?;
         checkpoint.remove()

@@ -64,7 +64,7 @@ impl Population<'_> {
     /// [`Error::Stopped`].
     pub fn reduce<R: Reduction>(&self, reduction: &R, sweep: &Sweep<'_>) -> Result<R::State> {
         let plan = Plan::new(self, sweep.memory, usize::MAX);
-        self.sweep(reduction, &plan, reduction.start(), 0, sweep, &mut |_, _| Ok(()))
+        self.sweep(reduction, &plan, (reduction.start(), 0), sweep, &mut |_, _| Ok(()))
     }
 
     /// Like [`Population::reduce`], but resumes from `checkpoint` if an interrupted sweep left one.
@@ -83,7 +83,7 @@ impl Population<'_> {
     ) -> Result<R::State> {
         let plan = Plan::new(self, sweep.memory, usize::MAX);
         let fingerprint = plan.fingerprint(self.fingerprint());
-        let (state, merged) = match checkpoint.read(fingerprint, reduction)? {
+        let start = match checkpoint.read(fingerprint, reduction)? {
             Some(found) => found,
             None => (reduction.start(), 0),
         };
@@ -95,29 +95,28 @@ impl Population<'_> {
             }
             Ok(())
         };
-        self.sweep(reduction, &plan, state, merged, sweep, &mut keep)
+        self.sweep(reduction, &plan, start, sweep, &mut keep)
     }
 
-    /// Runs the tasks of `plan` from `first` on.
+    /// Runs the tasks of `plan` from `first` on; `state` is that of the tasks before.
     pub(crate) fn sweep<R: Reduction>(
         &self,
         reduction: &R,
         plan: &Plan,
-        state: R::State,
-        first: usize,
+        (state, first): (R::State, usize),
         sweep: &Sweep<'_>,
         merged: &mut (dyn FnMut(&R::State, Merged) -> Result<()> + Send),
     ) -> Result<R::State> {
         let order = InOrder::new(plan, first, state, merged);
         if plan.resident() {
             let panels = self.pack(0..self.len())?;
-            let rows = Rows { panels: &panels, first: 0 };
-            self.run(reduction, plan, first..plan.tasks(), &rows, Some(&panels), &order, sweep)?;
+            let rows = Rows { plan, panels: &panels, first: 0, resident: true };
+            self.run(reduction, first..plan.tasks(), &rows, &order, sweep)?;
         } else {
             for (band, tasks) in plan.bands().filter(|(_, tasks)| first < tasks.end) {
                 let panels = self.pack(band.clone())?;
-                let rows = Rows { panels: &panels, first: band.start };
-                self.run(reduction, plan, first.max(tasks.start)..tasks.end, &rows, None, &order, sweep)?;
+                let rows = Rows { plan, panels: &panels, first: band.start, resident: false };
+                self.run(reduction, first.max(tasks.start)..tasks.end, &rows, &order, sweep)?;
             }
         }
         Ok(order.finish())
@@ -127,10 +126,8 @@ impl Population<'_> {
     fn run<R: Reduction>(
         &self,
         reduction: &R,
-        plan: &Plan,
         tasks: std::ops::Range<usize>,
         rows: &Rows<'_>,
-        resident: Option<&Panels>,
         order: &InOrder<'_, R>,
         sweep: &Sweep<'_>,
     ) -> Result<()> {
@@ -146,7 +143,7 @@ impl Population<'_> {
                     break;
                 }
                 let outcome = self
-                    .blocks(gram, &plan.task(task), rows, resident, &mut tile, reduction)
+                    .blocks(gram, &rows.plan.task(task), rows, &mut tile, reduction)
                     .and_then(|parts| order.add(task, parts, reduction, sweep.observer));
                 if let Err(error) = outcome {
                     order.stop();
@@ -178,14 +175,13 @@ impl Population<'_> {
         gram: Gram,
         task: &Task,
         rows: &Rows<'_>,
-        resident: Option<&Panels>,
         tile: &mut [f32],
         reduction: &R,
     ) -> Result<Vec<(usize, R::Part)>> {
         let own;
-        let (columns, shift) = match resident {
-            Some(panels) => (panels, 0),
-            None => {
+        let (columns, shift) = match rows.resident {
+            true => (rows.panels, 0),
+            false => {
                 own = self.pack(task.columns.clone())?;
                 (&own, task.columns.start)
             }
@@ -208,10 +204,12 @@ impl Population<'_> {
     }
 }
 
-/// Packed vectors of consecutive images from `first` on.
+/// Packed vectors of consecutive images from `first` on, for tasks of a plan; all images where they are resident.
 struct Rows<'a> {
+    plan: &'a Plan,
     panels: &'a Panels,
     first: usize,
+    resident: bool,
 }
 
 /// The progress of the merge.

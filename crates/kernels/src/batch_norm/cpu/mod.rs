@@ -5,7 +5,7 @@ mod forward;
 
 pub(crate) use forward::add_values;
 
-use super::{Activation, BatchStatistics, OP, check};
+use super::{Activation, BatchStatistics, FixedStatistics, OP, check};
 use crate::arguments::{contiguous, with_elements};
 use crate::channels::Groups;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
@@ -90,13 +90,12 @@ impl BatchNorm {
         x: &Tensor,
         scale: &Tensor,
         shift: &Tensor,
-        mean: &Tensor,
-        variance: &Tensor,
+        statistics: FixedStatistics,
         residual: Option<&Tensor>,
         activation: Activation,
-        eps: f64,
     ) -> Result<Self> {
-        let dims = check(x, eps, &[("scale", scale), ("shift", shift), ("mean", mean), ("variance", variance)], residual)?;
+        let FixedStatistics { mean, variance, eps } = statistics;
+        let dims = check(x, eps, &statistics.with(scale, shift), residual)?;
         let copy = |tensor: &Tensor| with_elements(tensor, |values| Ok(values.to_vec()));
         let given = Some(Box::new(Moments::new(copy(mean)?, copy(variance)?, eps)));
         Ok(Self { sizes: Sizes { dims }, activation, eps, given, found: Arc::default() })

@@ -18,7 +18,7 @@ pub(super) fn limits(pair: &Pair, effects: &[Effect], design: &Design) -> Vec<St
         );
     }
     if pair.control.is_none() {
-        limits.push("There is no condition `shuffled` to compare with, so a gain may come from regularizing the similarities at all rather than from the neurons.".into());
+        limits.push("There is no condition shuffled to compare with, so a gain may come from regularizing the similarities at all rather than from the neurons.".into());
     }
     let clean = effects.iter().find(|effect| effect.is_of("On clean images")).map(Effect::seen);
     if pair.at_equal_accuracy().is_none() {

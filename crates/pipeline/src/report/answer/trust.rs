@@ -64,7 +64,7 @@ pub(super) fn trust(results: &Results) -> Marked {
         ),
         (false, _, true) => (
             (Sign::Less, "no"),
-            "The similarities of the denoised responses agree no better with the average of the other repeats than those of one trial do: take target `raw` or `combined`, more trials or images, or look at the fit.".to_owned(),
+            "The similarities of the denoised responses agree no better with the average of the other repeats than those of one trial do: take target raw or combined, more trials or images, or look at the fit.".to_owned(),
         ),
     };
     let figures: Vec<String> = scans.iter().map(Scan::figures).collect();
@@ -83,10 +83,7 @@ pub(super) fn trust(results: &Results) -> Marked {
     });
     if combined.count() == scans.len() {
         let found: Vec<String> = scans.iter().filter_map(|scan| Some(format!("{:.2}", scan.combined?.correlation))).collect();
-        said.push((
-            None,
-            format!("Target `combined`, which includes the measured trials, is nearer still: {}.", found.join("; ")),
-        ));
+        said.push((None, format!("Target combined, which includes the measured trials, is nearer still: {}.", found.join("; "))));
     }
     let truths = results.scans.iter().filter_map(|scan| {
         let truth = scan.similarity_to_truth.as_ref()?;

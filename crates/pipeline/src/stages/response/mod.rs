@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use brainprior_artifact::{hash, json, replace};
 use brainprior_images::StimulusSet;
 use brainprior_recording::{Responses, Scan, Tier};
-use brainprior_response_model::{CrossFitted, Ensemble, Features, ResponseModel, TrainingTrials, fit_on};
+use brainprior_response_model::{CrossFitted, Ensemble, Features, FitOptions, ResponseModel, TrainingTrials, fit};
 use denoiser::{Denoiser, Fitted};
 use ndarray::Axis;
 use observer::{Curves, FitProgress};
@@ -73,10 +73,14 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     for fit_of in 0..config.prediction.seeds {
         let checkpoint = folder.join(format!("seed{fit_of}.checkpoint"));
         progress.start(format!("seed {fit_of}"));
-        let model =
-            fit_on(&context.device, &scans, &config.response, seed.wrapping_add(fit_of), Some(&checkpoint), &mut |event| {
-                progress.observe(&event)
-            })?;
+        let mut observer = |event| progress.observe(&event);
+        let options = FitOptions {
+            device: context.device.clone(),
+            seed: seed.wrapping_add(fit_of),
+            checkpoint: Some(&checkpoint),
+            observer: Some(&mut observer),
+        };
+        let model = fit(&scans, &config.response, options)?;
         progress.check()?;
         let file = model_file(fit_of);
         model.save(&folder.join(&file))?;
@@ -87,11 +91,10 @@ fn fit_and_predict(context: &Context, seed: u64, folder: &Path) -> Result<Vec<St
     let crossed = match config.folds() {
         None => None,
         Some(folds) => {
-            let crossed =
-                CrossFitted::fit_on(&context.device, &scans, &config.response, folds, seed, Some(folder), &mut |fold, event| {
-                    progress.start(format!("fold {fold}"));
-                    progress.observe(&event)
-                })?;
+            let mut observer = |event| progress.observe(&event);
+            let options =
+                FitOptions { device: context.device.clone(), seed, checkpoint: Some(folder), observer: Some(&mut observer) };
+            let crossed = CrossFitted::fit(&scans, &config.response, folds, options)?;
             progress.check()?;
             Some(crossed)
         }

@@ -64,6 +64,7 @@ impl<'a> FitProgress<'a> {
     pub(super) fn observe(&mut self, event: &FitEvent) {
         let progress = &self.context.progress;
         match event {
+            FitEvent::Fold { fold } => self.fit = format!("fold {fold}"),
             FitEvent::Step { epoch, done, total } => {
                 let most = self.context.config.response.optimization.max_epochs;
                 self.bar.set((epoch * total + done) as u64, (most * total) as u64, &self.message);

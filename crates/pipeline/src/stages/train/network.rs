@@ -9,7 +9,7 @@ use crate::run::Context;
 use crate::stages::{images, scans, similarity};
 use anyhow::Result;
 use brainprior_artifact::json;
-use brainprior_classifier::{self as classifier, Split, TrainConfig, TrainEvent, train_on};
+use brainprior_classifier::{self as classifier, Split, TrainConfig, TrainEvent, TrainOptions, train};
 use brainprior_images::LabeledImages;
 use brainprior_recording::median;
 use std::path::Path;
@@ -56,7 +56,7 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
     let mut message = String::new();
     let mut speeds = Vec::new();
     let mut followed = Followed::in_folder(folder);
-    let trained = train_on(&context.device, &data.train, &target, &config, seed, folder, &mut |event| match event {
+    let mut observer = |event| match event {
         TrainEvent::Step { done, total, loss, similarity_loss, images_per_second, .. } => {
             speeds.push(images_per_second);
             let similarity = similarity_loss.map_or(String::new(), |loss| format!(", similarity {loss:.3}"));
@@ -72,7 +72,9 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
             });
             message = format!("; validation {:.1}%{pairs}", 100.0 * epoch.validation_accuracy);
         }
-    })?;
+    };
+    let options = TrainOptions { device: context.device.clone(), seed, observer: Some(&mut observer) };
+    let trained = train(&data.train, &target, &config, folder, options)?;
     drop(bar);
     let epochs = followed.finish(&trained.epochs)?;
     json::write(&folder.join(PULL), &pull)?;

@@ -4,7 +4,7 @@ use super::file::{File, listed};
 use crate::Result;
 use crate::import::Account;
 use crate::import::asked::Asked;
-use crate::import::pictures::{Pixels, Stored, units};
+use crate::import::pictures::{Numbers, Pixels, Stored, units};
 use crate::import::settings::{ImageAxis, ImageSettings};
 use brainprior_artifact::hdf5::{Kind, Object};
 use ndarray::ArrayD;
@@ -158,8 +158,8 @@ impl Template {
         let area = channels * height * width;
         let pixels = match range {
             None | Some([0.0, 255.0]) if floats.is_empty() => Pixels::Bytes(bytes),
-            _ if floats.is_empty() => units(asked, range, &bytes, area, dtype, mismatch, account)?,
-            _ => units(asked, range, &floats, area, dtype, mismatch, account)?,
+            _ if floats.is_empty() => units(asked, range, Numbers { values: &bytes, area, dtype }, mismatch, account)?,
+            _ => units(asked, range, Numbers { values: &floats, area, dtype }, mismatch, account)?,
         };
         Ok(Stored { shape: [self.count, channels, height, width], pixels })
     }

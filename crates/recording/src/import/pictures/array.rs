@@ -64,23 +64,31 @@ pub(in crate::import) fn of_array(
         _ => {
             let values = in_order(source.doubles()?.view(), &places, has_channels);
             let mismatch = |expected, found, advice| source.mismatch(expected, found, advice);
-            units(asked, settings.range, &values, shape[1] * height * width, source.data.dtype(), mismatch, account)?
+            let numbers = Numbers { values: &values, area: shape[1] * height * width, dtype: source.data.dtype() };
+            units(asked, settings.range, numbers, mismatch, account)?
         }
     };
     Ok(Stored { shape, pixels })
 }
 
-/// Scales pixels to [0, 1] by the values of black and white; images have `area` values each.
+/// Stored images: all values, the number of values per image, and their type.
+#[derive(Clone, Copy)]
+pub(in crate::import) struct Numbers<'a, T> {
+    pub(in crate::import) values: &'a [T],
+    pub(in crate::import) area: usize,
+    pub(in crate::import) dtype: &'a str,
+}
+
+/// Scales pixels to [0, 1] by the values of black and white.
 /// `mismatch` builds the error for pixels out of range.
 pub(in crate::import) fn units<T: Copy + Into<f64>>(
     asked: Asked,
     range: Option<[f64; 2]>,
-    values: &[T],
-    area: usize,
-    dtype: &str,
+    numbers: Numbers<T>,
     mismatch: impl FnOnce(String, String, &'static str) -> FileError,
     account: &mut Account,
 ) -> Result<Pixels> {
+    let Numbers { values, area, dtype } = numbers;
     let Some([black, white]) = range else {
         let expected = format!("the pixel values of black and white, since the images are {dtype}");
         let advice = ["add range = [0, 255] with the right values", "add --range 0,255 with the right values"];

@@ -5,7 +5,7 @@ mod array;
 mod files;
 mod resize;
 
-pub(super) use array::{of_array, units};
+pub(super) use array::{Numbers, of_array, units};
 pub(super) use files::{of_files, pictures_in};
 
 use super::Account;
