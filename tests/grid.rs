@@ -73,7 +73,11 @@ fn every_condition_is_one_table() {
     let first = folder.path().join("first");
     let conditions = ["training.conditions={target=\"none\"}", "training.seeds=1"];
     inputs(&first, &conditions);
+    let page = || std::fs::read_to_string(first.join("report.html")).unwrap();
+    assert!(page().contains("Trained: 0 of 1 networks. Missing: none, seed 0."), "the page of a run in progress");
     succeed(pipeline(&first, &conditions, &["--only", "train"]));
+    assert!(page().contains("This run is in progress") && page().contains("Trained: 1 of 1 networks.</p>"));
+    assert!(page().contains("Measured under noise and attack: 0 of 1 networks. Missing: none, seed 0."));
 
     let conditions = [
         ("none", r#"target = "none""#),

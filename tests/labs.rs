@@ -140,7 +140,7 @@ fn labeled_images_of_other_sizes_go_through_or_are_refused_before_any_fit() {
     let results = succeeds(&folder.path().join("28"), &[set(28)]);
     assert_eq!(results["networks"].as_array().unwrap().len(), 1);
     let run = folder.path().join("24");
-    refused(&run, &[set(24)], &["24.safetensors", "24 x 24 pixels", "at least 25 x 25", "training.blocks"]);
+    refused(&run, &[set(24)], &["24.safetensors", "at least 25 x 25 pixels", "found 24 x 24", "training.blocks"]);
     assert!(!run.join("response").exists(), "refused before the fits");
 }
 

@@ -80,6 +80,7 @@ fn published_packages_ask_for_each_other_in_the_version_that_they_have() {
 fn every_file_that_names_the_version_names_that_of_the_workspace() {
     let version = env!("CARGO_PKG_VERSION");
     for (file, line) in [
+        ("CHANGELOG.md", format!("\n## {version}\n")),
         ("CITATION.cff", format!("\nversion: {version}\n")),
         ("crates/python/Cargo.toml", format!("\nversion = \"{version}\"\n")),
         ("crates/python/pyproject.toml", format!("\nversion = \"{version}\"\n")),

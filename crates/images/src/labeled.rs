@@ -131,8 +131,8 @@ impl LabeledImages {
         }
     }
 
-    /// Converts to grayscale: the luma of ITU-R 601 in integers, `(19595 R + 38470 G + 7471 B +
-    /// 32768) >> 16`, as common image libraries compute it. Images with one channel stay unchanged.
+    /// Converts to grayscale: the luma of ITU-R 601 in integers,
+    /// `(19595 R + 38470 G + 7471 B + 32768) >> 16`, as common image libraries compute it. Images with one channel stay unchanged.
     ///
     /// # Panics
     /// Panics if the number of channels is neither 1 nor 3.

@@ -16,6 +16,7 @@
 //! | [`records`] | one small file per network of an experiment, and tables made from them |
 //! | [`files`] | validates or describes any file of the pipeline |
 //! | [`export`] | writes matrices and networks for other programs |
+//! | `tensorboard` | event files of fits and trainings |
 //! | [`import`] | converts recordings in other formats to scan files |
 //! | [`mod@bench`] | benchmarks of the hot paths |
 //!
@@ -38,5 +39,6 @@ pub mod similarities;
 pub mod stages;
 mod synthetic;
 mod table;
+mod tensorboard;
 
 pub use brainprior_kernels::Precision;

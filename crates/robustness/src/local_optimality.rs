@@ -6,8 +6,8 @@ use crate::{Error, Result};
 /// every image, 0 if it finds nothing.
 ///
 /// It compares areas under the curve of accuracy against perturbation size, up to the largest of the smallest
-/// perturbations: with A for the attack, A* for the best known results and M for a model that is never misled, it is 1
-/// - (A - A*) / (M - A*). `distances` and `best` have one entry per image: 0 if the image is misclassified, `None` if
+/// perturbations: with A for the attack, A* for the best known results and M for a model that is never misled, it is
+/// 1 - (A - A*) / (M - A*). `distances` and `best` have one entry per image: 0 if the image is misclassified, `None` if
 /// nothing was found. The best known distance is the smaller of the two.
 ///
 /// # Errors

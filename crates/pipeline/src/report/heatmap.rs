@@ -1,5 +1,6 @@
 //! A similarity matrix as a picture: PNG in a data URI, blue for negative and red for positive, some of its images beside it.
 
+use super::page::escape;
 use anyhow::{Context, Result};
 use base64::Engine;
 
@@ -12,6 +13,28 @@ const GAP: usize = 28;
 const WHITE: [u8; 3] = [255, 255, 255];
 const LINE: [u8; 3] = [150, 150, 150];
 
+/// A matrix as a picture, and where its cells lie in it.
+pub(crate) struct Heatmap {
+    /// The text of an `src` attribute.
+    uri: String,
+    /// Pixels left of the matrix.
+    left: usize,
+    /// Pixels of a pair's side.
+    cell: usize,
+    size: usize,
+}
+
+impl Heatmap {
+    /// An `img` that tells the page where its cells lie.
+    pub(crate) fn image(&self, description: &str) -> String {
+        let Self { uri, left, cell, size } = self;
+        let description = escape(description);
+        format!(
+            "<img class=\"matrix\" src=\"{uri}\" alt=\"{description}\" data-left=\"{left}\" data-cell=\"{cell}\" data-size=\"{size}\">"
+        )
+    }
+}
+
 /// A grayscale image in [0, 1].
 pub(crate) struct Thumbnail<'a> {
     pub(crate) height: usize,
@@ -19,14 +42,14 @@ pub(crate) struct Thumbnail<'a> {
     pub(crate) pixels: &'a [f32],
 }
 
-/// `value(i, j)` over `size` images, colours saturating at ±`limit`, as the text of an `src` attribute. `image(i)` gives the
-/// pictures that stand at the margin, as many as fit, each joined to its row.
-pub(crate) fn data_uri<'a>(
+/// `value(i, j)` over `size` images, colors saturating at ±`limit`. `image(i)` gives the pictures that stand at the margin, as many
+/// as fit, each joined to its row.
+pub(crate) fn heatmap<'a>(
     size: usize,
     limit: f32,
     value: impl Fn(usize, usize) -> f32,
     image: impl Fn(usize) -> Thumbnail<'a>,
-) -> Result<String> {
+) -> Result<Heatmap> {
     let cell = (SIDE / size.max(1)).max(1);
     let first = image(0);
     let side = (size * cell).max(first.height);
@@ -54,7 +77,7 @@ pub(crate) fn data_uri<'a>(
             picture.set(thumbnail.width + 2 + x, y.round() as usize, LINE);
         }
     }
-    picture.uri()
+    Ok(Heatmap { uri: picture.uri()?, left, cell, size })
 }
 
 struct Picture {
@@ -108,8 +131,9 @@ mod tests {
         let pixels = vec![0.5; 36 * 64];
         let thumbnail = |_: usize| Thumbnail { height: 36, width: 64, pixels: &pixels };
         for size in [1, 2, 17, 100, 700] {
-            let uri = data_uri(size, 1.0, |i, j| if i == j { 1.0 } else { 0.2 }, thumbnail).unwrap();
-            assert!(uri.starts_with("data:image/png;base64,"), "{size}");
+            let found = heatmap(size, 1.0, |i, j| if i == j { 1.0 } else { 0.2 }, thumbnail).unwrap();
+            assert!(found.uri.starts_with("data:image/png;base64,"), "{size}");
+            assert!(found.image("a & b").contains(&format!("alt=\"a &amp; b\" data-left=\"92\" data-cell=\"{}\"", found.cell)));
         }
     }
 }

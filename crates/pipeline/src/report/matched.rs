@@ -1,6 +1,5 @@
 //! Conditions at the baseline's clean accuracy, and what settings are chosen by.
 
-use super::css;
 use super::page::Page;
 use super::plots::color;
 use crate::artifacts::{Comparison, ConditionSummary, LevelDifference, Results};
@@ -42,7 +41,7 @@ fn at_equal_accuracy(page: &mut Page, results: &Results) {
         let outside: Vec<String> = matched.seeds_outside.iter().map(u64::to_string).collect();
         cells.push(if outside.is_empty() { "none".into() } else { outside.join(", ") });
         let index = results.conditions.iter().position(|condition| condition.condition == found.condition).unwrap_or(0);
-        Some((Some(css(color(&found.condition, index))), cells))
+        Some((Some(color(&found.condition, index)), cells))
     };
     page.table(&header, &found.iter().filter_map(row).collect::<Vec<_>>());
     page.paragraph(&format!(
@@ -60,7 +59,7 @@ fn choosing(page: &mut Page, results: &Results) {
         let mut cells = vec![condition.condition.clone(), table::percent(&condition.validation.clean_accuracy)];
         let noisy = condition.validation.gaussian_noise.iter().filter(|level| level.level > 0.0);
         cells.extend(noisy.map(|level| table::percent(&level.accuracy)));
-        (Some(css(color(&condition.condition, index))), cells)
+        (Some(color(&condition.condition, index)), cells)
     };
     page.section(
         "To choose by",

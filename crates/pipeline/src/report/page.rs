@@ -1,20 +1,62 @@
-//! The pieces of the page: headings, tables, figures.
+//! The pieces of the page: headings, sentences, tables, figures.
+
+use super::figure::Figure;
+use super::plots::Rgb;
 
 /// Builds the body of the page from top to bottom.
 #[derive(Default)]
 pub(crate) struct Page {
+    head: String,
+    sections: Vec<String>,
     body: String,
+}
+
+/// How a finding is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    More,
+    Less,
+    Open,
 }
 
 impl Page {
     /// A section's heading and the sentence under it.
     pub(crate) fn section(&mut self, title: &str, lead: &str) {
-        self.body += &format!("<h2>{}</h2>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
+        self.sections.push(title.to_owned());
+        let number = self.sections.len();
+        self.body += &format!("<h2 id=\"s{number}\">{}</h2>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
     }
 
     /// The page's own heading.
     pub(crate) fn title(&mut self, title: &str, lead: &str) {
-        self.body += &format!("<h1>{}</h1>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
+        self.head += &format!("<h1>{}</h1>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
+    }
+
+    /// What an unfinished run still lacks, above everything else.
+    pub(crate) fn missing(&mut self, sentences: &[String]) {
+        let lines: String = sentences.iter().map(|sentence| format!("<p>{}</p>\n", escape(sentence))).collect();
+        self.head += &format!("<div class=\"missing\"><p><strong>This run is in progress.</strong></p>\n{lines}</div>\n");
+    }
+
+    /// What the page answers, before all sections: a sentence, and lists under headings.
+    pub(crate) fn answer(&mut self, headline: &str, parts: &[(&str, Vec<(Option<(Sign, &str)>, String)>)]) {
+        self.head += &format!("<div class=\"answer\" id=\"answer\"><p class=\"headline\">{}</p>\n", escape(headline));
+        for (title, sentences) in parts.iter().filter(|(_, sentences)| !sentences.is_empty()) {
+            self.head += &format!("<h3>{}</h3>\n<ul>\n", escape(title));
+            for (sign, sentence) in sentences {
+                let sign = sign.map_or(String::new(), |(sign, word)| {
+                    let class = match sign {
+                        Sign::More => "more",
+                        Sign::Less => "less",
+                        Sign::Open => "open",
+                    };
+                    format!("<span class=\"sign {class}\">{}</span>", escape(word))
+                });
+                self.head += &format!("<li>{sign}{}</li>\n", escape(sentence));
+            }
+            self.head += "</ul>\n";
+        }
+        self.head += "</div>\n";
     }
 
     /// A paragraph.
@@ -23,33 +65,33 @@ impl Page {
     }
 
     /// A table; the first cell of a row names it, and may carry a color.
-    pub(crate) fn table(&mut self, header: &[String], rows: &[(Option<String>, Vec<String>)]) {
+    pub(crate) fn table(&mut self, header: &[String], rows: &[(Option<Rgb>, Vec<String>)]) {
         self.body += "<div class=\"wide\"><table><thead><tr>";
         for cell in header {
-            self.body += &format!("<th>{}</th>", escape(cell));
+            self.body += &format!("<th scope=\"col\"><button type=\"button\">{}</button></th>", escape(cell));
         }
-        self.body += "</tr></thead><tbody>";
+        self.body += "</tr></thead><tbody>\n";
         for (color, cells) in rows {
             self.body += "<tr>";
-            for (index, cell) in cells.iter().enumerate() {
+            for (index, (cell, header)) in cells.iter().zip(header).enumerate() {
                 let key = match color {
-                    Some(color) if index == 0 => format!("<span class=\"key\" style=\"background:{color}\"></span>"),
+                    Some(color) if index == 0 => format!("<span class=\"key-color\" style=\"background:{color}\"></span>"),
                     _ => String::new(),
                 };
-                self.body += &format!("<td>{key}{}</td>", escape(cell));
+                self.body +=
+                    &format!("<td data-label=\"{}\">{key}<span class=\"cell\">{}</span></td>", escape(header), escape(cell));
             }
-            self.body += "</tr>";
+            self.body += "</tr>\n";
         }
         self.body += "</tbody></table></div>\n";
     }
 
-    /// Figures side by side where there is room: content (SVG or `img`) and caption.
-    pub(crate) fn figures(&mut self, figures: &[(String, String)]) {
-        self.body += "<div class=\"grid\">";
-        for (content, caption) in figures {
-            self.body += &format!("<figure>{content}<figcaption>{}</figcaption></figure>\n", escape(caption));
+    /// Figures side by side where there is room.
+    pub(crate) fn figures(&mut self, figures: &[Figure]) {
+        if !figures.is_empty() {
+            let figures: String = figures.iter().map(Figure::html).collect();
+            self.body += &format!("<div class=\"grid\">{figures}</div>\n");
         }
-        self.body += "</div>\n";
     }
 
     /// Text that opens on demand.
@@ -59,13 +101,17 @@ impl Page {
 
     /// The whole document.
     pub(crate) fn finish(self, title: &str) -> String {
-        include_str!("page.html").replace("{{title}}", &escape(title)).replace("{{body}}", &self.body)
+        let links = self.sections.iter().enumerate();
+        let links: String = links.map(|(index, title)| format!("<a href=\"#s{}\">{}</a>", index + 1, escape(title))).collect();
+        let body = format!("{}<nav>{links}</nav>\n{}", self.head, self.body);
+        // Plots bring their style along, since they are files of their own, too.
+        let style = format!("{}{}", include_str!("figure.css"), include_str!("page.css"));
+        include_str!("page.html")
+            .replace("{{title}}", &escape(title))
+            .replace("{{style}}", &style)
+            .replace("{{script}}", include_str!("page.js"))
+            .replace("{{body}}", &body)
     }
-}
-
-/// An `img` of a matrix.
-pub(crate) fn matrix_image(uri: &str, description: &str) -> String {
-    format!("<img class=\"matrix\" src=\"{uri}\" alt=\"{}\">", escape(description))
 }
 
 /// An `img` as wide as its column.
@@ -73,7 +119,8 @@ pub(crate) fn wide_image(uri: &str, description: &str) -> String {
     format!("<img class=\"strip\" src=\"{uri}\" alt=\"{}\">", escape(description))
 }
 
-fn escape(text: &str) -> String {
+/// Text as it may stand in an element or an attribute.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
@@ -85,9 +132,12 @@ mod tests {
     fn text_is_escaped_and_nothing_is_loaded_from_elsewhere() {
         let mut page = Page::default();
         page.title("a < b", "lead & more");
-        page.table(&["x".into()], &[(Some("#000".into()), vec!["<script>".into()])]);
+        page.section("x > y", "");
+        page.answer("<b>", &[("seen", vec![(Some((Sign::More, "<i>")), "<script src>".into())])]);
+        page.table(&["\"x\"".into()], &[(Some(Rgb(0, 0, 0)), vec!["<script>".into()])]);
         let html = page.finish("t");
-        assert!(html.contains("a &lt; b") && html.contains("&lt;script&gt;") && !html.contains("<script"));
-        assert!(!html.contains("http"));
+        assert!(html.contains("a &lt; b") && html.contains("&lt;script&gt;") && html.contains("data-label=\"&quot;x&quot;\""));
+        assert_eq!((html.matches("<script").count(), html.matches("<script>").count()), (1, 1), "the page's own");
+        assert!(!html.contains("http:") && !html.contains("https:") && !html.contains("{{"));
     }
 }

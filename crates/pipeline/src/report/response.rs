@@ -1,16 +1,17 @@
 //! Figures of the response model: how well it predicts, what it has learned, how it learned it.
 
 use super::Content;
+use super::csv::Csv;
+use super::figure::Figure;
 use super::heatmap::{self, picture_uri};
-use super::plots::{Axes, Curve, color, curves, histogram, scatter};
+use super::plots::{Axes, Curve, Rgb, color, curves, histogram, number, scatter};
 use crate::artifacts::{NeuronCorrelations, ReceptiveFields, ResponseEpoch};
 use anyhow::Result;
 use brainprior_response_model::Recovery;
-use plotters::style::RGBColor;
 
-const BLUE: RGBColor = RGBColor(0, 114, 178);
-const GREEN: RGBColor = RGBColor(0, 158, 115);
-const RED: RGBColor = RGBColor(213, 94, 0);
+const BLUE: Rgb = Rgb(0, 114, 178);
+const GREEN: Rgb = Rgb(0, 158, 115);
+const RED: Rgb = Rgb(213, 94, 0);
 
 /// Pixels of the page for one pixel of a stimulus.
 const ZOOM: usize = 9;
@@ -21,61 +22,58 @@ const SHIFTS: usize = 400;
 /// Filters side by side.
 const FILTER_COLUMNS: usize = 8;
 
-/// Content and caption of each figure.
-pub(crate) fn figures(content: &Content) -> Result<Vec<(String, String)>> {
+/// All of them.
+pub(crate) fn figures(content: &Content) -> Result<Vec<Figure>> {
+    let neural = content.neural;
     let mut figures = Vec::new();
-    for neurons in &content.correlations {
-        figures.extend(of_neurons(neurons)?);
+    for neurons in &neural.correlations {
+        figures.extend(of_neurons(neurons));
     }
-    for example in &content.examples {
+    for example in &neural.examples {
         let title = format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
         let axes = Axes { title: &title, x: "predicted", y: "measured, repeat average", y_range: None };
-        figures.push((scatter(&axes, &example.points, &[1.0], RED)?, "A point for each oracle image.".into()));
+        figures.push(scatter(&axes, &example.points, &[1.0], RED).caption("A point for each oracle image."));
     }
-    for fields in &content.fields {
+    for fields in &neural.fields {
         let caption = format!(
             "{}: centres of receptive fields on one of its images; the darker, the better the neuron is predicted.",
             fields.scan
         );
-        figures.push((centers(fields)?, caption));
+        figures.push(centers(fields)?.caption(caption));
     }
-    for (scan, recovery) in &content.recoveries {
-        figures.extend(recovered(scan, recovery)?);
+    for (scan, recovery) in &neural.recoveries {
+        figures.extend(recovered(scan, recovery));
     }
-    if !content.filters.is_empty() {
+    if !neural.filters.is_empty() {
         let caption = "Kernels of the first layer, for the image and then, if it is seen so, for the image divided by its local contrast; each \
-                       in its own scale: red excites, blue inhibits."
-            .to_owned();
-        figures.push((filters(&content.filters)?, caption));
+                       in its own scale: red excites, blue inhibits.";
+        figures.push(filters(&neural.filters)?.caption(caption));
     }
-    figures.extend(learning(content)?);
+    figures.extend(learning(content));
     Ok(figures)
 }
 
-fn of_neurons(neurons: &NeuronCorrelations) -> Result<[(String, String); 3]> {
+fn of_neurons(neurons: &NeuronCorrelations) -> [Figure; 3] {
     let pairs: Vec<(f64, f64)> = neurons.oracle.iter().copied().zip(neurons.test.iter().copied()).collect();
     let slopes: Vec<f64> = std::iter::once(1.0).chain(neurons.slope).collect();
     let title = format!("{}: model against oracle", neurons.scan);
     let axes = Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
     let slope = neurons.slope.map_or(String::new(), |slope| format!(" Blue line: slope {slope:.2}."));
-    let against = (
-        scatter(&axes, &pairs, &slopes, BLUE)?,
-        format!("A point for each neuron; on the grey line the model predicts a trial as well as the other repeats do.{slope}"),
-    );
+    let against = scatter(&axes, &pairs, &slopes, BLUE).caption(format!(
+        "A point for each neuron; on the dashed line the model predicts a trial as well as the other repeats do.{slope}"
+    ));
     let title = format!("{}: prediction", neurons.scan);
     let axes = Axes { title: &title, x: "test correlation", y: "neurons", y_range: None };
-    let test = (histogram(&axes, &neurons.test, 24, GREEN)?, "How well single trials are predicted.".to_owned());
+    let test = histogram(&axes, &neurons.test, 24, GREEN).caption("How well single trials are predicted.");
     let title = format!("{}: explainable variance", neurons.scan);
     let axes = Axes { title: &title, x: "fraction of explainable variance explained", y: "neurons", y_range: None };
-    let feve = (
-        histogram(&axes, &neurons.feve, 24, GREEN)?,
-        "Above 1 where behaviour and gaze, which the model knows, explain part of what repeats call noise.".to_owned(),
-    );
-    Ok([against, test, feve])
+    let feve = histogram(&axes, &neurons.feve, 24, GREEN)
+        .caption("Above 1 where behaviour and gaze, which the model knows, explain part of what repeats call noise.");
+    [against, test, feve]
 }
 
 /// Gaze and gains against the truth of a simulated scan.
-fn recovered(scan: &str, recovery: &Recovery) -> Result<Vec<(String, String)>> {
+fn recovered(scan: &str, recovery: &Recovery) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let (Some(shifts), Some(correlations)) = (&recovery.shifts, recovery.shift_correlations()) {
         for ((axis, points), correlation) in ["x", "y"].iter().zip(shifts).zip(correlations) {
@@ -84,41 +82,46 @@ fn recovered(scan: &str, recovery: &Recovery) -> Result<Vec<(String, String)>> {
             let step = points.len().div_ceil(SHIFTS);
             let some: Vec<(f64, f64)> = points.iter().step_by(step).copied().collect();
             let caption = format!("A point for a trial; r = {correlation:.3} over all {}.", points.len());
-            figures.push((scatter(&axes, &some, &[1.0], BLUE)?, caption));
+            figures.push(scatter(&axes, &some, &[1.0], BLUE).caption(caption));
         }
     }
     if let (Some(gains), Some(median)) = (&recovery.gains, recovery.median_gain_correlation()) {
         let title = format!("{scan}: gains by behaviour");
         let axes = Axes { title: &title, x: "correlation of fitted and true log gain", y: "neurons", y_range: None };
         let caption = format!("Of each responsive neuron, over trials; median {median:.3}.");
-        figures.push((histogram(&axes, gains, 24, GREEN)?, caption));
+        figures.push(histogram(&axes, gains, 24, GREEN).caption(caption));
     }
-    Ok(figures)
+    figures
 }
 
-fn centers(fields: &ReceptiveFields) -> Result<String> {
+fn centers(fields: &ReceptiveFields) -> Result<Figure> {
     let brightest = fields.image.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
     let uri = picture_uri(fields.height, fields.width, |row, column| {
         [(255.0 * fields.image[row * fields.width + column] / brightest).clamp(0.0, 255.0) as u8; 3]
     })?;
     let (height, width) = (fields.height * ZOOM, fields.width * ZOOM);
+    let title = format!("Receptive fields, {}", fields.scan);
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\">\
-         <image href=\"{uri}\" width=\"{width}\" height=\"{height}\" style=\"image-rendering:pixelated\" opacity=\"0.6\"/>"
+        "<svg class=\"plot\" data-kind=\"plane\" data-axis=\"center at\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
+         role=\"img\" aria-label=\"test correlation\"><image href=\"{uri}\" width=\"{width}\" height=\"{height}\" \
+         style=\"image-rendering:pixelated\" opacity=\"0.6\"/><g class=\"series\" data-series=\"\" fill=\"{RED}\">"
     );
+    let mut numbers = Csv::new(&["x", "y", "test correlation"]);
     for ([x, y], correlation) in fields.centers.iter().zip(&fields.correlations) {
         let at = |p: f32, size: usize| (p + 1.0) / 2.0 * size as f32;
         let opacity = (0.15 + 1.6 * correlation).clamp(0.1, 1.0);
+        let [of_x, of_y, of_correlation] = [*x, *y, *correlation].map(|value| number(f64::from(value)));
         svg += &format!(
-            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"rgb(213,94,0)\" opacity=\"{opacity:.2}\"/>",
+            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" opacity=\"{opacity:.2}\" data-x=\"{of_x}, {of_y}\" data-v=\"{of_correlation}\"/>",
             at(*x, width),
             at(*y, height)
         );
+        numbers.line([x.to_string(), y.to_string(), correlation.to_string()]);
     }
-    Ok(svg + "</svg>")
+    Ok(Figure::new(&title, svg + "</g></svg>", numbers))
 }
 
-fn filters(filters: &[Vec<Vec<f32>>]) -> Result<String> {
+fn filters(filters: &[Vec<Vec<f32>>]) -> Result<Figure> {
     let side = filters[0].len();
     let cell = side * TAP + TAP;
     let (rows, columns) = (filters.len().div_ceil(FILTER_COLUMNS), FILTER_COLUMNS.min(filters.len()));
@@ -133,15 +136,25 @@ fn filters(filters: &[Vec<Vec<f32>>]) -> Result<String> {
             None => [235; 3],
         }
     })?;
-    Ok(format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"first-layer kernels\">"))
+    let columns: Vec<String> = (0..filters[0].first().map_or(0, Vec::len)).map(|column| format!("x{column}")).collect();
+    let names: Vec<&str> = ["kernel", "y"].into_iter().chain(columns.iter().map(String::as_str)).collect();
+    let mut numbers = Csv::new(&names);
+    for (kernel, rows) in filters.iter().enumerate() {
+        for (y, row) in rows.iter().enumerate() {
+            let cells = row.iter().map(|tap| number(f64::from(*tap)));
+            numbers.line([kernel.to_string(), y.to_string()].into_iter().chain(cells));
+        }
+    }
+    let image = format!("<img src=\"{uri}\" width=\"{width}\" height=\"{height}\" alt=\"first-layer kernels\">");
+    Ok(Figure::new("First-layer kernels", image, numbers))
 }
 
-fn learning(content: &Content) -> Result<Vec<(String, String)>> {
-    if content.response_epochs.is_empty() {
-        return Ok(Vec::new());
+fn learning(content: &Content) -> Vec<Figure> {
+    if content.neural.response_epochs.is_empty() {
+        return Vec::new();
     }
     let of = |value: &dyn Fn(&ResponseEpoch) -> f64| -> Vec<Curve> {
-        let fits = content.response_epochs.iter().enumerate();
+        let fits = content.neural.response_epochs.iter().enumerate();
         fits.map(|(index, (fit, epochs))| Curve {
             name: fit.clone(),
             color: color("", index),
@@ -150,14 +163,10 @@ fn learning(content: &Content) -> Result<Vec<(String, String)>> {
         .collect()
     };
     let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
-    Ok(vec![
-        (
-            curves(&axes("Response model: validation", "validation correlation"), &of(&|epoch| epoch.validation_correlation))?,
-            "Mean over neurons and scans.".into(),
-        ),
-        (
-            curves(&axes("Response model: loss", "loss with penalties"), &of(&|epoch| epoch.loss))?,
-            "Mean over the steps of each epoch.".into(),
-        ),
-    ])
+    vec![
+        curves(&axes("Response model: validation", "validation correlation"), &of(&|epoch| epoch.validation_correlation))
+            .caption("Mean over neurons and scans."),
+        curves(&axes("Response model: loss", "loss with penalties"), &of(&|epoch| epoch.loss))
+            .caption("Mean over the steps of each epoch."),
+    ]
 }

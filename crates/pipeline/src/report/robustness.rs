@@ -1,10 +1,12 @@
 //! The page's part on attacks and corruptions: curves, smallest perturbations, whether they can be believed, and what they
 //! look like.
 
+use super::csv::Csv;
+use super::figure::Figure;
 use super::heatmap::picture_uri;
 use super::page::Page;
 use super::plots::{Axes, color, curves};
-use super::{Content, css, level_curves, page};
+use super::{Content, level_curves, page};
 use crate::artifacts::{Comparison, MaskingSign, MinimalPerturbation, NetworkResult, Pictures, Results, SeedRatio};
 use crate::table;
 use anyhow::Result;
@@ -18,14 +20,14 @@ const GAP: usize = 4;
 const ENSEMBLE: &str = "ensemble_";
 
 /// Accuracy against the size of the smallest perturbations, over all images.
-pub(crate) fn against_epsilon(page: &mut Page, results: &Results) -> Result<()> {
+pub(crate) fn against_epsilon(page: &mut Page, results: &Results) {
     let captions = "right at a size: classified rightly, and withstanding whatever an ensemble of attacks finds up to there";
     figures(
         page,
         results,
         |name| name.starts_with(ENSEMBLE),
         &format!("share of all test images that were attacked, {captions}."),
-    )
+    );
 }
 
 /// Attacks, their pictures, corruptions.
@@ -35,12 +37,7 @@ pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
         "Attacks",
         "Images perturbed within epsilon: by one step along the gradient (fgsm), and by as little as an ensemble of attacks needs.",
     );
-    figures(
-        page,
-        results,
-        |name| !name.starts_with(ENSEMBLE),
-        "accuracy over all images, against the size of the perturbation.",
-    )?;
+    figures(page, results, |name| !name.starts_with(ENSEMBLE), "accuracy over all images, against the size of the perturbation.");
     compared(page, results);
     smallest(page, results);
     pictures(page, content)?;
@@ -49,16 +46,15 @@ pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
 }
 
 /// Curves of those attacks whose name is `wanted`.
-fn figures(page: &mut Page, results: &Results, wanted: impl Fn(&str) -> bool, caption: &str) -> Result<()> {
-    let Some(first) = results.conditions.first() else { return Ok(()) };
+fn figures(page: &mut Page, results: &Results, wanted: impl Fn(&str) -> bool, caption: &str) {
+    let Some(first) = results.conditions.first() else { return };
     let mut figures = Vec::new();
     for name in first.attacks.keys().filter(|name| wanted(name)) {
         let data = level_curves(&results.conditions, |condition| condition.attacks[name].clone(), false);
         let axes = Axes { title: name, x: "epsilon", y: "accuracy", y_range: None };
-        figures.push((curves(&axes, &data)?, format!("{name}: {caption}")));
+        figures.push(curves(&axes, &data).caption(format!("{name}: {caption}")));
     }
     page.figures(&figures);
-    Ok(())
 }
 
 /// Each condition's smallest perturbations over those of the baseline, by seed and over seeds.
@@ -84,7 +80,7 @@ fn compared(page: &mut Page, results: &Results) {
             cells.push(ratio.seeds.iter().map(|seed| seed.images.to_string()).collect::<Vec<_>>().join(", "));
         }
         let index = results.conditions.iter().position(|condition| condition.condition == found.condition).unwrap_or(0);
-        (Some(css(color(&found.condition, index))), cells)
+        (Some(color(&found.condition, index)), cells)
     };
     page.paragraph(
         "How many times larger the smallest perturbations are than the baseline's of the same seed: the median over the images that both get right, and the geometric mean over seeds with its 95% interval by Student's t. Above 1 the condition is more robust. A median over each network's own images, as in the next table, favors networks of low accuracy: what they still get right are the easy images.",
@@ -120,7 +116,7 @@ fn smallest(page: &mut Page, results: &Results) {
         };
         cells.push(masking.to_owned());
         let index = results.conditions.iter().position(|condition| condition.condition == network.condition).unwrap_or(0);
-        (Some(css(color(&network.condition, index))), cells)
+        (Some(color(&network.condition, index)), cells)
     };
     page.paragraph(
         "Smallest perturbations of the images that a network is right about, each verified by itself; images that withstand every attack are censored, not dropped. Masking: whether the checks for gradient masking found anything.",
@@ -153,7 +149,7 @@ fn corruptions(page: &mut Page, results: &Results) {
                 let errors: Vec<f64> = own.iter().flat_map(|network| network.corruptions.get(name)).flatten().copied().collect();
                 cells.push(format!("{:.0}%", 100.0 * errors.iter().sum::<f64>() / errors.len().max(1) as f64));
             }
-            (Some(css(color(&condition.condition, index))), cells)
+            (Some(color(&condition.condition, index)), cells)
         })
         .collect();
     page.section(
@@ -172,14 +168,11 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
     };
     let originals: Vec<Option<Vec<f32>>> = first.originals.iter().cloned().map(Some).collect();
     let gray = |value: f32| value;
-    let mut figures = vec![(
-        strip(first, &originals, gray).map(|uri| page::wide_image(&uri, "test images"))?,
-        "The first test images.".to_owned(),
-    )];
+    let mut figures = vec![strip(first, &originals, "Test images", gray)?.caption("The first test images.")];
     for (name, pictures) in &content.adversarial {
-        let uri = strip(pictures, &pictures.adversarial, gray)?;
         let title = format!("{name}: nearest adversarial images, L2");
-        figures.push((page::wide_image(&uri, &title), format!("{title}; blank where the network is wrong anyway.")));
+        let caption = format!("{title}; blank where the network is wrong anyway.");
+        figures.push(strip(pictures, &pictures.adversarial, &title, gray)?.caption(caption));
         let changes: Vec<Option<Vec<f32>>> = pictures
             .originals
             .iter()
@@ -189,23 +182,33 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
             })
             .collect();
         let largest = changes.iter().flatten().flatten().fold(1e-6f32, |max, value| max.max(value.abs()));
-        let uri = strip(pictures, &changes, |value| 0.5 + 0.5 * value / largest)?;
         let title = format!("{name}: the perturbations");
-        figures.push((page::wide_image(&uri, &title), format!("{title}, black to white is ±{largest:.3}.")));
+        let caption = format!("{title}, black to white is ±{largest:.3}.");
+        figures.push(strip(pictures, &changes, &title, |value| 0.5 + 0.5 * value / largest)?.caption(caption));
     }
     page.figures(&figures);
     Ok(())
 }
 
-/// Images in a row, as the text of an `src` attribute.
-fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], gray: impl Fn(f32) -> f32) -> Result<String> {
+/// Images in a row, and their values row by row.
+fn strip(pictures: &Pictures, images: &[Option<Vec<f32>>], title: &str, gray: impl Fn(f32) -> f32) -> Result<Figure> {
     let (tall, wide) = (ENLARGEMENT * pictures.height, ENLARGEMENT * pictures.width + GAP);
     let width = wide * images.len() - GAP;
-    picture_uri(tall, width, |y, x| match &images[x / wide] {
+    let uri = picture_uri(tall, width, |y, x| match &images[x / wide] {
         Some(image) if x % wide < wide - GAP => {
             let value = gray(image[y / ENLARGEMENT * pictures.width + x % wide / ENLARGEMENT]);
             [(255.0 * value.clamp(0.0, 1.0)).round() as u8; 3]
         }
         _ => [255; 3],
-    })
+    })?;
+    let columns: Vec<String> = (0..pictures.width).map(|column| format!("x{column}")).collect();
+    let names: Vec<&str> = ["image", "y"].into_iter().chain(columns.iter().map(String::as_str)).collect();
+    let mut numbers = Csv::new(&names);
+    for (index, image) in images.iter().enumerate() {
+        for (y, row) in image.iter().flat_map(|image| image.chunks(pictures.width)).enumerate() {
+            let cells = row.iter().map(|value| format!("{value:.4}"));
+            numbers.line([index.to_string(), y.to_string()].into_iter().chain(cells));
+        }
+    }
+    Ok(Figure::new(title, page::wide_image(&uri, title), numbers))
 }

@@ -1,17 +1,17 @@
 //! Clean against noisy accuracy: over epochs, and over alpha.
 
 use super::Content;
+use super::figure::Figure;
 use super::page::Page;
 use super::plots::{Axes, Curve, color, tracks};
 use crate::artifacts::{Followed, Snapshot, Spread};
 use crate::table::over_seeds;
-use anyhow::Result;
 
 /// Adds the section, where networks were followed.
-pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
-    let figures = figures(&content.trade_off)?;
+pub(crate) fn section(page: &mut Page, content: &Content) {
+    let figures = drawn(&content.trade_off);
     if figures.is_empty() {
-        return Ok(());
+        return;
     }
     page.section(
         "Clean against noisy accuracy",
@@ -22,14 +22,18 @@ pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
         false => "A point for each alpha, rising; the largest alpha has the largest point. The line of `none` is over epochs."
             .to_owned(),
     };
-    page.figures(&figures.into_iter().map(|(name, figure)| (figure, caption(&name))).collect::<Vec<_>>());
-    Ok(())
+    page.figures(&figures.into_iter().map(|(name, figure)| figure.caption(caption(&name))).collect::<Vec<_>>());
+}
+
+/// By name, as files of their own.
+pub(crate) fn files(arms: &[Followed]) -> Vec<(String, String)> {
+    drawn(arms).into_iter().map(|(name, figure)| (format!("{name}.svg"), figure.svg())).collect()
 }
 
 /// By name: for the middle and the strongest noise, all arms over epochs, and the targets over alpha where it varies.
-pub(crate) fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
+fn drawn(arms: &[Followed]) -> Vec<(String, Figure)> {
     let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let last = first.gaussian_noise.len() - 1;
     let mut levels = vec![last / 2, last];
@@ -42,16 +46,16 @@ pub(crate) fn figures(arms: &[Followed]) -> Result<Vec<(String, String)>> {
         let over_epochs: Vec<Curve> = plain.enumerate().map(|(index, arm)| epochs_of(arm, level, index)).collect();
         if !over_epochs.is_empty() {
             let title = format!("Over epochs, noise {noise:.2}");
-            figures.push((format!("epochs-{noise:.2}"), tracks(&axes(&title), &over_epochs)?));
+            figures.push((format!("epochs-{noise:.2}"), tracks(&axes(&title), &over_epochs)));
         }
         let mut lines = over_alpha(arms, level);
         if !lines.is_empty() {
             lines.extend(arms.iter().find(|arm| arm.name == "none").map(|arm| epochs_of(arm, level, 0)));
             let title = format!("Over alpha, noise {noise:.2}");
-            figures.push((format!("alpha-{noise:.2}"), tracks(&axes(&title), &lines)?));
+            figures.push((format!("alpha-{noise:.2}"), tracks(&axes(&title), &lines)));
         }
     }
-    Ok(figures)
+    figures
 }
 
 fn axes(title: &str) -> Axes<'_> {
@@ -160,7 +164,7 @@ mod tests {
             arm("denoised alpha=5", 5.0, &epochs),
             arm("raw", 20.0, &epochs),
         ];
-        let names: Vec<String> = figures(&arms).unwrap().into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = drawn(&arms).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["epochs-0.00", "alpha-0.00", "epochs-0.20", "alpha-0.20"]);
         let lines = over_alpha(&arms, 1);
         assert_eq!((lines.len(), lines[0].name.as_str(), lines[0].points.len()), (1, "denoised", 2));

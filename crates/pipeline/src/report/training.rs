@@ -4,34 +4,32 @@ use super::page::Page;
 use super::plots::{Axes, Curve, color, curves};
 use super::{Content, trade_off};
 use crate::artifacts::{Spread, TrainingEpoch};
-use anyhow::Result;
 
-/// Adds the section.
-pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
+/// Adds the section, where a network is trained.
+pub(crate) fn section(page: &mut Page, content: &Content) {
+    if content.training.is_empty() {
+        return;
+    }
     page.section("Training", "Means over seeds; bands span both of two seeds, or one standard deviation of more.");
     let by_condition = by_condition(content);
     let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
     let averaged = |value: &dyn Fn(&TrainingEpoch) -> Option<f64>| averaged(&by_condition, value);
     let mut figures = vec![
-        (
-            curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))?,
-            "Held-out training images.".to_owned(),
-        ),
-        (
-            curves(&axes("Cross entropy in training", "nats"), &averaged(&|epoch| Some(epoch.cross_entropy)))?,
-            "Labelled images as they were trained on: varied, noisy or attacked.".to_owned(),
-        ),
+        curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))
+            .caption("Held-out training images."),
+        curves(&axes("Cross entropy in training", "nats"), &averaged(&|epoch| Some(epoch.cross_entropy)))
+            .caption("Labelled images as they were trained on: varied, noisy or attacked."),
     ];
     let followed = averaged(&|epoch| epoch.pair_correlation);
     if !followed.is_empty() {
-        figures.push((
-            curves(&axes("Similarity loss", "loss, before alpha"), &averaged(&|epoch| epoch.similarity_loss))?,
-            "Mean over the pairs of each epoch.".to_owned(),
-        ));
-        figures.push((
-            curves(&axes("Following the target", "correlation over pairs"), &followed)?,
-            "Network similarity against the target's, pairs of each epoch.".to_owned(),
-        ));
+        figures.push(
+            curves(&axes("Similarity loss", "loss, before alpha"), &averaged(&|epoch| epoch.similarity_loss))
+                .caption("Mean over the pairs of each epoch."),
+        );
+        figures.push(
+            curves(&axes("Following the target", "correlation over pairs"), &followed)
+                .caption("Network similarity against the target's, pairs of each epoch."),
+        );
     }
     for (name, seeds) in &by_condition {
         let mixture = gamma(seeds, &content.layers);
@@ -39,13 +37,12 @@ pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
             let title = format!("Gamma, {name}");
             let axes = Axes { title: &title, x: "epoch", y: "gamma", y_range: Some((0.0, 1.0)) };
             let caption = "Which convolutional layers of the network carry the target, as the paper counts them.";
-            figures.push((curves(&axes, &mixture)?, caption.into()));
+            figures.push(curves(&axes, &mixture).caption(caption));
         }
     }
     page.figures(&figures);
-    trade_off::section(page, content)?;
+    trade_off::section(page, content);
     speed(page, content);
-    Ok(())
 }
 
 type ByCondition<'a> = Vec<(String, Vec<&'a Vec<TrainingEpoch>>)>;
@@ -54,7 +51,8 @@ fn by_condition<'a>(content: &'a Content) -> ByCondition<'a> {
     let of = |condition: &str| -> Vec<&'a Vec<TrainingEpoch>> {
         content.training.iter().filter(|((name, _), _)| name == condition).map(|(_, epochs)| epochs).collect()
     };
-    content.results.conditions.iter().map(|summary| (summary.condition.clone(), of(&summary.condition))).collect()
+    let trained = |name: &&String| content.training.keys().any(|(condition, _)| condition == *name);
+    content.design.conditions.iter().filter(trained).map(|name| (name.clone(), of(name))).collect()
 }
 
 fn averaged(by_condition: &ByCondition, value: &dyn Fn(&TrainingEpoch) -> Option<f64>) -> Vec<Curve> {

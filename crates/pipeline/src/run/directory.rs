@@ -8,6 +8,7 @@ use brainprior_artifact::{hash, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// What to do with unfinished tasks.
@@ -47,6 +48,8 @@ pub(crate) struct RunDirectory {
     root: PathBuf,
     mode: Mode,
     commit: Option<String>,
+    /// Tasks that this process has done.
+    done: AtomicUsize,
 }
 
 /// Folder of the task locks, outside of the task folders, which may be cleared.
@@ -61,7 +64,7 @@ impl RunDirectory {
         if mode != Mode::Dry {
             std::fs::create_dir_all(root).with_context(|| format!("could not create the run directory {}", root.display()))?;
         }
-        Ok(Self { root: root.to_path_buf(), mode, commit: None })
+        Ok(Self { root: root.to_path_buf(), mode, commit: None, done: AtomicUsize::new(0) })
     }
 
     /// The same, with the program's commit in its records, if known.
@@ -106,6 +109,23 @@ impl RunDirectory {
             Some(file) => Err(Stale::Changed(file.to_owned())),
             None => Ok(record),
         }
+    }
+
+    /// The record of a task that was made from this key, or from one that holds all of it; whether its outputs are unchanged is not
+    /// looked at.
+    pub(crate) fn recorded(&self, key: &Key) -> Option<Record> {
+        let record: Record = json::read(&Record::path(&self.folder(key.task()))).ok()?;
+        key.is_part_of(&record.key).then_some(record)
+    }
+
+    /// How many tasks this process has done so far; those that were done before do not count.
+    pub(crate) fn done(&self) -> usize {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Waits for whoever else holds the lock of this name.
+    pub(crate) fn hold(&self, name: &str) -> Result<Lock> {
+        Ok(lock::take(&self.lock(name)?)?)
     }
 
     /// Path of a task's lock, whose folder is created.
@@ -195,6 +215,7 @@ impl RunDirectory {
         }
         let record = Record { key, outputs, seconds: started.elapsed().as_secs_f64(), commit: self.commit.clone() };
         json::write(&record_path, &record)?;
+        self.done.fetch_add(1, Ordering::Relaxed);
         progress.finished(record.key.task(), record.seconds);
         Ok(Some(record))
     }
@@ -304,6 +325,20 @@ mod tests {
         assert_eq!(why(key(3, "b")), "inputs.images: expected \"b\", found \"a\"");
         std::fs::write(folder.path().join("train/none-seed0/x"), "other").unwrap();
         assert_eq!(why(key(3, "a")), "its output x was changed");
+    }
+
+    #[test]
+    fn a_record_is_found_by_a_part_of_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDirectory::open(folder.path(), Mode::Run).unwrap();
+        let key = |settings: u64| Key::new("robustness/none-seed0", settings, 7).input("images", "a");
+        assert!(run.recorded(&key(1)).is_none());
+        run.task(key(1).input("blocks", "b"), &Silent, |folder| write(folder, "one")).unwrap();
+        run.task(key(1).input("blocks", "b"), &Silent, |_| panic!("done already")).unwrap();
+        assert!(run.recorded(&key(1)).is_some() && run.recorded(&key(1).input("blocks", "b")).is_some());
+        assert!(run.recorded(&key(2)).is_none() && run.recorded(&key(1).input("blocks", "c")).is_none());
+        assert!(run.recorded(&key(1).input("more", "d")).is_none());
+        assert_eq!(run.done(), 1, "what was done before does not count");
     }
 
     #[test]

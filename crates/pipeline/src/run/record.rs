@@ -105,6 +105,15 @@ impl Key {
         Self { device: described(&self.device, precision), ..self }
     }
 
+    /// Whether `whole` is the key of the same task, settings, seed and device, with every input of this one and perhaps more.
+    pub(crate) fn is_part_of(&self, whole: &Self) -> bool {
+        let inputs = whole.identity.inputs();
+        let known = self.identity.inputs().keys().filter_map(|name| Some((name, inputs.get(name)?)));
+        let identity = Identity::new(whole.identity.settings(), whole.seed());
+        let identity = known.fold(identity, |identity, (name, hash)| identity.input(name, hash));
+        *self == Self { identity, ..whole.clone() }
+    }
+
     /// Adds one input by name and hash.
     pub(crate) fn input(self, name: &str, hash: &str) -> Self {
         Self { identity: self.identity.input(name, hash), ..self }

@@ -16,10 +16,10 @@ const ROUNDING: f64 = 1e-9;
 /// A result of a network.
 type Figure<'a> = &'a dyn Fn(&NetworkResult) -> Option<f64>;
 
-/// Compares every other condition with the baseline; empty if there is no baseline.
+/// Compares every other condition with the baseline over the seeds measured for both; empty if there is no baseline.
 pub(super) fn all(context: &Context, networks: &[NetworkResult]) -> Result<Vec<Comparison>> {
     let training = &context.config.training;
-    let Some(baseline) = training.baseline() else { return Ok(Vec::new()) };
+    let Some(baseline) = training.baseline().filter(|_| !networks.is_empty()) else { return Ok(Vec::new()) };
     let shorter = training.shorter();
     let controls: Vec<&str> = shorter.iter().chain([&baseline]).map(|arm| arm.name()).collect();
     let attacked = labeled_batch(&images::load(context)?.test, context.config.robustness.attack_images)?;
@@ -29,18 +29,34 @@ pub(super) fn all(context: &Context, networks: &[NetworkResult]) -> Result<Vec<C
         Ok(Comparison {
             condition: condition.name().to_owned(),
             baseline: baseline.name().to_owned(),
-            minimal_perturbation: perturbations(context, condition, baseline, &attacked)?,
+            minimal_perturbation: perturbations(context, condition, baseline, &attacked, &common(networks, condition, baseline))?,
             at_equal_accuracy: matched.then(|| at_equal_accuracy(networks, condition.name(), &controls)),
         })
     };
-    training.conditions.iter().filter(|condition| *condition != baseline).map(compared).collect()
+    let others = training.conditions.iter().filter(|condition| *condition != baseline);
+    others.filter(|condition| !common(networks, condition, baseline).is_empty()).map(compared).collect()
 }
 
-fn perturbations(context: &Context, condition: &Arm, baseline: &Arm, attacked: &LabeledBatch) -> Result<BTreeMap<String, Ratio>> {
+/// The seeds that two conditions are measured for.
+fn common(networks: &[NetworkResult], one: &Arm, other: &Arm) -> Vec<u64> {
+    let has =
+        |condition: &Arm, seed: u64| networks.iter().any(|network| network.condition == condition.name() && network.seed == seed);
+    let seeds = networks.iter().filter(|network| network.condition == one.name()).map(|network| network.seed);
+    seeds.filter(|seed| has(other, *seed)).collect()
+}
+
+fn perturbations(
+    context: &Context,
+    condition: &Arm,
+    baseline: &Arm,
+    attacked: &LabeledBatch,
+    seeds: &[u64],
+) -> Result<BTreeMap<String, Ratio>> {
     let resampling = context.config.seed_of("comparison");
     let ratio = |norm| {
-        let seeds: Result<BySeed> = (0..context.config.training.seeds)
-            .map(|seed| {
+        let seeds: Result<BySeed> = seeds
+            .iter()
+            .map(|&seed| {
                 let nearest = |condition| robustness::nearest(context, Part { condition, seed }, attacked, norm);
                 Ok((seed, compare(&nearest(condition)?, &nearest(baseline)?, attacked, resampling)?))
             })

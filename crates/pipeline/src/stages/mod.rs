@@ -23,6 +23,7 @@ use crate::run::{Context, Mode, Record};
 use crate::table;
 use anyhow::{Context as _, Result, bail};
 use brainprior_artifact::json;
+use report::LivePage;
 use std::path::PathBuf;
 
 /// A part of the pipeline.
@@ -68,13 +69,16 @@ impl From<Option<Record>> for Outcome {
     }
 }
 
-/// The records of a stage's inputs.
-struct Inputs<'a>(Vec<&'a Record>);
+/// The records of a stage's inputs, and the page that shows the run so far.
+struct Inputs<'a> {
+    records: Vec<&'a Record>,
+    page: &'a LivePage,
+}
 
 impl<'a> Inputs<'a> {
     /// The record of a task, if it is finished.
     fn find(&self, task: &str) -> Option<&'a Record> {
-        self.0.iter().copied().find(|record| record.key.task() == task)
+        self.records.iter().copied().find(|record| record.key.task() == task)
     }
 
     /// The record of a stage with a single task.
@@ -116,6 +120,7 @@ pub fn mode(only: Option<&str>, dry_run: bool) -> Result<Mode> {
 pub fn run(context: &Context) -> Result<Option<Finished>> {
     grid::check_selection(context)?;
     let (mut records, mut unknown): (Vec<Record>, Vec<&str>) = (Vec::new(), Vec::new());
+    let page = LivePage::default();
     for stage in CHAIN.iter().filter(|stage| stage.is_wanted(context)) {
         // Stages with known inputs are still asked: a dry run reports what they would reject.
         if stage.inputs().iter().any(|input| unknown.contains(input)) {
@@ -124,8 +129,11 @@ pub fn run(context: &Context) -> Result<Option<Finished>> {
             continue;
         }
         let inputs = records.iter().filter(|record| stage.inputs().contains(&record.key.stage())).collect();
-        match stage.run(context, &Inputs(inputs))? {
-            Outcome::Done(new) => records.extend(new),
+        match stage.run(context, &Inputs { records: inputs, page: &page })? {
+            Outcome::Done(new) => {
+                page.add(&new);
+                records.extend(new);
+            }
             Outcome::Unknown => {
                 unknown.push(stage.name());
                 continue;
@@ -134,6 +142,7 @@ pub fn run(context: &Context) -> Result<Option<Finished>> {
         if stage.name() == report::Report.name() {
             return finished(context).map(Some);
         }
+        page.refresh(context);
         if context.run.is_only(stage.name()) {
             break;
         }

@@ -59,8 +59,7 @@ impl Stage for Robustness {
             };
             let blocks_key = Key::new(&part.task(BLOCKS), (), seed).on(&context.device).after(images);
             let blocks_key = kept(part, record, blocks_key);
-            let own = (settings, train::kept_file(part));
-            let mut key = Key::new(&part.task("robustness"), own, seed).on(&context.device).after(images).after(record);
+            let mut key = key(context, images, part, record);
             let network = || Attackable::new(train::network(context, part)?, &super::images::load(context)?.test);
             let subject = Subject { context, part, seed };
             if let Some(blocks) = subject.blocks(&blocks_key, settings, network)? {
@@ -69,12 +68,26 @@ impl Stage for Robustness {
             let sources: Vec<&(Part, Record)> = grid.iter().filter(|(other, _)| is_source(part, *other)).take(SOURCES).collect();
             key = sources.iter().fold(key, |key, (source, record)| kept(*source, record, key));
             let sources: Vec<Part> = sources.into_iter().map(|(part, _)| *part).collect();
-            context.task(key, |folder| subject.measure(&sources, folder))
+            let measured = context.task(key, |folder| subject.measure(&sources, folder))?;
+            inputs.page.refresh(context);
+            Ok(measured)
         })?;
         let complete = measured.len() == Part::selected(context).len() && measured.iter().all(Option::is_some);
         let records = measured.into_iter().flatten().collect();
         Ok(if complete { Outcome::Done(records) } else { Outcome::Unknown })
     }
+}
+
+/// What the measurement of a part depends on, apart from the perturbations that are tried on it.
+fn key(context: &Context, images: &Record, part: Part, trained: &Record) -> Key {
+    let settings = (&context.config.robustness, train::kept_file(part));
+    let seed = context.config.seed_of("robustness");
+    Key::new(&part.task("robustness"), settings, seed).on(&context.device).after(images).after(trained)
+}
+
+/// The record of a part that is measured, of those that are trained.
+pub(super) fn measured(context: &Context, images: &Record, part: Part, trained: &Record) -> Option<Record> {
+    context.run.recorded(&key(context, images, part, trained))
 }
 
 /// Networks of another condition with the same seed started with the same weights and saw the same batches.

@@ -68,7 +68,7 @@ impl OracleGroup {
     }
 }
 
-fn oracle_file(name: &str) -> String {
+pub(super) fn oracle_file(name: &str) -> String {
     format!("oracle-{name}.h5")
 }
 

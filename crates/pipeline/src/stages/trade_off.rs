@@ -105,8 +105,8 @@ pub(crate) fn curves(context: &Context) -> Result<Vec<Followed>> {
 fn summarize(context: &Context) -> Result<()> {
     let followed = curves(context)?;
     let folder = context.run.folder("trade-off");
-    for (name, figure) in trade_off::figures(&followed)? {
-        replace::bytes(&folder.join(format!("{name}.svg")), figure.as_bytes())?;
+    for (file, figure) in trade_off::files(&followed) {
+        replace::bytes(&folder.join(file), figure.as_bytes())?;
     }
     let table = trade_off::table(&followed);
     replace::bytes(&folder.join("table.md"), table.as_bytes())?;

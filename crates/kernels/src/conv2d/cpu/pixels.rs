@@ -122,8 +122,8 @@ pub(super) fn cost(isa: Isa, phase: &Phase, blocks: &[Block]) -> f64 {
     blocks.iter().map(|b| tiles * per_tile(b.width)).sum()
 }
 
-/// Computes the outputs of some images and one phase: `targets[image][channel * target_plane + row
-/// * columns + column]`.
+/// Computes the outputs of some images and one phase:
+/// `targets[image][channel * target_plane + row * columns + column]`.
 pub(super) fn correlate<P: Place>(
     isa: Isa,
     c: &Correlation,

@@ -3,6 +3,7 @@
 use super::EPOCHS;
 use crate::artifacts::ResponseEpoch;
 use crate::run::{Bar, Context};
+use crate::tensorboard::{self, Step};
 use anyhow::Result;
 use brainprior_artifact::json;
 use brainprior_response_model::FitEvent;
@@ -15,7 +16,7 @@ pub(super) type Curves = BTreeMap<String, BTreeMap<usize, ResponseEpoch>>;
 /// Reports the progress of fits and keeps their learning curves.
 pub(super) struct FitProgress<'a> {
     context: &'a Context,
-    curves_file: PathBuf,
+    folder: PathBuf,
     /// By fit. Stored with the fits' checkpoints, so that the curve of a resumed fit is complete.
     curves: Curves,
     fit: String,
@@ -26,11 +27,10 @@ pub(super) struct FitProgress<'a> {
 
 impl<'a> FitProgress<'a> {
     pub(super) fn new(context: &'a Context, folder: &Path) -> Self {
-        let curves_file = folder.join(EPOCHS);
         Self {
             context,
-            curves: json::read(&curves_file).unwrap_or_default(),
-            curves_file,
+            curves: json::read(&folder.join(EPOCHS)).unwrap_or_default(),
+            folder: folder.to_path_buf(),
             fit: String::new(),
             bar: context.progress.bar("response model", 1),
             message: String::new(),
@@ -47,6 +47,20 @@ impl<'a> FitProgress<'a> {
         self.unwritten.take().map_or(Ok(()), Err)
     }
 
+    /// The curves of all fits, and that of this fit for TensorBoard, in a folder of its own.
+    fn write(&self) -> Result<()> {
+        json::write(&self.folder.join(EPOCHS), &self.curves)?;
+        let step = |epoch: &ResponseEpoch| Step {
+            epoch: epoch.epoch,
+            scalars: vec![
+                ("loss/training".to_owned(), epoch.loss),
+                ("correlation/validation".to_owned(), epoch.validation_correlation),
+            ],
+        };
+        let steps: Vec<Step> = self.curves[&self.fit].values().map(step).collect();
+        tensorboard::write(&self.folder.join(self.fit.replace(' ', "")), &steps)
+    }
+
     pub(super) fn observe(&mut self, event: &FitEvent) {
         let progress = &self.context.progress;
         match event {
@@ -59,9 +73,7 @@ impl<'a> FitProgress<'a> {
                 let point =
                     ResponseEpoch { epoch: epoch + 1, loss: *train_loss, validation_correlation: *validation_correlation };
                 self.curves.entry(self.fit.clone()).or_default().insert(epoch + 1, point);
-                if let Err(error) = json::write(&self.curves_file, &self.curves) {
-                    self.unwritten = Some(error.into());
-                }
+                self.unwritten = self.unwritten.take().or(self.write().err());
                 self.message = format!("{}, epoch {}, validation correlation {validation_correlation:.3}", self.fit, epoch + 1);
             }
             FitEvent::WithoutModulator { scan } => {

@@ -1,5 +1,6 @@
 //! Stage `train`: one classifier per condition and seed, in parallel.
 
+mod followed;
 mod key;
 mod network;
 
@@ -58,7 +59,9 @@ pub(crate) fn trained<'a>(context: &'a Context, inputs: &Inputs<'a>) -> Vec<(Par
 fn task(context: &Context, inputs: &Inputs, part: Part) -> Result<Option<Record>> {
     let key = key(context, inputs, part)?;
     let seed = key.seed();
-    context.task(key, |folder| train_one(context, part, seed, folder))
+    let record = context.task(key, |folder| train_one(context, part, seed, folder))?;
+    inputs.page.refresh(context);
+    Ok(record)
 }
 
 /// Every trained part of the grid, selected or not.
@@ -69,6 +72,16 @@ pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<
     }
     finished.sort_by_key(|(part, _)| part.place(context));
     Ok(finished)
+}
+
+/// Every part of the grid that is trained already, with its record, as far as records tell.
+pub(super) fn recorded<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<(Part<'a>, Record)>> {
+    let mut recorded = Vec::new();
+    for part in Part::all(context) {
+        recorded.extend(context.run.recorded(&key(context, inputs, part)?).map(|record| (part, record)));
+    }
+    recorded.sort_by_key(|(part, _)| part.place(context));
+    Ok(recorded)
 }
 
 /// The network after `epoch`, from 1.
@@ -115,19 +128,16 @@ pub(crate) fn history(context: &Context, part: Part) -> Result<Vec<TrainingEpoch
     Ok(json::read(&context.run.folder(&part.task("train")).join(HISTORY))?)
 }
 
-/// The histories of all parts, by condition and seed.
-pub(crate) fn histories(context: &Context) -> Result<BTreeMap<(String, u64), Vec<TrainingEpoch>>> {
-    Part::all(context)
-        .into_iter()
-        .map(|part| Ok(((part.condition.name().to_owned(), part.seed), history(context, part)?)))
-        .collect()
+/// The histories of these parts, by condition and seed.
+pub(crate) fn histories(context: &Context, parts: &[Part]) -> Result<BTreeMap<(String, u64), Vec<TrainingEpoch>>> {
+    parts.iter().map(|part| Ok(((part.condition.name().to_owned(), part.seed), history(context, *part)?))).collect()
 }
 
 /// Labeled images per second in the median step of each part, if measured.
-pub(crate) fn speeds(context: &Context) -> BTreeMap<String, f64> {
-    let speed = |part: Part| {
+pub(crate) fn speeds(context: &Context, parts: &[Part]) -> BTreeMap<String, f64> {
+    let speed = |part: &Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);
         Some((part.task("train"), json::read(&path).ok()?))
     };
-    Part::all(context).into_iter().filter_map(speed).collect()
+    parts.iter().filter_map(speed).collect()
 }

@@ -1,7 +1,8 @@
 //! Trains one network.
 
+use super::followed::Followed;
 use super::{BEST, HISTORY, LAST, PULL, SPEED, snapshot_file};
-use crate::artifacts::{Pull, SetBy, TrainingEpoch};
+use crate::artifacts::{Pull, SetBy};
 use crate::config::Target;
 use crate::grid::Part;
 use crate::run::Context;
@@ -54,6 +55,7 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
     let mut bar = context.progress.bar(&part.task("train"), 1);
     let mut message = String::new();
     let mut speeds = Vec::new();
+    let mut followed = Followed::in_folder(folder);
     let mut observer = |event| match event {
         TrainEvent::Step { done, total, loss, similarity_loss, images_per_second, .. } => {
             speeds.push(images_per_second);
@@ -62,6 +64,7 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
             bar.set(done as u64, total as u64, &text);
         }
         TrainEvent::Epoch(epoch) => {
+            followed.add(&epoch);
             let share = |share: &f64| format!("{share:.2}");
             let pairs = epoch.pair_correlation.map_or(String::new(), |correlation| {
                 let gamma = epoch.gamma.iter().map(share).collect::<Vec<_>>().join(" ");
@@ -73,29 +76,14 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
     let options = TrainOptions { device: context.device.clone(), seed, observer: Some(&mut observer) };
     let trained = train(&data.train, &target, &config, folder, options)?;
     drop(bar);
-    let history: Vec<TrainingEpoch> = trained
-        .epochs
-        .iter()
-        .map(|epoch| TrainingEpoch {
-            epoch: epoch.epoch + 1,
-            loss: epoch.loss,
-            cross_entropy: epoch.cross_entropy,
-            similarity_loss: epoch.similarity_loss,
-            train_accuracy: epoch.train_accuracy,
-            validation_loss: epoch.validation_loss,
-            validation_accuracy: epoch.validation_accuracy,
-            pair_correlation: epoch.pair_correlation,
-            gamma: epoch.gamma.clone(),
-        })
-        .collect();
-    json::write(&folder.join(HISTORY), &history)?;
+    let epochs = followed.finish(&trained.epochs)?;
     json::write(&folder.join(PULL), &pull)?;
     if let Some(speed) = median(&speeds) {
         json::write(&folder.join(SPEED), &speed)?;
     }
     let mut outputs = [BEST, LAST, HISTORY, PULL].map(str::to_owned).to_vec();
     if config.snapshots {
-        outputs.extend((1..=history.len()).map(snapshot_file));
+        outputs.extend((1..=epochs).map(snapshot_file));
     }
     Ok(outputs)
 }

@@ -1,0 +1,135 @@
+//! The page of a run in progress, written anew after each stage and each network.
+
+use super::super::{Inputs, robustness, train};
+use super::REPORT;
+use super::gathered::Gathered;
+use super::neural::{Measured, Reached};
+use crate::grid::Part;
+use crate::run::{Context, Record};
+use anyhow::Result;
+use brainprior_artifact::replace;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Who holds it writes the page.
+pub(super) const LOCK: &str = "report";
+
+/// Networks that are named in a sentence.
+const NAMED: usize = 8;
+
+/// Shows how far a run is.
+#[derive(Default)]
+pub(in super::super) struct LivePage(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// Of the stages that are done.
+    records: Vec<Record>,
+    /// Tasks that this process had done when the page was written last.
+    shown: usize,
+    /// Kept, since large scans take long to read.
+    scans: Option<(Reached, Measured)>,
+}
+
+impl LivePage {
+    /// Takes in what a stage did, or had done before.
+    pub(in super::super) fn add(&self, records: &[Record]) {
+        self.state().records.extend_from_slice(records);
+    }
+
+    /// Writes the page if anything was done since it was written. A run does not fail for it: what cannot be written is said in the log.
+    pub(in super::super) fn refresh(&self, context: &Context) {
+        if context.run.is_dry() {
+            return;
+        }
+        if let Err(error) = self.written(context) {
+            tracing::warn!("the page of the run so far could not be written: {error:#}");
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        // A job that panicked ends the run; until then the page is worth no second panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self, context: &Context) -> Result<()> {
+        let mut state = self.state();
+        let State { records, shown, scans } = &mut *state;
+        let done = context.run.done();
+        let stages = |name: &str| records.iter().any(|record| record.key.task() == name);
+        let reached = match [stages("scans"), stages("response"), stages("similarity")] {
+            [_, _, true] => Reached::Similarity,
+            [_, true, _] => Reached::Response,
+            [true, ..] => Reached::Scans,
+            _ => return Ok(()),
+        };
+        if *shown == done {
+            return Ok(());
+        }
+        // From reading to writing, so that no older state comes after a newer one.
+        let _lock = context.run.hold(LOCK)?;
+        *shown = done;
+        if scans.as_ref().is_none_or(|(level, _)| *level != reached) {
+            *scans = Some((reached, Measured::gather(context, reached)?));
+        }
+        let (_, scans) = scans.as_ref().expect("they were gathered just now");
+        let inputs = Inputs { records: records.iter().collect(), page: self };
+        let trained = match reached {
+            Reached::Similarity => train::recorded(context, &inputs)?,
+            _ => Vec::new(),
+        };
+        let measured: Vec<(Part, Record)> = match inputs.find("images") {
+            Some(images) => {
+                let of = |(part, trained): &(_, _)| Some((*part, robustness::measured(context, images, *part, trained)?));
+                trained.iter().filter_map(of).collect()
+            }
+            None => Vec::new(),
+        };
+        let done = records.iter().chain(trained.iter().chain(&measured).map(|(_, record)| record));
+        let seconds: BTreeMap<String, f64> = done.map(|record| (record.key.task().to_owned(), record.seconds)).collect();
+        let all = Part::all(context);
+        let followed = records.iter().filter(|record| record.key.stage() == "trade-off").count();
+        let (trained, measured) = (parts(&trained), parts(&measured));
+        let gathered = Gathered {
+            context,
+            scans,
+            missing: missing(reached, &all, &trained, &measured),
+            is_followed: followed == all.len(),
+            trained,
+            measured,
+            seconds,
+        };
+        let page = gathered.page(&gathered.results()?)?;
+        Ok(replace::bytes(&context.run.root().join(REPORT), page.as_bytes())?)
+    }
+}
+
+fn parts<'a>(found: &[(Part<'a>, Record)]) -> Vec<Part<'a>> {
+    found.iter().map(|(part, _)| *part).collect()
+}
+
+/// What is still to be done, in sentences.
+fn missing(reached: Reached, all: &[Part], trained: &[Part], measured: &[Part]) -> Vec<String> {
+    let mut sentences = vec![
+        "This page shows what is done so far and is written anew after each stage and each network; load it again to see more."
+            .to_owned(),
+    ];
+    match reached {
+        Reached::Scans => sentences.push("The response model is still to be fitted, and similarities are to be computed.".into()),
+        Reached::Response => sentences.push("Similarities are still to be computed.".into()),
+        Reached::Similarity => {}
+    }
+    let left = |done: &[Part]| -> Vec<String> {
+        let is_done = |part: &Part| done.iter().any(|done| done.condition == part.condition && done.seed == part.seed);
+        all.iter().filter(|part| !is_done(part)).map(|part| format!("{}, seed {}", part.condition.name(), part.seed)).collect()
+    };
+    let named = |names: Vec<String>| match names.len() {
+        0 => String::new(),
+        count if count > NAMED => format!(" Missing: {}; and {} more.", names[..NAMED].join("; "), count - NAMED),
+        _ => format!(" Missing: {}.", names.join("; ")),
+    };
+    let count = all.len();
+    sentences.push(format!("Trained: {} of {count} networks.{}", trained.len(), named(left(trained))));
+    sentences.push(format!("Measured under noise and attack: {} of {count} networks.{}", measured.len(), named(left(measured))));
+    sentences
+}
