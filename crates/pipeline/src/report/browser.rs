@@ -72,6 +72,7 @@ fn operated(browser: &PathBuf, width: usize) -> Value {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test says why it is skipped")]
 fn a_browser_shows_values_switches_conditions_and_sorts() {
     let browser = match chromium() {
         Ok(browser) => browser,

@@ -90,7 +90,7 @@ mod tests {
             epoch,
             loss: 1.0 / (epoch + 1) as f64,
             cross_entropy: 0.5,
-            similarity_loss: (epoch % 2 == 0).then_some(0.25),
+            similarity_loss: epoch.is_multiple_of(2).then_some(0.25),
             train_accuracy: 0.5,
             validation_loss: 0.5,
             validation_accuracy: 0.5,
