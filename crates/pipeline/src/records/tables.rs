@@ -279,6 +279,6 @@ mod tests {
         let mut other = record("denoised", 0, [0.5, 0.25], &[0.25]);
         other.figures.gaussian_noise[1].level = 0.3;
         let error = of_records(&[record("none", 0, [0.5, 0.25], &[0.25]), other], "none").unwrap_err().to_string();
-        assert!(error.contains("denoised of seed 0: levels of noise [0.0, 0.3]"), "{error}");
+        assert!(error.contains("denoised of seed 0: noise levels [0.0, 0.3]"), "{error}");
     }
 }
