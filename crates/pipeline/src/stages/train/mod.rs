@@ -137,7 +137,7 @@ pub(crate) fn histories(context: &Context, parts: &[Part]) -> Result<BTreeMap<(S
 pub(crate) fn speeds(context: &Context, parts: &[Part]) -> BTreeMap<String, f64> {
     let speed = |part: &Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);
-        Some((part.task("train"), json::read(&path).ok()?))
+        Some((part.task("train"), json::read::<Option<f64>>(&path).ok()??))
     };
     parts.iter().filter_map(speed).collect()
 }

@@ -78,9 +78,8 @@ pub(super) fn train_one(context: &Context, part: Part, seed: u64, folder: &Path)
     drop(bar);
     let epochs = followed.finish(&trained.epochs)?;
     json::write(&folder.join(PULL), &pull)?;
-    if let Some(speed) = median(&speeds) {
-        json::write(&folder.join(SPEED), &speed)?;
-    }
+    // A training that was killed after its last epoch makes no step when it resumes, and its speed stays unknown.
+    json::write(&folder.join(SPEED), &median(&speeds))?;
     let mut outputs = [BEST, LAST, HISTORY, PULL].map(str::to_owned).to_vec();
     if config.snapshots {
         outputs.extend((1..=epochs).map(snapshot_file));
