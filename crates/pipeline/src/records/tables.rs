@@ -111,7 +111,7 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
         .collect();
     made.sort();
     made.dedup();
-    text + &format!("Percent and percentage points; {} Made by {}.\n", table::OVER_SEEDS, made.join("; "))
+    text + &format!("Percent and percentage points. {} Made by {}.\n", table::OVER_SEEDS, made.join("; "))
 }
 
 /// Whether two networks differ only in their condition: same training seed, images, arithmetic and measurements.
