@@ -80,7 +80,7 @@ pub(crate) struct Content<'a> {
     pub(crate) seconds: &'a BTreeMap<String, f64>,
     pub(crate) training: BTreeMap<(String, u64), Vec<TrainingEpoch>>,
     /// Labelled images a second, by task.
-    pub(crate) speeds: BTreeMap<String, f64>,
+    pub(crate) speeds: BTreeMap<String, Option<f64>>,
     /// Clean and noisy accuracy over epochs, where it was followed.
     pub(crate) trade_off: Vec<Followed>,
     /// How many convolutions deep each layer of the similarity lies.

@@ -93,7 +93,11 @@ fn gamma(seeds: &[&Vec<TrainingEpoch>], layers: &[usize]) -> Vec<Curve> {
 
 fn speed(page: &mut Page, content: &Content) {
     if !content.speeds.is_empty() {
-        let lines: String = content.speeds.iter().map(|(task, speed)| format!("{task:<40} {speed:8.0} images/s\n")).collect();
-        page.details("Labelled images a second, in the median step", &lines);
+        let line = |(task, speed): (&String, &Option<f64>)| {
+            let speed = speed.map_or("–".to_owned(), |speed| format!("{speed:.0}"));
+            format!("{task:<40} {speed:>8} images/s\n")
+        };
+        let lines: String = content.speeds.iter().map(line).collect();
+        page.details("Labeled images per second, in the median step", &lines);
     }
 }

@@ -133,11 +133,11 @@ pub(crate) fn histories(context: &Context, parts: &[Part]) -> Result<BTreeMap<(S
     parts.iter().map(|part| Ok(((part.condition.name().to_owned(), part.seed), history(context, *part)?))).collect()
 }
 
-/// Labeled images per second in the median step of each part, if measured.
-pub(crate) fn speeds(context: &Context, parts: &[Part]) -> BTreeMap<String, f64> {
+/// Labeled images per second in the median step of each part; `None` if a killed training made no step after it resumed.
+pub(crate) fn speeds(context: &Context, parts: &[Part]) -> BTreeMap<String, Option<f64>> {
     let speed = |part: &Part| {
         let path = context.run.folder(&part.task("train")).join(SPEED);
-        Some((part.task("train"), json::read::<Option<f64>>(&path).ok()??))
+        (part.task("train"), json::read::<Option<f64>>(&path).ok().flatten())
     };
-    parts.iter().filter_map(speed).collect()
+    parts.iter().map(speed).collect()
 }
