@@ -35,7 +35,7 @@ fn of_file(path: &Path) -> Result<Vec<PathBuf>> {
         let Member::Dataset(dataset) = member else { continue };
         // An external link points into another file, whose own sources are searched for next to it.
         let file = PathBuf::from(dataset.filename());
-        if canonical(&file) != canonical(path) {
+        if !is_same(&file, path) {
             found.push(file.clone());
         }
         let Ok(properties) = dataset.dcpl() else { continue };
@@ -92,6 +92,11 @@ pub(super) fn beside_raw(beside: &Path, name: &str) -> Option<PathBuf> {
     place.is_file().then_some(place)
 }
 
-pub(super) fn canonical(path: &Path) -> PathBuf {
+/// Whether two paths lead to one file.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    canonical(one) == canonical(other)
+}
+
+fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

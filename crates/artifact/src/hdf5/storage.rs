@@ -1,7 +1,7 @@
 //! Checks that the data of a dataset are present. HDF5 returns fill values, usually zeros, where
 //! they are missing.
 
-use super::sources::{beside_link, beside_raw, canonical};
+use super::sources::{beside_link, beside_raw, is_same};
 use super::virtual_map::{Part, parts};
 use super::{Input, refusal};
 use crate::{FileError, Result};
@@ -77,10 +77,10 @@ impl Input {
         let gone = |found: String| self.mismatch(name, "data", format!("that they lie in {found}"), BRING_BACK);
         // A pattern stands for any number of files or datasets; the shape reveals a missing one.
         if file.replace("%%", "").contains("%b") || source.replace("%%", "").contains("%b") {
-            if first_of_pattern(&self.path, file).is_none() {
+            let Some(first) = first_of_pattern(&self.path, file) else {
                 return Err(gone(format!("files {file:?}, of which the first is missing")));
-            }
-            return if file == "." { self.check_blocks(name, source) } else { Ok(()) };
+            };
+            return if is_same(&first, &self.path) { self.check_blocks(name, source) } else { Ok(()) };
         }
         let (file, source) = (file.replace("%%", "%"), source.replace("%%", "%"));
         let opened;
@@ -94,7 +94,7 @@ impl Input {
         };
         let found = input.find(&source).map_err(|error| gone(format!("{source} of {file:?}, which cannot be read ({error})")))?;
         let dataset = found.ok_or_else(|| gone(format!("{source} of {file:?}, which has nothing of that name")))?;
-        if canonical(&input.path) == canonical(&self.path) {
+        if is_same(&input.path, &self.path) {
             self.check_own(name, &source, &dataset)?;
         }
         let shape = dataset.shape();
@@ -119,7 +119,7 @@ impl Input {
     /// from there into another file, HDF5 2.2.0 can crash when it reads the virtual dataset.
     fn check_own(&self, name: &str, source: &str, dataset: &Dataset) -> Result<()> {
         let found = PathBuf::from(dataset.filename());
-        if canonical(&found) == canonical(&self.path) {
+        if is_same(&found, &self.path) {
             return Ok(());
         }
         Err(self.mismatch(

@@ -3,14 +3,12 @@
 use super::NetworkRecord;
 use crate::adversarial::{BySeed, RESAMPLES, over_seeds};
 use crate::artifacts::{Difference, NetworkResult, Ratio, Spread, each_once, mean_over_families};
+use crate::config::Target;
 use crate::table;
 use anyhow::{Result, ensure};
 use brainprior_images::is_in_mean;
 use brainprior_robustness::{Corruption, Perturbation, paired_ratio_of};
 use std::path::Path;
-
-/// The condition without a target, the reference if no other is given.
-const NO_TARGET: &str = "none";
 
 /// Tables, in Markdown, of the records in `folder`; differences are those to the condition `baseline` of the same seed.
 ///
@@ -23,7 +21,7 @@ pub fn tables(folder: &Path, baseline: &str) -> Result<String> {
 fn of_records(records: &[NetworkRecord], baseline: &str) -> Result<String> {
     let known = each_once(records.iter().map(|record| record.figures.condition.as_str()));
     ensure!(
-        baseline == NO_TARGET || known.contains(&baseline),
+        baseline == Target::None.name() || known.contains(&baseline),
         "--baseline {baseline}: no record is of that condition; there are {}",
         known.join(", ")
     );
