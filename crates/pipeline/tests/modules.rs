@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("report", &["artifacts", "table"]),
     ("adversarial", &["artifacts", "run", "table"]),
     ("stages", &["adversarial", "artifacts", "config", "grid", "report", "run", "table", "tensorboard"]),
-    ("records", &["adversarial", "artifacts", "run", "table"]),
+    ("records", &["adversarial", "artifacts", "config", "run", "table"]),
     ("denoise", &["config", "run", "stages", "table"]),
     ("files", &["artifacts"]),
     ("import", &[]),
