@@ -50,6 +50,10 @@ fn name(norm: Norm) -> &'static str {
     }
 }
 
+fn search(norm: Norm) -> Search {
+    Search { largest: norm.range(1024), tolerance: 0.01 }
+}
+
 #[test]
 fn logits_are_those_of_pytorch() {
     let (network, labeled, peers) = (network(), labeled_batch(), peers());
@@ -131,12 +135,11 @@ fn leave_no_more_images_standing(norm: Norm) {
 
 /// The median of the smallest perturbations found by these attacks together.
 fn median(network: &Network, labeled: &LabeledBatch, norm: Norm, attacks: &[&dyn Attack]) -> f64 {
-    let search = Search { largest: norm.range(1024), tolerance: 0.01 };
     let mut minimal = MinimalPerturbations::new(network, labeled, norm, SETTINGS).unwrap();
     for attacker in attacks {
-        minimal.approach(network, *attacker, labeled, search, SETTINGS).unwrap();
+        minimal.approach(network, *attacker, labeled, search(norm), SETTINGS).unwrap();
     }
-    Survival::of(&minimal.perturbations(labeled, search)).unwrap().median().found().unwrap()
+    Survival::of(&minimal.perturbations(labeled, search(norm))).unwrap().median().found().unwrap()
 }
 
 /// No attack's median is more than 2% above that of the same attack in another library.
@@ -179,63 +182,81 @@ fn the_boundary_attack_comes_as_near() {
     assert!(ours <= 1.02 * mean + 2.0 * spread * (1.0f64 + 0.2).sqrt(), "{ours}, theirs {mean}, from walk to walk {spread}");
 }
 
-/// The ensemble's median is at most that of the best single attack of Foolbox and AutoAttack.
-#[test]
-fn the_ensemble_is_at_or_below_the_best_of_the_others() {
-    let (network, labeled, peers) = (network(), labeled_batch(), peers());
-    for norm in [Norm::Linf, Norm::L2] {
-        let attacks = ensemble(norm, 1000);
-        let ours = median(&network, &labeled, norm, &attacks.iter().map(AsRef::as_ref).collect::<Vec<_>>());
-        let theirs = peers["median"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm)));
-        let mut medians: Vec<f64> = theirs.map(|(_, median)| median.as_f64().unwrap()).collect();
-        for (key, peer) in peers["by_image"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm))) {
-            if peer["epsilon"].is_null() {
-                let mut norms: Vec<f64> = peer["norms"].as_array().unwrap().iter().map(|norm| norm.as_f64().unwrap()).collect();
-                assert!(peer["success"].as_array().unwrap().iter().all(|success| success == 1), "{key} fails somewhere");
-                norms.sort_by(f64::total_cmp);
-                medians.push(0.5 * (norms[99] + norms[100]));
-            }
-        }
-        let best = medians.into_iter().fold(f64::INFINITY, f64::min);
-        println!("ensemble {norm:?}: median {ours:.6}, the best of theirs {best:.6}");
-        assert!(ours <= best, "{norm:?}: {ours}, the best of theirs {best}");
+/// The smallest perturbations that the ensemble of a budget finds.
+fn by_ensemble(network: &Network, labeled: &LabeledBatch, norm: Norm, passes: usize) -> MinimalPerturbations {
+    let mut minimal = MinimalPerturbations::new(network, labeled, norm, SETTINGS).unwrap();
+    for attacker in ensemble(norm, passes) {
+        minimal.approach(network, attacker.as_ref(), labeled, search(norm), SETTINGS).unwrap();
     }
+    minimal
 }
 
-/// At equal numbers of passes the ensemble is closer to the best known perturbations than every single attack of
-/// adv-lib, Foolbox and torchattacks (`tests/golden/equal_budgets.py` made their distances, on the first 100 images).
+/// The smaller of the two distances of each image; `None` if neither attack misled the network.
+fn smaller(best: Vec<Option<f64>>, distances: Vec<Option<f64>>) -> Vec<Option<f64>> {
+    let one = |pair| match pair {
+        (Some(a), Some(b)) => Some(f64::min(a, b)),
+        (a, b) => a.or(b),
+    };
+    best.into_iter().zip(distances).map(one).collect()
+}
+
+/// Medians of all single attacks of Foolbox and AutoAttack over the 200 images.
+fn medians_of_peers(peers: &Value, norm: Norm) -> Vec<f64> {
+    let theirs = peers["median"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm)));
+    let mut medians: Vec<f64> = theirs.map(|(_, median)| median.as_f64().unwrap()).collect();
+    for (key, peer) in peers["by_image"].as_object().unwrap().iter().filter(|(key, _)| key.ends_with(name(norm))) {
+        if peer["epsilon"].is_null() {
+            let mut norms: Vec<f64> =
+                peer["norms"].as_array().unwrap().iter().map(|norm| norm.as_f64().unwrap()).collect();
+            assert!(peer["success"].as_array().unwrap().iter().all(|success| success == 1), "{key} fails somewhere");
+            norms.sort_by(f64::total_cmp);
+            medians.push(0.5 * (norms[99] + norms[100]));
+        }
+    }
+    medians
+}
+
 #[test]
-fn at_equal_passes_the_ensemble_is_nearer_to_the_best_than_any_other() {
+fn the_ensemble_in_linf_finds_smaller_perturbations_than_any_other_attack() {
+    finds_smaller_perturbations_than_any_other_attack(Norm::Linf);
+}
+
+#[test]
+fn the_ensemble_in_l2_finds_smaller_perturbations_than_any_other_attack() {
+    finds_smaller_perturbations_than_any_other_attack(Norm::L2);
+}
+
+/// With 1,000 passes the ensemble's median over 200 images is at most that of the best single attack of Foolbox and
+/// AutoAttack. At equal numbers of passes it is closer to the best known perturbations of the first 100 images than
+/// every single attack of adv-lib, Foolbox and torchattacks (`tests/golden/equal_budgets.py` made their distances).
+fn finds_smaller_perturbations_than_any_other_attack(norm: Norm) {
     type Sizes = BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>;
     let text = std::fs::read_to_string(golden("equal_budgets.json")).unwrap();
     let peers: Sizes = serde_json::from_str(&text).unwrap();
-    let (network, labeled) = (network(), labeled_batch().subset(&(0..100).collect::<Vec<_>>()));
-    for norm in [Norm::Linf, Norm::L2] {
-        let search = Search { largest: norm.range(1024), tolerance: 0.01 };
-        let attacks = &peers[format!("{norm:?}").to_lowercase().as_str()];
-        let sizes = |entry: &Value| -> Vec<Option<f64>> { serde_json::from_value(entry["sizes"].clone()).unwrap() };
-        let smaller = |best: Vec<Option<f64>>, sizes: Vec<Option<f64>>| -> Vec<Option<f64>> {
-            let one = |pair| match pair {
-                (Some(a), Some(b)) => Some(f64::min(a, b)),
-                (a, b) => a.or(b),
-            };
-            best.into_iter().zip(sizes).map(one).collect()
+    let attacks = &peers[format!("{norm:?}").to_lowercase().as_str()];
+    let sizes = |entry: &Value| -> Vec<Option<f64>> { serde_json::from_value(entry["sizes"].clone()).unwrap() };
+    let theirs = attacks.values().flat_map(|budgets| budgets.values().map(sizes)).reduce(smaller).unwrap();
+
+    let (network, labeled) = (network(), labeled_batch());
+    let first = labeled.subset(&(0..100).collect::<Vec<_>>());
+    for passes in [100, 400, 1000] {
+        let ours = if passes == 1000 {
+            let minimal = by_ensemble(&network, &labeled, norm, passes);
+            let median = Survival::of(&minimal.perturbations(&labeled, search(norm))).unwrap().median().found().unwrap();
+            let best = medians_of_peers(&self::peers(), norm).into_iter().fold(f64::INFINITY, f64::min);
+            println!("ensemble {norm:?}: median {median:.6}, the best of theirs {best:.6}");
+            assert!(median <= best, "{norm:?}: {median}, the best of theirs {best}");
+            minimal.distances(&labeled)[..100].to_vec()
+        } else {
+            by_ensemble(&network, &first, norm, passes).distances(&first)
         };
-        let theirs = attacks.values().flat_map(|budgets| budgets.values().map(sizes)).reduce(smaller).unwrap();
-        for passes in [100, 400, 1000] {
-            let mut minimal = MinimalPerturbations::new(&network, &labeled, norm, SETTINGS).unwrap();
-            for attacker in ensemble(norm, passes) {
-                minimal.approach(&network, attacker.as_ref(), &labeled, search, SETTINGS).unwrap();
-            }
-            let ours = minimal.distances(&labeled);
-            let best = smaller(theirs.clone(), ours.clone());
-            let optimality = local_optimality(&ours, &best).unwrap();
-            for (name, budgets) in attacks {
-                let Some(entry) = budgets.get(&passes.to_string()) else { continue };
-                let other = local_optimality(&sizes(entry), &best).unwrap();
-                println!("{norm:?}, {passes} passes: {optimality:.4}, {name} {other:.4}");
-                assert!(optimality > other, "{norm:?}, {passes} passes: {optimality}, {name} {other}");
-            }
+        let best = smaller(theirs.clone(), ours.clone());
+        let optimality = local_optimality(&ours, &best).unwrap();
+        for (name, budgets) in attacks {
+            let Some(entry) = budgets.get(&passes.to_string()) else { continue };
+            let other = local_optimality(&sizes(entry), &best).unwrap();
+            println!("{norm:?}, {passes} passes: {optimality:.4}, {name} {other:.4}");
+            assert!(optimality > other, "{norm:?}, {passes} passes: {optimality}, {name} {other}");
         }
     }
 }
