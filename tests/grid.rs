@@ -137,9 +137,9 @@ fn every_condition_is_one_table() {
     assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
     for part in [
-        "Clean against noisy accuracy",
+        "Clean versus noisy accuracy",
         "At equal clean accuracy",
-        "To choose by",
+        "Validation accuracy, for choosing settings",
         "Gamma, denoised alpha_warm_up=0.5 layers=[1]",
         "layer 9",
         "images/s",

@@ -152,21 +152,22 @@ fn level_curves(
 fn noise(page: &mut Page, results: &Results) {
     page.section(
         "Noise",
-        "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds; bands span both of two seeds, or one standard deviation of more.",
+        "Gaussian noise on images in [0, 1], clipped to [0, 1]. Curves are means over seeds. Bands span both values of two seeds, or one standard deviation of three or more.",
     );
     let noise = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), false);
     let kept = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), true);
     let axes = |title, y| Axes { title, x: "standard deviation of the noise", y, y_range: None };
     page.figures(&[
         curves(&axes("Accuracy under noise", "accuracy"), &noise).caption("Accuracy at each noise level."),
-        curves(&axes("Accuracy kept", "noisy over clean"), &kept)
-            .caption("The same over each network's own clean accuracy: any network of low accuracy keeps much of it."),
+        curves(&axes("Retention", "noisy / clean accuracy"), &kept).caption(
+            "Accuracy under noise divided by the network's own clean accuracy. Any network of low accuracy retains much of it.",
+        ),
     ]);
 }
 
 fn provenance(page: &mut Page, content: &Content) {
     let results = content.results;
-    page.section("What was run", "Enough to run it again.");
+    page.section("Reproducing this run", "Everything needed to repeat this run.");
     page.paragraph(&format!(
         "brainprior {}, device {}, seed {}, configuration {}…",
         results.crate_version,

@@ -14,13 +14,15 @@ pub(crate) fn section(page: &mut Page, content: &Content) {
         return;
     }
     page.section(
-        "Clean against noisy accuracy",
-        "Means over seeds. What moves a network along the line of `none` trades one for the other; what lies above it is gained.",
+        "Clean versus noisy accuracy",
+        "Points are means over seeds. A setting that moves a network along the line of `none` trades clean for noisy accuracy; a network above that line gains.",
     );
-    let caption = |name: &str| match name.starts_with("epochs") {
-        true => "A point for each epoch, joined in their order; the last is the largest.".to_owned(),
-        false => "A point for each alpha, rising; the largest alpha has the largest point. The line of `none` is over epochs."
+    let caption = |name: &str| {
+        match name.starts_with("epochs") {
+        true => "One point per epoch, connected in order; the last point is the largest.".to_owned(),
+        false => "One point per alpha, in increasing order; the largest alpha has the largest point. The line of `none` runs over epochs."
             .to_owned(),
+    }
     };
     page.figures(&figures.into_iter().map(|(name, figure)| figure.caption(caption(&name))).collect::<Vec<_>>());
 }

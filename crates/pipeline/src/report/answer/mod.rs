@@ -37,9 +37,9 @@ pub(super) fn section(page: &mut Page, content: &Content) {
     page.answer(
         &headline,
         &[
-            ("What was compared", plain(compared)),
-            ("What was seen", seen),
-            ("What this does not show", plain(limits)),
+            ("Comparison", plain(compared)),
+            ("Findings", seen),
+            ("Limitations", plain(limits)),
             ("Can the denoised target be trusted?", trust),
         ],
     );
@@ -158,13 +158,13 @@ impl<'a> Pair<'a> {
         let control = self.control.and_then(|control| Some((control, self.under_noise(subject, control)?.seen())));
         match (main.seen(), control) {
             (Seen::More, Some((control, Seen::More))) => format!(
-                "Under noise{when}, {subject} is more accurate than {baseline}, and more accurate than the control {control}: what the neurons say about the images matters."
+                "Under noise{when}, {subject} is more accurate than {baseline}, and more accurate than the control {control}: the neural information about the images matters."
             ),
             (Seen::More, Some((control, _))) => format!(
-                "Under noise{when}, {subject} is more accurate than {baseline}. It is not shown to be more accurate than the control {control}, so the gain may not come from what the neurons say."
+                "Under noise{when}, {subject} is more accurate than {baseline}. It is not shown to be more accurate than the control {control}, so the gain may not come from the neural information."
             ),
             (Seen::More, None) => format!(
-                "Under noise{when}, {subject} is more accurate than {baseline}. Without a control this does not show that what the neurons say is the reason."
+                "Under noise{when}, {subject} is more accurate than {baseline}. Without a control, this does not show that the neural information is the reason."
             ),
             (Seen::Less, _) => format!("Under noise{when}, {subject} is less accurate than {baseline}."),
             (Seen::Undecided, _) => {
@@ -198,7 +198,7 @@ fn compared(results: &Results, design: &Design) -> Vec<String> {
         "none" => Some("is trained on labels only"),
         DENOISED => Some("is also trained to match the denoised similarities of the neurons"),
         SHUFFLED => Some(
-            "is trained to match the same similarities with the images permuted, which removes what the neurons say about them",
+            "is trained to match the same similarities with the images permuted, which removes the neural information about them",
         ),
         _ => None,
     };

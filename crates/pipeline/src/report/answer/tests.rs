@@ -188,7 +188,7 @@ fn masking_and_simulation_are_named_as_limits() {
     let masking = Masking { epsilon: 0.1, images: 9, sign: MaskingSign::Found, verdict: String::new(), checks: vec![] };
     results.networks[4].masking = Some(masking);
     let limits = answered(&results).limits.join(" ");
-    assert!(limits.contains("found a sign with denoised, seed 1:"), "{limits}");
+    assert!(limits.contains("found signs of gradient masking in denoised, seed 1:"), "{limits}");
     assert!(limits.contains("Scans are simulated and images are procedural"), "{limits}");
 }
 
@@ -206,8 +206,8 @@ fn the_denoised_target_is_trusted_as_far_as_it_is_nearer_than_a_trial() {
     assert_eq!(verdict(vec![clear()]).0, "yes");
     assert_eq!(verdict(vec![clear(), overlapping()]).0, "probably");
     let (sign, sentence) = verdict(vec![clear(), worse()]);
-    assert!(sign == "in part" && sentence.contains("one trial is in a, and not in the other scans"), "{sentence}");
+    assert!(sign == "in part" && sentence.contains("a single trial in a, but not in the other scans"), "{sentence}");
     let (sign, sentence) = verdict(vec![worse()]);
-    assert!(sign == "no" && sentence.contains("take target raw"), "{sentence}");
+    assert!(sign == "no" && sentence.contains("use target raw"), "{sentence}");
     assert_eq!(verdict(vec![]).0, "not known");
 }

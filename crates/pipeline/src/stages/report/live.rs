@@ -111,12 +111,11 @@ fn parts<'a>(found: &[(Part<'a>, Record)]) -> Vec<Part<'a>> {
 /// What is still to be done, in sentences.
 fn missing(reached: Reached, all: &[Part], trained: &[Part], measured: &[Part]) -> Vec<String> {
     let mut sentences = vec![
-        "This page shows what is done so far and is written anew after each stage and each network; load it again to see more."
-            .to_owned(),
+        "This page shows the run so far and is rewritten after each stage and each network; reload it to see more.".to_owned(),
     ];
     match reached {
-        Reached::Scans => sentences.push("The response model is still to be fitted, and similarities are to be computed.".into()),
-        Reached::Response => sentences.push("Similarities are still to be computed.".into()),
+        Reached::Scans => sentences.push("The response model is not fitted yet, and similarities are not computed yet.".into()),
+        Reached::Response => sentences.push("Similarities are not computed yet.".into()),
         Reached::Similarity => {}
     }
     let left = |done: &[Part]| -> Vec<String> {
