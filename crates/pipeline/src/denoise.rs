@@ -243,7 +243,9 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
     let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(kind, _)| kind);
     for (weighting, name) in [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")] {
         let others = "against the mean over the other trials";
-        text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread divided by theirs\n");
+        text += &format!(
+            "\nsimilarities, {name}: correlation {others}, interval over images, and spread relative to that of the mean\n"
+        );
         let mut rows = vec![
             [
                 "denoiser",

@@ -388,7 +388,7 @@ fn refusal(path: &Path, problem: Problem) -> FileError {
         Fault::Program => {
             let (old, new) = (path.display(), path.with_extension("weights.pt"));
             format!(
-                "a pickle is a program, and nothing of it was run; if you trust the file, let PyTorch run it and save only the tensors: \
+                "a pickle is a program, and no part of it was run; if you trust the file, let PyTorch run it and save only the tensors: \
                  python -c \"import torch; m = torch.load('{old}', map_location='cpu', weights_only=False); \
                  m = m.get('state_dict', m.get('model', m)) if isinstance(m, dict) else m; \
                  torch.save(m if isinstance(m, dict) else m.state_dict(), '{}')\"",

@@ -43,7 +43,7 @@ impl LivePage {
             return;
         }
         if let Err(error) = self.written(context) {
-            tracing::warn!("the page of the run so far could not be written: {error:#}");
+            tracing::warn!("could not write the report of the run so far: {error:#}");
         }
     }
 
