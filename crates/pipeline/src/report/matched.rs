@@ -1,11 +1,11 @@
-//! Conditions at the baseline's clean accuracy, and what settings are chosen by.
+//! Conditions at the baseline's clean accuracy, and the validation accuracy for choosing settings.
 
 use super::page::Page;
 use super::plots::color;
 use crate::artifacts::{Comparison, ConditionSummary, LevelDifference, Results};
 use crate::table;
 
-/// Adds both.
+/// Adds both sections.
 pub(crate) fn section(page: &mut Page, results: &Results) {
     at_equal_accuracy(page, results);
     choosing(page, results);

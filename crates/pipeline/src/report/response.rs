@@ -1,4 +1,4 @@
-//! Figures of the response model: how well it predicts, what it has learned, how it learned it.
+//! Figures of the response model: its predictions, its parameters and its learning curves.
 
 use super::Content;
 use super::csv::Csv;
@@ -13,16 +13,16 @@ const BLUE: Rgb = Rgb(0, 114, 178);
 const GREEN: Rgb = Rgb(0, 158, 115);
 const RED: Rgb = Rgb(213, 94, 0);
 
-/// Pixels of the page for one pixel of a stimulus.
+/// Pixels of the page per pixel of a stimulus.
 const ZOOM: usize = 9;
-/// Pixels of the page for one tap of a filter.
+/// Pixels of the page per tap of a filter.
 const TAP: usize = 4;
-/// Trials drawn of a scan.
+/// Number of trials of a scan that are drawn.
 const SHIFTS: usize = 400;
 /// Filters side by side.
 const FILTER_COLUMNS: usize = 8;
 
-/// All of them.
+/// All figures.
 pub(crate) fn figures(content: &Content) -> Result<Vec<Figure>> {
     let neural = content.neural;
     let mut figures = Vec::new();
@@ -72,7 +72,7 @@ fn of_neurons(neurons: &NeuronCorrelations) -> [Figure; 3] {
     [against, test, feve]
 }
 
-/// Gaze and gains against the truth of a simulated scan.
+/// Gaze and gains compared with the ground truth of a simulated scan.
 fn recovered(scan: &str, recovery: &Recovery) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let (Some(shifts), Some(correlations)) = (&recovery.shifts, recovery.shift_correlations()) {

@@ -1,5 +1,5 @@
-//! The page's part on attacks and corruptions: curves, smallest perturbations, whether they can be believed, and what they
-//! look like.
+//! The sections on attacks and corruptions: curves, smallest perturbations, masking checks and
+//! pictures.
 
 use super::csv::Csv;
 use super::figure::Figure;
@@ -11,12 +11,12 @@ use crate::artifacts::{Comparison, MaskingSign, MinimalPerturbation, NetworkResu
 use crate::table;
 use anyhow::Result;
 
-/// Pixels of the page for one of an image.
+/// Pixels of the page per pixel of an image.
 const ENLARGEMENT: usize = 3;
 /// Pixels between images.
 const GAP: usize = 4;
 
-/// What the attacks of the ensemble of a norm leave.
+/// Prefix of the curves of accuracy under an ensemble.
 const ENSEMBLE: &str = "ensemble_";
 
 /// Accuracy against the size of the smallest perturbations, over all images.

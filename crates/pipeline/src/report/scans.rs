@@ -27,7 +27,7 @@ fn scan_row(scan: &ScanResult) -> Vec<String> {
     ]
 }
 
-/// Adds the section on scans and model, and that on similarities, as far as there are any.
+/// Adds the sections on scans and model and on similarities, if there are any.
 pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
     if content.results.scans.is_empty() {
         return Ok(());

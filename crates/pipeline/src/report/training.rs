@@ -5,7 +5,7 @@ use super::plots::{Axes, Curve, color, curves};
 use super::{Content, trade_off};
 use crate::artifacts::{Spread, TrainingEpoch};
 
-/// Adds the section, where a network is trained.
+/// Adds the section if a network is trained.
 pub(crate) fn section(page: &mut Page, content: &Content) {
     if content.training.is_empty() {
         return;
@@ -74,7 +74,7 @@ fn averaged(by_condition: &ByCondition, value: &dyn Fn(&TrainingEpoch) -> Option
     by_condition.iter().enumerate().filter_map(curve).collect()
 }
 
-/// Shares of the layers over epochs; none without a target.
+/// Weights of the layers over epochs; empty without a target.
 fn gamma(seeds: &[&Vec<TrainingEpoch>], layers: &[usize]) -> Vec<Curve> {
     let Some(first) = seeds.first().filter(|epochs| epochs.iter().any(|epoch| epoch.similarity_loss.is_some())) else {
         return Vec::new();

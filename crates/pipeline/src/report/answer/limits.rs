@@ -1,11 +1,11 @@
-//! What a run does not show, whatever it found.
+//! The limitations of a run.
 
 use super::super::Design;
 use super::Pair;
 use super::effect::{Effect, Seen};
 use crate::artifacts::{MaskingSign, NetworkResult};
 
-/// In sentences.
+/// The limitations as sentences.
 pub(super) fn limits(pair: &Pair, effects: &[Effect], design: &Design) -> Vec<String> {
     let mut limits = Vec::new();
     let seen = |wanted: fn(Seen) -> bool| effects.iter().filter(|effect| wanted(effect.seen())).count();

@@ -57,7 +57,8 @@ fn scan(name: &str, denoised: [f64; 3], single: [f64; 3]) -> ScanResult {
     }
 }
 
-/// Noisy accuracy of each condition by seed, and the ratio of its smallest perturbations to those of the first.
+/// Noisy accuracy of each condition by seed, and the ratio of its smallest perturbations to those
+/// of the first.
 fn results(conditions: &[(&str, &[f64], f64)]) -> Results {
     let of = |(name, noisy, _): &(&str, &[f64], f64)| -> Vec<NetworkResult> {
         noisy.iter().enumerate().map(|(seed, noisy)| network(name, seed as u64, *noisy)).collect()
@@ -108,7 +109,7 @@ fn answered(results: &Results) -> Answer {
     answer(results, &design)
 }
 
-/// Sign and sentence of what was seen.
+/// Sign and sentence of each finding.
 fn seen(answer: &Answer) -> Vec<(&'static str, &str)> {
     answer.seen.iter().map(|(sign, sentence)| (sign.expect("it is marked").1, sentence.as_str())).collect()
 }

@@ -1,10 +1,11 @@
-//! Whether the denoised target is nearer to the brain than the trials that it is made of.
+//! Whether the denoised target is closer to the neural truth than the trials from which it is made.
 
 use super::super::page::Sign;
 use super::{Marked, listed};
 use crate::artifacts::{Results, ScanResult, SimilarityAgreement};
 
-/// How one scan's denoised similarities and those of one trial agree with the other repeats, which neither is among.
+/// Agreement of one scan's denoised similarities, and of those of one trial, with the other
+/// repeats, which include neither.
 struct Scan<'a> {
     name: &'a str,
     denoised: SimilarityAgreement,
@@ -22,7 +23,7 @@ impl<'a> Scan<'a> {
         self.denoised.correlation > self.single.correlation
     }
 
-    /// Nearer by more than both intervals over images.
+    /// Closer, with intervals over images that do not overlap.
     fn is_clearly_nearer(&self) -> bool {
         self.denoised.low.zip(self.single.high).is_some_and(|(low, high)| low > high)
     }
@@ -32,7 +33,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// In sentences, the verdict first.
+/// The verdict and the figures behind it, as sentences.
 pub(super) fn trust(results: &Results) -> Marked {
     let scans: Vec<Scan> = results.scans.iter().filter_map(Scan::of).collect();
     if scans.is_empty() {
