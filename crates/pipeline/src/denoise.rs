@@ -158,7 +158,7 @@ fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {
     Ok(FixedFeatures { bank: Features::of(&stimuli, &[])?, with_network })
 }
 
-/// What is found for each scan of the group, by one seed.
+/// Results for each scan of the group with one seed.
 fn of_seed(
     options: &Options,
     device: &Device,

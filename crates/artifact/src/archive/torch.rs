@@ -1,6 +1,6 @@
 //! PyTorch state dicts (`torch.save`), in a zip or, as until 2020, in a sequence of pickles. No
-//! function of a pickle is called. A file that needs more than tensors is refused with a line of
-//! Python that makes a state dict of it.
+//! function of a pickle is called. The error for a file that needs more than tensors has a line of
+//! Python that converts it to a state dict.
 
 use super::Stored;
 use crate::pickle::{Fault, Item, Pickle, Problem};

@@ -46,8 +46,8 @@ impl Input {
         self.file.dataset(name).map(Some).map_err(|cause| self.refused(name, &cause))
     }
 
-    /// A dataset with `shape.len()` dimensions, whose sizes must match where `Some`, and whose data
-    /// are all present.
+    /// A dataset with `shape.len()` dimensions, whose sizes must match those that are `Some`, and
+    /// whose data are all present.
     pub(super) fn dataset(&self, name: &str, shape: &[Option<usize>]) -> Result<Dataset> {
         let expected = format!("a dataset of shape {}", describe(shape));
         let Some(dataset) = self.find(name)? else {

@@ -1,5 +1,5 @@
-//! Checks that the data of a dataset are present. HDF5 returns fill values, usually zeros, where
-//! they are missing.
+//! Checks that the data of a dataset are present. For missing data, HDF5 returns fill values, usually
+//! zeros.
 
 use super::sources::{beside_link, beside_raw, is_same};
 use super::virtual_map::{Part, parts};

@@ -58,7 +58,7 @@ impl CorruptedFamily {
     }
 }
 
-/// The same for a family name such as `gaussian_noise`, wherever its images come from.
+/// The same for a family name such as `gaussian_noise`, whatever the origin of its images.
 pub fn is_in_mean(family: &str) -> bool {
     !EXTRA.contains(&family)
 }

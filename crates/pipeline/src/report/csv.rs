@@ -6,7 +6,7 @@ use super::page::escape;
 pub(crate) struct Csv(String);
 
 impl Csv {
-    /// With the names of the columns.
+    /// An empty table with these column names.
     pub(crate) fn new(columns: &[&str]) -> Self {
         let mut csv = Self(String::new());
         csv.line(columns.iter().map(|name| (*name).to_owned()));

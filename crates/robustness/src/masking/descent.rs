@@ -10,7 +10,7 @@ const RESTARTS_GAIN: f64 = 0.1;
 /// The epsilon at which every image can be turned gray.
 const EVERYTHING: f64 = 0.5;
 
-/// More steps must not leave more images standing.
+/// More steps must not leave more images that withstand.
 pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
     let mut figures = Vec::new();
     let mut finding = None;
@@ -59,7 +59,7 @@ pub(super) fn restarts(masking: &MaskingSettings, trial: &Trial) -> Result<Check
     Ok(Check { name: "restarts", figures, finding })
 }
 
-/// If every image can be turned gray, none may stand.
+/// If every image can be turned gray, none may withstand.
 pub(super) fn everything(trial: &Trial) -> Result<Check> {
     let pgd = Pgd::new(Norm::Linf).with_relative_step(0.1).with_restarts(2);
     let stands = 1.0 - share(&trial.fallen(&pgd, EVERYTHING)?);

@@ -27,7 +27,7 @@ struct State {
     records: Vec<Record>,
     /// Number of tasks that this process had done when it last wrote the page.
     shown: usize,
-    /// Kept, since large scans take long to read.
+    /// Results on the scans, kept because large scans take long to read.
     scans: Option<(Reached, Measured)>,
 }
 
