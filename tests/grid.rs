@@ -77,7 +77,7 @@ fn every_condition_is_one_table() {
     assert!(page().contains("Trained: 0 of 1 networks. Missing: none, seed 0."), "the page of a run in progress");
     succeed(pipeline(&first, &conditions, &["--only", "train"]));
     assert!(page().contains("This run is in progress") && page().contains("Trained: 1 of 1 networks.</p>"));
-    assert!(page().contains("Measured under noise and attack: 0 of 1 networks. Missing: none, seed 0."));
+    assert!(page().contains("Evaluated under noise and attack: 0 of 1 networks. Missing: none, seed 0."));
 
     let conditions = [
         ("none", r#"target = "none""#),

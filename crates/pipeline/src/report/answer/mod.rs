@@ -49,8 +49,8 @@ fn answer(results: &Results, design: &Design) -> Answer {
     let trust = trust(results);
     let Some(pair) = Pair::of(results) else {
         let headline = match results.conditions.is_empty() {
-            true => "No network is measured yet, so there is nothing to compare.",
-            false => "Only one condition is measured, so there is nothing to compare.",
+            true => "No network has been evaluated yet, so there is nothing to compare.",
+            false => "Only one condition has been evaluated, so there is nothing to compare.",
         };
         return Answer { headline: headline.into(), compared: compared(results, design), seen: vec![], limits: vec![], trust };
     };
@@ -76,7 +76,7 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// `None` if fewer than two conditions are measured, or none of them is the baseline.
+    /// `None` if fewer than two conditions are evaluated, or none of them is the baseline.
     fn of(results: &'a Results) -> Option<Self> {
         let first = results.comparisons.first()?;
         let baseline = first.baseline.as_str();
@@ -153,7 +153,7 @@ impl<'a> Pair<'a> {
         let matched = self.at_equal_accuracy();
         let when = if matched.is_some() { " and at equal accuracy on clean images" } else { "" };
         let Some(main) = matched.or_else(|| self.under_noise(subject, baseline)) else {
-            return format!("No seed of both {subject} and {baseline} is measured yet.");
+            return format!("No seed has been evaluated for both {subject} and {baseline} yet.");
         };
         let control = self.control.and_then(|control| Some((control, self.under_noise(subject, control)?.seen())));
         match (main.seen(), control) {

@@ -179,7 +179,7 @@ fn one_and_two_seeds_show_nothing_and_have_no_interval() {
 #[test]
 fn a_run_without_two_conditions_has_nothing_to_compare() {
     let answer = answered(&results(&[]));
-    assert!(answer.headline.contains("No network is measured yet") && answer.seen.is_empty() && answer.limits.is_empty());
+    assert!(answer.headline.contains("No network has been evaluated yet") && answer.seen.is_empty() && answer.limits.is_empty());
     assert!(answered(&results(&[("none", NONE, 1.0)])).headline.contains("Only one condition"));
 }
 

@@ -130,6 +130,6 @@ fn missing(reached: Reached, all: &[Part], trained: &[Part], measured: &[Part]) 
     };
     let count = all.len();
     sentences.push(format!("Trained: {} of {count} networks.{}", trained.len(), named(left(trained))));
-    sentences.push(format!("Measured under noise and attack: {} of {count} networks.{}", measured.len(), named(left(measured))));
+    sentences.push(format!("Evaluated under noise and attack: {} of {count} networks.{}", measured.len(), named(left(measured))));
     sentences
 }
