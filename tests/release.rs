@@ -89,7 +89,7 @@ fn every_file_that_names_the_version_names_that_of_the_workspace() {
     }
 }
 
-/// The lock file must respect this; `cargo xtask audit` compiles with the oldest Rust itself.
+/// The lock file must satisfy this; `cargo xtask audit` checks the workspace with the oldest Rust itself.
 #[test]
 fn no_dependency_needs_a_newer_rust_than_the_workspace() {
     let parts = |version: &str| -> Vec<u32> { version.split('.').map(|part| part.parse().expect("a version")).collect() };
