@@ -78,7 +78,7 @@ fn what_a_reader_refuses_has_one_sentence() {
         file.new_dataset::<u8>().shape((90, 1, 36, 64)).create("images").unwrap();
         file.close().unwrap();
     }
-    fails(&["validate", &text(&path)], &["scan.h5: images: expected data throughout", "write all of it"]);
+    fails(&["validate", &text(&path)], &["scan.h5: images: expected complete data", "write all of it"]);
     let error = brainprior_pipeline::files::validate(&path).unwrap_err();
     assert!(!format!("{error:#}").contains('\n'), "{error:#}");
 }

@@ -77,7 +77,7 @@ fn every_condition_is_one_table() {
     assert!(page().contains("Trained: 0 of 1 networks. Missing: none, seed 0."), "the page of a run in progress");
     succeed(pipeline(&first, &conditions, &["--only", "train"]));
     assert!(page().contains("This run is in progress") && page().contains("Trained: 1 of 1 networks.</p>"));
-    assert!(page().contains("Measured under noise and attack: 0 of 1 networks. Missing: none, seed 0."));
+    assert!(page().contains("Evaluated under noise and attack: 0 of 1 networks. Missing: none, seed 0."));
 
     let conditions = [
         ("none", r#"target = "none""#),
@@ -137,9 +137,9 @@ fn every_condition_is_one_table() {
     assert_eq!(targets, ["denoised", "shuffled", "raw", "oracle", "pixels", "thresholded", "features"]);
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
     for part in [
-        "Clean against noisy accuracy",
+        "Clean versus noisy accuracy",
         "At equal clean accuracy",
-        "To choose by",
+        "Validation accuracy, for choosing settings",
         "Gamma, denoised alpha_warm_up=0.5 layers=[1]",
         "layer 9",
         "images/s",

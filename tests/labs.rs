@@ -208,5 +208,5 @@ fn corruption_errors_are_those_of_published_images_where_such_are_given() {
     let output = command.output().unwrap();
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && message.contains("labels.npy: label 50: expected") && !other.exists(), "{message}");
-    refused(&other, &settings(), &["labels.npy: label 50", "the set's test image 6", "in its order"]);
+    refused(&other, &settings(), &["labels.npy: label 50", "the set's test image 6", "in the same order"]);
 }

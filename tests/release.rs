@@ -1,4 +1,4 @@
-//! What a release has to have, read from `cargo metadata` and the files of the repository.
+//! Checks the requirements of a release, read from `cargo metadata` and the files of the repository.
 
 use serde_json::Value;
 use std::fs;
@@ -89,7 +89,7 @@ fn every_file_that_names_the_version_names_that_of_the_workspace() {
     }
 }
 
-/// The lock file is made so; the oldest Rust itself is asked by `cargo xtask audit`.
+/// The lock file must satisfy this; `cargo xtask audit` checks the workspace with the oldest Rust itself.
 #[test]
 fn no_dependency_needs_a_newer_rust_than_the_workspace() {
     let parts = |version: &str| -> Vec<u32> { version.split('.').map(|part| part.parse().expect("a version")).collect() };

@@ -23,8 +23,8 @@
 # compile time.
 set -euo pipefail
 
-# driver: the folder of the driver's library, nothing where ld.so knows it.
-# Fails where there is no driver.
+# driver: prints the folder of the driver's library, or nothing if ld.so knows it.
+# Fails if there is no driver.
 driver() {
   if ldconfig -p 2>/dev/null | grep -q 'libcuda\.so\.1'; then return 0; fi
   local f
@@ -94,7 +94,7 @@ setup() {
   install "$tmp"
   lib=$tmp/nvidia/cu13/lib
 
-  # cuDNN lies beside the toolkit: show it in the toolkit's own folders.
+  # cuDNN is installed next to the toolkit: link it into the toolkit's own folders.
   for f in "$tmp"/nvidia/cudnn/lib/libcudnn*.so.*; do ln -sf "../../cudnn/lib/${f##*/}" "$lib/"; done
   for f in "$tmp"/nvidia/cudnn/include/*.h; do ln -sf "../../cudnn/include/${f##*/}" "$tmp/nvidia/cu13/include/"; done
 

@@ -20,8 +20,8 @@ pub(crate) fn prepare_and_hand_over(arguments: &Arguments) -> Result<()> {
         && pipeline.dry_run
     {
         println!(
-            "would first find or download NVIDIA's toolkit and build for it, which takes some minutes (docs/cuda.md); then the stages \
-             would report what they do. Nothing was done. Use --dry-run without --device to get the report for the CPU"
+            "nothing was done: this call would first find or download NVIDIA's toolkit and build for it, which takes some minutes \
+             (docs/cuda.md), and then report what the stages would do. For the report on the CPU, use --dry-run without --device"
         );
         return Ok(());
     }

@@ -15,7 +15,7 @@ use crate::commands::torture::TortureArguments;
 use crate::commands::validate::ValidateArguments;
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// From recordings of visual cortex to robust image classifiers.
+/// Turns recordings of visual cortex into robust image classifiers.
 ///
 /// The first call prepares the machine (it finds cmake or installs it if possible) and compiles the workspace; later
 /// calls start at once.

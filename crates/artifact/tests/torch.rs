@@ -73,7 +73,7 @@ fn what_lies_beside_a_state_dict_is_named() {
 #[test]
 fn a_program_is_not_run_and_the_line_that_converts_it_is_said() {
     let line = "python -c \"import torch; m = torch.load('";
-    refused(&file("program.pt"), &["a call of posix.getcwd", "nothing of it was run", line, "program.weights.pt')\""]);
+    refused(&file("program.pt"), &["a call of posix.getcwd", "no part of it was run", line, "program.weights.pt')\""]);
     refused(&file("module.pt"), &["a call of torch.nn.modules.container.Sequential", line, "m.state_dict()"]);
 }
 

@@ -1,4 +1,4 @@
-//! Attacks a model: accuracy within a bound, the smallest perturbations, and whether the attacks can be believed.
+//! Attacks a model: accuracy within a bound, the smallest perturbations, and whether the attacks can be trusted.
 #![allow(clippy::print_stdout)]
 
 use brainprior::candle_core::{Device, Tensor};
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let model = ModuleClassifier::new(brighter_half, Device::Cpu);
 
-    // Ten images of 8 x 8 pixels whose left half is brighter by more and more, and ten whose right half is.
+    // Ten images of 8 x 8 pixels with an ever brighter left half, and ten with such a right half.
     let class = |image: usize| usize::from(image >= 10);
     let pixel = |at: usize| 0.42 + f32::from(at % 8 / 4 == class(at / 64)) * (0.01 + 0.01 * (at / 64 % 10) as f32);
     let labeled = LabeledBatch::new(1, 8, 8, (0..20 * 64).map(pixel).collect(), (0..20).map(class).collect())?;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for attack in ensemble(norm, 200) {
             minimal.approach(&model, attack.as_ref(), &labeled, search, settings)?;
         }
-        println!("{norm:?}: the median of the smallest is {:?}", median(&minimal.perturbations(&labeled, search), 0, 0)?.value);
+        println!("{norm:?}: the median smallest distance is {:?}", median(&minimal.perturbations(&labeled, search), 0, 0)?.value);
     }
     let report = masking_report(&model, &[], &labeled, &MaskingSettings::at(0.02), settings)?;
     println!("{}", report.in_words());

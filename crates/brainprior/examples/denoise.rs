@@ -1,4 +1,4 @@
-//! Denoises a scan with a response model: are similarities of its predictions nearer to the truth than those of one trial?
+//! Denoises a scan with a response model: are similarities of its predictions closer to the truth than those of one trial?
 #![allow(clippy::print_stdout)]
 
 use brainprior::images::procedural::natural_stimuli;

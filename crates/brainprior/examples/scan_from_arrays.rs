@@ -1,4 +1,4 @@
-//! Makes a scan of arrays: what was shown, what each neuron did, and what each trial is for.
+//! Makes a scan from arrays: images, responses, and the tier of each trial.
 #![allow(clippy::print_stdout)]
 
 use brainprior::images::procedural::natural_stimuli;
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     })?;
     println!("signal-to-noise ratio of each neuron: {:?}", reliability(&scan)?.w);
 
-    // A folder as Sensorium has it. With the feature `scans`, `write_static_hdf5` writes one file instead.
+    // A Sensorium folder. With the feature `scans`, `write_static_hdf5` writes one file instead.
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("arrays");
     write_sensorium(&path, &scan)?;

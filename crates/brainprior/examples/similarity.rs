@@ -1,4 +1,4 @@
-//! Similarities of all pairs of images from the responses of two populations: how far they agree, with each other and with controls.
+//! Compares the similarities of all pairs of images in two populations with each other and with controls.
 #![allow(clippy::print_stdout)]
 
 use brainprior::images::procedural::natural_stimuli;
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let (image, at) = (stimuli.image(image), first + 14 * neuron);
             (image[at + 1] - image[at]).abs()
         });
-        // One weight for each neuron, and where the numbers come from.
+        // One weight for each neuron, and the origin of the responses.
         vectors(stimuli.ids(), responses.view(), &[1.0; 40], "forty contrasts")
     };
     let (first, second) = (population(0)?, population(7)?);
@@ -30,6 +30,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let pairs = (0..both.len()).flat_map(|i| (i + 1..both.len()).map(move |j| (i, j)));
     let (i, j) = pairs.max_by(|a, b| both.get(a.0, a.1).total_cmp(&both.get(b.0, b.1))).expect("there are pairs");
-    println!("most alike: images {i} and {j}, at a cosine of {:.2}", both.get(i, j));
+    println!("most similar: images {i} and {j}, with a cosine of {:.2}", both.get(i, j));
     Ok(())
 }

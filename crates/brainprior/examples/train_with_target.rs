@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (learned, test) = (images.take(400), images.subset(&(400..600).collect::<Vec<_>>()));
     let pixels = test.pixels().iter().map(|value| f32::from(*value) / 255.0).collect();
     let labeled = LabeledBatch::new(1, 16, 16, pixels, test.labels().iter().map(|label| (*label).into()).collect())?;
-    // The target: any matrix over any stimuli. Neural ones come from `response_model` and `similarity`.
+    // The target is any matrix over any stimuli. Neural targets come from `response_model` and `similarity`.
     let stimuli = natural_stimuli(100, 18, 32, 2);
     let matrix = low_pass_pixels(&stimuli, 2.0)?;
 

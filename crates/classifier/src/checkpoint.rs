@@ -110,8 +110,8 @@ impl ResNet {
         }
         if of_torchvision {
             tracing::warn!(
-                "{}: a state dict does not say how its network is applied; assuming a stem of stride 1 without max-pool, and images \
-                 in [0, 1] rescaled to 5 (x - 0.5). Networks trained by torchvision itself differ in this",
+                "{}: a state dict states neither the stem nor the scale of the images; assuming stride 1 without max-pool, and images \
+                 in [0, 1] rescaled to 5 (x - 0.5). Networks trained by torchvision itself use others",
                 path.display()
             );
         }

@@ -142,7 +142,7 @@ fn corruptions_of_another_set_are_refused() {
     };
     refused(
         &test.subset(&[1, 0]),
-        &["labels.npy: label 0: expected 9, the label of the set's test image 0, found 0", "in its order"],
+        &["labels.npy: label 0: expected 9, the label of the set's test image 0, found 0", "in the same order"],
     );
     refused(&test.subset(&[0]), &["labels.npy", "expected 5 labels, five times", "shape [10]"]);
     let whole = std::fs::read(path.join("fog.npy")).unwrap();

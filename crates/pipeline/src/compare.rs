@@ -89,7 +89,7 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
         found => {
             let found = found?;
             text += &format!(
-                "size: B to A has slope {:.4}, standard deviation of A over that of B {:.4} (1 if sizes agree)\n",
+                "size: regression of A on B with slope {:.4}, standard deviation of A over that of B {:.4} (1 if sizes agree)\n",
                 found.slope, found.spread_ratio
             );
         }

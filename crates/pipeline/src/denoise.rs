@@ -158,7 +158,7 @@ fn fixed_features(options: &Options, scans: &[&Scan]) -> Result<FixedFeatures> {
     Ok(FixedFeatures { bank: Features::of(&stimuli, &[])?, with_network })
 }
 
-/// What is found for each scan of the group, by one seed.
+/// Results for each scan of the group with one seed.
 fn of_seed(
     options: &Options,
     device: &Device,
@@ -243,7 +243,9 @@ fn report(loaded: &Loaded, found: &[Found]) -> String {
     let best = best.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(kind, _)| kind);
     for (weighting, name) in [(Weighting::Equal, "equal weights"), (Weighting::SignalToNoise, "times w")] {
         let others = "against the mean over the other trials";
-        text += &format!("\nsimilarities, {name}: correlation {others}, interval over images, and spread divided by theirs\n");
+        text += &format!(
+            "\nsimilarities, {name}: correlation {others}, interval over images, and spread relative to that of the mean\n"
+        );
         let mut rows = vec![
             [
                 "denoiser",

@@ -8,7 +8,7 @@ const SHOWN: [f64; 3] = [0.1, 0.2, 0.3];
 
 /// How values over seeds appear in tables.
 pub(crate) const OVER_SEEDS: &str =
-    "Tables show both values of two seeds, and the mean and 95% interval (Student's t) of three or more.";
+    "Tables show both values for two seeds, and the mean with its 95% interval (Student's t) for three or more.";
 
 /// Legend of the columns of [`headline`].
 pub(crate) const COLUMNS: &str = "Accuracy under Gaussian noise, images in [0, 1]. Mean corruption error: the plain mean over corruptions and \

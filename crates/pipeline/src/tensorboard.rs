@@ -1,13 +1,17 @@
-//! Event files of TensorBoard: scalars over epochs, for whoever watches a fit or a training.
+//! TensorBoard event files: scalars over epochs, for watching a fit or a training.
 //!
-//! A file is a row of records: the length of the content (u64, little endian), the masked CRC-32C of these eight bytes, the content, and
-//! the masked CRC-32C of the content. A content is a message `Event` of Protocol Buffers: wall time (field 1, double), step (2, varint),
-//! version of the format (3, text) or summary (5), whose values (1) have a tag (1, text) and a number (2, float). This is
-//! [TensorFlow's `event.proto`](https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/util/event.proto) as far as
-//! scalars need it. The crates that write it bring a compiler of Protocol Buffers or a library of images along.
+//! A file is a sequence of records: the length of the content (u64, little endian), the masked
+//! CRC-32C of these eight bytes, the content, and the masked CRC-32C of the content. The content is
+//! a Protocol Buffers message `Event`: wall time (field 1, double), step (2, varint), version of the
+//! format (3, text) or summary (5), whose values (1) have a tag (1, text) and a number (2, float).
+//! This is the part of
+//! [TensorFlow's `event.proto`](https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/util/event.proto)
+//! that scalars need. The crates that write such files depend on a Protocol Buffers compiler or an
+//! image library.
 //!
-//! Equal runs write equal bytes, so that the wall time of an event is its step, in seconds. A file that is resumed therefore begins like
-//! the one that is written: nothing is there twice, and what was torn off is completed.
+//! Equal runs write equal bytes, so the wall time of an event is its step in seconds. The file of an
+//! interrupted run is therefore a prefix of the finished one: resuming repeats no event and completes
+//! a torn one.
 
 use anyhow::{Context, Result};
 use brainprior_artifact::replace;
@@ -15,10 +19,10 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-/// TensorBoard takes any file with `tfevents` in its name, and names its curves after the folder.
+/// TensorBoard reads any file with `tfevents` in its name and names its curves after the folder.
 const FILE: &str = "events.out.tfevents";
 
-/// How every file begins.
+/// The version in the first record of every file.
 const VERSION: &[u8] = b"brain.Event:2";
 
 /// Fields of `Event`, `Summary` and `Summary.Value`: the number of the field and how its content is encoded, as one byte.
@@ -35,19 +39,19 @@ const DOUBLE: u8 = 1;
 const BYTES: u8 = 2;
 const FLOAT: u8 = 5;
 
-/// What is known after one epoch.
+/// Scalars after one epoch.
 pub(crate) struct Step {
-    /// From 1.
+    /// Number of the epoch, from 1.
     pub(crate) epoch: usize,
-    /// By tag.
+    /// Tags and values.
     pub(crate) scalars: Vec<(String, f64)>,
 }
 
-/// Has the event file in `folder` hold these steps and no others. What is there already is left where it is and continued, so
-/// that a TensorBoard that has the file open goes on reading it.
+/// Writes exactly these steps into the event file in `folder`. If the existing file is a prefix, the
+/// rest is appended, so that a TensorBoard that has the file open continues to read it.
 ///
 /// # Errors
-/// Whatever the file system refuses.
+/// Returns an error if the folder or the file cannot be read or written.
 pub(crate) fn write(folder: &Path, steps: &[Step]) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("could not create {}", folder.display()))?;
     let path = folder.join(FILE);
@@ -95,7 +99,7 @@ fn field(message: &mut Vec<u8>, key: u8, content: &[u8]) {
     message.extend(content);
 }
 
-/// Seven bits a byte, the lowest first; the eighth says that more follow.
+/// Writes seven bits per byte, the lowest first; the eighth bit says whether more follow.
 fn varint(message: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         message.push(value as u8 | 0x80);
@@ -112,7 +116,8 @@ fn record(file: &mut Vec<u8>, content: &[u8]) {
     file.extend(masked(content).to_le_bytes());
 }
 
-/// The checksum as it is stored: turned and shifted, since a checksum of bytes that hold their own checksum says little.
+/// The checksum as stored, rotated and shifted: an unmasked checksum of bytes that contain their own
+/// checksum would be weak.
 fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -165,7 +170,7 @@ mod tests {
             write(folder.path(), &steps(3)).unwrap();
             assert!(read(folder.path()) == whole, "torn after {length} bytes");
         }
-        // A killed training is taken up at an earlier epoch, or another one begins.
+        // A killed training resumes at an earlier epoch, or another one begins.
         write(folder.path(), &steps(2)).unwrap();
         assert_eq!(read(folder.path()), bytes(&steps(2)));
         std::fs::write(folder.path().join(FILE), "something else").unwrap();

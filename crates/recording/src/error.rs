@@ -43,8 +43,9 @@ pub enum Error {
     },
     /// A pixel is NaN or out of range.
     #[error(
-        "images: row {row}, pixel {pixel}: expected a value in [0, {white}], found {found}; rescale the images, or state the range \
-         where none is: attribute `range` of images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; a tenth beyond it is clipped"
+        "images: row {row}, pixel {pixel}: expected a value in [0, {white}], found {found}; rescale the images, or state the range if \
+         the file does not: attribute `range` of images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; pixels outside it by up \
+         to a tenth are clipped"
     )]
     Pixel {
         /// The trial.
@@ -59,7 +60,7 @@ pub enum Error {
     /// The range of the pixels is ambiguous.
     #[error(
         "images: expected pixels from 0 to 1 or from 0 to 255, found a maximum of {found}; state the range: attribute `range` of \
-         images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; a tenth beyond it is clipped"
+         images, or meta/image_range.npy of a tree, [0, 1] or [0, 255]; pixels outside it by up to a tenth are clipped"
     )]
     PixelRange {
         /// The largest pixel.
@@ -112,7 +113,7 @@ pub enum Error {
     /// An image is in two tiers, so a model could be tested on images it was trained on.
     #[error(
         "image {image} is in tier {first_tier} (row {first_row}) and in tier {second_tier} (row {second_row}); \
-         give all its rows one tier, or leave some out"
+         give all its rows the same tier, or leave some out"
     )]
     TwoTiers {
         /// The image.
@@ -144,7 +145,7 @@ pub enum Error {
     /// Fewer than two images have repeats in the test tier.
     #[error(
         "scan {scan}: expected two images or more with repeats in tier test, found {repeated} (among {test_trials} test \
-         rows); reliability needs repeats, so give the rows of the repeated images tier test"
+         rows); reliability needs repeats, so set the tier of the repeated images to test"
     )]
     NoRepeats {
         /// Name of the scan.

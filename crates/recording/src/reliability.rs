@@ -7,7 +7,7 @@ use rayon::prelude::*;
 ///
 /// Let r_it be the response to oracle image i in repeat t, with T_i >= 2 repeats of image i; all
 /// trials have equal weight unless stated otherwise. An entry is `None` if the neuron never varies
-/// over the repeats of any image (eta = 0), where no measure is defined.
+/// over the repeats of any image (eta = 0), since no measure is defined then.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reliability {
     /// w = sigma / eta, sigma^2 = Var_i(mean_t r_it) (ddof 1), eta^2 = mean_i Var_t(r_it) (ddof 1)

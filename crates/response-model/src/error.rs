@@ -95,9 +95,8 @@ pub enum Error {
     /// Almost all training trials of a scan show images that are in the validation tier of another
     /// scan.
     #[error(
-        "scan `{scan}`: {left_out} of its {trials} trials of tier `train` show images that another scan of the fit validates on, and an \
-         image that validates in any scan trains in none, so that fewer than 2 are left; give the scans `tiers` that agree on which \
-         images validate"
+        "scan `{scan}`: {left_out} of its {trials} trials of tier `train` are left out because their images are validation images of \
+         another scan in the fit, and fewer than 2 trials remain; give each image the same tier in all scans"
     )]
     ValidateElsewhere {
         /// Name of the scan.

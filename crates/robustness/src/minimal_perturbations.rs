@@ -203,7 +203,7 @@ impl MinimalPerturbations {
         Ok(attacked)
     }
 
-    /// Keeps an attack's result for an image if it is nearer.
+    /// Keeps an attack's result for an image if it is closer.
     fn enter(&mut self, index: usize, attack: &dyn Attack, attacked: &Attacked, labeled: &LabeledBatch) {
         let outcome = attacked.outcomes()[index];
         let record = &mut self.records[index];

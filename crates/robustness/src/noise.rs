@@ -78,7 +78,7 @@ impl Noise {
 /// Accuracy at each noise level.
 ///
 /// # Errors
-/// Returns [`Error::Level`] if a level is negative, not finite, or not a probability where one is needed,
+/// Returns [`Error::Level`] if a level is negative, not finite, or not a probability if one is needed,
 /// [`Error::NotFinite`] if a logit is not finite, and [`Error::Model`] if the model fails.
 pub fn noise_curve<'a>(
     model: &dyn Classifier,

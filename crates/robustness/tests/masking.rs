@@ -95,7 +95,7 @@ impl Classifier for Quantized {
 #[test]
 fn a_quantizer_without_gradient_is_found() {
     let report = report(&Quantized(honest()));
-    found(&report, "zero gradients", "cannot be differentiated");
+    found(&report, "zero gradients", "is not differentiable");
     found(&report, "slopes", "no gradient to follow");
     found(&report, "large epsilon", "gradient descent fails");
     found(&report, "black-box", "that withstand gradient attacks");

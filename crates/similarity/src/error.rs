@@ -72,7 +72,7 @@ pub enum Error {
         found: f32,
     },
     /// An image is given twice.
-    #[error("images {first} and {second} are the same ({id}); every image must have a single row")]
+    #[error("images {first} and {second} are the same ({id}); give each image a single row")]
     Duplicate {
         /// Index of the first occurrence.
         first: usize,
@@ -109,7 +109,7 @@ pub enum Error {
     /// Scans have different images where the same were required.
     #[error(
         "scan {first} has {first_images} images, scan {second} has {second_images}, and they share {shared} (image {example} is \
-         in one of them only); average over the images of every scan, or over those of any scan and count the scans of each"
+         in one of them only); average over the images that every scan has, or over those that any scan has and count the scans of each"
     )]
     DifferentImages {
         /// The first scan.
@@ -127,8 +127,8 @@ pub enum Error {
     },
     /// Scans share fewer than two images.
     #[error(
-        "fewer than two images ({shared}) are in every one of the scans {scans}; images are matched by content, so that a \
-         rescaled or re-encoded image counts as another one: check that the scans showed the same files"
+        "fewer than two images ({shared}) are in every one of the scans {scans}; images are matched by content, so a \
+         rescaled or re-encoded image is a different image: check that the scans showed the same files"
     )]
     NoSharedImages {
         /// Names of the scans.

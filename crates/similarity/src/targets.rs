@@ -64,7 +64,7 @@ pub fn single_trial_similarity(scans: &[(&Scan, &ScanWeights)], stimuli: &Stimul
     Ok(averaged.with_provenance(step))
 }
 
-/// The control *labels*, a regularizer without a brain: takes the first `count` distinct `images`,
+/// The control *labels*, a regularizer without neural data: takes the first `count` distinct `images`,
 /// in grayscale, with the one-hot class of each as its vector. Two images of one class then have
 /// similarity 1, others about -1 / (classes - 1).
 ///

@@ -20,7 +20,7 @@ fn attributes_of_fixed_length_or_in_arrays_of_one_are_read() {
 #[test]
 fn links_that_lead_nowhere_are_no_absent_donors() {
     let error = SimilarityMatrix::read(&file("similarity-dangling-donors.h5")).unwrap_err().to_string();
-    assert!(error.contains("donor_ids: expected data, or no such name, found a dangling link"), "{error}");
+    assert!(error.contains("donor_ids: expected a dataset, or nothing of this name, found a dangling link"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! PyTorch state dicts (`torch.save`), in a zip or, as until 2020, in a sequence of pickles. No
-//! function of a pickle is called. A file that needs more than tensors is refused with a line of
-//! Python that makes a state dict of it.
+//! function of a pickle is called. The error for a file that needs more than tensors has a line of
+//! Python that converts it to a state dict.
 
 use super::Stored;
 use crate::pickle::{Fault, Item, Pickle, Problem};
@@ -388,7 +388,7 @@ fn refusal(path: &Path, problem: Problem) -> FileError {
         Fault::Program => {
             let (old, new) = (path.display(), path.with_extension("weights.pt"));
             format!(
-                "a pickle is a program, and nothing of it was run; if you trust the file, let PyTorch run it and save only the tensors: \
+                "a pickle is a program, and no part of it was run; if you trust the file, let PyTorch run it and save only the tensors: \
                  python -c \"import torch; m = torch.load('{old}', map_location='cpu', weights_only=False); \
                  m = m.get('state_dict', m.get('model', m)) if isinstance(m, dict) else m; \
                  torch.save(m if isinstance(m, dict) else m.state_dict(), '{}')\"",

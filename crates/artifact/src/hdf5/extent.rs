@@ -16,7 +16,7 @@ impl Input {
         if space.is_null() {
             return Err(self.mismatch(
                 name,
-                "a dataset with values, or no such name",
+                "a dataset with values, or nothing of this name",
                 "a dataset without values",
                 "write its values, or remove it",
             ));

@@ -1,5 +1,5 @@
-//! Reads HDF5 files as labs have them. Anything that cannot be read is an error with a name, never
-//! a made-up value.
+//! Reads the HDF5 files of labs. Data that cannot be read are an error that names them, never made-up
+//! values.
 //!
 //! HDF5 itself returns fill values if an external file is missing, clips integers that do not fit,
 //! truncates fractions, and ignores netCDF packing. An [`Input`] therefore checks first: a dataset

@@ -81,7 +81,7 @@ impl Numbers {
         self.dataset.read_raw().map_err(|cause| self.refused(&cause))
     }
 
-    /// All values as f32; NaN where one is missing.
+    /// All values as f32; a missing value is NaN.
     ///
     /// # Errors
     /// Returns [`FileError`] if HDF5 fails.
@@ -92,7 +92,7 @@ impl Numbers {
         }
     }
 
-    /// All values; NaN where one is missing.
+    /// All values; a missing value is NaN.
     ///
     /// # Errors
     /// Returns [`FileError`] if HDF5 fails.

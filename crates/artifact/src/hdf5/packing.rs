@@ -42,7 +42,7 @@ impl Packing {
         Ok((!plain).then_some(packing))
     }
 
-    /// The unpacked number; NaN where it is missing.
+    /// The unpacked number; NaN if it is missing.
     pub(super) fn unpack(&self, stored: f64) -> f64 {
         if self.missing.contains(&stored) {
             return f64::NAN;

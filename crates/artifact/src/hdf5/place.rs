@@ -46,8 +46,8 @@ impl Input {
         self.file.dataset(name).map(Some).map_err(|cause| self.refused(name, &cause))
     }
 
-    /// A dataset with `shape.len()` dimensions, whose sizes must match where `Some`, and whose data
-    /// are all present.
+    /// A dataset with `shape.len()` dimensions, whose sizes must match those that are `Some`, and
+    /// whose data are all present.
     pub(super) fn dataset(&self, name: &str, shape: &[Option<usize>]) -> Result<Dataset> {
         let expected = format!("a dataset of shape {}", describe(shape));
         let Some(dataset) = self.find(name)? else {
@@ -71,7 +71,7 @@ impl Input {
     fn dangling(&self, name: &str, cause: &hdf5::Error) -> FileError {
         let found = format!("a dangling link ({})", refusal::of_link(cause));
         let advice = "restore the target of the link, or remove the link if the data are not needed";
-        self.mismatch(name, "data, or no such name", found, advice)
+        self.mismatch(name, "a dataset, or nothing of this name", found, advice)
     }
 
     fn of_another_kind(&self, name: &str, wanted: LocationType, found: LocationType) -> FileError {

@@ -1,5 +1,5 @@
-//! Checks that the data of a dataset are present. HDF5 returns fill values, usually zeros, where
-//! they are missing.
+//! Checks that the data of a dataset are present. For missing data, HDF5 returns fill values, usually
+//! zeros.
 
 use super::sources::{beside_link, beside_raw, is_same};
 use super::virtual_map::{Part, parts};
@@ -42,7 +42,7 @@ impl Input {
                 parts.iter().try_for_each(|part| self.check_source(name, part, depth))?;
                 match parts.iter().try_fold(0usize, |covered, part| Some(covered.saturating_add(part.covers?))) {
                     Some(covered) if covered < dataset.size() => {
-                        Err(self.never_written(name, format!("sources of {covered} of its {} values", dataset.size())))
+                        Err(self.never_written(name, format!("sources for {covered} of its {} values", dataset.size())))
                     }
                     _ => Ok(()),
                 }
@@ -74,7 +74,7 @@ impl Input {
 
     fn check_source(&self, name: &str, part: &Part, depth: usize) -> Result<()> {
         let Part { file, dataset: source, reaches, .. } = part;
-        let gone = |found: String| self.mismatch(name, "data", format!("that they lie in {found}"), BRING_BACK);
+        let gone = |found: String| self.mismatch(name, "data", format!("a reference to {found}"), BRING_BACK);
         // A pattern stands for any number of files or datasets; the shape reveals a missing one.
         if file.replace("%%", "").contains("%b") || source.replace("%%", "").contains("%b") {
             let Some(first) = first_of_pattern(&self.path, file) else {
@@ -93,7 +93,7 @@ impl Input {
             &opened
         };
         let found = input.find(&source).map_err(|error| gone(format!("{source} of {file:?}, which cannot be read ({error})")))?;
-        let dataset = found.ok_or_else(|| gone(format!("{source} of {file:?}, which has nothing of that name")))?;
+        let dataset = found.ok_or_else(|| gone(format!("{source} of {file:?}, which has no dataset of that name")))?;
         if is_same(&input.path, &self.path) {
             self.check_own(name, &source, &dataset)?;
         }
@@ -143,8 +143,8 @@ impl Input {
     fn never_written(&self, name: &str, found: String) -> FileError {
         self.mismatch(
             name,
-            "data throughout",
-            format!("{found} alone (HDF5 would read the rest as fill values)"),
+            "complete data",
+            format!("only {found} (HDF5 would read the rest as fill values)"),
             "write all of it, or shrink the dataset to the written part",
         )
     }

@@ -53,7 +53,7 @@ pub fn file<E: From<FileError>>(
 }
 
 /// Replaces the file at `path` with a finished file in the same folder. For files that take so long
-/// to write that they outlive the process and are resumed under a name of their own.
+/// to write that later processes resume them, under a name of their own.
 ///
 /// # Errors
 /// Returns [`FileError`] if the file system refuses an operation; the file at `path` and `finished`

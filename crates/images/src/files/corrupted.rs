@@ -58,7 +58,7 @@ impl CorruptedFamily {
     }
 }
 
-/// The same for a family name such as `gaussian_noise`, wherever its images come from.
+/// The same for a family name such as `gaussian_noise`, whatever the origin of its images.
 pub fn is_in_mean(family: &str) -> bool {
     !EXTRA.contains(&family)
 }
@@ -104,7 +104,7 @@ fn check_labels(path: &Path, test: &[u8]) -> Result<()> {
         Values::Integers(values) => Some(values),
         _ => None,
     };
-    let advice = "images.corrupted needs the whole test set that the corrupted images were made from, in its order";
+    let advice = "images.corrupted needs the complete test set from which the corrupted images were made, in the same order";
     let expected = || format!("{} labels, five times those of the set's test images", SEVERITIES * test.len());
     let labels = labels.filter(|labels| shape == [labels.len()] && labels.len() == SEVERITIES * test.len());
     let Some(labels) = labels else {

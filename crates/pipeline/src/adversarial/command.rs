@@ -224,9 +224,9 @@ fn within(report: &AttackReport) -> Vec<Vec<String>> {
 }
 
 fn text(report: &AttackReport) -> String {
-    let mut rows = vec![["norm", "median", "95% interval", "right", "censored"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["norm", "median", "95% interval", "correct", "censored"].map(str::to_owned).to_vec()];
     for (name, found) in &report.minimal_perturbation {
-        let size = |value: Option<f64>| value.map_or("beyond all".to_owned(), |value| format!("{value:.5}"));
+        let size = |value: Option<f64>| value.map_or("not reached".to_owned(), |value| format!("{value:.5}"));
         rows.push(vec![
             name.clone(),
             size(found.median),

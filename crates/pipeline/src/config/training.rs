@@ -7,7 +7,7 @@ use brainprior_classifier::TrainConfig;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-/// What is trained, and how.
+/// The settings of the trainings and their conditions.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Section")]
 pub(crate) struct Training {

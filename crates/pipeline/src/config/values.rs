@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected \"all\" or a number of images, at least 1; instead of 0 write \"all\"")]
 pub(crate) enum Extent {
-    /// The first so many, or fewer if there are not enough.
+    /// The first images up to this number, or all if there are fewer.
     First(NonZeroUsize),
     /// All images.
     Every(All),
@@ -25,8 +25,8 @@ pub(crate) enum All {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected the number of a layer (0: stem, s: stage s) or a name such as \"conv3_1\"")]
 pub(crate) enum Layer {
-    /// Of one of our classifiers: 0 for the stem, s for stage s.
+    /// A layer of one of our classifiers: 0 for the stem, s for stage s.
     Number(usize),
-    /// Of a VGG network, such as `conv3_1`.
+    /// A layer of a VGG network, such as `conv3_1`.
     Name(String),
 }

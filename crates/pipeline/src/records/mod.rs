@@ -1,7 +1,9 @@
-//! `records`: one small file per network of an experiment, which can be committed, and tables made from such files.
+//! `records`: one small file per network of an experiment, which can be committed, and tables made
+//! from such files.
 //!
-//! A long experiment runs on several machines, and its run directories are not kept. Of each network, one JSON file is
-//! kept: all results, the smallest perturbation of each image, and what the network was made from.
+//! A long experiment runs on several machines, and its run directories are not kept. One JSON file
+//! per network is kept, with all results, the smallest perturbation of each image, and the key of
+//! the training.
 
 mod tables;
 

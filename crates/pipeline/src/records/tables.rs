@@ -13,7 +13,7 @@ use std::path::Path;
 /// Tables, in Markdown, of the records in `folder`; differences are those to the condition `baseline` of the same seed.
 ///
 /// # Errors
-/// Returns an error if the folder has no records, a record cannot be read, or no record is of the condition `baseline`.
+/// Returns an error if the folder has no records, a record cannot be read, or no record has the condition `baseline`.
 pub fn tables(folder: &Path, baseline: &str) -> Result<String> {
     of_records(&super::read(folder)?, baseline)
 }
@@ -22,7 +22,7 @@ fn of_records(records: &[NetworkRecord], baseline: &str) -> Result<String> {
     let known = each_once(records.iter().map(|record| record.figures.condition.as_str()));
     ensure!(
         baseline == Target::None.name() || known.contains(&baseline),
-        "--baseline {baseline}: no record is of that condition; there are {}",
+        "--baseline {baseline}: no record has that condition; the records have {}",
         known.join(", ")
     );
     let levels = levels(records)?;
@@ -109,7 +109,11 @@ fn of_experiment(records: &[&NetworkRecord], levels: &[f64], reference: &str) ->
         .collect();
     made.sort();
     made.dedup();
-    text + &format!("Percent and percentage points. {} Made by {}.\n", table::OVER_SEEDS, made.join("; "))
+    text + &format!(
+        "Accuracies and errors are in percent, their differences in percentage points. {} Program and processor: {}.\n",
+        table::OVER_SEEDS,
+        made.join("; ")
+    )
 }
 
 /// Whether two networks differ only in their condition: same training seed, images, arithmetic and measurements.
@@ -234,7 +238,7 @@ mod tests {
         let other = of_records(&records, "denoised").unwrap();
         assert!(line(&other, "| none minus denoised").contains("| +5.0 ± 0.0 |"), "{other}");
         let error = of_records(&records, "blur").unwrap_err().to_string();
-        assert!(error.contains("--baseline blur: no record is of that condition; there are none, denoised"), "{error}");
+        assert!(error.contains("--baseline blur: no record has that condition; the records have none, denoised"), "{error}");
     }
 
     #[test]

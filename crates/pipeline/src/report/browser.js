@@ -1,9 +1,9 @@
 "use strict";
-// Operates the page as a visitor does, and writes down what is seen.
+// Operates the page like a user and records the result.
 const found = { errors: [] };
 addEventListener("error", event => found.errors.push(event.message));
 
-// The middle of an element, brought into view, and whatever a pointer meets there.
+// Scrolls an element into view; returns its center and the element under the pointer there.
 function meet(element) {
   element.scrollIntoView({ block: "center", inline: "center" });
   const box = element.getBoundingClientRect();

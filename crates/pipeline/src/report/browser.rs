@@ -1,4 +1,5 @@
-//! The page, operated in a browser without a window: a pointer rests on figures, a legend and headers of a table are clicked.
+//! Tests the page in a headless browser: moves the pointer over figures, and clicks a legend and
+//! table headers.
 
 use super::csv::Csv;
 use super::figure::Figure;
@@ -11,7 +12,7 @@ use std::process::Command;
 
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
-/// A browser, or why there is none to test with.
+/// A browser, or the reason that there is none.
 fn chromium() -> Result<PathBuf, String> {
     if std::env::var_os("CI").is_some() {
         return Err("CI is set".into());
@@ -54,14 +55,14 @@ fn page() -> String {
     page.finish("A page")
 }
 
-/// What the script in `browser.js` finds, in a window so wide.
+/// The result of the script in `browser.js`, in a window of this width.
 fn operated(browser: &PathBuf, width: usize) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("page.html");
     let script = format!("<script>\n{}</script>\n</body>", include_str!("browser.js"));
     std::fs::write(&path, page().replace("</body>", &script)).unwrap();
     let mut command = Command::new(browser);
-    // Nothing but this one page is opened, and containers run as root.
+    // The browser opens only this page, and containers run as root, so no sandbox is used.
     command.args(["--headless", "--no-sandbox", "--disable-gpu", "--timeout=30000", "--dump-dom"]);
     command.arg(format!("--window-size={width},900")).arg(format!("--user-data-dir={}", folder.path().join("user").display()));
     let output = command.arg(format!("file://{}", path.display())).output().unwrap();
@@ -90,7 +91,7 @@ fn a_browser_shows_values_switches_conditions_and_sorts() {
     assert!(bars.starts_with("noise ") && bars.ends_with("|Bars 2"), "{bars}");
     assert_eq!(wide["matrix"], "image 2 and image 3|similarity 0.12");
     assert_eq!(wide["left"], "", "nothing is shown beside a figure");
-    // Both figures have two conditions; a click on the legend of one takes one out of both.
+    // Both figures have two conditions; a click on the legend of one hides a condition in both.
     assert_eq!((&wide["shown"], &wide["shown without none"], &wide["shown again"]), (&json!(4), &json!(2), &json!(4)));
     assert_eq!(wide["curves without none"], "noise 0.25|denoised 0.625 ± 0.125");
     assert_eq!(wide["as it was"], "b 10|b 9|a|c");

@@ -1,10 +1,10 @@
-//! An order of images in which similar ones are neighbours.
+//! An order of images in which similar ones are neighbors.
 
-/// The leaves of the tree that average linkage makes of similarities, the branches of each joint turned so that the images that
-/// meet are the more similar ones.
+/// The leaves of the average-linkage tree of similarities. The branches of each node are ordered so
+/// that the most similar ends are neighbors.
 pub(crate) fn order_by_clustering(size: usize, similarity: impl Fn(usize, usize) -> f32) -> Vec<usize> {
     let mut clusters: Vec<Vec<usize>> = (0..size).map(|image| vec![image]).collect();
-    // Mean similarity of each two clusters; kept up as they are joined.
+    // Mean similarity of each pair of clusters, updated as they are joined.
     let mut means: Vec<Vec<f64>> = (0..size).map(|i| (0..size).map(|j| f64::from(similarity(i, j))).collect()).collect();
     while clusters.len() > 1 {
         let mut best = (0, 1);
@@ -33,7 +33,7 @@ pub(crate) fn order_by_clustering(size: usize, similarity: impl Fn(usize, usize)
     clusters.pop().unwrap_or_default()
 }
 
-/// One cluster after the other, each forwards or backwards, so that the most similar ends meet.
+/// Concatenates two clusters, each forward or backward, so that the most similar ends meet.
 fn turned(mut one: Vec<usize>, mut other: Vec<usize>, similarity: &impl Fn(usize, usize) -> f32) -> Vec<usize> {
     let (first, last) = ([one[0], other[0]], [one[one.len() - 1], other[other.len() - 1]]);
     let meetings = [

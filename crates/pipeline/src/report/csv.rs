@@ -2,11 +2,11 @@
 
 use super::page::escape;
 
-/// A table that grows by lines.
+/// A table that is written line by line.
 pub(crate) struct Csv(String);
 
 impl Csv {
-    /// With the names of the columns.
+    /// An empty table with these column names.
     pub(crate) fn new(columns: &[&str]) -> Self {
         let mut csv = Self(String::new());
         csv.line(columns.iter().map(|name| (*name).to_owned()));
@@ -23,7 +23,7 @@ impl Csv {
         self.0.push('\n');
     }
 
-    /// A link that saves it under the name of what it shows.
+    /// A link that saves the table under the name of its figure.
     pub(crate) fn link(&self, title: &str) -> String {
         let name: String = title.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
         let name = name.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");

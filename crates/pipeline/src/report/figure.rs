@@ -1,4 +1,4 @@
-//! One figure of the page: what is seen, what is said of it, and its numbers.
+//! One figure of the page: drawing, caption and numbers.
 
 use super::csv::Csv;
 use super::page::escape;
@@ -13,28 +13,28 @@ pub(crate) struct Figure {
 }
 
 impl Figure {
-    /// With everything that is drawn as numbers.
+    /// A figure whose numbers the page contains.
     pub(crate) fn new(title: &str, content: String, numbers: Csv) -> Self {
         Self { title: title.to_owned(), content, caption: String::new(), numbers: Some(numbers) }
     }
 
-    /// One whose numbers are too many for the page; its caption says where they lie.
+    /// A figure with too many numbers for the page; its caption names the file that has them.
     pub(crate) fn without_numbers(title: &str, content: String) -> Self {
         Self { title: title.to_owned(), content, caption: String::new(), numbers: None }
     }
 
-    /// With a sentence below.
+    /// Adds a caption.
     pub(crate) fn caption(self, caption: impl Into<String>) -> Self {
         Self { caption: caption.into(), ..self }
     }
 
-    /// As an element of the page.
+    /// The figure as an HTML element.
     pub(crate) fn html(&self) -> String {
         let link = self.numbers.as_ref().map_or(String::new(), |numbers| format!(" {}", numbers.link(&self.title)));
         format!("<figure>{}<figcaption>{}{link}</figcaption></figure>\n", self.content, escape(&self.caption))
     }
 
-    /// A plot as a file of its own.
+    /// The plot as a separate SVG file.
     pub(crate) fn svg(&self) -> String {
         let style = include_str!("figure.css");
         let head = "<svg xmlns=\"http://www.w3.org/2000/svg\" ";

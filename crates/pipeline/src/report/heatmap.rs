@@ -1,10 +1,11 @@
-//! A similarity matrix as a picture: PNG in a data URI, blue for negative and red for positive, some of its images beside it.
+//! A similarity matrix as a picture, next to some of its images: PNG in a data URI, blue for
+//! negative and red for positive values.
 
 use super::page::escape;
 use anyhow::{Context, Result};
 use base64::Engine;
 
-/// Pixels of the picture's side, about; every pair has a square of whole pixels.
+/// Approximate side of the picture in pixels; every pair is a square of whole pixels.
 const SIDE: usize = 600;
 
 /// Pixels between the images and the matrix, for the lines that join an image to its row.
@@ -42,8 +43,8 @@ pub(crate) struct Thumbnail<'a> {
     pub(crate) pixels: &'a [f32],
 }
 
-/// `value(i, j)` over `size` images, colors saturating at ±`limit`. `image(i)` gives the pictures that stand at the margin, as many
-/// as fit, each joined to its row.
+/// Draws `value(i, j)` over `size` images, with colors that saturate at ±`limit`. `image(i)` returns
+/// the pictures at the margin, of which as many are shown as fit, each connected to its row.
 pub(crate) fn heatmap<'a>(
     size: usize,
     limit: f32,
@@ -96,7 +97,7 @@ impl Picture {
     }
 }
 
-/// A picture of `height` x `width` pixels of red, green and blue, as the text of an `src` attribute.
+/// A picture of `height` x `width` RGB pixels, as the text of an `src` attribute.
 pub(crate) fn picture_uri(height: usize, width: usize, pixel: impl Fn(usize, usize) -> [u8; 3]) -> Result<String> {
     let pixels: Vec<u8> = (0..height * width).flat_map(|index| pixel(index / width, index % width)).collect();
     let mut bytes = Vec::new();

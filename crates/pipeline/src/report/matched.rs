@@ -1,11 +1,11 @@
-//! Conditions at the baseline's clean accuracy, and what settings are chosen by.
+//! Conditions at the baseline's clean accuracy, and the validation accuracy for choosing settings.
 
 use super::page::Page;
 use super::plots::color;
 use crate::artifacts::{Comparison, ConditionSummary, LevelDifference, Results};
 use crate::table;
 
-/// Adds both.
+/// Adds both sections.
 pub(crate) fn section(page: &mut Page, results: &Results) {
     at_equal_accuracy(page, results);
     choosing(page, results);
@@ -16,12 +16,12 @@ fn at_equal_accuracy(page: &mut Page, results: &Results) {
     let levels = table::shown(&conditions.gaussian_noise);
     page.section(
         "At equal clean accuracy",
-        "A less accurate network holds up otherwise by that alone. Each network less what the baseline reaches at the same accuracy on clean images, interpolated for each seed between complete trainings of the baseline of several lengths, none of which was taken at a higher learning rate than the network it is compared with. Points of accuracy; of the corruption error, points less are better.",
+        "Lower clean accuracy alone changes robustness. Each value is therefore the difference between a network and a baseline of the same clean accuracy, interpolated for each seed between complete baseline trainings of several lengths, whose final learning rate is never above that of the network. Values are percentage points; for the corruption error, negative values are better.",
     );
     let found: Vec<&Comparison> = results.comparisons.iter().filter(|found| found.at_equal_accuracy.is_some()).collect();
     let Some(first) = found.first().and_then(|found| found.at_equal_accuracy.as_ref()) else {
         page.paragraph(
-            "There are no shorter trainings of the baseline among the conditions; { target = \"none\", epochs = 5, keep = \"last\" } is one.",
+            "The conditions include no shorter trainings of the baseline; add one, for example { target = \"none\", epochs = 5, keep = \"last\" }.",
         );
         return;
     };
@@ -45,7 +45,7 @@ fn at_equal_accuracy(page: &mut Page, results: &Results) {
     };
     page.table(&header, &found.iter().filter_map(row).collect::<Vec<_>>());
     page.paragraph(&format!(
-        "Controls: {}. A seed is left out where its network is more or less accurate than all of them.",
+        "Controls: {}. A seed is left out if the clean accuracy of its network lies outside their range.",
         first.controls.join("; ")
     ));
 }
@@ -62,8 +62,8 @@ fn choosing(page: &mut Page, results: &Results) {
         (Some(color(&condition.condition, index)), cells)
     };
     page.section(
-        "To choose by",
-        "Alpha, layers and other settings are chosen on these images and by no other table of this page: the training images that were held back, other ones for each seed. What is chosen is then reported on test images that nothing was chosen on, and on fresh seeds.",
+        "Validation accuracy, for choosing settings",
+        "Choose alpha, layers and other settings by this table alone: it shows accuracy on the training images held out for validation, which differ between seeds. Then report results on test images that were not used for choices, and on fresh seeds.",
     );
     page.table(&header, &results.conditions.iter().enumerate().map(row).collect::<Vec<_>>());
     page.paragraph(&format!("{} images for each network.", first.validation.images));

@@ -1,4 +1,5 @@
-//! `report.html`: one self-contained page that answers what a run set out to ask, and shows what it found, as far as it is.
+//! `report.html`: a self-contained page with the answer to the question of a run and the results so
+//! far.
 
 mod answer;
 #[cfg(test)]
@@ -35,36 +36,38 @@ pub(crate) struct MatrixPicture {
     pub(crate) name: String,
     pub(crate) heatmap: Heatmap,
     pub(crate) limit: f32,
-    /// Row by row, in the order of the picture, each with the name of its image; none where they are too many for a page.
+    /// Rows in the order of the picture, each with the name of its image; empty if there are too
+    /// many for a page.
     pub(crate) values: Vec<(String, Vec<f32>)>,
-    /// Where they lie in the run directory.
+    /// Their file in the run directory.
     pub(crate) file: String,
 }
 
-/// What is known of scans, model and similarities, before any network is trained.
+/// Results on scans, model and similarities, before any network is trained.
 #[derive(Default)]
 pub(crate) struct Neural {
     pub(crate) response_epochs: BTreeMap<String, Vec<ResponseEpoch>>,
-    /// For each scan the trials that did not train, since their images validate in another scan.
+    /// For each scan, the number of training trials left out because their images are validation
+    /// images of another scan.
     pub(crate) left_out: Vec<usize>,
     pub(crate) examples: Vec<ExampleNeuron>,
     pub(crate) correlations: Vec<NeuronCorrelations>,
     pub(crate) fields: Vec<ReceptiveFields>,
     /// Kernels of the first layer of the response model, row by row.
     pub(crate) filters: Vec<Vec<Vec<f32>>>,
-    /// By scan, for simulated scans: what the model found of gaze and gains.
+    /// Recovery of gaze and gains by the model, for each simulated scan.
     pub(crate) recoveries: Vec<(String, Recovery)>,
     pub(crate) matrices: Vec<MatrixPicture>,
     pub(crate) sources: Vec<String>,
 }
 
-/// What a run set out to compare, and on what.
+/// The planned comparison of a run, and its images.
 pub(crate) struct Design {
-    /// By name, as the configuration has them.
+    /// Names, in the order of the configuration.
     pub(crate) conditions: Vec<String>,
     /// Whether scans are simulated.
     pub(crate) simulated: bool,
-    /// Whether the labeled images are made up.
+    /// Whether the labeled images are procedural.
     pub(crate) procedural: bool,
     pub(crate) test_images: usize,
     pub(crate) attacked_images: usize,
@@ -74,18 +77,18 @@ pub(crate) struct Design {
 pub(crate) struct Content<'a> {
     pub(crate) results: &'a Results,
     pub(crate) design: Design,
-    /// What is still to be done, in sentences; none of a finished run.
+    /// Sentences on unfinished work; empty for a finished run.
     pub(crate) missing: Vec<String>,
     pub(crate) neural: &'a Neural,
     pub(crate) seconds: &'a BTreeMap<String, f64>,
     pub(crate) training: BTreeMap<(String, u64), Vec<TrainingEpoch>>,
-    /// Labelled images a second, by task.
+    /// Labeled images per second, by task.
     pub(crate) speeds: BTreeMap<String, Option<f64>>,
-    /// Clean and noisy accuracy over epochs, where it was followed.
+    /// Clean and noisy accuracy over epochs, if it was measured.
     pub(crate) trade_off: Vec<Followed>,
-    /// How many convolutions deep each layer of the similarity lies.
+    /// Depth, in convolutions, of each layer of the similarity.
     pub(crate) layers: Vec<usize>,
-    /// By condition, of its first seed.
+    /// Pictures of the first seed of each condition.
     pub(crate) adversarial: Vec<(String, Pictures)>,
     pub(crate) settings: String,
 }
@@ -152,21 +155,22 @@ fn level_curves(
 fn noise(page: &mut Page, results: &Results) {
     page.section(
         "Noise",
-        "Gaussian noise on images in [0, 1], clipped to [0, 1]. Lines are means over seeds; bands span both of two seeds, or one standard deviation of more.",
+        "Gaussian noise on images in [0, 1], clipped to [0, 1]. Curves are means over seeds. Bands span both values of two seeds, or one standard deviation of three or more.",
     );
     let noise = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), false);
     let kept = level_curves(&results.conditions, |condition| condition.gaussian_noise.clone(), true);
     let axes = |title, y| Axes { title, x: "standard deviation of the noise", y, y_range: None };
     page.figures(&[
         curves(&axes("Accuracy under noise", "accuracy"), &noise).caption("Accuracy at each noise level."),
-        curves(&axes("Accuracy kept", "noisy over clean"), &kept)
-            .caption("The same over each network's own clean accuracy: any network of low accuracy keeps much of it."),
+        curves(&axes("Retention", "noisy / clean accuracy"), &kept).caption(
+            "Accuracy under noise divided by the network's own clean accuracy. Any network of low accuracy retains much of it.",
+        ),
     ]);
 }
 
 fn provenance(page: &mut Page, content: &Content) {
     let results = content.results;
-    page.section("What was run", "Enough to run it again.");
+    page.section("Reproducing this run", "Everything needed to repeat this run.");
     page.paragraph(&format!(
         "brainprior {}, device {}, seed {}, configuration {}…",
         results.crate_version,

@@ -1,5 +1,5 @@
 "use strict";
-// Values where a pointer rests, conditions that a click switches off, tables that a click sorts.
+// Shows values under the pointer; a click on a legend hides a condition, a click on a header sorts.
 const tip = document.getElementById("tip");
 
 // Each line: color or null, name, value.
@@ -63,7 +63,7 @@ for (const plot of document.querySelectorAll("svg.plot")) {
   plot.addEventListener("pointerleave", () => hide(plot));
 }
 
-// A condition is switched in all figures at once.
+// A click shows or hides a condition in all figures.
 function toggle(name) {
   for (const part of document.querySelectorAll(".series, .key")) {
     if (part.dataset.series !== name) continue;
@@ -112,7 +112,7 @@ function sorted(table, column, down) {
   const numeric = column > 0 && known.some(row => first(text(row)) !== null);
   const absent = row => missing(text(row)) || (numeric && first(text(row)) === null);
   return rows.sort((a, b) => {
-    // What has no number stands last either way.
+    // Cells without a number come last in both orders.
     if (absent(a) || absent(b)) return absent(a) - absent(b);
     const order = numeric ? first(text(a)) - first(text(b)) : text(a).localeCompare(text(b), "en", { numeric: true });
     return down ? -order : order;

@@ -32,13 +32,13 @@ impl Page {
         self.head += &format!("<h1>{}</h1>\n<p class=\"lead\">{}</p>\n", escape(title), escape(lead));
     }
 
-    /// What an unfinished run still lacks, above everything else.
+    /// Lists what an unfinished run lacks, above everything else.
     pub(crate) fn missing(&mut self, sentences: &[String]) {
         let lines: String = sentences.iter().map(|sentence| format!("<p>{}</p>\n", escape(sentence))).collect();
         self.head += &format!("<div class=\"missing\"><p><strong>This run is in progress.</strong></p>\n{lines}</div>\n");
     }
 
-    /// What the page answers, before all sections: a sentence, and lists under headings.
+    /// Adds the answer before all sections: a sentence, and lists under headings.
     pub(crate) fn answer(&mut self, headline: &str, parts: &[(&str, Vec<(Option<(Sign, &str)>, String)>)]) {
         self.head += &format!("<div class=\"answer\" id=\"answer\"><p class=\"headline\">{}</p>\n", escape(headline));
         for (title, sentences) in parts.iter().filter(|(_, sentences)| !sentences.is_empty()) {
@@ -64,7 +64,7 @@ impl Page {
         self.body += &format!("<p>{}</p>\n", escape(text));
     }
 
-    /// A table; the first cell of a row names it, and may carry a color.
+    /// Adds a table; the first cell of a row is its name and may have a color.
     pub(crate) fn table(&mut self, header: &[String], rows: &[(Option<Rgb>, Vec<String>)]) {
         self.body += "<div class=\"wide\"><table><thead><tr>";
         for cell in header {
@@ -86,7 +86,7 @@ impl Page {
         self.body += "</tbody></table></div>\n";
     }
 
-    /// Figures side by side where there is room.
+    /// Adds figures, side by side if there is room.
     pub(crate) fn figures(&mut self, figures: &[Figure]) {
         if !figures.is_empty() {
             let figures: String = figures.iter().map(Figure::html).collect();
@@ -94,7 +94,7 @@ impl Page {
         }
     }
 
-    /// Text that opens on demand.
+    /// Adds text that opens on a click.
     pub(crate) fn details(&mut self, summary: &str, text: &str) {
         self.body += &format!("<details><summary>{}</summary><pre>{}</pre></details>\n", escape(summary), escape(text));
     }
@@ -104,7 +104,7 @@ impl Page {
         let links = self.sections.iter().enumerate();
         let links: String = links.map(|(index, title)| format!("<a href=\"#s{}\">{}</a>", index + 1, escape(title))).collect();
         let body = format!("{}<nav>{links}</nav>\n{}", self.head, self.body);
-        // Plots bring their style along, since they are files of their own, too.
+        // Plots have their own style, since they are also saved as separate files.
         let style = format!("{}{}", include_str!("figure.css"), include_str!("page.css"));
         include_str!("page.html")
             .replace("{{title}}", &escape(title))
@@ -119,7 +119,7 @@ pub(crate) fn wide_image(uri: &str, description: &str) -> String {
     format!("<img class=\"strip\" src=\"{uri}\" alt=\"{}\">", escape(description))
 }
 
-/// Text as it may stand in an element or an attribute.
+/// Escapes text for an element or an attribute.
 pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,5 +1,5 @@
-//! Plots as SVG: curves with their spread over seeds, paths, scatter plots, histograms. Each mark carries the values that the page
-//! shows where a pointer rests.
+//! Plots as SVG: curves with their spread over seeds, paths, scatter plots, histograms. Each mark has the values that the page
+//! shows under the pointer.
 
 use super::csv::Csv;
 use super::figure::Figure;
@@ -16,8 +16,8 @@ impl fmt::Display for Rgb {
     }
 }
 
-/// One color per condition, readable for the color-blind (Okabe and Ito) on light and on dark; arms of a condition with settings of
-/// their own are its lighter shades.
+/// One color per condition, from the color-blind palette of Okabe and Ito, readable on light and dark
+/// pages. Arms of a condition with their own settings have its lighter shades.
 pub(crate) fn color(name: &str, index: usize) -> Rgb {
     const OTHERS: [Rgb; 5] = [Rgb(0, 114, 178), Rgb(230, 159, 0), Rgb(213, 94, 0), Rgb(0, 158, 115), Rgb(204, 121, 167)];
     const SHADES: [f64; 3] = [0.35, 0.6, 0.2];
@@ -54,7 +54,7 @@ pub(crate) struct Axes<'a> {
     pub(crate) y_range: Option<(f64, f64)>,
 }
 
-/// A number with four digits that count.
+/// A number with four significant digits.
 pub(crate) fn number(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
@@ -74,7 +74,7 @@ const RIGHT: f64 = 12.0;
 const TOP: f64 = 34.0;
 const BOTTOM: f64 = 48.0;
 const LEGEND_ROW: f64 = 26.0;
-/// Width of a letter of a legend, about.
+/// Approximate width of a letter of a legend.
 const LETTER: f64 = 7.6;
 
 fn limits(values: impl Iterator<Item = f64>) -> (f64, f64) {
@@ -90,7 +90,7 @@ fn limits(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
-/// Round numbers between two limits, about `wanted` of them, and how many digits they have behind the point.
+/// About `wanted` round numbers between two limits, and the number of their decimals.
 fn ticks((low, high): (f64, f64), wanted: f64) -> (Vec<f64>, usize) {
     let rough = (high - low) / wanted;
     let power = 10f64.powf(rough.log10().floor());
@@ -145,7 +145,7 @@ impl Canvas {
         self.marks += "</g>\n";
     }
 
-    /// The whole plot; `kind` says how the page looks for the nearest mark: along `x`, or in the `plane`.
+    /// The whole plot; `kind` says how the page finds the nearest mark: along `x`, or in the `plane`.
     fn svg(self, axes: &Axes, kind: &str, legend: &[(&str, Rgb)]) -> String {
         let (places, below) = legend_places(legend);
         let height = HEIGHT + below;
@@ -250,7 +250,8 @@ pub(crate) fn tracks(axes: &Axes, tracks: &[Curve]) -> Figure {
     Figure::new(axes.title, canvas.svg(axes, "plane", &legend(tracks)), numbers)
 }
 
-/// Points, with a line through the origin for each slope, the first that of what is equal and the others in the points' color.
+/// Points, with a line through the origin for each slope: the first is the line of equality, the
+/// others have the color of the points.
 pub(crate) fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], color: Rgb) -> Figure {
     let x = limits(points.iter().map(|point| point.0));
     let y = axes.y_range.unwrap_or_else(|| limits(points.iter().map(|point| point.1)));
@@ -273,7 +274,7 @@ pub(crate) fn scatter(axes: &Axes, points: &[(f64, f64)], slopes: &[f64], color:
     Figure::new(axes.title, canvas.svg(axes, "plane", &[]), numbers)
 }
 
-/// How often values fall into each of `bins` equal intervals.
+/// Counts of values in each of `bins` equal intervals.
 pub(crate) fn histogram(axes: &Axes, values: &[f64], bins: usize, color: Rgb) -> Figure {
     let (low, high) = limits(values.iter().copied());
     let width = (high - low) / bins as f64;
@@ -301,7 +302,7 @@ pub(crate) fn histogram(axes: &Axes, values: &[f64], bins: usize, color: Rgb) ->
     Figure::new(axes.title, canvas.svg(axes, "x", &[]), numbers)
 }
 
-/// The names beside their colors; none where there is nothing to tell apart.
+/// The names next to their colors; empty for a single curve.
 fn legend(curves: &[Curve]) -> Vec<(&str, Rgb)> {
     if curves.len() < 2 {
         return Vec::new();
@@ -309,7 +310,8 @@ fn legend(curves: &[Curve]) -> Vec<(&str, Rgb)> {
     curves.iter().map(|curve| (curve.name.as_str(), curve.color)).collect()
 }
 
-/// Left, top and width of each entry of a legend, in rows below the plot, and how high all rows are.
+/// Left, top and width of each entry of a legend, in rows below the plot, and the height of all
+/// rows.
 fn legend_places(entries: &[(&str, Rgb)]) -> (Vec<(f64, f64, f64)>, f64) {
     let (mut x, mut y) = (LEFT, 0.0);
     let mut places = Vec::with_capacity(entries.len());

@@ -1,4 +1,4 @@
-//! Figures of the response model: how well it predicts, what it has learned, how it learned it.
+//! Figures of the response model: its predictions, its parameters and its learning curves.
 
 use super::Content;
 use super::csv::Csv;
@@ -13,16 +13,16 @@ const BLUE: Rgb = Rgb(0, 114, 178);
 const GREEN: Rgb = Rgb(0, 158, 115);
 const RED: Rgb = Rgb(213, 94, 0);
 
-/// Pixels of the page for one pixel of a stimulus.
+/// Pixels of the page per pixel of a stimulus.
 const ZOOM: usize = 9;
-/// Pixels of the page for one tap of a filter.
+/// Pixels of the page per tap of a filter.
 const TAP: usize = 4;
-/// Trials drawn of a scan.
+/// Number of trials of a scan that are drawn.
 const SHIFTS: usize = 400;
 /// Filters side by side.
 const FILTER_COLUMNS: usize = 8;
 
-/// All of them.
+/// All figures.
 pub(crate) fn figures(content: &Content) -> Result<Vec<Figure>> {
     let neural = content.neural;
     let mut figures = Vec::new();
@@ -32,11 +32,11 @@ pub(crate) fn figures(content: &Content) -> Result<Vec<Figure>> {
     for example in &neural.examples {
         let title = format!("{} neuron {} (r = {:.2})", example.scan, example.neuron, example.correlation);
         let axes = Axes { title: &title, x: "predicted", y: "measured, repeat average", y_range: None };
-        figures.push(scatter(&axes, &example.points, &[1.0], RED).caption("A point for each oracle image."));
+        figures.push(scatter(&axes, &example.points, &[1.0], RED).caption("One point per oracle image."));
     }
     for fields in &neural.fields {
         let caption = format!(
-            "{}: centres of receptive fields on one of its images; the darker, the better the neuron is predicted.",
+            "{}: centers of receptive fields on one of its images; the darker a point, the better the neuron is predicted.",
             fields.scan
         );
         figures.push(centers(fields)?.caption(caption));
@@ -45,8 +45,8 @@ pub(crate) fn figures(content: &Content) -> Result<Vec<Figure>> {
         figures.extend(recovered(scan, recovery));
     }
     if !neural.filters.is_empty() {
-        let caption = "Kernels of the first layer, for the image and then, if it is seen so, for the image divided by its local contrast; each \
-                       in its own scale: red excites, blue inhibits.";
+        let caption = "Kernels of the first layer for the image and, if the model uses it, for the image divided by its local contrast; each \
+                       has its own color scale: red excites, blue inhibits.";
         figures.push(filters(&neural.filters)?.caption(caption));
     }
     figures.extend(learning(content));
@@ -60,35 +60,35 @@ fn of_neurons(neurons: &NeuronCorrelations) -> [Figure; 3] {
     let axes = Axes { title: &title, x: "oracle correlation", y: "test correlation", y_range: None };
     let slope = neurons.slope.map_or(String::new(), |slope| format!(" Blue line: slope {slope:.2}."));
     let against = scatter(&axes, &pairs, &slopes, BLUE).caption(format!(
-        "A point for each neuron; on the dashed line the model predicts a trial as well as the other repeats do.{slope}"
+        "One point per neuron; on the dashed line, the model predicts a trial as well as the other repeats do.{slope}"
     ));
     let title = format!("{}: prediction", neurons.scan);
     let axes = Axes { title: &title, x: "test correlation", y: "neurons", y_range: None };
-    let test = histogram(&axes, &neurons.test, 24, GREEN).caption("How well single trials are predicted.");
+    let test = histogram(&axes, &neurons.test, 24, GREEN).caption("Correlation of predictions with single trials.");
     let title = format!("{}: explainable variance", neurons.scan);
     let axes = Axes { title: &title, x: "fraction of explainable variance explained", y: "neurons", y_range: None };
     let feve = histogram(&axes, &neurons.feve, 24, GREEN)
-        .caption("Above 1 where behaviour and gaze, which the model knows, explain part of what repeats call noise.");
+        .caption("Above 1 if behavior and gaze, which the model knows, explain part of the variability between repeats.");
     [against, test, feve]
 }
 
-/// Gaze and gains against the truth of a simulated scan.
+/// Gaze and gains compared with the ground truth of a simulated scan.
 fn recovered(scan: &str, recovery: &Recovery) -> Vec<Figure> {
     let mut figures = Vec::new();
     if let (Some(shifts), Some(correlations)) = (&recovery.shifts, recovery.shift_correlations()) {
         for ((axis, points), correlation) in ["x", "y"].iter().zip(shifts).zip(correlations) {
-            let title = format!("{scan}: shift of gaze, {axis}");
+            let title = format!("{scan}: gaze shift, {axis}");
             let axes = Axes { title: &title, x: "true, pixels", y: "fitted, pixels", y_range: None };
             let step = points.len().div_ceil(SHIFTS);
             let some: Vec<(f64, f64)> = points.iter().step_by(step).copied().collect();
-            let caption = format!("A point for a trial; r = {correlation:.3} over all {}.", points.len());
+            let caption = format!("One point per trial; r = {correlation:.3} over all {} trials.", points.len());
             figures.push(scatter(&axes, &some, &[1.0], BLUE).caption(caption));
         }
     }
     if let (Some(gains), Some(median)) = (&recovery.gains, recovery.median_gain_correlation()) {
-        let title = format!("{scan}: gains by behaviour");
+        let title = format!("{scan}: behavioral gains");
         let axes = Axes { title: &title, x: "correlation of fitted and true log gain", y: "neurons", y_range: None };
-        let caption = format!("Of each responsive neuron, over trials; median {median:.3}.");
+        let caption = format!("Correlation over trials for each responsive neuron; median {median:.3}.");
         figures.push(histogram(&axes, gains, 24, GREEN).caption(caption));
     }
     figures

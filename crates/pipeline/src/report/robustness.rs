@@ -1,5 +1,5 @@
-//! The page's part on attacks and corruptions: curves, smallest perturbations, whether they can be believed, and what they
-//! look like.
+//! The sections on attacks and corruptions: curves, smallest perturbations, masking checks and
+//! pictures.
 
 use super::csv::Csv;
 use super::figure::Figure;
@@ -11,23 +11,18 @@ use crate::artifacts::{Comparison, MaskingSign, MinimalPerturbation, NetworkResu
 use crate::table;
 use anyhow::Result;
 
-/// Pixels of the page for one of an image.
+/// Pixels of the page per pixel of an image.
 const ENLARGEMENT: usize = 3;
 /// Pixels between images.
 const GAP: usize = 4;
 
-/// What the attacks of the ensemble of a norm leave.
+/// Prefix of the curves of accuracy under an ensemble.
 const ENSEMBLE: &str = "ensemble_";
 
 /// Accuracy against the size of the smallest perturbations, over all images.
 pub(crate) fn against_epsilon(page: &mut Page, results: &Results) {
-    let captions = "right at a size: classified rightly, and withstanding whatever an ensemble of attacks finds up to there";
-    figures(
-        page,
-        results,
-        |name| name.starts_with(ENSEMBLE),
-        &format!("share of all test images that were attacked, {captions}."),
-    );
+    let captions = "that are classified correctly and withstand an ensemble of attacks up to this size";
+    figures(page, results, |name| name.starts_with(ENSEMBLE), &format!("fraction of all attacked test images {captions}."));
 }
 
 /// Attacks, their pictures, corruptions.
@@ -35,9 +30,9 @@ pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
     let results = content.results;
     page.section(
         "Attacks",
-        "Images perturbed within epsilon: by one step along the gradient (fgsm), and by as little as an ensemble of attacks needs.",
+        "Images are perturbed within epsilon, by one step along the gradient (fgsm) or by the smallest perturbation that an ensemble of attacks finds.",
     );
-    figures(page, results, |name| !name.starts_with(ENSEMBLE), "accuracy over all images, against the size of the perturbation.");
+    figures(page, results, |name| !name.starts_with(ENSEMBLE), "accuracy over all images against the size of the perturbation.");
     compared(page, results);
     smallest(page, results);
     pictures(page, content)?;
@@ -63,7 +58,7 @@ fn compared(page: &mut Page, results: &Results) {
     let mut header = vec!["condition".to_owned()];
     for norm in first.minimal_perturbation.keys() {
         header.push(format!("{norm}, times {}", first.baseline));
-        header.push("by seed [95% over images]".to_owned());
+        header.push("by seed [95% interval over images]".to_owned());
         header.push("images".to_owned());
     }
     let known = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
@@ -83,19 +78,19 @@ fn compared(page: &mut Page, results: &Results) {
         (Some(color(&found.condition, index)), cells)
     };
     page.paragraph(
-        "How many times larger the smallest perturbations are than the baseline's of the same seed: the median over the images that both get right, and the geometric mean over seeds with its 95% interval by Student's t. Above 1 the condition is more robust. A median over each network's own images, as in the next table, favors networks of low accuracy: what they still get right are the easy images.",
+        "The first table divides the smallest perturbations by those of the baseline with the same seed: it shows the median over the images that both classify correctly, and the geometric mean over seeds with its 95% interval by Student's t. Above 1, the condition is more robust. A median over each network's own images, as in the next table, favors less accurate networks, whose correctly classified images are the easy ones.",
     );
     page.table(&header, &results.comparisons.iter().map(row).collect::<Vec<_>>());
 }
 
 fn interval(found: &MinimalPerturbation) -> String {
-    let size = |value: Option<f64>| value.map_or("beyond all".to_owned(), |value| format!("{value:.4}"));
+    let size = |value: Option<f64>| value.map_or("not reached".to_owned(), |value| format!("{value:.4}"));
     format!("{} [{}, {}]", size(found.median), size(found.low), size(found.high))
 }
 
 fn smallest(page: &mut Page, results: &Results) {
     let Some(first) = results.networks.first() else { return };
-    let mut header = vec!["network".to_owned(), "right".to_owned()];
+    let mut header = vec!["network".to_owned(), "correct".to_owned()];
     for name in first.minimal_perturbation.keys() {
         header.push(format!("{name}, median [95%]"));
         header.push("censored".to_owned());
@@ -119,7 +114,7 @@ fn smallest(page: &mut Page, results: &Results) {
         (Some(color(&network.condition, index)), cells)
     };
     page.paragraph(
-        "Smallest perturbations of the images that a network is right about, each verified by itself; images that withstand every attack are censored, not dropped. Masking: whether the checks for gradient masking found anything.",
+        "The next table shows the smallest perturbations of the images that a network classifies correctly, each verified on its own. Images that withstand every attack are censored, not dropped. Masking says whether the checks found signs of gradient masking.",
     );
     page.table(&header, &results.networks.iter().map(row).collect::<Vec<_>>());
     let verdicts: Vec<String> = results
@@ -129,7 +124,7 @@ fn smallest(page: &mut Page, results: &Results) {
             Some(format!("{}, seed {}: {}", network.condition, network.seed, network.masking.as_ref()?.verdict))
         })
         .collect();
-    page.details("What the checks for masking say", &verdicts.join("\n"));
+    page.details("Results of the gradient masking checks", &verdicts.join("\n"));
 }
 
 fn corruptions(page: &mut Page, results: &Results) {
@@ -155,8 +150,8 @@ fn corruptions(page: &mut Page, results: &Results) {
     page.section(
         "Corruptions",
         match first.published_corruptions {
-            true => "Error on the published images of CIFAR-10-C or CIFAR-100-C, mean over five severities and seeds. The mean error is the plain mean over families but for speckle noise, Gaussian blur, spatter and saturate, which are published to make choices by; it is not divided by that of another network.",
-            false => "Error under the families of CIFAR-10-C that make sense in grayscale, made here, mean over five severities and seeds. The mean error is the plain mean over families; it is not divided by that of another network.",
+            true => "Error on the published images of CIFAR-10-C or CIFAR-100-C, mean over five severities and seeds. The mean error is the plain mean over families, without speckle noise, Gaussian blur, spatter and saturate, which are published for choosing settings; it is not divided by another network's error.",
+            false => "Error under the families of CIFAR-10-C that make sense in grayscale, computed by this program, mean over five severities and seeds. The mean error is the plain mean over families; it is not divided by another network's error.",
         },
     );
     page.table(&header, &rows);
@@ -171,7 +166,7 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
     let mut figures = vec![strip(first, &originals, "Test images", gray)?.caption("The first test images.")];
     for (name, pictures) in &content.adversarial {
         let title = format!("{name}: nearest adversarial images, L2");
-        let caption = format!("{title}; blank where the network is wrong anyway.");
+        let caption = format!("{title}; blank if the network misclassifies the unperturbed image.");
         figures.push(strip(pictures, &pictures.adversarial, &title, gray)?.caption(caption));
         let changes: Vec<Option<Vec<f32>>> = pictures
             .originals
@@ -183,7 +178,7 @@ fn pictures(page: &mut Page, content: &Content) -> Result<()> {
             .collect();
         let largest = changes.iter().flatten().flatten().fold(1e-6f32, |max, value| max.max(value.abs()));
         let title = format!("{name}: the perturbations");
-        let caption = format!("{title}, black to white is ±{largest:.3}.");
+        let caption = format!("{title}; black to white spans ±{largest:.3}.");
         figures.push(strip(pictures, &changes, &title, |value| 0.5 + 0.5 * value / largest)?.caption(caption));
     }
     page.figures(&figures);

@@ -27,7 +27,7 @@ fn scan_row(scan: &ScanResult) -> Vec<String> {
     ]
 }
 
-/// Adds the section on scans and model, and that on similarities, as far as there are any.
+/// Adds the sections on scans and model and on similarities, if there are any.
 pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
     if content.results.scans.is_empty() {
         return Ok(());
@@ -40,7 +40,7 @@ pub(crate) fn section(page: &mut Page, content: &Content) -> Result<()> {
 fn measured(page: &mut Page, content: &Content) -> Result<()> {
     page.section(
         "Scans and response model",
-        "Medians over neurons with 95% bootstrap intervals; the model never saw the oracle images.",
+        "Values are medians over neurons with 95% bootstrap intervals; the model never saw the oracle images.",
     );
     let header =
         ["scan", "neurons", "trials", "excluded", "oracle", "test correlation", "to repeat average", "fraction oracle", "FEVE"];
@@ -51,7 +51,7 @@ fn measured(page: &mut Page, content: &Content) -> Result<()> {
             content.results.scans.iter().zip(&content.neural.left_out).map(|(scan, trials)| format!("{} {trials}", scan.name));
         let counts = named.collect::<Vec<_>>().join(", ");
         page.paragraph(&format!(
-            "An image that validates in any scan trains in none. Trials of the training tier that are left out for it: {counts}."
+            "A validation image of one scan is a training image of none. Training trials left out for this reason: {counts}."
         ));
     }
     let against: Vec<_> = content
@@ -75,7 +75,7 @@ fn measured(page: &mut Page, content: &Content) -> Result<()> {
             (None, cells)
         })
         .collect();
-    page.paragraph("Agreement over the pairs of oracle images between similarity matrices: for each repeat, with the average of the others, which it is not among; and, for simulated scans, with the known truth. Each cell is Pearson's correlation with its 95% interval over images, then the slope on the reference and the ratio of the standard deviations, which are 1 where sizes agree as well as order. Everything is weighted as targets are (similarity.weights) but where the header says equal weights:");
+    page.paragraph("The next table compares similarity matrices over the pairs of oracle images: with the average of the other repeats, which never includes the compared trial, and, for simulated scans, with the known ground truth. Each cell shows Pearson's correlation with its 95% interval over images, then the slope on the reference and the ratio of the standard deviations, both of which are 1 if sizes agree as well as order. Neurons are weighted as in targets (similarity.weights), unless the header says equal weights:");
     let header = [
         "scan",
         "single trials ~ other repeats",
@@ -100,7 +100,7 @@ fn measured(page: &mut Page, content: &Content) -> Result<()> {
         }
         if let Some(shares) = &scan.shares {
             page.paragraph(&format!(
-                "{}: predictions are {:.2} of the convolutional model and {:.2} of readouts of fixed features, as held-out trials decided.",
+                "{}: predictions are a weighted sum of the convolutional model ({:.2}) and of readouts of fixed features ({:.2}); held-out trials determined the weights.",
                 scan.name, shares.convolutional, shares.linear
             ));
         }
@@ -153,7 +153,7 @@ fn weightings(page: &mut Page, content: &Content) {
         return;
     }
     page.paragraph(
-        "The same with every neuron weighted alike on both sides. A ceiling is what the truth would reach, estimated from the repeats alone: the root of their reliability (of single trials: the mean correlation of two; of the average: split halves, corrected):",
+        "The next table makes the same comparison with the same weights of neurons on both sides. A ceiling is the correlation that the truth would reach, estimated from the repeats alone: the square root of their reliability (for single trials, the mean correlation of two; for the average, the corrected correlation of split halves):",
     );
     let header = [
         "scan",
@@ -177,7 +177,7 @@ fn matrix(matrix: &MatrixPicture) -> Figure {
     let MatrixPicture { name, heatmap, limit, values, file } = matrix;
     let caption = format!("{name} (colors saturate at ±{limit:.2})");
     if values.is_empty() {
-        let caption = format!("{caption}. The numbers are too many for this page and lie in {file}.");
+        let caption = format!("{caption}. There are too many numbers for this page; they are in {file}.");
         return Figure::without_numbers(name, heatmap.image(name)).caption(caption);
     }
     let names: Vec<&str> = std::iter::once("image").chain(values.iter().map(|(image, _)| image.as_str())).collect();
@@ -194,7 +194,7 @@ fn matrices(page: &mut Page, content: &Content) {
     }
     page.section(
         "Similarity matrices",
-        "Cosine similarity of centred population vectors for pairs of oracle images; red is similar, blue is opposite. All are in the order in which average linkage joins the repeat average; the images beside are those of the rows they point at.",
+        "Cosine similarity of centered population vectors for pairs of oracle images; red is similar, blue is opposite. All matrices have the same order of images, from average linkage of the repeat average; lines connect the images beside a matrix to their rows.",
     );
     let figures: Vec<Figure> = content.neural.matrices.iter().map(matrix).collect();
     page.figures(&figures);
@@ -218,6 +218,6 @@ fn matrices(page: &mut Page, content: &Content) {
             (Some(color(&target.name, index)), cells)
         })
         .collect();
-    page.paragraph("The targets of the regulariser, over all pairs of their images. Agreement is correlation, slope and ratio of standard deviations; on the oracle images it is that of the same method with the mean over all repeats but the first, of which raw is made:");
+    page.paragraph("The next table shows the similarity targets over all pairs of their images. Agreement is correlation, slope and ratio of standard deviations; on the oracle images, the same method is compared with the mean over all repeats except the first, from which raw is made:");
     page.table(&header, &rows);
 }

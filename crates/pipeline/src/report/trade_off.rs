@@ -1,4 +1,4 @@
-//! Clean against noisy accuracy: over epochs, and over alpha.
+//! Clean versus noisy accuracy: over epochs, and over alpha.
 
 use super::Content;
 use super::figure::Figure;
@@ -7,30 +7,33 @@ use super::plots::{Axes, Curve, color, tracks};
 use crate::artifacts::{Followed, Snapshot, Spread};
 use crate::table::over_seeds;
 
-/// Adds the section, where networks were followed.
+/// Adds the section if networks were kept after every epoch.
 pub(crate) fn section(page: &mut Page, content: &Content) {
     let figures = drawn(&content.trade_off);
     if figures.is_empty() {
         return;
     }
     page.section(
-        "Clean against noisy accuracy",
-        "Means over seeds. What moves a network along the line of `none` trades one for the other; what lies above it is gained.",
+        "Clean versus noisy accuracy",
+        "Points are means over seeds. A setting that moves a network along the line of `none` trades clean for noisy accuracy; a network above that line gains.",
     );
-    let caption = |name: &str| match name.starts_with("epochs") {
-        true => "A point for each epoch, joined in their order; the last is the largest.".to_owned(),
-        false => "A point for each alpha, rising; the largest alpha has the largest point. The line of `none` is over epochs."
+    let caption = |name: &str| {
+        match name.starts_with("epochs") {
+        true => "One point per epoch, connected in order; the last point is the largest.".to_owned(),
+        false => "One point per alpha, in increasing order; the largest alpha has the largest point. The line of `none` runs over epochs."
             .to_owned(),
+    }
     };
     page.figures(&figures.into_iter().map(|(name, figure)| figure.caption(caption(&name))).collect::<Vec<_>>());
 }
 
-/// By name, as files of their own.
+/// Figures as separate files, with their names.
 pub(crate) fn files(arms: &[Followed]) -> Vec<(String, String)> {
     drawn(arms).into_iter().map(|(name, figure)| (format!("{name}.svg"), figure.svg())).collect()
 }
 
-/// By name: for the middle and the strongest noise, all arms over epochs, and the targets over alpha where it varies.
+/// Figures with their names, for the middle and the strongest noise: all arms over epochs, and
+/// targets with several alphas over alpha.
 fn drawn(arms: &[Followed]) -> Vec<(String, Figure)> {
     let Some(first) = arms.first().and_then(|arm| arm.seeds.first()).and_then(|(snapshots, _)| snapshots.first()) else {
         return Vec::new();
@@ -98,7 +101,7 @@ fn over_alpha(arms: &[Followed], level: usize) -> Vec<Curve> {
     lines
 }
 
-/// A figure of the network that each seed's training kept.
+/// A value over the networks that the training of each seed kept.
 fn kept(arm: &Followed, value: impl Fn(&Snapshot) -> f64) -> Spread {
     Spread::of(&arm.seeds.iter().map(|(snapshots, kept)| value(&snapshots[*kept])).collect::<Vec<_>>())
 }

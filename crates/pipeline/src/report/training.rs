@@ -5,30 +5,33 @@ use super::plots::{Axes, Curve, color, curves};
 use super::{Content, trade_off};
 use crate::artifacts::{Spread, TrainingEpoch};
 
-/// Adds the section, where a network is trained.
+/// Adds the section if a network is trained.
 pub(crate) fn section(page: &mut Page, content: &Content) {
     if content.training.is_empty() {
         return;
     }
-    page.section("Training", "Means over seeds; bands span both of two seeds, or one standard deviation of more.");
+    page.section(
+        "Training",
+        "Curves are means over seeds. Bands span both values of two seeds, or one standard deviation of three or more.",
+    );
     let by_condition = by_condition(content);
     let axes = |title, y| Axes { title, x: "epoch", y, y_range: None };
     let averaged = |value: &dyn Fn(&TrainingEpoch) -> Option<f64>| averaged(&by_condition, value);
     let mut figures = vec![
         curves(&axes("Validation accuracy", "accuracy"), &averaged(&|epoch| Some(epoch.validation_accuracy)))
-            .caption("Held-out training images."),
+            .caption("On the training images held out for validation."),
         curves(&axes("Cross entropy in training", "nats"), &averaged(&|epoch| Some(epoch.cross_entropy)))
-            .caption("Labelled images as they were trained on: varied, noisy or attacked."),
+            .caption("On labeled images as used for training: augmented, noisy or attacked."),
     ];
     let followed = averaged(&|epoch| epoch.pair_correlation);
     if !followed.is_empty() {
         figures.push(
-            curves(&axes("Similarity loss", "loss, before alpha"), &averaged(&|epoch| epoch.similarity_loss))
-                .caption("Mean over the pairs of each epoch."),
+            curves(&axes("Similarity loss", "unweighted loss"), &averaged(&|epoch| epoch.similarity_loss))
+                .caption("Mean over the pairs of each epoch, before weighting by alpha."),
         );
         figures.push(
-            curves(&axes("Following the target", "correlation over pairs"), &followed)
-                .caption("Network similarity against the target's, pairs of each epoch."),
+            curves(&axes("Correlation with the target", "correlation over pairs"), &followed)
+                .caption("Between the similarities of the network and of the target, over the pairs of each epoch."),
         );
     }
     for (name, seeds) in &by_condition {
@@ -36,7 +39,8 @@ pub(crate) fn section(page: &mut Page, content: &Content) {
         if !mixture.is_empty() {
             let title = format!("Gamma, {name}");
             let axes = Axes { title: &title, x: "epoch", y: "gamma", y_range: Some((0.0, 1.0)) };
-            let caption = "Which convolutional layers of the network carry the target, as the paper counts them.";
+            let caption =
+                "Weights of the network's layers in the similarity; layers are numbered by convolution, as in the paper.";
             figures.push(curves(&axes, &mixture).caption(caption));
         }
     }
@@ -70,7 +74,7 @@ fn averaged(by_condition: &ByCondition, value: &dyn Fn(&TrainingEpoch) -> Option
     by_condition.iter().enumerate().filter_map(curve).collect()
 }
 
-/// Shares of the layers over epochs; none without a target.
+/// Weights of the layers over epochs; empty without a target.
 fn gamma(seeds: &[&Vec<TrainingEpoch>], layers: &[usize]) -> Vec<Curve> {
     let Some(first) = seeds.first().filter(|epochs| epochs.iter().any(|epoch| epoch.similarity_loss.is_some())) else {
         return Vec::new();
@@ -98,6 +102,6 @@ fn speed(page: &mut Page, content: &Content) {
             format!("{task:<40} {speed:>8} images/s\n")
         };
         let lines: String = content.speeds.iter().map(line).collect();
-        page.details("Labeled images per second, in the median step", &lines);
+        page.details("Labeled images per second in the median step", &lines);
     }
 }

@@ -111,19 +111,19 @@ impl RunDirectory {
         }
     }
 
-    /// The record of a task that was made from this key, or from one that holds all of it; whether its outputs are unchanged is not
-    /// looked at.
+    /// The record of a task that was made from this key, or from one that contains it. The outputs of
+    /// the task are not checked.
     pub(crate) fn recorded(&self, key: &Key) -> Option<Record> {
         let record: Record = json::read(&Record::path(&self.folder(key.task()))).ok()?;
         key.is_part_of(&record.key).then_some(record)
     }
 
-    /// How many tasks this process has done so far; those that were done before do not count.
+    /// Number of tasks that this process has done so far, without tasks done earlier.
     pub(crate) fn done(&self) -> usize {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// Waits for whoever else holds the lock of this name.
+    /// Takes the lock of this name, after waiting for any other holder.
     pub(crate) fn hold(&self, name: &str) -> Result<Lock> {
         Ok(lock::take(&self.lock(name)?)?)
     }

@@ -87,7 +87,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// What a complete run returns.
+/// The result of a complete run.
 #[derive(Clone, Debug)]
 pub struct Finished {
     /// A header and one line per condition.

@@ -78,14 +78,14 @@ impl Stage for Robustness {
     }
 }
 
-/// What the measurement of a part depends on, apart from the perturbations that are tried on it.
+/// The key of the evaluation of a part, without the perturbations that are transferred to it.
 fn key(context: &Context, images: &Record, part: Part, trained: &Record) -> Key {
     let settings = (&context.config.robustness, train::kept_file(part));
     let seed = context.config.seed_of("robustness");
     Key::new(&part.task("robustness"), settings, seed).on(&context.device).after(images).after(trained)
 }
 
-/// The record of a part that is measured, of those that are trained.
+/// The record of the evaluation of a trained part, if there is one.
 pub(super) fn measured(context: &Context, images: &Record, part: Part, trained: &Record) -> Option<Record> {
     context.run.recorded(&key(context, images, part, trained))
 }

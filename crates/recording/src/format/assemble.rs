@@ -19,8 +19,8 @@ pub(crate) enum Pixels {
     Floats(Vec<f32>),
 }
 
-/// How far a pixel may lie outside a stated range, as a fraction of it, and be clipped: resize
-/// filters overshoot.
+/// Pixels outside a stated range by at most this fraction of it are clipped, since resize filters
+/// overshoot.
 const OVERSHOOT: f32 = 0.1;
 
 /// If the largest float pixel is between 1 and this, it is ambiguous whether white is 255.

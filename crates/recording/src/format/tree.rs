@@ -157,7 +157,12 @@ impl Tree {
         match (source.kind(), linked) {
             (ErrorKind::NotFound, Ok(target)) => {
                 let found = format!("a link to {}, which is missing", target.display());
-                self.mismatch(name, "data, or no such name", found, "restore the target of the link, or remove the link")
+                self.mismatch(
+                    name,
+                    "a dataset, or nothing of this name",
+                    found,
+                    "restore the target of the link, or remove the link",
+                )
             }
             _ => FileError::refused(&self.path, "read")(source).in_dataset(name).advise(WHOLE),
         }

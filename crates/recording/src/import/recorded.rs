@@ -12,7 +12,7 @@ use ndarray::{Array2, Axis};
 /// The largest size of the images of all trials in bytes; a scan file stores one image per trial.
 const LARGEST: usize = 1 << 31;
 
-/// Responses and signals, one row per presentation of an image; NaN where there is no value.
+/// Responses and signals, one row per presentation of an image; a missing value is NaN.
 pub(super) struct Recorded {
     /// Its number among all presentations.
     pub trial: Vec<i64>,

@@ -43,7 +43,7 @@ impl Attack for AutoAttack {
     }
 }
 
-/// Keeps results that are adversarial within epsilon as candidates; returns the images that still stand.
+/// Keeps results that are adversarial within epsilon as candidates; returns the images that withstand.
 pub(super) fn keep_fallen(
     batch: &mut Batch,
     norm: Norm,

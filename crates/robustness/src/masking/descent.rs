@@ -10,7 +10,7 @@ const RESTARTS_GAIN: f64 = 0.1;
 /// The epsilon at which every image can be turned gray.
 const EVERYTHING: f64 = 0.5;
 
-/// More steps must not leave more images standing.
+/// More steps must not leave more images that withstand.
 pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
     let mut figures = Vec::new();
     let mut finding = None;
@@ -25,7 +25,7 @@ pub(super) fn steps(masking: &MaskingSettings, trial: &Trial) -> Result<Check> {
             let lost = counted(before.iter().zip(&fallen).map(|(before, now)| !*before && *now));
             if beyond_chance(recovered.saturating_sub(lost), recovered + lost, fallen.len()) {
                 finding = Some(format!(
-                    "{steps} steps of gradient descent leave {} of images standing, but fewer steps left {}: following the gradient is misleading",
+                    "{} of images withstand {steps} steps of gradient descent, but {} withstand fewer steps: the gradient is misleading",
                     percent(1.0 - share(&fallen)),
                     percent(1.0 - share(&before))
                 ));
@@ -51,18 +51,21 @@ pub(super) fn restarts(masking: &MaskingSettings, trial: &Trial) -> Result<Check
     // Allow for sampling error with few images.
     let error = (gain.max(0.0) * (1.0 - gain) / trial.labeled.len() as f64).sqrt();
     let finding = (gain > RESTARTS_GAIN + 2.0 * error).then(|| {
-        format!("restarts from other points mislead the model on {} more images: the gradient is of little use", percent(gain))
+        format!(
+            "restarts from other points find adversarial examples for {} more of the images: the gradient is of little use",
+            percent(gain)
+        )
     });
     Ok(Check { name: "restarts", figures, finding })
 }
 
-/// If every image can be turned gray, none may stand.
+/// If every image can be turned gray, none may withstand.
 pub(super) fn everything(trial: &Trial) -> Result<Check> {
     let pgd = Pgd::new(Norm::Linf).with_relative_step(0.1).with_restarts(2);
     let stands = 1.0 - share(&trial.fallen(&pgd, EVERYTHING)?);
     let finding = (stands > 0.0).then(|| {
         format!(
-            "{} of images stand although every pixel may change by {EVERYTHING}, enough to turn any image gray: gradient descent fails",
+            "{} of images withstand gradient descent although every pixel may change by {EVERYTHING}, enough to turn any image gray: gradient descent fails",
             percent(stands)
         )
     });

@@ -27,7 +27,7 @@ pub(super) fn vanishing(model: &dyn Classifier, labeled: &LabeledBatch, settings
     let (cross_entropy, logits) = (without(&plain)?, without(&lead)?);
     let finding = if logits > VANISHING {
         Some(format!(
-            "for {} of images not even the logits have a gradient: something in the model cannot be differentiated",
+            "for {} of images not even the logits have a gradient: something in the model is not differentiable",
             percent(logits)
         ))
     } else if cross_entropy > VANISHING {

@@ -3,7 +3,7 @@
 /// Effort of the checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskingSettings {
-    /// Linf size at which attacks are compared; choose one at which many images fall and many stand.
+    /// Linf size at which attacks are compared; choose one at which many images fall and many withstand.
     pub epsilon: f64,
     /// Numbers of gradient descent steps, increasing.
     pub steps: Vec<usize>,

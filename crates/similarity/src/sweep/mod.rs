@@ -204,7 +204,8 @@ impl Population<'_> {
     }
 }
 
-/// Packed vectors of consecutive images from `first` on, for tasks of a plan; all images where they are resident.
+/// Packed vectors of consecutive images from `first` on, for tasks of a plan; all images if they are
+/// resident.
 struct Rows<'a> {
     plan: &'a Plan,
     panels: &'a Panels,

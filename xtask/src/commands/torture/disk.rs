@@ -30,7 +30,7 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // If it stays mounted, removing the folder will fail and tell.
+        // If it stays mounted, removing the folder fails with an error.
         let _ = Command::new("umount").arg(&self.0).status();
     }
 }

@@ -67,7 +67,7 @@ impl Pipeline {
             command.args(["--set", setting]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).env_remove("RUST_BACKTRACE");
-        // As `cargo xtask` starts it.
+        // `cargo xtask` sets this, too.
         command.env("HDF5_USE_FILE_LOCKING", "FALSE");
         if let Some(library) = disguise.library {
             command.env("LD_PRELOAD", library);
@@ -76,7 +76,7 @@ impl Pipeline {
         Ok(Process(command.spawn().context("could not start this program once more")?))
     }
 
-    /// Makes a run as far as it gets.
+    /// Makes a run until it finishes or fails.
     pub(super) fn run(&self, run: &Path, disguise: Disguise<'_>) -> Result<Ended> {
         self.start(run, disguise)?.end()
     }

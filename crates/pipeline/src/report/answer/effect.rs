@@ -1,18 +1,19 @@
-//! One difference between two conditions, and what may be said of it.
+//! One difference between two conditions, in a sentence.
 
 use super::super::page::Sign;
 use crate::artifacts::{Difference, Ratio};
 
-/// What the seeds show together.
+/// The conclusion from all seeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// The whole interval of 95% lies above no difference.
+    /// The 95% interval lies above no difference.
     More,
-    /// Below.
+    /// The 95% interval lies below no difference.
     Less,
     /// The interval includes no difference.
     Undecided,
-    /// So many seeds, one or two: none has no interval, and that of two says less than both values.
+    /// The number of seeds, one or two: one has no interval, and the interval of two says less than
+    /// both values.
     TooFewSeeds(usize),
 }
 
@@ -28,11 +29,11 @@ impl Seen {
     }
 }
 
-/// In which unit.
+/// The unit of a difference.
 enum Unit {
-    /// Points of accuracy, 0 where both are equal.
+    /// Points of accuracy, 0 if both are equal.
     Points,
-    /// A ratio of smallest perturbations in a norm, 1 where both are equal.
+    /// A ratio of smallest perturbations in a norm, 1 if both are equal.
     Times(String),
 }
 
@@ -44,7 +45,7 @@ pub(super) struct Effect {
     unit: Unit,
     mean: f64,
     values: Vec<f64>,
-    /// Of 95% over seeds.
+    /// The 95% interval over seeds.
     interval: Option<(f64, f64)>,
 }
 
@@ -58,7 +59,7 @@ impl Effect {
         Self { when, one: one.into(), other: other.into(), unit: Unit::Points, mean, values, interval }
     }
 
-    /// A ratio of smallest perturbations; nothing where a seed has none.
+    /// A ratio of smallest perturbations; `None` if a seed has none.
     pub(super) fn ratio(norm: &str, one: &str, other: &str, found: &Ratio) -> Option<Self> {
         let values: Option<Vec<f64>> = found.seeds.iter().map(|seed| seed.ratio).collect();
         Some(Self {
@@ -89,12 +90,12 @@ impl Effect {
         }
     }
 
-    /// Whether it is one of accuracy on clean images.
+    /// Whether its sentence begins with `when`.
     pub(super) fn is_of(&self, when: &str) -> bool {
         self.when == when
     }
 
-    /// With its interval.
+    /// The difference with its interval, as a sentence.
     pub(super) fn sentence(&self) -> String {
         match &self.unit {
             Unit::Points => self.in_points(),
@@ -159,7 +160,7 @@ impl Effect {
         format!("95% interval over {} seeds: {low} to {high}", self.values.len())
     }
 
-    /// Whether the seeds agree on the direction at least.
+    /// Whether the seeds at least agree on the direction.
     fn direction(&self) -> String {
         let above = self.values.iter().filter(|value| **value > self.equal()).count();
         let seeds = self.values.len();
@@ -184,7 +185,7 @@ fn above(value: f64) -> &'static str {
     if value < 0.0 { "below" } else { "above" }
 }
 
-/// With its sign; a minus as typesetters have it.
+/// The number with its sign, with a typographic minus.
 fn signed(value: f64, digits: usize) -> String {
     format!("{value:+.digits$}").replace('-', "−")
 }

@@ -1,11 +1,11 @@
-//! What a run does not show, whatever it found.
+//! The limitations of a run.
 
 use super::super::Design;
 use super::Pair;
 use super::effect::{Effect, Seen};
 use crate::artifacts::{MaskingSign, NetworkResult};
 
-/// In sentences.
+/// The limitations as sentences.
 pub(super) fn limits(pair: &Pair, effects: &[Effect], design: &Design) -> Vec<String> {
     let mut limits = Vec::new();
     let seen = |wanted: fn(Seen) -> bool| effects.iter().filter(|effect| wanted(effect.seen())).count();
@@ -18,23 +18,23 @@ pub(super) fn limits(pair: &Pair, effects: &[Effect], design: &Design) -> Vec<St
         );
     }
     if pair.control.is_none() {
-        limits.push("There is no condition shuffled to compare with, so a gain may come from regularizing the similarities at all rather than from the neurons.".into());
+        limits.push("There is no condition shuffled for comparison, so a gain may come from any regularization of similarities rather than from the neurons.".into());
     }
     let clean = effects.iter().find(|effect| effect.is_of("On clean images")).map(Effect::seen);
     if pair.at_equal_accuracy().is_none() {
         limits.push(match clean {
             Some(Seen::Less) => format!(
-                "{} is less accurate on clean images, and lower clean accuracy alone changes robustness; shorter trainings of {} as conditions would show how much.",
+                "{} is less accurate on clean images, and lower clean accuracy alone changes robustness; add shorter trainings of {} as conditions to see by how much.",
                 pair.subject, pair.baseline
             ),
-            _ => "Networks are not compared at equal accuracy on clean images; shorter trainings of the baseline as conditions add that comparison.".into(),
+            _ => "Networks are not compared at equal accuracy on clean images; add shorter trainings of the baseline as conditions for that comparison.".into(),
         });
     }
     limits.extend(masking(&pair.results.networks));
     limits.push("Intervals are over training seeds. They hold for these test images, these scans and this architecture, and say nothing about other animals, images or networks.".into());
     if effects.len() > 1 {
         limits.push(format!(
-            "None of the {} comparisons is corrected for the others: one 95% interval in twenty misses the true value by chance.",
+            "The {} comparisons are not corrected for multiple testing: one 95% interval in twenty misses the true value by chance.",
             effects.len()
         ));
     }
@@ -61,7 +61,7 @@ fn masking(networks: &[NetworkResult]) -> Option<String> {
     let (found, few) = (with(MaskingSign::Found), with(MaskingSign::TooFewImages));
     if !found.is_empty() {
         return Some(format!(
-            "The checks for gradient masking found a sign with {}: the smallest perturbations of these networks may be overestimated.",
+            "The checks found signs of gradient masking in {}: the smallest perturbations of these networks may be overestimated.",
             found.join("; ")
         ));
     }

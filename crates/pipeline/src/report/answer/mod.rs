@@ -1,5 +1,5 @@
-//! What stands on top of the page: in sentences, what was compared, what was seen, what it does not show, and whether the denoised
-//! target can be trusted. Every sentence is made of the figures of `results.json`.
+//! The top of the page: sentences on the comparison, the findings, the limitations, and whether the
+//! denoised target can be trusted. Every sentence is made from the figures in `results.json`.
 
 mod effect;
 mod limits;
@@ -12,7 +12,7 @@ use crate::table;
 use effect::{Effect, Seen};
 use trust::trust;
 
-/// The target that the page asks about first, and the control that has no neurons left in it.
+/// The target whose effect the page reports first, and the control without neural information.
 const DENOISED: &str = "denoised";
 const SHUFFLED: &str = "shuffled";
 
@@ -21,7 +21,7 @@ const NOISE: f64 = 0.2;
 
 type Marked = Vec<(Option<(Sign, &'static str)>, String)>;
 
-/// Everything that stands there.
+/// All sentences at the top of the page.
 struct Answer {
     headline: String,
     compared: Vec<String>,
@@ -30,16 +30,16 @@ struct Answer {
     trust: Marked,
 }
 
-/// Puts it on the page.
+/// Adds the answer to the page.
 pub(super) fn section(page: &mut Page, content: &Content) {
     let Answer { headline, compared, seen, limits, trust } = answer(content.results, &content.design);
     let plain = |sentences: Vec<String>| -> Marked { sentences.into_iter().map(|sentence| (None, sentence)).collect() };
     page.answer(
         &headline,
         &[
-            ("What was compared", plain(compared)),
-            ("What was seen", seen),
-            ("What this does not show", plain(limits)),
+            ("Comparison", plain(compared)),
+            ("Findings", seen),
+            ("Limitations", plain(limits)),
             ("Can the denoised target be trusted?", trust),
         ],
     );
@@ -49,8 +49,8 @@ fn answer(results: &Results, design: &Design) -> Answer {
     let trust = trust(results);
     let Some(pair) = Pair::of(results) else {
         let headline = match results.conditions.is_empty() {
-            true => "No network is measured yet, so there is nothing to compare.",
-            false => "Only one condition is measured, so there is nothing to compare.",
+            true => "No network has been evaluated yet, so there is nothing to compare.",
+            false => "Only one condition has been evaluated, so there is nothing to compare.",
         };
         return Answer { headline: headline.into(), compared: compared(results, design), seen: vec![], limits: vec![], trust };
     };
@@ -65,18 +65,18 @@ fn answer(results: &Results, design: &Design) -> Answer {
     }
 }
 
-/// The condition that is asked about, what it is compared with, and the control where there is one.
+/// The condition under test, the baseline that it is compared with, and the control, if any.
 struct Pair<'a> {
     results: &'a Results,
     subject: &'a str,
     baseline: &'a str,
     control: Option<&'a str>,
-    /// Among the levels of noise.
+    /// Index of the noise level.
     level: usize,
 }
 
 impl<'a> Pair<'a> {
-    /// Nothing where fewer than two conditions are measured, or none of them is the baseline.
+    /// `None` if fewer than two conditions are evaluated, or none of them is the baseline.
     fn of(results: &'a Results) -> Option<Self> {
         let first = results.comparisons.first()?;
         let baseline = first.baseline.as_str();
@@ -97,7 +97,7 @@ impl<'a> Pair<'a> {
         self.results.conditions[0].gaussian_noise[self.level].level
     }
 
-    /// One condition less another, over the seeds that both have.
+    /// The difference between two conditions, over the seeds that both have.
     fn difference(&self, one: &str, other: &str, figure: impl Fn(&NetworkResult) -> Option<f64>) -> Option<Difference> {
         let of = |condition: &str, seed: u64| {
             self.results.networks.iter().find(|network| network.condition == condition && network.seed == seed)
@@ -112,7 +112,7 @@ impl<'a> Pair<'a> {
         Some(Effect::points(format!("Under Gaussian noise of {:.2}", self.noise()), one, other, found))
     }
 
-    /// Under noise, less what the baseline reaches at the same accuracy on clean images.
+    /// The difference under noise from the baseline at the same accuracy on clean images.
     fn at_equal_accuracy(&self) -> Option<Effect> {
         let compared = self.results.comparisons.iter().find(|compared| compared.condition == self.subject)?;
         let levels = &compared.at_equal_accuracy.as_ref()?.gaussian_noise;
@@ -133,7 +133,7 @@ impl<'a> Pair<'a> {
         ratios.filter_map(|(norm, ratio)| Effect::ratio(norm, self.subject, self.baseline, ratio)).collect()
     }
 
-    /// All that is said, the question of the headline first.
+    /// All differences, that of the headline first.
     fn effects(&self) -> Vec<Effect> {
         let named = [self.baseline, self.subject];
         let conditions = self.results.comparisons.iter().map(|compared| compared.condition.as_str());
@@ -147,24 +147,24 @@ impl<'a> Pair<'a> {
         effects
     }
 
-    /// One sentence: at equal accuracy where that is known, and against the control where there is one.
+    /// One sentence, at equal clean accuracy if known, and compared with the control, if any.
     fn headline(&self) -> String {
         let (subject, baseline) = (self.subject, self.baseline);
         let matched = self.at_equal_accuracy();
         let when = if matched.is_some() { " and at equal accuracy on clean images" } else { "" };
         let Some(main) = matched.or_else(|| self.under_noise(subject, baseline)) else {
-            return format!("No seed of both {subject} and {baseline} is measured yet.");
+            return format!("No seed has been evaluated for both {subject} and {baseline} yet.");
         };
         let control = self.control.and_then(|control| Some((control, self.under_noise(subject, control)?.seen())));
         match (main.seen(), control) {
             (Seen::More, Some((control, Seen::More))) => format!(
-                "Under noise{when}, {subject} is more accurate than {baseline}, and more accurate than the control {control}: what the neurons say about the images matters."
+                "Under noise{when}, {subject} is more accurate than {baseline}, and more accurate than the control {control}: the neural information about the images matters."
             ),
             (Seen::More, Some((control, _))) => format!(
-                "Under noise{when}, {subject} is more accurate than {baseline}. It is not shown to be more accurate than the control {control}, so the gain may not come from what the neurons say."
+                "Under noise{when}, {subject} is more accurate than {baseline}. It is not shown to be more accurate than the control {control}, so the gain may not come from the neural information."
             ),
             (Seen::More, None) => format!(
-                "Under noise{when}, {subject} is more accurate than {baseline}. Without a control this does not show that what the neurons say is the reason."
+                "Under noise{when}, {subject} is more accurate than {baseline}. Without a control, this does not show that the neural information is the reason."
             ),
             (Seen::Less, _) => format!("Under noise{when}, {subject} is less accurate than {baseline}."),
             (Seen::Undecided, _) => {
@@ -198,7 +198,7 @@ fn compared(results: &Results, design: &Design) -> Vec<String> {
         "none" => Some("is trained on labels only"),
         DENOISED => Some("is also trained to match the denoised similarities of the neurons"),
         SHUFFLED => Some(
-            "is trained to match the same similarities with the images permuted, which removes what the neurons say about them",
+            "is trained to match the same similarities with the images permuted, which removes the neural information about them",
         ),
         _ => None,
     };

@@ -57,7 +57,8 @@ fn scan(name: &str, denoised: [f64; 3], single: [f64; 3]) -> ScanResult {
     }
 }
 
-/// Noisy accuracy of each condition by seed, and the ratio of its smallest perturbations to those of the first.
+/// Noisy accuracy of each condition by seed, and the ratio of its smallest perturbations to those
+/// of the first.
 fn results(conditions: &[(&str, &[f64], f64)]) -> Results {
     let of = |(name, noisy, _): &(&str, &[f64], f64)| -> Vec<NetworkResult> {
         noisy.iter().enumerate().map(|(seed, noisy)| network(name, seed as u64, *noisy)).collect()
@@ -108,7 +109,7 @@ fn answered(results: &Results) -> Answer {
     answer(results, &design)
 }
 
-/// Sign and sentence of what was seen.
+/// Sign and sentence of each finding.
 fn seen(answer: &Answer) -> Vec<(&'static str, &str)> {
     answer.seen.iter().map(|(sign, sentence)| (sign.expect("it is marked").1, sentence.as_str())).collect()
 }
@@ -178,7 +179,7 @@ fn one_and_two_seeds_show_nothing_and_have_no_interval() {
 #[test]
 fn a_run_without_two_conditions_has_nothing_to_compare() {
     let answer = answered(&results(&[]));
-    assert!(answer.headline.contains("No network is measured yet") && answer.seen.is_empty() && answer.limits.is_empty());
+    assert!(answer.headline.contains("No network has been evaluated yet") && answer.seen.is_empty() && answer.limits.is_empty());
     assert!(answered(&results(&[("none", NONE, 1.0)])).headline.contains("Only one condition"));
 }
 
@@ -188,7 +189,7 @@ fn masking_and_simulation_are_named_as_limits() {
     let masking = Masking { epsilon: 0.1, images: 9, sign: MaskingSign::Found, verdict: String::new(), checks: vec![] };
     results.networks[4].masking = Some(masking);
     let limits = answered(&results).limits.join(" ");
-    assert!(limits.contains("found a sign with denoised, seed 1:"), "{limits}");
+    assert!(limits.contains("found signs of gradient masking in denoised, seed 1:"), "{limits}");
     assert!(limits.contains("Scans are simulated and images are procedural"), "{limits}");
 }
 
@@ -206,8 +207,8 @@ fn the_denoised_target_is_trusted_as_far_as_it_is_nearer_than_a_trial() {
     assert_eq!(verdict(vec![clear()]).0, "yes");
     assert_eq!(verdict(vec![clear(), overlapping()]).0, "probably");
     let (sign, sentence) = verdict(vec![clear(), worse()]);
-    assert!(sign == "in part" && sentence.contains("one trial is in a, and not in the other scans"), "{sentence}");
+    assert!(sign == "in part" && sentence.contains("a single trial in a, but not in the other scans"), "{sentence}");
     let (sign, sentence) = verdict(vec![worse()]);
-    assert!(sign == "no" && sentence.contains("take target raw"), "{sentence}");
+    assert!(sign == "no" && sentence.contains("use target raw"), "{sentence}");
     assert_eq!(verdict(vec![]).0, "not known");
 }

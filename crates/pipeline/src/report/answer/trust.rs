@@ -1,10 +1,11 @@
-//! Whether the denoised target is nearer to the brain than the trials that it is made of.
+//! Whether the denoised target is closer to the neural truth than the trials from which it is made.
 
 use super::super::page::Sign;
 use super::{Marked, listed};
 use crate::artifacts::{Results, ScanResult, SimilarityAgreement};
 
-/// How one scan's denoised similarities and those of one trial agree with the other repeats, which neither is among.
+/// Agreement of one scan's denoised similarities, and of those of one trial, with the other
+/// repeats, which include neither.
 struct Scan<'a> {
     name: &'a str,
     denoised: SimilarityAgreement,
@@ -22,7 +23,7 @@ impl<'a> Scan<'a> {
         self.denoised.correlation > self.single.correlation
     }
 
-    /// Nearer by more than both intervals over images.
+    /// Closer, with intervals over images that do not overlap.
     fn is_clearly_nearer(&self) -> bool {
         self.denoised.low.zip(self.single.high).is_some_and(|(low, high)| low > high)
     }
@@ -32,13 +33,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// In sentences, the verdict first.
+/// The verdict and the figures behind it, as sentences.
 pub(super) fn trust(results: &Results) -> Marked {
     let scans: Vec<Scan> = results.scans.iter().filter_map(Scan::of).collect();
     if scans.is_empty() {
         return vec![(
             Some((Sign::Open, "not known")),
-            "Nothing can be said yet: no scan has both a denoised target and repeats to hold it to.".to_owned(),
+            "Nothing can be said yet: no scan has both a denoised target and repeats to compare it with.".to_owned(),
         )];
     }
     let nearer: Vec<&str> = scans.iter().filter(|scan| scan.is_nearer()).map(|scan| scan.name).collect();
@@ -52,19 +53,19 @@ pub(super) fn trust(results: &Results) -> Marked {
     let verdict = match (all, clearly, nearer.is_empty()) {
         (true, true, _) => (
             (Sign::More, "yes"),
-            format!("{each} of the denoised responses agree better with the average of the other repeats than those of one trial do, by more than their intervals."),
+            format!("{each} of the denoised responses agree better with the average of the other repeats than those of a single trial, and the intervals do not overlap."),
         ),
         (true, false, _) => (
             (Sign::Open, "probably"),
-            format!("{each} of the denoised responses agree better with the average of the other repeats than those of one trial do, but the intervals overlap or are not known."),
+            format!("{each} of the denoised responses agree better with the average of the other repeats than those of a single trial, but the intervals overlap or are unknown."),
         ),
         (false, _, false) => (
             (Sign::Open, "in part"),
-            format!("The denoised target is nearer to the other repeats than one trial is in {}, and not in the other scans.", listed(&nearer)),
+            format!("The denoised target is closer to the other repeats than a single trial in {}, but not in the other scans.", listed(&nearer)),
         ),
         (false, _, true) => (
             (Sign::Less, "no"),
-            "The similarities of the denoised responses agree no better with the average of the other repeats than those of one trial do: take target raw or combined, more trials or images, or look at the fit.".to_owned(),
+            "The similarities of the denoised responses agree no better with the average of the other repeats than those of a single trial: use target raw or combined, record more trials or images, or check the fit.".to_owned(),
         ),
     };
     let figures: Vec<String> = scans.iter().map(Scan::figures).collect();
@@ -73,7 +74,7 @@ pub(super) fn trust(results: &Results) -> Marked {
         (
             None,
             format!(
-                "Correlation over pairs of images that no model was fitted to, denoised against one trial: {}.",
+                "Correlations over pairs of images to which no model was fitted, denoised against single trial: {}.",
                 figures.join("; ")
             ),
         ),
@@ -83,7 +84,7 @@ pub(super) fn trust(results: &Results) -> Marked {
     });
     if combined.count() == scans.len() {
         let found: Vec<String> = scans.iter().filter_map(|scan| Some(format!("{:.2}", scan.combined?.correlation))).collect();
-        said.push((None, format!("Target combined, which includes the measured trials, is nearer still: {}.", found.join("; "))));
+        said.push((None, format!("Target combined, which includes the measured trials, is closer still: {}.", found.join("; "))));
     }
     let truths = results.scans.iter().filter_map(|scan| {
         let truth = scan.similarity_to_truth.as_ref()?;
@@ -92,11 +93,17 @@ pub(super) fn trust(results: &Results) -> Marked {
     });
     let truths: Vec<String> = truths.collect();
     if !truths.is_empty() {
-        said.push((None, format!("With the known truth of the simulation, denoised against one trial: {}.", truths.join("; "))));
+        said.push((
+            None,
+            format!(
+                "Correlations with the ground truth of the simulation, denoised against single trial: {}.",
+                truths.join("; ")
+            ),
+        ));
     }
     said.push((
         None,
-        "Trusted means here: nearer than one trial. Errors that all repeats share cannot be detected this way.".to_owned(),
+        "Trusted means closer than a single trial here. This comparison cannot detect errors that all repeats share.".to_owned(),
     ));
     said
 }

@@ -1,4 +1,4 @@
-//! Figures and page of what there is of a run.
+//! Figures and page of the finished parts of a run.
 
 use super::super::{comparisons, images, robustness, trade_off, train};
 use super::neural::Measured;
@@ -15,24 +15,24 @@ use std::collections::BTreeMap;
 /// Version of `results.json`, as in `data-specs/results.toml`.
 const RESULTS_VERSION: u32 = 3;
 
-/// What is there.
+/// The finished parts of a run.
 pub(super) struct Gathered<'a> {
     pub(super) context: &'a Context,
     pub(super) scans: &'a Measured,
-    /// In the order of the configuration.
+    /// Trained networks, in the order of the configuration.
     pub(super) trained: Vec<Part<'a>>,
-    /// Likewise.
+    /// Evaluated networks, in the same order.
     pub(super) measured: Vec<Part<'a>>,
-    /// Whether every network was followed over its epochs, if that was asked for.
+    /// Whether stage `trade-off` has finished for every network, if it was requested.
     pub(super) is_followed: bool,
-    /// By task.
+    /// Durations, by task.
     pub(super) seconds: BTreeMap<String, f64>,
-    /// What is not there, in sentences.
+    /// Sentences on unfinished work.
     pub(super) missing: Vec<String>,
 }
 
 impl Gathered<'_> {
-    /// Every figure.
+    /// All results.
     pub(super) fn results(&self) -> Result<Results> {
         let Self { context, scans, .. } = self;
         let config = &context.config;
@@ -58,7 +58,7 @@ impl Gathered<'_> {
         })
     }
 
-    /// As HTML.
+    /// The page as HTML.
     pub(super) fn page(&self, results: &Results) -> Result<String> {
         let Self { context, .. } = self;
         let config = &context.config;
@@ -90,7 +90,7 @@ impl Gathered<'_> {
         })
     }
 
-    /// Of the first seed of each condition.
+    /// Pictures of the first seed of each condition.
     fn pictures(&self) -> Result<Vec<(String, Pictures)>> {
         let first = self.measured.iter().filter(|part| part.seed == 0);
         first.map(|part| Ok((part.condition.name().to_owned(), robustness::pictures(self.context, *part)?))).collect()

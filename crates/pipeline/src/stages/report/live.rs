@@ -1,4 +1,4 @@
-//! The page of a run in progress, written anew after each stage and each network.
+//! The page of a run in progress, rewritten after each stage and each network.
 
 use super::super::{Inputs, robustness, train};
 use super::REPORT;
@@ -11,44 +11,45 @@ use brainprior_artifact::replace;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Who holds it writes the page.
+/// The process that holds this lock writes the page.
 pub(super) const LOCK: &str = "report";
 
-/// Networks that are named in a sentence.
+/// Largest number of networks named in a sentence.
 const NAMED: usize = 8;
 
-/// Shows how far a run is.
+/// Shows the progress of a run.
 #[derive(Default)]
 pub(in super::super) struct LivePage(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Of the stages that are done.
+    /// Records of the finished stages.
     records: Vec<Record>,
-    /// Tasks that this process had done when the page was written last.
+    /// Number of tasks that this process had done when it last wrote the page.
     shown: usize,
-    /// Kept, since large scans take long to read.
+    /// Results on the scans, kept because large scans take long to read.
     scans: Option<(Reached, Measured)>,
 }
 
 impl LivePage {
-    /// Takes in what a stage did, or had done before.
+    /// Adds the records of a stage, from this call or an earlier one.
     pub(in super::super) fn add(&self, records: &[Record]) {
         self.state().records.extend_from_slice(records);
     }
 
-    /// Writes the page if anything was done since it was written. A run does not fail for it: what cannot be written is said in the log.
+    /// Writes the page if any task was done since the last time. If that fails, the run continues
+    /// with a warning.
     pub(in super::super) fn refresh(&self, context: &Context) {
         if context.run.is_dry() {
             return;
         }
         if let Err(error) = self.written(context) {
-            tracing::warn!("the page of the run so far could not be written: {error:#}");
+            tracing::warn!("could not write the report of the run so far: {error:#}");
         }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // A job that panicked ends the run; until then the page is worth no second panic.
+        // A job that panicked ends the run; the page must not cause a second panic before that.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,7 +67,7 @@ impl LivePage {
         if *shown == done {
             return Ok(());
         }
-        // From reading to writing, so that no older state comes after a newer one.
+        // The lock is held from reading to writing, so that no older state replaces a newer one.
         let _lock = context.run.hold(LOCK)?;
         *shown = done;
         if scans.as_ref().is_none_or(|(level, _)| *level != reached) {
@@ -108,15 +109,14 @@ fn parts<'a>(found: &[(Part<'a>, Record)]) -> Vec<Part<'a>> {
     found.iter().map(|(part, _)| *part).collect()
 }
 
-/// What is still to be done, in sentences.
+/// Sentences on unfinished work.
 fn missing(reached: Reached, all: &[Part], trained: &[Part], measured: &[Part]) -> Vec<String> {
     let mut sentences = vec![
-        "This page shows what is done so far and is written anew after each stage and each network; load it again to see more."
-            .to_owned(),
+        "This page shows the run so far and is rewritten after each stage and each network; reload it to see more.".to_owned(),
     ];
     match reached {
-        Reached::Scans => sentences.push("The response model is still to be fitted, and similarities are to be computed.".into()),
-        Reached::Response => sentences.push("Similarities are still to be computed.".into()),
+        Reached::Scans => sentences.push("The response model is not fitted yet, and similarities are not computed yet.".into()),
+        Reached::Response => sentences.push("Similarities are not computed yet.".into()),
         Reached::Similarity => {}
     }
     let left = |done: &[Part]| -> Vec<String> {
@@ -130,6 +130,6 @@ fn missing(reached: Reached, all: &[Part], trained: &[Part], measured: &[Part]) 
     };
     let count = all.len();
     sentences.push(format!("Trained: {} of {count} networks.{}", trained.len(), named(left(trained))));
-    sentences.push(format!("Measured under noise and attack: {} of {count} networks.{}", measured.len(), named(left(measured))));
+    sentences.push(format!("Evaluated under noise and attack: {} of {count} networks.{}", measured.len(), named(left(measured))));
     sentences
 }

@@ -1,4 +1,5 @@
-//! Stage `report`: gathers every figure into `results.json` and draws `report.html`. Before it, the page shows a run as far as it is.
+//! Stage `report`: gathers all results into `results.json` and draws `report.html`. Before this
+//! stage, the page shows the run so far.
 
 mod gathered;
 mod live;
@@ -13,9 +14,9 @@ use gathered::Gathered;
 pub(super) use live::LivePage;
 use neural::{Measured, Reached};
 
-/// Every figure of the run.
+/// All results of the run.
 pub(super) const RESULTS: &str = "results.json";
-/// How long each task took, apart from what equal runs have in common.
+/// Duration of each task, in a separate file since equal runs differ in it.
 const TIMES: &str = "times.json";
 /// The page.
 pub(super) const REPORT: &str = "report.html";
@@ -32,7 +33,7 @@ impl Stage for Report {
         &["scans", "images", "response", "similarity", "train", "trade-off", "robustness"]
     }
 
-    /// It is no task: it is written anew in each run that gets so far.
+    /// It is not a task: every run that reaches it writes it again.
     fn is_wanted(&self, context: &Context) -> bool {
         !context.run.is_dry() && context.selection.is_all()
     }
@@ -52,7 +53,7 @@ impl Stage for Report {
         let results = gathered.results()?;
         json::write(&root.join(RESULTS), &results)?;
         json::write(&root.join(TIMES), &gathered.seconds)?;
-        // Another process may be about to show what it knows of this run, which is less.
+        // Another process may be about to write a page with fewer results.
         let _lock = context.run.hold(live::LOCK)?;
         replace::bytes(&root.join(REPORT), gathered.page(&results)?.as_bytes())?;
         Ok(Outcome::Done(Vec::new()))

@@ -1,4 +1,4 @@
-//! What is known of scans, response model and similarities.
+//! Results on scans, response model and similarities.
 
 use super::super::scans::Loaded;
 use super::super::{response, scans, similarity};
@@ -13,10 +13,10 @@ use brainprior_recording::median;
 use brainprior_response_model::Recovery;
 use std::path::PathBuf;
 
-/// Images of a matrix whose numbers the page holds.
+/// Largest number of images of a matrix whose numbers the page contains.
 const MOST_IMAGES: usize = 200;
 
-/// The last of the stages before any training that is done.
+/// The last finished stage before training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reached {
     Scans,
@@ -24,7 +24,7 @@ pub(super) enum Reached {
     Similarity,
 }
 
-/// What these stages found.
+/// Results of these stages.
 pub(super) struct Measured {
     pub(super) scans: Vec<ScanResult>,
     pub(super) weights: Option<TargetWeighting>,
@@ -101,7 +101,7 @@ fn result(loaded: &Loaded, fitted: Option<&ScanSummary>, compared: Option<ScanSi
     result
 }
 
-/// A line for each scan, and what was remarked of its file.
+/// A line for each scan, with the notes on its file.
 fn sources(context: &Context) -> Result<Vec<String>> {
     let Some(files) = &context.config.scans.files else { return Ok(vec!["scans: simulated, with known truth".to_owned()]) };
     let read = files.iter().zip(scans::index(context)?.scans);
@@ -112,7 +112,7 @@ fn sources(context: &Context) -> Result<Vec<String>> {
     Ok(read.map(line).collect())
 }
 
-/// As much of an image's name as tells it apart from those of a scan.
+/// The part of an image's name that distinguishes it from the others of a scan.
 fn short(id: &ImageId) -> String {
     id.to_string().chars().take(12).collect()
 }
@@ -122,7 +122,7 @@ fn present(values: &[Option<f32>]) -> Vec<f64> {
     values.iter().flatten().copied().map(f64::from).collect()
 }
 
-/// What the model found of gaze and gains, by scan, where the truth is known.
+/// Recovery of gaze and gains by the model, for scans with known ground truth.
 fn recoveries(context: &Context, loaded: &[Loaded]) -> Result<Vec<(String, Recovery)>> {
     let known = loaded.iter().enumerate().filter_map(|(index, loaded)| Some((index, &loaded.scan, loaded.truth.as_ref()?)));
     let known: Vec<_> = known.collect();
@@ -136,7 +136,8 @@ fn recoveries(context: &Context, loaded: &[Loaded]) -> Result<Vec<(String, Recov
         .collect()
 }
 
-/// The matrices of oracle images, all in the order that clustering the repeat average suggests, with some of the images beside.
+/// The matrices of oracle images, all in the order from clustering of the repeat average, next to
+/// some of the images.
 fn pictures(context: &Context, loaded: &[Loaded]) -> Result<Vec<MatrixPicture>> {
     let Some(measured) = similarity::oracle_matrix(context, "measured")? else { return Ok(Vec::new()) };
     let shown: Vec<StimulusSet> = loaded.iter().map(response::oracle_stimuli).collect();

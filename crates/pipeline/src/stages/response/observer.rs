@@ -17,7 +17,8 @@ pub(super) type Curves = BTreeMap<String, BTreeMap<usize, ResponseEpoch>>;
 pub(super) struct FitProgress<'a> {
     context: &'a Context,
     folder: PathBuf,
-    /// By fit. Stored with the fits' checkpoints, so that the curve of a resumed fit is complete.
+    /// The curves of all fits, stored with their checkpoints so that the curve of a resumed fit is
+    /// complete.
     curves: Curves,
     fit: String,
     bar: Box<dyn Bar>,

@@ -1,4 +1,4 @@
-//! What a training tells after each epoch: its history, and the same for TensorBoard.
+//! The history of a training, written after each epoch as JSON and for TensorBoard.
 
 use super::HISTORY;
 use crate::artifacts::TrainingEpoch;
@@ -8,7 +8,7 @@ use brainprior_artifact::json;
 use brainprior_classifier::EpochReport;
 use std::path::{Path, PathBuf};
 
-/// Keeps both files in the folder of a training as far as the training is.
+/// Keeps both files in the folder of a training up to date.
 pub(super) struct Followed {
     folder: PathBuf,
     history: Vec<TrainingEpoch>,
@@ -16,13 +16,13 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// Goes on with what an interrupted training left.
+    /// Continues the history of an interrupted training.
     pub(super) fn in_folder(folder: &Path) -> Self {
         let history = json::read(&folder.join(HISTORY)).unwrap_or_default();
         Self { folder: folder.to_path_buf(), history, unwritten: None }
     }
 
-    /// Takes in an epoch, in the place of whatever an interrupted training told of it and of later ones.
+    /// Adds an epoch, which replaces the same and later epochs of an interrupted training.
     pub(super) fn add(&mut self, report: &EpochReport) {
         let epoch = of(report);
         self.history.retain(|earlier| earlier.epoch < epoch.epoch);
@@ -31,8 +31,8 @@ impl Followed {
         self.unwritten = self.unwritten.take().or(written.err());
     }
 
-    /// All epochs of a finished training, and how many there are. A training that was killed between its checkpoint and its report has
-    /// not told of that epoch.
+    /// Writes all epochs of a finished training and returns their number. If the training was killed
+    /// between a checkpoint and its report, that epoch was not added before.
     pub(super) fn finish(mut self, reports: &[EpochReport]) -> Result<usize> {
         self.unwritten.take().map_or(Ok(()), Err)?;
         self.history = reports.iter().map(of).collect();
@@ -113,7 +113,8 @@ mod tests {
         reports.iter().for_each(|report| followed.add(report));
         assert_eq!(followed.finish(&reports).unwrap(), 4);
         assert_eq!(files(whole.path()).len(), 2);
-        // Told of up to `killed`, and taken up one epoch before, there, or one after: then the last one was not told of.
+        // Reported up to `killed`; resumed one epoch earlier, there, or one later, so that the last epoch
+        // was not reported.
         for killed in 1..4 {
             for resumed in killed - 1..=killed + 1 {
                 let cut = folder();

@@ -74,7 +74,7 @@ pub(crate) fn finished<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<
     Ok(finished)
 }
 
-/// Every part of the grid that is trained already, with its record, as far as records tell.
+/// Every trained part of the grid with its record; the outputs are not checked.
 pub(super) fn recorded<'a>(context: &'a Context, inputs: &Inputs) -> Result<Vec<(Part<'a>, Record)>> {
     let mut recorded = Vec::new();
     for part in Part::all(context) {

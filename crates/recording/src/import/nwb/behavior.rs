@@ -51,8 +51,8 @@ pub(super) fn find(file: &File, account: &mut Account) -> Result<Behavior> {
 
 impl Behavior {
     /// For each window: the mean pupil size, the slope of a line fitted to it, and the mean
-    /// absolute running speed; and the pupil center in the middle of the window. NaN where there is
-    /// no value.
+    /// absolute running speed; and the pupil center in the middle of the window. A missing
+    /// value is NaN.
     pub(super) fn in_windows(&self, windows: &[[f64; 2]], account: &mut Account) -> Result<Rows> {
         let behavior = match (&self.size, &self.running) {
             (Some(size), Some(running)) => {

@@ -92,7 +92,7 @@ fn planes(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 
-/// One column per cell with a value per window; NaN where the window extends beyond the plane's
+/// One column per cell with a value per window; NaN if the window extends beyond the plane's
 /// samples.
 fn of_plane(
     plane: &Path,
