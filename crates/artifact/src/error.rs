@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 ///
 /// let path = Path::new("no/such/scan.h5");
 /// let error = std::fs::read(path).map_err(FileError::refused(path, "read")).unwrap_err();
-/// assert_eq!(error.to_string(), "no/such/scan.h5: could not read: No such file or directory (os error 2)");
+/// let sentence = "no/such/scan.h5: could not read: No such file or directory (os error 2); there is no folder no/such: \
+///                 check the path, or create it first";
+/// assert_eq!(error.to_string(), sentence);
 /// let error = FileError::mismatch(path, "responses", "12 rows", "11", "export the scan again");
 /// assert_eq!(error.to_string(), "no/such/scan.h5: responses: expected 12 rows, found 11; export the scan again");
 /// ```
@@ -44,14 +46,16 @@ enum Problem {
 
 impl FileError {
     /// For `map_err`: the system or a library refused to `doing` the file ("open", "sync the new
-    /// file").
+    /// file"). If the file is missing, is a folder or may not be used, the error says what to check.
     pub fn refused<E>(path: &Path, doing: impl Into<Cow<'static, str>>) -> impl FnOnce(E) -> Self
     where
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         move |cause| {
-            let problem = Problem::Refused { doing: doing.into(), cause: cause.into() };
-            Self(Box::new(Parts { path: path.to_owned(), dataset: None, problem, advice: None }))
+            let cause = cause.into();
+            let advice = cause.downcast_ref::<io::Error>().and_then(|error| advice_about(path, error.kind()));
+            let problem = Problem::Refused { doing: doing.into(), cause };
+            Self(Box::new(Parts { path: path.to_owned(), dataset: None, problem, advice }))
         }
     }
 
@@ -119,6 +123,22 @@ impl FileError {
             Problem::Refused { cause, .. } => cause.downcast_ref::<io::Error>().map(io::Error::kind),
             Problem::Mismatch { .. } => None,
         }
+    }
+}
+
+/// What to do if the system refuses a path.
+fn advice_about(path: &Path, kind: io::ErrorKind) -> Option<Cow<'static, str>> {
+    match kind {
+        io::ErrorKind::NotFound => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists());
+            Some(match folder {
+                Some(folder) => format!("there is no folder {}: check the path, or create it first", folder.display()).into(),
+                None => "check the path".into(),
+            })
+        }
+        io::ErrorKind::IsADirectory => Some("this is a folder: name a file".into()),
+        io::ErrorKind::PermissionDenied => Some("check the permissions of the file and its folder".into()),
+        _ => None,
     }
 }
 

@@ -7,7 +7,7 @@ use brainprior::robustness::{
     masking_report, median,
 };
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> anyhow::Result<()> {
     // Logits `[batch, classes]` of images `[batch, channels, height, width]` in [0, 1], differentiable by candle: a layer, a
     // network, or a function. Here the class is the brighter half.
     let brighter_half = |images: &Tensor| {

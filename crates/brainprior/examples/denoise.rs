@@ -6,7 +6,7 @@ use brainprior::recording::simulation::{SimulationConfig, simulate, truth_for};
 use brainprior::response_model::{Config, FitEvent, FitOptions, fit};
 use brainprior::similarity::{pearson, similarity, standardizing_weights};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> anyhow::Result<()> {
     // A simulated scan, since its truth is known; `recording::read_scan` reads a recorded one.
     let (shown_once, oracle) = (natural_stimuli(800, 18, 32, 1), natural_stimuli(40, 18, 32, 2));
     let simulation = SimulationConfig { neurons: 60, ..SimulationConfig::default() };

@@ -5,7 +5,7 @@ use brainprior::images::procedural::natural_stimuli;
 use brainprior::ndarray::Array2;
 use brainprior::recording::{Neurons, Origin, Scan, ScanParts, Tier, read_scan, reliability, write_sensorium};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> anyhow::Result<()> {
     // 30 images of 18 x 32 pixels; `StimulusSet::new(height, width, pixels)` takes your own.
     let stimuli = natural_stimuli(30, 18, 32, 1);
     // Twenty are shown once, to train on and to validate. Ten more, the oracle images, are shown eight times each.

@@ -5,7 +5,7 @@ use brainprior::images::procedural::natural_stimuli;
 use brainprior::ndarray::Array2;
 use brainprior::similarity::{SimilarityMatrix, average, pearson, pixels, spearman, vectors};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> anyhow::Result<()> {
     let stimuli = natural_stimuli(100, 18, 32, 1);
     // Forty neurons of each population see the contrast of two neighboring pixels somewhere in the image.
     let population = |first: usize| {

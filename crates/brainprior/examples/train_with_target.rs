@@ -7,7 +7,7 @@ use brainprior::images::{LabeledImages, procedural::natural_stimuli};
 use brainprior::robustness::{Clamp, LabeledBatch, ModuleClassifier, Noise, Settings, noise_curve};
 use brainprior::similarity::low_pass_pixels;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> anyhow::Result<()> {
     // Gratings of 16 x 16 pixels, whose class is their direction; `images::read_labeled` reads CIFAR, folders of pictures and more.
     let grating = |image: usize| {
         let angle = (image % 3) as f32;
@@ -18,8 +18,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let classes = ["0", "1", "2"].map(String::from).to_vec();
     let images = LabeledImages::new(1, 16, 16, (0..600).flat_map(grating).collect(), labels, classes)?;
     let (learned, test) = (images.take(400), images.subset(&(400..600).collect::<Vec<_>>()));
-    let pixels = test.pixels().iter().map(|value| f32::from(*value) / 255.0).collect();
-    let labeled = LabeledBatch::new(1, 16, 16, pixels, test.labels().iter().map(|label| (*label).into()).collect())?;
+    let (pixels, labels) = test.to_unit();
+    let labeled = LabeledBatch::new(1, 16, 16, pixels, labels)?;
     // The target is any matrix over any stimuli. Neural targets come from `response_model` and `similarity`.
     let stimuli = natural_stimuli(100, 18, 32, 2);
     let matrix = low_pass_pixels(&stimuli, 2.0)?;

@@ -151,6 +151,17 @@ impl LabeledImages {
         Self { channels: 1, pixels, ..self.clone_without_pixels() }
     }
 
+    /// All pixels in [0, 1] and all labels, as evaluations of robustness take them:
+    /// `LabeledBatch::new(images.channels(), images.height(), images.width(), pixels, labels)`.
+    pub fn to_unit(&self) -> (Vec<f32>, Vec<usize>) {
+        let area = self.pixels.len() / self.len().max(1);
+        let mut pixels = vec![0.0; self.pixels.len()];
+        for (index, target) in pixels.chunks_exact_mut(area.max(1)).enumerate() {
+            self.pixels_unit(index, target);
+        }
+        (pixels, self.labels.iter().copied().map(usize::from).collect())
+    }
+
     /// The first `count` images, or all if there are fewer.
     pub fn take(&self, count: usize) -> Self {
         self.subset(&(0..count.min(self.len())).collect::<Vec<_>>())

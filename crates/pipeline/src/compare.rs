@@ -1,7 +1,9 @@
 //! `compare`: agreement of two similarity matrices, or of the similarities of scans' repeated images.
 
+use crate::files::{Kind, Recognized, recognize};
 use crate::table;
 use anyhow::{Context, Result, bail};
+use brainprior_artifact::FileError;
 use brainprior_images::ImageId;
 use brainprior_recording::{Scan, read_scan, reliability};
 use brainprior_similarity::{
@@ -112,14 +114,19 @@ pub fn compare_files(first: &Path, second: &Path) -> Result<String> {
 
 /// Reads the matrix, with text about it.
 fn read(path: &Path) -> Result<(SimilarityMatrix, String)> {
-    let refused = match SimilarityMatrix::read(path) {
-        Ok(matrix) => return Ok((matrix, String::new())),
-        Err(refused) => refused,
-    };
-    match read_scan(path) {
-        Ok(scan) => of_repeats(&scan).with_context(|| format!("{} is a scan", path.display())),
-        Err(_) => Err(refused)
-            .with_context(|| format!("{} is neither a similarity matrix nor a scan with repeated images", path.display())),
+    match recognize(path)? {
+        Recognized::Known(Kind::Similarity) => Ok((SimilarityMatrix::read(path)?, String::new())),
+        Recognized::Known(Kind::Scan | Kind::Sensorium) => {
+            of_repeats(&read_scan(path)?).with_context(|| format!("{} is a scan", path.display()))
+        }
+        Recognized::Known(kind) => bail!(FileError::mismatch(
+            path,
+            "kind of file",
+            "a similarity matrix, or a scan with repeated images",
+            kind.spec()?.title,
+            "name files of these kinds",
+        )),
+        Recognized::Unknown(unknown) => bail!(unknown.error(path)),
     }
 }
 

@@ -171,6 +171,8 @@ fn of_seed(
     let mut found: Vec<Vec<Found>> = group.iter().map(|_| Vec::new()).collect();
     let scans: Vec<&Scan> = group.iter().map(|loaded| &loaded.scan).collect();
     let started = Instant::now();
+    let names: Vec<&str> = scans.iter().map(|scan| scan.name()).collect();
+    observer.line(&format!("seed {seed}: fitting the convolutional model to {}", names.join(", ")));
     let mut bar = observer.bar("convolutional model", 1);
     let most = config.response.optimization.max_epochs as u64;
     let mut told = |event| {
@@ -216,13 +218,12 @@ fn measure(kind: usize, loaded: &Loaded, denoiser: &Denoiser<'_>) -> Result<Foun
     let scan = &loaded.scan;
     let oracle = scan.stimuli().subset(&scan.repeats().into_keys().collect::<Vec<_>>());
     let predicted = denoiser.predict(&oracle)?;
-    let v: Vec<f32> = denoiser.v().iter().map(|v| v.unwrap_or_default()).collect();
-    let weights = ScanWeights::new(scan, &loaded.reliability, Some(&v))?;
+    let weights = ScanWeights::new(scan, &loaded.reliability, Some(denoiser.v()))?;
     let truth = loaded.truth.as_ref();
     let sized = Denoised { responses: &predicted, variances: Some(denoiser.variances()) };
     Ok(Found {
         kind,
-        v: median(&v.iter().map(|v| f64::from(*v)).collect::<Vec<_>>()).unwrap_or_default(),
+        v: median(&denoiser.v().iter().map(|v| f64::from(v.unwrap_or_default())).collect::<Vec<_>>()).unwrap_or_default(),
         test: denoiser.metrics(0)?.median_single_trial.map_or(0.0, |figure| figure.value),
         held_out: denoiser.held_out_similarity(),
         plain: compare_oracle_images(scan, Some((&predicted).into()), truth, &weights)?,

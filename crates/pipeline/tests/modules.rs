@@ -21,7 +21,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("files", &["artifacts"]),
     ("import", &[]),
     ("export", &[]),
-    ("compare", &["table"]),
+    ("compare", &["files", "table"]),
     ("similarities", &["run", "synthetic"]),
 ];
 

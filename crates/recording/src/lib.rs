@@ -10,7 +10,7 @@
 //! with known ground truth.
 //!
 //! HDF5 allows one call at a time, so files are read as a whole before anything is computed in
-//! parallel. The HDF5 library is built from C and belongs to the default feature `hdf5`. Without
+//! parallel. The HDF5 library is built from C and belongs to the default feature `hdf5` (`scans` in the crate `brainprior`, where it is off by default). Without
 //! it, static HDF5 files and files of responses or of a simulation's ground truth are not
 //! available.
 

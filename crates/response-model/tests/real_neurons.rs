@@ -30,8 +30,7 @@ fn on_macaque_v4_denoised_responses_are_nearer_to_the_repeats_than_a_trial_and_b
     assert!((0.3..1.5).contains(&mixture.linear()) && mixture.convolutional() == 0.0, "{mixture:?}");
     let variances = ErrorVariances::of(&scan, &held_out, &mixture.mix(&none, &of_linear)).unwrap();
     let responses = model.predict(scan.repeat_means().ids()).unwrap();
-    let v: Vec<f32> = model.v_a().iter().map(|v| v.unwrap_or(0.0)).collect();
-    let weights = ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(&v)).unwrap().with_targets(TargetWeights::Equal);
+    let weights = ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(model.v_a())).unwrap().with_targets(TargetWeights::Equal);
     let denoised = Denoised { responses: &responses, variances: Some(&variances) };
     let found = compare_oracle_images(&scan, Some(denoised), None, &weights).unwrap().to_other_repeats;
     let [trial, denoised, combined] = [found.single_trials, found.denoised, found.combined].map(Option::unwrap);

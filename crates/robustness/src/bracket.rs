@@ -3,7 +3,8 @@
 /// Range and precision of the search with attacks that need an epsilon.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Search {
-    /// Largest perturbation tried. Images that withstand it are censored there.
+    /// Largest perturbation tried, such as [`Norm::range`](crate::Norm::range): the norm of the largest possible change. Images
+    /// that withstand it are censored there.
     pub largest: f64,
     /// The bisection stops when the smallest successful and largest unsuccessful sizes differ by less than this
     /// fraction of the former.

@@ -17,6 +17,7 @@ pub struct LabeledBatch {
 
 impl LabeledBatch {
     /// Makes a batch of `labels.len() * channels * height * width` values. Attacks aim at any class but the label.
+    /// `LabeledImages::to_unit` of the crate `brainprior-images` gives pixels and labels of a set in bytes.
     ///
     /// # Errors
     /// Returns [`Error::Size`] if the number of values does not match or a size is 0, and [`Error::Pixel`] if a value

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn weights_are_those_whose_targets_are_nearer_to_noise_free_similarities() {
         let (scan, truth) = known();
-        let weights_with = |v: &[f32]| ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(v)).unwrap();
+        let weights_with = |v: &[Option<f32>]| ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(v)).unwrap();
         // The model predicts half of the neurons, and noise for the other half; v reveals which.
         let mut noisy = truth.values().clone();
         for ((image, n), value) in noisy.indexed_iter_mut() {
@@ -177,11 +177,11 @@ mod tests {
             }
         }
         let noisy = Responses::new("small", truth.kind(), truth.ids().to_vec(), noisy).unwrap();
-        let v: Vec<f32> = (0..60).map(|n| if n < 30 { 0.8 } else { 0.0 }).collect();
+        let v: Vec<Option<f32>> = (0..60).map(|n| (n < 30).then_some(0.8)).collect();
         let chosen = choose_weights(&[(&scan, &noisy, &weights_with(&v))]).unwrap();
         assert_eq!(chosen.weights, TargetWeights::SignalToNoise, "{chosen:?}");
         // It predicts all of them, but v claims otherwise.
-        let v: Vec<f32> = (0..60).map(|n| if n % 12 == 0 { 0.8 } else { 0.0 }).collect();
+        let v: Vec<Option<f32>> = (0..60).map(|n| (n % 12 == 0).then_some(0.8)).collect();
         let chosen = choose_weights(&[(&scan, &truth, &weights_with(&v))]).unwrap();
         assert_eq!(chosen.weights, TargetWeights::Equal, "{chosen:?}");
         assert!(chosen.equal > Some(0.8), "{chosen:?}");

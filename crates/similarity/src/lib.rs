@@ -8,7 +8,7 @@
 //!
 //! The same input gives the same bytes for any number of threads.
 //!
-//! Files are HDF5, whose library is built from C, and need the default feature `hdf5`. Without it,
+//! Files are HDF5, whose library is built from C, and need the default feature `hdf5` (`scans` in the crate `brainprior`, where it is off by default). Without it,
 //! similarities can be computed and compared but not read or written.
 
 mod average;

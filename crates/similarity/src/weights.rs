@@ -63,11 +63,12 @@ pub enum TargetWeights {
 
 impl ScanWeights {
     /// Creates weights from the reliability of the scan's neurons and, if there is a response
-    /// model, from `v`: the correlation of each neuron's predicted and measured responses.
+    /// model, from `v`: the correlation of each neuron's predicted and measured responses, as the
+    /// response model's `v_a` returns it (`None` for a neuron without one, which gets weight 0).
     ///
     /// # Errors
     /// Returns an error if the numbers of neurons differ or a correlation is NaN.
-    pub fn new(scan: &Scan, reliability: &Reliability, v: Option<&[f32]>) -> Result<Self> {
+    pub fn new(scan: &Scan, reliability: &Reliability, v: Option<&[Option<f32>]>) -> Result<Self> {
         let equal = standardizing_weights(scan);
         let predicted = v.map(|v| product_of_weights(&predicted_weights(reliability, v)?, &equal)).transpose()?;
         Ok(Self {
@@ -110,12 +111,13 @@ pub fn measured_weights(reliability: &Reliability) -> Vec<f32> {
 }
 
 /// Weights for predicted responses: w_a v_a, where v_a is the correlation of predicted and measured
-/// responses (section 3.1 of the paper). If v_a is not above 0, the model does not predict the
-/// neuron, which gets weight 0.
+/// responses (section 3.1 of the paper). If v_a is `None` or not above 0, the model does not predict
+/// the neuron, which gets weight 0.
 ///
 /// # Errors
 /// Returns an error if the numbers of neurons differ or a correlation is NaN.
-pub fn predicted_weights(reliability: &Reliability, v: &[f32]) -> Result<Vec<f32>> {
+pub fn predicted_weights(reliability: &Reliability, v: &[Option<f32>]) -> Result<Vec<f32>> {
+    let v: Vec<f32> = v.iter().map(|v| v.unwrap_or(0.0)).collect();
     if let Some(neuron) = v.iter().position(|v| v.is_nan()) {
         return Err(Error::Weight { neuron, expected: "a correlation of predicted and measured responses", found: v[neuron] });
     }
@@ -220,9 +222,9 @@ mod tests {
     fn excluded_and_unpredicted_neurons_have_no_weight() {
         let known = reliability(&[Some(2.0), None, Some(0.5), Some(1.0)]);
         assert_eq!(measured_weights(&known), [2.0, 0.0, 0.5, 1.0]);
-        assert_eq!(predicted_weights(&known, &[0.5, 0.9, -0.3, 0.0]).unwrap(), [1.0, 0.0, 0.0, 0.0]);
-        assert!(matches!(predicted_weights(&known, &[0.5; 3]), Err(Error::Size { .. })));
-        assert!(matches!(predicted_weights(&known, &[0.5, f32::NAN, 0.0, 0.0]), Err(Error::Weight { neuron: 1, .. })));
+        assert_eq!(predicted_weights(&known, &[Some(0.5), Some(0.9), Some(-0.3), None]).unwrap(), [1.0, 0.0, 0.0, 0.0]);
+        assert!(matches!(predicted_weights(&known, &[Some(0.5); 3]), Err(Error::Size { .. })));
+        assert!(matches!(predicted_weights(&known, &[Some(0.5), Some(f32::NAN), None, None]), Err(Error::Weight { neuron: 1, .. })));
         assert!(matches!(product_of_weights(&[1.0, 1.0], &[1.0, f32::INFINITY]), Err(Error::Weight { neuron: 1, .. })));
     }
 }

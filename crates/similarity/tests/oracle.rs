@@ -40,7 +40,7 @@ fn known_of(neurons: usize, oracle: usize, seed: u64) -> Known {
 #[test]
 fn a_perfect_denoiser_agrees_with_the_truth_and_beats_the_repeat_average() {
     let known = known(3);
-    let weights = ScanWeights::new(&known.scan, &known.reliability, Some(&[1.0; NEURONS])).unwrap();
+    let weights = ScanWeights::new(&known.scan, &known.reliability, Some(&[Some(1.0); NEURONS])).unwrap();
     let found = compare_oracle_images(&known.scan, Some((&known.truth).into()), Some(&known.truth), &weights).unwrap();
     assert_eq!((found.single_trials.len(), found.other_repeats.len()), (REPEATS, REPEATS));
     let to_truth = found.to_truth.unwrap();
@@ -162,7 +162,7 @@ fn two_oracle_images_have_matrices_and_no_correlation() {
         parts.pupil_center = None;
         parts.trial_idx = None;
     });
-    let weights = ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(&[1.0; NEURONS])).unwrap();
+    let weights = ScanWeights::new(&scan, &reliability(&scan).unwrap(), Some(&[Some(1.0); NEURONS])).unwrap();
     let found = compare_oracle_images(&scan, Some((&known.truth).into()), Some(&known.truth), &weights).unwrap();
     assert_eq!((found.repeat_average.len(), found.single_trials.len()), (2, REPEATS));
     assert!(found.to_other_repeats.single_trials.is_none() && found.to_truth.unwrap().repeat_average.is_none());
@@ -204,7 +204,7 @@ fn changed(scan: &Scan, change: impl FnOnce(&mut ScanParts)) -> Scan {
 #[test]
 fn an_oracle_image_that_was_not_denoised_is_named() {
     let known = known(3);
-    let weights = ScanWeights::new(&known.scan, &known.reliability, Some(&[1.0; NEURONS])).unwrap();
+    let weights = ScanWeights::new(&known.scan, &known.reliability, Some(&[Some(1.0); NEURONS])).unwrap();
     let missing = known.scan.repeat_means().ids()[0];
     let others: Vec<_> = known.truth.ids().iter().copied().filter(|id| *id != missing).collect();
     let others = known.truth.select(&others).unwrap();
@@ -216,7 +216,7 @@ fn an_oracle_image_that_was_not_denoised_is_named() {
 fn single_trials_are_averaged_over_the_scans_that_show_them() {
     let (first, second) = (known(3), known(4));
     let weights =
-        [&first, &second].map(|known| ScanWeights::new(&known.scan, &known.reliability, Some(&[1.0; NEURONS])).unwrap());
+        [&first, &second].map(|known| ScanWeights::new(&known.scan, &known.reliability, Some(&[Some(1.0); NEURONS])).unwrap());
     let shown = first.scan.single_trials().ids().to_vec();
     let targets = first.scan.stimuli().subset(&(0..first.scan.stimuli().len()).collect::<Vec<_>>());
     let positions: Vec<usize> = shown.iter().map(|id| targets.position(*id).unwrap()).collect();

@@ -17,7 +17,7 @@ pub(crate) struct AttackArguments {
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) count: u16,
     /// Norm of the perturbations
-    #[arg(long, value_enum, default_value_t = NormName::Both)]
+    #[arg(long, value_enum, ignore_case = true, default_value_t = NormName::Both)]
     pub(crate) norm: NormName,
     /// Folder for results and progress [default: attacks/, then the checkpoint's folder and name]
     #[arg(long, value_name = "DIR")]

@@ -13,7 +13,7 @@ pub(crate) struct ImportArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SourceKind {
     /// Arrays (.npy, .npz, HDF5, MATLAB 7.3) and pictures (a folder or .zip of PNG or JPEG), described by a TOML file
-    Arrays(Paths),
+    Arrays(LayoutPaths),
     /// An experanto session folder: image trials, responses 0.05 to 0.55 s after onset, pupil and running
     Experanto(Paths),
     /// An NWB file with image presentations: NWB 2, or NWB 1 of the Allen Brain Observatory
@@ -23,8 +23,16 @@ pub(crate) enum SourceKind {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct LayoutPaths {
+    /// A layout (.toml) that names the arrays and pictures, and their axes, as in data-specs/layout.toml
+    pub(crate) source: PathBuf,
+    /// The scan file to write, in the static HDF5 layout
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct Paths {
-    /// The layout (.toml), file or folder of the recording
+    /// The file or folder of the recording
     pub(crate) source: PathBuf,
     /// The scan file to write, in the static HDF5 layout
     pub(crate) out: PathBuf,
@@ -136,9 +144,9 @@ pub(crate) enum TracesOf {
 #[cfg(feature = "pipeline")]
 pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
     use brainprior_pipeline::import::{Kind, NwbSettings, OnsetUnit, Suite2pSettings, Traces, import};
-    let (kind, paths) = match &arguments.kind {
-        SourceKind::Arrays(paths) => (Kind::Arrays, paths),
-        SourceKind::Experanto(paths) => (Kind::Experanto, paths),
+    let (kind, source, out) = match &arguments.kind {
+        SourceKind::Arrays(paths) => (Kind::Arrays, &paths.source, &paths.out),
+        SourceKind::Experanto(paths) => (Kind::Experanto, &paths.source, &paths.out),
         SourceKind::Nwb(arguments) => {
             let settings = NwbSettings {
                 common: arguments.common.settings(!arguments.no_behavior)?,
@@ -147,7 +155,7 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
                 images: arguments.images.clone(),
                 column: arguments.column.clone(),
             };
-            (Kind::Nwb(settings), &arguments.paths)
+            (Kind::Nwb(settings), &arguments.paths.source, &arguments.paths.out)
         }
         SourceKind::Suite2p(arguments) => {
             let settings = Suite2pSettings {
@@ -165,10 +173,10 @@ pub(crate) fn run(arguments: &ImportArguments) -> anyhow::Result<()> {
                 },
                 first_image: arguments.first_image,
             };
-            (Kind::Suite2p(settings), &arguments.paths)
+            (Kind::Suite2p(settings), &arguments.paths.source, &arguments.paths.out)
         }
     };
-    print!("{}", import(&kind, &paths.source, &paths.out)?);
+    print!("{}", import(&kind, source, out)?);
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct PipelineArguments {
-    /// Configuration (TOML) [default: the embedded default, which needs no files]
+    /// Configuration (TOML) [default: the embedded xtask/configs/default.toml, which lists every setting and needs no
+    /// files]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Override one setting; the value is TOML, and a bare word is a string. May be repeated
@@ -19,7 +20,8 @@ pub(crate) struct PipelineArguments {
     /// Run directory [default: runs/ plus the name of the configuration]
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<PathBuf>,
-    /// Run only this stage (its inputs must exist already)
+    /// Run only this stage (its inputs must exist already): scans, images, response, similarity, train, trade-off,
+    /// robustness or report
     #[arg(long, value_name = "STAGE")]
     pub(crate) only: Option<String>,
     /// Train and evaluate only this condition (by its name in the results); with --only its inputs must exist already

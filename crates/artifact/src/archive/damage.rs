@@ -18,7 +18,7 @@ pub(super) fn explain(path: &Path, bytes: &[u8], source: &SafeTensorError) -> Fi
     if rest.first() != Some(&b'{') && declared > rest.len() as u64 {
         let begins = || format!("a file that begins with {:?}", String::from_utf8_lossy(&bytes[..8]));
         let found = kind_of(bytes).map_or_else(begins, str::to_owned);
-        return FileError::mismatch(path, "kind of file", "safetensors", found, "name a file of that kind");
+        return FileError::mismatch(path, "kind of file", "safetensors", found, "`cargo xtask inspect` says what kind of file this is");
     }
     let Some((text, data)) = usize::try_from(declared).ok().and_then(|length| rest.split_at_checked(length)) else {
         let found = format!("a header that claims to be {declared} bytes long");

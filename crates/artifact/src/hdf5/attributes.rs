@@ -89,7 +89,7 @@ impl Input {
     fn one_of(&self, owner: &Location, shown: &str, name: &str) -> Result<Attribute> {
         let names = owner.attr_names().map_err(|cause| self.refused(shown, &cause))?;
         if !names.iter().any(|known| known == name) {
-            return Err(self.mismatch(shown, "this attribute", "none", "name a file of that kind"));
+            return Err(self.mismatch(shown, "this attribute", "none", "`cargo xtask inspect` says what kind of file this is"));
         }
         let attribute = owner.attr(name).map_err(|cause| self.refused(shown, &cause))?;
         let space = attribute.space().map_err(|cause| self.refused(shown, &cause))?;

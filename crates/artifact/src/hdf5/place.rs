@@ -51,7 +51,7 @@ impl Input {
     pub(super) fn dataset(&self, name: &str, shape: &[Option<usize>]) -> Result<Dataset> {
         let expected = format!("a dataset of shape {}", describe(shape));
         let Some(dataset) = self.find(name)? else {
-            return Err(self.mismatch(name, expected, "none", "list the datasets of the file with `h5ls -r`"));
+            return Err(self.mismatch(name, expected, "none", "`cargo xtask inspect` lists the datasets of the file"));
         };
         let found = dataset.shape();
         let fits = |(size, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| wanted == *size);

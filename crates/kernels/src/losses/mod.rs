@@ -15,7 +15,7 @@ use cpu::{ArctanhSquared, CrossEntropy};
 /// (`docs/method.md`, "Regularized training").
 pub const CLAMP: f64 = 1e-5;
 
-/// `scale * mean over pairs of (arctanh s - arctanh t)^2` (paper, section 2.3), with both clamped
+/// `scale * mean over pairs of (arctanh s - arctanh t)^2` (section 3.2 of Li et al. 2019), with both clamped
 /// to magnitude 1 - [`CLAMP`]; no gradient where s is clamped. `similarity` and `target` are
 /// `[pairs]`; the target has no gradient.
 ///

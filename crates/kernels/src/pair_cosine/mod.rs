@@ -1,4 +1,4 @@
-//! Cosine similarity of the centered features of image pairs (paper, section 2.3).
+//! Cosine similarity of the centered features of image pairs (Li et al. 2019).
 
 mod cpu;
 #[cfg(feature = "cuda")]

@@ -63,13 +63,7 @@ impl Classifier for Attackable {
 
 /// The first `count` images of a set.
 pub(crate) fn labeled_batch(images: &LabeledImages, count: usize) -> Result<LabeledBatch> {
-    let count = count.min(images.len());
-    let area = images.channels() * images.height() * images.width();
-    let mut pixels = vec![0.0; count * area];
-    for (index, target) in pixels.chunks_exact_mut(area).enumerate() {
-        images.pixels_unit(index, target);
-    }
-    let labels = (0..count).map(|index| usize::from(images.label(index))).collect();
+    let (pixels, labels) = images.take(count).to_unit();
     Ok(LabeledBatch::new(images.channels(), images.height(), images.width(), pixels, labels)?)
 }
 

@@ -59,6 +59,15 @@ impl Known {
         self.keys.keys().chain(sections).map(String::as_str)
     }
 
+    /// Full names of all keys called `key` in this section and those within, such as `training.alpha`.
+    pub(crate) fn places_of(&self, key: &str) -> Vec<String> {
+        let here = self.keys.contains_key(key).then(|| key.to_owned());
+        let within = self.sections.iter().flat_map(|(name, section)| {
+            section.places_of(key).into_iter().map(move |place| format!("{name}.{place}"))
+        });
+        here.into_iter().chain(within).collect()
+    }
+
     fn at(&mut self, name: &str) -> &mut Self {
         self.sections.entry(name.to_owned()).or_default()
     }

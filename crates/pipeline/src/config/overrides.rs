@@ -99,7 +99,14 @@ fn fitting(examples: &[Value], value: Value, source: &str, path: &str) -> Result
     );
 }
 
+/// Names the sections that have the key, or else the most similar key of this one.
 fn suggestion(known: &Known, key: &str, section: &str) -> String {
+    let places = known.places_of(key);
+    if !places.is_empty() {
+        let within = if section.is_empty() { String::new() } else { format!("{section}.") };
+        let named: Vec<String> = places.iter().map(|place| format!("`{within}{place}`")).collect();
+        return format!("did you mean {}?", named.join(" or "));
+    }
     let nearest = known.names().max_by(|a, b| strsim::jaro_winkler(a, key).total_cmp(&strsim::jaro_winkler(b, key)));
     let place = if section.is_empty() { "at the top level".to_owned() } else { format!("in [{section}]") };
     let all = known.names().collect::<Vec<_>>().join(", ");
@@ -144,6 +151,12 @@ mod tests {
     fn an_unknown_key_names_the_nearest() {
         let error = set(&["training.epoch=3"]).unwrap_err().to_string();
         assert!(error.contains("unknown key `training.epoch`; did you mean `epochs`?"), "{error}");
+    }
+
+    #[test]
+    fn a_key_without_its_section_names_the_section() {
+        let error = set(&["alpha=3"]).unwrap_err().to_string();
+        assert!(error.ends_with("unknown key `alpha`; did you mean `training.alpha`?"), "{error}");
     }
 
     #[test]

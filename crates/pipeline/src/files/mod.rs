@@ -9,10 +9,11 @@ mod kind;
 mod spec;
 
 pub use inspect::inspect;
+pub(crate) use kind::{Recognized, recognize};
+pub(crate) use spec::Kind;
 
 use anyhow::{Result, bail};
 use judgement::Judgement;
-use kind::{Recognized, recognize};
 use std::path::Path;
 
 /// Checks a file as the pipeline would read it, and against its spec. Returns a report.

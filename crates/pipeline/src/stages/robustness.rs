@@ -80,7 +80,9 @@ impl Stage for Robustness {
 
 /// The key of the evaluation of a part, without the perturbations that are transferred to it.
 fn key(context: &Context, images: &Record, part: Part, trained: &Record) -> Key {
-    let settings = (&context.config.robustness, train::kept_file(part));
+    // Means over another set of corruptions are other figures.
+    let corruptions = Corruption::ALL.map(Corruption::name);
+    let settings = (&context.config.robustness, train::kept_file(part), corruptions);
     let seed = context.config.seed_of("robustness");
     Key::new(&part.task("robustness"), settings, seed).on(&context.device).after(images).after(trained)
 }

@@ -112,7 +112,10 @@ fn measure(context: &Context, wanted: BTreeSet<MatrixTarget>, folder: &Path) -> 
     let loaded = super::scans::load(context)?;
     let predicted = response::predictions(context, loaded.len())?;
     let summary = response::summary(context)?;
-    let weights_of = |(loaded, v): (&Loaded, &[f32])| Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(v))?);
+    let weights_of = |(loaded, v): (&Loaded, &[f32])| {
+        let v: Vec<Option<f32>> = v.iter().copied().map(Some).collect();
+        Ok(ScanWeights::new(&loaded.scan, &loaded.reliability, Some(&v))?)
+    };
     let weights: Vec<ScanWeights> =
         loaded.iter().zip(summary.scans.iter().map(|scan| &scan.v[..])).map(weights_of).collect::<Result<_>>()?;
     let (of_targets, weighting) = weighting(config.similarity.weights, &loaded, &predicted, &weights)?;

@@ -65,7 +65,8 @@ pub(super) fn read(path: &Path, array: Option<&str>) -> Result<Source> {
 fn of_another_kind(path: &Path, start: &[u8]) -> Error {
     let found = format!("a file that begins with {:?}", String::from_utf8_lossy(&start[..start.len().min(8)]));
     let expected = "a .npy, .npz, HDF5 or MATLAB 7.3 file, or names in a .txt file";
-    FileError::mismatch(path, "kind of file", expected, found, WHOLE).into()
+    let advice = "convert the array to one of these, for example with numpy.save";
+    FileError::mismatch(path, "kind of file", expected, found, advice).into()
 }
 
 fn of_npy(path: &Path, name: &str, bytes: &[u8]) -> Result<Data> {

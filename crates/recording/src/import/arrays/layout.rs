@@ -6,6 +6,7 @@ use crate::import::settings::{ImageAxis, ImageSettings, TierCounts};
 use crate::{Result, Tier};
 use brainprior_artifact::FileError;
 use serde::Deserialize;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A description of arrays: their axes, the image of each trial, and the tiers.
@@ -199,7 +200,11 @@ impl Layout {
     /// Returns an error if the file cannot be read or is not TOML, if a key is missing, unknown or
     /// of the wrong type, or if axes are repeated or do not form trials and neurons.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(FileError::refused(path, "read"))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let is_other = matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::InvalidData);
+            let refused = FileError::refused(path, "read a layout")(error);
+            if is_other { refused.advise("give a layout, a TOML file as in data-specs/layout.toml") } else { refused }
+        })?;
         let content: Content = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
             let (expected, found) = told(error.message());
